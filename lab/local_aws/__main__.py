@@ -1,0 +1,59 @@
+"""``python -m local_aws``: start one lab and print its endpoint as one JSON line when it is ready.
+
+    {"endpoint": "http://127.0.0.1:PORT", "addresses": "127.N.0.0/16"}
+
+Nothing else is written to standard output; the log is in the data directory. The lab ends on SIGTERM or
+SIGINT and when the process that started it is gone, and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from local_aws import server, supervisor
+from local_aws.server import Options
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local_aws", description="A local AWS for the lab.")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--data-dir", type=Path, help="state, logs and temporary files; default: a directory that is removed at the end")
+    parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--account", default="111122223333")
+    parser.add_argument("--journal", type=Path, help="JSON lines of every API call and event; default: DATA_DIR/journal.jsonl")
+    parser.add_argument("--images", type=Path, help="JSON file: image repository to command list")
+    parser.add_argument("--alarm-tick", type=float, default=1.0, help="seconds between two evaluations of all alarms")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Parse the arguments and run the server below its supervisor."""
+    arguments = _arguments()
+    temporary = None
+    if arguments.data_dir is None:
+        temporary = tempfile.mkdtemp(prefix="local-aws-")
+    data_directory = Path(temporary or arguments.data_dir).resolve()
+    images = json.loads(arguments.images.read_text()) if arguments.images else {}
+    options = Options(
+        port=arguments.port,
+        data_directory=data_directory,
+        region=arguments.region,
+        account=arguments.account,
+        journal=(arguments.journal or data_directory / "journal.jsonl").resolve(),
+        images=images,
+        alarm_tick=arguments.alarm_tick,
+    )
+    try:
+        return supervisor.run(lambda: server.serve(options))
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The journal: one JSON line for everything that happened in the lab, in order, like CloudTrail.
+
+Every line has ``time`` (epoch seconds), ``kind`` and the fields of its kind. ``calls`` writes the API
+calls::
+
+    {"time": 1763706000.123, "kind": "call", "service": "elasticloadbalancing", "action": "ModifyRule",
+     "principal": "rollback-role", "request": {...}, "error": null, "millis": 4.1}
+
+``time`` of a call is when it arrived; the line is written when it is answered. ``service`` is the IAM
+prefix, ``action`` the API action, ``principal`` the name of the role or user, or ``root``; ``error`` is
+the error code of the answer. Other modules add lines of other kinds with ``write``: Step Functions
+``state`` and ``execution``, ECS task starts and stops, alarm transitions, weights, request counts.
+
+Values that are secrets are replaced by ``REDACTED`` before anything is written, whoever wrote them.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time as clock
+from collections.abc import Mapping
+from typing import IO, Any
+
+from local_aws.settings import Settings
+
+REDACTED = "<redacted>"
+SECRET_FIELDS = frozenset(
+    {
+        "authorization",
+        "secretstring",
+        "secretbinary",
+        "secretaccesskey",
+        "sessiontoken",
+        "tasktoken",
+        "token",
+        "password",
+    }
+)
+LONGEST_TEXT = 4096
+
+_lock = threading.Lock()
+_file: IO[str] | None = None
+
+
+def install(settings: Settings) -> None:
+    """Open the journal file. It is appended to: a lab that is started again continues it."""
+    global _file
+    settings.journal.parent.mkdir(parents=True, exist_ok=True)
+    _file = settings.journal.open("a", encoding="utf-8")
+
+
+def redact(value: Any) -> Any:
+    """A copy of ``value`` that can be written as JSON, without secrets and with long texts cut."""
+    if isinstance(value, Mapping):
+        return {
+            str(key): REDACTED if str(key).lower() in SECRET_FIELDS and part else redact(part) for key, part in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [redact(part) for part in value]
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:LONGEST_TEXT]}... ({len(value)} characters)"
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    return str(value)
+
+
+def write(*, kind: str, time: float | None = None, **fields: Any) -> None:
+    """Append one line and flush it, from any thread. ``time`` defaults to now.
+
+    Field names are the caller's; their values must be JSON-like. Secrets are redacted by field name
+    (``SECRET_FIELDS``, at any depth).
+    """
+    line = json.dumps({"time": clock.time() if time is None else time, "kind": kind, **redact(fields)}, ensure_ascii=False)
+    with _lock:
+        if _file is None:
+            raise RuntimeError("journal.write before journal.install")
+        _file.write(line + "\n")
+        _file.flush()

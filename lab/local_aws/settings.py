@@ -1,0 +1,36 @@
+"""What one running lab is: the single source for every module of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Handed to every module's ``install``; nothing else reads arguments or the environment."""
+
+    endpoint: str
+    """Base URL of the server, ``http://127.0.0.1:PORT``; what functions get as AWS_ENDPOINT_URL."""
+
+    port: int
+    region: str
+    account: str
+
+    data_directory: Path
+    """All state, logs and temporary files of this lab are below it."""
+
+    journal: Path
+    """The file that ``journal`` appends to."""
+
+    images: Mapping[str, Sequence[str]]
+    """Container image repository (without registry and tag) to the command that stands for it."""
+
+    alarm_tick: float
+    """Seconds between two evaluations of all alarms."""
+
+    addresses: IPv4Network
+    """The loopback block 127.N.0.0/16 that belongs to this lab alone: ECS tasks and load balancers take
+    their addresses from it. 127.N.0.1 is taken: a socket bound there is this lab's claim on the block."""

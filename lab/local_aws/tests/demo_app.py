@@ -1,0 +1,35 @@
+"""What an ECS task of the tests runs: answers with its image tag; the tag decides how it behaves.
+
+``bad`` fails every fourth request, ``crash`` exits at once. It listens on the address it is given.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TAG = os.environ.get("IMAGE_TAG", "latest")
+_requests = itertools.count(1)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers every GET; ``/health`` is always healthy."""
+
+    def do_GET(self) -> None:  # noqa: N802 (the name is the standard library's)
+        failing = TAG == "bad" and self.path != "/health" and next(_requests) % 4 == 0
+        body = TAG.encode()
+        self.send_response(500 if failing else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """No access log."""
+
+
+if __name__ == "__main__":
+    if TAG == "crash":
+        sys.exit(1)
+    ThreadingHTTPServer((os.environ["BIND_IP"], int(os.environ.get("PORT", "8080"))), Handler).serve_forever()
