@@ -28,6 +28,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--journal", type=Path, help="JSON lines of every API call and event; default: DATA_DIR/journal.jsonl")
     parser.add_argument("--images", type=Path, help="JSON file: image repository to command list")
     parser.add_argument("--alarm-tick", type=float, default=1.0, help="seconds between two evaluations of all alarms")
+    parser.add_argument("--behaviours", type=Path, help="JSON file that steers the example application; default: DATA_DIR/behaviours.json")
+    parser.add_argument("--routing-delay", type=float, default=0.0, help="seconds until a change of weights reaches the traffic")
+    parser.add_argument("--elb-throttling", action="store_true", help="throttle the ELBv2 API as AWS does")
     return parser.parse_args()
 
 
@@ -47,6 +50,9 @@ def main() -> int:
         journal=(arguments.journal or data_directory / "journal.jsonl").resolve(),
         images=images,
         alarm_tick=arguments.alarm_tick,
+        behaviours=(arguments.behaviours or data_directory / "behaviours.json").resolve(),
+        routing_delay=arguments.routing_delay,
+        elb_throttling=arguments.elb_throttling,
     )
     try:
         return supervisor.run(lambda: server.serve(options))

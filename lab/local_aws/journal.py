@@ -35,6 +35,7 @@ SECRET_FIELDS = frozenset(
         "tasktoken",
         "token",
         "password",
+        "clientsecret",
     }
 )
 LONGEST_TEXT = 4096

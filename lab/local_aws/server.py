@@ -23,6 +23,7 @@ from local_aws.settings import Settings
 # In the order of installation: what is installed later sees the replacements of what came before.
 SERVICES = (
     "journal",
+    "calls",
     "iam",
     "lambda_functions",
     "dynamodb",
@@ -54,6 +55,9 @@ class Options:
     journal: Path
     images: Mapping[str, Sequence[str]]
     alarm_tick: float
+    behaviours: Path
+    routing_delay: float
+    elb_throttling: bool
 
 
 def _claim_addresses() -> tuple[socket.socket, IPv4Network]:
@@ -181,6 +185,9 @@ def serve(options: Options) -> int:
             images=options.images,
             alarm_tick=options.alarm_tick,
             addresses=addresses,
+            behaviours=options.behaviours,
+            routing_delay=options.routing_delay,
+            elb_throttling=options.elb_throttling,
         )
         _set_environment(settings)
         _raise_file_limit()

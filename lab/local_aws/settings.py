@@ -34,3 +34,13 @@ class Settings:
     addresses: IPv4Network
     """The loopback block 127.N.0.0/16 that belongs to this lab alone: ECS tasks and load balancers take
     their addresses from it. 127.N.0.1 is taken: a socket bound there is this lab's claim on the block."""
+
+    behaviours: Path
+    """JSON file of how each version of the example application behaves; tasks get it as BEHAVIOURS."""
+
+    routing_delay: float = 0.0
+    """Seconds between an answered ModifyRule or ModifyListener and its effect on traffic."""
+
+    elb_throttling: bool = False
+    """Whether the ELBv2 API refuses requests beyond AWS's token buckets (20 and 3 a second for changes,
+    40 and 10 a second for reads)."""
