@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 import botocore.session
 import cbor2
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 Document = dict[str, Any]
 HttpResponse = tuple[int, dict[str, str], bytes]
@@ -199,6 +199,12 @@ def _parse_query(shape: Shape, flat: Mapping[str, str], prefix: str) -> Any:
             items.append(item)
             number += 1
         return items or None
+    if isinstance(shape, MapShape):
+        entries: Document = {}
+        while f"{prefix}.entry.{len(entries) + 1}.key" in flat:
+            entry = f"{prefix}.entry.{len(entries) + 1}"
+            entries[flat[f"{entry}.key"]] = _parse_query(shape.value, flat, f"{entry}.value")
+        return entries or None
     if prefix not in flat:
         return None
     return coerce(shape, flat[prefix])
@@ -219,6 +225,11 @@ def _render_xml(shape: Shape, value: Any) -> str:
         return "".join(parts)
     if isinstance(shape, ListShape):
         return "".join(f"<member>{_render_xml(shape.member, item)}</member>" for item in value)
+    if isinstance(shape, MapShape):
+        return "".join(
+            f"<entry><key>{escape(str(key))}</key><value>{_render_xml(shape.value, item)}</value></entry>"
+            for key, item in value.items()
+        )
     if shape.type_name == "timestamp":
         return _iso(value)
     if shape.type_name == "boolean":
