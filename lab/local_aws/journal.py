@@ -17,6 +17,7 @@ Values that are secrets are replaced by ``REDACTED`` before anything is written,
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time as clock
 from collections.abc import Mapping
@@ -25,19 +26,10 @@ from typing import IO, Any
 from local_aws.settings import Settings
 
 REDACTED = "<redacted>"
-SECRET_FIELDS = frozenset(
-    {
-        "authorization",
-        "secretstring",
-        "secretbinary",
-        "secretaccesskey",
-        "sessiontoken",
-        "tasktoken",
-        "token",
-        "password",
-        "clientsecret",
-    }
-)
+SECRET_ENDINGS = ("token", "secret", "password", "secretstring", "secretbinary", "secretaccesskey", "authorization")
+HARMLESS_FIELDS = frozenset({"nexttoken", "clienttoken", "clientrequesttoken"})
+# Task tokens of this lab are recognisable (``stepfunctions_tokens``), so that none gets through inside a text.
+TASK_TOKEN = re.compile(r"AQCLAB[A-Za-z0-9+/=]+")
 LONGEST_TEXT = 4096
 
 _lock = threading.Lock()
@@ -51,11 +43,16 @@ def install(settings: Settings) -> None:
     _file = settings.journal.open("a", encoding="utf-8")
 
 
+def _is_secret(field: str) -> bool:
+    name = field.lower()
+    return name.endswith(SECRET_ENDINGS) and name not in HARMLESS_FIELDS
+
+
 def redact(value: Any) -> Any:
     """A copy of ``value`` that can be written as JSON, without secrets and with long texts cut."""
     if isinstance(value, Mapping):
         return {
-            str(key): REDACTED if str(key).lower() in SECRET_FIELDS and part else redact(part) for key, part in value.items()
+            str(key): REDACTED if part and _is_secret(str(key)) else redact(part) for key, part in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [redact(part) for part in value]
@@ -72,9 +69,10 @@ def write(*, kind: str, time: float | None = None, **fields: Any) -> None:
     """Append one line and flush it, from any thread. ``time`` defaults to now.
 
     Field names are the caller's; their values must be JSON-like. Secrets are redacted by field name
-    (``SECRET_FIELDS``, at any depth).
+    (``SECRET_ENDINGS``, at any depth), task tokens wherever they are.
     """
     line = json.dumps({"time": clock.time() if time is None else time, "kind": kind, **redact(fields)}, ensure_ascii=False)
+    line = TASK_TOKEN.sub(REDACTED, line)
     with _lock:
         if _file is None:
             raise RuntimeError("journal.write before journal.install")
