@@ -1,0 +1,95 @@
+//! Names under which things fail. They are contracts: the state machine matches on them, CI reads
+//! them from the execution, people read them in messages.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! failure_codes {
+    ($($(#[$documentation:meta])* $code:ident,)*) => {
+        /// Why a function or a deployment failed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum FailureCode {
+            $($(#[$documentation])* $code,)*
+        }
+
+        impl FailureCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code,)*];
+
+            /// The name on the wire: `errorType` of a function, `Error` of an execution.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+        }
+    };
+}
+
+failure_codes! {
+    /// The request has mistakes; nothing was written.
+    InvalidRequest,
+    /// Another deployment holds one of the resources; nothing was written.
+    DeploymentRunning,
+    /// A bound alarm fired while the deployment was being set up.
+    AlarmAlreadyFiring,
+    /// Somebody else changed a route while the deployment was being set up; it was not touched.
+    RouteChanged,
+    /// An alarm fired.
+    AlarmFired,
+    /// The evidence says that the canary is worse than allowed.
+    VerdictFailed,
+    /// The evidence stayed inconclusive for longer than the plan allows.
+    Inconclusive,
+    /// The canary's tasks do not start.
+    CanaryFailedToStart,
+    /// The canary did not become healthy in time.
+    CanaryNotHealthy,
+    /// A person refused a stage.
+    ApprovalRejected,
+    /// Nobody approved a stage in time.
+    ApprovalTimedOut,
+    /// A person ended the deployment.
+    Aborted,
+    /// The execution that carried the deployment ended without finishing it.
+    OrchestrationLost,
+    /// The step is not allowed any more: a rollback has begun, or the deployment has ended.
+    FenceClosed,
+    /// No deployment of that name exists.
+    UnknownDeployment,
+    /// The rollback cannot go on by itself: the stable slot has no healthy target, or the time is
+    /// up. A person was paged and the sweep goes on.
+    RollbackHeld,
+    /// AWS did not answer, or refused for the moment; the same call may succeed later.
+    Transient,
+    /// AWS refused for good, or something is not as it must be.
+    Unexpected,
+}
+
+impl std::fmt::Display for FailureCode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FailureCode {
+    /// The code of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+/// A code with a sentence for the person who reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {cause}")]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The contract.
+    pub code: FailureCode,
+    /// What happened and what now, in words.
+    pub cause: String,
+}
+
+impl Failure {
+    /// A failure with its cause.
+    pub fn new(code: FailureCode, cause: impl Into<String>) -> Self {
+        Self { code, cause: cause.into() }
+    }
+}

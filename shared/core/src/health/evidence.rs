@@ -1,0 +1,115 @@
+//! What was read, with its window, samples and age. Absence is not zero: what could not be read
+//! is [`Reading::Unreadable`], with the reason.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::AlarmArn;
+use crate::time::Timestamp;
+
+/// Everything that one look gathered about a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// When.
+    pub at: Timestamp,
+    /// Alarms as CloudWatch sees them now: actions fire only on transitions, so a look is needed.
+    pub alarms: Reading<Vec<AlarmReading>>,
+    /// Targets of every route.
+    pub targets: Reading<Vec<RouteTargets>>,
+    /// Canary tasks that stopped by themselves since the stage was shifted.
+    pub stopped_tasks: Reading<Vec<StoppedTask>>,
+    /// Requests of both slots since the verified shift, up to the newest complete period.
+    pub requests: Reading<RequestCounts>,
+}
+
+/// Something read from AWS, or why it could not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reading<T> {
+    /// As read.
+    Read(T),
+    /// Not read; says nothing about the canary.
+    Unreadable(String),
+}
+
+/// An alarm's role in this deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Watched {
+    /// It watches the slot that serves today.
+    Stable,
+    /// It watches the new version.
+    Canary,
+    /// It watches the service as a whole.
+    Service,
+}
+
+/// One alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmReading {
+    /// Which.
+    pub alarm: AlarmArn,
+    /// What it watches.
+    pub watched: Watched,
+    /// What it says.
+    pub signal: AlarmSignal,
+    /// CloudWatch's own reason.
+    pub reason: String,
+}
+
+/// The state of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AlarmSignal {
+    /// `OK`.
+    Ok,
+    /// `ALARM`.
+    Alarm,
+    /// `INSUFFICIENT_DATA`: neither good nor bad.
+    InsufficientData,
+    /// It does not exist any more.
+    Missing,
+}
+
+/// Healthy targets of both slots on one route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteTargets {
+    /// Healthy canary targets.
+    pub canary_healthy: u32,
+    /// Canary targets that the stage needs.
+    pub canary_needed: u32,
+    /// Healthy stable targets.
+    pub stable_healthy: u32,
+}
+
+/// A task that stopped although nobody asked it to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedTask {
+    /// The last part of its ARN.
+    pub task: String,
+    /// ECS's reason, with the exit code of the essential container where there is one.
+    pub reason: String,
+    /// When it stopped.
+    pub at: Timestamp,
+}
+
+/// Requests since the verified shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestCounts {
+    /// The window begins here.
+    pub from: Timestamp,
+    /// The window ends here: the end of the newest complete period.
+    pub until: Timestamp,
+    /// Requests for which the load balancer chose a canary target.
+    pub canary: u64,
+    /// Canary requests that were not answered with 2xx, 3xx or 4xx.
+    pub canary_bad: u64,
+    /// Requests for which the load balancer chose a stable target.
+    pub stable: u64,
+    /// Stable requests that were not answered with 2xx, 3xx or 4xx.
+    pub stable_bad: u64,
+}

@@ -1,0 +1,107 @@
+//! Names of things in the world, each a type of its own so that one cannot be given for another.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! names {
+    ($($(#[$documentation:meta])* $name:ident;)*) => {$(
+        $(#[$documentation])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the name as it is.
+            pub fn new(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// A deployment: the name of the Step Functions execution that carries it.
+    DeploymentId;
+    /// ARN of the Step Functions execution that carries a deployment.
+    ExecutionArn;
+    /// One claimed write to the world; unique for every invocation that claims.
+    IntentId;
+    /// One approval of one stage of one deployment.
+    GateId;
+    /// The user's name for what is deployed; a label, never a key.
+    ServiceLabel;
+    /// Name or ARN of an ECS cluster.
+    ClusterName;
+    /// Name of an ECS service.
+    EcsServiceName;
+    /// `family:revision` or ARN of an ECS task definition.
+    TaskDefinition;
+    /// ARN of an ELBv2 target group.
+    TargetGroupArn;
+    /// ARN of a CloudWatch alarm.
+    AlarmArn;
+    /// Name of a notification channel configured in the stack.
+    ChannelName;
+}
+
+impl TargetGroupArn {
+    /// The value of the CloudWatch dimension `TargetGroup`: `targetgroup/NAME/ID`.
+    pub fn dimension(&self) -> &str {
+        self.0.rsplit_once(':').map_or(self.0.as_str(), |(_, resource)| resource)
+    }
+
+    /// The group's name, for people.
+    pub fn short(&self) -> &str {
+        self.dimension().split('/').nth(1).unwrap_or(self.0.as_str())
+    }
+}
+
+impl AlarmArn {
+    /// The alarm's name: what follows `:alarm:`.
+    pub fn name(&self) -> &str {
+        self.0.split_once(":alarm:").map_or(self.0.as_str(), |(_, name)| name)
+    }
+}
+
+impl TaskDefinition {
+    /// `family:revision` without the ARN around it.
+    pub fn short(&self) -> &str {
+        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, short)| short)
+    }
+}
+
+/// A Step Functions task token: whoever holds it can answer a gate.
+///
+/// It is shown nowhere: `Debug` hides it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskToken(String);
+
+impl TaskToken {
+    /// Takes the token from `$states.context.Task.Token`.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The token itself, only for the call that answers it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for TaskToken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TaskToken(hidden)")
+    }
+}

@@ -1,0 +1,15 @@
+//! What Glidepath decides, without touching the world: requests become plans, evidence becomes
+//! verdicts, and the protocol's transitions become registry writes. Everything here is a pure
+//! function of its arguments.
+
+pub mod failure;
+pub mod health;
+pub mod ids;
+pub mod notice;
+pub mod plan;
+pub mod protocol;
+pub mod request;
+pub mod route;
+pub mod strategy;
+pub mod time;
+pub mod weight;

@@ -1,0 +1,162 @@
+//! What a person would want to hear. Every entry of a deployment's timeline is a notice; channels
+//! deliver them in order, at least once, under a stable id.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::ids::DeploymentId;
+use crate::plan::StageIndex;
+use crate::protocol::Decision;
+use crate::time::Timestamp;
+
+/// One entry of a deployment's timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// Whose.
+    pub deployment: DeploymentId,
+    /// From 1, without gaps; with the deployment it is the notice's stable id.
+    pub sequence: u32,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The deployment has its locks and begins.
+    Started,
+    /// A person is asked.
+    ApprovalNeeded {
+        /// Before which stage.
+        stage: StageIndex,
+    },
+    /// A person answered.
+    Decided {
+        /// Before which stage.
+        stage: StageIndex,
+        /// What and who.
+        decision: Decision,
+    },
+    /// A stage's weight was written and read back.
+    Shifted {
+        /// Which stage.
+        stage: StageIndex,
+    },
+    /// A stage takes longer, or stays, and why.
+    Waiting {
+        /// Which stage.
+        stage: StageIndex,
+        /// The reasons, in words.
+        reasons: Vec<String>,
+    },
+    /// Somebody else changed a route; the deployment holds.
+    ForeignChange {
+        /// What is different, in words.
+        found: String,
+    },
+    /// Everything is back on stable; what led to it.
+    TrafficRestored {
+        /// Why.
+        failure: Failure,
+        /// Whether somebody else's change was overwritten.
+        overwritten: Option<String>,
+    },
+    /// The rollback cannot send traffic to stable: no target there is healthy.
+    RollbackHeld,
+    /// Terminal: the canary is the stable version now.
+    Succeeded,
+    /// Terminal: everything is on stable and the canary is scaled in.
+    RolledBack {
+        /// Why.
+        failure: Failure,
+    },
+    /// Terminal: it ended before it changed anything.
+    Abandoned {
+        /// Why.
+        failure: Failure,
+    },
+    /// After a success: the old slot has lost its tasks.
+    Retired,
+    /// After a success: the old slot carries weight again, so it keeps its tasks.
+    RetirementPostponed,
+}
+
+/// How urgent it is for the person who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Urgency {
+    /// Good to know.
+    Information,
+    /// Somebody should look soon.
+    Attention,
+    /// Somebody must act now.
+    Page,
+}
+
+impl Event {
+    /// Its name in one word.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::ApprovalNeeded { .. } => "approvalNeeded",
+            Self::Decided { .. } => "decided",
+            Self::Shifted { .. } => "shifted",
+            Self::Waiting { .. } => "waiting",
+            Self::ForeignChange { .. } => "foreignChange",
+            Self::TrafficRestored { .. } => "trafficRestored",
+            Self::RollbackHeld => "rollbackHeld",
+            Self::Succeeded => "succeeded",
+            Self::RolledBack { .. } => "rolledBack",
+            Self::Abandoned { .. } => "abandoned",
+            Self::Retired => "retired",
+            Self::RetirementPostponed => "retirementPostponed",
+        }
+    }
+
+    /// Whether the deployment has ended with it. A deployment has exactly one such notice.
+    pub const fn terminal(&self) -> bool {
+        match self {
+            Self::Succeeded | Self::RolledBack { .. } | Self::Abandoned { .. } => true,
+            Self::Started
+            | Self::ApprovalNeeded { .. }
+            | Self::Decided { .. }
+            | Self::Shifted { .. }
+            | Self::Waiting { .. }
+            | Self::ForeignChange { .. }
+            | Self::TrafficRestored { .. }
+            | Self::RollbackHeld
+            | Self::Retired
+            | Self::RetirementPostponed => false,
+        }
+    }
+
+    /// How urgent it is.
+    pub const fn urgency(&self) -> Urgency {
+        match self {
+            Self::RollbackHeld => Urgency::Page,
+            Self::ApprovalNeeded { .. }
+            | Self::Waiting { .. }
+            | Self::ForeignChange { .. }
+            | Self::TrafficRestored { .. }
+            | Self::RolledBack { .. }
+            | Self::Abandoned { .. }
+            | Self::RetirementPostponed => Urgency::Attention,
+            Self::Started
+            | Self::Decided { .. }
+            | Self::Shifted { .. }
+            | Self::Succeeded
+            | Self::Retired => Urgency::Information,
+        }
+    }
+}
+
+impl Notice {
+    /// The id under which channels may see it more than once.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.deployment, self.sequence)
+    }
+}

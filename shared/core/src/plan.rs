@@ -1,0 +1,346 @@
+//! A deployment as it will be carried out: the request with every default filled in and every name
+//! resolved against the real resources. Written once by `plan`, never changed afterwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{
+    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition,
+    TargetGroupArn,
+};
+use crate::route::{Role, RolePair, RouteActions, RouteRef};
+use crate::time::Span;
+use crate::weight::Weight;
+
+/// Everything that the functions need to know about a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The user's name for it.
+    pub service: ServiceLabel,
+    /// Where both ECS services live.
+    pub cluster: ClusterName,
+    /// The slot that serves today.
+    pub stable: SlotPlan,
+    /// The slot that will hold the new version.
+    pub canary: SlotPlan,
+    /// Every route that is shifted, all by the same weight.
+    pub routes: Vec<RoutePlan>,
+    /// The new version.
+    pub task_definition: TaskDefinition,
+    /// The name of the strategy, for people.
+    pub strategy: StrategyName,
+    /// The stages in order; weights increase strictly and end at 1000.
+    pub stages: Vec<Stage>,
+    /// How many tasks the canary gets.
+    pub capacity: CanaryCapacity,
+    /// How long a stage may take to bring its tasks up and shift before it fails.
+    pub settle_within: Span,
+    /// How long canary tasks stay after their traffic has gone: the load balancer takes some time
+    /// to spread a weight, and a stopped task answers nobody.
+    pub scale_in_delay: Span,
+    /// How long the old slot keeps its tasks after commit.
+    pub retention: Span,
+    /// How the canary is judged.
+    pub health: HealthPlan,
+    /// Channels that hear about it.
+    pub notify: Vec<ChannelName>,
+}
+
+impl Plan {
+    /// The stage, or `None` past the last one.
+    pub fn stage(&self, stage: StageIndex) -> Option<&Stage> {
+        self.stages.get(stage.0)
+    }
+
+    /// Whether this is the last stage.
+    pub fn is_last(&self, stage: StageIndex) -> bool {
+        stage.0 + 1 >= self.stages.len()
+    }
+
+    /// How many tasks the canary must have for a stage.
+    pub fn canary_tasks(&self, weight: Weight) -> u32 {
+        self.capacity.tasks(self.stable.desired_count, weight)
+    }
+
+    /// The slot in a role.
+    pub fn slot(&self, role: Role) -> &SlotPlan {
+        match role {
+            Role::Stable => &self.stable,
+            Role::Canary => &self.canary,
+        }
+    }
+}
+
+/// The two interchangeable halves of a service.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Slot {
+    /// One of them.
+    Blue,
+    /// The other.
+    Green,
+}
+
+impl Slot {
+    /// The other slot.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Blue => Self::Green,
+            Self::Green => Self::Blue,
+        }
+    }
+}
+
+impl std::fmt::Display for Slot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        })
+    }
+}
+
+/// One slot as it was found before the deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotPlan {
+    /// Which one.
+    pub slot: Slot,
+    /// Its ECS service.
+    pub service: EcsServiceName,
+    /// Tasks it was asked to run before the deployment.
+    pub desired_count: u32,
+    /// What it ran before the deployment.
+    pub task_definition: TaskDefinition,
+}
+
+/// One route as it was found before the deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutePlan {
+    /// The rule or listener.
+    pub route: RouteRef,
+    /// The slots' groups on this route.
+    pub pair: RolePair,
+    /// All its actions, as found.
+    pub original: RouteActions,
+    /// The value of the CloudWatch dimension `LoadBalancer`: `app/NAME/ID`.
+    pub load_balancer: String,
+}
+
+impl RoutePlan {
+    /// The complete actions that send everything to stable: what a rollback writes.
+    pub fn stable_only(&self) -> RouteActions {
+        self.original.only(&self.pair, Role::Stable)
+    }
+
+    /// The group of a role.
+    pub fn group(&self, role: Role) -> &TargetGroupArn {
+        match role {
+            Role::Stable => &self.pair.stable,
+            Role::Canary => &self.pair.canary,
+        }
+    }
+}
+
+/// The four ways to expand a request into stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StrategyName {
+    /// Any list of stages.
+    Canary,
+    /// Equal steps.
+    Linear,
+    /// Everything at once after an idle check, with a bake.
+    BlueGreen,
+    /// Everything at once.
+    AllAtOnce,
+}
+
+impl std::fmt::Display for StrategyName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Canary => "canary",
+            Self::Linear => "linear",
+            Self::BlueGreen => "blueGreen",
+            Self::AllAtOnce => "allAtOnce",
+        })
+    }
+}
+
+/// Position of a stage in its plan, from 0.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct StageIndex(pub usize);
+
+impl StageIndex {
+    /// The one after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl std::fmt::Display for StageIndex {
+    /// From 1, as people count.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0 + 1)
+    }
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stage {
+    /// The canary's share.
+    pub weight: Weight,
+    /// How long it must stay healthy there, from the verified shift.
+    pub bake: Span,
+    /// Whether a person approves before the shift.
+    pub approval: Option<Approval>,
+}
+
+/// A person's approval before a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// How long to wait for it.
+    pub timeout: Span,
+    /// What happens then.
+    pub on_timeout: OnTimeout,
+}
+
+/// What happens when nobody answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnTimeout {
+    /// Everything returns to stable.
+    Rollback,
+    /// The stage goes on as if approved.
+    Continue,
+}
+
+/// How many tasks the canary gets.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum CanaryCapacity {
+    /// As many of stable's tasks as its share of traffic, rounded up, at least 1.
+    #[default]
+    Proportional,
+    /// As many as stable from the first stage on.
+    Full,
+}
+
+impl CanaryCapacity {
+    /// Tasks for a share, where stable has `stable` tasks.
+    pub fn tasks(self, stable: u32, weight: Weight) -> u32 {
+        match self {
+            Self::Full => stable.max(1),
+            Self::Proportional => {
+                let tasks = (u64::from(stable) * u64::from(weight.permille())).div_ceil(1000);
+                // At most `stable`, so it fits.
+                u32::try_from(tasks).unwrap_or(stable).max(1)
+            }
+        }
+    }
+}
+
+/// How the canary is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthPlan {
+    /// Time between two looks.
+    pub interval: Span,
+    /// Alarms, by what they watch.
+    pub alarms: AlarmPlan,
+    /// Highest share of bad requests, in permille of the canary's requests; `None`: not judged.
+    pub bad_requests_limit: Option<Permille>,
+    /// Canary requests of a stage below which its share says nothing.
+    pub minimum_requests: u64,
+    /// How much longer than its bake a stage may take to gather enough evidence.
+    pub extend_up_to: Span,
+    /// What happens when that was not enough.
+    pub on_inconclusive: OnInconclusive,
+}
+
+/// A share in permille, 0 to 1000, of something other than traffic weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Permille(pub u16);
+
+impl std::fmt::Display for Permille {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_multiple_of(10) {
+            write!(formatter, "{} %", self.0 / 10)
+        } else {
+            write!(formatter, "{}.{} %", self.0 / 10, self.0 % 10)
+        }
+    }
+}
+
+/// What happens to a stage whose evidence stayed inconclusive for all the time it was given.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum OnInconclusive {
+    /// The weight stays where it is until a person says otherwise.
+    #[default]
+    Hold,
+    /// Everything returns to stable.
+    Rollback,
+    /// The next stage begins.
+    Continue,
+}
+
+/// Alarms by the role of the slot that they watch in this deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmPlan {
+    /// They watch the slot that serves today: firing, they hold the deployment.
+    pub stable: Vec<AlarmArn>,
+    /// They watch the new version: firing, they roll back.
+    pub canary: Vec<AlarmArn>,
+    /// They watch the service as a whole: firing, they roll back.
+    pub service: Vec<AlarmArn>,
+    /// Alarms that were already firing at the start and were named with `force`: they are
+    /// neither bound nor looked at.
+    pub forced: Vec<AlarmArn>,
+}
+
+impl AlarmPlan {
+    /// The alarms whose firing rolls back.
+    pub fn binding(&self) -> impl Iterator<Item = &AlarmArn> {
+        self.canary.iter().chain(&self.service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_canary_has_its_share_of_tasks_and_never_none(stable in 0u32..=5000, permille in 1u16..=1000) {
+            let weight = Weight::from_permille(permille).unwrap();
+            let tasks = CanaryCapacity::Proportional.tasks(stable, weight);
+            prop_assert!(tasks >= 1 && tasks <= stable.max(1));
+            prop_assert!(u64::from(tasks) * 1000 >= u64::from(stable) * u64::from(permille));
+            prop_assert_eq!(CanaryCapacity::Proportional.tasks(stable, Weight::ALL), stable.max(1));
+        }
+    }
+
+    #[test]
+    fn five_percent_of_three_tasks_is_one() {
+        let weight = Weight::from_permille(50).unwrap();
+        assert_eq!(CanaryCapacity::Proportional.tasks(3, weight), 1);
+        assert_eq!(CanaryCapacity::Full.tasks(3, weight), 3);
+    }
+}

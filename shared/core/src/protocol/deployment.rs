@@ -1,0 +1,248 @@
+//! The deployment as the registry holds it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fence::Fence;
+use super::intent::{Intent, all_dead_at};
+use super::write::{RegistryWrite, Revision};
+use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
+use crate::plan::{Plan, StageIndex};
+use crate::route::RouteActions;
+use crate::time::Timestamp;
+
+/// One deployment: its plan, how far it has come, and who may still be writing for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Also the name of its execution.
+    pub id: DeploymentId,
+    /// The execution that carries it.
+    pub execution: ExecutionArn,
+    /// Goes up with every write.
+    pub revision: Revision,
+    /// What is allowed.
+    pub phase: Phase,
+    /// Why a rollback began; the first reason stays.
+    pub fence: Option<Fence>,
+    /// Claimed writes that may still land.
+    pub intents: BTreeMap<IntentId, Intent>,
+    /// Alarm events older than this are not about it.
+    pub started_at: Timestamp,
+    /// What will be done.
+    pub plan: Plan,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The pause that a decision or a rollback can end.
+    pub gate: Option<Gate>,
+    /// Alarms that are bound to it.
+    pub alarms: Vec<AlarmArn>,
+    /// How many notices it has written.
+    pub notices: u32,
+    /// Past this the sweep looks after it, whatever its execution says.
+    pub next_due_at: Timestamp,
+}
+
+/// What is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Forward writes.
+    Open,
+    /// Only writes towards stable.
+    RollingBack,
+    /// Nothing: stable has no healthy target, so traffic stays where it is.
+    Held,
+    /// Only the completion of a success; an alarm changes nothing any more.
+    Committed,
+    /// Nothing, for ever.
+    Closed(Outcome),
+}
+
+impl Phase {
+    /// The phase in one word, for people and for the registry's conditions.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::RollingBack => "rollingBack",
+            Self::Held => "held",
+            Self::Committed => "committed",
+            Self::Closed(Outcome::Succeeded) => "succeeded",
+            Self::Closed(Outcome::RolledBack) => "rolledBack",
+            Self::Closed(Outcome::Abandoned) => "abandoned",
+        }
+    }
+
+    /// The phase of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Open,
+            Self::RollingBack,
+            Self::Held,
+            Self::Committed,
+            Self::Closed(Outcome::Succeeded),
+            Self::Closed(Outcome::RolledBack),
+            Self::Closed(Outcome::Abandoned),
+        ]
+        .into_iter()
+        .find(|phase| phase.name() == name)
+    }
+}
+
+/// How a deployment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The canary is the stable version now.
+    Succeeded,
+    /// Everything is on stable.
+    RolledBack,
+    /// It ended before it wrote anything to the world.
+    Abandoned,
+}
+
+/// How far a deployment has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Which stage.
+    pub stage: StageIndex,
+    /// Where in the stage.
+    pub step: Step,
+    /// The last state of every route that was read back as written, in the order of the plan.
+    pub verified: Vec<RouteActions>,
+    /// What somebody was told about a wait that has not ended; it is told once.
+    pub told: Option<String>,
+}
+
+/// Where in a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Step {
+    /// Waits for a person before the shift.
+    Approving {
+        /// Which approval.
+        gate: GateId,
+        /// Since when.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+        /// The answer.
+        decision: Option<Decision>,
+    },
+    /// Tasks start and the weight moves.
+    Settling {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// At its weight, under watch.
+    Baking {
+        /// When the weight was read back.
+        since: Timestamp,
+    },
+}
+
+/// A person's answer to an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Go on, or back.
+    pub approved: bool,
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// The pause of the state machine that is open now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// Which entry of the state it belongs to.
+    pub tick: Tick,
+    /// What ends it.
+    pub token: TaskToken,
+}
+
+/// Orders the entries of the gate state: a delayed invocation must not replace a newer token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tick {
+    /// `Execution.RedriveCount`.
+    pub redrive_count: u32,
+    /// `State.EnteredTime`.
+    pub entered_at: Timestamp,
+    /// `State.RetryCount`.
+    pub retry_count: u32,
+}
+
+/// How long the state machine pauses and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateWait {
+    /// For a person.
+    Approval,
+    /// For the next look at a bake.
+    Bake,
+}
+
+/// Why a transition is not possible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A rollback has begun or the deployment has ended.
+    #[error("the deployment is {}", .0.name())]
+    NotOpen(Phase),
+    /// A bound alarm has fired; the rollback is on its way.
+    #[error("alarm `{}` has fired", .0.name())]
+    Fired(AlarmArn),
+    /// Somebody else's write may still land.
+    #[error("another write may still land until {until}")]
+    Busy {
+        /// From then on none can.
+        until: Timestamp,
+    },
+    /// A newer entry of the gate state has stored its token.
+    #[error("a newer gate is open")]
+    NotNewer,
+    /// A deployment holds the slot.
+    #[error("`{0}` is in use by a deployment")]
+    InUse(crate::ids::EcsServiceName),
+    /// There is no such approval to answer, or it was answered, or its time is up.
+    #[error("{0}")]
+    NoSuchApproval(String),
+}
+
+impl Deployment {
+    /// Refuses unless forward writes are allowed.
+    pub fn require_open(&self) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => {
+                Err(Refused::NotOpen(self.phase))
+            }
+        }
+    }
+
+    /// Refuses while a claimed write of anybody may still land.
+    pub(super) fn require_idle(&self, now: Timestamp) -> Result<(), Refused> {
+        all_dead_at(self.intents.values(), now).map_or(Ok(()), |until| Err(Refused::Busy { until }))
+    }
+
+    /// The item as it will be after this transition: one revision on, without dead intents.
+    pub(super) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
+        let mut revised = self.clone();
+        revised.revision = revised.revision.next();
+        revised.intents.retain(|_, intent| intent.lives(now));
+        revised.next_due_at = next_due_at;
+        revised
+    }
+
+    /// The condition that no bound alarm has fired since the start.
+    pub(super) fn require_quiet(&self) -> impl Iterator<Item = RegistryWrite> + '_ {
+        self.alarms.iter().map(|alarm| RegistryWrite::RequireQuiet {
+            alarm: alarm.clone(),
+            started_at: self.started_at,
+        })
+    }
+}

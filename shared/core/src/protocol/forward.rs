@@ -1,0 +1,265 @@
+//! Transitions of a deployment on its way forward. Each requires the phase to be open AND every
+//! bound alarm to be quiet, in the transaction itself: a fence that closes first wins.
+
+use super::alarm::{Binding, RecordedHealth};
+use super::deployment::{Decision, Deployment, Gate, Progress, Refused, Step};
+use super::intent::{Intent, Purpose};
+use super::lock::{Lock, LockKey};
+use super::write::RegistryWrite;
+use crate::ids::{GateId, IntentId};
+use crate::notice::{Event, Notice};
+use crate::plan::{Approval, StageIndex};
+use crate::route::RouteActions;
+use crate::time::{Span, Timestamp};
+
+/// The first transaction: locks, deployment and alarm bindings, all or nothing.
+///
+/// `locks` are as they were read before the resources were looked at. `retirements` of the same
+/// ECS services are consumed by the caller with their own writes.
+pub fn begin(deployment: &Deployment, locks: &[Lock], health: RecordedHealth) -> Vec<RegistryWrite> {
+    let mut deployment = deployment.clone();
+    let started = notice(&mut deployment, deployment.started_at, Event::Started);
+    let mut writes = vec![RegistryWrite::CreateDeployment(Box::new(deployment.clone()))];
+    writes.extend(locks.iter().map(|lock| RegistryWrite::TakeLock {
+        key: lock.key.clone(),
+        deployment: deployment.id.clone(),
+        expected_epoch: lock.epoch,
+    }));
+    writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::Bind {
+        alarm: alarm.clone(),
+        deployment: deployment.id.clone(),
+        binding: Box::new(binding(&deployment, health)),
+    }));
+    writes.push(started);
+    writes
+}
+
+/// What an alarm needs to know to send everything back to stable.
+fn binding(deployment: &Deployment, health: RecordedHealth) -> Binding {
+    Binding {
+        started_at: deployment.started_at,
+        routes: deployment.plan.routes.clone(),
+        needed: deployment.plan.stable.desired_count,
+        health,
+    }
+}
+
+/// Claims a write to the world. Refused while any other claimed write may still land, so that two
+/// invocations of the same step never write across each other.
+pub fn claim_forward(
+    deployment: &Deployment,
+    id: &IntentId,
+    purpose: Purpose,
+    lifetime: Span,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    deployment.require_idle(now)?;
+    let intent = Intent::new(purpose, now, lifetime);
+    let mut claimed = deployment.revised(now, next_due_at);
+    claimed.intents.insert(id.clone(), intent.clone());
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(claimed))];
+    writes.extend(deployment.require_quiet());
+    Ok((intent, writes))
+}
+
+/// Records a shift that was read back: the bake begins. Its transaction is also the second look
+/// at the fence: where it fails because of a fence, the writer undoes its own write.
+pub fn record_shift(
+    deployment: &Deployment,
+    id: &IntentId,
+    verified: Vec<RouteActions>,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let mut shifted = deployment.revised(now, next_due_at);
+    shifted.intents.remove(id);
+    shifted.progress.verified = verified;
+    shifted.progress.step = Step::Baking { since: now };
+    shifted.progress.told = None;
+    let stage = shifted.progress.stage;
+    let told = notice(&mut shifted, now, Event::Shifted { stage });
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(shifted.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((shifted, writes))
+}
+
+/// Records states of the routes that were written without beginning a bake: the canary's group
+/// was attached at weight 0 so that its targets are health-checked.
+pub fn release_forward(
+    deployment: &Deployment,
+    id: &IntentId,
+    verified: Vec<RouteActions>,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let mut released = deployment.revised(now, next_due_at);
+    released.intents.remove(id);
+    released.progress.verified = verified;
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(released.clone()))];
+    writes.extend(deployment.require_quiet());
+    Ok((released, writes))
+}
+
+/// Stores the token of this entry of the gate state.
+pub fn store_gate(
+    deployment: &Deployment,
+    gate: Gate,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<Vec<RegistryWrite>, Refused> {
+    deployment.require_open()?;
+    if deployment.gate.as_ref().is_some_and(|stored| stored.tick > gate.tick) {
+        return Err(Refused::NotNewer);
+    }
+    let mut stored = deployment.revised(now, next_due_at);
+    stored.gate = Some(gate);
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(stored))];
+    writes.extend(deployment.require_quiet());
+    Ok(writes)
+}
+
+/// What a look at the deployment leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveOn {
+    /// Nothing new.
+    Stay,
+    /// Somebody should know why it does not move; told once for each text.
+    Tell(Event, String),
+    /// On to this stage; an approval gets this gate.
+    Stage(StageIndex, GateId),
+    /// The wait for a person is over; tasks start.
+    Settle,
+}
+
+/// Records a look: the new health of stable on every binding, and where to go from here.
+pub fn observe_tick(
+    deployment: &Deployment,
+    health: RecordedHealth,
+    move_on: MoveOn,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let mut seen = deployment.revised(now, next_due_at);
+    let mut writes = Vec::new();
+    match move_on {
+        MoveOn::Stay => {}
+        MoveOn::Tell(event, text) => {
+            if seen.progress.told.as_ref() != Some(&text) {
+                seen.progress.told = Some(text);
+                writes.push(notice(&mut seen, now, event));
+            }
+        }
+        MoveOn::Settle => {
+            seen.progress.step = Step::Settling { since: now };
+            seen.progress.told = None;
+        }
+        MoveOn::Stage(stage, gate) => {
+            let approval = seen.plan.stage(stage).and_then(|stage| stage.approval);
+            seen.progress = Progress {
+                stage,
+                step: first_step(approval, gate, now),
+                verified: seen.progress.verified,
+                told: None,
+            };
+            if approval.is_some() {
+                writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage }));
+            }
+        }
+    }
+    writes.insert(0, RegistryWrite::PutDeployment(Box::new(seen.clone())));
+    writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::RefreshBinding {
+        alarm: alarm.clone(),
+        deployment: deployment.id.clone(),
+        binding: Box::new(binding(deployment, health)),
+    }));
+    Ok((seen, writes))
+}
+
+impl Progress {
+    /// At the beginning of a plan.
+    pub fn at_start(
+        approval: Option<Approval>,
+        gate: GateId,
+        verified: Vec<RouteActions>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            stage: StageIndex::default(),
+            step: first_step(approval, gate, now),
+            verified,
+            told: None,
+        }
+    }
+}
+
+fn first_step(approval: Option<Approval>, gate: GateId, now: Timestamp) -> Step {
+    match approval {
+        Some(approval) => Step::Approving {
+            gate,
+            since: now,
+            until: now + approval.timeout,
+            decision: None,
+        },
+        None => Step::Settling { since: now },
+    }
+}
+
+/// Records a person's answer: once, for the approval that is open, before its time is up.
+pub fn approve(
+    deployment: &Deployment,
+    decision: Decision,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let mut decided = deployment.revised(now, deployment.next_due_at);
+    let stage = decided.progress.stage;
+    match &mut decided.progress.step {
+        Step::Approving { decision: Some(earlier), .. } => {
+            return Err(Refused::NoSuchApproval(format!(
+                "stage {stage} was {} by {} at {}",
+                if earlier.approved { "approved" } else { "rejected" },
+                earlier.by,
+                earlier.at
+            )));
+        }
+        Step::Approving { until, .. } if *until <= now => {
+            return Err(Refused::NoSuchApproval(format!(
+                "the time to approve stage {stage} was up at {until}"
+            )));
+        }
+        Step::Approving { decision: open, .. } => *open = Some(decision.clone()),
+        Step::Settling { .. } | Step::Baking { .. } => {
+            return Err(Refused::NoSuchApproval(format!(
+                "stage {stage} does not wait for an approval"
+            )));
+        }
+    }
+    let told = notice(&mut decided, now, Event::Decided { stage, decision });
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((decided, writes))
+}
+
+/// The next entry of the deployment's timeline.
+pub(super) fn notice(deployment: &mut Deployment, at: Timestamp, event: Event) -> RegistryWrite {
+    deployment.notices += 1;
+    RegistryWrite::Notice(Box::new(Notice {
+        deployment: deployment.id.clone(),
+        sequence: deployment.notices,
+        at,
+        event,
+    }))
+}
+
+/// The keys that a deployment must release when it ends.
+pub(super) fn release_locks(deployment: &Deployment) -> impl Iterator<Item = RegistryWrite> {
+    let id = deployment.id.clone();
+    LockKey::of(&deployment.plan)
+        .into_iter()
+        .map(move |key| RegistryWrite::ReleaseLock { key, deployment: id.clone() })
+}

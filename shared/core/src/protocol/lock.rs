@@ -1,0 +1,70 @@
+//! One deployment at a time per route, ECS service and target group.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterName, DeploymentId, EcsServiceName};
+use crate::plan::Plan;
+use crate::route::Role;
+
+/// What is locked. The name of a service is only a label, so it is not among them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LockKey(String);
+
+impl LockKey {
+    /// A listener rule or listener.
+    pub fn route(arn: &str) -> Self {
+        Self(format!("route#{arn}"))
+    }
+
+    /// An ECS service.
+    pub fn service(cluster: &ClusterName, service: &EcsServiceName) -> Self {
+        // A cluster may be given by name or by ARN; both must lock the same thing.
+        let cluster = cluster.as_str();
+        let name = cluster.rsplit_once('/').map_or(cluster, |(_, name)| name);
+        Self(format!("service#{name}/{service}"))
+    }
+
+    /// A target group.
+    pub fn group(arn: &str) -> Self {
+        Self(format!("group#{arn}"))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// From the text of [`Self::as_str`].
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Everything that a plan locks, each once.
+    pub fn of(plan: &Plan) -> Vec<Self> {
+        let mut keys: Vec<_> = [Role::Stable, Role::Canary]
+            .into_iter()
+            .map(|role| Self::service(&plan.cluster, &plan.slot(role).service))
+            .collect();
+        for route in &plan.routes {
+            keys.push(Self::route(route.route.arn()));
+            keys.push(Self::group(route.pair.stable.as_str()));
+            keys.push(Self::group(route.pair.canary.as_str()));
+        }
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+}
+
+/// A lock as the registry holds it. It is never deleted: its epoch tells a planner that somebody
+/// had it between two looks at the resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// What it locks.
+    pub key: LockKey,
+    /// Who has it.
+    pub holder: Option<DeploymentId>,
+    /// How often it was taken.
+    pub epoch: u64,
+}

@@ -1,0 +1,41 @@
+//! The protocol by which deployments, rollbacks and the sweep share the world without a race.
+//!
+//! ```text
+//!             claim, shift, gate, tick            commit            finish
+//!   plan ──▶ Open ───────────────────────▶ Open ─────────▶ Committed ─────▶ Closed
+//!              │ fence                                                        ▲
+//!              ▼              no healthy target on stable                     │
+//!         RollingBack ◀────────────────────────────────▶ Held                 │
+//!              └────────────────── close ─────────────────────────────────────┘
+//! ```
+//!
+//! Every transition is a pure function from the items as they were read to the writes of ONE
+//! registry transaction. A transaction carries its own conditions (the revision of the deployment,
+//! quiet alarms, free locks), so a stale reader fails instead of writing. What is written to the
+//! world in between is claimed first as an [`Intent`], and nobody unlocks while one may still land.
+
+mod alarm;
+mod commit;
+mod deployment;
+mod fence;
+mod forward;
+mod intent;
+mod lock;
+mod reply;
+mod retirement;
+mod write;
+
+pub use alarm::{AlarmItem, Binding, RecordedHealth};
+pub use commit::{commit, finish};
+pub use deployment::{
+    Decision, Deployment, Gate, GateWait, Outcome, Phase, Progress, Refused, Step, Tick,
+};
+pub use fence::{Fence, FenceTrigger, close, fence, hold, may_restore, resume};
+pub use forward::{
+    MoveOn, approve, begin, claim_forward, observe_tick, record_shift, release_forward, store_gate,
+};
+pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
+pub use lock::{Lock, LockKey};
+pub use reply::{NextStep, Reply};
+pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
+pub use write::{Revision, RegistryWrite};

@@ -1,0 +1,94 @@
+//! What every function answers to the state machine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::ids::DeploymentId;
+use crate::time::Span;
+
+/// The state that comes next. The state machine only routes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NextStep {
+    /// Bring the world towards the current stage.
+    Advance,
+    /// Pause on a token until the next look.
+    Gate,
+    /// Look and judge.
+    Validate,
+    /// Commit and hand over.
+    Complete,
+    /// Return everything to stable.
+    Rollback,
+    /// End well.
+    Succeeded,
+    /// End with `error`.
+    Failed,
+}
+
+impl NextStep {
+    /// Every step.
+    pub const ALL: [Self; 7] = [
+        Self::Advance,
+        Self::Gate,
+        Self::Validate,
+        Self::Complete,
+        Self::Rollback,
+        Self::Succeeded,
+        Self::Failed,
+    ];
+}
+
+/// The answer of a function to the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    /// Whose.
+    pub deployment: DeploymentId,
+    /// What comes next.
+    pub next: NextStep,
+    /// How long to wait before it, in seconds.
+    pub wait_seconds: u64,
+    /// Whether there is something that a person would want to hear now.
+    pub notify: bool,
+    /// One sentence for whoever looks at the execution.
+    pub summary: String,
+    /// With `failed`: name and cause of the execution's failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Reply {
+    /// What comes next, at once and silently.
+    pub fn new(deployment: &DeploymentId, next: NextStep, summary: impl Into<String>) -> Self {
+        Self {
+            deployment: deployment.clone(),
+            next,
+            wait_seconds: 0,
+            notify: false,
+            summary: summary.into(),
+            failure: None,
+        }
+    }
+
+    /// After a wait.
+    #[must_use]
+    pub fn after(mut self, wait: Span) -> Self {
+        self.wait_seconds = wait.as_secs_up();
+        self
+    }
+
+    /// With something to tell.
+    #[must_use]
+    pub fn telling(mut self, notify: bool) -> Self {
+        self.notify = notify;
+        self
+    }
+
+    /// The execution's failure.
+    #[must_use]
+    pub fn failing(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+}

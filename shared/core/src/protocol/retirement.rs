@@ -1,0 +1,118 @@
+//! The old slot after a success: it keeps its tasks for the retention time, then loses them, or
+//! the next deployment takes it over as its canary.
+
+use serde::{Deserialize, Serialize};
+
+use super::deployment::Refused;
+use super::intent::{Intent, Purpose};
+use super::lock::{Lock, LockKey};
+use super::write::{RegistryWrite, Revision};
+use crate::ids::{ClusterName, DeploymentId, EcsServiceName, IntentId, TargetGroupArn};
+use crate::plan::Slot;
+use crate::route::{Role, RouteRef};
+use crate::time::{Span, Timestamp};
+
+/// A slot whose tasks are to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retirement {
+    /// The deployment that left it behind; its timeline tells of the retirement.
+    pub deployment: DeploymentId,
+    /// Which slot.
+    pub slot: Slot,
+    /// Where.
+    pub cluster: ClusterName,
+    /// Its ECS service.
+    pub service: EcsServiceName,
+    /// Its group on every route: it is not retired while one of them carries weight.
+    pub routes: Vec<(RouteRef, TargetGroupArn)>,
+    /// When.
+    pub due_at: Timestamp,
+    /// Goes up with every write.
+    pub revision: Revision,
+    /// The write that may be on its way.
+    pub intent: Option<(IntentId, Intent)>,
+}
+
+impl Retirement {
+    /// The retirement of a committed deployment's old slot.
+    pub fn after(deployment: &super::Deployment, now: Timestamp) -> Self {
+        let plan = &deployment.plan;
+        let old = plan.slot(Role::Stable);
+        Self {
+            deployment: deployment.id.clone(),
+            slot: old.slot,
+            cluster: plan.cluster.clone(),
+            service: old.service.clone(),
+            routes: plan
+                .routes
+                .iter()
+                .map(|route| (route.route.clone(), route.group(Role::Stable).clone()))
+                .collect(),
+            due_at: now + plan.retention,
+            revision: Revision::default(),
+            intent: None,
+        }
+    }
+
+    /// The lock of its ECS service.
+    pub fn key(&self) -> LockKey {
+        LockKey::service(&self.cluster, &self.service)
+    }
+
+    /// Consumes it: the next deployment takes the slot. Refused while its write may still land.
+    pub fn consume(&self, now: Timestamp) -> Result<RegistryWrite, Refused> {
+        if let Some((_, intent)) = self.intent.as_ref().filter(|(_, intent)| intent.lives(now)) {
+            return Err(Refused::Busy { until: intent.dead_at() });
+        }
+        Ok(self.delete())
+    }
+
+    fn delete(&self) -> RegistryWrite {
+        RegistryWrite::DeleteRetirement {
+            service: self.service.clone(),
+            key: self.key(),
+            expected: self.revision,
+        }
+    }
+}
+
+/// Claims the write that takes the tasks away, while nobody holds the slot.
+pub fn claim_retirement(
+    retirement: &Retirement,
+    lock: &Lock,
+    id: &IntentId,
+    lifetime: Span,
+    now: Timestamp,
+) -> Result<(Retirement, Vec<RegistryWrite>), Refused> {
+    if let Some((_, intent)) = retirement.intent.as_ref().filter(|(_, intent)| intent.lives(now)) {
+        return Err(Refused::Busy { until: intent.dead_at() });
+    }
+    if lock.holder.is_some() {
+        return Err(Refused::InUse(retirement.service.clone()));
+    }
+    let mut claimed = retirement.clone();
+    claimed.revision = claimed.revision.next();
+    let intent = Intent::new(Purpose::Retire, now, lifetime);
+    // Until then another sweep has nothing to do here.
+    claimed.due_at = intent.dead_at();
+    claimed.intent = Some((id.clone(), intent));
+    let writes = vec![
+        RegistryWrite::PutRetirement(Box::new(claimed.clone())),
+        RegistryWrite::RequireFree(lock.key.clone()),
+    ];
+    Ok((claimed, writes))
+}
+
+/// The tasks are gone.
+pub fn finish_retirement(claimed: &Retirement) -> Vec<RegistryWrite> {
+    vec![claimed.delete()]
+}
+
+/// Not now: the slot carries weight, or the write got no answer.
+pub fn postpone_retirement(retirement: &Retirement, until: Timestamp) -> Vec<RegistryWrite> {
+    let mut postponed = retirement.clone();
+    postponed.revision = postponed.revision.next();
+    postponed.due_at = until;
+    vec![RegistryWrite::PutRetirement(Box::new(postponed))]
+}

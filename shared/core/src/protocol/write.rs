@@ -1,0 +1,105 @@
+//! The pieces of a registry transaction.
+
+use serde::{Deserialize, Serialize};
+
+use super::alarm::Binding;
+use super::deployment::Deployment;
+use super::lock::LockKey;
+use super::retirement::Retirement;
+use crate::ids::{AlarmArn, DeploymentId, EcsServiceName};
+use crate::notice::Notice;
+use crate::time::Timestamp;
+
+/// How often an item was written. Whoever writes an item as a whole names the revision that it
+/// read, and fails if somebody wrote in between.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// After one more write.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// One write of a transaction with its condition. All of a transaction happens, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryWrite {
+    /// A deployment that must not exist yet.
+    CreateDeployment(Box<Deployment>),
+    /// The deployment as a whole, if it is still at the revision before the one it carries.
+    PutDeployment(Box<Deployment>),
+    /// Only a condition: the alarm has not fired since.
+    RequireQuiet {
+        /// Which alarm.
+        alarm: AlarmArn,
+        /// The deployment's start.
+        started_at: Timestamp,
+    },
+    /// Binds an alarm that has not fired since the deployment's start.
+    Bind {
+        /// Which alarm.
+        alarm: AlarmArn,
+        /// Whom it stops.
+        deployment: DeploymentId,
+        /// How.
+        binding: Box<Binding>,
+    },
+    /// Refreshes the recorded health of stable where the binding still exists and the alarm is
+    /// quiet: a blind write would bring a deleted binding back.
+    RefreshBinding {
+        /// Which alarm.
+        alarm: AlarmArn,
+        /// Whose binding.
+        deployment: DeploymentId,
+        /// The binding with the new health.
+        binding: Box<Binding>,
+    },
+    /// Removes a binding of an alarm that nobody wrote since it was read.
+    Unbind {
+        /// Which alarm.
+        alarm: AlarmArn,
+        /// Whose binding.
+        deployment: DeploymentId,
+        /// The revision that was read.
+        expected: Revision,
+    },
+    /// Takes a free lock whose epoch is still the one that was read before the resources were.
+    TakeLock {
+        /// Which lock.
+        key: LockKey,
+        /// Who takes it.
+        deployment: DeploymentId,
+        /// The epoch that was read.
+        expected_epoch: u64,
+    },
+    /// Releases a lock that is the deployment's own.
+    ReleaseLock {
+        /// Which lock.
+        key: LockKey,
+        /// Whose.
+        deployment: DeploymentId,
+    },
+    /// Only a condition: nobody holds the lock.
+    RequireFree(LockKey),
+    /// A retirement that replaces whatever was due for the same ECS service.
+    CreateRetirement(Box<Retirement>),
+    /// The retirement as a whole, if it is still at the revision before the one it carries.
+    PutRetirement(Box<Retirement>),
+    /// The retirement has been carried out, or a new deployment takes the slot.
+    DeleteRetirement {
+        /// The ECS service that was to be retired.
+        service: EcsServiceName,
+        /// Its cluster and the key of its lock.
+        key: LockKey,
+        /// The revision that was read.
+        expected: Revision,
+    },
+    /// An entry of the timeline, to be delivered.
+    Notice(Box<Notice>),
+}
+
