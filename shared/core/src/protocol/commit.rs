@@ -5,10 +5,12 @@ use super::alarm::AlarmItem;
 use super::deployment::{Deployment, Outcome, Phase, Refused};
 use super::fence::unbind;
 use super::forward::{notice, release_locks};
+use super::intent::{Intent, Purpose};
 use super::retirement::Retirement;
 use super::write::RegistryWrite;
+use crate::ids::IntentId;
 use crate::notice::Event;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Commits: requires what a forward write requires, and that nothing of anybody may still land.
 ///
@@ -36,6 +38,31 @@ pub fn commit(
     Ok((committed, writes))
 }
 
+/// Claims the write that removes the old slot's group from sticky routes.
+pub fn claim_detach(
+    deployment: &Deployment,
+    id: &IntentId,
+    lifetime: Span,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
+    require_committed(deployment)?;
+    deployment.require_idle(now)?;
+    let intent = Intent::new(Purpose::Detach, now, lifetime);
+    let mut claimed = deployment.revised(now, next_due_at);
+    claimed.intents.insert(id.clone(), intent.clone());
+    Ok((intent, vec![RegistryWrite::PutDeployment(Box::new(claimed))]))
+}
+
+fn require_committed(deployment: &Deployment) -> Result<(), Refused> {
+    match deployment.phase {
+        Phase::Committed => Ok(()),
+        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Closed(_) => {
+            Err(Refused::NotOpen(deployment.phase))
+        }
+    }
+}
+
 /// Unlocks a committed deployment: the old slot's retirement becomes due, the one terminal notice
 /// is written.
 pub fn finish(
@@ -43,12 +70,7 @@ pub fn finish(
     retirement: Retirement,
     now: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    match deployment.phase {
-        Phase::Committed => {}
-        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Closed(_) => {
-            return Err(Refused::NotOpen(deployment.phase));
-        }
-    }
+    require_committed(deployment)?;
     deployment.require_idle(now)?;
     let mut finished = deployment.revised(now, now);
     finished.phase = Phase::Closed(Outcome::Succeeded);

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::RecordedHealth;
 use super::fence::Fence;
 use super::intent::{Intent, all_dead_at};
 use super::write::{RegistryWrite, Revision};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
+use crate::notice::Event;
 use crate::plan::{Plan, StageIndex};
 use crate::route::RouteActions;
 use crate::time::Timestamp;
 
 /// One deployment: its plan, how far it has come, and who may still be writing for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// Also the name of its execution.
     pub id: DeploymentId,
@@ -33,6 +36,8 @@ pub struct Deployment {
     pub plan: Plan,
     /// How far it has come.
     pub progress: Progress,
+    /// How stable was when somebody last looked.
+    pub health: RecordedHealth,
     /// The pause that a decision or a rollback can end.
     pub gate: Option<Gate>,
     /// Alarms that are bound to it.
@@ -111,15 +116,26 @@ pub struct Progress {
     pub step: Step,
     /// The last state of every route that was read back as written, in the order of the plan.
     pub verified: Vec<RouteActions>,
+    /// When the canary's present weight was read back; `None` before the first shift.
+    pub shifted_at: Option<Timestamp>,
+    /// When a rollback has written everything back to stable; `None` before.
+    pub restored_at: Option<Timestamp>,
     /// What somebody was told about a wait that has not ended; it is told once.
-    pub told: Option<String>,
+    pub told: Option<Event>,
 }
 
 /// Where in a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Step {
-    /// Waits for a person before the shift.
+    /// Tasks start, then the weight moves.
+    Settling {
+        /// Since when.
+        since: Timestamp,
+        /// Whether the weight may move as soon as the tasks are healthy.
+        approved: bool,
+    },
+    /// The tasks are healthy and wait for a person, so that the shift follows the answer at once.
     Approving {
         /// Which approval.
         gate: GateId,
@@ -129,11 +145,6 @@ pub enum Step {
         until: Timestamp,
         /// The answer.
         decision: Option<Decision>,
-    },
-    /// Tasks start and the weight moves.
-    Settling {
-        /// Since when.
-        since: Timestamp,
     },
     /// At its weight, under watch.
     Baking {
@@ -176,15 +187,6 @@ pub struct Tick {
     pub entered_at: Timestamp,
     /// `State.RetryCount`.
     pub retry_count: u32,
-}
-
-/// How long the state machine pauses and for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GateWait {
-    /// For a person.
-    Approval,
-    /// For the next look at a bake.
-    Bake,
 }
 
 /// Why a transition is not possible.

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::AlarmItem;
 use super::deployment::{Deployment, Outcome, Phase, Refused};
-use super::forward::{notice, release_locks};
-use super::intent::Intent;
+use super::forward::{notice, release_locks, tell_once};
+use super::intent::{Intent, Purpose};
 use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
 use crate::notice::Event;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Why a rollback began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,45 +75,65 @@ pub fn hold(
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    if !may_restore(deployment) {
-        return Err(Refused::NotOpen(deployment.phase));
-    }
+    require_rolling_back(deployment)?;
     let mut held = deployment.revised(now, next_due_at);
     held.phase = Phase::Held;
     held.intents.remove(own);
-    let text = "held".to_owned();
-    let mut writes = Vec::new();
-    if held.progress.told.as_ref() != Some(&text) {
-        held.progress.told = Some(text);
-        writes.push(notice(&mut held, now, Event::RollbackHeld));
-    }
-    writes.insert(0, RegistryWrite::PutDeployment(Box::new(held.clone())));
+    let told = tell_once(&mut held, now, Event::RollbackHeld);
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(held.clone()))];
+    writes.extend(told);
     Ok((held, writes))
 }
 
-/// Tells, once, that the routes are back on stable, and keeps the sweep away until `next_due_at`.
-pub fn resume(
+/// Records that everything was written back to stable. `own` is an intent of the deployment whose
+/// every attempt was answered; `overwritten` says what somebody else had changed.
+pub fn restored(
     deployment: &Deployment,
     own: Option<&IntentId>,
-    event: Event,
+    overwritten: Option<String>,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    if !may_restore(deployment) {
-        return Err(Refused::NotOpen(deployment.phase));
-    }
-    let mut resumed = deployment.revised(now, next_due_at);
+    require_rolling_back(deployment)?;
+    let mut restored = deployment.revised(now, next_due_at);
     if let Some(own) = own {
-        resumed.intents.remove(own);
+        restored.intents.remove(own);
     }
-    let text = event.name().to_owned();
     let mut writes = Vec::new();
-    if resumed.progress.told.as_ref() != Some(&text) {
-        resumed.progress.told = Some(text);
-        writes.push(notice(&mut resumed, now, event));
+    if restored.progress.restored_at.is_none() {
+        restored.progress.restored_at = Some(now);
+        if let Some(fence) = &deployment.fence {
+            let failure = fence.failure.clone();
+            writes.extend(tell_once(
+                &mut restored,
+                now,
+                Event::TrafficRestored { failure, overwritten },
+            ));
+        }
     }
-    writes.insert(0, RegistryWrite::PutDeployment(Box::new(resumed.clone())));
-    Ok((resumed, writes))
+    writes.insert(0, RegistryWrite::PutDeployment(Box::new(restored.clone())));
+    Ok((restored, writes))
+}
+
+/// Claims the write that takes the canary's tasks away; only after everything was written back
+/// and nothing that could send requests there may still land.
+pub fn claim_scale_in(
+    deployment: &Deployment,
+    id: &IntentId,
+    lifetime: Span,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
+    require_rolling_back(deployment)?;
+    deployment.require_idle(now)?;
+    let intent = Intent::new(Purpose::ScaleIn, now, lifetime);
+    let mut claimed = deployment.revised(now, next_due_at);
+    claimed.intents.insert(id.clone(), intent.clone());
+    Ok((intent, vec![RegistryWrite::PutDeployment(Box::new(claimed))]))
+}
+
+fn require_rolling_back(deployment: &Deployment) -> Result<(), Refused> {
+    if may_restore(deployment) { Ok(()) } else { Err(Refused::NotOpen(deployment.phase)) }
 }
 
 /// The end of a rollback: bindings gone, locks free, the one terminal notice written. Refused

@@ -8,7 +8,7 @@ use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
 use crate::ids::{GateId, IntentId};
 use crate::notice::{Event, Notice};
-use crate::plan::{Approval, StageIndex};
+use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::route::RouteActions;
 use crate::time::{Span, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::time::{Span, Timestamp};
 ///
 /// `locks` are as they were read before the resources were looked at. `retirements` of the same
 /// ECS services are consumed by the caller with their own writes.
-pub fn begin(deployment: &Deployment, locks: &[Lock], health: RecordedHealth) -> Vec<RegistryWrite> {
+pub fn begin(deployment: &Deployment, locks: &[Lock]) -> Vec<RegistryWrite> {
     let mut deployment = deployment.clone();
     let started = notice(&mut deployment, deployment.started_at, Event::Started);
     let mut writes = vec![RegistryWrite::CreateDeployment(Box::new(deployment.clone()))];
@@ -28,19 +28,19 @@ pub fn begin(deployment: &Deployment, locks: &[Lock], health: RecordedHealth) ->
     writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::Bind {
         alarm: alarm.clone(),
         deployment: deployment.id.clone(),
-        binding: Box::new(binding(&deployment, health)),
+        binding: Box::new(binding(&deployment)),
     }));
     writes.push(started);
     writes
 }
 
 /// What an alarm needs to know to send everything back to stable.
-fn binding(deployment: &Deployment, health: RecordedHealth) -> Binding {
+fn binding(deployment: &Deployment) -> Binding {
     Binding {
         started_at: deployment.started_at,
         routes: deployment.plan.routes.clone(),
         needed: deployment.plan.stable.desired_count,
-        health,
+        health: deployment.health,
     }
 }
 
@@ -78,6 +78,7 @@ pub fn record_shift(
     shifted.intents.remove(id);
     shifted.progress.verified = verified;
     shifted.progress.step = Step::Baking { since: now };
+    shifted.progress.shifted_at = Some(now);
     shifted.progress.told = None;
     let stage = shifted.progress.stage;
     let told = notice(&mut shifted, now, Event::Shifted { stage });
@@ -127,18 +128,20 @@ pub fn store_gate(
 pub enum MoveOn {
     /// Nothing new.
     Stay,
-    /// Somebody should know why it does not move; told once for each text.
-    Tell(Event, String),
-    /// On to this stage; an approval gets this gate.
-    Stage(StageIndex, GateId),
-    /// The wait for a person is over; tasks start.
-    Settle,
+    /// Somebody should know why it does not move; told once for each event.
+    Tell(Event),
+    /// The tasks are healthy; a person is asked under this gate id before the weight moves.
+    Ask(GateId, Approval),
+    /// The wait for a person is over, the weight may move.
+    Shift,
+    /// On to this stage.
+    Stage(StageIndex),
 }
 
-/// Records a look: the new health of stable on every binding, and where to go from here.
-pub fn observe_tick(
+/// Records a look: where to go from here, and if stable was looked at, its health on every binding.
+pub fn observe(
     deployment: &Deployment,
-    health: RecordedHealth,
+    health: Option<RecordedHealth>,
     move_on: MoveOn,
     now: Timestamp,
     next_due_at: Timestamp,
@@ -148,65 +151,54 @@ pub fn observe_tick(
     let mut writes = Vec::new();
     match move_on {
         MoveOn::Stay => {}
-        MoveOn::Tell(event, text) => {
-            if seen.progress.told.as_ref() != Some(&text) {
-                seen.progress.told = Some(text);
-                writes.push(notice(&mut seen, now, event));
-            }
+        MoveOn::Tell(event) => writes.extend(tell_once(&mut seen, now, event)),
+        MoveOn::Ask(gate, approval) => {
+            let stage = seen.progress.stage;
+            let until = now + approval.timeout;
+            seen.progress.step = Step::Approving { gate, since: now, until, decision: None };
+            seen.progress.told = None;
+            writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage }));
         }
-        MoveOn::Settle => {
-            seen.progress.step = Step::Settling { since: now };
+        MoveOn::Shift => {
+            seen.progress.step = Step::Settling { since: now, approved: true };
             seen.progress.told = None;
         }
-        MoveOn::Stage(stage, gate) => {
-            let approval = seen.plan.stage(stage).and_then(|stage| stage.approval);
-            seen.progress = Progress {
-                stage,
-                step: first_step(approval, gate, now),
-                verified: seen.progress.verified,
-                told: None,
-            };
-            if approval.is_some() {
-                writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage }));
-            }
+        MoveOn::Stage(stage) => {
+            seen.progress.stage = stage;
+            seen.progress.step = first_step(seen.plan.stage(stage), now);
+            seen.progress.told = None;
         }
     }
+    if let Some(health) = health {
+        seen.health = health;
+        writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::RefreshBinding {
+            alarm: alarm.clone(),
+            deployment: deployment.id.clone(),
+            binding: Box::new(binding(&seen)),
+        }));
+    } else {
+        writes.extend(deployment.require_quiet());
+    }
     writes.insert(0, RegistryWrite::PutDeployment(Box::new(seen.clone())));
-    writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::RefreshBinding {
-        alarm: alarm.clone(),
-        deployment: deployment.id.clone(),
-        binding: Box::new(binding(deployment, health)),
-    }));
     Ok((seen, writes))
 }
 
 impl Progress {
     /// At the beginning of a plan.
-    pub fn at_start(
-        approval: Option<Approval>,
-        gate: GateId,
-        verified: Vec<RouteActions>,
-        now: Timestamp,
-    ) -> Self {
+    pub fn at_start(plan: &Plan, now: Timestamp) -> Self {
         Self {
             stage: StageIndex::default(),
-            step: first_step(approval, gate, now),
-            verified,
+            step: first_step(plan.stage(StageIndex::default()), now),
+            verified: plan.routes.iter().map(|route| route.original.clone()).collect(),
+            shifted_at: None,
+            restored_at: None,
             told: None,
         }
     }
 }
 
-fn first_step(approval: Option<Approval>, gate: GateId, now: Timestamp) -> Step {
-    match approval {
-        Some(approval) => Step::Approving {
-            gate,
-            since: now,
-            until: now + approval.timeout,
-            decision: None,
-        },
-        None => Step::Settling { since: now },
-    }
+fn first_step(stage: Option<&Stage>, now: Timestamp) -> Step {
+    Step::Settling { since: now, approved: stage.is_none_or(|stage| stage.approval.is_none()) }
 }
 
 /// Records a person's answer: once, for the approval that is open, before its time is up.
@@ -254,6 +246,19 @@ pub(super) fn notice(deployment: &mut Deployment, at: Timestamp, event: Event) -
         at,
         event,
     }))
+}
+
+/// The same, unless it was the last thing that was told.
+pub(super) fn tell_once(
+    deployment: &mut Deployment,
+    at: Timestamp,
+    event: Event,
+) -> Option<RegistryWrite> {
+    if deployment.progress.told.as_ref() == Some(&event) {
+        return None;
+    }
+    deployment.progress.told = Some(event.clone());
+    Some(notice(deployment, at, event))
 }
 
 /// The keys that a deployment must release when it ends.

@@ -26,13 +26,13 @@ mod retirement;
 mod write;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth};
-pub use commit::{commit, finish};
+pub use commit::{claim_detach, commit, finish};
 pub use deployment::{
-    Decision, Deployment, Gate, GateWait, Outcome, Phase, Progress, Refused, Step, Tick,
+    Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Tick,
 };
-pub use fence::{Fence, FenceTrigger, close, fence, hold, may_restore, resume};
+pub use fence::{Fence, FenceTrigger, claim_scale_in, close, fence, hold, may_restore, restored};
 pub use forward::{
-    MoveOn, approve, begin, claim_forward, observe_tick, record_shift, release_forward, store_gate,
+    MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,
 };
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 pub use lock::{Lock, LockKey};

@@ -3,11 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::deployment::Refused;
+use super::deployment::{Deployment, Refused};
+use super::forward::{notice, tell_once};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::{RegistryWrite, Revision};
 use crate::ids::{ClusterName, DeploymentId, EcsServiceName, IntentId, TargetGroupArn};
+use crate::notice::Event;
 use crate::plan::Slot;
 use crate::route::{Role, RouteRef};
 use crate::time::{Span, Timestamp};
@@ -36,7 +38,7 @@ pub struct Retirement {
 
 impl Retirement {
     /// The retirement of a committed deployment's old slot.
-    pub fn after(deployment: &super::Deployment, now: Timestamp) -> Self {
+    pub fn after(deployment: &Deployment, now: Timestamp) -> Self {
         let plan = &deployment.plan;
         let old = plan.slot(Role::Stable);
         Self {
@@ -104,15 +106,33 @@ pub fn claim_retirement(
     Ok((claimed, writes))
 }
 
-/// The tasks are gone.
-pub fn finish_retirement(claimed: &Retirement) -> Vec<RegistryWrite> {
-    vec![claimed.delete()]
+/// The tasks are gone; the deployment that left the slot behind tells of it.
+pub fn finish_retirement(
+    claimed: &Retirement,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Vec<RegistryWrite> {
+    let mut told = deployment.revised(now, deployment.next_due_at);
+    let notice = notice(&mut told, now, Event::Retired);
+    vec![claimed.delete(), RegistryWrite::PutDeployment(Box::new(told)), notice]
 }
 
-/// Not now: the slot carries weight, or the write got no answer.
-pub fn postpone_retirement(retirement: &Retirement, until: Timestamp) -> Vec<RegistryWrite> {
+/// The slot carries weight again although nobody deploys: it keeps its tasks, and somebody is told
+/// once.
+pub fn postpone_retirement(
+    retirement: &Retirement,
+    deployment: &Deployment,
+    now: Timestamp,
+    until: Timestamp,
+) -> Vec<RegistryWrite> {
     let mut postponed = retirement.clone();
     postponed.revision = postponed.revision.next();
     postponed.due_at = until;
-    vec![RegistryWrite::PutRetirement(Box::new(postponed))]
+    let mut told = deployment.revised(now, deployment.next_due_at);
+    let mut writes = vec![RegistryWrite::PutRetirement(Box::new(postponed))];
+    if let Some(notice) = tell_once(&mut told, now, Event::RetirementPostponed) {
+        writes.push(RegistryWrite::PutDeployment(Box::new(told)));
+        writes.push(notice);
+    }
+    writes
 }
