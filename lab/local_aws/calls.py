@@ -193,6 +193,8 @@ def install(settings: Settings) -> None:
         for interceptor in _interceptors:
             step = _chained(interceptor, call, step)
         status, answer_headers, answer_body = await step()
+        # ministack's denials have none; moto's interpreter stumbles over an error answer without it.
+        answer_headers.setdefault("x-amzn-requestid", request_id)
         journal.write(
             kind="call",
             time=arrived,

@@ -15,6 +15,7 @@ import boto3
 import moto.stepfunctions.parser.asl.utils.boto_client as boto_client
 from botocore.config import Config
 from ministack.services import sts
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as aws_sdk
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 
 from local_aws.replacing import ReplacementError, replace
@@ -23,6 +24,20 @@ from local_aws.settings import Settings
 LONGEST_CALL_SECONDS = 960
 SERVICE_NAMES = {"elasticloadbalancingv2": "elbv2", "eventbridge": "events", "cloudwatchlogs": "logs"}
 BOTO_NAMES = {"sfn": "stepfunctions", "states": "stepfunctions", **SERVICE_NAMES}
+# How AWS spells the service in error names, as far as moto does not know it: ``Ecs.ClusterNotFoundException``.
+ERROR_PREFIXES = {
+    "cloudwatch": "CloudWatch",
+    "ecs": "Ecs",
+    "elasticloadbalancingv2": "ElasticLoadBalancingV2",
+    "eventbridge": "EventBridge",
+    "lambda": "Lambda",
+    "s3": "S3",
+    "scheduler": "Scheduler",
+    "secretsmanager": "SecretsManager",
+    "sns": "Sns",
+    "sqs": "Sqs",
+    "ssm": "Ssm",
+}
 
 _lock = threading.Lock()
 _clients: dict[tuple[str, str, str], Any] = {}
@@ -68,6 +83,14 @@ def _normalize_response(
         self._from_boto_response(response, model.output_shape)
 
 
+def _exception_name(norm_service_name: str, ex: Any) -> str:
+    """moto names an error after its Python class, which for most is only ``ClientError``."""
+    name = type(ex).__name__
+    if name == "ClientError":
+        name = ex.response["Error"]["Code"].rsplit("#", 1)[-1].rsplit(".", 1)[-1]
+    return f"{norm_service_name}.{name if name.endswith('Exception') else name + 'Exception'}"
+
+
 def install(settings: Settings) -> None:
     """Replace the client factory wherever moto imported it, and put the normalisation back."""
 
@@ -106,3 +129,6 @@ def install(settings: Settings) -> None:
     replace(StateTaskService, "_normalise_parameters", _normalize_parameters, expects=expects)
     expects = ("self", "response", "boto_service_name", "service_action_name")
     replace(StateTaskService, "_normalise_response", _normalize_response, expects=expects)
+    aws_sdk._SERVICE_ERROR_NAMES.update(ERROR_PREFIXES)
+    task = aws_sdk.StateTaskServiceAwsSdk
+    replace(task, "_normalise_exception_name", staticmethod(_exception_name), expects=("norm_service_name", "ex"))

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from local_aws.tests.functions import create_function
+from local_aws.tests.machines import Machines
 from local_aws.tests.support import TEST_IMAGES, Lab, start_lab
 
 _counter = itertools.count(1)
@@ -31,3 +33,16 @@ def unique(request: pytest.FixtureRequest) -> str:
     """A name that no other test uses: at most 28 characters, letters, digits and hyphens."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
     return f"{name[:20].strip('-')}-{next(_counter)}"
+
+
+@pytest.fixture(scope="session")
+def probe(lab: Lab) -> str:
+    """Name of a function that does what its event says (``probe_function``), without any permission."""
+    create_function(lab, "probe")
+    return "probe"
+
+
+@pytest.fixture(scope="session")
+def machines(lab: Lab, probe: str) -> Machines:
+    """State machines that may do everything."""
+    return Machines(lab, probe)
