@@ -13,3 +13,4 @@ pub mod route;
 pub mod strategy;
 pub mod time;
 pub mod weight;
+pub mod world;

@@ -17,6 +17,7 @@ use glidepath_core::protocol::{
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
+pub use glidepath_core::world::{Alarm, AlarmDimension, EcsService, FoundRoute, Rollout};
 
 /// A call that did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -199,24 +200,6 @@ pub struct OutboxEntry {
     pub delivered: Vec<ChannelName>,
 }
 
-/// A rule or listener as the load balancer has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FoundRoute {
-    /// All its actions, and the load balancer it belongs to.
-    Found {
-        /// The actions in order.
-        actions: RouteActions,
-        /// `app/NAME/ID`, the value of the CloudWatch dimension `LoadBalancer`.
-        load_balancer: String,
-    },
-    /// It is the default rule of a listener, which can only be changed as `{listener: ...}`.
-    DefaultRule,
-    /// It does not exist.
-    Missing,
-    /// It has something that could not be written back unchanged.
-    Unsupported(String),
-}
-
 /// Registered targets of a group by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetHealth {
@@ -243,39 +226,6 @@ pub trait LoadBalancer: Sync {
         &self,
         group: &TargetGroupArn,
     ) -> impl Future<Output = PortResult<TargetHealth>> + Send;
-}
-
-/// An ECS service as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EcsService {
-    /// Wanted tasks.
-    pub desired_count: u32,
-    /// Running tasks, of any version.
-    pub running_count: u32,
-    /// The task definition of the newest (`PRIMARY`) deployment; the full ARN.
-    pub task_definition: TaskDefinition,
-    /// State of the newest deployment.
-    pub rollout: Rollout,
-    /// How many deployments there are; older ones still drain.
-    pub deployments: u32,
-    /// Target groups that its tasks register with.
-    pub target_groups: Vec<TargetGroupArn>,
-    /// The newest service event, for people.
-    pub last_event: Option<String>,
-}
-
-/// `rolloutState` of the newest deployment of an ECS service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rollout {
-    /// Tasks are being replaced.
-    InProgress {
-        /// Tasks that failed to start.
-        failed_tasks: u32,
-    },
-    /// All tasks run.
-    Completed,
-    /// The circuit breaker gave up; its reason.
-    Failed(String),
 }
 
 /// What an ECS service is asked to be.
@@ -315,29 +265,6 @@ pub trait Containers: Sync {
         task_definition: &TaskDefinition,
         since: Timestamp,
     ) -> impl Future<Output = PortResult<Vec<StoppedTask>>> + Send;
-}
-
-/// An alarm as CloudWatch has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
-    /// Which.
-    pub arn: AlarmArn,
-    /// What it says.
-    pub signal: AlarmSignal,
-    /// CloudWatch's reason.
-    pub reason: String,
-    /// Values of every dimension `TargetGroup` and `ServiceName` that it watches, in metric math
-    /// and in the children of a composite alarm too.
-    pub watches: Vec<AlarmDimension>,
-}
-
-/// A dimension by which an alarm belongs to a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlarmDimension {
-    /// `TargetGroup`: `targetgroup/NAME/ID`.
-    TargetGroup(String),
-    /// `ServiceName` of `AWS/ECS` and Container Insights.
-    EcsService(String),
 }
 
 /// Which requests to count.

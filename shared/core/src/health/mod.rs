@@ -6,4 +6,6 @@ mod judge;
 pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RequestCounts, RouteTargets, StoppedTask, Watched,
 };
-pub use judge::{Judgement, Reason, Verdict, judge};
+pub use judge::{
+    FEWEST_REQUESTS, GROSS_FAILURE, Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge,
+};

@@ -1,0 +1,428 @@
+//! Reads a JSON document leniently: every mistake is found at once, each with its path and what to
+//! write instead.
+//!
+//! A type says how it is read in one place:
+//!
+//! ```text
+//! node.object(|fields| {
+//!     let weight = fields.required("weight");
+//!     let bake = fields.defaulted("bake", defaults::bake);
+//!     Some(StageRequest { weight: weight?, bake: bake? })
+//! })
+//! ```
+//!
+//! All fields are asked for before the first `?`, so that a mistake in one hides none in another;
+//! whatever was not asked for is unknown.
+
+use serde_json::{Map, Value};
+
+use super::finding::Findings;
+use crate::time::{Span, SpanError};
+
+/// How a type is read. `None` means that at least one error was found.
+pub trait Decode: Sized {
+    /// Reads the node.
+    fn decode(node: Node<'_>) -> Option<Self>;
+}
+
+/// One value of the document and where it is.
+pub struct Node<'a> {
+    value: &'a Value,
+    path: String,
+    findings: &'a mut Findings,
+}
+
+impl<'a> Node<'a> {
+    /// The whole document.
+    pub fn root(value: &'a Value, findings: &'a mut Findings) -> Self {
+        Self { value, path: "$".to_owned(), findings }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Adds an error about this value.
+    pub fn error<T>(self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+        self.findings.error(self.path, message, hint);
+        None
+    }
+
+    /// Adds an error about the type of this value.
+    pub fn wrong_type<T>(self, expected: &str, hint: impl Into<String>) -> Option<T> {
+        let message = format!("expected {expected}, found {}", kind(self.value));
+        self.error(message, hint)
+    }
+
+    /// Reads a text that is not empty.
+    pub fn text(self) -> Option<String> {
+        match self.value.as_str() {
+            Some(text) if !text.trim().is_empty() => Some(text.to_owned()),
+            Some(_) => self.error("empty text", "write something, or leave the field out"),
+            None => self.wrong_type("a text", "write it in quotes"),
+        }
+    }
+
+    /// Reads a text that passes a check; `expected` is what it should look like.
+    pub fn text_like(self, expected: &str, check: impl Fn(&str) -> bool) -> Option<String> {
+        match self.value.as_str() {
+            Some(text) if check(text) => Some(text.to_owned()),
+            Some(text) => {
+                let message = format!("`{}` is not {expected}", shortened(text));
+                self.error(message, format!("write {expected}"))
+            }
+            None => self.wrong_type(expected, "write it in quotes"),
+        }
+    }
+
+    /// Reads a whole number that is not smaller than `least`.
+    pub fn whole_number(self, least: u64) -> Option<u64> {
+        let number = self.value.as_u64().filter(|number| *number >= least);
+        if number.is_none() {
+            return self
+                .wrong_type("a whole number", format!("write a number of at least {least}"));
+        }
+        number
+    }
+
+    /// Reads a length of time that is not zero.
+    pub fn span_above_zero(self) -> Option<Span> {
+        let Self { value, path, findings } = self;
+        let span = Span::decode(Node { value, path: path.clone(), findings: &mut *findings })?;
+        if span == Span::ZERO {
+            findings.error(path, "no time at all", "write a length of time such as 60s");
+            return None;
+        }
+        Some(span)
+    }
+
+    /// Reads one of a few words.
+    pub fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
+        let names = || words.iter().map(|(name, _)| *name);
+        let Some(text) = self.value.as_str() else {
+            return self.wrong_type("a word", format!("write {}", one_of(names())));
+        };
+        match words.iter().find(|(name, _)| *name == text) {
+            Some((_, value)) => Some(*value),
+            None => {
+                let hint = format!("write {}", nearest_or_all(text, names()));
+                self.error(format!("unknown value `{}`", shortened(text)), hint)
+            }
+        }
+    }
+
+    /// Reads a list of at least one entry.
+    pub fn list<T: Decode>(self) -> Option<Vec<T>> {
+        let Some(entries) = self.value.as_array() else {
+            return self.wrong_type("a list", "write [ ... ], even around a single entry");
+        };
+        if entries.is_empty() {
+            return self.error("an empty list", "name at least one");
+        }
+        self.entries(entries)
+    }
+
+    /// Reads a list of at least one entry, none of them twice.
+    pub fn set<T: Decode>(mut self) -> Option<Vec<T>> {
+        let distinct = self.refuse_repetition();
+        self.list().filter(|_| distinct)
+    }
+
+    /// Reads a list without repetition that may be empty.
+    pub fn set_or_empty<T: Decode>(self) -> Option<Vec<T>> {
+        if self.value.as_array().is_some_and(Vec::is_empty) {
+            return Some(Vec::new());
+        }
+        self.set()
+    }
+
+    fn entries<T: Decode>(self, entries: &[Value]) -> Option<Vec<T>> {
+        let Self { path, findings, .. } = self;
+        // Not lazily: a mistake in one entry must not hide those in the next.
+        let decoded: Vec<_> = entries
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                let path = format!("{path}[{index}]");
+                T::decode(Node { value, path, findings: &mut *findings })
+            })
+            .collect();
+        decoded.into_iter().collect()
+    }
+
+    fn refuse_repetition(&mut self) -> bool {
+        let entries = self.value.as_array().map_or(&[][..], Vec::as_slice);
+        let mut distinct = true;
+        for (index, entry) in entries.iter().enumerate() {
+            if let Some(earlier) = entries[..index].iter().position(|other| other == entry) {
+                let message = format!("the same as {}[{earlier}]", self.path);
+                self.error_at(&format!("[{index}]"), message, "name each only once");
+                distinct = false;
+            }
+        }
+        distinct
+    }
+
+    /// Adds an error about something inside of this value, such as `[2].weight`.
+    pub fn error_at(&mut self, inside: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.findings.error(format!("{}{inside}", self.path), message, hint);
+    }
+
+    /// Reads an object by its fields.
+    pub fn object<T>(self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
+        let Some(object) = self.value.as_object() else {
+            return self.wrong_type("an object", "write { ... } with its fields");
+        };
+        let before = self.findings.iter().count();
+        let mut fields = Fields {
+            object,
+            path: self.path,
+            findings: self.findings,
+            known: Vec::new(),
+            missing: Vec::new(),
+        };
+        let decoded = read(&mut fields);
+        fields.finish();
+        decoded.filter(|_| fields.findings.iter().count() == before)
+    }
+
+    /// Reads an object that has exactly one of a few fields, such as `{rule: ...}`.
+    pub fn variant<T>(self, variants: &[(&'static str, Variant<T>)]) -> Option<T> {
+        let names = || variants.iter().map(|(name, _)| *name);
+        let example = format!("write {{ {}: ... }}", one_of(names()));
+        let Self { value, path, findings } = self;
+        let Some(object) = value.as_object() else {
+            return Node { value, path, findings }.wrong_type("an object with one field", example);
+        };
+        let mut decoded = None;
+        for (name, value) in object {
+            let path = member(&path, name);
+            match variants.iter().find(|(variant, _)| variant == name) {
+                Some((_, decode)) => {
+                    let node = Node { value, path, findings: &mut *findings };
+                    decoded = decode(node);
+                }
+                None => unknown_field(&path, name, names(), findings),
+            }
+        }
+        if object.is_empty() {
+            return Node { value, path, findings }.error("an empty object", example);
+        }
+        if object.len() > 1 {
+            let message = format!("{} fields where exactly one is allowed", object.len());
+            return Node { value, path, findings }.error(message, example);
+        }
+        decoded
+    }
+}
+
+/// How one variant is read.
+pub type Variant<T> = fn(Node<'_>) -> Option<T>;
+
+/// The fields of an object, as far as they were asked for.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    path: String,
+    findings: &'a mut Findings,
+    known: Vec<&'static str>,
+    missing: Vec<&'static str>,
+}
+
+impl Fields<'_> {
+    /// A field that must be there.
+    pub fn required<T: Decode>(&mut self, name: &'static str) -> Option<T> {
+        self.required_with(name, T::decode)
+    }
+
+    /// A field that must be there and is read in its own way.
+    pub fn required_with<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl FnOnce(Node<'_>) -> Option<T>,
+    ) -> Option<T> {
+        match self.node(name) {
+            Some(node) => decode(node),
+            None => {
+                self.missing.push(name);
+                None
+            }
+        }
+    }
+
+    /// A field that has a default.
+    pub fn defaulted<T: Decode>(
+        &mut self,
+        name: &'static str,
+        default: impl FnOnce() -> T,
+    ) -> Option<T> {
+        self.defaulted_with(name, T::decode, default)
+    }
+
+    /// A field that has a default and is read in its own way.
+    pub fn defaulted_with<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl FnOnce(Node<'_>) -> Option<T>,
+        default: impl FnOnce() -> T,
+    ) -> Option<T> {
+        match self.node(name) {
+            Some(node) => decode(node),
+            None => Some(default()),
+        }
+    }
+
+    /// A field that may be absent.
+    pub fn optional<T: Decode>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.node(name) {
+            Some(node) => T::decode(node).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Adds an error about a field, for what only several fields together show.
+    pub fn error(&mut self, field: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.findings.error(member(&self.path, field), message, hint);
+    }
+
+    fn node(&mut self, name: &'static str) -> Option<Node<'_>> {
+        self.known.push(name);
+        let value = self.object.get(name)?;
+        Some(Node { value, path: member(&self.path, name), findings: &mut *self.findings })
+    }
+
+    /// Refuses what was not asked for and what was not there. A misspelt field is one mistake,
+    /// not two.
+    fn finish(&mut self) {
+        let known = self.known.as_slice();
+        let unknown = self.object.keys().filter(|name| !known.contains(&name.as_str()));
+        for name in unknown {
+            let path = member(&self.path, name);
+            unknown_field(&path, name, known.iter().copied(), self.findings);
+            let meant = nearest(name, known.iter().copied());
+            self.missing.retain(|missing| Some(*missing) != meant);
+        }
+        for name in &self.missing {
+            let path = member(&self.path, name);
+            self.findings.error(path, format!("`{name}` is missing"), format!("add `{name}`"));
+        }
+    }
+}
+
+fn unknown_field<'n>(
+    path: &str,
+    name: &str,
+    known: impl Iterator<Item = &'n str> + Clone,
+    findings: &mut Findings,
+) {
+    let hint = match nearest(name, known.clone()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("the fields here are {}", one_of(known)),
+    };
+    findings.error(path, format!("unknown field `{}`", shortened(name)), hint);
+}
+
+/// The path of a field.
+fn member(path: &str, name: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if !name.is_empty() && name.chars().all(plain) {
+        format!("{path}.{name}")
+    } else {
+        format!("{path}[{}]", Value::from(name))
+    }
+}
+
+/// The most similar of the known words, if any is similar enough to have been meant.
+pub fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    known
+        .map(|candidate| {
+            (strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
+        })
+        .filter(|(similarity, _)| *similarity >= 0.75)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| candidate)
+}
+
+fn nearest_or_all<'n>(word: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    nearest(word, known.clone()).map_or_else(|| one_of(known), |nearest| format!("`{nearest}`"))
+}
+
+/// `` `a`, `b` or `c` ``.
+fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    match names.pop() {
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} or {last}", names.join(", ")),
+        None => "none".to_owned(),
+    }
+}
+
+/// A text short enough for a message.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 80;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl Decode for String {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.text()
+    }
+}
+
+impl Decode for Span {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        const HINT: &str = "write one number and one unit (s, m, h or d), such as 90s, 5m or 24h, \
+                            up to 366d";
+        match node.value() {
+            Value::String(text) => match Self::parse(text) {
+                Ok(span) => Some(span),
+                Err(SpanError::NoUnit(number)) => {
+                    let message = format!("the duration `{}` has no unit", shortened(&number));
+                    node.error(message, format!("write {number}m, not {number}"))
+                }
+                Err(SpanError::NotASpan(text)) => {
+                    node.error(format!("`{}` is not a duration", shortened(&text)), HINT)
+                }
+            },
+            Value::Number(number) => {
+                let hint = format!("write {number}m, not {number}");
+                node.error(format!("the duration {number} has no unit"), hint)
+            }
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                node.wrong_type("a duration", HINT)
+            }
+        }
+    }
+}
+
+/// Reads names as they are.
+macro_rules! decode_names {
+    ($($name:ty),+) => {$(
+        impl Decode for $name {
+            fn decode(node: Node<'_>) -> Option<Self> {
+                node.text().map(Self::new)
+            }
+        }
+    )+};
+}
+
+decode_names!(
+    crate::ids::ServiceLabel,
+    crate::ids::ClusterName,
+    crate::ids::EcsServiceName,
+    crate::ids::ChannelName
+);

@@ -1,0 +1,85 @@
+//! Every default of a request, each with its unit and its reason. The schema, the reference and
+//! the decoder all take them from here.
+
+use super::Percent;
+use crate::plan::{CanaryCapacity, OnInconclusive, OnTimeout};
+use crate::time::Span;
+use crate::weight::Weight;
+
+/// 5 minutes at a weight: three complete minutes of metrics are there after the two that
+/// CloudWatch takes to show them.
+pub fn bake() -> Span {
+    Span::from_secs(5 * 60)
+}
+
+/// 30 minutes at 100 % in the default strategy: while the old version still has all its tasks,
+/// slow damage (leaks, queues, caches) has time to show.
+pub fn bake_at_everything() -> Span {
+    Span::from_secs(30 * 60)
+}
+
+/// 2 minutes without traffic: two looks at the default interval, long enough for a version that
+/// starts and soon stops again.
+pub fn idle_bake() -> Span {
+    Span::from_secs(2 * 60)
+}
+
+/// 4 hours for an approval: longer than a meeting, shorter than two versions should serve side by
+/// side.
+pub fn approval_timeout() -> Span {
+    Span::from_secs(4 * 3600)
+}
+
+/// Silence is no consent.
+pub fn on_timeout() -> OnTimeout {
+    OnTimeout::Rollback
+}
+
+/// In proportion: a canary for 5 % of the requests needs no second fleet.
+pub fn canary_capacity() -> CanaryCapacity {
+    CanaryCapacity::Proportional
+}
+
+/// 60 seconds between the last request and the stop of a task: a load balancer needs some time to
+/// spread new weights, and answers take some too.
+pub fn scale_in_delay() -> Span {
+    Span::from_secs(60)
+}
+
+/// 15 minutes to start tasks and shift: a cold image on new hosts takes up to ten.
+pub fn settle_within() -> Span {
+    Span::from_secs(15 * 60)
+}
+
+/// 5 minutes of both versions after the end: starting the old one again would take longer than
+/// most second thoughts.
+pub fn retention() -> Span {
+    Span::from_secs(5 * 60)
+}
+
+/// 60 seconds between two looks: the period of the load balancer's metrics.
+pub fn interval() -> Span {
+    Span::from_secs(60)
+}
+
+/// 5 % bad requests: above the everyday noise of most services, far below an outage.
+pub fn bad_requests_limit() -> Percent {
+    // In range by itself.
+    Percent::from_permille(Weight::from_permille(50).unwrap_or(Weight::ALL))
+}
+
+/// 200 canary requests: at 5 % that is ten bad ones, more than chance gives a healthy version.
+pub fn minimum_requests() -> u64 {
+    200
+}
+
+/// 30 minutes more to gather enough evidence: at one canary request every ten seconds that is
+/// almost the minimum.
+pub fn extend_up_to() -> Span {
+    Span::from_secs(30 * 60)
+}
+
+/// Hold: what is not known is a person's decision.
+pub fn on_inconclusive() -> OnInconclusive {
+    OnInconclusive::Hold
+}

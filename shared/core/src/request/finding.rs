@@ -1,0 +1,109 @@
+//! Mistakes in a request, all of them at once.
+
+use std::fmt;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The deployment can go on; somebody should know.
+    Warning,
+    /// The deployment is refused, and nothing is written.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One mistake, where it is and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where in the request, such as `$.strategy.canary.stages[2].weight`.
+    pub path: String,
+    /// What is wrong, lower case and without a full stop.
+    pub message: String,
+    /// What to write or to do instead.
+    pub hint: String,
+    /// Whether it stops the deployment.
+    pub severity: Severity,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, message, hint, severity } = self;
+        write!(formatter, "{severity}: {message} at {path}\n  hint: {hint}")
+    }
+}
+
+/// Everything that was found, in the order in which it was looked at.
+#[must_use = "an unread finding helps nobody"]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Adds an error.
+    pub fn error(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(Severity::Error, path.into(), message.into(), hint.into());
+    }
+
+    /// Adds a warning.
+    pub fn warning(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(Severity::Warning, path.into(), message.into(), hint.into());
+    }
+
+    fn push(&mut self, severity: Severity, path: String, message: String, hint: String) {
+        let finding = Finding { path, message, hint, severity };
+        if !self.0.contains(&finding) {
+            self.0.push(finding);
+        }
+    }
+
+    /// Whether nothing was found, not even a warning.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the deployment is refused.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
+    /// Errors first.
+    pub fn sorted(mut self) -> Self {
+        self.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self
+    }
+}
+
+impl fmt::Display for Findings {
+    /// One block for each finding.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            write!(formatter, "{finding}")?;
+        }
+        Ok(())
+    }
+}

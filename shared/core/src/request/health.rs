@@ -1,0 +1,160 @@
+//! How the new version is judged, as a person writes it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{AlarmName, Decode, Node, Percent, defaults};
+use crate::plan::OnInconclusive;
+use crate::time::Span;
+
+/// How the new version is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    /// Time between two looks.
+    #[serde(default = "defaults::interval")]
+    pub interval: Span,
+    /// CloudWatch alarms, by what they watch.
+    #[serde(default)]
+    pub alarms: Alarms,
+    /// Requests that the load balancer did not answer with 2xx, 3xx or 4xx.
+    #[serde(default)]
+    pub bad_requests: BadRequests,
+    /// Requests to the new version in a stage below which its share of bad ones says nothing.
+    #[serde(default = "defaults::minimum_requests")]
+    #[schemars(range(min = 1))]
+    pub minimum_requests: u64,
+    /// What happens when the evidence is not enough for a verdict.
+    #[serde(default)]
+    pub on_inconclusive: Inconclusive,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            interval: defaults::interval(),
+            alarms: Alarms::default(),
+            bad_requests: BadRequests::default(),
+            minimum_requests: defaults::minimum_requests(),
+            on_inconclusive: Inconclusive::default(),
+        }
+    }
+}
+
+impl Decode for Health {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let interval = fields.defaulted_with(
+                "interval",
+                |node| node.span_above_zero(),
+                defaults::interval,
+            );
+            let alarms = fields.defaulted("alarms", Alarms::default);
+            let bad_requests = fields.defaulted("badRequests", BadRequests::default);
+            let minimum_requests = fields.defaulted_with(
+                "minimumRequests",
+                |node| node.whole_number(1),
+                defaults::minimum_requests,
+            );
+            let on_inconclusive = fields.defaulted("onInconclusive", Inconclusive::default);
+            Some(Self {
+                interval: interval?,
+                alarms: alarms?,
+                bad_requests: bad_requests?,
+                minimum_requests: minimum_requests?,
+                on_inconclusive: on_inconclusive?,
+            })
+        })
+    }
+}
+
+/// CloudWatch alarms by what they watch, each as name or ARN. In a deployment the alarms of the
+/// slot that takes the new version and those of the service roll back, those of the slot that
+/// serves today hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alarms {
+    /// They watch the blue slot: its target groups or its ECS service.
+    #[serde(default)]
+    pub blue: Vec<AlarmName>,
+    /// They watch the green slot.
+    #[serde(default)]
+    pub green: Vec<AlarmName>,
+    /// They watch the service as a whole.
+    #[serde(default)]
+    pub service: Vec<AlarmName>,
+}
+
+impl Decode for Alarms {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let blue = fields.defaulted_with("blue", |node| node.set_or_empty(), Vec::new);
+            let green = fields.defaulted_with("green", |node| node.set_or_empty(), Vec::new);
+            let service = fields.defaulted_with("service", |node| node.set_or_empty(), Vec::new);
+            Some(Self { blue: blue?, green: green?, service: service? })
+        })
+    }
+}
+
+/// A limit on the share of bad requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BadRequests {
+    /// Highest share of bad requests that the new version may have. 100 switches the check off,
+    /// since no share is above it.
+    #[serde(default = "defaults::bad_requests_limit")]
+    pub limit: Percent,
+}
+
+impl Default for BadRequests {
+    fn default() -> Self {
+        Self { limit: defaults::bad_requests_limit() }
+    }
+}
+
+impl Decode for BadRequests {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let limit = fields.defaulted("limit", defaults::bad_requests_limit);
+            Some(Self { limit: limit? })
+        })
+    }
+}
+
+/// What happens when the evidence is not enough for a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Inconclusive {
+    /// How much longer than its bake a stage may take to gather enough.
+    #[serde(default = "defaults::extend_up_to")]
+    pub extend_up_to: Span,
+    /// What happens when that was not enough either.
+    #[serde(default = "defaults::on_inconclusive")]
+    pub then: OnInconclusive,
+}
+
+impl Default for Inconclusive {
+    fn default() -> Self {
+        Self { extend_up_to: defaults::extend_up_to(), then: defaults::on_inconclusive() }
+    }
+}
+
+impl Decode for Inconclusive {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let extend_up_to = fields.defaulted("extendUpTo", defaults::extend_up_to);
+            let then = fields.defaulted("then", defaults::on_inconclusive);
+            Some(Self { extend_up_to: extend_up_to?, then: then? })
+        })
+    }
+}
+
+impl Decode for OnInconclusive {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.word(&[
+            ("hold", Self::Hold),
+            ("rollback", Self::Rollback),
+            ("continue", Self::Continue),
+        ])
+    }
+}

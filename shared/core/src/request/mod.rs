@@ -1,0 +1,269 @@
+//! What a person asks for. [`decode`] reads it, `preflight` holds it against the real resources.
+
+mod decode;
+pub mod defaults;
+mod finding;
+mod health;
+mod names;
+mod percent;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use decode::{Decode, Fields, Node, Variant, nearest};
+pub use finding::{Finding, Findings, Severity};
+pub use health::{Alarms, BadRequests, Health, Inconclusive};
+pub use names::AlarmName;
+pub use percent::Percent;
+
+use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
+use crate::plan::{CanaryCapacity, Slot};
+use crate::route::RouteRef;
+use crate::strategy::Strategy;
+use crate::time::Span;
+
+/// Reads a request, or finds every mistake that can be seen without looking at AWS.
+pub fn decode(document: &Value) -> Result<Request, Findings> {
+    let mut findings = Findings::default();
+    let request = Request::decode(Node::root(document, &mut findings));
+    match request {
+        Some(request) if !findings.has_errors() => Ok(request),
+        Some(_) | None => Err(findings),
+    }
+}
+
+/// A deployment: what to release, where, and how carefully.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// The version of this format.
+    pub api_version: ApiVersion,
+    /// Your name for what is deployed; a label in messages, never a key.
+    pub service: ServiceLabel,
+    /// The resources between which traffic is shifted.
+    pub target: Target,
+    /// The new version.
+    pub release: Release,
+    /// How traffic moves.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How many tasks the new version gets.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// How long a stage may take to start its tasks and shift, before the deployment fails.
+    #[serde(default = "defaults::settle_within")]
+    pub settle_within: Span,
+    /// How long the old version keeps its tasks after a success.
+    #[serde(default = "defaults::retention")]
+    pub retention: Span,
+    /// How the new version is judged.
+    #[serde(default)]
+    pub health: Health,
+    /// What happens when another deployment holds one of the resources.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// Channels that hear about it, by the names that the stack has configured.
+    #[serde(default)]
+    pub notify: Vec<ChannelName>,
+    /// What is accepted although it speaks against a deployment.
+    #[serde(default)]
+    pub force: Force,
+}
+
+impl Decode for Request {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let api_version = fields.required("apiVersion");
+            let service = fields.required("service");
+            let target = fields.required("target");
+            let release = fields.required("release");
+            let strategy = fields.defaulted("strategy", Strategy::default);
+            let capacity = fields.defaulted("capacity", Capacity::default);
+            let settle_within = fields.defaulted_with(
+                "settleWithin",
+                |node| node.span_above_zero(),
+                defaults::settle_within,
+            );
+            let retention = fields.defaulted("retention", defaults::retention);
+            let health = fields.defaulted("health", Health::default);
+            let concurrency = fields.defaulted("concurrency", Concurrency::default);
+            let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
+            let force = fields.defaulted("force", Force::default);
+            Some(Self {
+                api_version: api_version?,
+                service: service?,
+                target: target?,
+                release: release?,
+                strategy: strategy?,
+                capacity: capacity?,
+                settle_within: settle_within?,
+                retention: retention?,
+                health: health?,
+                concurrency: concurrency?,
+                notify: notify?,
+                force: force?,
+            })
+        })
+    }
+}
+
+/// The version of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The only one so far.
+    #[serde(rename = "glidepath/v1")]
+    V1,
+}
+
+impl Decode for ApiVersion {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.word(&[("glidepath/v1", Self::V1)])
+    }
+}
+
+/// The resources between which traffic is shifted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// Name or ARN of the ECS cluster that both slots live in.
+    pub cluster: ClusterName,
+    /// The two ECS services that take turns.
+    pub slots: Slots,
+    /// Every route that sends requests to the service; all are shifted by the same weight.
+    #[schemars(length(min = 1))]
+    pub routes: Vec<RouteRef>,
+}
+
+impl Decode for Target {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let cluster = fields.required("cluster");
+            let slots = fields.required("slots");
+            let routes = fields.required_with("routes", |node| node.set());
+            Some(Self { cluster: cluster?, slots: slots?, routes: routes? })
+        })
+    }
+}
+
+/// The two slots. Which of them serves today is found from the weights, never from its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Slots {
+    /// Name of the one ECS service.
+    pub blue: EcsServiceName,
+    /// Name of the other ECS service.
+    pub green: EcsServiceName,
+}
+
+impl Slots {
+    /// The ECS service of a slot.
+    pub const fn of(&self, slot: Slot) -> &EcsServiceName {
+        match slot {
+            Slot::Blue => &self.blue,
+            Slot::Green => &self.green,
+        }
+    }
+}
+
+impl Decode for Slots {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let blue: Option<EcsServiceName> = fields.required("blue");
+            let green: Option<EcsServiceName> = fields.required("green");
+            if blue.is_some() && blue == green {
+                fields.error(
+                    "green",
+                    "both slots are the same ECS service",
+                    "name two ECS services: while one serves, the other takes the new version",
+                );
+            }
+            Some(Self { blue: blue?, green: green? })
+        })
+    }
+}
+
+/// The new version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Release {
+    /// The ECS task definition to run, as `family:revision` or ARN.
+    pub task_definition: TaskDefinition,
+}
+
+impl Decode for Release {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let task_definition = fields.required("taskDefinition");
+            Some(Self { task_definition: task_definition? })
+        })
+    }
+}
+
+/// How many tasks the new version gets, and how long they stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Capacity {
+    /// Tasks of the new version. `blueGreen` and `allAtOnce` always run it in full.
+    #[serde(default = "defaults::canary_capacity")]
+    pub canary: CanaryCapacity,
+    /// How long tasks stay after their traffic has gone.
+    #[serde(default = "defaults::scale_in_delay")]
+    pub scale_in_delay: Span,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { canary: defaults::canary_capacity(), scale_in_delay: defaults::scale_in_delay() }
+    }
+}
+
+impl Decode for Capacity {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let canary = fields.defaulted("canary", defaults::canary_capacity);
+            let scale_in_delay = fields.defaulted("scaleInDelay", defaults::scale_in_delay);
+            Some(Self { canary: canary?, scale_in_delay: scale_in_delay? })
+        })
+    }
+}
+
+impl Decode for CanaryCapacity {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.word(&[("proportional", Self::Proportional), ("full", Self::Full)])
+    }
+}
+
+/// What happens when another deployment holds one of the resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Concurrency {
+    /// The new deployment is refused.
+    #[default]
+    Reject,
+}
+
+impl Decode for Concurrency {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.word(&[("reject", Self::Reject)])
+    }
+}
+
+/// What is accepted although it speaks against a deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Force {
+    /// Alarms that may be firing at the start, such as those of the outage that this release
+    /// repairs. They are ignored for the whole deployment.
+    #[serde(default)]
+    pub alarms: Vec<AlarmName>,
+}
+
+impl Decode for Force {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let alarms = fields.defaulted_with("alarms", |node| node.set_or_empty(), Vec::new);
+            Some(Self { alarms: alarms? })
+        })
+    }
+}

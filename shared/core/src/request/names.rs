@@ -1,0 +1,86 @@
+//! Names whose form can be checked without looking at AWS.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Decode, Node};
+use crate::ids::{AlarmArn, TaskDefinition};
+use crate::route::RouteRef;
+
+/// Name or ARN of a CloudWatch alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AlarmName(String);
+
+impl AlarmName {
+    /// Takes the name as it is.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the alarm.
+    pub fn names(&self, alarm: &AlarmArn) -> bool {
+        self.0 == alarm.as_str() || self.0 == alarm.name()
+    }
+}
+
+impl std::fmt::Display for AlarmName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Decode for AlarmName {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.text().map(Self)
+    }
+}
+
+impl Decode for TaskDefinition {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        // Without a revision something else may be deployed than what was reviewed.
+        let text = node.text_like("`family:revision` or a task definition's ARN", |text| {
+            let short = text.rsplit_once('/').map_or(text, |(_, short)| short);
+            short.split_once(':').is_some_and(|(family, revision)| {
+                !family.is_empty() && revision.parse::<u64>().is_ok_and(|revision| revision > 0)
+            })
+        });
+        text.map(Self::new)
+    }
+}
+
+impl Decode for RouteRef {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.variant(&[
+            ("rule", |node| elbv2_arn(node, "listener-rule").map(Self::Rule)),
+            ("listener", |node| elbv2_arn(node, "listener").map(Self::Listener)),
+        ])
+    }
+}
+
+/// Reads the ARN of a part of an Application Load Balancer.
+fn elbv2_arn(node: Node<'_>, wanted: &str) -> Option<String> {
+    let text = node.value().as_str().unwrap_or_default();
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let (is_elbv2, resource) = match parts.as_slice() {
+        ["arn", _, "elasticloadbalancing", _, _, resource] => (true, *resource),
+        _ => (false, ""),
+    };
+    let mut resource = resource.split('/');
+    let (kind, balancer) = (resource.next(), resource.next());
+    if is_elbv2 && kind == Some(wanted) && balancer == Some("net") {
+        return node.error(
+            "a Network Load Balancer has no weights to shift",
+            "put the service behind an Application Load Balancer",
+        );
+    }
+    node.text_like(
+        &format!("the ARN of an Application Load Balancer's {wanted}, `arn:...:{wanted}/app/...`"),
+        |_| is_elbv2 && kind == Some(wanted) && balancer == Some("app"),
+    )
+}
