@@ -6,7 +6,7 @@
 
 use std::future::Future;
 
-use glidepath_core::health::{AlarmSignal, RequestCounts, StoppedTask};
+use glidepath_core::health::{RequestCounts, StoppedTask};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
