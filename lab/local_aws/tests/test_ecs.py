@@ -1,0 +1,341 @@
+"""Services and tasks that really run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.tests.balancing import Balancer, forward
+from local_aws.tests.receiving import Inbox
+from local_aws.tests.support import Lab, wait_for
+
+EXAMPLE = Path(__file__).parents[2] / "example" / "app.py"
+
+
+class Cluster:
+    """A cluster and helpers to run the demo image in it."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.ecs = lab.client("ecs")
+        self.name = name
+        self.ecs.create_cluster(clusterName=name)
+
+    def definition(self, image: str, **container: Any) -> str:
+        """Register a task definition with one container."""
+        web = {
+            "name": "web",
+            "image": image,
+            "essential": True,
+            "portMappings": [{"containerPort": 8080}],
+            **container,
+        }
+        arn: str = self.ecs.register_task_definition(
+            family=self.name,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[web],
+        )["taskDefinition"]["taskDefinitionArn"]
+        return arn
+
+    def create(self, definition: str, count: int = 1, groups: tuple[str, ...] = (), **more: Any) -> None:
+        """Create the service ``app``."""
+        balancers = [
+            {"targetGroupArn": group, "containerName": "web", "containerPort": 8080} for group in groups
+        ]
+        self.ecs.create_service(
+            cluster=self.name,
+            serviceName="app",
+            taskDefinition=definition,
+            desiredCount=count,
+            launchType="FARGATE",
+            loadBalancers=balancers,
+            networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+            **more,
+        )
+
+    def update(self, **changes: Any) -> dict[str, Any]:
+        """UpdateService."""
+        service: dict[str, Any] = self.ecs.update_service(cluster=self.name, service="app", **changes)["service"]
+        return service
+
+    def service(self) -> dict[str, Any]:
+        """DescribeServices."""
+        found: dict[str, Any] = self.ecs.describe_services(cluster=self.name, services=["app"])["services"][0]
+        return found
+
+    def settled(self) -> dict[str, Any]:
+        """Wait until the service has one completed deployment."""
+
+        def complete() -> dict[str, Any] | None:
+            service = self.service()
+            (first, *others) = service["deployments"]
+            done = first["rolloutState"] == "COMPLETED" and not others
+            return service if done and service["runningCount"] == service["desiredCount"] else None
+
+        return wait_for(complete, what="a steady service")
+
+    def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
+        """ListTasks and DescribeTasks."""
+        arns = self.ecs.list_tasks(cluster=self.name, serviceName="app", desiredStatus=status)["taskArns"]
+        if not arns:
+            return []
+        found: list[dict[str, Any]] = self.ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"]
+        return found
+
+    def addresses(self) -> list[str]:
+        """The addresses of the running tasks."""
+        return [
+            detail["value"]
+            for task in self.tasks()
+            for attachment in task["attachments"]
+            for detail in attachment["details"]
+            if detail["name"] == "privateIPv4Address"
+        ]
+
+
+def body_of(address: str) -> str:
+    with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def answering(address: str) -> str | None:
+    try:
+        return body_of(address)
+    except OSError:
+        return None
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_a_service_runs_its_tasks_on_addresses_of_the_lab(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("registry.example:5000/demo:v1"), 2)
+    first = cluster.service()
+    assert first["deployments"][0]["rolloutState"] == "IN_PROGRESS"
+    service = cluster.settled()
+    assert (service["runningCount"], service["pendingCount"]) == (2, 0)
+    assert service["deployments"][0]["id"].startswith("ecs-svc/")
+    addresses = cluster.addresses()
+    assert len(set(addresses)) == 2
+    assert all(address.startswith(lab.addresses[: lab.addresses.index(".0.0")] + ".") for address in addresses)
+    assert wait_for(lambda: answering(addresses[0])) == "v1"
+    started = lab.journal_lines(kind="task", event="started", cluster=unique)
+    assert [(line["service"], line["version"]) for line in started] == [("app", "v1")] * 2
+
+
+def test_scaling_in_drains_and_stops_tasks(lab: Lab, unique: str) -> None:
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    balancer.set_deregistration_delay(group, 1)
+    balancer.listen([forward((group, 1))])
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"), 2, (group,))
+    cluster.settled()
+    assert balancer.states(group) == ["healthy", "healthy"]
+    cluster.update(desiredCount=1)
+    wait_for(lambda: sorted(balancer.states(group)) == ["draining", "healthy"])
+    assert cluster.service()["deployments"][0]["desiredCount"] == 1
+    stopped = wait_for(lambda: [task for task in cluster.tasks("STOPPED") if task["lastStatus"] == "STOPPED"])[0]
+    assert stopped["stopCode"] == "ServiceSchedulerInitiated"
+    assert stopped["stoppedReason"].startswith("Scaling activity initiated by (deployment ecs-svc/")
+    # The demo application does not handle SIGTERM.
+    assert stopped["containers"][0]["exitCode"] == 143
+    wait_for(lambda: balancer.states(group) == ["healthy"])
+    cluster.update(desiredCount=0)
+    wait_for(lambda: cluster.service()["runningCount"] == 0 and balancer.states(group) == [])
+
+
+def test_a_rolling_deployment_replaces_all_tasks_without_a_failed_request(lab: Lab, unique: str) -> None:
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    balancer.set_deregistration_delay(group, 1)
+    balancer.listen([forward((group, 1))])
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"), 2, (group,))
+    before = cluster.settled()
+    cluster.update(taskDefinition=cluster.definition("demo:v2"))
+    during = cluster.service()
+    assert [d["status"] for d in during["deployments"]] == ["PRIMARY", "ACTIVE"]
+    assert during["deployments"][1]["id"] == before["deployments"][0]["id"]
+    seen = set()
+
+    def over() -> bool:
+        answer = balancer.get()
+        assert answer.status == 200
+        seen.add(answer.body)
+        (first, *others) = cluster.service()["deployments"]
+        return first["rolloutState"] == "COMPLETED" and not others
+
+    wait_for(over, what="the end of the deployment")
+    assert seen == {"v1", "v2"}
+    assert {balancer.get().body for _ in range(6)} == {"v2"}
+    messages = [event["message"] for event in cluster.service()["events"]]
+    assert messages[0] == "(service app) has reached a steady state."
+    assert any("has begun draining connections" in message for message in messages)
+
+
+def test_forcing_a_deployment_replaces_tasks_of_the_same_definition(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"))
+    cluster.settled()
+    (before,) = cluster.tasks()
+    cluster.update(forceNewDeployment=True)
+    cluster.settled()
+    (after,) = cluster.tasks()
+    assert before["taskArn"] != after["taskArn"]
+    assert before["taskDefinitionArn"] == after["taskDefinitionArn"]
+
+
+def test_a_task_that_exits_is_replaced(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"))
+    cluster.settled()
+    (task,) = cluster.tasks()
+    cluster.ecs.stop_task(cluster=unique, task=task["taskArn"], reason="a test")
+    wait_for(lambda: [t for t in cluster.tasks() if t["taskArn"] != task["taskArn"] and t["lastStatus"] == "RUNNING"])
+    stopped = cluster.ecs.describe_tasks(cluster=unique, tasks=[task["taskArn"]])["tasks"][0]
+    assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "a test")
+
+
+def test_the_circuit_breaker_fails_a_deployment_and_rolls_back(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    inbox = Inbox(lab, unique)
+    events = lab.client("events")
+    good = cluster.definition("demo:v1")
+    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    cluster.create(good, 1, deploymentConfiguration=breaker)
+    arn = cluster.settled()["serviceArn"]
+    pattern = {"source": ["aws.ecs"], "resources": [arn], "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}}
+    events.put_rule(Name=unique, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=unique, Targets=[{"Id": "queue", "Arn": inbox.arn}])
+    failing = cluster.update(taskDefinition=cluster.definition("demo:crash"))["deployments"][0]["id"]
+
+    def failed() -> dict[str, Any] | None:
+        return next(
+            (d for d in cluster.service()["deployments"] if d["id"] == failing and d["rolloutState"] == "FAILED"),
+            None,
+        )
+
+    wait_for(failed, what="the failed deployment")
+    service = cluster.settled()
+    assert service["taskDefinition"] == good
+    crashed = [task for task in cluster.tasks("STOPPED") if task["stopCode"] == "EssentialContainerExited"]
+    assert len(crashed) == 3
+    assert {task["containers"][0]["exitCode"] for task in crashed} == {1}
+    assert inbox.wait_for()[0]["detail"]["deploymentId"] == failing
+
+
+def test_an_image_that_does_not_exist(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("nowhere:v1"))
+    stopped = wait_for(lambda: [t for t in cluster.tasks("STOPPED") if t["lastStatus"] == "STOPPED"])[0]
+    assert stopped["stopCode"] == "TaskFailedToStart"
+    assert stopped["stoppedReason"].startswith("CannotPullContainerError")
+    service = cluster.service()
+    assert service["deployments"][0]["failedTasks"] >= 1
+    assert service["deployments"][0]["rolloutState"] == "IN_PROGRESS"
+    cluster.update(desiredCount=0)
+
+
+def test_a_task_in_two_target_groups(lab: Lab, unique: str) -> None:
+    balancer = Balancer(lab, unique)
+    first, second = balancer.group(), balancer.group()
+    balancer.listen([forward((first, 1), (second, 0))])
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"), 1, (first, second))
+    service = cluster.settled()
+    assert [lb["targetGroupArn"] for lb in service["loadBalancers"]] == [first, second]
+    assert balancer.states(first) == balancer.states(second) == ["healthy"]
+
+
+def test_what_does_not_exist(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    definition = cluster.definition("demo:v1")
+    with pytest.raises(ClientError) as error:
+        cluster.update(desiredCount=1)
+    assert code(error) == "ServiceNotFoundException"
+    with pytest.raises(ClientError) as error:
+        cluster.ecs.describe_services(cluster="nowhere", services=["app"])
+    assert code(error) == "ClusterNotFoundException"
+    missing = cluster.ecs.describe_services(cluster=unique, services=["app"])
+    assert [failure["reason"] for failure in missing["failures"]] == ["MISSING"]
+    with pytest.raises(ClientError) as error:
+        cluster.create("nothing:7")
+    assert code(error) == "ClientException"
+    # A group that no listener or rule names cannot serve.
+    with pytest.raises(ClientError) as error:
+        cluster.create(definition, 1, (Balancer(lab, unique).group(),))
+    assert code(error) == "InvalidParameterException"
+    cluster.create(definition, 1)
+    with pytest.raises(ClientError) as error:
+        cluster.ecs.delete_service(cluster=unique, service="app")
+    assert code(error) == "InvalidParameterException"
+    cluster.ecs.delete_service(cluster=unique, service="app", force=True)
+    wait_for(lambda: cluster.service()["status"] == "INACTIVE")
+    with pytest.raises(ClientError) as error:
+        cluster.update(desiredCount=1)
+    assert code(error) == "ServiceNotActiveException"
+
+
+@pytest.fixture
+def example(lab: Lab, tmp_path: Path) -> Any:
+    """The example application on an address of its own, with a behaviours file."""
+    address = f"{lab.addresses[: lab.addresses.index('.0.0')]}.255.9"
+    behaviours = tmp_path / "behaviours.json"
+    environment = {
+        **os.environ,
+        "IMAGE_TAG": "v2",
+        "SLOT": "green",
+        "BIND_IP": address,
+        "PORT": "8080",
+        "BEHAVIOURS": str(behaviours),
+    }
+    process = subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment, stdout=subprocess.DEVNULL)
+    wait_for(lambda: answering(address))
+    yield address, behaviours
+    process.terminate()
+    process.wait(10)
+
+
+def status_of(address: str, path: str = "/") -> int:
+    try:
+        with urllib.request.urlopen(f"http://{address}:8080{path}", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_example_application_behaves_as_its_file_says(example: tuple[str, Path]) -> None:
+    address, behaviours = example
+    assert body_of(address) == "version=v2 slot=green\n"
+    behaviours.write_text(json.dumps({"v2": {"healthy": False}}))
+    wait_for(lambda: status_of(address, "/health") == 503)
+    behaviours.write_text(json.dumps({"v2": {"errorRate": 0.3, "clientErrorRate": 0.1}}))
+    wait_for(lambda: status_of(address, "/health") == 200)
+    # Where both kinds are due at once, the client error waits for the next request: hence one more.
+    statuses = [status_of(address) for _ in range(51)]
+    assert (statuses.count(500), statuses.count(404)) == (15, 5)
+    behaviours.write_text(json.dumps({"v1": {"errorRate": 1}}))
+    wait_for(lambda: [status_of(address) for _ in range(5)] == [200] * 5)
+
+
+def test_the_example_application_can_fail_to_start(tmp_path: Path) -> None:
+    behaviours = tmp_path / "behaviours.json"
+    behaviours.write_text(json.dumps({"v3": {"startupFailure": True}}))
+    environment = {**os.environ, "IMAGE_TAG": "v3", "BEHAVIOURS": str(behaviours)}
+    ended = subprocess.run([sys.executable, str(EXAMPLE)], env=environment, capture_output=True, timeout=10)
+    assert (ended.returncode, ended.stderr) == (1, b"v3 cannot start\n")
