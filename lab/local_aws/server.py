@@ -33,6 +33,8 @@ SERVICES = (
     "cloudwatch",
     "alarms",
     "eventbridge",
+    "sns",
+    "scheduler",
     "stepfunctions",
     "cloudformation",
 )

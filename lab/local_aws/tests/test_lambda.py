@@ -1,0 +1,245 @@
+"""Lambda: environment, errors, time limits, concurrency, asynchronous invocation, what calls functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local_aws.lambda_functions import AsyncSettings, Attempts
+from local_aws.tests.functions import allow, create_function, create_role, function_arn, invoke
+from local_aws.tests.support import ACCOUNT, REGION, Lab, wait_for
+
+
+class Queue:
+    """An SQS queue whose messages are collected as they come."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.client = lab.client("sqs")
+        self.url = self.client.create_queue(QueueName=name)["QueueUrl"]
+        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        self.messages: list[dict[str, Any]] = []
+
+    def received(self, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for that many messages."""
+
+        def enough() -> bool:
+            answer = self.client.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            self.messages += answer.get("Messages", [])
+            return len(self.messages) >= count
+
+        wait_for(enough, what=f"{count} messages")
+        return self.messages
+
+
+def test_environment_is_the_functions_own(lab: Lab, unique: str) -> None:
+    create_function(lab, unique, Environment={"Variables": {"TABLE": "registry"}}, MemorySize=256)
+    variables, error = invoke(lab, unique, {"do": "environment"})
+    assert error is None
+    expected = {
+        "TABLE": "registry", "AWS_LAMBDA_FUNCTION_NAME": unique, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": lab.endpoint, "_HANDLER": "bootstrap",
+    }  # fmt: skip
+    assert {name: variables.get(name) for name in expected} == expected
+    assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA") and variables["AWS_SESSION_TOKEN"]
+    assert not {"LEAKED_FROM_HOST", "PYTHONPATH", "AUTH", "GATEWAY_PORT", "MINISTACK_REGION"} & set(variables)
+
+
+def test_error_type_is_kept_and_the_process_survives(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    process, _ = invoke(lab, unique, {"do": "process"})
+    assert invoke(lab, unique, {"do": "error", "type": "Plan.Refused", "message": "why"}) == (
+        {"errorType": "Plan.Refused", "errorMessage": "why"},
+        "Unhandled",
+    )
+    assert invoke(lab, unique, {"do": "process"}) == (process, None)
+
+
+def test_exit_and_kill(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    answer, error = invoke(lab, unique, {"do": "exit", "code": 3})
+    assert (answer["errorType"], error) == ("Runtime.ExitError", "Unhandled")
+    process, _ = invoke(lab, unique, {"do": "process"})
+    with ThreadPoolExecutor() as pool:
+        sleeping = pool.submit(invoke, lab, unique, {"do": "sleep", "seconds": 4})
+        wait_for(lambda: any(line["request"]["FunctionName"] == unique for line in lab.journal_lines(kind="call", action="Invoke")))
+        time.sleep(0.2)  # until the function has its event; there is nothing outside to see it by
+        os.kill(process, signal.SIGKILL)
+        answer, error = sleeping.result(timeout=3)
+    assert (answer["errorType"], error) == ("Runtime.ExitError", "Unhandled")
+    assert invoke(lab, unique, {"a": 1}) == ({"a": 1}, None)
+
+
+def test_time_limit(lab: Lab, unique: str) -> None:
+    create_function(lab, unique, Timeout=1)
+    answer, error = invoke(lab, unique, {"do": "sleep", "seconds": 5})
+    assert (answer["errorType"], error) == ("Sandbox.Timedout", "Unhandled")
+    assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
+    assert invoke(lab, unique, {"a": 1}) == ({"a": 1}, None)
+
+
+def test_warm_invocations_are_fast(lab: Lab, probe: str) -> None:
+    """ministack alone takes 50 ms for each."""
+    invoke(lab, probe, {})
+    client = lab.client("lambda")
+    taken = []
+    for _ in range(15):
+        started = time.perf_counter()
+        client.invoke(FunctionName=probe, Payload=b"{}")["Payload"].read()
+        taken.append(time.perf_counter() - started)
+    assert statistics.median(taken) < 0.04
+
+
+def test_twenty_at_once(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    started = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda number: invoke(lab, unique, {"do": "sleep", "seconds": 1, "n": number}), range(20)))
+    assert [answer["n"] for answer, _ in answers] == list(range(20))
+    assert time.monotonic() - started < 8
+
+
+def test_reserved_concurrency(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    client = lab.client("lambda")
+    client.put_function_concurrency(FunctionName=unique, ReservedConcurrentExecutions=0)
+    with pytest.raises(client.exceptions.TooManyRequestsException) as caught:
+        client.invoke(FunctionName=unique)
+    assert caught.value.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    # An asynchronous event waits and is not lost.
+    queue = Queue(lab, unique)
+    iam = lab.client("iam")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow("sqs:SendMessage", resource=queue.arn)]})
+    iam.put_role_policy(RoleName=unique, PolicyName="send", PolicyDocument=policy)
+    client.put_function_event_invoke_config(
+        FunctionName=unique, MaximumRetryAttempts=0, DestinationConfig={"OnSuccess": {"Destination": queue.arn}}
+    )
+    client.invoke(FunctionName=unique, InvocationType="Event", Payload=b'{"a":1}')
+    client.delete_function_concurrency(FunctionName=unique)
+    record = json.loads(queue.received()[0]["Body"])
+    assert (record["requestContext"]["condition"], record["responsePayload"]) == ("Success", {"a": 1})
+
+
+def test_asynchronous_failures(lab: Lab, unique: str) -> None:
+    """One retry as configured, then the destination's record and the dead-letter queue's event."""
+    failures, letters = Queue(lab, f"{unique}-failures"), Queue(lab, f"{unique}-letters")
+    create_function(
+        lab, unique, allow("sqs:SendMessage", resource=[failures.arn, letters.arn]), DeadLetterConfig={"TargetArn": letters.arn}
+    )
+    client = lab.client("lambda")
+    client.put_function_event_invoke_config(
+        FunctionName=unique, MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": failures.arn}}
+    )
+    event = {"do": "error", "type": "Bad", "message": "m"}
+    accepted = client.invoke(FunctionName=unique, InvocationType="Event", Payload=json.dumps(event).encode())
+    assert accepted["StatusCode"] == 202
+    record = json.loads(failures.received()[0]["Body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 2
+    assert (record["requestPayload"], record["responsePayload"]) == (event, {"errorType": "Bad", "errorMessage": "m"})
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    letter = letters.received()[0]
+    assert json.loads(letter["Body"]) == event
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "m"
+
+
+def test_a_dead_letter_queue_needs_permission(lab: Lab, unique: str) -> None:
+    letters = Queue(lab, unique)
+    create_function(lab, unique, DeadLetterConfig={"TargetArn": letters.arn})
+    client = lab.client("lambda")
+    client.put_function_event_invoke_config(FunctionName=unique, MaximumRetryAttempts=0)
+    client.invoke(FunctionName=unique, InvocationType="Event", Payload=b'{"do":"error","type":"Bad"}')
+    refused = wait_for(lambda: lab.journal_lines(kind="call", service="sqs", action="SendMessage", principal=unique))
+    assert refused[0]["error"] == "AccessDeniedException"
+
+
+def test_retries_and_age_of_events() -> None:
+    """The rules alone, because the shortest age is a minute. Deviation: AWS waits one minute before the first
+    retry and two before the second; the lab one second and two."""
+    attempts = Attempts(AsyncSettings(retries=2, event_age=60, on_success=None, on_failure=None, dead_letters=None))
+    error, throttle = {"error": True}, {"error": True, "throttle": True}
+    assert [attempts.delay_after(error, 1), attempts.delay_after(error, 2)] == [(1.0, ""), (2.0, "")]
+    assert attempts.delay_after(throttle, 3) == (0.2, "")
+    assert attempts.delay_after(throttle, 59.9) == (None, "EventAgeExceeded")
+    assert attempts.delay_after(error, 4) == (None, "RetriesExhausted")
+
+
+def test_topic_to_function_and_queue(lab: Lab, unique: str) -> None:
+    topics, queue, functions = lab.client("sns"), Queue(lab, unique), lab.client("lambda")
+    topic = topics.create_topic(Name=unique)["TopicArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue.arn}
+    queue.client.set_queue_attributes(
+        QueueUrl=queue.url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+    )
+    create_function(lab, unique, allow("sqs:SendMessage", resource=queue.arn))
+    functions.put_function_event_invoke_config(FunctionName=unique, DestinationConfig={"OnSuccess": {"Destination": queue.arn}})
+    topics.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function_arn(unique))
+    topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn)
+    # Without permission for the topic, the function is not invoked: only the queue gets the message.
+    topics.publish(TopicArn=topic, Message="one")
+    assert json.loads(queue.received(1)[0]["Body"])["Message"] == "one"
+    functions.add_permission(FunctionName=unique, StatementId="topic", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com", SourceArn=topic)
+    topics.publish(TopicArn=topic, Message="two")
+    bodies = [json.loads(message["Body"]) for message in queue.received(3)]
+    assert sorted(body["Message"] for body in bodies if "Message" in body) == ["one", "two"]
+    (record,) = [body for body in bodies if "requestPayload" in body]
+    assert record["requestPayload"]["Records"][0]["Sns"]["Message"] == "two"
+    assert record["requestPayload"]["Records"][0]["Sns"]["TopicArn"] == topic
+
+
+def test_schedule_invokes_with_its_role(lab: Lab, unique: str) -> None:
+    """``rate(1 second)`` is the lab's own, so that nobody waits for a minute; AWS takes minutes."""
+    create_function(lab, unique)
+    schedules = lab.client("scheduler")
+    role = create_role(lab, f"{unique}-role", allow("lambda:InvokeFunction", resource=function_arn(unique)), service="scheduler")
+    powerless = create_role(lab, f"{unique}-none", service="scheduler")
+    for name, role_arn in ((f"{unique}-good", role), (f"{unique}-bad", powerless)):
+        schedules.create_schedule(
+            Name=name,
+            ScheduleExpression="rate(1 second)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": function_arn(unique), "RoleArn": role_arn, "Input": '{"sweep":true}'},
+        )
+
+    def calls(principal: str) -> list[dict[str, Any]]:
+        return lab.journal_lines(kind="call", action="Invoke", principal=principal)
+
+    wait_for(lambda: len(calls(f"{unique}-role")) >= 2 and calls(f"{unique}-none"), what="two invocations by the schedule")
+    for name in (f"{unique}-good", f"{unique}-bad"):
+        schedules.delete_schedule(Name=name)
+    assert {line["error"] for line in calls(f"{unique}-role")} == {None}
+    assert {line["error"] for line in calls(f"{unique}-none")} == {"AccessDeniedException"}
+    assert calls(f"{unique}-role")[0]["request"]["Payload"] == {"sweep": True}
+
+
+def test_function_url(lab: Lab, unique: str) -> None:
+    """Deviations: AWS's address is ``https://ID.lambda-url.REGION.on.aws/``, and without the permissions
+    lambda:InvokeFunctionUrl and lambda:InvokeFunction for everybody (which SAM adds) it answers 403."""
+    create_function(lab, unique)
+    functions = lab.client("lambda")
+    url = functions.create_function_url_config(FunctionName=unique, AuthType="NONE")["FunctionUrl"]
+    request = urllib.request.Request(f"{url}approve?gate=1", data=b"a=1", method="POST")
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)
+    assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/approve", "gate=1")
+    assert event["requestContext"]["http"]["method"] == "POST"
+
+
+def test_logs(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    invoke(lab, unique, {"do": "exit", "code": 0})
+    logs = lab.client("logs")
+
+    def messages() -> list[str]:
+        return [event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{unique}")["events"]]
+
+    lines = wait_for(messages, what="log lines")
+    assert any(line.startswith("START RequestId") for line in lines) and any(line.startswith("REPORT") for line in lines)
+    assert any("leaving" in line for line in lines)
