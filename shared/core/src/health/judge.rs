@@ -66,12 +66,6 @@ impl Verdict {
         // Without a single check nothing is known.
         Self { judgement: worst.unwrap_or(Judgement::Inconclusive), reasons }
     }
-
-    /// The reasons that led to the judgement, in words.
-    pub fn because(&self) -> Vec<String> {
-        let decisive = self.reasons.iter().filter(|reason| reason.judgement == self.judgement);
-        decisive.map(|reason| reason.text.clone()).collect()
-    }
 }
 
 /// Judges a stage of a plan by one look at it.

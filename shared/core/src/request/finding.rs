@@ -88,8 +88,8 @@ impl Findings {
         self.0.iter()
     }
 
-    /// Errors first.
-    pub fn sorted(mut self) -> Self {
+    /// The same, errors before warnings.
+    pub fn errors_first(mut self) -> Self {
         self.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self
     }

@@ -1,0 +1,201 @@
+//! Alarms: whether they exist, watch what they are given for, and are quiet.
+
+use crate::health::AlarmSignal;
+use crate::ids::AlarmArn;
+use crate::plan::{AlarmPlan, Slot};
+use crate::request::{AlarmName, Findings, Request, nearest};
+use crate::world::{Alarm, AlarmDimension};
+
+use super::Found;
+
+/// What an alarm was given for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GivenFor {
+    Slot(Slot),
+    Service,
+}
+
+impl std::fmt::Display for GivenFor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Slot(slot) => slot.fmt(formatter),
+            Self::Service => formatter.write_str("service"),
+        }
+    }
+}
+
+/// One alarm of the request.
+struct Given<'a> {
+    path: String,
+    name: &'a AlarmName,
+    given_for: GivenFor,
+    alarm: &'a Alarm,
+}
+
+/// Checks every alarm of the request and sorts them by role. `serving`: not known, because of
+/// other findings; then the plan is not used.
+pub(super) fn check(
+    request: &Request,
+    found: &Found,
+    serving: Option<Slot>,
+    findings: &mut Findings,
+) -> AlarmPlan {
+    let given = existing(request, found, findings);
+    refuse_repetition(&given, findings);
+    let mut plan = AlarmPlan::default();
+    for given in &given {
+        watches_the_right_slot(request, found, given, findings);
+        let arn = given.alarm.arn.clone();
+        if firing(given.alarm) && forced(request, &given.alarm.arn) {
+            plan.forced.push(arn);
+            continue;
+        }
+        if firing(given.alarm) {
+            findings.error(
+                given.path.clone(),
+                format!("`{}` is already firing: {}", given.alarm.arn.name(), given.alarm.reason),
+                format!(
+                    "wait until it is OK; or, to ignore it during this deployment, name it in \
+                     $.force.alarms: [{}]",
+                    given.name
+                ),
+            );
+        }
+        match given.given_for {
+            GivenFor::Service => plan.service.push(arn),
+            GivenFor::Slot(slot) if Some(slot) == serving => plan.stable.push(arn),
+            GivenFor::Slot(_) => plan.canary.push(arn),
+        }
+    }
+    force_is_needed(request, &given, findings);
+    if serving.is_some() && plan.binding().next().is_none() {
+        findings.warning(
+            "$.health.alarms",
+            "no alarm rolls this deployment back",
+            "give alarms for both slots or for the service: they act within seconds, the other \
+             checks within minutes",
+        );
+    }
+    plan
+}
+
+fn firing(alarm: &Alarm) -> bool {
+    match alarm.signal {
+        AlarmSignal::Alarm => true,
+        AlarmSignal::Ok | AlarmSignal::InsufficientData | AlarmSignal::Missing => false,
+    }
+}
+
+fn forced(request: &Request, alarm: &AlarmArn) -> bool {
+    request.force.alarms.iter().any(|name| name.names(alarm))
+}
+
+fn existing<'a>(request: &'a Request, found: &'a Found, findings: &mut Findings) -> Vec<Given<'a>> {
+    let lists = [
+        (GivenFor::Slot(Slot::Blue), &request.health.alarms.blue, &found.alarms.blue),
+        (GivenFor::Slot(Slot::Green), &request.health.alarms.green, &found.alarms.green),
+        (GivenFor::Service, &request.health.alarms.service, &found.alarms.service),
+    ];
+    let mut given = Vec::new();
+    for (given_for, names, alarms) in lists {
+        for (index, name) in names.iter().enumerate() {
+            let path = format!("$.health.alarms.{given_for}[{index}]");
+            let alarm = alarms.get(index).and_then(Option::as_ref);
+            match alarm.filter(|alarm| alarm.signal != AlarmSignal::Missing) {
+                Some(alarm) => given.push(Given { path, name, given_for, alarm }),
+                None => findings.error(
+                    path,
+                    format!("there is no alarm `{name}`"),
+                    "check the name, the account and the region",
+                ),
+            }
+        }
+    }
+    given
+}
+
+/// A name and an ARN may mean the same alarm, in two lists too.
+fn refuse_repetition(given: &[Given<'_>], findings: &mut Findings) {
+    for (index, one) in given.iter().enumerate() {
+        if let Some(earlier) = given[..index].iter().find(|other| other.alarm.arn == one.alarm.arn)
+        {
+            findings.error(
+                one.path.clone(),
+                format!("`{}` is the same alarm as {}", one.name, earlier.path),
+                "name each alarm once, for what it watches",
+            );
+        }
+    }
+}
+
+fn watches_the_right_slot(
+    request: &Request,
+    found: &Found,
+    given: &Given<'_>,
+    findings: &mut Findings,
+) {
+    let watched: Vec<Slot> = [Slot::Blue, Slot::Green]
+        .into_iter()
+        .filter(|slot| {
+            given.alarm.watches.iter().any(|watch| belongs(request, found, *slot, watch))
+        })
+        .collect();
+    match (given.given_for, watched.as_slice()) {
+        (GivenFor::Slot(slot), watched) if watched.contains(&slot.other()) => {
+            let other = slot.other();
+            let hint = if watched.contains(&slot) {
+                "let it watch one slot only, or move it to $.health.alarms.service".to_owned()
+            } else {
+                format!("move it to $.health.alarms.{other}")
+            };
+            findings.error(
+                given.path.clone(),
+                format!("`{}` watches the {other} slot", given.alarm.arn.name()),
+                hint,
+            );
+        }
+        (GivenFor::Service, [only]) => findings.warning(
+            given.path.clone(),
+            format!("`{}` watches the {only} slot only", given.alarm.arn.name()),
+            format!(
+                "move it to $.health.alarms.{only}; here it rolls back even while {only} is stable"
+            ),
+        ),
+        (GivenFor::Slot(_) | GivenFor::Service, _) => {}
+    }
+}
+
+fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension) -> bool {
+    let service = match slot {
+        Slot::Blue => &found.blue,
+        Slot::Green => &found.green,
+    };
+    match watch {
+        AlarmDimension::EcsService(name) => request.target.slots.of(slot).as_str() == name,
+        AlarmDimension::TargetGroup(dimension) => service.as_ref().is_some_and(|service| {
+            service.target_groups.iter().any(|group| group.dimension() == dimension)
+        }),
+    }
+}
+
+fn force_is_needed(request: &Request, given: &[Given<'_>], findings: &mut Findings) {
+    for (index, name) in request.force.alarms.iter().enumerate() {
+        let path = format!("$.force.alarms[{index}]");
+        match given.iter().find(|given| name.names(&given.alarm.arn)) {
+            Some(given) if firing(given.alarm) => {}
+            Some(_) => findings.warning(
+                path,
+                format!("`{name}` is not firing, so it is watched as usual"),
+                "leave it out",
+            ),
+            None => {
+                let names = given.iter().map(|given| given.alarm.arn.name());
+                let hint = match nearest(name.as_str(), names) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => "leave it out, or list it under $.health.alarms".to_owned(),
+                };
+                findings.warning(path, format!("`{name}` is no alarm of this request"), hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Holds a request against the real resources, before anything is written: every finding at once,
+//! or the plan.
+
+mod alarms;
+mod budget;
+mod routes;
+mod slots;
+
+use crate::failure::{Failure, FailureCode};
+use crate::ids::{ChannelName, DeploymentId, TaskDefinition};
+use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
+use crate::protocol::LockKey;
+use crate::request::{Findings, Request, nearest};
+use crate::world::{Alarm, EcsService, FoundRoute};
+
+/// What was read of the world for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Routes, in the order of the request.
+    pub routes: Vec<FoundRoute>,
+    /// The ECS service of the blue slot; `None`: there is none of this name.
+    pub blue: Option<EcsService>,
+    /// The ECS service of the green slot; `None`: there is none of this name.
+    pub green: Option<EcsService>,
+    /// The full ARN of the new version; `None`: there is no active one of this name.
+    pub task_definition: Option<TaskDefinition>,
+    /// Alarms of the request.
+    pub alarms: FoundAlarms,
+    /// Names of the channels that the stack has configured.
+    pub channels: Vec<ChannelName>,
+    /// Deployments that hold something the request needs.
+    pub holders: Vec<Holder>,
+}
+
+/// Alarms in the order of the request's lists; `None`: there is none of this name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundAlarms {
+    /// Those given for the blue slot.
+    pub blue: Vec<Option<Alarm>>,
+    /// Those given for the green slot.
+    pub green: Vec<Option<Alarm>>,
+    /// Those given for the service as a whole.
+    pub service: Vec<Option<Alarm>>,
+}
+
+/// A deployment that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What it holds.
+    pub key: LockKey,
+    /// Which deployment.
+    pub deployment: DeploymentId,
+}
+
+/// A request that can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// How.
+    pub plan: Plan,
+    /// What somebody should know; no errors among them.
+    pub warnings: Findings,
+}
+
+/// A request that cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has mistakes, or the resources are not as they must be.
+    Invalid(Findings),
+    /// Another deployment holds what it needs; the same request may be fine later. With everything
+    /// that is wrong besides.
+    Running(Findings),
+}
+
+impl Refusal {
+    /// What was found.
+    pub const fn findings(&self) -> &Findings {
+        match self {
+            Self::Invalid(findings) | Self::Running(findings) => findings,
+        }
+    }
+
+    /// The failure of the execution.
+    pub fn failure(&self) -> Failure {
+        let code = match self {
+            Self::Invalid(_) => FailureCode::InvalidRequest,
+            Self::Running(_) => FailureCode::DeploymentRunning,
+        };
+        Failure::new(code, self.findings().to_string())
+    }
+}
+
+/// The locks whose holders can be looked up before the resources were looked at. The target
+/// groups' are known only with the plan; the transaction that takes them all is what counts.
+pub fn lock_keys(request: &Request) -> Vec<LockKey> {
+    let target = &request.target;
+    let services = [Slot::Blue, Slot::Green]
+        .map(|slot| LockKey::service(&target.cluster, target.slots.of(slot)));
+    services
+        .into_iter()
+        .chain(target.routes.iter().map(|route| LockKey::route(route.arn())))
+        .collect()
+}
+
+/// Checks a request against what was found, and resolves it.
+pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> {
+    let mut findings = Findings::default();
+    holders(found, &mut findings);
+    let services = slots::both(request, found, &mut findings);
+    let routes = routes::check(request, found, services, &mut findings);
+    let serving = routes.as_ref().and_then(|routes| routes.serving);
+    let roles = slots::roles(request, services, serving, found, &mut findings);
+    let task_definition = task_definition(request, found, &mut findings);
+    let alarms = alarms::check(request, found, serving, &mut findings);
+    let notify = channels(request, found, &mut findings);
+
+    let plan = match (routes.and_then(routes::Routes::plans), roles, task_definition) {
+        (Some(routes), Some((stable, canary)), Some(task_definition)) => Plan {
+            service: request.service.clone(),
+            cluster: request.target.cluster.clone(),
+            stable,
+            canary,
+            routes,
+            task_definition,
+            strategy: request.strategy.name(),
+            stages: request.strategy.stages(),
+            capacity: request.strategy.capacity(request.capacity.canary),
+            settle_within: request.settle_within,
+            scale_in_delay: request.capacity.scale_in_delay,
+            retention: request.retention,
+            health: health(request, alarms),
+            notify,
+        },
+        (_, _, _) => return Err(refusal(found, findings)),
+    };
+    unchanged_version(&plan, &mut findings);
+    budget::check(request, &plan, &mut findings);
+    if findings.has_errors() {
+        return Err(refusal(found, findings));
+    }
+    Ok(Resolved { plan, warnings: findings })
+}
+
+fn refusal(found: &Found, findings: Findings) -> Refusal {
+    let findings = findings.errors_first();
+    if found.holders.is_empty() { Refusal::Invalid(findings) } else { Refusal::Running(findings) }
+}
+
+fn holders(found: &Found, findings: &mut Findings) {
+    for holder in &found.holders {
+        let deployment = &holder.deployment;
+        findings.error(
+            "$.target",
+            format!("deployment `{deployment}` is running and holds `{}`", holder.key.as_str()),
+            format!(
+                "wait until it has ended (`glidepath status {deployment}`), or end it with \
+                 `glidepath rollback {deployment}`"
+            ),
+        );
+    }
+}
+
+fn task_definition(
+    request: &Request,
+    found: &Found,
+    findings: &mut Findings,
+) -> Option<TaskDefinition> {
+    if found.task_definition.is_none() {
+        let wanted = &request.release.task_definition;
+        findings.error(
+            "$.release.taskDefinition",
+            format!("there is no active task definition `{wanted}`"),
+            "register it first, in the same account and region",
+        );
+    }
+    found.task_definition.clone()
+}
+
+fn channels(request: &Request, found: &Found, findings: &mut Findings) -> Vec<ChannelName> {
+    let configured = || found.channels.iter().map(ChannelName::as_str);
+    for (index, name) in request.notify.iter().enumerate() {
+        if found.channels.contains(name) {
+            continue;
+        }
+        let hint = match nearest(name.as_str(), configured()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if found.channels.is_empty() => {
+                "the stack has no channels; add one to its parameters, or leave it out".to_owned()
+            }
+            None => {
+                let names: Vec<_> = configured().map(|name| format!("`{name}`")).collect();
+                format!("the stack has {}", names.join(", "))
+            }
+        };
+        let path = format!("$.notify[{index}]");
+        findings.error(path, format!("the stack has no channel `{name}`"), hint);
+    }
+    request.notify.clone()
+}
+
+fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
+    let health = &request.health;
+    let limit = health.bad_requests.limit.permille();
+    HealthPlan {
+        interval: health.interval,
+        alarms,
+        bad_requests_limit: (limit < Permille(1000)).then_some(limit),
+        minimum_requests: health.minimum_requests,
+        extend_up_to: health.on_inconclusive.extend_up_to,
+        on_inconclusive: health.on_inconclusive.then,
+    }
+}
+
+fn unchanged_version(plan: &Plan, findings: &mut Findings) {
+    let SlotPlan { slot, task_definition, .. } = &plan.stable;
+    if *task_definition == plan.task_definition {
+        findings.warning(
+            "$.release.taskDefinition",
+            format!("the {slot} slot already serves `{}`", task_definition.short()),
+            "name another revision, unless moving the same version is what you want",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
