@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ REGION = "eu-west-1"
 ACCOUNT = "111122223333"
 Value = TypeVar("Value")
 
+
+_session = boto3.session.Session()
+_session_lock = threading.Lock()
 
 TEST_IMAGES: dict[str, list[str]] = {"demo": [sys.executable, str(Path(__file__).parent / "demo_app.py")]}
 """Image repository to command, for tests that start ECS tasks."""
@@ -44,7 +48,8 @@ class Lab:
             max_pool_connections=50,
             read_timeout=30,
         )
-        return boto3.session.Session().client(service, region_name=REGION, endpoint_url=self.endpoint, config=config, **keys)
+        with _session_lock:  # creating clients from one session at once is not safe, but a session each is slow
+            return _session.client(service, region_name=REGION, endpoint_url=self.endpoint, config=config, **keys)
 
     def journal_lines(self, **wanted: Any) -> list[dict[str, Any]]:
         """All journal lines whose fields have the wanted values."""
