@@ -12,18 +12,22 @@ sweeps need not wait for a minute (AWS: minutes at least).
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import re
+import threading
 from typing import Any
 
+from botocore.exceptions import ClientError
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import eventbridge, scheduler, sns, sqs, stepfunctions
+from ministack.services import eventbridge, scheduler, sns, sqs
 
 from local_aws.aws_protocol import Document
 from local_aws.function_invocation import NotDelivered, invoke_asynchronously
 from local_aws.replacing import replace, set_value
+from local_aws.role_clients import client_as
 from local_aws.settings import Settings
 
 SCHEDULE_TICK = 0.5
@@ -32,6 +36,7 @@ RATE_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 DEFAULT_BUS = "default"
 PRINCIPAL = "events.amazonaws.com"
 logger = logging.getLogger("eventbridge")
+_endpoint = ""
 
 
 def rule_arn(rule: Document) -> str:
@@ -63,11 +68,22 @@ def invoke_target(target: Document, event: Document, rule: Document, view: Any =
     """Deliver an event, or send it to the dead-letter queue of the target."""
     view = view or eventbridge._pattern_event_view(event)
     payload = payload_for(target, rule, view)
+    whole = json.dumps(view.event_with_detail())
+    if ":states:" in target["Arn"]:
+        # Starting an execution is a call to this very server, which may be waiting for this delivery.
+        context = contextvars.copy_context()
+        arguments = (_deliver_or_give_up, target, payload, rule, whole)
+        threading.Thread(target=context.run, args=arguments, name="rule", daemon=True).start()
+    else:
+        _deliver_or_give_up(target, payload, rule, whole)
+
+
+def _deliver_or_give_up(target: Document, payload: str, rule: Document, whole: str) -> None:
     try:
         _deliver(target, payload, rule)
     except NotDelivered as error:
         logger.warning("%s could not deliver to %s: %s", rule["Name"], target["Arn"], error)
-        _to_dead_letter_queue(target, rule, json.dumps(view.event_with_detail()), error)
+        _to_dead_letter_queue(target, rule, whole, error)
 
 
 def _deliver(target: Document, payload: str, rule: Document) -> None:
@@ -89,11 +105,21 @@ def _deliver(target: Document, payload: str, rule: Document) -> None:
         if published is None:
             raise NotDelivered("RESOURCE_NOT_FOUND", f"topic {target['Arn']} does not exist")
     elif arn.service == "states":
-        status, _, body = stepfunctions._start_execution({"stateMachineArn": target["Arn"], "input": payload})
-        if status >= 400:
-            raise NotDelivered("SDK_CLIENT_ERROR", bytes(body).decode())
+        _start_execution(target, payload)
     else:
         raise NotDelivered("INVALID_PARAMETER", f"targets of {arn.service} are not supported")
+
+
+def _start_execution(target: Document, payload: str) -> None:
+    role = target.get("RoleArn")
+    if not role:
+        raise NotDelivered("INVALID_PARAMETER", f"RoleArn is needed to start {target['Arn']}")
+    try:
+        client = client_as(role, _endpoint, get_region(), "stepfunctions")
+        client.start_execution(stateMachineArn=target["Arn"], input=payload)
+    except ClientError as error:
+        missing = error.response["Error"]["Code"] == "StateMachineDoesNotExist"
+        raise NotDelivered("RESOURCE_NOT_FOUND" if missing else "NO_PERMISSIONS", str(error)) from error
 
 
 def _decoded(payload: str) -> Any:
@@ -128,6 +154,8 @@ def rate_seconds(expr: str) -> int | None:
 
 def install(settings: Settings) -> None:
     """Replace the delivery and let schedules fire promptly."""
+    global _endpoint
+    _endpoint = settings.endpoint
     replace(eventbridge, "_invoke_target", invoke_target, expects=("target", "event", "rule", "view"))
     replace(eventbridge, "_parse_rate_seconds", rate_seconds, expects=("expr",))
     set_value(eventbridge, "_RATE_RE", RATE)

@@ -1,0 +1,341 @@
+"""CloudFormation: resources go through the same operations as API calls, as on AWS.
+
+ministack's own provisioners write into the stores of its services directly, past everything that this
+package replaces: a weighted listener keeps one group, an alarm with metric math is refused, a service
+loses properties. A type that ministack does not know fails the whole template; the ones that make no
+difference to a lab are accepted here, with a warning among the events of the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ministack.services import alb, ecs, lambda_svc
+from ministack.services import cloudformation as stacks_of_ministack
+from ministack.services import cloudwatch as cloudwatch_of_ministack
+from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation.stacks import _add_event
+
+from local_aws import alarms, elbv2
+from local_aws import ecs as services
+from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
+from local_aws.elbv2_actions import normalise, normalise_conditions
+from local_aws.replacing import replace_entry
+from local_aws.settings import Settings
+from local_aws.targets import registry
+
+Attributes = dict[str, Any]
+Created = tuple[str, Attributes]
+Create = Callable[[str, Document, str], Created]
+Update = Callable[[str, Document, Document, str, str | None], Created]
+Delete = Callable[[str, Document], None]
+
+CREATE = ("logical_id", "props", "stack_name")
+UPDATE_WITH_NAME = ("physical_id", "old_props", "new_props", "stack_name", "logical_id")
+UPDATE = ("physical_id", "old_props", "new_props", "stack_name")
+DELETE = ("physical_id", "props")
+
+STUBBED = (
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::Budgets::Budget",
+    "AWS::CloudWatch::AnomalyDetector",
+    "AWS::Events::Archive",
+    "AWS::IAM::ServiceLinkedRole",
+    "AWS::Logs::QueryDefinition",
+    "AWS::ResourceGroups::Group",
+    "AWS::SecretsManager::ResourcePolicy",
+)
+
+
+def operation_input(service: str, operation: str, properties: Mapping[str, Any]) -> Document:
+    """The properties of a resource as the input of the operation that makes it; the rest is dropped."""
+    shape = service_model(service).operation_model(operation).input_shape
+    assert shape is not None
+    document: Document = coerce(shape, properties)
+    return document
+
+
+def _refused(kind: str, error: ServiceError) -> ValueError:
+    return ValueError(f"{kind}: {error.message} (Service error code: {error.code})")
+
+
+# ---- listeners and rules -------------------------------------------------------------------------
+
+
+def _listener_create(logical_id: str, props: Document, stack_name: str) -> Created:
+    listener = elbv2.create_listener(operation_input("elbv2", "CreateListener", props))["Listeners"][0]
+    arn = listener["ListenerArn"]
+    return arn, {"ListenerArn": arn, "Arn": arn}
+
+
+def _listener_update(
+    physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+) -> Created:
+    if physical_id not in alb._listeners or old.get("LoadBalancerArn") != new.get("LoadBalancerArn"):
+        created = _listener_create(logical_id or physical_id, new, stack_name)
+        _listener_delete(physical_id, old)
+        return created
+    listener = alb._listeners[physical_id]
+    request = operation_input("elbv2", "CreateListener", new)
+    elbv2.set_default_actions(
+        listener, normalise(request["DefaultActions"], alb._tgs, listener["DefaultActions"])
+    )
+    listener["Port"] = request.get("Port", listener["Port"])
+    listener["Protocol"] = request.get("Protocol", listener["Protocol"])
+    elbv2.publish()
+    return physical_id, {"ListenerArn": physical_id, "Arn": physical_id}
+
+
+def _listener_delete(physical_id: str, props: Document) -> None:
+    provisioners._elbv2_listener_delete(physical_id, props)
+    elbv2.publish()
+
+
+def _rule_create(logical_id: str, props: Document, stack_name: str) -> Created:
+    rule = elbv2.create_rule(operation_input("elbv2", "CreateRule", props))["Rules"][0]
+    return rule["RuleArn"], {"RuleArn": rule["RuleArn"], "IsDefault": False}
+
+
+def _rule_update(
+    physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+) -> Created:
+    if physical_id not in alb._rules or old.get("ListenerArn") != new.get("ListenerArn"):
+        created = _rule_create(logical_id or physical_id, new, stack_name)
+        _rule_delete(physical_id, old)
+        return created
+    rule = alb._rules[physical_id]
+    request = operation_input("elbv2", "CreateRule", new)
+    rule["Priority"] = str(request["Priority"])
+    rule["Conditions"] = normalise_conditions(request["Conditions"])
+    rule["Actions"] = normalise(request["Actions"], alb._tgs, rule["Actions"])
+    rule["Transforms"] = request.get("Transforms", [])
+    elbv2.journal_weights(physical_id, rule["Actions"])
+    elbv2.publish()
+    return physical_id, {"RuleArn": physical_id, "IsDefault": False}
+
+
+def _rule_delete(physical_id: str, props: Document) -> None:
+    alb._rules.pop(physical_id, None)
+    elbv2.publish()
+
+
+# ---- load balancers and target groups: ministack's, connected to the data plane -------------------
+
+
+def _load_balancer_create(original: Create) -> Create:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        arn, attributes = original(logical_id, props, stack_name)
+        elbv2.take_address(alb._lbs[arn])
+        return arn, {**attributes, "DNSName": alb._lbs[arn]["DNSName"]}
+
+    return create
+
+
+def _load_balancer_delete(physical_id: str, props: Document) -> None:
+    elbv2.delete_load_balancer_record(physical_id)
+
+
+def _target_group_create(original: Create) -> Create:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        created = original(logical_id, props, stack_name)
+        elbv2.publish()
+        return created
+
+    return create
+
+
+def _target_group_update(original: Update) -> Update:
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+    ) -> Created:
+        updated = original(physical_id, old, new, stack_name, logical_id)
+        elbv2.publish()
+        return updated
+
+    return update
+
+
+def _target_group_delete(physical_id: str, props: Document) -> None:
+    provisioners._elbv2_target_group_delete(physical_id, props)
+    registry.remove_group(physical_id)
+    elbv2.publish()
+
+
+# ---- ECS services --------------------------------------------------------------------------------
+
+
+def _service_create(logical_id: str, props: Document, stack_name: str) -> Created:
+    named = {"ServiceName": provisioners._physical_name(stack_name, logical_id, max_len=255), **props}
+    request = operation_input("ecs", "CreateService", provisioners._pascal_to_camel(named))
+    with services._scheduler().lock:
+        service = services.create_service(request)["service"]
+    return service["serviceArn"], {"ServiceArn": service["serviceArn"], "Name": service["serviceName"]}
+
+
+def _service_update(physical_id: str, old: Document, new: Document, stack_name: str) -> Created:
+    changed = {
+        name: value for name, value in new.items() if value != old.get(name) and name not in ("Tags", "Cluster")
+    }
+    request = operation_input("ecs", "UpdateService", provisioners._pascal_to_camel(changed))
+    request |= {"cluster": new.get("Cluster", "default"), "service": physical_id}
+    services.update_service(request)
+    return physical_id, {"ServiceArn": physical_id, "Name": physical_id.rpartition("/")[2]}
+
+
+def _service_delete(physical_id: str, props: Document) -> None:
+    service = next((s for s in ecs._services.values() if s["serviceArn"] == physical_id), None)
+    if service is not None and service["status"] == "ACTIVE":
+        request = {"cluster": service["clusterArn"], "service": physical_id, "force": True}
+        services.delete_service(request)
+
+
+# ---- alarms --------------------------------------------------------------------------------------
+
+
+def _alarm_put(logical_id: str, props: Document, stack_name: str) -> Created:
+    named = {"AlarmName": provisioners._physical_name(stack_name, logical_id, max_len=255), **props}
+    request = operation_input("cloudwatch", "PutMetricAlarm", named)
+    alarms.put_metric_alarm(request)
+    name = named["AlarmName"]
+    return name, {"Arn": cloudwatch_of_ministack._alarms[name]["AlarmArn"]}
+
+
+def _alarm_update(
+    physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+) -> Created:
+    kept = {} if "AlarmName" in new else {"AlarmName": physical_id}
+    name, attributes = _alarm_put(logical_id or physical_id, {**kept, **new}, stack_name)
+    if name != physical_id:
+        cloudwatch_of_ministack.cloudformation_delete_metric_alarm(physical_id)
+    return name, attributes
+
+
+def _composite_put(logical_id: str, props: Document, stack_name: str) -> Created:
+    named = {"AlarmName": provisioners._physical_name(stack_name, logical_id, max_len=255), **props}
+    alarms.put_composite_alarm(operation_input("cloudwatch", "PutCompositeAlarm", named))
+    name = named["AlarmName"]
+    return name, {"Arn": cloudwatch_of_ministack._composite_alarms[name]["AlarmArn"]}
+
+
+def _composite_update(
+    physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+) -> Created:
+    kept = {} if "AlarmName" in new else {"AlarmName": physical_id}
+    name, attributes = _composite_put(logical_id or physical_id, {**kept, **new}, stack_name)
+    if name != physical_id:
+        _composite_delete(physical_id, old)
+    return name, attributes
+
+
+def _composite_delete(physical_id: str, props: Document) -> None:
+    cloudwatch_of_ministack._composite_alarms.pop(physical_id, None)
+
+
+# ---- functions -----------------------------------------------------------------------------------
+
+
+def _with_function_settings(name: str, props: Document) -> None:
+    """Keep what ministack's provisioner forgets of a function."""
+    function = lambda_svc._functions[name]
+    if props.get("DeadLetterConfig"):
+        function["config"]["DeadLetterConfig"] = props["DeadLetterConfig"]
+    else:
+        function["config"].pop("DeadLetterConfig", None)
+    reserved = props.get("ReservedConcurrentExecutions")
+    function["concurrency"] = None if reserved is None else int(reserved)
+
+
+def _function_create(original: Create) -> Create:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        created = original(logical_id, props, stack_name)
+        _with_function_settings(created[0], props)
+        return created
+
+    return create
+
+
+def _function_update(original: Update) -> Update:
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+    ) -> Created:
+        updated = original(physical_id, old, new, stack_name, logical_id)
+        _with_function_settings(updated[0], new)
+        return updated
+
+    return update
+
+
+# ---- types without effect ------------------------------------------------------------------------
+
+
+def _stub(kind: str) -> Document:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        identifier = f"{stack_name}-{logical_id}"
+        stack = stacks_of_ministack._stacks[stack_name]
+        warning = f"WARNING: {kind} has no effect in this lab; nothing was created"
+        _add_event(stack["StackId"], stack_name, logical_id, kind, "CREATE_IN_PROGRESS", warning, identifier)
+        return identifier, {"Arn": f"arn:aws:stub:::{identifier}", "Id": identifier}
+
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> Created:
+        return physical_id, {"Arn": f"arn:aws:stub:::{physical_id}", "Id": physical_id}
+
+    def delete(physical_id: str, props: Document) -> None:
+        """Nothing was created, so nothing is left."""
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+# ---- installation --------------------------------------------------------------------------------
+
+
+def _telling(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a refusal of the service into the error that fails a resource."""
+
+    def told(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except ServiceError as error:
+            raise _refused(kind, error) from error
+
+    return told
+
+
+def _replace(kind: str, step: str, function: Callable[..., Any], expects: tuple[str, ...]) -> None:
+    table = provisioners._RESOURCE_HANDLERS[kind]
+    replace_entry(table, f"_RESOURCE_HANDLERS[{kind!r}]", step, _telling(kind, function), expects=expects)
+
+
+def install(settings: Settings) -> None:
+    """Replace the handlers of the types that this package implements, and add the missing ones."""
+    handlers = provisioners._RESOURCE_HANDLERS
+    elb = "AWS::ElasticLoadBalancingV2::"
+    _replace(f"{elb}Listener", "create", _listener_create, CREATE)
+    _replace(f"{elb}Listener", "update", _listener_update, UPDATE_WITH_NAME)
+    _replace(f"{elb}Listener", "delete", _listener_delete, DELETE)
+    _replace(f"{elb}ListenerRule", "create", _rule_create, CREATE)
+    _replace(f"{elb}ListenerRule", "update", _rule_update, UPDATE_WITH_NAME)
+    _replace(f"{elb}ListenerRule", "delete", _rule_delete, DELETE)
+    balancer, group = handlers[f"{elb}LoadBalancer"], handlers[f"{elb}TargetGroup"]
+    _replace(f"{elb}LoadBalancer", "create", _load_balancer_create(balancer["create"]), CREATE)
+    _replace(f"{elb}LoadBalancer", "delete", _load_balancer_delete, DELETE)
+    _replace(f"{elb}TargetGroup", "create", _target_group_create(group["create"]), CREATE)
+    _replace(f"{elb}TargetGroup", "update", _target_group_update(group["update"]), UPDATE_WITH_NAME)
+    _replace(f"{elb}TargetGroup", "delete", _target_group_delete, DELETE)
+    _replace("AWS::ECS::Service", "create", _service_create, CREATE)
+    _replace("AWS::ECS::Service", "update", _service_update, UPDATE)
+    _replace("AWS::ECS::Service", "delete", _service_delete, DELETE)
+    _replace("AWS::CloudWatch::Alarm", "create", _alarm_put, CREATE)
+    _replace("AWS::CloudWatch::Alarm", "update", _alarm_update, UPDATE_WITH_NAME)
+    function = handlers["AWS::Lambda::Function"]
+    _replace("AWS::Lambda::Function", "create", _function_create(function["create"]), CREATE)
+    _replace("AWS::Lambda::Function", "update", _function_update(function["update"]), UPDATE_WITH_NAME)
+    handlers["AWS::CloudWatch::CompositeAlarm"] = {
+        "create": _telling("AWS::CloudWatch::CompositeAlarm", _composite_put),
+        "update": _telling("AWS::CloudWatch::CompositeAlarm", _composite_update),
+        "update_with_logical_id": True,
+        "delete": _composite_delete,
+    }
+    for kind in STUBBED:
+        handlers.setdefault(kind, _stub(kind))
