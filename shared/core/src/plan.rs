@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition,
-    TargetGroupArn,
+    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TargetGroupArn,
+    TaskDefinition,
 };
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::time::Span;
@@ -73,7 +73,17 @@ impl Plan {
 
 /// The two interchangeable halves of a service.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Slot {

@@ -8,7 +8,9 @@ use crate::ids::TargetGroupArn;
 use crate::weight::{AlbWeight, Weight};
 
 /// A listener rule, or a listener's default action, by its ARN.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum RouteRef {
     /// A listener rule that is not the default one.

@@ -145,7 +145,7 @@ impl fmt::Display for Span {
     /// The shortest exact form: `90s`, `5m`, `24h`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;
-        if self.0 % 1000 != 0 {
+        if !self.0.is_multiple_of(1000) {
             write!(formatter, "{}ms", self.0)
         } else if seconds != 0 && seconds.is_multiple_of(3_600) {
             write!(formatter, "{}h", seconds / 3_600)

@@ -89,7 +89,9 @@ impl fmt::Display for Weight {
 }
 
 /// A weight as the load balancer holds it: 0 to 999, relative to the other groups of the action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct AlbWeight(u16);
 

@@ -1,4 +1,47 @@
 //! The use cases, one file per function. They decide nothing by themselves: the pure core does;
 //! they read, claim, write, read back and record, through the [`ports`].
 
+pub mod advance;
+pub mod complete;
+pub mod decide;
+pub mod gate;
+pub mod notify;
+pub mod plan;
 pub mod ports;
+pub mod rollback;
+pub mod survey;
+pub mod sweep;
+pub mod validate;
+
+mod attempt;
+mod pace;
+mod restore;
+mod routes;
+mod transition;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use serde::Deserialize;
+
+use crate::ports::{Clock, PortError, Random};
+
+/// What the state machine hands to a function that works on an existing deployment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepInput {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+}
+
+/// Time and randomness in one.
+pub trait Ambient: Clock + Random {}
+impl<T: Clock + Random> Ambient for T {}
+
+/// A port's error as the failure of a function: what may pass is worth the state machine's retry.
+fn failed(error: &PortError) -> Failure {
+    let code = if error.may_pass() { FailureCode::Transient } else { FailureCode::Unexpected };
+    Failure::new(code, error.to_string())
+}

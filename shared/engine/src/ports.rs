@@ -127,20 +127,26 @@ pub enum Due {
 /// Locks, deployments, alarms, retirements and notices. Every read is consistent.
 pub trait Registry: Sync {
     /// The deployment, if there is one of this name.
-    fn deployment(&self, id: &DeploymentId)
-    -> impl Future<Output = PortResult<Option<Deployment>>> + Send;
+    fn deployment(
+        &self,
+        id: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Option<Deployment>>> + Send;
     /// The alarms; one that the registry does not know is empty.
     fn alarms(&self, arns: &[AlarmArn]) -> impl Future<Output = PortResult<Vec<AlarmItem>>> + Send;
     /// The locks; one that was never taken is free at epoch 0.
     fn locks(&self, keys: &[LockKey]) -> impl Future<Output = PortResult<Vec<Lock>>> + Send;
     /// What is to be retired under this lock.
-    fn retirement(&self, key: &LockKey)
-    -> impl Future<Output = PortResult<Option<Retirement>>> + Send;
+    fn retirement(
+        &self,
+        key: &LockKey,
+    ) -> impl Future<Output = PortResult<Option<Retirement>>> + Send;
     /// Everything whose time has come, oldest first; possibly not the newest changes.
     fn due(&self, now: Timestamp) -> impl Future<Output = PortResult<Vec<Due>>> + Send;
     /// All of these writes, or none.
-    fn commit(&self, writes: Vec<RegistryWrite>)
-    -> impl Future<Output = PortResult<Committed>> + Send;
+    fn commit(
+        &self,
+        writes: Vec<RegistryWrite>,
+    ) -> impl Future<Output = PortResult<Committed>> + Send;
     /// [`AlarmItem::fire`] as one update.
     fn fence_alarm(
         &self,
@@ -178,8 +184,10 @@ pub trait Registry: Sync {
         id: &IntentId,
     ) -> impl Future<Output = PortResult<()>> + Send;
     /// The timeline, in order, with the channels that have taken each notice.
-    fn notices(&self, deployment: &DeploymentId)
-    -> impl Future<Output = PortResult<Vec<OutboxEntry>>> + Send;
+    fn notices(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Vec<OutboxEntry>>> + Send;
     /// Remembers that a channel has taken a notice; with `last` no channel is missing any more.
     fn delivered(
         &self,
@@ -214,7 +222,10 @@ pub struct TargetHealth {
 /// Load balancers.
 pub trait LoadBalancer: Sync {
     /// Routes as they are now, in the order asked.
-    fn routes(&self, routes: &[RouteRef]) -> impl Future<Output = PortResult<Vec<FoundRoute>>> + Send;
+    fn routes(
+        &self,
+        routes: &[RouteRef],
+    ) -> impl Future<Output = PortResult<Vec<FoundRoute>>> + Send;
     /// Writes all actions of a route. Not retried by the adapter: the caller holds the deadline.
     fn write_route(
         &self,
@@ -281,7 +292,10 @@ pub struct RequestQuery {
 /// Alarms and metrics.
 pub trait Monitoring: Sync {
     /// The alarms of these names or ARNs, in the order asked; `None` where there is none.
-    fn alarms(&self, names: &[String]) -> impl Future<Output = PortResult<Vec<Option<Alarm>>>> + Send;
+    fn alarms(
+        &self,
+        names: &[String],
+    ) -> impl Future<Output = PortResult<Vec<Option<Alarm>>>> + Send;
     /// Requests of both slots; `None` while there is no complete period since the shift.
     fn requests(
         &self,
@@ -315,11 +329,17 @@ pub trait Orchestration: Sync {
 /// Other functions of the stack.
 pub trait Functions: Sync {
     /// Has the rollback of a deployment looked at, soon.
-    fn start_rollback(&self, deployment: &DeploymentId) -> impl Future<Output = PortResult<()>> + Send;
+    fn start_rollback(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
     /// Has a committed deployment completed, or an old slot retired, soon.
     fn start_completion(&self, due: &Due) -> impl Future<Output = PortResult<()>> + Send;
     /// Has the notices of a deployment delivered, soon.
-    fn start_delivery(&self, deployment: &DeploymentId) -> impl Future<Output = PortResult<()>> + Send;
+    fn start_delivery(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// Channels by name.

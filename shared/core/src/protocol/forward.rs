@@ -18,7 +18,8 @@ use crate::time::{Span, Timestamp};
 /// ECS services are consumed by the caller with their own writes.
 pub fn begin(deployment: &Deployment, locks: &[Lock]) -> Vec<RegistryWrite> {
     let mut deployment = deployment.clone();
-    let started = notice(&mut deployment, deployment.started_at, Event::Started);
+    let started_at = deployment.started_at;
+    let started = notice(&mut deployment, started_at, Event::Started);
     let mut writes = vec![RegistryWrite::CreateDeployment(Box::new(deployment.clone()))];
     writes.extend(locks.iter().map(|lock| RegistryWrite::TakeLock {
         key: lock.key.clone(),
@@ -248,13 +249,14 @@ pub(super) fn notice(deployment: &mut Deployment, at: Timestamp, event: Event) -
     }))
 }
 
-/// The same, unless it was the last thing that was told.
+/// The same, unless the last thing that was told is of the same kind: its numbers change with every
+/// look, and nobody wants to hear each.
 pub(super) fn tell_once(
     deployment: &mut Deployment,
     at: Timestamp,
     event: Event,
 ) -> Option<RegistryWrite> {
-    if deployment.progress.told.as_ref() == Some(&event) {
+    if deployment.progress.told.as_ref().is_some_and(|told| told.name() == event.name()) {
         return None;
     }
     deployment.progress.told = Some(event.clone());

@@ -27,9 +27,7 @@ mod write;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth};
 pub use commit::{claim_detach, commit, finish};
-pub use deployment::{
-    Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Tick,
-};
+pub use deployment::{Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Tick};
 pub use fence::{Fence, FenceTrigger, claim_scale_in, close, fence, hold, may_restore, restored};
 pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,
@@ -38,4 +36,4 @@ pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 pub use lock::{Lock, LockKey};
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
-pub use write::{Revision, RegistryWrite};
+pub use write::{RegistryWrite, Revision};

@@ -102,4 +102,3 @@ pub enum RegistryWrite {
     /// An entry of the timeline, to be delivered.
     Notice(Box<Notice>),
 }
-

@@ -1,0 +1,363 @@
+//! Brings the world towards the current stage. Level-triggered: it looks, makes at most one kind of
+//! change, and says whether to come back or to go on.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{GateId, IntentId};
+use glidepath_core::notice::Event;
+use glidepath_core::plan::{RoutePlan, Stage};
+use glidepath_core::protocol::{
+    Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Purpose, Refused, Reply, Step,
+    claim_forward, observe, record_shift, release_forward,
+};
+use glidepath_core::route::{Role, RouteActions};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::weight::Weight;
+
+use crate::attempt::{Patience, attempt};
+use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
+use crate::ports::{
+    Containers, DeploymentFence, LoadBalancer, PortError, Registry, Rollout, ScaleTo,
+};
+use crate::restore::{Restore, restore};
+use crate::transition::{Stop, load, refusal, transition};
+use crate::{Ambient, StepInput, routes};
+
+/// ECS gives up on a service by itself only with a circuit breaker; this many tasks that failed to
+/// start, with none running, are enough for us. It is the lowest threshold that ECS itself allows.
+const FAILED_TASKS: u32 = 3;
+
+/// One turn towards the current stage.
+pub async fn run<R, L, C, A>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    ambient: &A,
+    input: &StepInput,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    A: Ambient,
+{
+    let deployment = load(registry, &input.deployment).await?;
+    deployment.require_open().map_err(|refused| refusal(&refused))?;
+    let tick = pace::tick(&deployment, ambient.now());
+    let (since, approved) = match &deployment.progress.step {
+        Step::Settling { since, approved } => (*since, *approved),
+        // A repeated invocation of a turn that is over.
+        Step::Approving { .. } | Step::Baking { .. } => {
+            return Ok(Reply::new(&deployment.id, NextStep::Gate, "already there").after(tick));
+        }
+    };
+    let Some(stage) = deployment.plan.stage(deployment.progress.stage).cloned() else {
+        return Ok(Reply::new(&deployment.id, NextStep::Complete, "no stage is left"));
+    };
+    let turn = Turn { registry, load_balancer, containers, ambient, deployment, stage };
+    match turn.take(since, approved).await {
+        Ok(reply) => Ok(reply),
+        // Somebody's write may still land; nothing of ours was written.
+        Err(Stop::Refused(Refused::Busy { until })) => {
+            let wait = until.since(ambient.now()).max(Span::from_secs(1));
+            Ok(turn.settling(wait, "an earlier write may still land".to_owned()))
+        }
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+struct Turn<'a, R, L, C, A> {
+    registry: &'a R,
+    load_balancer: &'a L,
+    containers: &'a C,
+    ambient: &'a A,
+    deployment: Deployment,
+    stage: Stage,
+}
+
+impl<R, L, C, A> Turn<'_, R, L, C, A>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    A: Ambient,
+{
+    async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
+        let plan = &self.deployment.plan;
+        let observed = routes::read(self.load_balancer, plan).await?;
+        if let Some(found) = routes::foreign(&self.deployment, &observed, Some(self.stage.weight)) {
+            return self.hold_foreign(since, found).await;
+        }
+        let observed: Vec<_> = observed.into_iter().flatten().collect();
+        if !self.attached(&observed) {
+            // Only possible before the first shift: every later state has both groups.
+            self.write_weight(Weight::NONE, false).await?;
+            return Ok(self.settling(
+                pace::settle_look(plan),
+                "the canary's target group is in the route now, at weight 0".to_owned(),
+            ));
+        }
+        if let Some(waiting) = self.bring_up().await? {
+            if self.ambient.now().since(since) > plan.settle_within {
+                return Err(Stop::Failed(Failure::new(
+                    FailureCode::CanaryNotHealthy,
+                    format!("the canary was not ready within {}: {waiting}", plan.settle_within),
+                )));
+            }
+            self.touch(MoveOn::Stay).await?;
+            return Ok(self.settling(pace::settle_look(plan), waiting));
+        }
+        if let (false, Some(approval)) = (approved, self.stage.approval) {
+            let gate = GateId::new(format!("{:016x}", self.ambient.number()));
+            self.touch(MoveOn::Ask(gate, approval)).await?;
+            let tick = pace::tick(&self.deployment, self.ambient.now());
+            return Ok(Reply::new(&self.deployment.id, NextStep::Gate, "waits for a person")
+                .after(tick)
+                .telling(true));
+        }
+        self.shift().await
+    }
+
+    fn settling(&self, wait: Span, summary: String) -> Reply {
+        Reply::new(&self.deployment.id, NextStep::Advance, summary).after(wait)
+    }
+
+    /// Keeps the sweep away, and records where to go from here.
+    async fn touch(&self, move_on: MoveOn) -> Result<Deployment, Stop> {
+        transition(self.registry, &self.deployment.id, |deployment| {
+            let now = self.ambient.now();
+            let wait = pace::tick(deployment, now);
+            observe(deployment, None, move_on.clone(), now, overdue(&deployment.plan, now, wait))
+        })
+        .await
+    }
+
+    /// Somebody else changed a route: nothing moves, and if it stays so, everything goes back.
+    async fn hold_foreign(&self, since: Timestamp, found: String) -> Result<Reply, Stop> {
+        let plan = &self.deployment.plan;
+        if self.ambient.now().since(since) > plan.settle_within {
+            return Err(Stop::Failed(Failure::new(
+                FailureCode::RouteChanged,
+                format!(
+                    "somebody else changed a route and left it so for {}: {found}",
+                    plan.settle_within
+                ),
+            )));
+        }
+        let before = self.deployment.notices;
+        let told = self.touch(MoveOn::Tell(Event::ForeignChange { found: found.clone() })).await?;
+        Ok(self
+            .settling(plan.health.interval, format!("holds: {found}"))
+            .telling(told.notices > before))
+    }
+
+    /// Whether the canary's group is in every route, so that its targets are health-checked.
+    fn attached(&self, observed: &[RouteActions]) -> bool {
+        self.deployment.plan.routes.iter().zip(observed).all(|(route, actions)| {
+            actions.forward().is_ok_and(|forward| {
+                forward.groups.iter().any(|entry| entry.group == *route.group(Role::Canary))
+            })
+        })
+    }
+
+    /// Brings version and number of the canary's tasks to what the stage needs. What is still
+    /// missing, or `None` if every task is healthy.
+    async fn bring_up(&self) -> Result<Option<String>, Stop> {
+        let plan = &self.deployment.plan;
+        let canary = &plan.canary.service;
+        let wanted = plan.canary_tasks(self.stage.weight);
+        let Some(service) = self.containers.service(&plan.cluster, canary).await? else {
+            return Err(Stop::Failed(Failure::new(
+                FailureCode::CanaryFailedToStart,
+                format!("the ECS service `{canary}` does not exist any more"),
+            )));
+        };
+        if service.desired_count != wanted || service.task_definition != plan.task_definition {
+            self.scale(wanted).await?;
+            return Ok(Some(format!(
+                "`{canary}` is asked for {wanted} tasks of {}",
+                plan.task_definition.short()
+            )));
+        }
+        let event = service.last_event.unwrap_or_default();
+        match service.rollout {
+            Rollout::Failed(reason) => {
+                return Err(Stop::Failed(Failure::new(
+                    FailureCode::CanaryFailedToStart,
+                    format!("ECS gave up on `{canary}`: {reason}"),
+                )));
+            }
+            Rollout::InProgress { failed_tasks } => {
+                if failed_tasks >= FAILED_TASKS && service.running_count == 0 {
+                    return Err(Stop::Failed(Failure::new(
+                        FailureCode::CanaryFailedToStart,
+                        format!("{failed_tasks} tasks of `{canary}` failed to start: {event}"),
+                    )));
+                }
+                return Ok(Some(format!(
+                    "{} of {wanted} tasks of `{canary}` run",
+                    service.running_count.min(wanted)
+                )));
+            }
+            Rollout::Completed if service.running_count < wanted || service.deployments > 1 => {
+                return Ok(Some(format!(
+                    "{} of {wanted} tasks of `{canary}` run",
+                    service.running_count.min(wanted)
+                )));
+            }
+            Rollout::Completed => {}
+        }
+        for route in &plan.routes {
+            let health = self.load_balancer.target_health(route.group(Role::Canary)).await?;
+            if health.healthy < wanted {
+                return Ok(Some(format!(
+                    "{} of {wanted} targets of `{}` are healthy",
+                    health.healthy,
+                    route.group(Role::Canary).short()
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn scale(&self, wanted: u32) -> Result<(), Stop> {
+        let plan = &self.deployment.plan;
+        let (own, intent) = self.claim(Purpose::Scale).await?;
+        let to =
+            ScaleTo { desired_count: wanted, task_definition: Some(plan.task_definition.clone()) };
+        let attempted = attempt(self.ambient, &intent, Patience::GiveWay, || {
+            self.containers.scale(&plan.cluster, &plan.canary.service, &to)
+        })
+        .await;
+        if attempted.clean {
+            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+        }
+        Ok(attempted.result?)
+    }
+
+    async fn claim(&self, purpose: Purpose) -> Result<(IntentId, Intent), Stop> {
+        let own = pace::intent_id(self.ambient);
+        let intent = transition(self.registry, &self.deployment.id, |deployment| {
+            // An older invocation must not write for a stage that is over.
+            if deployment.progress.stage != self.deployment.progress.stage {
+                return Err(Refused::NotNewer);
+            }
+            let now = self.ambient.now();
+            let due = overdue(&deployment.plan, now, Span::ZERO);
+            claim_forward(deployment, &own, purpose, FORWARD_LIFETIME, now, due)
+        })
+        .await?;
+        Ok((own, intent))
+    }
+
+    /// Moves the weight and goes on to the bake.
+    async fn shift(&self) -> Result<Reply, Stop> {
+        if !self.write_weight(self.stage.weight, true).await? {
+            let wait = pace::settle_look(&self.deployment.plan);
+            return Ok(self.settling(wait, "the route does not read back as written".to_owned()));
+        }
+        let tick = pace::tick(&self.deployment, self.ambient.now());
+        let wait =
+            if self.stage.bake == Span::ZERO { Span::ZERO } else { tick.min(self.stage.bake) };
+        let next = if wait == Span::ZERO { NextStep::Validate } else { NextStep::Gate };
+        let summary = format!("{} of traffic is on the canary", self.stage.weight);
+        Ok(Reply::new(&self.deployment.id, next, summary).after(wait).telling(true))
+    }
+
+    /// Writes a weight on every route, reads it back and records it; whether it read back as
+    /// written. If a fence closed meanwhile, undoes itself.
+    async fn write_weight(&self, weight: Weight, bake: bool) -> Result<bool, Stop> {
+        let plan = &self.deployment.plan;
+        let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
+        let before = routes::read(self.load_balancer, plan).await?;
+        let wanted: Vec<(&RoutePlan, RouteActions)> = plan
+            .routes
+            .iter()
+            .map(|route| (route, route.original.with_canary(&route.pair, weight)))
+            .collect();
+        let missing: Vec<_> = wanted
+            .iter()
+            .zip(&before)
+            .filter(|((_, wanted), before)| before.as_ref() != Some(wanted))
+            .map(|((route, wanted), _)| (*route, wanted.clone()))
+            .collect();
+        let attempted =
+            routes::write(self.load_balancer, self.ambient, &intent, Patience::GiveWay, &missing)
+                .await;
+        if attempted.result.is_err() || !attempted.clean {
+            if attempted.clean {
+                self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+            }
+            return match attempted.result {
+                Ok(()) => Ok(false),
+                // Forward shifts give way to rollbacks: come back later.
+                Err(PortError::Throttled { .. }) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let observed = routes::read(self.load_balancer, plan).await?;
+        let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
+        if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
+            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+            return Ok(false);
+        }
+        let recorded = transition(self.registry, &self.deployment.id, |deployment| {
+            let now = self.ambient.now();
+            let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
+            let verified = verified.clone();
+            if bake {
+                record_shift(deployment, &own, verified, now, due)
+            } else {
+                release_forward(deployment, &own, verified, now, due)
+            }
+        })
+        .await;
+        match recorded {
+            Ok(_) => Ok(true),
+            Err(Stop::Refused(refused)) => {
+                self.undo(&own, &refused).await?;
+                Err(Stop::Refused(refused))
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// A fence closed between the claim and the record: the write is taken back at once, without
+    /// waiting for the rollback to come by.
+    async fn undo(&self, own: &IntentId, refused: &Refused) -> Result<(), Stop> {
+        let fence = Fence {
+            trigger: FenceTrigger::StateMachine,
+            failure: refusal(refused),
+            at: self.ambient.now(),
+        };
+        let intent = Intent::new(Purpose::Restore, self.ambient.now(), RESTORE_LIFETIME);
+        let id = &self.deployment.id;
+        match self.registry.fence_deployment(id, &fence, own, &intent).await? {
+            DeploymentFence::Closed(deployment) => {
+                let plan = &deployment.plan;
+                let needed = plan.stable.desired_count;
+                let written = restore(
+                    self.load_balancer,
+                    self.ambient,
+                    &intent,
+                    &plan.routes,
+                    deployment.health,
+                    needed,
+                )
+                .await;
+                match written {
+                    // The rollback holds; it is not this step's to decide.
+                    Restore::OntoNothing => {}
+                    Restore::Attempted(attempted) => {
+                        attempted.result?;
+                        if !attempted.clean {
+                            return Ok(());
+                        }
+                    }
+                }
+                Ok(self.registry.finish_deployment_intent(id, own).await?)
+            }
+            // It has ended: nothing of this deployment is written any more.
+            DeploymentFence::TooLate(_) | DeploymentFence::Unknown => Ok(()),
+        }
+    }
+}

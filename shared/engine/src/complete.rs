@@ -1,0 +1,253 @@
+//! The end of a success: commit, hand over, unlock; and later the retirement of the old slot.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::RoutePlan;
+use glidepath_core::protocol::{
+    Deployment, LockKey, NextStep, Outcome, Phase, Refused, Reply, Retirement, claim_detach,
+    claim_retirement, commit, finish, finish_retirement, postpone_retirement,
+};
+use glidepath_core::route::{Role, RouteActions};
+use glidepath_core::time::Span;
+use glidepath_core::weight::Weight;
+use serde::Deserialize;
+
+use crate::attempt::{Patience, attempt};
+use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
+use crate::ports::{Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo};
+use crate::transition::{Stop, load, refusal, transition};
+use crate::{Ambient, failed, routes};
+
+/// What is to be completed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum CompleteInput {
+    /// A deployment whose last bake is over, or that has committed.
+    Deployment(DeploymentId),
+    /// An old slot whose retention is over, by the key of its lock.
+    Retirement(LockKey),
+}
+
+/// How often the commit is tried while others write.
+const COMMITS: u32 = 5;
+
+/// A retirement whose slot carries weight is looked at again after this.
+const POSTPONED: Span = Span::from_secs(3600);
+
+/// Commits, hands over and unlocks, as far as it can without waiting.
+pub async fn run<R, L, A>(
+    registry: &R,
+    load_balancer: &L,
+    ambient: &A,
+    id: &DeploymentId,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    A: Ambient,
+{
+    let completion = Completion { registry, load_balancer, ambient, id };
+    match completion.go().await {
+        Ok(reply) => Ok(reply),
+        Err(Stop::Refused(Refused::Busy { until })) => {
+            let wait = until.since(ambient.now()).max(Span::from_secs(1));
+            Ok(Reply::new(id, NextStep::Complete, "another write may still land").after(wait))
+        }
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+struct Completion<'a, R, L, A> {
+    registry: &'a R,
+    load_balancer: &'a L,
+    ambient: &'a A,
+    id: &'a DeploymentId,
+}
+
+impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
+    async fn go(&self) -> Result<Reply, Stop> {
+        let deployment = load(self.registry, self.id).await?;
+        let committed = match deployment.phase {
+            Phase::Open => self.commit().await?,
+            Phase::Committed => deployment,
+            Phase::Closed(Outcome::Succeeded) => {
+                return Ok(Reply::new(self.id, NextStep::Succeeded, "already succeeded"));
+            }
+            Phase::RollingBack
+            | Phase::Held
+            | Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+                return Err(Stop::Refused(Refused::NotOpen(deployment.phase)));
+            }
+        };
+        if committed.plan.routes.iter().any(|route| route.original.sticky()) {
+            self.detach(&committed).await?;
+        }
+        transition(self.registry, self.id, |deployment| {
+            let now = self.ambient.now();
+            finish(deployment, Retirement::after(deployment, now), now)
+        })
+        .await?;
+        let summary = format!("the canary on {} is stable now", committed.plan.canary.slot);
+        Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
+    }
+
+    /// The last read-back comes after nothing of anybody can land any more, and the commit requires
+    /// that nobody wrote since.
+    async fn commit(&self) -> Result<Deployment, Stop> {
+        for _ in 0..COMMITS {
+            let deployment = load(self.registry, self.id).await?;
+            let alarms = self.registry.alarms(&deployment.alarms).await?;
+            let now = self.ambient.now();
+            let due = overdue(&deployment.plan, now, Span::ZERO);
+            let (committed, writes) = commit(&deployment, &alarms, now, due)?;
+            let observed = routes::read(self.load_balancer, &deployment.plan).await?;
+            if let Some(found) = routes::foreign(&deployment, &observed, None) {
+                return Err(Stop::Failed(Failure::new(
+                    FailureCode::RouteChanged,
+                    format!("somebody else changed a route before the commit: {found}"),
+                )));
+            }
+            if let Some(route) = deployment.plan.routes.iter().zip(&observed).find_map(not_whole) {
+                return Err(Stop::Failed(Failure::new(
+                    FailureCode::Unexpected,
+                    format!("{} does not send everything to the canary", route.route),
+                )));
+            }
+            match self.registry.commit(writes).await? {
+                Committed::Yes => return Ok(committed),
+                Committed::Conflict => {}
+            }
+        }
+        Err(Stop::Failed(Failure::new(FailureCode::Transient, "others write all the time")))
+    }
+
+    /// Cookies outrank weights: the old slot's group leaves every sticky route before its tasks go.
+    async fn detach(&self, committed: &Deployment) -> Result<(), Stop> {
+        let observed = routes::read(self.load_balancer, &committed.plan).await?;
+        let wanted: Vec<(&RoutePlan, RouteActions)> = committed
+            .plan
+            .routes
+            .iter()
+            .zip(observed)
+            .filter_map(|(route, observed)| {
+                let observed = observed.filter(RouteActions::sticky)?;
+                let detached = observed.only(&route.pair, Role::Canary);
+                (detached != observed).then_some((route, detached))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let own = pace::intent_id(self.ambient);
+        let intent = transition(self.registry, self.id, |deployment| {
+            let now = self.ambient.now();
+            let due = overdue(&deployment.plan, now, Span::ZERO);
+            claim_detach(deployment, &own, RESTORE_LIFETIME, now, due)
+        })
+        .await?;
+        let attempted =
+            routes::write(self.load_balancer, self.ambient, &intent, Patience::GiveWay, &wanted)
+                .await;
+        if attempted.clean {
+            self.registry.finish_deployment_intent(self.id, &own).await?;
+        }
+        attempted.result?;
+        Ok(())
+    }
+}
+
+/// A route on which stable still carries weight.
+fn not_whole<'a>(
+    (route, observed): (&'a RoutePlan, &Option<RouteActions>),
+) -> Option<&'a RoutePlan> {
+    let share = observed.as_ref().and_then(|actions| actions.canary_share(&route.pair).ok());
+    (share != Some(Weight::ALL)).then_some(route)
+}
+
+/// What became of an old slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// Its tasks are gone.
+    Yes,
+    /// There is nothing to retire under this key, or a deployment has taken the slot.
+    NotDue,
+    /// It carries weight; it is looked at again later.
+    Postponed,
+}
+
+/// Takes the tasks of an old slot away, if its time has come and nothing is routed to it.
+pub async fn retire<R, L, C, A>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    ambient: &A,
+    key: &LockKey,
+) -> Result<Retired, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    A: Ambient,
+{
+    let retirement = registry.retirement(key).await.map_err(|error| failed(&error))?;
+    let Some(retirement) = retirement.filter(|due| due.due_at <= ambient.now()) else {
+        return Ok(Retired::NotDue);
+    };
+    let now = ambient.now();
+    let deployment = load(registry, &retirement.deployment).await?;
+    if carries_weight(load_balancer, &retirement).await? {
+        let writes = postpone_retirement(&retirement, &deployment, now, now + POSTPONED);
+        registry.commit(writes).await.map_err(|error| failed(&error))?;
+        return Ok(Retired::Postponed);
+    }
+    let locks = registry.locks(std::slice::from_ref(key)).await.map_err(|error| failed(&error))?;
+    let Some(lock) = locks.into_iter().next() else { return Ok(Retired::NotDue) };
+    let own = pace::intent_id(ambient);
+    let (claimed, writes) = match claim_retirement(&retirement, &lock, &own, FORWARD_LIFETIME, now)
+    {
+        Ok(claimed) => claimed,
+        // A deployment will consume it, or another sweep is at it.
+        Err(Refused::InUse(_) | Refused::Busy { .. }) => return Ok(Retired::NotDue),
+        Err(refused) => return Err(refusal(&refused)),
+    };
+    match registry.commit(writes).await.map_err(|error| failed(&error))? {
+        Committed::Yes => {}
+        Committed::Conflict => return Ok(Retired::NotDue),
+    }
+    let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
+    let to = ScaleTo { desired_count: 0, task_definition: None };
+    let attempted = attempt(ambient, intent, Patience::Insist, || {
+        containers.scale(&claimed.cluster, &claimed.service, &to)
+    })
+    .await;
+    attempted.result.map_err(|error| failed(&error))?;
+    if !attempted.clean {
+        // An unanswered attempt may still land: the entry stays until it cannot any more.
+        return Ok(Retired::NotDue);
+    }
+    for _ in 0..COMMITS {
+        let deployment = load(registry, &claimed.deployment).await?;
+        let writes = finish_retirement(&claimed, &deployment, ambient.now());
+        match registry.commit(writes).await.map_err(|error| failed(&error))? {
+            Committed::Yes => return Ok(Retired::Yes),
+            Committed::Conflict => {}
+        }
+    }
+    Err(Failure::new(FailureCode::Transient, "the retirement could not be recorded yet"))
+}
+
+async fn carries_weight(
+    load_balancer: &impl LoadBalancer,
+    retirement: &Retirement,
+) -> Result<bool, Failure> {
+    let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
+    let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
+    Ok(retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
+        FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
+            forward.groups.iter().any(|entry| entry.group == *group && entry.weight.carries())
+        }),
+        // What cannot be read is not a reason to take tasks away.
+        FoundRoute::Unsupported(_) => true,
+        FoundRoute::DefaultRule | FoundRoute::Missing => false,
+    }))
+}

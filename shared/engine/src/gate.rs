@@ -1,0 +1,67 @@
+//! Stores the task token of this entry of the gate state, so that a decision or a rollback can end
+//! the pause.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, TaskToken};
+use glidepath_core::protocol::{Gate, Refused, Tick, store_gate};
+use glidepath_core::time::Timestamp;
+use serde::Deserialize;
+
+use crate::pace::{self, overdue};
+use crate::ports::{Clock, Registry};
+use crate::transition::{Stop, transition};
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GateInput {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// What ends the pause.
+    pub token: TaskToken,
+    /// Which entry of the state this is.
+    pub tick: TickInput,
+}
+
+/// Which entry of the gate state an invocation belongs to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TickInput {
+    /// `Execution.RedriveCount`.
+    pub redrive_count: u32,
+    /// `State.EnteredTime`, as text.
+    pub entered_at: String,
+    /// `State.RetryCount`.
+    pub retry_count: u32,
+}
+
+/// Stores the token, unless a newer entry of the state has stored its own.
+pub async fn run(
+    registry: &impl Registry,
+    clock: &impl Clock,
+    input: &GateInput,
+) -> Result<(), Failure> {
+    let entered_at = Timestamp::parse(&input.tick.entered_at).ok_or_else(|| {
+        let text = &input.tick.entered_at;
+        Failure::new(FailureCode::Unexpected, format!("`{text}` is no time of entering a state"))
+    })?;
+    let gate = Gate {
+        tick: Tick {
+            redrive_count: input.tick.redrive_count,
+            entered_at,
+            retry_count: input.tick.retry_count,
+        },
+        token: input.token.clone(),
+    };
+    let stored = transition(registry, &input.deployment, |deployment| {
+        let now = clock.now();
+        let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
+        store_gate(deployment, gate.clone(), now, due).map(|writes| ((), writes))
+    })
+    .await;
+    match stored {
+        // The pause that this token would end is over already.
+        Ok(()) | Err(Stop::Refused(Refused::NotNewer)) => Ok(()),
+        Err(stop) => Err(stop.into()),
+    }
+}

@@ -1,0 +1,42 @@
+//! How long to wait and how long things may take. Every number has its one place here.
+
+use glidepath_core::ids::IntentId;
+use glidepath_core::pace::tick_wait;
+use glidepath_core::plan::Plan;
+use glidepath_core::protocol::Deployment;
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::ports::Random;
+
+/// How long a forward write may be attempted. Short: a rollback may have to wait for it to die.
+pub(crate) const FORWARD_LIFETIME: Span = Span::from_secs(15);
+
+/// How long one invocation of a rollback may attempt its writes; well below the function's
+/// time-out, so that an unfinished one ends with an error that is retried.
+pub(crate) const RESTORE_LIFETIME: Span = Span::from_secs(60);
+
+/// Longest time between two looks at starting tasks.
+const SETTLE_LOOK: Span = Span::from_secs(5);
+
+/// A deployment that nobody touched for this long beyond its next step is the sweep's business.
+const OVERDUE_AFTER: Span = Span::from_secs(60);
+
+/// The time between two looks while tasks start.
+pub(crate) fn settle_look(plan: &Plan) -> Span {
+    plan.health.interval.min(SETTLE_LOOK)
+}
+
+/// The time until the next look at a bake or an approval.
+pub(crate) fn tick(deployment: &Deployment, now: Timestamp) -> Span {
+    tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
+}
+
+/// When the sweep should look after a deployment whose next step is due after `wait`.
+pub(crate) fn overdue(plan: &Plan, now: Timestamp, wait: Span) -> Timestamp {
+    now + wait + plan.health.interval.times(2) + OVERDUE_AFTER
+}
+
+/// A new id for a claimed write.
+pub(crate) fn intent_id(random: &impl Random) -> IntentId {
+    IntentId::new(format!("{:016x}", random.number()))
+}

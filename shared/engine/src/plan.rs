@@ -1,0 +1,240 @@
+//! Plans a deployment: decodes and checks the request, then takes locks, deployment and alarm
+//! bindings in ONE transaction, and only then looks at the alarms, so that none fires unseen in
+//! between.
+
+use std::collections::BTreeMap;
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::AlarmSignal;
+use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn};
+use glidepath_core::plan::Plan;
+use glidepath_core::protocol::{
+    Deployment, LockKey, NextStep, Outcome, Phase, Progress, RegistryWrite, Reply, Revision, begin,
+    close,
+};
+use glidepath_core::route::Role;
+use glidepath_core::time::{Span, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::pace::overdue;
+use crate::ports::{Channels, Clock, Committed, Containers, LoadBalancer, Monitoring, Registry};
+use crate::restore::{fresh_for, look_at_stable};
+use crate::survey::{Survey, survey};
+use crate::transition::{Stop, load, refusal, transition};
+use crate::{failed, routes};
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanInput {
+    /// The execution's name.
+    pub deployment: DeploymentId,
+    /// The execution's ARN.
+    pub execution: ExecutionArn,
+    /// The execution's input.
+    pub request: Value,
+}
+
+/// How often everything is looked at again because somebody was faster.
+const ATTEMPTS: u32 = 3;
+
+/// Clocks disagree: an alarm that fired this shortly before our clock's start still counts for the
+/// deployment. If it had fired before, the look at the alarms refuses the deployment anyway.
+const CLOCK_DISAGREEMENT: Span = Span::from_secs(5);
+
+/// Plans, locks and begins.
+pub async fn run<R, L, C, M, N, K>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    channels: &N,
+    clock: &K,
+    input: &PlanInput,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    N: Channels,
+    K: Clock,
+{
+    let existing = registry.deployment(&input.deployment).await.map_err(|error| failed(&error))?;
+    let deployment = match existing {
+        // A repeated invocation, or one whose answer was lost after its transaction.
+        Some(deployment) if deployment.execution == input.execution => deployment,
+        Some(_) => {
+            return Err(Failure::new(
+                FailureCode::InvalidRequest,
+                format!(
+                    "an earlier deployment was named `{}`: give the execution a name of its own",
+                    input.deployment
+                ),
+            ));
+        }
+        None => {
+            let mut begun = None;
+            for _ in 0..ATTEMPTS {
+                let surveyed = survey(
+                    registry,
+                    load_balancer,
+                    containers,
+                    monitoring,
+                    channels,
+                    &input.request,
+                );
+                let surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;
+                begun = try_begin(registry, load_balancer, clock, input, surveyed).await?;
+                if begun.is_some() {
+                    break;
+                }
+            }
+            begun.ok_or_else(|| {
+                let cause = "others take and release the same locks all the time";
+                Failure::new(FailureCode::Transient, cause)
+            })?
+        }
+    };
+    deployment.require_open().map_err(|refused| refusal(&refused))?;
+    look_at_alarms(monitoring, &deployment).await?;
+    look_at_routes(registry, load_balancer, clock, &deployment).await?;
+    let summary = format!(
+        "{} to {} in {} stages, {} is stable",
+        deployment.plan.service,
+        deployment.plan.task_definition.short(),
+        deployment.plan.stages.len(),
+        deployment.plan.stable.slot
+    );
+    Ok(Reply::new(&deployment.id, NextStep::Advance, summary).telling(true))
+}
+
+/// The first transaction; `None` if somebody was faster and everything must be looked at again.
+async fn try_begin<R, L, K>(
+    registry: &R,
+    load_balancer: &L,
+    clock: &K,
+    input: &PlanInput,
+    surveyed: Survey,
+) -> Result<Option<Deployment>, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    K: Clock,
+{
+    let Survey { resolved, locks } = surveyed;
+    let plan = resolved.plan;
+    let alarms: Vec<AlarmArn> = plan.health.alarms.binding().cloned().collect();
+    let known = registry.alarms(&alarms).await.map_err(|error| failed(&error))?;
+    let now = clock.now();
+    // Never a bare clock reading: every alarm that has fired must have fired before the start.
+    let started_at = known
+        .iter()
+        .filter_map(|alarm| alarm.fired_at)
+        .map(Timestamp::just_after)
+        .chain([now - CLOCK_DISAGREEMENT])
+        .max()
+        .unwrap_or(now);
+    let health = look_at_stable(load_balancer, clock, &plan.routes, fresh_for(&plan)).await;
+    let health = health.map_err(|error| failed(&error))?;
+    let deployment = Deployment {
+        id: input.deployment.clone(),
+        execution: input.execution.clone(),
+        revision: Revision::default(),
+        phase: Phase::Open,
+        fence: None,
+        intents: BTreeMap::new(),
+        started_at,
+        progress: Progress::at_start(&plan, now),
+        health,
+        gate: None,
+        alarms,
+        notices: 0,
+        next_due_at: overdue(&plan, now, Span::ZERO),
+        plan,
+    };
+    let mut writes = begin(&deployment, &locks);
+    match consume_retirements(registry, &deployment.plan, now).await {
+        Ok(consumed) => writes.extend(consumed),
+        Err(stop) => return Err(stop.into()),
+    }
+    match registry.commit(writes).await.map_err(|error| failed(&error))? {
+        Committed::Yes => load(registry, &deployment.id).await.map(Some),
+        Committed::Conflict => Ok(None),
+    }
+}
+
+/// An old slot that still keeps its tasks is taken over; its retirement is this deployment's now.
+async fn consume_retirements(
+    registry: &impl Registry,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<Vec<RegistryWrite>, Stop> {
+    let mut writes = Vec::new();
+    for role in [Role::Stable, Role::Canary] {
+        let key = LockKey::service(&plan.cluster, &plan.slot(role).service);
+        if let Some(retirement) = registry.retirement(&key).await? {
+            writes.push(retirement.consume(now)?);
+        }
+    }
+    Ok(writes)
+}
+
+/// An alarm that fires from now on is bound; one that fires already sends no event any more.
+async fn look_at_alarms(
+    monitoring: &impl Monitoring,
+    deployment: &Deployment,
+) -> Result<(), Failure> {
+    let names: Vec<_> = deployment.alarms.iter().map(|alarm| alarm.as_str().to_owned()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let alarms = monitoring.alarms(&names).await.map_err(|error| failed(&error))?;
+    let firing: Vec<_> = alarms
+        .into_iter()
+        .flatten()
+        .filter(|alarm| alarm.signal == AlarmSignal::Alarm)
+        .map(|alarm| format!("`{}` ({})", alarm.arn.name(), alarm.reason))
+        .collect();
+    if firing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureCode::AlarmAlreadyFiring,
+        format!("fired while the deployment was being set up: {}", firing.join(", ")),
+    ))
+}
+
+/// The weights once more, under the lock: if somebody changed them meanwhile, the roles may be
+/// wrong, and the deployment ends without having touched anything.
+async fn look_at_routes<R, L, K>(
+    registry: &R,
+    load_balancer: &L,
+    clock: &K,
+    deployment: &Deployment,
+) -> Result<(), Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    K: Clock,
+{
+    if deployment.progress.shifted_at.is_some() || deployment.revision > Revision::default() {
+        // A repeated invocation after the deployment has moved on.
+        return Ok(());
+    }
+    let observed = routes::read(load_balancer, &deployment.plan).await?;
+    let Some(found) = routes::foreign(deployment, &observed, None) else { return Ok(()) };
+    let failure = Failure::new(
+        FailureCode::RouteChanged,
+        format!(
+            "a route changed while the deployment was being set up, nothing was written: {found}"
+        ),
+    );
+    let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
+    transition(registry, &deployment.id, |deployment| {
+        close(deployment, &alarms, failure.clone(), Outcome::Abandoned, clock.now())
+    })
+    .await?;
+    Err(failure)
+}

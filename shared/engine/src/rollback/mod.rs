@@ -1,0 +1,231 @@
+//! The rollback: any trigger, any time, any number of times.
+//!
+//! Fence, then routes, with nothing between. Everything else comes after traffic is safe: waiting
+//! until nothing can land any more, the last read-back, capacity, the terminal record, the unlock.
+
+mod alarm;
+mod settle;
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, IntentId};
+use glidepath_core::notice::Event;
+use glidepath_core::protocol::{
+    Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Reply, hold,
+    restored,
+};
+use glidepath_core::time::Span;
+use serde::Deserialize;
+
+pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
+
+use crate::pace::{self, RESTORE_LIFETIME, overdue};
+use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
+use crate::restore::{Restore, restore};
+use crate::transition::{Stop, transition};
+use crate::{Ambient, failed};
+
+/// What the state machine hands over after a failure.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollbackInput {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// What was caught; `None` while a rollback goes on.
+    #[serde(default)]
+    pub error: Option<CaughtError>,
+    /// Who asks, if it is not the state machine.
+    #[serde(default)]
+    pub by: Option<FenceTrigger>,
+}
+
+/// An error as Step Functions hands it to a catcher.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CaughtError {
+    /// `Error`.
+    pub name: String,
+    /// `Cause`: for a function, a JSON text with `errorMessage`.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+impl CaughtError {
+    /// The failure it stands for, with the words a person should read.
+    fn failure(&self) -> Failure {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct FunctionError {
+            error_message: String,
+        }
+        let cause = self.cause.clone().unwrap_or_default();
+        let words = serde_json::from_str::<FunctionError>(&cause)
+            .map_or(cause, |function| function.error_message);
+        match FailureCode::from_name(&self.name) {
+            Some(code) => Failure::new(code, words),
+            None => Failure::new(FailureCode::Unexpected, format!("{}: {words}", self.name)),
+        }
+    }
+}
+
+/// Rolls a deployment back as far as is possible now, and says what comes next.
+pub async fn run<R, L, C, O, A>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    orchestration: &O,
+    ambient: &A,
+    input: &RollbackInput,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    O: Orchestration,
+    A: Ambient,
+{
+    let failure = input.error.as_ref().map_or_else(
+        || Failure::new(FailureCode::Unexpected, "a rollback was asked for without a reason"),
+        CaughtError::failure,
+    );
+    let fence = Fence {
+        trigger: input.by.clone().unwrap_or(FenceTrigger::StateMachine),
+        failure: failure.clone(),
+        at: ambient.now(),
+    };
+    let id = pace::intent_id(ambient);
+    let intent = Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME);
+    let closed = registry.fence_deployment(&input.deployment, &fence, &id, &intent).await;
+    let deployment = match closed.map_err(|error| failed(&error))? {
+        DeploymentFence::Closed(deployment) => *deployment,
+        DeploymentFence::TooLate(deployment) => return Ok(too_late(&deployment, failure)),
+        DeploymentFence::Unknown => {
+            return Ok(Reply::new(&input.deployment, NextStep::Failed, "nothing was written")
+                .failing(failure));
+        }
+    };
+
+    // A later turn of the same rollback writes again only if somebody moved a route since.
+    let told = if deployment.progress.restored_at.is_some()
+        && !settle::astray(load_balancer, &deployment).await?
+    {
+        finish(registry, &deployment.id, &id).await?;
+        false
+    } else {
+        let plan = &deployment.plan;
+        let needed = plan.stable.desired_count;
+        let written =
+            restore(load_balancer, ambient, &intent, &plan.routes, deployment.health, needed).await;
+        let attempted = match written {
+            Restore::OntoNothing => {
+                return hold_traffic(registry, ambient, &deployment, &id).await;
+            }
+            Restore::Attempted(attempted) => attempted,
+        };
+        if attempted.clean {
+            finish(registry, &deployment.id, &id).await?;
+        }
+        attempted.result.map_err(|error| failed(&error))?;
+        let (deployment, told) = record_restored(registry, ambient, &deployment.id).await?;
+        wake(orchestration, &deployment).await?;
+        told
+    };
+    let reply = settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
+    let telling = told || reply.notify;
+    Ok(reply.telling(telling))
+}
+
+/// The deployment had committed or ended before the fence could close.
+fn too_late(deployment: &Deployment, failure: Failure) -> Reply {
+    let reply = |next, summary| Reply::new(&deployment.id, next, summary);
+    match deployment.phase {
+        // After a commit the way is forward only.
+        Phase::Committed => reply(NextStep::Complete, "already committed: it is completed")
+            .after(deployment.plan.health.interval),
+        Phase::Closed(Outcome::Succeeded) => reply(NextStep::Succeeded, "already succeeded"),
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
+        | Phase::Open
+        | Phase::RollingBack
+        | Phase::Held => {
+            let first = deployment.fence.as_ref().map(|fence| fence.failure.clone());
+            reply(NextStep::Failed, "already ended").failing(first.unwrap_or(failure))
+        }
+    }
+}
+
+/// Every attempt of the claimed write was answered.
+async fn finish(
+    registry: &impl Registry,
+    deployment: &DeploymentId,
+    own: &IntentId,
+) -> Result<(), Failure> {
+    let finished = registry.finish_deployment_intent(deployment, own).await;
+    finished.map_err(|error| failed(&error))
+}
+
+/// Stable has no healthy target: traffic stays, somebody is paged, and the next turn looks again.
+async fn hold_traffic<R: Registry, A: Ambient>(
+    registry: &R,
+    ambient: &A,
+    deployment: &Deployment,
+    own: &IntentId,
+) -> Result<Reply, Failure> {
+    let wait = pace::tick(deployment, ambient.now());
+    let (_, told) = holding(registry, ambient, &deployment.id, own, wait).await?;
+    let summary = "stable has no healthy target: traffic stays where it is";
+    Ok(Reply::new(&deployment.id, NextStep::Rollback, summary).after(wait).telling(told))
+}
+
+/// Records that stable has no healthy target; whether somebody must be told now.
+async fn holding<R: Registry, A: Ambient>(
+    registry: &R,
+    ambient: &A,
+    id: &DeploymentId,
+    own: &IntentId,
+    wait: Span,
+) -> Result<(Deployment, bool), Stop> {
+    transition(registry, id, |deployment| {
+        let now = ambient.now();
+        let due = overdue(&deployment.plan, now, wait);
+        let (held, writes) = hold(deployment, own, now, due)?;
+        let told = held.notices > deployment.notices;
+        Ok(((held, told), writes))
+    })
+    .await
+}
+
+/// Records that traffic is back; whether somebody must be told now.
+async fn record_restored<R: Registry, A: Ambient>(
+    registry: &R,
+    ambient: &A,
+    id: &DeploymentId,
+) -> Result<(Deployment, bool), Stop> {
+    transition(registry, id, |deployment| {
+        let now = ambient.now();
+        let due = overdue(&deployment.plan, now, Span::ZERO);
+        let (restored, writes) = restored(deployment, None, overwritten(deployment), now, due)?;
+        let told = restored.notices > deployment.notices;
+        Ok(((restored, told), writes))
+    })
+    .await
+}
+
+/// What somebody else had changed, as far as anybody noticed before the rollback wrote over it.
+fn overwritten(deployment: &Deployment) -> Option<String> {
+    match &deployment.progress.told {
+        Some(Event::ForeignChange { found }) => Some(found.clone()),
+        Some(_) | None => None,
+    }
+}
+
+/// Ends the pause of the state machine, so that it takes over the rest of the rollback at once.
+async fn wake(orchestration: &impl Orchestration, deployment: &Deployment) -> Result<(), Failure> {
+    let (Some(gate), Some(fence)) = (&deployment.gate, &deployment.fence) else {
+        return Ok(());
+    };
+    // A gate that nobody waits at any more is as good as woken.
+    orchestration
+        .fail_gate(&gate.token, &fence.failure)
+        .await
+        .map(|_| ())
+        .map_err(|error| failed(&error))
+}

@@ -1,0 +1,161 @@
+//! The rest of a rollback, once traffic is safe: wait until nothing can land any more, read back
+//! for the last time, take the canary's tasks away, record the end and unlock.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::protocol::{
+    Deployment, Intent, NextStep, Outcome, Phase, Refused, Reply, claim_scale_in, close,
+};
+use glidepath_core::time::Span;
+
+use crate::attempt::{Patience, attempt};
+use crate::pace::{self, FORWARD_LIFETIME, overdue};
+use crate::ports::{Committed, Containers, LoadBalancer, Registry, ScaleTo};
+use crate::transition::{Stop, load, refusal, transition};
+use crate::{Ambient, failed, routes};
+
+/// Goes on as far as it can without waiting.
+pub(super) async fn settle<R, L, C, A>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    ambient: &A,
+    deployment: &Deployment,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    A: Ambient,
+{
+    let id = &deployment.id;
+    let again = |wait: Span, summary: &str| {
+        Reply::new(id, NextStep::Rollback, summary).after(wait.max(Span::from_secs(1)))
+    };
+    let now = ambient.now();
+
+    // Everybody else's writes must be dead before the last read-back means anything.
+    let deployment = load(registry, id).await?;
+    let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
+    let living = deployment
+        .intents
+        .values()
+        .chain(alarms.iter().flat_map(|alarm| alarm.intents.values()))
+        .filter(|intent| intent.lives(now))
+        .map(Intent::dead_at)
+        .max();
+    if let Some(until) = living {
+        return Ok(again(until.since(now), "traffic is on stable; a late write may still land"));
+    }
+
+    if astray(load_balancer, &deployment).await? {
+        // The next turn fences anew, which claims the write, and writes again.
+        return Ok(again(Span::from_secs(1), "a route was changed again; it is written again"));
+    }
+
+    let restored_at = deployment.progress.restored_at.unwrap_or(now);
+    let drained_at = restored_at + deployment.plan.scale_in_delay;
+    if deployment.progress.shifted_at.is_some() && now < drained_at {
+        return Ok(again(drained_at.since(now), "traffic is on stable; canary tasks drain"));
+    }
+    match scale_in(registry, containers, ambient, &deployment).await {
+        Ok(()) => {}
+        Err(Stop::Refused(Refused::Busy { until })) => {
+            return Ok(again(until.since(ambient.now()), "another write may still land"));
+        }
+        Err(stop) => return Err(stop.into()),
+    }
+
+    match end(registry, ambient, &deployment).await {
+        Ok(failure) => Ok(Reply::new(id, NextStep::Failed, "everything is on stable")
+            .telling(true)
+            .failing(failure)),
+        Err(Stop::Refused(Refused::Busy { until })) => {
+            Ok(again(until.since(ambient.now()), "another write may still land"))
+        }
+        Err(Stop::Refused(Refused::NotOpen(Phase::Closed(_)))) => {
+            let failure = deployment.fence.map_or_else(
+                || refusal(&Refused::NotOpen(deployment.phase)),
+                |fence| fence.failure,
+            );
+            Ok(Reply::new(id, NextStep::Failed, "already ended").failing(failure))
+        }
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// Whether a route is not as the rollback wrote it.
+pub(super) async fn astray(
+    load_balancer: &impl LoadBalancer,
+    deployment: &Deployment,
+) -> Result<bool, Failure> {
+    let observed = routes::read(load_balancer, &deployment.plan).await?;
+    Ok(deployment.plan.routes.iter().zip(&observed).any(|(route, observed)| {
+        // A route that is gone carries nothing to the canary.
+        observed.as_ref().is_some_and(|observed| *observed != route.stable_only())
+    }))
+}
+
+/// Takes the canary's tasks away, if there are any.
+async fn scale_in<R, C, A>(
+    registry: &R,
+    containers: &C,
+    ambient: &A,
+    deployment: &Deployment,
+) -> Result<(), Stop>
+where
+    R: Registry,
+    C: Containers,
+    A: Ambient,
+{
+    let plan = &deployment.plan;
+    let canary = &plan.canary.service;
+    let Some(service) = containers.service(&plan.cluster, canary).await? else {
+        return Ok(());
+    };
+    if service.desired_count == 0 {
+        return Ok(());
+    }
+    let own = pace::intent_id(ambient);
+    let intent = transition(registry, &deployment.id, |deployment| {
+        let now = ambient.now();
+        let due = overdue(&deployment.plan, now, Span::ZERO);
+        claim_scale_in(deployment, &own, FORWARD_LIFETIME, now, due)
+    })
+    .await?;
+    let to = ScaleTo { desired_count: 0, task_definition: None };
+    let attempted = attempt(ambient, &intent, Patience::Insist, || {
+        containers.scale(&plan.cluster, canary, &to)
+    })
+    .await;
+    if attempted.clean {
+        registry.finish_deployment_intent(&deployment.id, &own).await?;
+    }
+    Ok(attempted.result?)
+}
+
+/// The one terminal record, the bindings and the locks, in one transaction.
+async fn end<R: Registry, A: Ambient>(
+    registry: &R,
+    ambient: &A,
+    deployment: &Deployment,
+) -> Result<Failure, Stop> {
+    for _ in 0..ENDINGS {
+        let alarms = registry.alarms(&deployment.alarms).await?;
+        let current = load(registry, &deployment.id).await?;
+        let failure = current.fence.as_ref().map_or_else(
+            || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
+            |fence| fence.failure.clone(),
+        );
+        let (_, writes) =
+            close(&current, &alarms, failure.clone(), Outcome::RolledBack, ambient.now())?;
+        match registry.commit(writes).await? {
+            Committed::Yes => return Ok(failure),
+            // An alarm or the deployment was written meanwhile: look again.
+            Committed::Conflict => {}
+        }
+    }
+    Err(Stop::Failed(Failure::new(FailureCode::Transient, "the end could not be recorded yet")))
+}
+
+/// How often the end is tried before the state machine's retry takes over.
+const ENDINGS: u32 = 5;

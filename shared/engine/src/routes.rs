@@ -1,0 +1,87 @@
+//! Reading routes, and telling our own state of them from somebody else's.
+
+use futures_util::future::join_all;
+use glidepath_core::failure::Failure;
+use glidepath_core::plan::{Plan, RoutePlan};
+use glidepath_core::protocol::{Deployment, Intent};
+use glidepath_core::route::RouteActions;
+use glidepath_core::weight::Weight;
+
+use crate::attempt::{Attempted, Patience, attempt};
+use crate::ports::{FoundRoute, LoadBalancer};
+use crate::{Ambient, failed};
+
+/// The routes of a plan as they are now, in the plan's order; `None` for one that is not there or
+/// not what it was.
+pub(crate) async fn read(
+    load_balancer: &impl LoadBalancer,
+    plan: &Plan,
+) -> Result<Vec<Option<RouteActions>>, Failure> {
+    let wanted: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
+    let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
+    Ok(found
+        .into_iter()
+        .map(|route| match route {
+            FoundRoute::Found { actions, .. } => Some(actions),
+            FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => None,
+        })
+        .collect())
+}
+
+/// What somebody else has changed, in words; `None` if every route is in a state of ours: the last
+/// verified one, or the one that `heading` for leads to.
+pub(crate) fn foreign(
+    deployment: &Deployment,
+    observed: &[Option<RouteActions>],
+    heading: Option<Weight>,
+) -> Option<String> {
+    let routes = deployment.plan.routes.iter().zip(&deployment.progress.verified).zip(observed);
+    let changed: Vec<_> = routes
+        .filter_map(|((route, verified), observed)| {
+            let Some(observed) = observed else {
+                return Some(format!("{} is gone or cannot be shifted any more", route.route));
+            };
+            let ours = observed == verified
+                || heading.is_some_and(|weight| {
+                    *observed == route.original.with_canary(&route.pair, weight)
+                });
+            (!ours).then(|| describe(route, verified, observed))
+        })
+        .collect();
+    (!changed.is_empty()).then(|| changed.join("; "))
+}
+
+fn describe(route: &RoutePlan, verified: &RouteActions, observed: &RouteActions) -> String {
+    let share = |actions: &RouteActions| {
+        actions
+            .canary_share(&route.pair)
+            .map_or_else(|error| error.to_string(), |share| format!("canary at {share}"))
+    };
+    let (before, now) = (share(verified), share(observed));
+    if before == now {
+        format!("{} has other settings than before (weights unchanged: {now})", route.route)
+    } else {
+        format!("{}: {now}, where this deployment had left {before}", route.route)
+    }
+}
+
+/// Writes one state of every route, all at once.
+pub(crate) async fn write(
+    load_balancer: &impl LoadBalancer,
+    ambient: &impl Ambient,
+    intent: &Intent,
+    patience: Patience,
+    routes: &[(&RoutePlan, RouteActions)],
+) -> Attempted {
+    let attempts = routes.iter().map(|(route, actions)| {
+        attempt(ambient, intent, patience, || load_balancer.write_route(&route.route, actions))
+    });
+    let mut all = Attempted { result: Ok(()), clean: true };
+    for attempted in join_all(attempts).await {
+        all.clean &= attempted.clean;
+        if all.result.is_ok() {
+            all.result = attempted.result;
+        }
+    }
+    all
+}

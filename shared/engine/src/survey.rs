@@ -1,0 +1,154 @@
+//! Looks at everything that a request names and resolves it, without writing anything. The same for
+//! the `plan` function and for `glidepath plan`.
+
+use futures_util::future::{join, join3};
+use glidepath_core::failure::Failure;
+use glidepath_core::plan::{Plan, Slot};
+use glidepath_core::preflight::{
+    Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
+};
+use glidepath_core::protocol::{Lock, LockKey};
+use glidepath_core::request::{Request, decode};
+use glidepath_core::world::Alarm;
+use serde_json::Value;
+
+use crate::failed;
+use crate::ports::{
+    Channels, Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry,
+};
+
+/// A request that can be carried out, with its locks as they were before the resources were read.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The plan and its warnings.
+    pub resolved: Resolved,
+    /// Every lock of the plan, free, at the epoch at which a transaction may take it.
+    pub locks: Vec<Lock>,
+}
+
+/// Why there is no survey.
+#[derive(Clone, Debug)]
+pub enum Unfit {
+    /// The request, or what it names.
+    Refused(Refusal),
+    /// AWS could not be asked.
+    Failed(Failure),
+}
+
+impl Unfit {
+    /// The failure of the execution.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Refused(refusal) => refusal.failure(),
+            Self::Failed(failure) => failure.clone(),
+        }
+    }
+}
+
+impl From<PortError> for Unfit {
+    fn from(error: PortError) -> Self {
+        Self::Failed(failed(&error))
+    }
+}
+
+/// Decodes a request and holds it against the real resources.
+pub async fn survey<R, L, C, M, N>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    channels: &N,
+    document: &Value,
+) -> Result<Survey, Unfit>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    N: Channels,
+{
+    let request =
+        decode(document).map_err(|findings| Unfit::Refused(Refusal::Invalid(findings)))?;
+    // Before the resources: an epoch that is still the same when the locks are taken proves that no
+    // deployment swapped the roles in between.
+    let first = registry.locks(&lock_keys(&request)).await?;
+    let mut found = look(load_balancer, containers, monitoring, &request).await?;
+    found.channels = channels.names();
+    found.holders = holders(&first);
+    let resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
+    let locks = all_locks(registry, &resolved.plan, first).await?;
+    found.holders = holders(&locks);
+    if !found.holders.is_empty() {
+        // Only a group's lock can be new here: another service shares the group.
+        preflight(&request, &found).map_err(Unfit::Refused)?;
+    }
+    Ok(Survey { resolved, locks })
+}
+
+async fn look<L, C, M>(
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    request: &Request,
+) -> PortResult<Found>
+where
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+{
+    let target = &request.target;
+    let alarms = &request.health.alarms;
+    let names: Vec<_> = [&alarms.blue, &alarms.green, &alarms.service]
+        .into_iter()
+        .flatten()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    let (routes, (blue, green), (task_definition, alarms_found)) = join3(
+        load_balancer.routes(&target.routes),
+        join(
+            containers.service(&target.cluster, target.slots.of(Slot::Blue)),
+            containers.service(&target.cluster, target.slots.of(Slot::Green)),
+        ),
+        join(containers.task_definition(&request.release.task_definition), async {
+            if names.is_empty() { Ok(Vec::new()) } else { monitoring.alarms(&names).await }
+        }),
+    )
+    .await;
+    let mut alarms_found = alarms_found?.into_iter();
+    let mut take =
+        |count: usize| -> Vec<Option<Alarm>> { alarms_found.by_ref().take(count).collect() };
+    Ok(Found {
+        routes: routes?,
+        blue: blue?,
+        green: green?,
+        task_definition: task_definition?,
+        alarms: FoundAlarms {
+            blue: take(alarms.blue.len()),
+            green: take(alarms.green.len()),
+            service: take(alarms.service.len()),
+        },
+        channels: Vec::new(),
+        holders: Vec::new(),
+    })
+}
+
+fn holders(locks: &[Lock]) -> Vec<Holder> {
+    let held = locks.iter().filter_map(|lock| {
+        let deployment = lock.holder.clone()?;
+        Some(Holder { key: lock.key.clone(), deployment })
+    });
+    held.collect()
+}
+
+/// The locks that were read first, and those of the target groups, known only with the plan.
+async fn all_locks(
+    registry: &impl Registry,
+    plan: &Plan,
+    first: Vec<Lock>,
+) -> Result<Vec<Lock>, Unfit> {
+    let known = |key: &LockKey| first.iter().any(|lock| lock.key == *key);
+    let (early, late): (Vec<_>, Vec<_>) = LockKey::of(plan).into_iter().partition(|key| known(key));
+    let mut locks: Vec<_> = first.into_iter().filter(|lock| early.contains(&lock.key)).collect();
+    locks.extend(registry.locks(&late).await?);
+    Ok(locks)
+}

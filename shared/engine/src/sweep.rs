@@ -1,0 +1,78 @@
+//! Looks after everything whose time has come, whatever its execution says: an execution that waits
+//! while its rollback gave up is as dead as one that ended.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::protocol::Phase;
+
+use crate::failed;
+use crate::ports::{Clock, Due, Functions, PortResult, Registry};
+
+/// What a sweep found overdue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Deployments before their commit, handed to the rollback.
+    pub rolled_back: u32,
+    /// Deployments after their commit and old slots, handed to the completion.
+    pub completed: u32,
+    /// Deployments with notices, handed to the delivery.
+    pub delivered: u32,
+}
+
+/// One sweep. What cannot be handed over is left for the next one, after the rest was.
+pub async fn run<R: Registry, F: Functions, K: Clock>(
+    registry: &R,
+    functions: &F,
+    clock: &K,
+) -> Result<Swept, Failure> {
+    let due = registry.due(clock.now()).await.map_err(|error| failed(&error))?;
+    let mut swept = Swept::default();
+    let mut lost = Vec::new();
+    for due in due {
+        if let Err(error) = hand_over(registry, functions, clock, &due, &mut swept).await {
+            lost.push(format!("{due:?}: {error}"));
+        }
+    }
+    if lost.is_empty() {
+        Ok(swept)
+    } else {
+        Err(Failure::new(FailureCode::Transient, lost.join("; ")))
+    }
+}
+
+async fn hand_over<R: Registry, F: Functions, K: Clock>(
+    registry: &R,
+    functions: &F,
+    clock: &K,
+    due: &Due,
+    swept: &mut Swept,
+) -> PortResult<()> {
+    match due {
+        Due::Retirement(_) => {
+            functions.start_completion(due).await?;
+            swept.completed += 1;
+        }
+        Due::Notices(deployment) => {
+            functions.start_delivery(deployment).await?;
+            swept.delivered += 1;
+        }
+        Due::Deployment(id) => {
+            let Some(deployment) = registry.deployment(id).await? else { return Ok(()) };
+            // The index lags behind: only the item itself says whether it is still due.
+            if deployment.next_due_at > clock.now() {
+                return Ok(());
+            }
+            match deployment.phase {
+                Phase::Open | Phase::RollingBack | Phase::Held => {
+                    functions.start_rollback(id).await?;
+                    swept.rolled_back += 1;
+                }
+                Phase::Committed => {
+                    functions.start_completion(due).await?;
+                    swept.completed += 1;
+                }
+                Phase::Closed(_) => {}
+            }
+        }
+    }
+    Ok(())
+}

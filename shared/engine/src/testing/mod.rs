@@ -1,0 +1,12 @@
+//! A world in memory: the registry with the conditions of the real one, a load balancer, an ECS, a
+//! CloudWatch and a state machine that do what they are told and remember what they were asked.
+//! Deterministic: time passes only when somebody waits, numbers count up.
+
+pub mod example;
+mod machine;
+mod registry;
+mod world;
+
+pub use machine::Machine;
+pub use registry::{Items, MemoryRegistry};
+pub use world::{Call, State, World};

@@ -1,0 +1,295 @@
+//! Everything outside the registry, in memory. Tasks start and become healthy at once, unless the
+//! version is said to be broken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use glidepath_core::failure::Failure;
+use glidepath_core::health::{AlarmSignal, RequestCounts, StoppedTask};
+use glidepath_core::ids::{
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
+    TaskDefinition, TaskToken,
+};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::Deployment;
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::ports::{
+    Alarm, Channels, Clock, Containers, Due, EcsService, FoundRoute, Functions, LoadBalancer,
+    Monitoring, Orchestration, PortError, PortResult, Random, RequestQuery, Rollout, ScaleTo,
+    TargetHealth, Woken,
+};
+
+/// A call that changed the world or somebody's mind, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// A route was read.
+    ReadRoute(RouteRef),
+    /// A route was written.
+    WriteRoute(RouteRef, RouteActions),
+    /// Targets were looked at.
+    LookAtTargets(TargetGroupArn),
+    /// A service was scaled.
+    Scale(EcsServiceName, ScaleTo),
+    /// A gate was ended well, by its token.
+    OpenGate(String),
+    /// A gate was ended with a failure, by its token.
+    FailGate(String, Failure),
+    /// Another function was started.
+    Start(Due),
+    /// A notice was handed to a channel.
+    Deliver(ChannelName, Notice),
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Routes with their actions.
+    pub routes: BTreeMap<RouteRef, RouteActions>,
+    /// ECS services.
+    pub services: BTreeMap<EcsServiceName, EcsService>,
+    /// Versions whose tasks never become healthy.
+    pub broken: BTreeSet<TaskDefinition>,
+    /// Groups whose targets are sick, whatever version they run.
+    pub sick: BTreeSet<TargetGroupArn>,
+    /// Alarms by name.
+    pub alarms: BTreeMap<String, Alarm>,
+    /// What the canary and stable answered since the shift.
+    pub requests: Option<RequestCounts>,
+    /// Tasks that stopped.
+    pub stopped_tasks: Vec<StoppedTask>,
+    /// Channels that are down.
+    pub down: BTreeSet<ChannelName>,
+    /// Errors that the next writes of a route end with, the first first. `false`: no effect.
+    pub write_errors: Vec<(PortError, bool)>,
+    /// What was called, in order.
+    pub calls: Vec<Call>,
+}
+
+/// A world in memory.
+#[derive(Debug)]
+pub struct World {
+    state: Mutex<State>,
+    now: AtomicI64,
+    numbers: AtomicU64,
+}
+
+impl World {
+    /// Nothing, at this instant.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            state: Mutex::default(),
+            now: AtomicI64::new(now.as_millis()),
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// What there is, to look at and to change.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, span: Span) {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        self.now.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The calls so far; forgotten afterwards.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state().calls)
+    }
+
+    fn called(&self, call: Call) {
+        self.state().calls.push(call);
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, span: Span) {
+        self.pass(span);
+    }
+}
+
+impl Random for World {
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+impl LoadBalancer for World {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let mut state = self.state();
+        state.calls.extend(routes.iter().cloned().map(Call::ReadRoute));
+        let found = routes.iter().map(|route| match state.routes.get(route) {
+            Some(actions) => FoundRoute::Found {
+                actions: actions.clone(),
+                load_balancer: "app/example/1".to_owned(),
+            },
+            None => FoundRoute::Missing,
+        });
+        Ok(found.collect())
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.called(Call::WriteRoute(route.clone(), actions.clone()));
+        let mut state = self.state();
+        let error = (!state.write_errors.is_empty()).then(|| state.write_errors.remove(0));
+        if error.as_ref().is_none_or(|(_, effect)| *effect) {
+            state.routes.insert(route.clone(), actions.clone());
+        }
+        error.map_or(Ok(()), |(error, _)| Err(error))
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.called(Call::LookAtTargets(group.clone()));
+        let state = self.state();
+        let owner = state.services.values().find(|service| service.target_groups.contains(group));
+        let Some(owner) = owner else { return Ok(TargetHealth::default()) };
+        let tasks = owner.running_count;
+        if state.broken.contains(&owner.task_definition) || state.sick.contains(group) {
+            return Ok(TargetHealth { healthy: 0, unused: 0, other: tasks });
+        }
+        let attached = state.routes.values().any(|actions| {
+            actions
+                .forward()
+                .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == *group))
+        });
+        Ok(if attached {
+            TargetHealth { healthy: tasks, unused: 0, other: 0 }
+        } else {
+            TargetHealth { healthy: 0, unused: tasks, other: 0 }
+        })
+    }
+}
+
+impl Containers for World {
+    async fn service(
+        &self,
+        _: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<EcsService>> {
+        Ok(self.state().services.get(service).cloned())
+    }
+
+    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
+        Ok(Some(name.clone()))
+    }
+
+    async fn scale(
+        &self,
+        _: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScaleTo,
+    ) -> PortResult<()> {
+        self.called(Call::Scale(service.clone(), to.clone()));
+        let mut state = self.state();
+        let Some(found) = state.services.get_mut(service) else {
+            return Err(PortError::Refused {
+                operation: "UpdateService",
+                detail: "ServiceNotFoundException".to_owned(),
+            });
+        };
+        found.desired_count = to.desired_count;
+        found.running_count = to.desired_count;
+        if let Some(task_definition) = &to.task_definition {
+            found.task_definition = task_definition.clone();
+        }
+        found.rollout = Rollout::Completed;
+        Ok(())
+    }
+
+    async fn stopped_tasks(
+        &self,
+        _: &ClusterName,
+        _: &EcsServiceName,
+        _: &TaskDefinition,
+        since: Timestamp,
+    ) -> PortResult<Vec<StoppedTask>> {
+        Ok(self.state().stopped_tasks.iter().filter(|task| task.at >= since).cloned().collect())
+    }
+}
+
+impl Monitoring for World {
+    async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
+        let state = self.state();
+        let by_name = |name: &String| {
+            let short = name.split_once(":alarm:").map_or(name.as_str(), |(_, short)| short);
+            state.alarms.get(short).cloned()
+        };
+        Ok(names.iter().map(by_name).collect())
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
+        let counted = self.state().requests;
+        Ok(counted.map(|counts| RequestCounts { from: query.since, until: query.now, ..counts }))
+    }
+}
+
+impl Orchestration for World {
+    async fn open_gate(&self, token: &TaskToken) -> PortResult<Woken> {
+        self.called(Call::OpenGate(token.expose().to_owned()));
+        Ok(Woken::Yes)
+    }
+
+    async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
+        self.called(Call::FailGate(token.expose().to_owned(), failure.clone()));
+        Ok(Woken::Yes)
+    }
+
+    async fn running(&self, _: &ExecutionArn) -> PortResult<bool> {
+        Ok(true)
+    }
+}
+
+impl Functions for World {
+    async fn start_rollback(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.called(Call::Start(Due::Deployment(deployment.clone())));
+        Ok(())
+    }
+
+    async fn start_completion(&self, due: &Due) -> PortResult<()> {
+        self.called(Call::Start(due.clone()));
+        Ok(())
+    }
+
+    async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.called(Call::Start(Due::Notices(deployment.clone())));
+        Ok(())
+    }
+}
+
+impl Channels for World {
+    fn names(&self) -> Vec<ChannelName> {
+        vec![ChannelName::new("team")]
+    }
+
+    async fn deliver(
+        &self,
+        channel: &ChannelName,
+        notice: &Notice,
+        _: &Deployment,
+    ) -> PortResult<()> {
+        if self.state().down.contains(channel) {
+            return Err(PortError::Throttled { operation: "deliver" });
+        }
+        self.called(Call::Deliver(channel.clone(), notice.clone()));
+        Ok(())
+    }
+}
+
+/// An alarm that watches a group and says this.
+impl State {
+    /// Sets what an alarm says.
+    pub fn signal(&mut self, name: &str, signal: AlarmSignal) {
+        if let Some(alarm) = self.alarms.get_mut(name) {
+            alarm.signal = signal;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Reading a deployment, deciding, and writing the decision on the condition that nothing changed
+//! in between.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Deployment, Phase, Refused, RegistryWrite};
+
+use crate::failed;
+use crate::ports::{Committed, PortError, Registry};
+
+/// How often a decision is made again because somebody wrote in between.
+const ATTEMPTS: u32 = 10;
+
+/// Why a transition did not happen.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The protocol forbids it, for now or for good.
+    Refused(Refused),
+    /// It could not be tried, or nobody knows.
+    Failed(Failure),
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::Failed(failed(&error))
+    }
+}
+
+impl From<Stop> for Failure {
+    /// For callers that cannot do anything else about it.
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(failure) => failure,
+            Stop::Refused(refused) => refusal(&refused),
+        }
+    }
+}
+
+/// A refusal as the failure of a function.
+pub(crate) fn refusal(refused: &Refused) -> Failure {
+    let code = match refused {
+        Refused::NotOpen(_) => FailureCode::FenceClosed,
+        Refused::Fired(_) => FailureCode::AlarmFired,
+        Refused::Busy { .. } | Refused::InUse(_) => FailureCode::Transient,
+        Refused::NotNewer | Refused::NoSuchApproval(_) => FailureCode::Unexpected,
+    };
+    Failure::new(code, refused.to_string())
+}
+
+/// Reads a deployment that must exist.
+pub(crate) async fn load(
+    registry: &impl Registry,
+    id: &DeploymentId,
+) -> Result<Deployment, Failure> {
+    registry.deployment(id).await.map_err(|error| failed(&error))?.ok_or_else(|| unknown(id))
+}
+
+/// There is no such deployment.
+pub(crate) fn unknown(id: &DeploymentId) -> Failure {
+    Failure::new(FailureCode::UnknownDeployment, format!("there is no deployment `{id}`"))
+}
+
+/// Makes a transition, deciding again on the new state whenever somebody else was faster.
+pub(crate) async fn transition<Value>(
+    registry: &impl Registry,
+    id: &DeploymentId,
+    mut decide: impl FnMut(&Deployment) -> Result<(Value, Vec<RegistryWrite>), Refused>,
+) -> Result<Value, Stop> {
+    for _ in 0..ATTEMPTS {
+        let deployment = load(registry, id).await?;
+        let (value, writes) = decide(&deployment)?;
+        match registry.commit(writes).await? {
+            Committed::Yes => return Ok(value),
+            Committed::Conflict => require_quiet(registry, &deployment).await?,
+        }
+    }
+    Err(Stop::Failed(Failure::new(
+        FailureCode::Transient,
+        format!("deployment `{id}` was written by others {ATTEMPTS} times in a row"),
+    )))
+}
+
+/// A forward transition conflicts for ever once a bound alarm has fired: finds out, and which.
+async fn require_quiet(registry: &impl Registry, deployment: &Deployment) -> Result<(), Stop> {
+    if deployment.phase != Phase::Open {
+        return Ok(());
+    }
+    let alarms = registry.alarms(&deployment.alarms).await?;
+    match alarms.into_iter().find(|alarm| !alarm.quiet_since(deployment.started_at)) {
+        Some(alarm) => Err(Stop::Refused(Refused::Fired(alarm.arn))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,352 @@
+//! Looks at a deployment that waits, gathers evidence and judges. Every turn also refreshes the
+//! recorded health of stable, on which a rollback relies to write without looking.
+
+use futures_util::future::{join, join3};
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::{
+    AlarmReading, AlarmSignal, Evidence, Judgement, Reading, RouteTargets, Verdict, Watched, judge,
+};
+use glidepath_core::notice::Event;
+use glidepath_core::plan::{OnInconclusive, OnTimeout, StageIndex};
+use glidepath_core::protocol::{
+    Decision, Deployment, MoveOn, NextStep, RecordedHealth, Reply, Step, observe,
+};
+use glidepath_core::route::Role;
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::pace::{self, overdue};
+use crate::ports::{
+    Clock, Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry, RequestQuery,
+};
+use crate::restore::fresh_for;
+use crate::transition::{load, refusal, transition};
+use crate::{StepInput, routes};
+
+/// One look.
+pub async fn run<R, L, C, M, K>(
+    registry: &R,
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    clock: &K,
+    input: &StepInput,
+) -> Result<Reply, Failure>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    K: Clock,
+{
+    let deployment = load(registry, &input.deployment).await?;
+    deployment.require_open().map_err(|refused| refusal(&refused))?;
+    let (evidence, observed) = join(
+        gather(load_balancer, containers, monitoring, clock, &deployment),
+        routes::read(load_balancer, &deployment.plan),
+    )
+    .await;
+    let foreign = routes::foreign(&deployment, &observed?, None);
+    let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
+    if let Some(failure) = failing(&evidence, &verdict) {
+        return Err(failure);
+    }
+    let look = Look { deployment: &deployment, verdict: &verdict, foreign, now: clock.now() };
+    let course = look.course()?;
+    let health = recorded(&deployment, &evidence);
+    let (seen, told) = transition(registry, &deployment.id, |current| {
+        let now = clock.now();
+        let due = overdue(&current.plan, now, course.wait);
+        // A decision that came in after the look must not be overwritten by what the look led to.
+        let move_on = if current.progress.step == deployment.progress.step {
+            course.move_on.clone()
+        } else {
+            MoveOn::Stay
+        };
+        let (seen, writes) = observe(current, health, move_on, now, due)?;
+        let told = seen.notices > current.notices;
+        Ok(((seen, told), writes))
+    })
+    .await?;
+    Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
+}
+
+/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
+/// still the one before it.
+fn watched_stage(deployment: &Deployment) -> StageIndex {
+    match deployment.progress.step {
+        Step::Baking { .. } => deployment.progress.stage,
+        Step::Settling { .. } | Step::Approving { .. } => {
+            StageIndex(deployment.progress.stage.0.saturating_sub(1))
+        }
+    }
+}
+
+/// The failure that the evidence leads to, if it does.
+fn failing(evidence: &Evidence, verdict: &Verdict) -> Option<Failure> {
+    if verdict.judgement != Judgement::Fail {
+        return None;
+    }
+    let firing = match &evidence.alarms {
+        Reading::Read(alarms) => alarms
+            .iter()
+            .any(|alarm| alarm.signal == AlarmSignal::Alarm && alarm.watched != Watched::Stable),
+        Reading::Unreadable(_) => false,
+    };
+    let code = if firing { FailureCode::AlarmFired } else { FailureCode::VerdictFailed };
+    Some(Failure::new(code, reasons(verdict, Judgement::Fail).join("; ")))
+}
+
+fn reasons(verdict: &Verdict, judgement: Judgement) -> Vec<String> {
+    let matching = verdict.reasons.iter().filter(|reason| reason.judgement == judgement);
+    matching.map(|reason| reason.text.clone()).collect()
+}
+
+/// Where a look leads.
+struct Course {
+    move_on: MoveOn,
+    next: NextStep,
+    wait: Span,
+    summary: String,
+}
+
+struct Look<'a> {
+    deployment: &'a Deployment,
+    verdict: &'a Verdict,
+    foreign: Option<String>,
+    now: Timestamp,
+}
+
+impl Look<'_> {
+    fn course(&self) -> Result<Course, Failure> {
+        match &self.deployment.progress.step {
+            Step::Settling { .. } => Ok(Course {
+                move_on: MoveOn::Stay,
+                next: NextStep::Advance,
+                wait: Span::ZERO,
+                summary: "tasks start".to_owned(),
+            }),
+            Step::Approving { until, decision, .. } => self.approving(*until, decision.as_ref()),
+            Step::Baking { since } => self.baking(*since),
+        }
+    }
+
+    fn approving(&self, until: Timestamp, decision: Option<&Decision>) -> Result<Course, Failure> {
+        let stage = self.deployment.progress.stage;
+        match decision {
+            Some(decision) if !decision.approved => {
+                let reason = decision
+                    .reason
+                    .as_deref()
+                    .map_or(String::new(), |reason| format!(": {reason}"));
+                return Err(Failure::new(
+                    FailureCode::ApprovalRejected,
+                    format!("{} rejected stage {stage}{reason}", decision.by),
+                ));
+            }
+            Some(decision) => return Ok(self.shift(format!("{} approved", decision.by))),
+            None => {}
+        }
+        if self.now < until {
+            let tick = pace::tick(self.deployment, self.now).min(until.since(self.now));
+            return Ok(self.stay(tick, format!("waits for a person until {until}")));
+        }
+        let approval = self.deployment.plan.stage(stage).and_then(|stage| stage.approval);
+        match approval.map(|approval| approval.on_timeout) {
+            Some(OnTimeout::Continue) => {
+                Ok(self.shift(format!("nobody answered until {until}: it goes on, as planned")))
+            }
+            Some(OnTimeout::Rollback) | None => Err(Failure::new(
+                FailureCode::ApprovalTimedOut,
+                format!("nobody approved stage {stage} until {until}"),
+            )),
+        }
+    }
+
+    fn baking(&self, since: Timestamp) -> Result<Course, Failure> {
+        let plan = &self.deployment.plan;
+        let index = self.deployment.progress.stage;
+        let bake = plan.stage(index).map_or(Span::ZERO, |stage| stage.bake);
+        let baked = self.now.since(since);
+        let tick = pace::tick(self.deployment, self.now);
+        if let Some(found) = &self.foreign {
+            let event = Event::ForeignChange { found: found.clone() };
+            return Ok(self.tell(event, tick, format!("holds: {found}")));
+        }
+        if baked < bake {
+            let until = since + bake;
+            let summary = format!("{}: bakes until {until}", self.judged());
+            return Ok(self.stay(tick.min(until.since(self.now)), summary));
+        }
+        let inconclusive = reasons(self.verdict, Judgement::Inconclusive);
+        if inconclusive.is_empty() {
+            return Ok(self.onward(self.judged()));
+        }
+        let summary = inconclusive.join("; ");
+        let event = Event::Waiting { stage: index, reasons: inconclusive };
+        if baked < bake.plus(plan.health.extend_up_to) {
+            return Ok(self.tell(event, tick, format!("extended: {summary}")));
+        }
+        match plan.health.on_inconclusive {
+            OnInconclusive::Hold => Ok(self.tell(event, tick, format!("held: {summary}"))),
+            OnInconclusive::Rollback => Err(Failure::new(FailureCode::Inconclusive, summary)),
+            OnInconclusive::Continue => Ok(self.onward(format!("goes on regardless: {summary}"))),
+        }
+    }
+
+    fn judged(&self) -> String {
+        let texts: Vec<_> =
+            self.verdict.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        texts.join("; ")
+    }
+
+    fn onward(&self, summary: String) -> Course {
+        let index = self.deployment.progress.stage;
+        if self.deployment.plan.is_last(index) {
+            let (move_on, next) = (MoveOn::Stay, NextStep::Complete);
+            return Course { move_on, next, wait: Span::ZERO, summary };
+        }
+        let (move_on, next) = (MoveOn::Stage(index.next()), NextStep::Advance);
+        Course { move_on, next, wait: Span::ZERO, summary }
+    }
+
+    fn stay(&self, wait: Span, summary: String) -> Course {
+        Course { move_on: MoveOn::Stay, next: NextStep::Gate, wait, summary }
+    }
+
+    fn tell(&self, event: Event, wait: Span, summary: String) -> Course {
+        Course { move_on: MoveOn::Tell(event), next: NextStep::Gate, wait, summary }
+    }
+
+    fn shift(&self, summary: String) -> Course {
+        Course { move_on: MoveOn::Shift, next: NextStep::Advance, wait: Span::ZERO, summary }
+    }
+}
+
+/// The health of stable as a rollback may rely on it; `None` if it could not be read.
+fn recorded(deployment: &Deployment, evidence: &Evidence) -> Option<RecordedHealth> {
+    match &evidence.targets {
+        Reading::Read(targets) => {
+            let healthy = targets.iter().map(|route| route.stable_healthy).min()?;
+            let fresh_for = fresh_for(&deployment.plan);
+            Some(RecordedHealth { healthy, at: evidence.at, fresh_for })
+        }
+        Reading::Unreadable(_) => None,
+    }
+}
+
+/// Everything there is to know, read at once; what cannot be read is said, never left out.
+async fn gather<L, C, M, K>(
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    clock: &K,
+    deployment: &Deployment,
+) -> Evidence
+where
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    K: Clock,
+{
+    let plan = &deployment.plan;
+    let now = clock.now();
+    let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
+    let query = RequestQuery {
+        routes: plan
+            .routes
+            .iter()
+            .map(|route| {
+                let load_balancer = route.load_balancer.clone();
+                (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
+            })
+            .collect(),
+        since,
+        now,
+    };
+    let (alarms, targets, (stopped, requests)) = join3(
+        read_alarms(monitoring, deployment),
+        read_targets(load_balancer, deployment),
+        join(
+            containers.stopped_tasks(
+                &plan.cluster,
+                &plan.canary.service,
+                &plan.task_definition,
+                since,
+            ),
+            monitoring.requests(&query),
+        ),
+    )
+    .await;
+    Evidence {
+        at: now,
+        alarms: reading(alarms),
+        targets: reading(targets),
+        stopped_tasks: reading(stopped),
+        requests: match requests {
+            Ok(Some(requests)) => Reading::Read(requests),
+            Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
+            Err(error) => Reading::Unreadable(error.to_string()),
+        },
+    }
+}
+
+fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
+    match result {
+        Ok(value) => Reading::Read(value),
+        Err(error) => Reading::Unreadable(error.to_string()),
+    }
+}
+
+/// Alarms as they are now: an alarm that fired before it was bound, or whose event was lost, is
+/// seen here.
+async fn read_alarms(
+    monitoring: &impl Monitoring,
+    deployment: &Deployment,
+) -> Result<Vec<AlarmReading>, PortError> {
+    let alarms = &deployment.plan.health.alarms;
+    let wanted: Vec<_> = [
+        (Watched::Stable, &alarms.stable),
+        (Watched::Canary, &alarms.canary),
+        (Watched::Service, &alarms.service),
+    ]
+    .into_iter()
+    .flat_map(|(watched, list)| list.iter().map(move |alarm| (watched, alarm)))
+    .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<_> = wanted.iter().map(|(_, alarm)| alarm.as_str().to_owned()).collect();
+    let found = monitoring.alarms(&names).await?;
+    Ok(wanted
+        .into_iter()
+        .zip(found)
+        .map(|((watched, alarm), found)| AlarmReading {
+            alarm: alarm.clone(),
+            watched,
+            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
+            reason: found.map_or_else(String::new, |found| found.reason),
+        })
+        .collect())
+}
+
+async fn read_targets(
+    load_balancer: &impl LoadBalancer,
+    deployment: &Deployment,
+) -> PortResult<Vec<RouteTargets>> {
+    let plan = &deployment.plan;
+    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
+    let mut targets = Vec::with_capacity(plan.routes.len());
+    for route in &plan.routes {
+        let (canary, stable) = join(
+            load_balancer.target_health(route.group(Role::Canary)),
+            load_balancer.target_health(route.group(Role::Stable)),
+        )
+        .await;
+        targets.push(RouteTargets {
+            canary_healthy: canary?.healthy,
+            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
+            stable_healthy: stable?.healthy,
+        });
+    }
+    Ok(targets)
+}

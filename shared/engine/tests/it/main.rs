@@ -1,0 +1,8 @@
+//! The use cases against a world in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+mod approval;
+mod bakes;
+mod planning;
+mod rollback;
+mod success;

@@ -1,0 +1,172 @@
+use glidepath_core::failure::FailureCode;
+use glidepath_core::health::AlarmSignal;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::plan::Slot;
+use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
+use glidepath_core::weight::Weight;
+use glidepath_engine::plan::{PlanInput, run};
+use glidepath_engine::ports::Clock;
+use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
+use glidepath_engine::testing::{Machine, MemoryRegistry, World};
+use serde_json::{Value, json};
+
+fn request() -> Value {
+    json!({
+        "apiVersion": "glidepath/v1",
+        "service": "shop",
+        "target": {
+            "cluster": "production",
+            "slots": {"blue": "shop-blue", "green": "shop-green"},
+            "routes": [{"rule": route().arn()}],
+        },
+        "release": {"taskDefinition": version(2).as_str()},
+        "strategy": {"canary": {"stages": [
+            {"weight": 10, "bake": "5m"}, {"weight": 100, "bake": "5m"},
+        ]}},
+        "health": {"alarms": {
+            "blue": [alarm(Slot::Blue).as_str()], "green": [alarm(Slot::Green).as_str()],
+        }},
+        "notify": ["team"],
+    })
+}
+
+fn named(name: &str, request: Value) -> PlanInput {
+    PlanInput {
+        deployment: DeploymentId::new(name),
+        execution: ExecutionArn::new(format!("arn:aws:states:x:1:execution:glidepath:{name}")),
+        request,
+    }
+}
+
+async fn plan(
+    registry: &MemoryRegistry,
+    world: &World,
+    input: &PlanInput,
+) -> Result<glidepath_core::protocol::Reply, glidepath_core::failure::Failure> {
+    run(registry, world, world, world, world, world, input).await
+}
+
+#[tokio::test]
+async fn the_stable_slot_is_found_from_the_weights_and_roles_swap() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    for (name, version_number, stable, canary) in
+        [("d1", 2, Slot::Blue, Slot::Green), ("d2", 3, Slot::Green, Slot::Blue)]
+    {
+        let mut request = request();
+        request["release"]["taskDefinition"] = json!(version(version_number).as_str());
+        let reply = plan(&registry, &world, &named(name, request)).await.unwrap();
+        assert_eq!(reply.next, NextStep::Advance);
+        let id = DeploymentId::new(name);
+        let found = registry.items().deployments[&id].clone();
+        assert_eq!((found.plan.stable.slot, found.plan.canary.slot), (stable, canary));
+        assert_eq!(found.alarms, [alarm(canary)]);
+        Machine::after_plan(&registry, &world, &id).run().await.unwrap();
+    }
+    assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
+    let blue = world.state().services[&example::service(Slot::Blue)].clone();
+    assert_eq!((blue.task_definition, blue.desired_count), (version(3), 3));
+}
+
+#[tokio::test]
+async fn a_second_deployment_of_the_same_resources_is_refused_and_named() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    plan(&registry, &world, &named("d1", request())).await.unwrap();
+    let before = registry.items().clone();
+    world.take_calls();
+    let mut other = request();
+    other["service"] = json!("another-name-of-the-same-thing");
+    let failure = plan(&registry, &world, &named("d2", other)).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::DeploymentRunning);
+    assert!(failure.cause.contains("`d1`"), "{failure}");
+    assert_eq!(registry.items().deployments, before.deployments);
+    assert_eq!(registry.items().locks, before.locks);
+}
+
+#[tokio::test]
+async fn a_repeated_invocation_answers_the_same() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let input = named("d1", request());
+    let first = plan(&registry, &world, &input).await.unwrap();
+    let second = plan(&registry, &world, &input).await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(registry.items().notices.len(), 1);
+
+    let mut stranger = input;
+    stranger.execution = ExecutionArn::new("arn:aws:states:x:1:execution:other:d1");
+    let failure = plan(&registry, &world, &stranger).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+}
+
+#[tokio::test]
+async fn mistakes_are_found_all_at_once_before_anything_is_written() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut request = request();
+    request["strategy"]["canary"]["stages"][0]["weight"] = json!(10.55);
+    request["retention"] = json!("5");
+    request["notfy"] = json!([]);
+    let failure = plan(&registry, &world, &named("d1", request)).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    for expected in ["$.strategy.canary.stages[0].weight", "$.retention", "`notify`"] {
+        assert!(failure.cause.contains(expected), "{expected} is missing in {failure}");
+    }
+    assert!(registry.items().deployments.is_empty() && registry.items().locks.is_empty());
+}
+
+#[tokio::test]
+async fn an_alarm_that_fires_already_is_refused_unless_it_is_named() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().signal("green-errors", AlarmSignal::Alarm);
+    let failure = plan(&registry, &world, &named("d1", request())).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    assert!(failure.cause.contains("green-errors"), "{failure}");
+    assert!(registry.items().deployments.is_empty());
+
+    let mut forced = request();
+    forced["force"] = json!({"alarms": [alarm(Slot::Green).as_str()]});
+    plan(&registry, &world, &named("d1", forced)).await.unwrap();
+    assert!(registry.items().deployments[&DeploymentId::new("d1")].alarms.is_empty());
+}
+
+#[tokio::test]
+async fn a_deployment_starts_after_everything_its_alarms_have_ever_fired() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    // CloudWatch's clock is ten minutes ahead of ours.
+    let ahead = world.now() + glidepath_core::time::Span::from_secs(600);
+    let mut item = glidepath_core::protocol::AlarmItem::unknown(alarm(Slot::Green));
+    item.fired_at = Some(ahead);
+    registry.items().alarms.insert(alarm(Slot::Green), item);
+    plan(&registry, &world, &named("d1", request())).await.unwrap();
+    let started_at = registry.items().deployments[&DeploymentId::new("d1")].started_at;
+    assert_eq!(started_at, ahead.just_after());
+}
+
+#[tokio::test]
+async fn the_next_deployment_takes_over_an_old_slot_before_its_retirement() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    plan(&registry, &world, &named("d1", request())).await.unwrap();
+    Machine::after_plan(&registry, &world, &DeploymentId::new("d1")).run().await.unwrap();
+    assert_eq!(registry.items().retirements.len(), 1);
+    let mut next = request();
+    next["release"]["taskDefinition"] = json!(version(3).as_str());
+    plan(&registry, &world, &named("d2", next)).await.unwrap();
+    assert!(registry.items().retirements.is_empty());
+    let held = registry.items().locks[&LockKey::route(route().arn())].holder.clone();
+    assert_eq!(held, Some(DeploymentId::new("d2")));
+}
+
+#[tokio::test]
+async fn a_deployment_that_found_the_weights_changed_under_its_lock_ends_untouched() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let input = named("d1", request());
+    plan(&registry, &world, &input).await.unwrap();
+    // The invocation is repeated; meanwhile somebody has moved the route.
+    let foreign = actions(Weight::from_permille(500).unwrap());
+    world.state().routes.insert(route(), foreign.clone());
+    let failure = plan(&registry, &world, &input).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::RouteChanged);
+    assert_eq!(world.state().routes[&route()], foreign);
+    let items = registry.items();
+    assert_eq!(items.deployments[&input.deployment].phase, Phase::Closed(Outcome::Abandoned));
+    assert!(items.locks.values().all(|lock| lock.holder.is_none()));
+    assert!(items.alarms.values().all(|alarm| alarm.bindings.is_empty()));
+}
