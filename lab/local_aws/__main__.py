@@ -22,14 +22,24 @@ from local_aws.server import Options
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local_aws", description="A local AWS for the lab.")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    parser.add_argument("--data-dir", type=Path, help="state, logs and temporary files; default: a directory that is removed at the end")
+    parser.add_argument(
+        "--data-dir", type=Path, help="state, logs and temporary files; default: a directory that is removed at the end"
+    )
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--account", default="111122223333")
-    parser.add_argument("--journal", type=Path, help="JSON lines of every API call and event; default: DATA_DIR/journal.jsonl")
+    parser.add_argument(
+        "--journal", type=Path, help="JSON lines of every API call and event; default: DATA_DIR/journal.jsonl"
+    )
     parser.add_argument("--images", type=Path, help="JSON file: image repository to command list")
     parser.add_argument("--alarm-tick", type=float, default=1.0, help="seconds between two evaluations of all alarms")
-    parser.add_argument("--behaviours", type=Path, help="JSON file that steers the example application; default: DATA_DIR/behaviours.json")
-    parser.add_argument("--routing-delay", type=float, default=0.0, help="seconds until a change of weights reaches the traffic")
+    parser.add_argument(
+        "--behaviours",
+        type=Path,
+        help="JSON file that steers the example application; default: DATA_DIR/behaviours.json",
+    )
+    parser.add_argument(
+        "--routing-delay", type=float, default=0.0, help="seconds until a change of weights reaches the traffic"
+    )
     parser.add_argument("--elb-throttling", action="store_true", help="throttle the ELBv2 API as AWS does")
     return parser.parse_args()
 

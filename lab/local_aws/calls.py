@@ -64,7 +64,11 @@ class Call:
             return status, {"Content-Type": "text/xml"}, body
         if CBOR in kind:
             body = cbor2.dumps({"__type": code, "message": message})
-            return status, {"Content-Type": CBOR, "smithy-protocol": "rpc-v2-cbor", "x-amzn-query-error": f"{code};Sender"}, body
+            return (
+                status,
+                {"Content-Type": CBOR, "smithy-protocol": "rpc-v2-cbor", "x-amzn-query-error": f"{code};Sender"},
+                body,
+            )
         body = json.dumps({"__type": code, "message": message}).encode()
         return status, {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": code}, body
 
@@ -86,7 +90,7 @@ def _nested(parameters: dict[str, str]) -> dict[str, Any]:
                 child = node[part] = {"": child}
             node = child
         node[parts[-1]] = value
-    return _lists(tree)
+    return {key: _lists(value) for key, value in tree.items()}
 
 
 def _lists(node: Any) -> Any:
@@ -100,7 +104,9 @@ def _lists(node: Any) -> Any:
 def _request(service: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Any:
     kind = headers.get("content-type", "")
     if "x-www-form-urlencoded" in kind:
-        form = {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()}
+        form = {
+            key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()
+        }
         return _nested({key: value for key, value in form.items() if key not in ("Action", "Version")})
     request: Any = {key: values[0] for key, values in query.items() if key not in ("Action", "Version")}
     if CBOR in kind:
@@ -123,7 +129,9 @@ def _request(service: str, path: str, headers: dict[str, str], body: bytes, quer
     return {**request, **content} if isinstance(content, dict) else {**request, "body": content}
 
 
-def _action(service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> tuple[str, str]:
+def _action(
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+) -> tuple[str, str]:
     if "/operation/" in path and path.startswith("/service/"):
         prefix = iam_actions.SERVICE_TO_IAM_NAMESPACE.get(service) or service
         return prefix, path.rsplit("/", 1)[1]
@@ -136,7 +144,7 @@ def _action(service: str, method: str, path: str, headers: dict[str, str], body:
 
 def _principal(headers: dict[str, str], query: dict[str, list[str]]) -> str:
     """``arn:aws:sts::1:assumed-role/NAME/session`` and ``arn:aws:iam::1:user/NAME`` become NAME."""
-    arn = iam_evaluator.request_caller_arn(headers, query)
+    arn = str(iam_evaluator.request_caller_arn(headers, query))
     resource = arn.rsplit(":", 1)[-1]
     if resource.startswith(("assumed-role/", "user/", "role/")):
         return resource.split("/")[1]
@@ -152,10 +160,19 @@ def _error_code(status: int, headers: dict[str, str], body: Any) -> str | None:
         if "cbor" in kinds.get("content-type", ""):
             code = cbor2.loads(content).get("__type", "")
         elif content.lstrip().startswith(b"<"):
-            code = next((node.text or "" for node in ElementTree.fromstring(content).iter() if node.tag.rpartition("}")[2] == "Code"), "")
+            code = next(
+                (
+                    node.text or ""
+                    for node in ElementTree.fromstring(content).iter()
+                    if node.tag.rpartition("}")[2] == "Code"
+                ),
+                "",
+            )
         else:
             parsed = json.loads(content)
-            code = kinds.get("x-amzn-errortype") or parsed.get("__type") or parsed.get("code") or parsed.get("Type") or ""
+            code = (
+                kinds.get("x-amzn-errortype") or parsed.get("__type") or parsed.get("code") or parsed.get("Type") or ""
+            )
     except (ValueError, ElementTree.ParseError, AttributeError, cbor2.CBORDecodeError):
         code = ""
     return code.rsplit("#", 1)[-1].split(":", 1)[0] or f"HTTP {status}"
@@ -163,7 +180,8 @@ def _error_code(status: int, headers: dict[str, str], body: Any) -> str | None:
 
 def _decode_target(headers: dict[str, str], body: bytes) -> bytes:
     """Request bodies with ``content-encoding`` are decompressed as the server itself will do."""
-    return app._decompress_request_body(body, headers)
+    inflated: bytes = app._decompress_request_body(body, headers)
+    return inflated
 
 
 def install(settings: Settings) -> None:
@@ -171,7 +189,12 @@ def install(settings: Settings) -> None:
     dispatch: AnyFunction
 
     async def answer(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, list[str]], request_id: str
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, list[str]],
+        request_id: str,
     ) -> Answer:
         arrived, started = time.time(), time.perf_counter()
         routing = app._routing_params(method, path, headers, body, query_params)
@@ -187,9 +210,10 @@ def install(settings: Settings) -> None:
         )
 
         async def proceed() -> Answer:
-            return await dispatch(method, path, headers, body, query_params, request_id)
+            answered: Answer = await dispatch(method, path, headers, body, query_params, request_id)
+            return answered
 
-        step = proceed
+        step: Proceed = proceed
         for interceptor in _interceptors:
             step = _chained(interceptor, call, step)
         status, answer_headers, answer_body = await step()
@@ -208,7 +232,10 @@ def install(settings: Settings) -> None:
         return status, answer_headers, answer_body
 
     dispatch = replace(
-        app, "_dispatch_service_request", answer, expects=("method", "path", "headers", "body", "query_params", "request_id")
+        app,
+        "_dispatch_service_request",
+        answer,
+        expects=("method", "path", "headers", "body", "query_params", "request_id"),
     )
 
 

@@ -64,7 +64,11 @@ def _ecs_resource(action: str, body: bytes, region: str, account: str) -> str:
     request = json.loads(body or b"{}")
     scope = f"arn:aws:ecs:{region}:{account}"
     cluster = _first(request.get("cluster")).rsplit("/", 1)[-1] or "default"
-    for fields, kind, within in ((ECS_SERVICE_FIELDS, "service", cluster), (ECS_TASK_FIELDS, "task", cluster), (ECS_CLUSTER_FIELDS, "cluster", None)):
+    for fields, kind, within in (
+        (ECS_SERVICE_FIELDS, "service", cluster),
+        (ECS_TASK_FIELDS, "task", cluster),
+        (ECS_CLUSTER_FIELDS, "cluster", None),
+    ):
         if action in fields and (name := _first(request.get(fields[action]))):
             return _ecs_arn(kind, name, within, scope)
     if action == "RunTask":

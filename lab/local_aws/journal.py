@@ -51,9 +51,7 @@ def _is_secret(field: str) -> bool:
 def redact(value: Any) -> Any:
     """A copy of ``value`` that can be written as JSON, without secrets and with long texts cut."""
     if isinstance(value, Mapping):
-        return {
-            str(key): REDACTED if part and _is_secret(str(key)) else redact(part) for key, part in value.items()
-        }
+        return {str(key): REDACTED if part and _is_secret(str(key)) else redact(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(part) for part in value]
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
@@ -71,7 +69,9 @@ def write(*, kind: str, time: float | None = None, **fields: Any) -> None:
     Field names are the caller's; their values must be JSON-like. Secrets are redacted by field name
     (``SECRET_ENDINGS``, at any depth), task tokens wherever they are.
     """
-    line = json.dumps({"time": clock.time() if time is None else time, "kind": kind, **redact(fields)}, ensure_ascii=False)
+    line = json.dumps(
+        {"time": clock.time() if time is None else time, "kind": kind, **redact(fields)}, ensure_ascii=False
+    )
     line = TASK_TOKEN.sub(REDACTED, line)
     with _lock:
         if _file is None:

@@ -129,7 +129,9 @@ class Delivery:
             self.config = self.function.get("config") or self.function
 
     def _give_up(self, condition: str, attempts: Attempts, result: dict[str, Any]) -> None:
-        journal.write(kind="event-dropped", function=self.config["FunctionName"], condition=condition, attempts=attempts.failed)
+        journal.write(
+            kind="event-dropped", function=self.config["FunctionName"], condition=condition, attempts=attempts.failed
+        )
         if self.settings.dead_letters:
             failure = result.get("body") if isinstance(result.get("body"), dict) else {}
             attributes = {
@@ -143,12 +145,17 @@ class Delivery:
     def _deliver(self, destination: str | None, condition: str, attempts: Attempts, result: dict[str, Any]) -> None:
         if destination is None:
             return
-        response = {"statusCode": 429 if result.get("throttle") else 200, "executedVersion": self.config.get("Version", "$LATEST")}
+        response = {
+            "statusCode": 429 if result.get("throttle") else 200,
+            "executedVersion": self.config.get("Version", "$LATEST"),
+        }
         if result.get("error"):
             response["functionError"] = result.get("function_error") or "Unhandled"
         record = {
             "version": "1.0",
-            "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": datetime.datetime.now(datetime.timezone.utc)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             "requestContext": {
                 "requestId": self.request_id,
                 "functionArn": f"{self.config['FunctionArn']}:{self.config.get('Version', '$LATEST')}",
@@ -175,7 +182,9 @@ class Delivery:
         shown = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
         try:
             if service == "sqs":
-                client.send_message(QueueUrl=f"{self.endpoint}/{account}/{name}", MessageBody=body, MessageAttributes=shown)
+                client.send_message(
+                    QueueUrl=f"{self.endpoint}/{account}/{name}", MessageBody=body, MessageAttributes=shown
+                )
             elif service == "sns":
                 client.publish(TopicArn=target, Message=body, MessageAttributes=shown)
             elif service == "lambda":
@@ -207,7 +216,9 @@ def _install_function_urls(endpoint: str) -> None:
     create: AnyFunction
     identify: AnyFunction
 
-    def create_reachable(func_name: str, data: dict[str, Any], qualifier: str | None) -> tuple[int, dict[str, str], Any]:
+    def create_reachable(
+        func_name: str, data: dict[str, Any], qualifier: str | None
+    ) -> tuple[int, dict[str, str], Any]:
         status, headers, body = create(func_name, data, qualifier)
         if status != 201:
             return status, headers, body
@@ -221,7 +232,9 @@ def _install_function_urls(endpoint: str) -> None:
             return function_url.removeprefix(prefix).strip("/")
         return str(identify(function_url))
 
-    create = replace(lambda_svc, "_create_function_url_config", create_reachable, expects=("func_name", "data", "qualifier"))
+    create = replace(
+        lambda_svc, "_create_function_url_config", create_reachable, expects=("func_name", "data", "qualifier")
+    )
     identify = replace(lambda_svc, "_function_url_id", url_id, expects=("function_url",))
 
 

@@ -37,7 +37,7 @@ class PackageError(RuntimeError):
     """The template asks for something that cannot be packaged."""
 
 
-class _TemplateLoader(yaml.SafeLoader):
+class _TemplateLoader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML with CloudFormation's short tags, and with dates left as text (``Version: 2012-10-17``)."""
 
 
@@ -55,7 +55,7 @@ def _short_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
@@ -164,7 +164,9 @@ def package(template: Template, directory: Path, binaries: Path, bucket: Bucket)
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m local_aws.package", description="Package a SAM template for the lab.")
+    parser = argparse.ArgumentParser(
+        prog="python -m local_aws.package", description="Package a SAM template for the lab."
+    )
     parser.add_argument("--endpoint", required=True, help="the lab's endpoint")
     parser.add_argument("--template", required=True, type=Path)
     parser.add_argument("--binaries", required=True, type=Path, help="directory of the built functions")

@@ -26,7 +26,9 @@ def _check(label: str, original: object, expects: Sequence[str]) -> AnyFunction:
     return original
 
 
-def replace(owner: Any, name: str, replacement: AnyFunction | staticmethod[..., Any], *, expects: Sequence[str]) -> AnyFunction:
+def replace(
+    owner: Any, name: str, replacement: AnyFunction | staticmethod[..., Any], *, expects: Sequence[str]
+) -> AnyFunction:
     """Set ``owner.name`` (a module's function or a class's method) and return the original.
 
     ``expects`` lists the names of the original's parameters (with ``self`` for a method).

@@ -47,7 +47,9 @@ def _deliver(schedule: Document, endpoint: str) -> None:
     payload = target.get("Input") or json.dumps(_default_event(schedule, account, region))
     try:
         if service == "lambda":
-            client_as(role, endpoint, region, "lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=payload.encode())
+            client_as(role, endpoint, region, "lambda").invoke(
+                FunctionName=arn, InvocationType="Event", Payload=payload.encode()
+            )
         elif service == "states":
             client_as(role, endpoint, region, "stepfunctions").start_execution(stateMachineArn=arn, input=payload)
         elif service == "sqs":
@@ -65,7 +67,9 @@ def install(settings: Settings) -> None:
 
     def invoke_target(target: Document, event: Document, rule: Document, view: Any = None) -> None:
         if event.get("Source") == "aws.scheduler":
-            threading.Thread(target=_deliver, args=(dict(rule), settings.endpoint), name="schedule", daemon=True).start()
+            threading.Thread(
+                target=_deliver, args=(dict(rule), settings.endpoint), name="schedule", daemon=True
+            ).start()
         else:
             invoke(target, event, rule, view)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import json
 import os
 import resource
@@ -26,7 +25,6 @@ SERVICES = (
     "calls",
     "iam",
     "lambda_functions",
-    "dynamodb",
     "elbv2",
     "load_balancer",
     "ecs",
@@ -142,8 +140,6 @@ def _redirect_output(log: Path) -> tuple[int, int]:
 
 def _install_all(settings: Settings) -> None:
     for name in SERVICES:
-        if importlib.util.find_spec(f"local_aws.{name}") is None:
-            continue
         importlib.import_module(f"local_aws.{name}").install(settings)
 
 

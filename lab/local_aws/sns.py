@@ -17,10 +17,21 @@ PRINCIPAL = "sns.amazonaws.com"
 
 
 def _deliver_to_lambda(
-    endpoint: str, envelope: str, topic_arn: str, sub_arn: str, msg_id: str, raw_message: str, message_attributes: dict[str, Any]
+    endpoint: str,
+    envelope: str,
+    topic_arn: str,
+    sub_arn: str,
+    msg_id: str,
+    raw_message: str,
+    message_attributes: dict[str, Any],
 ) -> None:
     """ministack invokes once, whatever the function's policy says, and drops the event when it fails."""
-    record = {"EventVersion": "1.0", "EventSubscriptionArn": sub_arn, "EventSource": "aws:sns", "Sns": json.loads(envelope)}
+    record = {
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": sub_arn,
+        "EventSource": "aws:sns",
+        "Sns": json.loads(envelope),
+    }
     try:
         invoke_asynchronously(endpoint, {"Records": [record]}, PRINCIPAL, topic_arn)
     except NotDelivered as refusal:

@@ -46,7 +46,9 @@ def _error(code: str, message: str) -> Answer:
 
 def _in_background(execution: RunningExecution) -> None:
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(execution.run,), name=f"execution {execution.record['name']}", daemon=True).start()
+    threading.Thread(
+        target=context.run, args=(execution.run,), name=f"execution {execution.record['name']}", daemon=True
+    ).start()
 
 
 def _new_record(machine: Parameters, requested: str, arn: str, name: str, given: str) -> Parameters:
@@ -146,7 +148,13 @@ def _redrive_execution(data: Parameters) -> Answer:
     if resumed is None:
         return _error("ExecutionNotRedrivable", f"Execution {arn} is {record['status']} and cannot be redriven")
     record.update(
-        status="RUNNING", stopDate=None, output=None, error=None, cause=None, redriveCount=record["redriveCount"] + 1, redriveDate=now()
+        status="RUNNING",
+        stopDate=None,
+        output=None,
+        error=None,
+        cause=None,
+        redriveCount=record["redriveCount"] + 1,
+        redriveDate=now(),
     )
     execution = RunningExecution(record, resumed)
     execution.announce()
@@ -190,7 +198,9 @@ def _validate_state_machine_definition(data: Parameters) -> Answer:
     found = definitions.problem(data.get("definition", ""))
     code, _, message = (found or "").partition(": ")
     diagnostics = [{"severity": "ERROR", "code": code, "message": message}] if found else []
-    answer: Answer = json_response({"result": "FAIL" if found else "OK", "diagnostics": diagnostics, "truncated": False})
+    answer: Answer = json_response(
+        {"result": "FAIL" if found else "OK", "diagnostics": diagnostics, "truncated": False}
+    )
     return answer
 
 
@@ -236,7 +246,10 @@ def _install_describe() -> None:
         redrivable, reason = redrive_status(record)
         shown = {
             **json.loads(body),
-            **{key: record.get(key) for key in ("stateMachineVersionArn", "stateMachineAliasArn", "redriveDate", "redriveCount")},
+            **{
+                key: record.get(key)
+                for key in ("stateMachineVersionArn", "stateMachineAliasArn", "redriveDate", "redriveCount")
+            },
             "redriveStatus": redrivable,
             "redriveStatusReason": reason if redrivable == "NOT_REDRIVABLE" else None,
         }

@@ -13,7 +13,15 @@ from typing import Any
 from ministack.services import stepfunctions as service
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
-JSONPATH_ONLY = ("Parameters", "ResultPath", "ResultSelector", "InputPath", "OutputPath", "TimeoutSecondsPath", "HeartbeatSecondsPath")
+JSONPATH_ONLY = (
+    "Parameters",
+    "ResultPath",
+    "ResultSelector",
+    "InputPath",
+    "OutputPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+)
 JSONATA_ONLY = ("Arguments", "Output")
 
 
@@ -49,7 +57,9 @@ def _walk(machine: dict[str, Any], path: str, language: str) -> str | None:
         wrong = JSONPATH_ONLY if state.get("QueryLanguage", language) == "JSONata" else JSONATA_ONLY
         for field in wrong:
             if field in state:
-                return f"SCHEMA_VALIDATION_FAILED: The field '{field}' is not supported in this query language at {here}"
+                return (
+                    f"SCHEMA_VALIDATION_FAILED: The field '{field}' is not supported in this query language at {here}"
+                )
         for inner in _inner_machines(state):
             if found := _walk(inner, here, language):
                 return found

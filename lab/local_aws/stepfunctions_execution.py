@@ -13,15 +13,15 @@ import json
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ministack.core.responses import request_scope
 from ministack.services import eventbridge
-from ministack.services import stepfunctions as service
 from moto.stepfunctions.parser.api import HistoryEventType, StateMachineType
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDetails
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError
 from moto.stepfunctions.parser.asl.eval.states import ContextObjectData, StateMachineData
@@ -100,18 +100,26 @@ class History(EventManager):
             self._execution.fail_at_history_limit()
         return added
 
-    def _publish_history_event(self, event_id: int, source_event_id: int, event_type: Any, timestamp: Any, event_details: Any) -> None:
+    def _publish_history_event(
+        self, event_id: int, source_event_id: int, event_type: Any, timestamp: Any, event_details: Any
+    ) -> None:
         if not self._closed:
             name = str(getattr(event_type, "value", event_type))
             self._events.append(
-                {"id": event_id, "previousEventId": source_event_id, "type": name, "timestamp": timestamp, **(event_details or {})}
+                {
+                    "id": event_id,
+                    "previousEventId": source_event_id,
+                    "type": name,
+                    "timestamp": timestamp,
+                    **(event_details or {}),
+                }
             )
 
     def close(self, event_type: str, details: dict[str, Any], context: EventHistoryContext) -> None:
         """Add the terminal event; nothing is added after it."""
         if event_type == "ExecutionAborted":
             context.source_event_id = 0
-        super().add_event(context, HistoryEventType(event_type), details)
+        super().add_event(context, HistoryEventType(event_type), cast(EventDetails, details))
         self._closed = True
 
 
@@ -137,7 +145,9 @@ class RunningExecution:
             data["RedriveTime"] = record["redriveDate"]
         machine = StateMachineData(Id=record["stateMachineArn"], Name=record["stateMachineArn"].rsplit(":", 1)[-1])
         self.environment = Environment(
-            aws_execution_details=AWSExecutionDetails(account=self._account, region=self._region, role_arn=record["roleArn"]),
+            aws_execution_details=AWSExecutionDetails(
+                account=self._account, region=self._region, role_arn=record["roleArn"]
+            ),
             execution_type=StateMachineType(record["type"]),
             context=ContextObjectData(Execution=data, StateMachine=machine),  # type: ignore[typeddict-item]
             event_history_context=EventHistoryContext.of_program_start(),
@@ -153,7 +163,7 @@ class RunningExecution:
         """Interpret the definition until it ends. Blocks."""
         environment = self.environment
         context = environment.event_history_context
-        program: Program = AmazonStateLanguageParser.parse(self.record["definition"])[0]
+        program = cast(Program, AmazonStateLanguageParser.parse(self.record["definition"])[0])
         if self._resumed:
             details = {"executionRedrivenEventDetails": {"redriveCount": self.record["redriveCount"]}}
             context.source_event_id = len(self.record["events"])
@@ -166,7 +176,10 @@ class RunningExecution:
                 "roleArn": self.record["roleArn"],
             }
             self.history.add_event(
-                context, HistoryEventType.ExecutionStarted, {"executionStartedEventDetails": started}, update_source_event_id=False
+                context,
+                HistoryEventType.ExecutionStarted,
+                {"executionStartedEventDetails": started},
+                update_source_event_id=False,
             )
         environment.next_state_name = self._resumed.state_name if self._resumed else program.start_at.start_at_name
         timer = None
@@ -209,7 +222,10 @@ class RunningExecution:
 
     def fail_at_history_limit(self) -> None:
         """AWS ends an execution whose history reaches 25,000 events; no Catch sees it."""
-        failure = {"error": "States.Runtime", "cause": f"The execution reached the maximum number of history events ({HISTORY_LIMIT})."}
+        failure = {
+            "error": "States.Runtime",
+            "cause": f"The execution reached the maximum number of history events ({HISTORY_LIMIT}).",
+        }
         if self._end("FAILED", "ExecutionFailed", "executionFailedEventDetails", failure, **failure):
             self.environment.set_stop(stop_date=self.record["stopDate"], error=None, cause=None)
             self._wake()
@@ -235,7 +251,9 @@ class RunningExecution:
 
     def announce(self) -> None:
         """Tell the journal and EventBridge about the status."""
-        journal.write(kind="execution", execution=self.arn, status=self.record["status"], error=self.record.get("error"))
+        journal.write(
+            kind="execution", execution=self.arn, status=self.record["status"], error=self.record.get("error")
+        )
         with request_scope(self._account, self._region):
             emit_status_event(self.record)
 

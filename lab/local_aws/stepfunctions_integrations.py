@@ -54,7 +54,10 @@ def _operation(state: StateTaskService, service: str | None, action: str | None)
 
 
 def _normalize_parameters(
-    self: StateTaskService, parameters: dict[str, Any], boto_service_name: str | None = None, service_action_name: str | None = None
+    self: StateTaskService,
+    parameters: dict[str, Any],
+    boto_service_name: str | None = None,
+    service_action_name: str | None = None,
 ) -> None:
     """Step Functions' PascalCase parameters in the API's own spelling; moto left this step out."""
     model = _operation(self, boto_service_name, service_action_name)
@@ -89,7 +92,8 @@ def install(settings: Settings) -> None:
     importers = [
         module
         for module in list(sys.modules.values())
-        if getattr(module, "__name__", "").startswith("moto.stepfunctions") and getattr(module, "boto_client_for", None) is original
+        if getattr(module, "__name__", "").startswith("moto.stepfunctions")
+        and getattr(module, "boto_client_for", None) is original
     ]
     if not any(module.__name__.endswith("lambda_eval_utils") for module in importers):
         raise ReplacementError("moto's lambda_eval_utils does not import boto_client_for")

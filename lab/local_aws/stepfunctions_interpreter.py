@@ -6,7 +6,7 @@ Everything here is about states; executions as a whole are in ``stepfunctions_ex
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 from moto.stepfunctions.parser.api import ExecutionFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
 from local_aws import stepfunctions_tokens as tokens
 from local_aws.replacing import ReplacementError, replace
@@ -70,13 +71,15 @@ def _retry(self: RetrierDecl, env: Any) -> None:
 
 def _no_choice_matched(environment: Any) -> FailureEventException:
     error = StatesErrorName(typ=StatesErrorNameType.StatesNoChoiceMatched)
-    details = ExecutionFailedEventDetails(error=error.error_name, cause="No choice rule matched and the state has no Default")
+    details = ExecutionFailedEventDetails(
+        error=error.error_name, cause="No choice rule matched and the state has no Default"
+    )
     return FailureEventException(
         failure_event=FailureEvent(
             env=environment,
             error_name=error,
             event_type=HistoryEventType.ExecutionFailed,
-            event_details={"executionFailedEventDetails": details},
+            event_details=cast(EventDetails, {"executionFailedEventDetails": details}),
         )
     )
 
@@ -88,7 +91,7 @@ def _choose(self: StateChoice, env: Any) -> None:
     """
     for rule in self.choices_decl.rules:
         rule.eval(env)
-        if env.stack.pop() is True:
+        if env.stack.pop() is True and rule.next_stmt is not None:
             env.stack.extend([False, rule.next_stmt.name])
             return
     if self.default_state is None:
@@ -136,7 +139,7 @@ def _attempt(self: StateTaskServiceCallback, env: Any) -> None:
 def _callback_body(self: StateTaskServiceCallback, env: Any) -> None:
     """moto's own without its token, which ``_attempt`` makes."""
     if _has_token(self):
-        self._assert_integration_pattern_is_supported()
+        self._assert_integration_pattern_is_supported()  # type: ignore[no-untyped-call]
     super(StateTaskServiceCallback, self)._eval_body(env=env)
     env.states.context_object.context_object_data.pop("Task", None)
 
@@ -148,8 +151,10 @@ def install() -> None:
     replace(StateChoice, "_eval_state", _choose, expects=("self", "env"))
     replace(StateChoice, "_eval_state_output", _choice_output, expects=("self", "env"))
     replace(StateTaskServiceCallback, "_eval_body", _callback_body, expects=("self", "env"))
-    if "_evaluate_with_timeout" in vars(StateTaskServiceCallback) or not issubclass(StateTaskServiceCallback, StateTaskService):
+    if "_evaluate_with_timeout" in vars(StateTaskServiceCallback) or not issubclass(
+        StateTaskServiceCallback, StateTaskService
+    ):
         raise ReplacementError("StateTaskServiceCallback has an _evaluate_with_timeout of its own")
-    setattr(StateTaskServiceCallback, "_evaluate_with_timeout", _attempt)
+    StateTaskServiceCallback._evaluate_with_timeout = _attempt  # type: ignore[method-assign]
     # AWS passes InvocationType on; moto drops what it does not list, so that every call would be synchronous.
     state_task_service_lambda._SUPPORTED_API_PARAM_BINDINGS["invoke"].add("InvocationType")

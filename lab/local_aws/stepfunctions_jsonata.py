@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 from ministack.services import stepfunctions as service
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
@@ -54,7 +54,7 @@ def _query_failure(environment: Any, cause: str, location: str | None) -> Failur
             env=environment,
             error_name=error,
             event_type=HistoryEventType.EvaluationFailed,
-            event_details=EventDetails(evaluationFailedEventDetails=details),
+            event_details=cast(EventDetails, {"evaluationFailedEventDetails": details}),
         )
     )
 
@@ -84,8 +84,10 @@ def _whole_seconds(self: Any, env: Any, field: str, smallest: int) -> int:
     self.string_jsonata.eval(env=env)
     value = env.stack.pop()
     if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= LARGEST_SECONDS:
-        cause = f"The JSONata expression '{self.string_jsonata.expression}' for the field '{field}' returned {json.dumps(value)}, "
-        raise _query_failure(env, f"{cause}expected a whole number from {smallest} to {LARGEST_SECONDS}", field)
+        expected = f"expected a whole number from {smallest} to {LARGEST_SECONDS}"
+        expression = self.string_jsonata.expression
+        cause = f"The expression '{expression}' for the field '{field}' returned {json.dumps(value)}, {expected}"
+        raise _query_failure(env, cause, field)
     return value
 
 

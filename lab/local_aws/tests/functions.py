@@ -50,7 +50,12 @@ def create_function(lab: Lab, name: str, *statements: Statement, **configuration
     functions = lab.client("lambda")
     settings = {"Timeout": 5, **configuration}
     arn: str = functions.create_function(
-        FunctionName=name, Runtime="provided.al2023", Handler="bootstrap", Role=role, Code={"ZipFile": probe_zip()}, **settings
+        FunctionName=name,
+        Runtime="provided.al2023",
+        Handler="bootstrap",
+        Role=role,
+        Code={"ZipFile": probe_zip()},
+        **settings,
     )["FunctionArn"]
     functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
     return arn

@@ -59,12 +59,20 @@ class Machines:
     def task(self, payload: Any, *, resource: str = INVOKE, **fields: Any) -> State:
         """A Task state that invokes the probe function; it ends the machine unless it has a Next."""
         flow = {} if "Next" in fields else {"End": True}
-        return {"Type": "Task", "Resource": resource, "Arguments": {"FunctionName": self.function, "Payload": payload}, **flow, **fields}
+        return {
+            "Type": "Task",
+            "Resource": resource,
+            "Arguments": {"FunctionName": self.function, "Payload": payload},
+            **flow,
+            **fields,
+        }
 
     def create(self, name: str, states: dict[str, State], *, role: str | None = None, **top: Any) -> str:
         """A machine in JSONata that starts at the first state; returns its ARN."""
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states, **top}
-        created = self.client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role or self.role)
+        created = self.client.create_state_machine(
+            name=name, definition=json.dumps(definition), roleArn=role or self.role
+        )
         return str(created["stateMachineArn"])
 
     def start(self, name: str, states: dict[str, State], given: Any = None, **settings: Any) -> str:

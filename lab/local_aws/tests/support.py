@@ -60,7 +60,18 @@ class Lab:
 def start_lab(data_directory: Path, *arguments: str) -> Lab:
     """Start a server as the lab's runner does, and wait for its announcement."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "local_aws", "--data-dir", str(data_directory), "--region", REGION, "--account", ACCOUNT, *arguments],
+        [
+            sys.executable,
+            "-m",
+            "local_aws",
+            "--data-dir",
+            str(data_directory),
+            "--region",
+            REGION,
+            "--account",
+            ACCOUNT,
+            *arguments,
+        ],
         env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT), "LEAKED_FROM_HOST": "yes"},
         stdout=subprocess.PIPE,
         text=True,

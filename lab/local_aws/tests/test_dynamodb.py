@@ -23,12 +23,17 @@ class Table:
         self.client.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": part, "AttributeType": "S"} for part in ("pk", "sk", "dueShard", "dueAt")],
+            AttributeDefinitions=[
+                {"AttributeName": part, "AttributeType": "S"} for part in ("pk", "sk", "dueShard", "dueAt")
+            ],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
             GlobalSecondaryIndexes=[
                 {
                     "IndexName": "due",
-                    "KeySchema": [{"AttributeName": "dueShard", "KeyType": "HASH"}, {"AttributeName": "dueAt", "KeyType": "RANGE"}],
+                    "KeySchema": [
+                        {"AttributeName": "dueShard", "KeyType": "HASH"},
+                        {"AttributeName": "dueAt", "KeyType": "RANGE"},
+                    ],
                     "Projection": {"ProjectionType": "ALL"},
                 }
             ],
@@ -47,11 +52,15 @@ class Table:
         item = self.client.get_item(TableName=self.name, Key=self.key(pk), ConsistentRead=True).get("Item")
         return item and {name: value for name, value in item.items() if name not in ("pk", "sk")}
 
-    def update(self, pk: str, expression: str, values: Item | None = None, condition: str | None = None, **more: Any) -> Item:
+    def update(
+        self, pk: str, expression: str, values: Item | None = None, condition: str | None = None, **more: Any
+    ) -> Item:
         """UpdateItem."""
         optional = {"ExpressionAttributeValues": values, "ConditionExpression": condition}
         given = {name: value for name, value in optional.items() if value is not None}
-        answer: Item = self.client.update_item(TableName=self.name, Key=self.key(pk), UpdateExpression=expression, **given, **more)
+        answer: Item = self.client.update_item(
+            TableName=self.name, Key=self.key(pk), UpdateExpression=expression, **given, **more
+        )
         return answer
 
     def check(self, pk: str, condition: str, values: Item | None = None) -> Item:
@@ -59,20 +68,27 @@ class Table:
         given = {"ExpressionAttributeValues": values} if values else {}
         return {
             "ConditionCheck": {
-                "TableName": self.name, "Key": self.key(pk), "ConditionExpression": condition,
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **given,
+                "TableName": self.name,
+                "Key": self.key(pk),
+                "ConditionExpression": condition,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **given,
             }
-        }  # fmt: skip
+        }
 
     def write(self, pk: str, expression: str, values: Item, condition: str | None = None) -> Item:
         """An Update of a transaction."""
         given = {"ConditionExpression": condition} if condition else {}
         return {
             "Update": {
-                "TableName": self.name, "Key": self.key(pk), "UpdateExpression": expression,
-                "ExpressionAttributeValues": values, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **given,
+                "TableName": self.name,
+                "Key": self.key(pk),
+                "UpdateExpression": expression,
+                "ExpressionAttributeValues": values,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **given,
             }
-        }  # fmt: skip
+        }
 
 
 @pytest.fixture
@@ -91,17 +107,33 @@ def failed(call: Callable[..., Any], *arguments: Any, **parameters: Any) -> Item
 
 def test_update_returns_the_new_item(table: Table) -> None:
     table.put("alarm", bindings={"M": {"d1": {"S": "x"}}})
-    answer = table.update("alarm", "SET firedAt = :t", {":t": {"N": "5"}}, "attribute_exists(pk)", ReturnValues="ALL_NEW")
+    answer = table.update(
+        "alarm", "SET firedAt = :t", {":t": {"N": "5"}}, "attribute_exists(pk)", ReturnValues="ALL_NEW"
+    )
     assert answer["Attributes"] == {**table.key("alarm"), "bindings": {"M": {"d1": {"S": "x"}}}, "firedAt": {"N": "5"}}
 
 
 def test_a_failed_condition_returns_the_old_item(table: Table) -> None:
     table.put("alarm", firedAt={"N": "9"}, bindings={"M": {"d1": {"S": "x"}}})
     condition = "attribute_exists(pk) AND (attribute_not_exists(firedAt) OR firedAt < :t)"
-    answer = failed(table.update, "alarm", "SET firedAt = :t", {":t": {"N": "5"}}, condition, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    answer = failed(
+        table.update,
+        "alarm",
+        "SET firedAt = :t",
+        {":t": {"N": "5"}},
+        condition,
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
     assert answer["Error"]["Code"] == "ConditionalCheckFailedException"
     assert answer["Item"] == {**table.key("alarm"), "firedAt": {"N": "9"}, "bindings": {"M": {"d1": {"S": "x"}}}}
-    missing = failed(table.update, "none", "SET firedAt = :t", {":t": {"N": "5"}}, condition, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    missing = failed(
+        table.update,
+        "none",
+        "SET firedAt = :t",
+        {":t": {"N": "5"}},
+        condition,
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
     assert "Item" not in missing
     assert table.get("none") is None
 
@@ -109,14 +141,39 @@ def test_a_failed_condition_returns_the_old_item(table: Table) -> None:
 def test_nested_maps(table: Table) -> None:
     table.put("d", intents={"M": {}})
     names = {"#i": "intents", "#k": "i-1"}
-    table.update("d", "SET #i.#k = :v, n = if_not_exists(n, :zero) + :one", {":v": {"M": {"until": {"N": "1"}}}, ":zero": {"N": "0"}, ":one": {"N": "1"}}, ExpressionAttributeNames=names)
+    table.update(
+        "d",
+        "SET #i.#k = :v, n = if_not_exists(n, :zero) + :one",
+        {":v": {"M": {"until": {"N": "1"}}}, ":zero": {"N": "0"}, ":one": {"N": "1"}},
+        ExpressionAttributeNames=names,
+    )
     assert table.get("d") == {"intents": {"M": {"i-1": {"M": {"until": {"N": "1"}}}}}, "n": {"N": "1"}}
-    twice = failed(table.update, "d", "SET #i.#k = :v", {":v": {"S": "x"}}, "attribute_not_exists(#i.#k)", ExpressionAttributeNames=names)
+    twice = failed(
+        table.update,
+        "d",
+        "SET #i.#k = :v",
+        {":v": {"S": "x"}},
+        "attribute_not_exists(#i.#k)",
+        ExpressionAttributeNames=names,
+    )
     assert twice["Error"]["Code"] == "ConditionalCheckFailedException"
-    full = failed(table.update, "d", "SET n = :one", {":one": {"N": "9"}, ":zero": {"N": "0"}}, "size(#i) = :zero", ExpressionAttributeNames={"#i": "intents"})
+    full = failed(
+        table.update,
+        "d",
+        "SET n = :one",
+        {":one": {"N": "9"}, ":zero": {"N": "0"}},
+        "size(#i) = :zero",
+        ExpressionAttributeNames={"#i": "intents"},
+    )
     assert full["Error"]["Code"] == "ConditionalCheckFailedException"
     table.update("d", "REMOVE #i.#k", None, "attribute_exists(#i.#k)", ExpressionAttributeNames=names)
-    table.update("d", "SET n = :one", {":one": {"N": "9"}, ":zero": {"N": "0"}}, "size(#i) = :zero", ExpressionAttributeNames={"#i": "intents"})
+    table.update(
+        "d",
+        "SET n = :one",
+        {":one": {"N": "9"}, ":zero": {"N": "0"}},
+        "size(#i) = :zero",
+        ExpressionAttributeNames={"#i": "intents"},
+    )
     assert table.get("d") == {"intents": {"M": {}}, "n": {"N": "9"}}
 
 
@@ -154,7 +211,12 @@ def test_transaction_is_all_or_nothing_and_says_why(table: Table) -> None:
     )
     assert answer["Error"]["Code"] == "TransactionCanceledException"
     reasons = answer["CancellationReasons"]
-    assert [reason["Code"] for reason in reasons] == ["None", "None", "ConditionalCheckFailed", "ConditionalCheckFailed"]
+    assert [reason["Code"] for reason in reasons] == [
+        "None",
+        "None",
+        "ConditionalCheckFailed",
+        "ConditionalCheckFailed",
+    ]
     assert reasons[2]["Item"] == {**table.key("fired"), "firedAt": {"N": "7"}}
     assert "Item" not in reasons[1] and "Item" not in reasons[3]
     assert answer["Error"]["Message"].endswith("[None, None, ConditionalCheckFailed, ConditionalCheckFailed]")
@@ -165,7 +227,11 @@ def test_a_failed_update_of_a_transaction_shows_its_item(table: Table) -> None:
     table.put("lock", holder={"S": "other"})
     answer = failed(
         table.client.transact_write_items,
-        TransactItems=[table.write("lock", "SET holder = :me", {":me": {"S": "me"}}, "attribute_not_exists(holder) OR holder = :me")],
+        TransactItems=[
+            table.write(
+                "lock", "SET holder = :me", {":me": {"S": "me"}}, "attribute_not_exists(holder) OR holder = :me"
+            )
+        ],
     )
     assert answer["CancellationReasons"][0]["Item"]["holder"] == {"S": "other"}
 
@@ -184,7 +250,10 @@ def test_transaction_with_a_request_token_is_done_once(table: Table) -> None:
 def test_one_item_twice_in_a_transaction_is_refused(table: Table) -> None:
     answer = failed(
         table.client.transact_write_items,
-        TransactItems=[table.write("d", "SET a = :a", {":a": {"N": "1"}}), table.check("d", "attribute_not_exists(pk)")],
+        TransactItems=[
+            table.write("d", "SET a = :a", {":a": {"N": "1"}}),
+            table.check("d", "attribute_not_exists(pk)"),
+        ],
     )
     assert answer["Error"]["Code"] == "ValidationException"
 
@@ -210,7 +279,10 @@ def test_concurrent_transactions_are_isolated(table: Table) -> None:
         values = {":one": {"N": "1"}, ":ten": {"N": "10"}}
         try:
             table.client.transact_write_items(
-                TransactItems=[table.write("d", "SET n = n + :one", values, "n < :ten"), table.write(f"seat{number}", "SET a = :a", {":a": {"N": "1"}})]
+                TransactItems=[
+                    table.write("d", "SET n = n + :one", values, "n < :ten"),
+                    table.write(f"seat{number}", "SET a = :a", {":a": {"N": "1"}}),
+                ]
             )
         except ClientError as error:
             outcomes.append(error.response["Error"]["Code"])
@@ -232,15 +304,21 @@ def test_query_of_a_sparse_index(table: Table) -> None:
         due = {"dueShard": {"S": "all"}, "dueAt": {"S": f"2026-01-0{number + 1}"}} if number % 2 == 0 else {}
         table.put(f"d{number}", **due)
     parameters = {
-        "TableName": table.name, "IndexName": "due",
+        "TableName": table.name,
+        "IndexName": "due",
         "KeyConditionExpression": "dueShard = :all AND dueAt <= :now",
         "ExpressionAttributeValues": {":all": {"S": "all"}, ":now": {"S": "2026-01-03"}},
-    }  # fmt: skip
+    }
     assert [item["pk"]["S"] for item in table.client.query(**parameters)["Items"]] == ["d0", "d2"]
     table.update("d0", "REMOVE dueShard, dueAt")
     assert [item["pk"]["S"] for item in table.client.query(**parameters)["Items"]] == ["d2"]
     page = table.client.query(**parameters, Limit=1)
-    assert page["LastEvaluatedKey"] == {"pk": {"S": "d2"}, "sk": {"S": "-"}, "dueShard": {"S": "all"}, "dueAt": {"S": "2026-01-03"}}
+    assert page["LastEvaluatedKey"] == {
+        "pk": {"S": "d2"},
+        "sk": {"S": "-"},
+        "dueShard": {"S": "all"},
+        "dueAt": {"S": "2026-01-03"},
+    }
     assert failed(table.client.query, **parameters, ConsistentRead=True)["Error"]["Code"] == "ValidationException"
 
 
@@ -261,12 +339,18 @@ def test_query_by_prefix_and_backwards(table: Table) -> None:
 def test_conditional_put_and_delete(table: Table) -> None:
     table.put("d", holder={"S": "me"})
     answer = failed(
-        table.client.put_item, TableName=table.name, Item=table.key("d"), ConditionExpression="attribute_not_exists(pk)",
+        table.client.put_item,
+        TableName=table.name,
+        Item=table.key("d"),
+        ConditionExpression="attribute_not_exists(pk)",
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
-    )  # fmt: skip
+    )
     assert answer["Item"]["holder"] == {"S": "me"}
     delete = {"TableName": table.name, "Key": table.key("d"), "ConditionExpression": "holder = :h"}
-    assert failed(table.client.delete_item, **delete, ExpressionAttributeValues={":h": {"S": "x"}})["Error"]["Code"] == "ConditionalCheckFailedException"
+    assert (
+        failed(table.client.delete_item, **delete, ExpressionAttributeValues={":h": {"S": "x"}})["Error"]["Code"]
+        == "ConditionalCheckFailedException"
+    )
     table.client.delete_item(**delete, ExpressionAttributeValues={":h": {"S": "me"}})
     assert table.get("d") is None
 
@@ -274,7 +358,9 @@ def test_conditional_put_and_delete(table: Table) -> None:
 def test_time_to_live_is_described(table: Table) -> None:
     """Deviation: when expired items go is not AWS's business to promise (within days); the lab removes them
     within a minute or so. Nothing may depend on either."""
-    table.client.update_time_to_live(TableName=table.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiresAt"})
+    table.client.update_time_to_live(
+        TableName=table.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiresAt"}
+    )
     description = table.client.describe_time_to_live(TableName=table.name)["TimeToLiveDescription"]
     assert (description["TimeToLiveStatus"], description["AttributeName"]) == ("ENABLED", "expiresAt")
 

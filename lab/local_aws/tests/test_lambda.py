@@ -31,7 +31,9 @@ class Queue:
         """Wait for that many messages."""
 
         def enough() -> bool:
-            answer = self.client.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            answer = self.client.receive_message(
+                QueueUrl=self.url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
             self.messages += answer.get("Messages", [])
             return len(self.messages) >= count
 
@@ -44,9 +46,13 @@ def test_environment_is_the_functions_own(lab: Lab, unique: str) -> None:
     variables, error = invoke(lab, unique, {"do": "environment"})
     assert error is None
     expected = {
-        "TABLE": "registry", "AWS_LAMBDA_FUNCTION_NAME": unique, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": lab.endpoint, "_HANDLER": "bootstrap",
-    }  # fmt: skip
+        "TABLE": "registry",
+        "AWS_LAMBDA_FUNCTION_NAME": unique,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": lab.endpoint,
+        "_HANDLER": "bootstrap",
+    }
     assert {name: variables.get(name) for name in expected} == expected
     assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA") and variables["AWS_SESSION_TOKEN"]
     assert not {"LEAKED_FROM_HOST", "PYTHONPATH", "AUTH", "GATEWAY_PORT", "MINISTACK_REGION"} & set(variables)
@@ -69,7 +75,11 @@ def test_exit_and_kill(lab: Lab, unique: str) -> None:
     process, _ = invoke(lab, unique, {"do": "process"})
     with ThreadPoolExecutor() as pool:
         sleeping = pool.submit(invoke, lab, unique, {"do": "sleep", "seconds": 4})
-        wait_for(lambda: any(line["request"]["FunctionName"] == unique for line in lab.journal_lines(kind="call", action="Invoke")))
+        wait_for(
+            lambda: any(
+                line["request"]["FunctionName"] == unique for line in lab.journal_lines(kind="call", action="Invoke")
+            )
+        )
         time.sleep(0.2)  # until the function has its event; there is nothing outside to see it by
         os.kill(process, signal.SIGKILL)
         answer, error = sleeping.result(timeout=3)
@@ -101,7 +111,9 @@ def test_twenty_at_once(lab: Lab, unique: str) -> None:
     create_function(lab, unique)
     started = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda number: invoke(lab, unique, {"do": "sleep", "seconds": 1, "n": number}), range(20)))
+        answers = list(
+            pool.map(lambda number: invoke(lab, unique, {"do": "sleep", "seconds": 1, "n": number}), range(20))
+        )
     assert [answer["n"] for answer, _ in answers] == list(range(20))
     assert time.monotonic() - started < 8
 
@@ -131,7 +143,10 @@ def test_asynchronous_failures(lab: Lab, unique: str) -> None:
     """One retry as configured, then the destination's record and the dead-letter queue's event."""
     failures, letters = Queue(lab, f"{unique}-failures"), Queue(lab, f"{unique}-letters")
     create_function(
-        lab, unique, allow("sqs:SendMessage", resource=[failures.arn, letters.arn]), DeadLetterConfig={"TargetArn": letters.arn}
+        lab,
+        unique,
+        allow("sqs:SendMessage", resource=[failures.arn, letters.arn]),
+        DeadLetterConfig={"TargetArn": letters.arn},
     )
     client = lab.client("lambda")
     client.put_function_event_invoke_config(
@@ -174,18 +189,31 @@ def test_retries_and_age_of_events() -> None:
 def test_topic_to_function_and_queue(lab: Lab, unique: str) -> None:
     topics, queue, functions = lab.client("sns"), Queue(lab, unique), lab.client("lambda")
     topic = topics.create_topic(Name=unique)["TopicArn"]
-    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue.arn}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue.arn,
+    }
     queue.client.set_queue_attributes(
         QueueUrl=queue.url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
     )
     create_function(lab, unique, allow("sqs:SendMessage", resource=queue.arn))
-    functions.put_function_event_invoke_config(FunctionName=unique, DestinationConfig={"OnSuccess": {"Destination": queue.arn}})
+    functions.put_function_event_invoke_config(
+        FunctionName=unique, DestinationConfig={"OnSuccess": {"Destination": queue.arn}}
+    )
     topics.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function_arn(unique))
     topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn)
     # Without permission for the topic, the function is not invoked: only the queue gets the message.
     topics.publish(TopicArn=topic, Message="one")
     assert json.loads(queue.received(1)[0]["Body"])["Message"] == "one"
-    functions.add_permission(FunctionName=unique, StatementId="topic", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com", SourceArn=topic)
+    functions.add_permission(
+        FunctionName=unique,
+        StatementId="topic",
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+        SourceArn=topic,
+    )
     topics.publish(TopicArn=topic, Message="two")
     bodies = [json.loads(message["Body"]) for message in queue.received(3)]
     assert sorted(body["Message"] for body in bodies if "Message" in body) == ["one", "two"]
@@ -198,7 +226,9 @@ def test_schedule_invokes_with_its_role(lab: Lab, unique: str) -> None:
     """``rate(1 second)`` is the lab's own, so that nobody waits for a minute; AWS takes minutes."""
     create_function(lab, unique)
     schedules = lab.client("scheduler")
-    role = create_role(lab, f"{unique}-role", allow("lambda:InvokeFunction", resource=function_arn(unique)), service="scheduler")
+    role = create_role(
+        lab, f"{unique}-role", allow("lambda:InvokeFunction", resource=function_arn(unique)), service="scheduler"
+    )
     powerless = create_role(lab, f"{unique}-none", service="scheduler")
     for name, role_arn in ((f"{unique}-good", role), (f"{unique}-bad", powerless)):
         schedules.create_schedule(
@@ -211,7 +241,9 @@ def test_schedule_invokes_with_its_role(lab: Lab, unique: str) -> None:
     def calls(principal: str) -> list[dict[str, Any]]:
         return lab.journal_lines(kind="call", action="Invoke", principal=principal)
 
-    wait_for(lambda: len(calls(f"{unique}-role")) >= 2 and calls(f"{unique}-none"), what="two invocations by the schedule")
+    wait_for(
+        lambda: len(calls(f"{unique}-role")) >= 2 and calls(f"{unique}-none"), what="two invocations by the schedule"
+    )
     for name in (f"{unique}-good", f"{unique}-bad"):
         schedules.delete_schedule(Name=name)
     assert {line["error"] for line in calls(f"{unique}-role")} == {None}
@@ -241,5 +273,7 @@ def test_logs(lab: Lab, unique: str) -> None:
         return [event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{unique}")["events"]]
 
     lines = wait_for(messages, what="log lines")
-    assert any(line.startswith("START RequestId") for line in lines) and any(line.startswith("REPORT") for line in lines)
+    assert any(line.startswith("START RequestId") for line in lines) and any(
+        line.startswith("REPORT") for line in lines
+    )
     assert any("leaving" in line for line in lines)

@@ -82,9 +82,21 @@ def project(tmp_path: Path) -> Path:
 
 def run_package(lab: Lab, project: Path, bucket: str) -> subprocess.CompletedProcess[str]:
     """The command line."""
-    arguments = {"endpoint": lab.endpoint, "template": project / "template.yaml", "binaries": project / "binaries", "bucket": bucket}
-    command = [sys.executable, "-m", "local_aws.package", *(part for name, value in arguments.items() for part in (f"--{name}", str(value)))]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}, capture_output=True, text=True, timeout=30)
+    arguments = {
+        "endpoint": lab.endpoint,
+        "template": project / "template.yaml",
+        "binaries": project / "binaries",
+        "bucket": bucket,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "local_aws.package",
+        *(part for name, value in arguments.items() for part in (f"--{name}", str(value))),
+    ]
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}, capture_output=True, text=True, timeout=30
+    )
 
 
 def test_a_packaged_template_deploys_and_runs(lab: Lab, unique: str, project: Path) -> None:
@@ -100,7 +112,10 @@ def test_a_packaged_template_deploys_and_runs(lab: Lab, unique: str, project: Pa
         Parameters=[{"ParameterKey": "Architecture", "ParameterValue": "x86_64"}],
     )
     stacks.get_waiter("stack_create_complete").wait(StackName=unique, WaiterConfig={"Delay": 0.1, "MaxAttempts": 200})
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks.describe_stacks(StackName=unique)["Stacks"][0]["Outputs"]}
+    outputs = {
+        output["OutputKey"]: output["OutputValue"]
+        for output in stacks.describe_stacks(StackName=unique)["Stacks"][0]["Outputs"]
+    }
     machines = lab.client("stepfunctions")
     execution = machines.start_execution(stateMachineArn=outputs["Machine"])["executionArn"]
     description: dict[str, Any] = wait_for(
@@ -115,13 +130,19 @@ def test_a_packaged_template_deploys_and_runs(lab: Lab, unique: str, project: Pa
 
 def _table(lab: Lab, stack: str) -> str:
     resources = lab.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-    return str(next(resource["PhysicalResourceId"] for resource in resources if resource["LogicalResourceId"] == "Table"))
+    return str(
+        next(resource["PhysicalResourceId"] for resource in resources if resource["LogicalResourceId"] == "Table")
+    )
 
 
 def test_an_unchanged_binary_is_uploaded_once(lab: Lab, unique: str, project: Path) -> None:
     first, second = run_package(lab, project, unique), run_package(lab, project, unique)
     assert first.stdout == second.stdout
-    uploads = [line for line in lab.journal_lines(kind="call", service="s3", action="PutObject") if f"/{unique}/" in line["request"]["path"]]
+    uploads = [
+        line
+        for line in lab.journal_lines(kind="call", service="s3", action="PutObject")
+        if f"/{unique}/" in line["request"]["path"]
+    ]
     assert len(uploads) == 2  # the function and the definition
 
 
@@ -136,7 +157,10 @@ def test_short_tags_and_dates(project: Path) -> None:
     template = read_template(project / "template.yaml")
     function = template["Resources"]["Probe"]["Properties"]
     assert template["AWSTemplateFormatVersion"] == "2010-09-09"
-    assert function["Environment"]["Variables"] == {"STACK": {"Ref": "AWS::StackName"}, "TABLE": {"Fn::GetAtt": ["Table", "Arn"]}}
+    assert function["Environment"]["Variables"] == {
+        "STACK": {"Ref": "AWS::StackName"},
+        "TABLE": {"Fn::GetAtt": ["Table", "Arn"]},
+    }
     assert function["Policies"][0]["Version"] == "2012-10-17"
     assert function["Policies"][0]["Statement"][0]["Resource"] == {"Fn::Sub": "${Table.Arn}"}
     assert template["Globals"]["Function"]["Architectures"] == [{"Ref": "Architecture"}]

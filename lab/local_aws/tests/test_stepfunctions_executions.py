@@ -17,7 +17,9 @@ LONG_WAIT = {"Type": "Wait", "Seconds": 30, "Next": "After"}
 def entered(machines: Machines, execution: str, state: str) -> None:
     """Wait until the state has been entered."""
     wait_for(
-        lambda: any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in machines.events(execution)),
+        lambda: any(
+            event.get("stateEnteredEventDetails", {}).get("name") == state for event in machines.events(execution)
+        ),
         what=f"entering {state}",
     )
 
@@ -37,7 +39,11 @@ def test_stop_is_immediate_and_final(machines: Machines, unique: str, where: str
         "token": machines.task({"a": 1}, resource=INVOKE_AND_WAIT, Next="After"),
         "function": machines.task({"do": "sleep", "seconds": 1}, Next="After"),
         "retry": machines.task({"do": "error", "type": "Bad"}, Retry=[retry], Next="After"),
-        "branch": {"Type": "Parallel", "Branches": [{"StartAt": "W", "States": {"W": {**LONG_WAIT, "Next": "V"}, "V": passing(1)}}], "Next": "After"},
+        "branch": {
+            "Type": "Parallel",
+            "Branches": [{"StartAt": "W", "States": {"W": {**LONG_WAIT, "Next": "V"}, "V": passing(1)}}],
+            "Next": "After",
+        },
     }[where]
     execution = machines.start(unique, {"First": first, "After": passing(1)})
     entered(machines, execution, "W" if where == "branch" else "First")
@@ -66,7 +72,11 @@ def test_start_is_idempotent_by_name_and_input(machines: Machines, unique: str) 
 
 @pytest.mark.parametrize(
     ("parameters", "code"),
-    [({"input": "{"}, "InvalidExecutionInput"), ({"name": "a b"}, "InvalidName"), ({"stateMachineArn": "arn:x"}, "StateMachineDoesNotExist")],
+    [
+        ({"input": "{"}, "InvalidExecutionInput"),
+        ({"name": "a b"}, "InvalidName"),
+        ({"stateMachineArn": "arn:x"}, "StateMachineDoesNotExist"),
+    ],
 )
 def test_start_refuses_what_is_wrong(machines: Machines, unique: str, parameters: dict[str, str], code: str) -> None:
     machine = machines.create(unique, {"Only": passing(1)})
@@ -77,18 +87,28 @@ def test_redrive_enters_the_failed_state_again(machines: Machines, unique: str) 
     states = {
         "Set": passing("{% {'from': 'set'} %}", Assign={"kept": "variable"}, Next="Gate"),
         "Gate": machines.task(
-            {"do": "{% $states.context.Execution.RedriveCount = 0 ? 'error' : 'echo' %}", "type": "Bad", "input": "{% $states.input %}"},
+            {
+                "do": "{% $states.context.Execution.RedriveCount = 0 ? 'error' : 'echo' %}",
+                "type": "Bad",
+                "input": "{% $states.input %}",
+            },
             Output="{% {'kept': $kept, 'input': $states.result.Payload.input} %}",
         ),
     }
     execution = machines.start(unique, states)
     failed = machines.ended(execution)
-    assert (failed.status, failed.description["redriveStatus"], failed.description["redriveCount"]) == ("FAILED", "REDRIVABLE", 0)
+    assert (failed.status, failed.description["redriveStatus"], failed.description["redriveCount"]) == (
+        "FAILED",
+        "REDRIVABLE",
+        0,
+    )
     machines.client.redrive_execution(executionArn=execution)
     ended = machines.ended(execution)
     assert ended.output == {"kept": "variable", "input": {"from": "set"}}
     assert ended.description["redriveCount"] == 1 and "redriveDate" in ended.description
-    assert [event["stateEnteredEventDetails"]["name"] for event in ended.events if "stateEnteredEventDetails" in event] == ["Set", "Gate", "Gate"]
+    assert [
+        event["stateEnteredEventDetails"]["name"] for event in ended.events if "stateEnteredEventDetails" in event
+    ] == ["Set", "Gate", "Gate"]
     assert [event["id"] for event in ended.events] == list(range(1, len(ended.events) + 1))
     assert ended.types()[len(failed.events)] == "ExecutionRedriven"
     assert machines.refused(machines.client.redrive_execution, executionArn=execution) == "ExecutionNotRedrivable"
@@ -105,11 +125,28 @@ def test_an_aborted_execution_can_be_redriven(machines: Machines, unique: str) -
 
 def test_history_has_all_states_and_their_order(machines: Machines, unique: str) -> None:
     branch = {"StartAt": "Inner", "States": {"Inner": passing(1)}}
-    ended = machines.run(unique, {"Both": {"Type": "Parallel", "Branches": [branch], "Next": "Task"}, "Task": machines.task({"a": 1}, Assign={"v": 1})})
+    ended = machines.run(
+        unique,
+        {
+            "Both": {"Type": "Parallel", "Branches": [branch], "Next": "Task"},
+            "Task": machines.task({"a": 1}, Assign={"v": 1}),
+        },
+    )
     assert ended.types() == [
-        "ExecutionStarted", "ParallelStateEntered", "ParallelStateStarted", "PassStateEntered", "PassStateExited", "ParallelStateSucceeded",
-        "ParallelStateExited", "TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited", "ExecutionSucceeded",
-    ]  # fmt: skip
+        "ExecutionStarted",
+        "ParallelStateEntered",
+        "ParallelStateStarted",
+        "PassStateEntered",
+        "PassStateExited",
+        "ParallelStateSucceeded",
+        "ParallelStateExited",
+        "TaskStateEntered",
+        "TaskScheduled",
+        "TaskStarted",
+        "TaskSucceeded",
+        "TaskStateExited",
+        "ExecutionSucceeded",
+    ]
     assert all("previousEventId" in event for event in ended.events)
     scheduled = ended.events[8]["taskScheduledEventDetails"]
     assert (scheduled["resource"], scheduled["resourceType"], scheduled["region"]) == ("invoke", "lambda", REGION)
@@ -121,9 +158,15 @@ def test_journal_has_states_executions_and_calls(machines: Machines, unique: str
     arn = ended.description["executionArn"]
     states = machines.lab.journal_lines(kind="state", execution=arn)
     assert [(line["event"], line["state"], line["type"]) for line in states] == [
-        ("entered", "First", "Pass"), ("exited", "First", "Pass"), ("entered", "Task", "Task"), ("exited", "Task", "Task"),
-    ]  # fmt: skip
-    assert [line["status"] for line in machines.lab.journal_lines(kind="execution", execution=arn)] == ["RUNNING", "SUCCEEDED"]
+        ("entered", "First", "Pass"),
+        ("exited", "First", "Pass"),
+        ("entered", "Task", "Task"),
+        ("exited", "Task", "Task"),
+    ]
+    assert [line["status"] for line in machines.lab.journal_lines(kind="execution", execution=arn)] == [
+        "RUNNING",
+        "SUCCEEDED",
+    ]
     call = machines.lab.journal_lines(kind="call", service="lambda", action="Invoke", principal="all-machines")[-1]
     assert (call["request"]["FunctionName"], call["request"]["Payload"], call["error"]) == ("probe", {"a": 1}, None)
 
@@ -134,7 +177,12 @@ def test_status_events_reach_a_rule(machines: Machines, unique: str) -> None:
     queue = queues.create_queue(QueueName=unique)["QueueUrl"]
     queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{unique}"
     machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{unique}"
-    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+    }
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     queues.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
     pattern = {
@@ -183,14 +231,27 @@ def test_status_events_reach_a_rule(machines: Machines, unique: str) -> None:
 
 BROKEN = {
     "missing target": ({"A": {"Type": "Pass", "Next": "Nope"}}, "MISSING_TRANSITION_TARGET"),
-    "missing catch target": ({"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Catch": [{"ErrorEquals": ["X"], "Next": "Nope"}], "End": True}}, "MISSING_TRANSITION_TARGET"),
-    "unreachable": ({"A": {"Type": "Pass", "End": True}, "B": {"Type": "Pass", "End": True}}, "MISSING_TRANSITION_TARGET"),
+    "missing catch target": (
+        {
+            "A": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Catch": [{"ErrorEquals": ["X"], "Next": "Nope"}],
+                "End": True,
+            }
+        },
+        "MISSING_TRANSITION_TARGET",
+    ),
+    "unreachable": (
+        {"A": {"Type": "Pass", "End": True}, "B": {"Type": "Pass", "End": True}},
+        "MISSING_TRANSITION_TARGET",
+    ),
     "no end": ({"A": {"Type": "Pass"}}, "SCHEMA_VALIDATION_FAILED"),
     "broken expression": ({"A": {"Type": "Pass", "Output": "{% 1 + %}", "End": True}}, "INVALID_JSONATA_EXPRESSION"),
     "wrong language": ({"A": {"Type": "Pass", "Parameters": {"a": 1}, "End": True}}, "SCHEMA_VALIDATION_FAILED"),
     "unknown type": ({"A": {"Type": "Pas", "End": True}}, "SCHEMA_VALIDATION_FAILED"),
     "unknown field": ({"A": {"Type": "Pass", "Outputs": 1, "End": True}}, "SCHEMA_VALIDATION_FAILED"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -199,10 +260,15 @@ def test_broken_definitions_are_refused(machines: Machines, unique: str, case: s
     definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": "A", "States": states})
     found = machines.client.validate_state_machine_definition(definition=definition)
     assert (found["result"], [diagnostic["code"] for diagnostic in found["diagnostics"]]) == ("FAIL", [code])
-    refused = machines.refused(machines.client.create_state_machine, name=unique, definition=definition, roleArn=machines.role)
+    refused = machines.refused(
+        machines.client.create_state_machine, name=unique, definition=definition, roleArn=machines.role
+    )
     assert refused == "InvalidDefinition"
     machine = machines.create(unique, {"A": passing(1)})
-    assert machines.refused(machines.client.update_state_machine, stateMachineArn=machine, definition=definition) == "InvalidDefinition"
+    assert (
+        machines.refused(machines.client.update_state_machine, stateMachineArn=machine, definition=definition)
+        == "InvalidDefinition"
+    )
     assert machines.ended(machines.client.start_execution(stateMachineArn=machine)["executionArn"]).output == 1
 
 
@@ -211,8 +277,15 @@ def test_cloudformation_refuses_a_broken_definition_too(machines: Machines, uniq
     role = create_role(machines.lab, unique, allow("*"), service="states")
 
     def template(target: str) -> str:
-        definition = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Next": target}, "B": {"Type": "Succeed"}}}
-        machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"StateMachineName": unique, "RoleArn": role, "DefinitionString": json.dumps(definition)}}
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": "A",
+            "States": {"A": {"Type": "Pass", "Next": target}, "B": {"Type": "Succeed"}},
+        }
+        machine = {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {"StateMachineName": unique, "RoleArn": role, "DefinitionString": json.dumps(definition)},
+        }
         return json.dumps({"Resources": {"Machine": machine}})
 
     def settled() -> str | None:
@@ -221,20 +294,27 @@ def test_cloudformation_refuses_a_broken_definition_too(machines: Machines, uniq
 
     stacks.create_stack(StackName=unique, TemplateBody=template("Nope"))
     assert wait_for(settled) in ("ROLLBACK_COMPLETE", "CREATE_FAILED")
-    reasons = [event.get("ResourceStatusReason", "") for event in stacks.describe_stack_events(StackName=unique)["StackEvents"]]
+    reasons = [
+        event.get("ResourceStatusReason", "") for event in stacks.describe_stack_events(StackName=unique)["StackEvents"]
+    ]
     assert any("MISSING_TRANSITION_TARGET" in reason for reason in reasons)
     stacks.create_stack(StackName=f"{unique}-good", TemplateBody=template("B"))
-    stacks.get_waiter("stack_create_complete").wait(StackName=f"{unique}-good", WaiterConfig={"Delay": 0.1, "MaxAttempts": 100})
+    stacks.get_waiter("stack_create_complete").wait(
+        StackName=f"{unique}-good", WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
     arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{unique}"
     assert machines.ended(machines.client.start_execution(stateMachineArn=arn)["executionArn"]).status == "SUCCEEDED"
 
 
 def test_an_execution_keeps_the_definition_it_started_with(machines: Machines, unique: str) -> None:
-    machine = machines.create(unique, {"Gate": machines.task({"a": 1}, resource=INVOKE_AND_WAIT, Next="End"), "End": passing("old")})
+    machine = machines.create(
+        unique, {"Gate": machines.task({"a": 1}, resource=INVOKE_AND_WAIT, Next="End"), "End": passing("old")}
+    )
     execution = machines.client.start_execution(stateMachineArn=machine)["executionArn"]
     entered(machines, execution, "Gate")
     machines.client.update_state_machine(
-        stateMachineArn=machine, definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "End", "States": {"End": passing("new")}})
+        stateMachineArn=machine,
+        definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "End", "States": {"End": passing("new")}}),
     )
     machines.client.stop_execution(executionArn=execution)
     assert machines.ended(machines.client.start_execution(stateMachineArn=machine)["executionArn"]).output == "new"
@@ -242,12 +322,16 @@ def test_an_execution_keeps_the_definition_it_started_with(machines: Machines, u
 
 def test_sync_execution_of_an_express_machine(machines: Machines, unique: str) -> None:
     definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": passing(3)}})
-    machine = machines.client.create_state_machine(name=unique, type="EXPRESS", definition=definition, roleArn=machines.role)
+    machine = machines.client.create_state_machine(
+        name=unique, type="EXPRESS", definition=definition, roleArn=machines.role
+    )
     ended = machines.client.start_sync_execution(stateMachineArn=machine["stateMachineArn"], input="{}")
     assert (ended["status"], ended["output"]) == ("SUCCEEDED", "3")
 
 
 def test_twenty_executions_at_once(machines: Machines, unique: str) -> None:
-    machine = machines.create(unique, {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "Task"}, "Task": machines.task({"a": 1})})
+    machine = machines.create(
+        unique, {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "Task"}, "Task": machines.task({"a": 1})}
+    )
     executions = [machines.client.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(20)]
     assert [machines.ended(execution).status for execution in executions] == ["SUCCEEDED"] * 20

@@ -13,7 +13,9 @@ from local_aws.tests.machines import INVOKE_AND_WAIT, Machines, passing
 def test_variables_arguments_and_output(machines: Machines, unique: str) -> None:
     states = {
         "First": passing("{% $states.input %}", Assign={"count": 1, "list": [1, 2]}, Next="Second"),
-        "Second": passing("{% $states.input %}", Assign={"count": "{% $count + 1 %}", "before": "{% $count %}"}, Next="Third"),
+        "Second": passing(
+            "{% $states.input %}", Assign={"count": "{% $count + 1 %}", "before": "{% $count %}"}, Next="Third"
+        ),
         "Third": machines.task(
             {"sum": "{% $count + $sum($list) %}", "given": "{% $states.input.a %}"},
             Output="{% $merge([$states.result.Payload, {'before': $before, 'context': $states.context.State.Name}]) %}",
@@ -31,7 +33,11 @@ def test_context_object(machines: Machines, unique: str) -> None:
     context = ended.output
     execution = context["Execution"]
     assert execution["Id"] == ended.description["executionArn"]
-    assert (execution["Name"], execution["Input"], execution["RedriveCount"]) == (ended.description["name"], {"a": 1}, 0)
+    assert (execution["Name"], execution["Input"], execution["RedriveCount"]) == (
+        ended.description["name"],
+        {"a": 1},
+        0,
+    )
     assert execution["RoleArn"] == machines.role
     assert context["StateMachine"] == {"Id": ended.description["stateMachineArn"], "Name": unique}
     assert (context["State"]["Name"], context["State"]["RetryCount"]) == ("Only", 0)
@@ -42,7 +48,9 @@ def test_context_object(machines: Machines, unique: str) -> None:
 def test_choice_rules_default_and_their_assignments(machines: Machines, unique: str) -> None:
     choice = {
         "Type": "Choice",
-        "Choices": [{"Condition": "{% $states.input.n > 5 %}", "Assign": {"size": "big"}, "Output": "rule", "Next": "End"}],
+        "Choices": [
+            {"Condition": "{% $states.input.n > 5 %}", "Assign": {"size": "big"}, "Output": "rule", "Next": "End"}
+        ],
         "Default": "End",
         "Assign": {"size": "small"},
         "Output": "default",
@@ -58,13 +66,17 @@ def test_choice_without_a_match(machines: Machines, unique: str) -> None:
 
 
 def test_fail_with_computed_error_and_cause(machines: Machines, unique: str) -> None:
-    states = {"Fail": {"Type": "Fail", "Error": "{% 'Rolled.' & $states.input.a %}", "Cause": "{% $string($states.input) %}"}}
+    states = {
+        "Fail": {"Type": "Fail", "Error": "{% 'Rolled.' & $states.input.a %}", "Cause": "{% $string($states.input) %}"}
+    }
     ended = machines.run(unique, states, {"a": "Back"})
     assert (ended.status, ended.error) == ("FAILED", ("Rolled.Back", '{"a":"Back"}'))
 
 
 def test_succeed_with_output(machines: Machines, unique: str) -> None:
-    assert machines.run(unique, {"Done": {"Type": "Succeed", "Output": {"x": "{% $states.input.a %}"}}}, {"a": 2}).output == {"x": 2}
+    assert machines.run(
+        unique, {"Done": {"Type": "Succeed", "Output": {"x": "{% $states.input.a %}"}}}, {"a": 2}
+    ).output == {"x": 2}
 
 
 @pytest.mark.parametrize("seconds", [1, "{% $states.input.s %}"])
@@ -103,24 +115,37 @@ def test_step_functions_own_jsonata_functions(machines: Machines, unique: str) -
     }
     output = machines.run(unique, {"Only": passing(expressions)}).output
     assert output == {
-        "uuid": 36, "parsed": 1, "hashed": 64, "range": [0, 2, 4], "partition": [[1, 2], [3]], "million": 1000000, "null": None,
-    }  # fmt: skip
+        "uuid": 36,
+        "parsed": 1,
+        "hashed": 64,
+        "range": [0, 2, 4],
+        "partition": [[1, 2], [3]],
+        "million": 1000000,
+        "null": None,
+    }
 
 
 def test_parallel_scopes_and_first_failure(machines: Machines, unique: str) -> None:
     inner = {"StartAt": "Set", "States": {"Set": passing("{% $states.input.z %}", Assign={"inner": 1})}}
     states = {
         "Both": {
-            "Type": "Parallel", "Arguments": {"z": 7}, "Branches": [inner, inner],
-            "Output": "{% $states.result %}", "Assign": {"kept": "{% $states.result[0] %}"}, "Next": "After",
+            "Type": "Parallel",
+            "Arguments": {"z": 7},
+            "Branches": [inner, inner],
+            "Output": "{% $states.result %}",
+            "Assign": {"kept": "{% $states.result[0] %}"},
+            "Next": "After",
         },
         "After": passing({"results": "{% $states.input %}", "kept": "{% $kept %}", "leaked": "{% $exists($inner) %}"}),
-    }  # fmt: skip
+    }
     assert machines.run(unique, states).output == {"results": [7, 7], "kept": 7, "leaked": False}
     failing = {"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "Boom"}}}
     waiting = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 20, "End": True}}}
     catch = [{"ErrorEquals": ["Boom"], "Next": "Caught"}]
-    states = {"Both": {"Type": "Parallel", "Branches": [failing, waiting], "Catch": catch, "End": True}, "Caught": passing("caught")}
+    states = {
+        "Both": {"Type": "Parallel", "Branches": [failing, waiting], "Catch": catch, "End": True},
+        "Caught": passing("caught"),
+    }
     ended = machines.run(unique + "-failing", states)
     assert (ended.output, ended.seconds() < 5) == ("caught", True)
 
@@ -128,12 +153,25 @@ def test_parallel_scopes_and_first_failure(machines: Machines, unique: str) -> N
 def test_map_in_order(machines: Machines, unique: str) -> None:
     processor = {"StartAt": "Each", "States": {"Each": passing("{% $states.input.value * 10 + $states.input.index %}")}}
     selector = {"value": "{% $states.context.Map.Item.Value %}", "index": "{% $states.context.Map.Item.Index %}"}
-    states = {"Map": {"Type": "Map", "Items": "{% $states.input.all %}", "ItemSelector": selector, "ItemProcessor": processor, "End": True}}
+    states = {
+        "Map": {
+            "Type": "Map",
+            "Items": "{% $states.input.all %}",
+            "ItemSelector": selector,
+            "ItemProcessor": processor,
+            "End": True,
+        }
+    }
     assert machines.run(unique, states, {"all": [1, 2, 3]}).output == [10, 21, 32]
 
 
 def test_a_services_error_has_its_service_as_prefix(machines: Machines, unique: str) -> None:
-    task = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:elasticloadbalancingv2:describeLoadBalancers", "Arguments": {}, "End": True}
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:elasticloadbalancingv2:describeLoadBalancers",
+        "Arguments": {},
+        "End": True,
+    }
     output = machines.run(unique, {"Ask": {**task, "Output": "{% $type($states.result.LoadBalancers) %}"}}).output
     assert output == "array"
     catch = [{"ErrorEquals": ["ElasticLoadBalancingV2.LoadBalancerNotFoundException"], "Output": "none", "Next": "End"}]
@@ -162,13 +200,19 @@ def test_catch_with_output_and_assign(machines: Machines, unique: str) -> None:
         "Output": {"type": "{% $parse($states.errorOutput.Cause).errorType %}", "input": "{% $states.input.a %}"},
         "Next": "End",
     }
-    states = {"Task": machines.task({"do": "error", "type": "Canary.Bad"}, Catch=[catch]), "End": passing("{% [$error, $states.input] %}")}
+    states = {
+        "Task": machines.task({"do": "error", "type": "Canary.Bad"}, Catch=[catch]),
+        "End": passing("{% [$error, $states.input] %}"),
+    }
     assert machines.run(unique, states, {"a": 1}).output == ["Canary.Bad", {"type": "Canary.Bad", "input": 1}]
 
 
 def test_catch_without_output_passes_the_error_on(machines: Machines, unique: str) -> None:
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "End"}]
-    states = {"Task": machines.task({"do": "error", "type": "Bad", "message": "m"}, Catch=catch), "End": passing("{% $states.input.Error %}")}
+    states = {
+        "Task": machines.task({"do": "error", "type": "Bad", "message": "m"}, Catch=catch),
+        "End": passing("{% $states.input.Error %}"),
+    }
     assert machines.run(unique, states, {"a": 1}).output == "Bad"
 
 
@@ -181,7 +225,13 @@ def test_retry_with_limited_delay(machines: Machines, unique: str) -> None:
 
 def test_retry_with_full_jitter_and_count(machines: Machines, unique: str) -> None:
     """Full jitter waits a random part of the interval; over 3 intervals of 1 s it takes 3 s with no jitter."""
-    retry = {"ErrorEquals": ["Again"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 3, "JitterStrategy": "FULL"}
+    retry = {
+        "ErrorEquals": ["Again"],
+        "IntervalSeconds": 1,
+        "BackoffRate": 1,
+        "MaxAttempts": 3,
+        "JitterStrategy": "FULL",
+    }
     payload = {"do": "error", "type": "Again", "message": "{% $string($states.context.State.RetryCount) %}"}
     ended = machines.run(unique, {"Task": machines.task(payload, Retry=[retry])})
     assert ended.seconds() < 2.95
@@ -214,7 +264,14 @@ def test_the_roles_permissions_are_enforced(machines: Machines, unique: str) -> 
     error, cause = machines.run(f"{unique}-nothing", states, role=nothing).error
     assert error == "Lambda.AccessDeniedException"
     assert cause is not None and "lambda:InvokeFunction" in cause
-    elsewhere = create_role(machines.lab, f"{unique}-other", allow("lambda:InvokeFunction", resource=function_arn("other")), service="states")
+    elsewhere = create_role(
+        machines.lab,
+        f"{unique}-other",
+        allow("lambda:InvokeFunction", resource=function_arn("other")),
+        service="states",
+    )
     assert machines.run(f"{unique}-other", states, role=elsewhere).error[0] == "Lambda.AccessDeniedException"
-    exactly = create_role(machines.lab, f"{unique}-this", allow("lambda:InvokeFunction", resource=function_arn("probe")), service="states")
+    exactly = create_role(
+        machines.lab, f"{unique}-this", allow("lambda:InvokeFunction", resource=function_arn("probe")), service="states"
+    )
     assert machines.run(f"{unique}-this", states, role=exactly).status == "SUCCEEDED"

@@ -44,12 +44,16 @@ def test_success(machines: Machines, unique: str) -> None:
 def test_failure_is_caught_by_its_name(machines: Machines, unique: str) -> None:
     catch = [{"ErrorEquals": ["Glidepath.RolledBack"], "Output": "{% $states.errorOutput %}", "Next": "End"}]
     execution = machines.start(unique, {"Gate": gate(machines, Catch=catch), "End": passing("{% $states.input %}")})
-    machines.client.send_task_failure(taskToken=tokens(machines, execution)[0], error="Glidepath.RolledBack", cause="alarm")
+    machines.client.send_task_failure(
+        taskToken=tokens(machines, execution)[0], error="Glidepath.RolledBack", cause="alarm"
+    )
     assert machines.ended(execution).output == {"Error": "Glidepath.RolledBack", "Cause": "alarm"}
 
 
 def test_only_the_first_answer_counts(machines: Machines, unique: str) -> None:
-    execution = machines.start(unique, {"Gate": gate(machines, Next="Wait"), "Wait": {"Type": "Wait", "Seconds": 30, "End": True}})
+    execution = machines.start(
+        unique, {"Gate": gate(machines, Next="Wait"), "Wait": {"Type": "Wait", "Seconds": 30, "End": True}}
+    )
     (token,) = tokens(machines, execution)
     machines.client.send_task_success(taskToken=token, output="1")
     assert machines.refused(machines.client.send_task_success, taskToken=token, output="2") == "TaskTimedOut"
@@ -74,7 +78,10 @@ def test_unknown_token_and_broken_output(machines: Machines) -> None:
 def test_the_functions_error_fails_the_state(machines: Machines, unique: str) -> None:
     """With the error type as its name, and without waiting for a token that nobody has."""
     catch = [{"ErrorEquals": ["Gate.Closed"], "Output": "{% $states.errorOutput.Error %}", "Next": "End"}]
-    states = {"Gate": gate(machines, {"do": "error", "type": "Gate.Closed"}, TimeoutSeconds=60, Catch=catch), "End": passing("{% $states.input %}")}
+    states = {
+        "Gate": gate(machines, {"do": "error", "type": "Gate.Closed"}, TimeoutSeconds=60, Catch=catch),
+        "End": passing("{% $states.input %}"),
+    }
     ended = machines.run(unique, states)
     assert (ended.output, ended.seconds() < 5) == ("Gate.Closed", True)
 
@@ -92,7 +99,9 @@ def test_every_retry_has_a_token_of_its_own(machines: Machines, unique: str) -> 
 
 
 def test_heartbeats_keep_a_task_alive(machines: Machines, unique: str) -> None:
-    execution = machines.start(unique, {"Gate": gate(machines, HeartbeatSeconds=1, TimeoutSeconds=30, Output="{% $states.result %}")})
+    execution = machines.start(
+        unique, {"Gate": gate(machines, HeartbeatSeconds=1, TimeoutSeconds=30, Output="{% $states.result %}")}
+    )
     (token,) = tokens(machines, execution)
     until = time.monotonic() + 1.6
     while time.monotonic() < until:
@@ -118,4 +127,6 @@ def test_tokens_stay_out_of_the_journal(machines: Machines, unique: str) -> None
     machines.ended(execution)
     written = machines.lab.journal.read_text()
     assert token not in written and token[:50] not in written
-    assert any(line["action"] == "SendTaskSuccess" for line in machines.lab.journal_lines(kind="call", service="states"))
+    assert any(
+        line["action"] == "SendTaskSuccess" for line in machines.lab.journal_lines(kind="call", service="states")
+    )
