@@ -17,7 +17,7 @@ from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.stacks import _add_event
 
-from local_aws import alarms, elbv2
+from local_aws import alarms, elbv2, elbv2_state
 from local_aws import ecs as services
 from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
 from local_aws.elbv2_actions import normalise, normalise_conditions
@@ -84,13 +84,13 @@ def _listener_update(
     )
     listener["Port"] = request.get("Port", listener["Port"])
     listener["Protocol"] = request.get("Protocol", listener["Protocol"])
-    elbv2.publish()
+    elbv2_state.publish()
     return physical_id, {"ListenerArn": physical_id, "Arn": physical_id}
 
 
 def _listener_delete(physical_id: str, props: Document) -> None:
     provisioners._elbv2_listener_delete(physical_id, props)
-    elbv2.publish()
+    elbv2_state.publish()
 
 
 def _rule_create(logical_id: str, props: Document, stack_name: str) -> Created:
@@ -111,14 +111,14 @@ def _rule_update(
     rule["Conditions"] = normalise_conditions(request["Conditions"])
     rule["Actions"] = normalise(request["Actions"], alb._tgs, rule["Actions"])
     rule["Transforms"] = request.get("Transforms", [])
-    elbv2.journal_weights(physical_id, rule["Actions"])
-    elbv2.publish()
+    elbv2_state.journal_weights(physical_id, rule["Actions"])
+    elbv2_state.publish()
     return physical_id, {"RuleArn": physical_id, "IsDefault": False}
 
 
 def _rule_delete(physical_id: str, props: Document) -> None:
     alb._rules.pop(physical_id, None)
-    elbv2.publish()
+    elbv2_state.publish()
 
 
 # ---- load balancers and target groups: ministack's, connected to the data plane -------------------
@@ -127,7 +127,7 @@ def _rule_delete(physical_id: str, props: Document) -> None:
 def _load_balancer_create(original: Create) -> Create:
     def create(logical_id: str, props: Document, stack_name: str) -> Created:
         arn, attributes = original(logical_id, props, stack_name)
-        elbv2.take_address(alb._lbs[arn])
+        elbv2_state.take_address(alb._lbs[arn])
         return arn, {**attributes, "DNSName": alb._lbs[arn]["DNSName"]}
 
     return create
@@ -140,7 +140,7 @@ def _load_balancer_delete(physical_id: str, props: Document) -> None:
 def _target_group_create(original: Create) -> Create:
     def create(logical_id: str, props: Document, stack_name: str) -> Created:
         created = original(logical_id, props, stack_name)
-        elbv2.publish()
+        elbv2_state.publish()
         return created
 
     return create
@@ -151,7 +151,7 @@ def _target_group_update(original: Update) -> Update:
         physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
     ) -> Created:
         updated = original(physical_id, old, new, stack_name, logical_id)
-        elbv2.publish()
+        elbv2_state.publish()
         return updated
 
     return update
@@ -160,7 +160,7 @@ def _target_group_update(original: Update) -> Update:
 def _target_group_delete(physical_id: str, props: Document) -> None:
     provisioners._elbv2_target_group_delete(physical_id, props)
     registry.remove_group(physical_id)
-    elbv2.publish()
+    elbv2_state.publish()
 
 
 # ---- ECS services --------------------------------------------------------------------------------

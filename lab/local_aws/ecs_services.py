@@ -97,7 +97,7 @@ def task_ended(service: Document, task: Task) -> None:
 
 
 def _breaker_threshold(service: Document) -> int:
-    half = math.ceil(service["desiredCount"] / 2)
+    half = math.ceil(int(service["desiredCount"]) / 2)
     return min(LARGEST_THRESHOLD, max(SMALLEST_THRESHOLD, half))
 
 

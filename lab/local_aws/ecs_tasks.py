@@ -19,7 +19,7 @@ from ministack.services import ecs
 from local_aws import journal
 from local_aws.addresses import AddressPool
 from local_aws.aws_protocol import Document
-from local_aws.elbv2 import deregistration_delay
+from local_aws.elbv2_targets import deregistration_delay
 from local_aws.service_events import emit
 from local_aws.settings import Settings
 from local_aws.targets import DRAINING, HEALTHY, UNHEALTHY, registry

@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 MetricKey = tuple[str, str, tuple[tuple[str, str], ...]]
 """Namespace, name, sorted dimensions."""
 
 
-class Point(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Point:
     """A value seen ``count`` times, or a statistic set."""
 
     count: float

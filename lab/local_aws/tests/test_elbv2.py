@@ -150,7 +150,7 @@ def test_an_oidc_secret_is_never_shown_and_must_be_kept_explicitly(lab: Lab, uni
 def test_a_cognito_action_is_kept(lab: Lab, unique: str) -> None:
     balancer = Balancer(lab, unique)
     group = balancer.group()
-    cognito = {
+    cognito: dict[str, Any] = {
         "Type": "authenticate-cognito",
         "Order": 1,
         "AuthenticateCognitoConfig": {
@@ -169,9 +169,10 @@ def test_rules_are_described_in_pages_and_by_arn(lab: Lab, unique: str) -> None:
     balancer = Balancer(lab, unique)
     balancer.listen([fixed(404)])
     created = [create_rule(balancer, [fixed(200)], priority) for priority in range(1, 106)]
-    pages, marker = [], None
+    pages: list[list[str]] = []
+    marker: str | None = None
     while True:
-        more = {"Marker": marker} if marker else {}
+        more: dict[str, str] = {"Marker": marker} if marker else {}
         answer = balancer.elb.describe_rules(ListenerArn=balancer.listener, PageSize=50, **more)
         pages.append([rule["RuleArn"] for rule in answer["Rules"]])
         marker = answer.get("NextMarker")
