@@ -14,5 +14,9 @@ pub mod request;
 pub mod route;
 pub mod strategy;
 pub mod time;
+pub mod timetable;
 pub mod weight;
 pub mod world;
+
+#[cfg(test)]
+mod fixtures;

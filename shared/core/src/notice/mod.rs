@@ -1,7 +1,12 @@
 //! What a person would want to hear. Every entry of a deployment's timeline is a notice; channels
 //! deliver them in order, at least once, under a stable id.
 
+pub mod slack;
+mod text;
+
 use serde::{Deserialize, Serialize};
+
+pub use text::{Message, message};
 
 use crate::failure::Failure;
 use crate::ids::DeploymentId;
@@ -160,3 +165,6 @@ impl Notice {
         format!("{}/{}", self.deployment, self.sequence)
     }
 }
+
+#[cfg(test)]
+mod tests;

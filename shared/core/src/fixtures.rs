@@ -1,0 +1,191 @@
+//! What the tests of several modules begin with. Each test says only what is different.
+
+use serde_json::{Value, json};
+
+use crate::health::AlarmSignal;
+use crate::ids::{
+    AlarmArn, ChannelName, DeploymentId, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
+};
+use crate::plan::Plan;
+use crate::preflight::{Found, FoundAlarms, preflight};
+use crate::protocol::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
+use crate::request::{Request, decode};
+use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
+use crate::time::{Span, Timestamp};
+use crate::weight::AlbWeight;
+use crate::world::{Alarm, AlarmDimension, EcsService, FoundRoute, Rollout};
+
+/// ARN of the route of [`document`].
+pub(crate) const RULE: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/shop/1/2/3";
+
+/// 2026-11-21T07:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_244_400_000);
+
+/// A request that says as much as it can.
+pub(crate) fn document() -> Value {
+    json!({
+        "apiVersion": "glidepath/v1",
+        "service": "shop",
+        "target": {
+            "cluster": "production",
+            "slots": { "blue": "shop-blue", "green": "shop-green" },
+            "routes": [{ "rule": RULE }]
+        },
+        "release": { "taskDefinition": "shop:42" },
+        "strategy": { "canary": { "stages": [
+            { "weight": 5, "bake": "5m" },
+            { "weight": 12.5, "bake": "5m" },
+            { "weight": 50, "bake": "10m", "approval": { "timeout": "4h", "onTimeout": "rollback" } },
+            { "weight": 100, "bake": "30m" }
+        ] } },
+        "capacity": { "canary": "proportional", "scaleInDelay": "60s" },
+        "settleWithin": "15m",
+        "retention": "5m",
+        "health": {
+            "interval": "60s",
+            "alarms": { "blue": ["shop-blue-5xx"], "green": ["shop-green-5xx"], "service": ["shop-latency"] },
+            "badRequests": { "limit": 5 },
+            "minimumRequests": 200,
+            "onInconclusive": { "extendUpTo": "30m", "then": "hold" }
+        },
+        "concurrency": "reject",
+        "notify": ["team-shop"],
+        "force": { "alarms": [] }
+    })
+}
+
+/// [`document`], decoded.
+pub(crate) fn request() -> Request {
+    decoded(&document())
+}
+
+/// A document that has no mistakes.
+pub(crate) fn decoded(document: &Value) -> Request {
+    decode(document).unwrap_or_else(|findings| panic!("{findings}"))
+}
+
+/// ARN of a target group.
+pub(crate) fn group(name: &str) -> TargetGroupArn {
+    TargetGroupArn::new(format!(
+        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/1"
+    ))
+}
+
+/// A route that forwards to these groups with these weights.
+pub(crate) fn route(groups: &[(&str, u16)], sticky: bool) -> FoundRoute {
+    let groups = groups
+        .iter()
+        .map(|(name, weight)| WeightedGroup { group: group(name), weight: AlbWeight::new(*weight) })
+        .collect();
+    let stickiness = sticky.then_some(Stickiness { duration_seconds: 60 });
+    let kind = ActionKind::Forward(Forward { groups, stickiness });
+    FoundRoute::Found {
+        actions: RouteActions(vec![RouteAction { order: Some(1), kind }]),
+        load_balancer: "app/shop/1".to_owned(),
+    }
+}
+
+/// An ECS service that is at rest.
+pub(crate) fn ecs_service(tasks: u32, version: &str, groups: &[&str]) -> EcsService {
+    EcsService {
+        desired_count: tasks,
+        running_count: tasks,
+        task_definition: task_definition(version),
+        rollout: Rollout::Completed,
+        deployments: 1,
+        target_groups: groups.iter().map(|name| group(name)).collect(),
+        last_event: None,
+    }
+}
+
+/// ARN of a task definition.
+pub(crate) fn task_definition(version: &str) -> TaskDefinition {
+    TaskDefinition::new(format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/{version}"))
+}
+
+/// ARN of an alarm.
+pub(crate) fn alarm_arn(name: &str) -> AlarmArn {
+    AlarmArn::new(format!("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"))
+}
+
+/// An alarm that is OK.
+pub(crate) fn alarm(name: &str, watches: &[&str]) -> Option<Alarm> {
+    Some(Alarm {
+        arn: alarm_arn(name),
+        signal: AlarmSignal::Ok,
+        reason: "1 datapoint was not greater than the threshold".to_owned(),
+        watches: watches
+            .iter()
+            .map(|name| AlarmDimension::TargetGroup(group(name).dimension().to_owned()))
+            .collect(),
+    })
+}
+
+/// A world in which [`request`] has no findings: blue serves with three tasks.
+pub(crate) fn found() -> Found {
+    Found {
+        routes: vec![route(&[("blue", 999), ("green", 0)], false)],
+        blue: Some(ecs_service(3, "shop:41", &["blue"])),
+        green: Some(ecs_service(0, "shop:40", &["green"])),
+        task_definition: Some(task_definition("shop:42")),
+        alarms: FoundAlarms {
+            blue: vec![alarm("shop-blue-5xx", &["blue"])],
+            green: vec![alarm("shop-green-5xx", &["green"])],
+            service: vec![alarm("shop-latency", &[])],
+        },
+        channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
+        holders: vec![],
+    }
+}
+
+/// The plan of [`request`] in the world of [`found`].
+pub(crate) fn plan() -> Plan {
+    let resolved = preflight(&request(), &found());
+    resolved.unwrap_or_else(|refusal| panic!("{}", refusal.findings())).plan
+}
+
+/// A deployment of [`plan`] that waits at a gate.
+pub(crate) fn deployment() -> Deployment {
+    let plan = plan();
+    Deployment {
+        id: DeploymentId::new("shop-42"),
+        execution: ExecutionArn::new(
+            "arn:aws:states:eu-west-1:123456789012:execution:glidepath:shop-42",
+        ),
+        revision: Revision(7),
+        phase: Phase::Open,
+        fence: None,
+        intents: std::collections::BTreeMap::new(),
+        started_at: NOW,
+        progress: Progress::at_start(&plan, NOW),
+        health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
+        gate: Some(Gate {
+            tick: Tick { redrive_count: 0, entered_at: NOW, retry_count: 0 },
+            token: TaskToken::new("AQCEAAAAKgAAAAMAAAAA-secret"),
+        }),
+        alarms: plan.health.alarms.binding().cloned().collect(),
+        notices: 3,
+        next_due_at: NOW,
+        plan,
+    }
+}
+
+/// Compares with a file of this crate; with `UPDATE=1` in the environment the file is written.
+pub(crate) fn same_as_file(path: &str, actual: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let actual = format!("{}\n", actual.trim_end());
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        let folder = path.parent().expect("a file is in a folder");
+        std::fs::create_dir_all(folder).expect("the folder can be made");
+        std::fs::write(&path, actual).expect("the file can be written");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == actual,
+        "{} is not up to date; look at the difference and run the tests with UPDATE=1\n\
+         expected:\n{expected}\nactual:\n{actual}",
+        path.display()
+    );
+}

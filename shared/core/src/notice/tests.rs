@@ -1,0 +1,86 @@
+use super::*;
+use crate::failure::FailureCode;
+use crate::fixtures::{self, NOW, deployment};
+
+/// Every kind of event, so that none is without words.
+fn events() -> Vec<Event> {
+    let decision = |approved| Decision {
+        approved,
+        by: "arn:aws:iam::123456789012:user/ada".to_owned(),
+        at: NOW,
+        reason: (!approved).then(|| "the graphs look <odd> & I am tired".to_owned()),
+    };
+    let failure = Failure::new(
+        FailureCode::AlarmFired,
+        "alarm `shop-green-5xx` fired: 1 datapoint [31.0] was > 5",
+    );
+    vec![
+        Event::Started,
+        Event::ApprovalNeeded { stage: StageIndex(2) },
+        Event::Decided { stage: StageIndex(2), decision: decision(true) },
+        Event::Decided { stage: StageIndex(2), decision: decision(false) },
+        Event::Shifted { stage: StageIndex(1) },
+        Event::Shifted { stage: StageIndex(3) },
+        Event::Waiting {
+            stage: StageIndex(1),
+            reasons: vec!["57 more canary requests are needed to judge".to_owned()],
+        },
+        Event::ForeignChange { found: "blue 700, green 300 instead of 875 and 125".to_owned() },
+        Event::TrafficRestored { failure: failure.clone(), overwritten: None },
+        Event::TrafficRestored {
+            failure: failure.clone(),
+            overwritten: Some("blue 700, green 300".to_owned()),
+        },
+        Event::RollbackHeld,
+        Event::Succeeded,
+        Event::RolledBack { failure: failure.clone() },
+        Event::Abandoned { failure },
+        Event::Retired,
+        Event::RetirementPostponed,
+    ]
+}
+
+fn notices() -> Vec<Notice> {
+    let numbered = (1..).zip(events());
+    numbered
+        .map(|(sequence, event)| Notice { deployment: deployment().id, sequence, at: NOW, event })
+        .collect()
+}
+
+#[test]
+fn every_event_says_what_happened_why_and_what_now() {
+    let shown: Vec<_> = notices()
+        .iter()
+        .map(|notice| format!("--- {}\n{}\n", notice.event.name(), message(notice, &deployment())))
+        .collect();
+    fixtures::same_as_file("src/notice/expected/text.txt", &shown.join("\n"));
+}
+
+#[test]
+fn every_event_is_a_message_that_slack_takes() {
+    let deployment = deployment();
+    let bodies: Vec<_> = notices().iter().map(|notice| slack::body(notice, &deployment)).collect();
+    let shown = serde_json::to_string_pretty(&bodies).unwrap();
+    fixtures::same_as_file("src/notice/expected/slack.json", &shown);
+}
+
+#[test]
+fn no_message_contains_the_task_token() {
+    let deployment = deployment();
+    let token = deployment.gate.as_ref().unwrap().token.expose().to_owned();
+    for notice in notices() {
+        assert!(!message(&notice, &deployment).to_string().contains(&token));
+        assert!(!slack::body(&notice, &deployment).to_string().contains(&token));
+    }
+}
+
+#[test]
+fn reasons_longer_than_a_slack_section_are_cut() {
+    let reasons = vec!["a < b & c".to_owned(); 2_000];
+    let event = Event::Waiting { stage: StageIndex(0), reasons };
+    let notice = Notice { event, ..notices().remove(0) };
+    let body = slack::body(&notice, &deployment());
+    let section = body["blocks"][1]["text"]["text"].as_str().unwrap();
+    assert_eq!(section.chars().count(), 3_000);
+    assert!(section.ends_with('…'));
+}

@@ -1,0 +1,301 @@
+//! A notice in words, for a person who may have been woken by it: what happened, why, and what now,
+//! with the exact command to type. It never contains a token or the address of a channel.
+
+use std::fmt;
+
+use super::{Event, Notice, Urgency};
+use crate::failure::Failure;
+use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
+use crate::protocol::{Decision, Deployment};
+use crate::weight::Weight;
+
+/// One headline and what else there is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Understood alone, on a locked telephone.
+    pub headline: String,
+    /// One sentence or one command each; commands are in backticks.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Message {
+    /// The headline, an empty line, and the rest.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{}", self.headline)?;
+        self.lines.iter().try_for_each(|line| write!(formatter, "\n{line}"))
+    }
+}
+
+/// The notice in words.
+pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
+    let told = Told { notice, deployment };
+    let (what, lines) = told.event();
+    let call = match notice.event.urgency() {
+        Urgency::Page => "ACT NOW: ",
+        Urgency::Information | Urgency::Attention => "",
+    };
+    Message { headline: format!("{call}{}: {what}", deployment.plan.service), lines }
+}
+
+struct Told<'a> {
+    notice: &'a Notice,
+    deployment: &'a Deployment,
+}
+
+impl Told<'_> {
+    fn event(&self) -> (String, Vec<String>) {
+        match &self.notice.event {
+            Event::Started => self.started(),
+            Event::ApprovalNeeded { stage } => self.approval_needed(*stage),
+            Event::Decided { stage, decision } => self.decided(*stage, decision),
+            Event::Shifted { stage } => self.shifted(*stage),
+            Event::Waiting { stage, reasons } => self.waiting(*stage, reasons),
+            Event::ForeignChange { found } => self.foreign_change(found),
+            Event::TrafficRestored { failure, overwritten } => {
+                self.traffic_restored(failure, overwritten.as_deref())
+            }
+            Event::RollbackHeld => self.rollback_held(),
+            Event::Succeeded => self.succeeded(),
+            Event::RolledBack { failure } => self.rolled_back(failure),
+            Event::Abandoned { failure } => self.abandoned(failure),
+            Event::Retired => self.retired(),
+            Event::RetirementPostponed => self.retirement_postponed(),
+        }
+    }
+
+    fn started(&self) -> (String, Vec<String>) {
+        let plan = &self.deployment.plan;
+        let (old, new) = (version(&plan.stable), self.new_version());
+        let weights: Vec<_> = plan.stages.iter().map(|stage| stage.weight.to_string()).collect();
+        (
+            format!("deployment of {new} has begun"),
+            vec![
+                format!("{} goes through {}.", self.new_version(), weights.join(", ")),
+                format!("{old} serves now, in the {} slot, and stays ready.", plan.stable.slot),
+                self.to_end_it(),
+            ],
+        )
+    }
+
+    fn approval_needed(&self, stage: StageIndex) -> (String, Vec<String>) {
+        let (to, new) = (self.weight(stage), self.new_version());
+        let id = &self.deployment.id;
+        let mut lines = vec![
+            format!("{new} is healthy and gets {} of the requests now.", self.weight_before(stage)),
+            format!("To approve: `glidepath approve {id}`"),
+            format!("To refuse, so that everything returns to stable: `glidepath reject {id}`"),
+        ];
+        if let Some(approval) = self.stage(stage).and_then(|stage| stage.approval) {
+            let until = self.notice.at + approval.timeout;
+            lines.push(match approval.on_timeout {
+                OnTimeout::Rollback => {
+                    format!("Without an answer by {until} everything returns to stable.")
+                }
+                OnTimeout::Continue => format!("Without an answer by {until} it goes on."),
+            });
+        }
+        (format!("may {new} have {to}?"), lines)
+    }
+
+    fn decided(&self, stage: StageIndex, decision: &Decision) -> (String, Vec<String>) {
+        let weight = self.weight(stage);
+        let (verb, next) = if decision.approved {
+            ("approved", "The weight moves now.")
+        } else {
+            ("refused", "Everything returns to stable now.")
+        };
+        let mut lines = Vec::new();
+        lines.extend(decision.reason.as_ref().map(|reason| format!("Their reason: {reason}")));
+        lines.push(next.to_owned());
+        (format!("{} {verb} stage {stage} ({weight})", decision.by), lines)
+    }
+
+    fn shifted(&self, stage: StageIndex) -> (String, Vec<String>) {
+        let bake = self.stage(stage).map(|stage| stage.bake).unwrap_or_default();
+        let next = if self.deployment.plan.is_last(stage) {
+            "the deployment is done".to_owned()
+        } else {
+            format!("{} follows", self.weight(stage.next()))
+        };
+        let count = self.deployment.plan.stages.len();
+        (
+            format!("{} has {} of the requests", self.new_version(), self.weight(stage)),
+            vec![
+                format!("Stage {stage} of {count}; the load balancer has confirmed the weight."),
+                format!("If it stays healthy for {bake}, {next}."),
+                self.to_end_it(),
+            ],
+        )
+    }
+
+    fn waiting(&self, stage: StageIndex, reasons: &[String]) -> (String, Vec<String>) {
+        let health = &self.deployment.plan.health;
+        let mut lines: Vec<_> = reasons.iter().map(|reason| format!("Why: {reason}")).collect();
+        let then = match health.on_inconclusive {
+            OnInconclusive::Hold => "it holds until you decide",
+            OnInconclusive::Rollback => "everything returns to stable",
+            OnInconclusive::Continue => "it goes on regardless",
+        };
+        lines.push(format!(
+            "It goes on by itself as soon as this is over. {} after the end of the bake {then}.",
+            health.extend_up_to
+        ));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
+    }
+
+    fn foreign_change(&self, found: &str) -> (String, Vec<String>) {
+        (
+            "somebody else changed a route, so the deployment holds".to_owned(),
+            vec![
+                format!("Found: {found}"),
+                "It goes on by itself as soon as the route is as it was.".to_owned(),
+                self.to_look(),
+                format!(
+                    "To end it and overwrite the change: `glidepath rollback {}`",
+                    self.deployment.id
+                ),
+            ],
+        )
+    }
+
+    fn traffic_restored(
+        &self,
+        failure: &Failure,
+        overwritten: Option<&str>,
+    ) -> (String, Vec<String>) {
+        let stable = &self.deployment.plan.stable;
+        let mut lines = vec![
+            why(failure),
+            format!("The load balancer has confirmed it: {} gets no request.", self.new_version()),
+        ];
+        lines.extend(
+            overwritten.map(|found| format!("Somebody else's change was overwritten: {found}")),
+        );
+        lines.push("Nothing to do for the traffic. The new version's tasks stop next.".to_owned());
+        lines.push(self.to_look());
+        (format!("all traffic is back on {}", version(stable)), lines)
+    }
+
+    fn rollback_held(&self) -> (String, Vec<String>) {
+        let plan = &self.deployment.plan;
+        let (service, cluster) = (&plan.stable.service, &plan.cluster);
+        (
+            format!("the rollback waits, because {} has no healthy target", version(&plan.stable)),
+            vec![
+                "The weights stay as they are: there is nothing to send the traffic to.".to_owned(),
+                format!("{} keeps its tasks and its share.", self.new_version()),
+                format!(
+                    "Bring `{service}` back to {} healthy tasks; the rollback then goes on by \
+                     itself.",
+                    plan.stable.desired_count
+                ),
+                format!(
+                    "To see what is wrong: `aws ecs describe-services --cluster {cluster} \
+                     --services {service}`"
+                ),
+                self.to_look(),
+            ],
+        )
+    }
+
+    fn succeeded(&self) -> (String, Vec<String>) {
+        let plan = &self.deployment.plan;
+        (
+            format!("{} is the stable version now", self.new_version()),
+            vec![
+                format!("It serves all requests from the {} slot.", plan.canary.slot),
+                format!(
+                    "{} keeps its tasks for {}, then the {} slot is free for the next deployment.",
+                    version(&plan.stable),
+                    plan.retention,
+                    plan.stable.slot
+                ),
+            ],
+        )
+    }
+
+    fn rolled_back(&self, failure: &Failure) -> (String, Vec<String>) {
+        (
+            format!("deployment of {} failed; it was rolled back", self.new_version()),
+            vec![
+                why(failure),
+                format!("{} serves all requests.", version(&self.deployment.plan.stable)),
+                "The new version's tasks are stopped and the resources are free again.".to_owned(),
+                self.to_look(),
+            ],
+        )
+    }
+
+    fn abandoned(&self, failure: &Failure) -> (String, Vec<String>) {
+        (
+            format!("deployment of {} ended before it changed anything", self.new_version()),
+            vec![
+                why(failure),
+                format!(
+                    "{} serves all requests, as before.",
+                    version(&self.deployment.plan.stable)
+                ),
+            ],
+        )
+    }
+
+    fn retired(&self) -> (String, Vec<String>) {
+        let old = &self.deployment.plan.stable;
+        (
+            format!("the {} slot is free again", old.slot),
+            vec![format!("The tasks of {} are stopped, as planned.", version(old))],
+        )
+    }
+
+    fn retirement_postponed(&self) -> (String, Vec<String>) {
+        let old = &self.deployment.plan.stable;
+        (
+            format!("the {} slot keeps its tasks, because it has traffic again", old.slot),
+            vec![
+                format!("Somebody gave {} weight after the deployment had ended.", version(old)),
+                format!(
+                    "If that was a mistake, take its weight away; `{}` can then be scaled in by \
+                     hand, or by the next deployment.",
+                    old.service
+                ),
+            ],
+        )
+    }
+
+    fn new_version(&self) -> &str {
+        self.deployment.plan.task_definition.short()
+    }
+
+    fn stage(&self, stage: StageIndex) -> Option<&Stage> {
+        self.deployment.plan.stage(stage)
+    }
+
+    fn weight(&self, stage: StageIndex) -> Weight {
+        self.stage(stage).map_or(Weight::ALL, |stage| stage.weight)
+    }
+
+    /// What the canary has while a stage waits for a person.
+    fn weight_before(&self, stage: StageIndex) -> Weight {
+        let before = stage.0.checked_sub(1).map(StageIndex);
+        before.map_or(Weight::NONE, |before| self.weight(before))
+    }
+
+    fn to_end_it(&self) -> String {
+        format!("To end it: `glidepath rollback {}`", self.deployment.id)
+    }
+
+    fn to_look(&self) -> String {
+        format!("To look: `glidepath status {}`", self.deployment.id)
+    }
+}
+
+/// What a slot ran before the deployment.
+fn version(slot: &SlotPlan) -> &str {
+    slot.task_definition.short()
+}
+
+fn why(failure: &Failure) -> String {
+    format!("Why: {} ({})", failure.cause, failure.code)
+}
