@@ -84,8 +84,14 @@ def journal_weights(arn: str, actions: Sequence[Document]) -> None:
                     for group in forward_groups(action)
                 ],
                 action=visible([action])[0],
-                principal=caller_arn(),
+                principal=_principal_name(),
             )
+
+
+def _principal_name() -> str:
+    """The role or user behind a change, or ``root``, as the journal names callers elsewhere."""
+    kind, _, name = caller_arn().rpartition(":")[2].partition("/")
+    return name.partition("/")[0] if name else kind
 
 
 def require(store: Any, arn: str, code: str, label: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_many_points_come_in_pages(lab: Lab, unique: str) -> None:
     assert pages == [[4.0, 3.0], [2.0, 1.0], [0.0]]
 
 
-def test_the_query_and_cbor_protocols_agree(lab: Lab, unique: str) -> None:
+def test_all_protocols_agree(lab: Lab, unique: str) -> None:
     put(lab, unique, {0: 1.5})
     authorization = (
         "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/monitoring/aws4_request, "
@@ -241,6 +242,14 @@ def test_the_query_and_cbor_protocols_agree(lab: Lab, unique: str) -> None:
     (result,) = cbor2.loads(raw)["MetricDataResults"]
     assert result["Values"] == [1.5]
     assert [moment.timestamp() for moment in result["Timestamps"]] == [BASE]
+    json_headers = {
+        **headers,
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": "GraniteServiceVersion20100801.GetMetricData",
+    }
+    document = json.dumps({"MetricDataQueries": [stat("a", unique)], "StartTime": BASE, "EndTime": BASE + 5})
+    (result,) = http.request("POST", lab.endpoint, body=document, headers=json_headers).json()["MetricDataResults"]
+    assert (result["Timestamps"], result["Values"], result["StatusCode"]) == ([BASE], [1.5], "Complete")
 
 
 def test_metrics_are_listed_and_statistics_read(lab: Lab, unique: str) -> None:

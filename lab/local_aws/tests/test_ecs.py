@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -105,7 +106,8 @@ class Cluster:
 
 
 def body_of(address: str) -> str:
-    with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as answer:
+    place = address if ":" in address else f"{address}:8080"
+    with urllib.request.urlopen(f"http://{place}/", timeout=5) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -200,7 +202,7 @@ def test_forcing_a_deployment_replaces_tasks_of_the_same_definition(lab: Lab, un
     assert before["taskDefinitionArn"] == after["taskDefinitionArn"]
 
 
-def test_a_task_that_exits_is_replaced(lab: Lab, unique: str) -> None:
+def test_a_task_that_is_stopped_by_hand_is_replaced(lab: Lab, unique: str) -> None:
     cluster = Cluster(lab, unique)
     cluster.create(cluster.definition("demo:v1"))
     cluster.settled()
@@ -209,6 +211,34 @@ def test_a_task_that_exits_is_replaced(lab: Lab, unique: str) -> None:
     wait_for(lambda: [t for t in cluster.tasks() if t["taskArn"] != task["taskArn"] and t["lastStatus"] == "RUNNING"])
     stopped = cluster.ecs.describe_tasks(cluster=unique, tasks=[task["taskArn"]])["tasks"][0]
     assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "a test")
+
+
+def test_a_task_that_exits_is_replaced(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"))
+    cluster.settled()
+    (address,) = cluster.addresses()
+    os.kill(listening_process(address), signal.SIGKILL)
+    stopped = wait_for(lambda: [t for t in cluster.tasks("STOPPED") if t["lastStatus"] == "STOPPED"])[0]
+    assert stopped["stopCode"] == "EssentialContainerExited"
+    assert stopped["stoppedReason"] == "Essential container in task exited"
+    assert stopped["containers"][0]["exitCode"] == 137
+    cluster.settled()
+    # A new task never gets an address that a connection may still know.
+    assert cluster.addresses() != [address]
+    (line,) = lab.journal_lines(kind="task", event="stopped", cluster=unique)
+    assert (line["exitCode"], line["stopCode"], line["version"]) == (137, "EssentialContainerExited", "v1")
+
+
+def listening_process(address: str) -> int:
+    """The process whose environment binds it to an address of the lab."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"BIND_IP={address}".encode() in environment.read_bytes().split(b"\0"):
+                return int(environment.parent.name)
+        except (PermissionError, ProcessLookupError, FileNotFoundError):
+            continue
+    raise AssertionError(f"no process is bound to {address}")
 
 
 def test_the_circuit_breaker_fails_a_deployment_and_rolls_back(lab: Lab, unique: str) -> None:
@@ -260,6 +290,66 @@ def test_a_task_in_two_target_groups(lab: Lab, unique: str) -> None:
     service = cluster.settled()
     assert [lb["targetGroupArn"] for lb in service["loadBalancers"]] == [first, second]
     assert balancer.states(first) == balancer.states(second) == ["healthy"]
+
+
+def test_a_task_definition_is_described_as_it_was_registered(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    secret = lab.client("secretsmanager").create_secret(Name=unique, SecretString="hidden")["ARN"]
+    options = {"awslogs-group": "/ecs/app", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "web"}
+    more = {
+        "environment": [{"name": "SLOT", "value": "blue"}],
+        "secrets": [{"name": "PASSWORD", "valueFrom": secret}],
+        "logConfiguration": {"logDriver": "awslogs", "options": options},
+        "dockerLabels": {"Team": "payments"},
+        "stopTimeout": 1,
+    }
+    arn = cluster.definition("demo:v1", **more)
+    described = cluster.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    container = described["containerDefinitions"][0]
+    assert {key: container[key] for key in more} == more
+    assert (described["status"], described["revision"]) == ("ACTIVE", 1)
+    # The family alone means its latest revision.
+    cluster.definition("demo:v2")
+    latest = cluster.ecs.describe_task_definition(taskDefinition=unique)["taskDefinition"]
+    assert latest["containerDefinitions"][0]["image"] == "demo:v2"
+    cluster.create(arn)
+    cluster.settled()
+
+
+def test_a_single_task_runs_with_its_overrides_until_it_is_stopped(lab: Lab, unique: str) -> None:
+    cluster = Cluster(lab, unique)
+    override = {"name": "web", "environment": [{"name": "PORT", "value": "8090"}]}
+    (task,) = cluster.ecs.run_task(
+        cluster=unique,
+        taskDefinition=cluster.definition("demo:v1"),
+        overrides={"containerOverrides": [override]},
+    )["tasks"]
+    arn = task["taskArn"]
+
+    def described() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.ecs.describe_tasks(cluster=unique, tasks=[arn])["tasks"][0]
+        return found
+
+    wait_for(lambda: described()["lastStatus"] == "RUNNING")
+    address = described()["attachments"][0]["details"][0]["value"]
+    wait_for(lambda: answering(f"{address}:8090"))
+    cluster.ecs.stop_task(cluster=unique, task=arn)
+    wait_for(lambda: described()["lastStatus"] == "STOPPED")
+    assert answering(f"{address}:8090") is None
+
+
+def test_a_task_that_its_load_balancer_finds_unhealthy_is_replaced(lab: Lab, unique: str) -> None:
+    balancer = Balancer(lab, unique)
+    group = balancer.group(HealthCheckPath="/failing-from-start", Matcher={"HttpCode": "204"})
+    balancer.listen([forward((group, 1))])
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:v1"), 1, (group,), healthCheckGracePeriodSeconds=1)
+    stopped = wait_for(lambda: cluster.tasks("STOPPED"), what="a replaced task")[0]
+    assert stopped["stoppedReason"] == f"Task failed ELB health checks in (target-group {group})"
+    service = cluster.service()
+    assert service["deployments"][0]["failedTasks"] >= 1
+    assert service["deployments"][0]["rolloutState"] == "IN_PROGRESS"
+    cluster.update(desiredCount=0)
 
 
 def test_what_does_not_exist(lab: Lab, unique: str) -> None:
