@@ -96,4 +96,4 @@ impl Decode for Strategy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,274 @@
+use proptest::prelude::*;
 
+use super::*;
+use crate::fixtures::{self, NOW, alarm_arn};
+use crate::plan::AlarmPlan;
+use crate::time::Span;
+
+/// Everything read, nothing wrong, and enough of it.
+fn healthy(plan: &Plan) -> Evidence {
+    let alarm = |watched| {
+        move |alarm: &AlarmArn| AlarmReading {
+            alarm: alarm.clone(),
+            watched,
+            signal: AlarmSignal::Ok,
+            reason: "threshold not crossed".to_owned(),
+        }
+    };
+    let AlarmPlan { stable, canary, service, forced: _ } = &plan.health.alarms;
+    let alarms = stable.iter().map(alarm(Watched::Stable));
+    let alarms = alarms.chain(canary.iter().map(alarm(Watched::Canary)));
+    Evidence {
+        at: NOW,
+        alarms: Reading::Read(alarms.chain(service.iter().map(alarm(Watched::Service))).collect()),
+        targets: Reading::Read(vec![targets(1, 1, 3)]),
+        stopped_tasks: Reading::Read(vec![]),
+        requests: Reading::Read(counts(0, 1_000, 0, 19_000)),
+    }
+}
+
+fn targets(canary_healthy: u32, canary_needed: u32, stable_healthy: u32) -> RouteTargets {
+    RouteTargets { canary_healthy, canary_needed, stable_healthy }
+}
+
+fn counts(canary_bad: u64, canary: u64, stable_bad: u64, stable: u64) -> RequestCounts {
+    let until = NOW + Span::from_secs(300);
+    RequestCounts { from: NOW, until, canary, canary_bad, stable, stable_bad }
+}
+
+fn task(name: &str) -> StoppedTask {
+    StoppedTask { task: name.to_owned(), reason: "exit code 137".to_owned(), at: NOW }
+}
+
+/// The verdict about stage 1 of a healthy deployment in which one thing is different.
+fn verdict(change: impl FnOnce(&mut Plan, &mut Evidence)) -> Verdict {
+    let mut plan = fixtures::plan();
+    let mut evidence = healthy(&plan);
+    change(&mut plan, &mut evidence);
+    judge(&plan, StageIndex(0), &evidence)
+}
+
+fn by_requests(counts: RequestCounts) -> Verdict {
+    verdict(|_, evidence| evidence.requests = Reading::Read(counts))
+}
+
+fn with_signal(alarm: &str, signal: AlarmSignal) -> Verdict {
+    verdict(|_, evidence| {
+        if let Reading::Read(alarms) = &mut evidence.alarms {
+            for reading in alarms.iter_mut().filter(|reading| reading.alarm.name() == alarm) {
+                reading.signal = signal;
+            }
+        }
+    })
+}
+
+#[track_caller]
+fn assert_says(verdict: &Verdict, judgement: Judgement, text: &str) {
+    assert_eq!(verdict.judgement, judgement, "{:#?}", verdict.reasons);
+    let said = verdict
+        .reasons
+        .iter()
+        .any(|reason| reason.judgement == judgement && reason.text.contains(text));
+    assert!(said, "no reason contains {text:?}: {:#?}", verdict.reasons);
+}
+
+proptest! {
+    #[test]
+    fn any_counts_are_judged_without_panic(
+        canary_bad: u64, canary: u64, stable_bad: u64, stable: u64, limit in 0u16..=1000, minimum: u64,
+    ) {
+        let verdict = verdict(|plan, evidence| {
+            plan.health.bad_requests_limit = Some(Permille(limit));
+            plan.health.minimum_requests = minimum;
+            evidence.requests = Reading::Read(counts(canary_bad, canary, stable_bad, stable));
+        });
+        prop_assert!(!verdict.reasons.is_empty());
+    }
+
+    #[test]
+    fn more_bad_canary_requests_never_look_better(
+        canary in 0u64..2_000, bad in 0u64..2_000, more in 0u64..2_000,
+        stable_bad in 0u64..2_000, stable in 0u64..2_000,
+        limit in 0u16..=1000, minimum in 1u64..500,
+    ) {
+        let judged = |bad: u64| {
+            verdict(|plan, evidence| {
+                plan.health.bad_requests_limit = Some(Permille(limit));
+                plan.health.minimum_requests = minimum;
+                evidence.requests = Reading::Read(counts(bad, canary, stable_bad, stable));
+            })
+            .judgement
+        };
+        prop_assert!(judged(bad + more) >= judged(bad));
+    }
+
+    #[test]
+    fn fewer_healthy_targets_never_look_better(
+        healthy in 0u32..50, fewer in 0u32..50, needed in 0u32..50, stable in 0u32..3,
+    ) {
+        let judged = |healthy| {
+            verdict(|_, evidence| {
+                evidence.targets = Reading::Read(vec![targets(healthy, needed, stable)]);
+            })
+            .judgement
+        };
+        prop_assert!(judged(healthy.saturating_sub(fewer)) >= judged(healthy));
+    }
+
+    #[test]
+    fn whatever_cannot_be_read_is_neither_health_nor_sickness(
+        alarms: bool, targets: bool, tasks: bool, requests: bool,
+    ) {
+        let verdict = verdict(|_, evidence| {
+            let why = || "AccessDenied".to_owned();
+            if alarms { evidence.alarms = Reading::Unreadable(why()); }
+            if targets { evidence.targets = Reading::Unreadable(why()); }
+            if tasks { evidence.stopped_tasks = Reading::Unreadable(why()); }
+            if requests { evidence.requests = Reading::Unreadable(why()); }
+        });
+        let anything = alarms || targets || tasks || requests;
+        let expected = if anything { Judgement::Inconclusive } else { Judgement::Pass };
+        prop_assert_eq!(verdict.judgement, expected);
+    }
+
+    #[test]
+    fn the_verdict_is_its_worst_reason(bad in 0u64..1_000, healthy in 0u32..2, stopped in 0usize..3) {
+        let verdict = verdict(|_, evidence| {
+            evidence.requests = Reading::Read(counts(bad, 1_000, 0, 1_000));
+            evidence.targets = Reading::Read(vec![targets(healthy, 1, 3)]);
+            evidence.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
+        });
+        let worst = verdict.reasons.iter().map(|reason| reason.judgement).max();
+        prop_assert_eq!(Some(verdict.judgement), worst);
+        // Three alarms, targets, tasks and requests: no check is silent, whatever it says.
+        prop_assert_eq!(verdict.reasons.len(), 6);
+    }
+}
+
+#[test]
+fn a_healthy_canary_passes_with_every_reason() {
+    let verdict = verdict(|_, _| {});
+    assert_eq!(verdict.judgement, Judgement::Pass);
+    let texts: Vec<_> = verdict.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "the canary's alarm `shop-green-5xx` is OK",
+            "the service's alarm `shop-latency` is OK",
+            "the stable slot's alarm `shop-blue-5xx` is OK",
+            "1 of 1 canary targets are healthy in `green`",
+            "no canary task stopped",
+            "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
+             stable: 0 of 19000 requests were bad (0 %)",
+        ]
+    );
+}
+
+#[test]
+fn alarms_of_the_canary_and_of_the_service_fail_and_those_of_stable_hold() {
+    for (alarm, judgement) in [
+        ("shop-green-5xx", Judgement::Fail),
+        ("shop-latency", Judgement::Fail),
+        ("shop-blue-5xx", Judgement::Inconclusive),
+    ] {
+        let verdict = with_signal(alarm, AlarmSignal::Alarm);
+        assert_says(&verdict, judgement, "is firing: threshold not crossed");
+    }
+}
+
+#[test]
+fn an_alarm_without_data_blocks_nothing_and_is_named() {
+    let verdict = with_signal("shop-green-5xx", AlarmSignal::InsufficientData);
+    assert_says(&verdict, Judgement::Pass, "`shop-green-5xx` has no data and says nothing");
+}
+
+#[test]
+fn a_deleted_alarm_is_inconclusive() {
+    let verdict = with_signal("shop-green-5xx", AlarmSignal::Missing);
+    assert_says(&verdict, Judgement::Inconclusive, "does not exist any more");
+}
+
+#[test]
+fn an_alarm_that_was_not_read_is_inconclusive() {
+    let verdict = verdict(|plan, _| plan.health.alarms.canary.push(alarm_arn("forgotten")));
+    assert_says(&verdict, Judgement::Inconclusive, "`forgotten` was not among those read");
+}
+
+#[test]
+fn a_deployment_without_alarms_needs_no_look_at_them() {
+    let verdict = verdict(|plan, evidence| {
+        plan.health.alarms = AlarmPlan::default();
+        evidence.alarms = Reading::Unreadable("AccessDenied".to_owned());
+    });
+    assert_eq!(verdict.judgement, Judgement::Pass);
+}
+
+#[test]
+fn too_few_healthy_targets_hold_and_none_at_all_fails() {
+    let judged = |found| verdict(|_, evidence| evidence.targets = Reading::Read(vec![found]));
+    assert_says(&judged(targets(1, 3, 3)), Judgement::Inconclusive, "1 of 3 canary targets");
+    assert_says(&judged(targets(0, 3, 3)), Judgement::Fail, "0 of 3 canary targets");
+    assert_says(&judged(targets(3, 3, 0)), Judgement::Inconclusive, "no stable target is healthy");
+}
+
+#[test]
+fn a_route_whose_targets_are_not_known_is_inconclusive() {
+    let verdict = verdict(|_, evidence| evidence.targets = Reading::Read(vec![]));
+    assert_says(&verdict, Judgement::Inconclusive, "targets of 0 of 1 routes were read");
+}
+
+#[test]
+fn one_stopped_task_may_be_an_accident_and_two_are_not() {
+    let judged = |tasks| verdict(|_, evidence| evidence.stopped_tasks = Reading::Read(tasks));
+    assert_says(&judged(vec![task("a")]), Judgement::Inconclusive, "1 canary task stopped");
+    assert_says(&judged(vec![task("a"), task("b")]), Judgement::Fail, "2 canary tasks stopped");
+}
+
+#[test]
+fn too_few_requests_are_inconclusive_and_say_how_many_are_missing() {
+    let verdict = by_requests(counts(15, 143, 0, 5_000));
+    assert_says(&verdict, Judgement::Inconclusive, "57 more canary requests are needed");
+}
+
+#[test]
+fn a_share_above_the_limit_fails_with_its_numbers_and_one_at_the_limit_passes() {
+    let above = by_requests(counts(101, 2_000, 1, 5_000));
+    assert_says(&above, Judgement::Fail, "101 of 2000 requests were bad (5.1 %), allowed are 5 %");
+    assert_eq!(by_requests(counts(100, 2_000, 1, 5_000)).judgement, Judgement::Pass);
+}
+
+#[test]
+fn a_gross_failure_does_not_wait_for_the_minimum() {
+    assert_eq!(by_requests(counts(18, 30, 0, 500)).judgement, Judgement::Fail);
+    assert_eq!(by_requests(counts(17, 30, 0, 500)).judgement, Judgement::Inconclusive);
+    assert_eq!(by_requests(counts(29, 29, 0, 500)).judgement, Judgement::Inconclusive);
+}
+
+#[test]
+fn the_canary_is_not_blamed_for_what_stable_does_too() {
+    let verdict = by_requests(counts(100, 1_000, 1_000, 10_000));
+    assert_says(&verdict, Judgement::Inconclusive, "stable is no better");
+    // Slightly worse than stable and over the limit: that is the plan's limit at work.
+    assert_eq!(by_requests(counts(101, 1_000, 1_000, 10_000)).judgement, Judgement::Fail);
+}
+
+#[test]
+fn a_handful_of_stable_requests_excuses_nobody() {
+    assert_eq!(by_requests(counts(100, 1_000, 29, 29)).judgement, Judgement::Fail);
+    assert_eq!(by_requests(counts(100, 1_000, 0, 0)).judgement, Judgement::Fail);
+}
+
+#[test]
+fn requests_are_not_waited_for_at_weight_zero_or_without_a_limit() {
+    let none = Reading::Unreadable("no complete period since the shift yet".to_owned());
+    let idle = verdict(|plan, evidence| {
+        plan.stages[0].weight = Weight::NONE;
+        evidence.requests = none.clone();
+    });
+    assert_says(&idle, Judgement::Pass, "no requests expected at weight 0 %");
+    let unlimited = verdict(|plan, evidence| {
+        plan.health.bad_requests_limit = None;
+        evidence.requests = none.clone();
+    });
+    assert_eq!(unlimited.judgement, Judgement::Pass);
+}
