@@ -96,7 +96,7 @@ class History(EventManager):
                 type=name.removesuffix("StateEntered").removesuffix("StateExited"),
                 event="entered" if name.endswith("StateEntered") else "exited",
             )
-        if added >= HISTORY_LIMIT:
+        if added >= HISTORY_LIMIT - 1:
             self._execution.fail_at_history_limit()
         return added
 
@@ -131,6 +131,7 @@ class RunningExecution:
         self.arn: str = record["executionArn"]
         self._resumed = resumed
         self._lock = threading.Lock()
+        self._ended = False  # of this run: after a redrive, the same record is running again
         parts = self.arn.split(":")
         self._region, self._account = parts[3], parts[4]
         data = {
@@ -161,6 +162,14 @@ class RunningExecution:
 
     def run(self) -> None:
         """Interpret the definition until it ends. Blocks."""
+        try:
+            self._interpret()
+        except Exception as error:  # an execution that nobody runs must not look as if it were running
+            LOG.exception("the interpreter failed in %s", self.arn)
+            failure = {"error": "States.Runtime", "cause": f"{type(error).__name__}: {error}"}
+            self._end("FAILED", "ExecutionFailed", "executionFailedEventDetails", failure, **failure)
+
+    def _interpret(self) -> None:
         environment = self.environment
         context = environment.event_history_context
         program = cast(Program, AmazonStateLanguageParser.parse(self.record["definition"])[0])
@@ -237,8 +246,9 @@ class RunningExecution:
 
     def _end(self, status: str, event_type: str, details_name: str, details: dict[str, Any], **fields: Any) -> bool:
         with self._lock:
-            if self.record["status"] != "RUNNING":
+            if self._ended:
                 return False
+            self._ended = True
             self.history.close(event_type, {details_name: details}, self.environment.event_history_context)
             if status in REDRIVABLE and self.history.last_entered:
                 name, given = self.history.last_entered

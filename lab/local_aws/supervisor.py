@@ -13,11 +13,11 @@ import ctypes
 import os
 import select
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 STOPPED_BY_SIGNAL_BASE = 128
@@ -65,6 +65,16 @@ def _reap() -> tuple[int, int] | None:
     return (child, status) if child else None
 
 
+def _end_with(supervisor: int) -> None:
+    """In the server: if the supervisor was killed outright, do its work and end."""
+    handle = os.pidfd_open(supervisor)
+    if os.getppid() == supervisor:
+        select.select([handle], [], [])
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _kill_descendants()
+    os._exit(STOPPED_BY_SIGNAL_BASE + signal.SIGKILL)
+
+
 def run(serve: Callable[[], int]) -> int:
     """Run ``serve`` in a child process and return the exit code once everything is gone.
 
@@ -79,12 +89,10 @@ def run(serve: Callable[[], int]) -> int:
     stopped_by: list[int] = []
     server = os.fork()
     if server == 0:
-        # The supervisor's main thread lives as long as the process, so the thread rule above does no harm.
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        threading.Thread(target=_end_with, args=(supervisor,), name="end with the supervisor", daemon=True).start()
         code = 1
         try:
-            if os.getppid() == supervisor:
-                code = serve()
+            code = serve()
         finally:
             os._exit(code)
 

@@ -9,6 +9,9 @@ import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 
+import pytest
+
+from local_aws.tests.functions import create_function, invoke
 from local_aws.tests.support import PACKAGE_PARENT, Lab, start_lab, wait_for
 
 
@@ -41,6 +44,20 @@ def test_two_labs_run_side_by_side_and_end_promptly(lab: Lab, tmp_path: Path) ->
         other.process.send_signal(signal.SIGTERM)
         assert other.process.wait(3) == 128 + signal.SIGTERM
     assert _processes_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "server"])
+def test_functions_end_with_a_killed_lab(tmp_path: Path, victim: str) -> None:
+    """Killed outright, so that nothing of it can run any more."""
+    killed = start_lab(tmp_path)
+    create_function(killed, "probe")
+    function, _ = invoke(killed, "probe", {"do": "process"})
+    assert str(function) in _processes_below(tmp_path)
+    server = int(Path(f"/proc/{function}/stat").read_text().rpartition(")")[2].split()[1])
+    assert server != killed.process.pid
+    os.kill(killed.process.pid if victim == "supervisor" else server, signal.SIGKILL)
+    killed.process.wait(5)
+    wait_for(lambda: not _processes_below(tmp_path), seconds=5, what="the end of everything")
 
 
 def test_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
