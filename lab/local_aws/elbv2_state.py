@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ LARGEST_PAGE_SIZE = 400
 
 _scope: tuple[str, str] = ("", "")
 _addresses: AddressPool | None = None
+_publishing = threading.Lock()
 
 
 def configure(settings: Settings) -> None:
@@ -43,20 +45,23 @@ def attachments() -> dict[str, str]:
 
 def publish() -> None:
     """Recompute what depends on the rules, and hand it to the data plane."""
-    with request_scope(*_scope):
-        attached = attachments()
-        for arn, group in alb._tgs.items():
-            group["LoadBalancerArns"] = [attached[arn]] if arn in attached else []
-        listeners = {}
-        for arn, listener in alb._listeners.items():
-            balancer = alb._lbs.get(listener["LoadBalancerArn"])
-            if balancer is not None:
-                rules = [rule for rule in alb._rules.values() if rule["ListenerArn"] == arn]
-                listeners[arn] = listener_routes(
-                    balancer["LoadBalancerArn"], balancer["DNSName"], listener, rules
-                )
-        groups = {arn: dict(group) for arn, group in alb._tgs.items()}
-    load_balancer.update(Routes(listeners, groups, attached))
+    # Two threads (the API and a stack) may publish at once; an older view must not arrive last.
+    with _publishing, request_scope(*_scope):
+        load_balancer.update(_routes())
+
+
+def _routes() -> Routes:
+    attached = attachments()
+    for arn, group in alb._tgs.items():
+        group["LoadBalancerArns"] = [attached[arn]] if arn in attached else []
+    listeners = {}
+    for arn, listener in alb._listeners.items():
+        balancer = alb._lbs.get(listener["LoadBalancerArn"])
+        if balancer is not None:
+            rules = [rule for rule in alb._rules.values() if rule["ListenerArn"] == arn]
+            listeners[arn] = listener_routes(balancer["LoadBalancerArn"], balancer["DNSName"], listener, rules)
+    groups = {arn: dict(group) for arn, group in alb._tgs.items()}
+    return Routes(listeners, groups, attached)
 
 
 def take_address(balancer: Document) -> None:

@@ -7,7 +7,8 @@ address of its own (its DNSName) and is served by a thread of its own.
 Ports below 1024 need privileges, so a listener on such a port is found at port + 10000 (``port_of``).
 
 Known deviations from AWS: authenticate actions let every request pass; HTTPS listeners speak plain
-HTTP; transforms are kept but not applied; bodies are passed on whole, not streamed.
+HTTP; transforms are kept but not applied; target stickiness, slow start and zonal shift are not known;
+bodies are passed on whole, not streamed.
 """
 
 from __future__ import annotations

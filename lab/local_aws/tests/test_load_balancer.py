@@ -272,6 +272,7 @@ def test_traffic_becomes_metrics_and_journal_lines(lab: Lab, unique: str) -> Non
     assert metric_sums(lab, "HTTPCode_ELB_5XX_Count", both) == 0
     assert metric_sums(lab, "HealthyHostCount", both) > 0
     assert metric_sums(lab, "RequestCountPerTarget", {"TargetGroup": both["TargetGroup"]}) == 14
+    wait_for(lambda: metric_sums(lab, "UnHealthyHostCount", both) > 0)
     lines = lab.journal_lines(kind="traffic", targetGroup=group)
     assert sum(line["requests"] for line in lines) == 14
     assert sum(line["bad"] for line in lines) == 3
