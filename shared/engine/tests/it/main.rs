@@ -4,5 +4,6 @@
 mod approval;
 mod bakes;
 mod planning;
+mod races;
 mod rollback;
 mod success;

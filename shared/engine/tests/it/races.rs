@@ -1,0 +1,109 @@
+//! A fence that closes between the claim of a write and its record.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use glidepath_core::failure::FailureCode;
+use glidepath_core::ids::{IntentId, TargetGroupArn};
+use glidepath_core::plan::Slot;
+use glidepath_core::protocol::{Intent, NextStep, Purpose};
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::Span;
+use glidepath_core::weight::Weight;
+use glidepath_engine::ports::{
+    Clock, FoundRoute, LoadBalancer, PortResult, Registry, TargetHealth,
+};
+use glidepath_engine::testing::example::{self, actions, alarm, begun, plan, route, stage, world};
+use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, advance};
+
+const MINUTE: Span = Span::from_secs(60);
+
+/// A load balancer in front of which an alarm closes its fence once, right before or right after
+/// the write that it stands for.
+struct Racing<'a> {
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+    before: bool,
+    raced: AtomicBool,
+}
+
+impl Racing<'_> {
+    /// The fence closes, and the rollback dies before it writes.
+    async fn race(&self) {
+        if self.raced.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let intent = Intent::new(Purpose::Restore, self.world.now(), MINUTE);
+        let id = IntentId::new("the-rollback-that-died");
+        let (alarm, now) = (alarm(Slot::Green), self.world.now());
+        self.registry.fence_alarm(&alarm, now, &id, &intent).await.unwrap();
+    }
+}
+
+impl LoadBalancer for Racing<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        if self.before {
+            self.race().await;
+        }
+        let written = self.world.write_route(route, actions).await;
+        if !self.before {
+            self.race().await;
+        }
+        written
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn a_shift_that_crosses_a_fence_takes_itself_back() {
+    for before in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let stages = vec![stage(100, MINUTE), stage(1000, MINUTE)];
+        let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
+        let input = StepInput { deployment: deployment.id.clone() };
+        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+
+        let racing = Racing { registry: &registry, world: &world, before, raced: false.into() };
+        let failure = advance::run(&registry, &racing, &world, &world, &input).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::AlarmFired);
+        assert_eq!(world.state().routes[&route()], actions(Weight::NONE), "before: {before}");
+        let written: Vec<_> = world
+            .take_calls()
+            .into_iter()
+            .filter_map(|call| match call {
+                Call::WriteRoute(_, actions) => Some(actions),
+                _ => None,
+            })
+            .collect();
+        let tenth = Weight::from_permille(100).unwrap();
+        assert_eq!(written, [actions(tenth), actions(Weight::NONE)]);
+
+        // The rest of the rollback waits until the one that died cannot write any more.
+        let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+        machine.step(Some(failure)).await;
+        machine.run().await.unwrap_err();
+        assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
+        assert_eq!(world.state().services[&example::service(Slot::Green)].desired_count, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_crosses_a_fence_does_not_happen() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Complete).await.unwrap();
+    let racing = Racing { registry: &registry, world: &world, before: true, raced: false.into() };
+    racing.race().await;
+    let failure = machine.run().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::AlarmFired);
+    assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
+    assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 3);
+}
