@@ -95,7 +95,8 @@ def journal_weights(arn: str, actions: Sequence[Document]) -> None:
 
 def _principal_name() -> str:
     """The role or user behind a change, or ``root``, as the journal names callers elsewhere."""
-    kind, _, name = caller_arn().rpartition(":")[2].partition("/")
+    caller: str = caller_arn()
+    kind, _, name = caller.rpartition(":")[2].partition("/")
     return name.partition("/")[0] if name else kind
 
 
