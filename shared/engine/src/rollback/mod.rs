@@ -4,6 +4,7 @@
 //! until nothing can land any more, the last read-back, capacity, the terminal record, the unlock.
 
 mod alarm;
+mod event;
 mod settle;
 
 use glidepath_core::failure::{Failure, FailureCode};
@@ -17,6 +18,7 @@ use glidepath_core::time::Span;
 use serde::Deserialize;
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
+pub use event::{Malformed, MutedAlarms, Trigger, read_trigger};
 
 use crate::pace::{self, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};

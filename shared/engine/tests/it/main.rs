@@ -7,3 +7,4 @@ mod planning;
 mod races;
 mod rollback;
 mod success;
+mod triggers;

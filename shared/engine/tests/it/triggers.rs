@@ -1,0 +1,128 @@
+//! Every form in which AWS delivers an alarm, with its stated outcome.
+
+use glidepath_core::time::Timestamp;
+use glidepath_engine::rollback::{AlarmEvent, MutedAlarms, Trigger, read_trigger};
+use serde_json::{Value, json};
+
+const ALARM: &str = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:green-errors";
+/// As CloudWatch writes it: an offset without a colon.
+const AT: &str = "2026-11-21T06:23:32.490+0000";
+
+fn event_bridge(state: &str) -> Value {
+    json!({
+        "version": "0", "id": "c4c1c1c9", "detail-type": "CloudWatch Alarm State Change",
+        "source": "aws.cloudwatch", "account": "123456789012", "time": "2026-11-21T06:23:33Z",
+        "region": "eu-west-1", "resources": [ALARM],
+        "detail": {
+            "alarmName": "green-errors",
+            "configuration": {"description": "", "metrics": []},
+            "state": {"value": state, "reason": "1 datapoint", "reasonData": "{}", "timestamp": AT},
+            "previousState": {"value": "OK", "reason": "", "timestamp": AT},
+        },
+    })
+}
+
+fn direct_action(state: &str) -> Value {
+    json!({
+        "source": "aws.cloudwatch", "alarmArn": ALARM, "accountId": "123456789012", "time": AT,
+        "region": "eu-west-1",
+        "alarmData": {
+            "alarmName": "green-errors",
+            "state": {"value": state, "reason": "1 datapoint", "timestamp": AT},
+            "previousState": {"value": "OK", "reason": "", "timestamp": AT},
+            "configuration": {"metrics": []},
+        },
+    })
+}
+
+fn notification(states: &[&str]) -> Value {
+    let records: Vec<_> = states
+        .iter()
+        .map(|state| {
+            let message = json!({
+                "AlarmName": "green-errors", "AlarmArn": ALARM, "NewStateValue": state,
+                "NewStateReason": "1 datapoint", "StateChangeTime": AT, "OldStateValue": "OK",
+                "Trigger": {"MetricName": "bad"},
+            });
+            json!({"EventSource": "aws:sns", "Sns": {"Message": message.to_string()}})
+        })
+        .collect();
+    json!({ "Records": records })
+}
+
+fn composite() -> Value {
+    let mut event = event_bridge("ALARM");
+    event["detail"]["configuration"] = json!({"alarmRule": "ALARM(a) OR ALARM(b)"});
+    event["detail"]["state"]["actionsSuppressedBy"] = json!("none");
+    event
+}
+
+fn alarms(payload: &Value) -> Vec<AlarmEvent> {
+    match read_trigger(payload, MutedAlarms::RollBack).unwrap() {
+        Trigger::Alarms(events) => events,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn all_three_ways_of_delivery_say_the_same() {
+    let expected = AlarmEvent {
+        alarm: glidepath_core::ids::AlarmArn::new(ALARM),
+        at: Timestamp::parse("2026-11-21T06:23:32.490Z").unwrap(),
+        reason: "1 datapoint".to_owned(),
+    };
+    for payload in
+        [event_bridge("ALARM"), composite(), direct_action("ALARM"), notification(&["ALARM"])]
+    {
+        assert_eq!(alarms(&payload), std::slice::from_ref(&expected), "{payload}");
+    }
+    assert_eq!(alarms(&notification(&["OK", "ALARM", "ALARM"])).len(), 2);
+}
+
+#[test]
+fn other_transitions_change_nothing() {
+    for state in ["OK", "INSUFFICIENT_DATA"] {
+        for payload in [event_bridge(state), direct_action(state), notification(&[state])] {
+            let trigger = read_trigger(&payload, MutedAlarms::RollBack).unwrap();
+            assert!(
+                matches!(&trigger, Trigger::Ignored(why) if why.contains(state)),
+                "{trigger:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_muted_alarm_follows_the_declared_policy() {
+    let mut muted = event_bridge("ALARM");
+    muted["detail"]["muteDetail"] = json!({"muteRule": "night"});
+    assert_eq!(alarms(&muted).len(), 1);
+    let ignored = read_trigger(&muted, MutedAlarms::Ignore).unwrap();
+    assert!(matches!(ignored, Trigger::Ignored(_)), "{ignored:?}");
+}
+
+#[test]
+fn an_event_that_cannot_be_read_fails_with_the_reason() {
+    let mut no_time = event_bridge("ALARM");
+    no_time["detail"]["state"]["timestamp"] = json!("yesterday");
+    let mut no_alarm = direct_action("ALARM");
+    no_alarm["alarmArn"] = json!("green-errors");
+    let mut two_alarms = event_bridge("ALARM");
+    two_alarms["resources"] = json!([ALARM, ALARM]);
+    let mut other_event = event_bridge("ALARM");
+    other_event["detail-type"] = json!("ECS Task State Change");
+    let no_message = json!({"Records": [{"Sns": {"Message": "hello"}}]});
+    for (payload, reason) in [
+        (no_time, "`yesterday` is no time"),
+        (no_alarm, "no alarm's ARN"),
+        (two_alarms, "2 alarms"),
+        (other_event, "ECS Task State Change"),
+        (no_message, "no alarm's"),
+        (event_bridge("SLEEPING"), "no state of an alarm"),
+        (json!({}), "missing field"),
+        (json!("x"), "invalid type"),
+    ] {
+        let error = read_trigger(&payload, MutedAlarms::RollBack).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
