@@ -47,11 +47,15 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Parse the arguments and run the server below its supervisor."""
     arguments = _arguments()
+    try:
+        images = json.loads(arguments.images.read_text()) if arguments.images else {}
+    except (OSError, ValueError) as error:
+        print(f"local_aws: --images: {error}", file=sys.stderr)
+        return 2
     temporary = None
     if arguments.data_dir is None:
         temporary = tempfile.mkdtemp(prefix="local-aws-")
     data_directory = Path(temporary or arguments.data_dir).resolve()
-    images = json.loads(arguments.images.read_text()) if arguments.images else {}
     options = Options(
         port=arguments.port,
         data_directory=data_directory,

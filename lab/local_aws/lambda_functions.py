@@ -3,6 +3,11 @@
 ministack's asynchronous invocation counts a throttled attempt like a failed one, sends the dead-letter
 queue the record that belongs to a destination, always reports three attempts, and needs no permission
 for either.
+
+Known deviations from AWS: the retries of a failed event come after one second and two (AWS: minutes); a
+function goes on running between its invocations (AWS freezes it); ``Architectures`` is not looked at, a
+binary must fit the machine; function URLs are addresses below the lab's endpoint, and a public one needs
+no permission for everybody; memory limits are not enforced.
 """
 
 from __future__ import annotations

@@ -3,6 +3,11 @@
 ministack keeps machines, versions, tags and records; its own interpreter is not used, because it ignores
 heartbeats and timeouts, loses a function's error in ``waitForTaskToken``, leaks variables out of
 branches, never enforces the machine's role and never checks a definition.
+
+Known deviations from AWS: the result of ``lambda:invoke`` lacks SdkHttpMetadata and SdkResponseMetadata; a
+missing heartbeat is States.Timeout (AWS's documentation names States.HeartbeatTimeout too: catch both);
+nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; TestState is
+ministack's own; a redrive enters the outermost state again, of a Parallel with all its branches.
 """
 
 from __future__ import annotations

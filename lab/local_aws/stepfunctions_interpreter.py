@@ -155,6 +155,6 @@ def install() -> None:
         StateTaskServiceCallback, StateTaskService
     ):
         raise ReplacementError("StateTaskServiceCallback has an _evaluate_with_timeout of its own")
-    StateTaskServiceCallback._evaluate_with_timeout = _attempt  # type: ignore[method-assign]
+    StateTaskServiceCallback._evaluate_with_timeout = _attempt  # type: ignore[method-assign, assignment]
     # AWS passes InvocationType on; moto drops what it does not list, so that every call would be synchronous.
     state_task_service_lambda._SUPPORTED_API_PARAM_BINDINGS["invoke"].add("InvocationType")
