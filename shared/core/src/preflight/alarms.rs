@@ -4,7 +4,7 @@ use crate::health::AlarmSignal;
 use crate::ids::AlarmArn;
 use crate::plan::{AlarmPlan, Slot};
 use crate::request::{AlarmName, Findings, Request, nearest};
-use crate::world::{Alarm, AlarmDimension};
+use crate::world::{Alarm, AlarmDimension, EcsService};
 
 use super::Found;
 
@@ -166,15 +166,20 @@ fn watches_the_right_slot(
 }
 
 fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension) -> bool {
-    let service = match slot {
-        Slot::Blue => &found.blue,
-        Slot::Green => &found.green,
+    let registers = |service: &Option<EcsService>, dimension: &str| {
+        let groups = service.iter().flat_map(|service| &service.target_groups);
+        groups.into_iter().any(|group| group.dimension() == dimension)
+    };
+    let (own, other) = match slot {
+        Slot::Blue => (&found.blue, &found.green),
+        Slot::Green => (&found.green, &found.blue),
     };
     match watch {
         AlarmDimension::EcsService(name) => request.target.slots.of(slot).as_str() == name,
-        AlarmDimension::TargetGroup(dimension) => service.as_ref().is_some_and(|service| {
-            service.target_groups.iter().any(|group| group.dimension() == dimension)
-        }),
+        // A group of both slots is a finding of its own and says nothing about the alarm.
+        AlarmDimension::TargetGroup(dimension) => {
+            registers(own, dimension) && !registers(other, dimension)
+        }
     }
 }
 

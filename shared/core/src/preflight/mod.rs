@@ -85,7 +85,7 @@ impl Refusal {
             Self::Invalid(_) => FailureCode::InvalidRequest,
             Self::Running(_) => FailureCode::DeploymentRunning,
         };
-        Failure::new(code, self.findings().to_string())
+        self.findings().failure(code)
     }
 }
 

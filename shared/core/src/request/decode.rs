@@ -17,16 +17,20 @@
 use serde_json::{Map, Value};
 
 use super::finding::Findings;
-use crate::time::{Span, SpanError};
+use super::words::{nearest, nearest_or_all, one_of, shortened};
+use crate::time::Span;
+
+/// Entries of a list; as many as the smallest linear steps make. Every pair of them is compared.
+const LONGEST_LIST: usize = 1_000;
 
 /// How a type is read. `None` means that at least one error was found.
-pub trait Decode: Sized {
+pub(crate) trait Decode: Sized {
     /// Reads the node.
     fn decode(node: Node<'_>) -> Option<Self>;
 }
 
 /// One value of the document and where it is.
-pub struct Node<'a> {
+pub(crate) struct Node<'a> {
     value: &'a Value,
     path: String,
     findings: &'a mut Findings,
@@ -34,29 +38,29 @@ pub struct Node<'a> {
 
 impl<'a> Node<'a> {
     /// The whole document.
-    pub fn root(value: &'a Value, findings: &'a mut Findings) -> Self {
+    pub(crate) fn root(value: &'a Value, findings: &'a mut Findings) -> Self {
         Self { value, path: "$".to_owned(), findings }
     }
 
     /// The value.
-    pub fn value(&self) -> &'a Value {
+    pub(crate) fn value(&self) -> &'a Value {
         self.value
     }
 
     /// Adds an error about this value.
-    pub fn error<T>(self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+    pub(crate) fn error<T>(self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
         self.findings.error(self.path, message, hint);
         None
     }
 
     /// Adds an error about the type of this value.
-    pub fn wrong_type<T>(self, expected: &str, hint: impl Into<String>) -> Option<T> {
+    pub(crate) fn wrong_type<T>(self, expected: &str, hint: impl Into<String>) -> Option<T> {
         let message = format!("expected {expected}, found {}", kind(self.value));
         self.error(message, hint)
     }
 
     /// Reads a text that is not empty.
-    pub fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         match self.value.as_str() {
             Some(text) if !text.trim().is_empty() => Some(text.to_owned()),
             Some(_) => self.error("empty text", "write something, or leave the field out"),
@@ -65,7 +69,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reads a text that passes a check; `expected` is what it should look like.
-    pub fn text_like(self, expected: &str, check: impl Fn(&str) -> bool) -> Option<String> {
+    pub(crate) fn text_like(self, expected: &str, check: impl Fn(&str) -> bool) -> Option<String> {
         match self.value.as_str() {
             Some(text) if check(text) => Some(text.to_owned()),
             Some(text) => {
@@ -77,17 +81,26 @@ impl<'a> Node<'a> {
     }
 
     /// Reads a whole number that is not smaller than `least`.
-    pub fn whole_number(self, least: u64) -> Option<u64> {
-        let number = self.value.as_u64().filter(|number| *number >= least);
-        if number.is_none() {
-            return self
-                .wrong_type("a whole number", format!("write a number of at least {least}"));
+    pub(crate) fn whole_number(self, least: u64) -> Option<u64> {
+        let hint = format!("write a number of at least {least}");
+        match self.value {
+            Value::Number(number) => match number.as_u64().filter(|number| *number >= least) {
+                Some(number) => Some(number),
+                None => {
+                    let message = format!("{number} is not a whole number of at least {least}");
+                    self.error(message, hint)
+                }
+            },
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => self.wrong_type("a whole number", hint),
         }
-        number
     }
 
     /// Reads a length of time that is not zero.
-    pub fn span_above_zero(self) -> Option<Span> {
+    pub(crate) fn span_above_zero(self) -> Option<Span> {
         let Self { value, path, findings } = self;
         let span = Span::decode(Node { value, path: path.clone(), findings: &mut *findings })?;
         if span == Span::ZERO {
@@ -98,7 +111,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reads one of a few words.
-    pub fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
         let names = || words.iter().map(|(name, _)| *name);
         let Some(text) = self.value.as_str() else {
             return self.wrong_type("a word", format!("write {}", one_of(names())));
@@ -113,24 +126,28 @@ impl<'a> Node<'a> {
     }
 
     /// Reads a list of at least one entry.
-    pub fn list<T: Decode>(self) -> Option<Vec<T>> {
+    pub(crate) fn list<T: Decode>(self) -> Option<Vec<T>> {
         let Some(entries) = self.value.as_array() else {
             return self.wrong_type("a list", "write [ ... ], even around a single entry");
         };
         if entries.is_empty() {
             return self.error("an empty list", "name at least one");
         }
+        if entries.len() > LONGEST_LIST {
+            let message = format!("a list of {} entries", entries.len());
+            return self.error(message, format!("name at most {LONGEST_LIST}"));
+        }
         self.entries(entries)
     }
 
     /// Reads a list of at least one entry, none of them twice.
-    pub fn set<T: Decode>(mut self) -> Option<Vec<T>> {
+    pub(crate) fn set<T: Decode>(mut self) -> Option<Vec<T>> {
         let distinct = self.refuse_repetition();
         self.list().filter(|_| distinct)
     }
 
     /// Reads a list without repetition that may be empty.
-    pub fn set_or_empty<T: Decode>(self) -> Option<Vec<T>> {
+    pub(crate) fn set_or_empty<T: Decode>(self) -> Option<Vec<T>> {
         if self.value.as_array().is_some_and(Vec::is_empty) {
             return Some(Vec::new());
         }
@@ -153,6 +170,7 @@ impl<'a> Node<'a> {
 
     fn refuse_repetition(&mut self) -> bool {
         let entries = self.value.as_array().map_or(&[][..], Vec::as_slice);
+        let entries = &entries[..entries.len().min(LONGEST_LIST)];
         let mut distinct = true;
         for (index, entry) in entries.iter().enumerate() {
             if let Some(earlier) = entries[..index].iter().position(|other| other == entry) {
@@ -165,16 +183,21 @@ impl<'a> Node<'a> {
     }
 
     /// Adds an error about something inside of this value, such as `[2].weight`.
-    pub fn error_at(&mut self, inside: &str, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn error_at(
+        &mut self,
+        inside: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.findings.error(format!("{}{inside}", self.path), message, hint);
     }
 
     /// Reads an object by its fields.
-    pub fn object<T>(self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
+    pub(crate) fn object<T>(self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         let Some(object) = self.value.as_object() else {
             return self.wrong_type("an object", "write { ... } with its fields");
         };
-        let before = self.findings.iter().count();
+        let before = self.findings.len();
         let mut fields = Fields {
             object,
             path: self.path,
@@ -184,11 +207,11 @@ impl<'a> Node<'a> {
         };
         let decoded = read(&mut fields);
         fields.finish();
-        decoded.filter(|_| fields.findings.iter().count() == before)
+        decoded.filter(|_| fields.findings.len() == before)
     }
 
     /// Reads an object that has exactly one of a few fields, such as `{rule: ...}`.
-    pub fn variant<T>(self, variants: &[(&'static str, Variant<T>)]) -> Option<T> {
+    pub(crate) fn variant<T>(self, variants: &[(&'static str, Variant<T>)]) -> Option<T> {
         let names = || variants.iter().map(|(name, _)| *name);
         let example = format!("write {{ {}: ... }}", one_of(names()));
         let Self { value, path, findings } = self;
@@ -218,10 +241,10 @@ impl<'a> Node<'a> {
 }
 
 /// How one variant is read.
-pub type Variant<T> = fn(Node<'_>) -> Option<T>;
+pub(crate) type Variant<T> = fn(Node<'_>) -> Option<T>;
 
 /// The fields of an object, as far as they were asked for.
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     path: String,
     findings: &'a mut Findings,
@@ -231,12 +254,12 @@ pub struct Fields<'a> {
 
 impl Fields<'_> {
     /// A field that must be there.
-    pub fn required<T: Decode>(&mut self, name: &'static str) -> Option<T> {
+    pub(crate) fn required<T: Decode>(&mut self, name: &'static str) -> Option<T> {
         self.required_with(name, T::decode)
     }
 
     /// A field that must be there and is read in its own way.
-    pub fn required_with<T>(
+    pub(crate) fn required_with<T>(
         &mut self,
         name: &'static str,
         decode: impl FnOnce(Node<'_>) -> Option<T>,
@@ -251,7 +274,7 @@ impl Fields<'_> {
     }
 
     /// A field that has a default.
-    pub fn defaulted<T: Decode>(
+    pub(crate) fn defaulted<T: Decode>(
         &mut self,
         name: &'static str,
         default: impl FnOnce() -> T,
@@ -260,7 +283,7 @@ impl Fields<'_> {
     }
 
     /// A field that has a default and is read in its own way.
-    pub fn defaulted_with<T>(
+    pub(crate) fn defaulted_with<T>(
         &mut self,
         name: &'static str,
         decode: impl FnOnce(Node<'_>) -> Option<T>,
@@ -273,7 +296,7 @@ impl Fields<'_> {
     }
 
     /// A field that may be absent.
-    pub fn optional<T: Decode>(&mut self, name: &'static str) -> Option<Option<T>> {
+    pub(crate) fn optional<T: Decode>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.node(name) {
             Some(node) => T::decode(node).map(Some),
             None => Some(None),
@@ -281,7 +304,12 @@ impl Fields<'_> {
     }
 
     /// Adds an error about a field, for what only several fields together show.
-    pub fn error(&mut self, field: &str, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        field: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.findings.error(member(&self.path, field), message, hint);
     }
 
@@ -332,40 +360,6 @@ fn member(path: &str, name: &str) -> String {
     }
 }
 
-/// The most similar of the known words, if any is similar enough to have been meant.
-pub fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .map(|candidate| {
-            (strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
-        })
-        .filter(|(similarity, _)| *similarity >= 0.75)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| candidate)
-}
-
-fn nearest_or_all<'n>(word: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    nearest(word, known.clone()).map_or_else(|| one_of(known), |nearest| format!("`{nearest}`"))
-}
-
-/// `` `a`, `b` or `c` ``.
-fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let mut names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    match names.pop() {
-        Some(last) if names.is_empty() => last,
-        Some(last) => format!("{} or {last}", names.join(", ")),
-        None => "none".to_owned(),
-    }
-}
-
-/// A text short enough for a message.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 80;
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST).chain(['…']).collect()
-}
-
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -376,53 +370,3 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
-
-impl Decode for String {
-    fn decode(node: Node<'_>) -> Option<Self> {
-        node.text()
-    }
-}
-
-impl Decode for Span {
-    fn decode(node: Node<'_>) -> Option<Self> {
-        const HINT: &str = "write one number and one unit (s, m, h or d), such as 90s, 5m or 24h, \
-                            up to 366d";
-        match node.value() {
-            Value::String(text) => match Self::parse(text) {
-                Ok(span) => Some(span),
-                Err(SpanError::NoUnit(number)) => {
-                    let message = format!("the duration `{}` has no unit", shortened(&number));
-                    node.error(message, format!("write {number}m, not {number}"))
-                }
-                Err(SpanError::NotASpan(text)) => {
-                    node.error(format!("`{}` is not a duration", shortened(&text)), HINT)
-                }
-            },
-            Value::Number(number) => {
-                let hint = format!("write {number}m, not {number}");
-                node.error(format!("the duration {number} has no unit"), hint)
-            }
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                node.wrong_type("a duration", HINT)
-            }
-        }
-    }
-}
-
-/// Reads names as they are.
-macro_rules! decode_names {
-    ($($name:ty),+) => {$(
-        impl Decode for $name {
-            fn decode(node: Node<'_>) -> Option<Self> {
-                node.text().map(Self::new)
-            }
-        }
-    )+};
-}
-
-decode_names!(
-    crate::ids::ServiceLabel,
-    crate::ids::ClusterName,
-    crate::ids::EcsServiceName,
-    crate::ids::ChannelName
-);

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use crate::failure::{Failure, FailureCode};
+
+/// Length of a cause in bytes; Step Functions takes 32,768 characters, and some are for the name
+/// and the last line.
+const LONGEST_CAUSE: usize = 30_000;
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -67,10 +73,7 @@ impl Findings {
     }
 
     fn push(&mut self, severity: Severity, path: String, message: String, hint: String) {
-        let finding = Finding { path, message, hint, severity };
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
-        }
+        self.0.push(Finding { path, message, hint, severity });
     }
 
     /// Whether nothing was found, not even a warning.
@@ -86,6 +89,28 @@ impl Findings {
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.0.iter()
+    }
+
+    /// How many.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The failure of an execution that these findings stop: as many of them as fit into it.
+    pub fn failure(&self, code: FailureCode) -> Failure {
+        let mut cause = String::new();
+        for (index, finding) in self.0.iter().enumerate() {
+            let block = finding.to_string();
+            if cause.len() + block.len() > LONGEST_CAUSE {
+                cause.push_str(&format!("\nand {} more", self.0.len() - index));
+                break;
+            }
+            if index > 0 {
+                cause.push('\n');
+            }
+            cause.push_str(&block);
+        }
+        Failure::new(code, cause)
     }
 
     /// The same, errors before warnings.

@@ -4,18 +4,20 @@ mod decode;
 pub mod defaults;
 mod finding;
 mod health;
-mod names;
 mod percent;
+mod values;
+mod words;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use decode::{Decode, Fields, Node, Variant, nearest};
+pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive};
-pub use names::AlarmName;
 pub use percent::Percent;
+pub use values::AlarmName;
+pub(crate) use words::nearest;
 
 use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
 use crate::plan::{CanaryCapacity, Slot};
@@ -267,3 +269,6 @@ impl Decode for Force {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

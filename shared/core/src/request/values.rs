@@ -1,11 +1,16 @@
-//! Names whose form can be checked without looking at AWS.
+//! Values that are one word of a request: names, ARNs and durations.
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
+use super::words::shortened;
 use super::{Decode, Node};
-use crate::ids::{AlarmArn, TaskDefinition};
+use crate::ids::{
+    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition,
+};
 use crate::route::RouteRef;
+use crate::time::{Span, SpanError};
 
 /// Name or ARN of a CloudWatch alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -13,11 +18,6 @@ use crate::route::RouteRef;
 pub struct AlarmName(String);
 
 impl AlarmName {
-    /// Takes the name as it is.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
-    }
-
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,6 +34,48 @@ impl std::fmt::Display for AlarmName {
         formatter.write_str(&self.0)
     }
 }
+
+impl Decode for Span {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        const HINT: &str = "write one number and one unit (s, m, h or d), such as 90s, 5m or 24h, \
+                            up to 366d";
+        match node.value() {
+            Value::String(text) => match Self::parse(text) {
+                Ok(span) => Some(span),
+                Err(SpanError::NoUnit(number)) => {
+                    let number = shortened(&number);
+                    let hint = format!("write {number}m, not {number}");
+                    node.error(format!("the duration `{number}` has no unit"), hint)
+                }
+                Err(SpanError::NotASpan(text)) => {
+                    node.error(format!("`{}` is not a duration", shortened(&text)), HINT)
+                }
+            },
+            Value::Number(number) if number.is_u64() => {
+                let hint = format!("write {number}m, not {number}");
+                node.error(format!("the duration {number} has no unit"), hint)
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => node.wrong_type("a duration", HINT),
+        }
+    }
+}
+
+/// Reads names as they are.
+macro_rules! decode_names {
+    ($($name:ty),+) => {$(
+        impl Decode for $name {
+            fn decode(node: Node<'_>) -> Option<Self> {
+                node.text().map(Self::new)
+            }
+        }
+    )+};
+}
+
+decode_names!(ServiceLabel, ClusterName, EcsServiceName, ChannelName);
 
 impl Decode for AlarmName {
     fn decode(node: Node<'_>) -> Option<Self> {

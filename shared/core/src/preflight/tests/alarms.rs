@@ -1,0 +1,89 @@
+use serde_json::{Value, json};
+
+use super::{findings, fire, plan};
+use crate::fixtures::{alarm, alarm_arn};
+use crate::preflight::Found;
+use crate::world::AlarmDimension;
+
+#[test]
+fn missing_alarms_are_refused() {
+    let path = "error $.health.alarms.green[0]";
+    let message = format!("{path}: there is no alarm `shop-green-5xx`");
+    assert_eq!(findings(|_, found| found.alarms.green[0] = None).first(), Some(&message));
+    assert_eq!(findings(|_, found| found.alarms.green.clear()).first(), Some(&message));
+}
+
+#[test]
+fn an_alarm_that_watches_the_other_slot_is_refused() {
+    let by_group = findings(|_, found| {
+        found.alarms.green[0] = alarm("shop-green-5xx", &["blue"]);
+    });
+    let expected = "error $.health.alarms.green[0]: `shop-green-5xx` watches the blue slot";
+    assert_eq!(by_group, [expected]);
+    let by_service = findings(|_, found| {
+        let alarm = found.alarms.green[0].as_mut().expect("it is there");
+        alarm.watches = vec![AlarmDimension::EcsService("shop-blue".to_owned())];
+    });
+    assert_eq!(by_service, [expected]);
+    let both = findings(|_, found| {
+        found.alarms.green[0] = alarm("shop-green-5xx", &["blue", "green"]);
+    });
+    assert_eq!(both, [expected]);
+}
+
+#[test]
+fn an_alarm_of_the_service_that_watches_one_slot_is_warned_about() {
+    let found = findings(|_, found| found.alarms.service[0] = alarm("shop-latency", &["green"]));
+    let message = "`shop-latency` watches the green slot only";
+    assert_eq!(found, [format!("warning $.health.alarms.service[0]: {message}")]);
+}
+
+#[test]
+fn one_alarm_under_two_names_is_refused() {
+    let found = findings(|document, found| {
+        let arn = alarm_arn("shop-latency").as_str().to_owned();
+        document["health"]["alarms"]["service"] = json!(["shop-latency", arn]);
+        found.alarms.service.push(alarm("shop-latency", &[]));
+    });
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with("is the same alarm as $.health.alarms.service[0]"), "{found:?}");
+}
+
+#[test]
+fn an_alarm_that_fires_already_is_refused_unless_it_is_forced() {
+    assert_eq!(
+        findings(|_, found| fire(&mut found.alarms.green[0])),
+        ["error $.health.alarms.green[0]: `shop-green-5xx` is already firing: 31 > 5"]
+    );
+    let plan = plan(|document, found| {
+        fire(&mut found.alarms.green[0]);
+        document["force"]["alarms"] = json!(["shop-green-5xx"]);
+    });
+    assert_eq!(plan.health.alarms.forced, [alarm_arn("shop-green-5xx")]);
+    assert!(plan.health.alarms.canary.is_empty());
+}
+
+#[test]
+fn force_without_need_is_warned_about_and_the_alarm_stays_bound() {
+    let change = |document: &mut Value, _: &mut Found| {
+        document["force"]["alarms"] = json!(["shop-green-5xx", "shop-gren-5xx"]);
+    };
+    assert_eq!(
+        findings(change),
+        [
+            "warning $.force.alarms[0]: `shop-green-5xx` is not firing, so it is watched as usual",
+            "warning $.force.alarms[1]: `shop-gren-5xx` is no alarm of this request",
+        ]
+    );
+    assert_eq!(plan(change).health.alarms.canary, [alarm_arn("shop-green-5xx")]);
+}
+
+#[test]
+fn a_deployment_that_nothing_rolls_back_is_warned_about() {
+    let found = findings(|document, found| {
+        document["health"]["alarms"] = json!({ "blue": ["shop-blue-5xx"] });
+        found.alarms.green.clear();
+        found.alarms.service.clear();
+    });
+    assert_eq!(found, ["warning $.health.alarms: no alarm rolls this deployment back"]);
+}
