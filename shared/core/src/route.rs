@@ -14,9 +14,9 @@ use crate::weight::{AlbWeight, Weight};
 #[serde(rename_all = "camelCase")]
 pub enum RouteRef {
     /// A listener rule that is not the default one.
-    Rule(String),
+    Rule(#[schemars(regex(pattern = r"^arn:.*:listener-rule/app/"))] String),
     /// A listener; its default action is the route.
-    Listener(String),
+    Listener(#[schemars(regex(pattern = r"^arn:.*:listener/app/"))] String),
 }
 
 impl RouteRef {

@@ -5,6 +5,9 @@ pub mod defaults;
 mod finding;
 mod health;
 mod percent;
+#[cfg(test)]
+mod reference;
+mod schema;
 mod values;
 mod words;
 
@@ -16,6 +19,7 @@ pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive};
 pub use percent::Percent;
+pub use schema::schema;
 pub use values::AlarmName;
 pub(crate) use words::nearest;
 
@@ -133,7 +137,7 @@ pub struct Target {
     /// The two ECS services that take turns.
     pub slots: Slots,
     /// Every route that sends requests to the service; all are shifted by the same weight.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub routes: Vec<RouteRef>,
 }
 
@@ -190,6 +194,7 @@ impl Decode for Slots {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Release {
     /// The ECS task definition to run, as `family:revision` or ARN.
+    #[schemars(extend("pattern" = "^(.*/)?[^:/]+:[1-9][0-9]*$"))]
     pub task_definition: TaskDefinition,
 }
 

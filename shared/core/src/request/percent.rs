@@ -55,7 +55,6 @@ impl JsonSchema for Percent {
             "type": "number",
             "minimum": 0,
             "maximum": 100,
-            "multipleOf": 0.1,
             "description": "Percent with at most one decimal.",
             "examples": [5, 12.5, 100]
         })

@@ -1,0 +1,116 @@
+//! The JSON Schema of a request, for editors and for documentation. It is generated from the types
+//! that [`super::decode`] fills; what it cannot say (weights that increase, the form of ARNs),
+//! only `decode` checks.
+
+use serde_json::{Value, json};
+
+use super::Request;
+
+/// A complete request.
+pub(super) const EXAMPLE: &str = include_str!("example.json");
+
+/// The schema as a document.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Request).to_value();
+    tidy(&mut schema);
+    if let (Some(fields), Ok(example)) = (schema.as_object_mut(), EXAMPLE.parse::<Value>()) {
+        fields.insert("title".to_owned(), json!("Glidepath deployment request"));
+        fields.insert("examples".to_owned(), json!([example]));
+    }
+    schema
+}
+
+/// Descriptions lose the line breaks of the source, and optional fields the null that the decoder
+/// does not take: a field that says nothing is left out.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                *description = description.replace('\n', " ");
+            }
+            let alternatives = fields.get("anyOf").and_then(Value::as_array);
+            let written = alternatives.and_then(|alternatives| match alternatives.as_slice() {
+                [Value::Object(written), null] if null["type"] == "null" => Some(written.clone()),
+                [..] => None,
+            });
+            if let Some(written) = written {
+                fields.remove("anyOf");
+                fields.extend(written);
+            }
+            fields.values_mut().for_each(tidy);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(tidy),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{decoded, document, same_as_file};
+
+    /// The objects of a document with the schema that each has to follow.
+    fn objects<'s>(root: &'s Value, schema: &'s Value, document: &Value, path: &str) {
+        let schema = follow(root, schema);
+        match document {
+            Value::Object(fields) => {
+                let properties = properties(root, schema);
+                for (name, value) in fields {
+                    let property = properties.iter().find(|(known, _)| known == name);
+                    let Some((_, property)) = property else {
+                        panic!("{path}.{name} is read, but is not in the schema");
+                    };
+                    objects(root, property, value, &format!("{path}.{name}"));
+                }
+            }
+            Value::Array(entries) => {
+                for (index, entry) in entries.iter().enumerate() {
+                    objects(root, &schema["items"], entry, &format!("{path}[{index}]"));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn follow<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
+        let reference = schema["$ref"].as_str();
+        let definition = reference.and_then(|reference| root.pointer(&reference[1..]));
+        definition.unwrap_or(schema)
+    }
+
+    fn properties<'s>(root: &'s Value, schema: &'s Value) -> Vec<(String, &'s Value)> {
+        let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+        std::iter::once(schema)
+            .chain(alternatives.map(|alternative| follow(root, alternative)))
+            .filter_map(|schema| schema["properties"].as_object())
+            .flatten()
+            .map(|(name, property)| (name.clone(), property))
+            .collect()
+    }
+
+    #[test]
+    fn the_published_schema_is_the_generated_one() {
+        let schema = serde_json::to_string_pretty(&schema()).expect("a schema is JSON");
+        same_as_file("../../docs/request.schema.json", &schema);
+    }
+
+    #[test]
+    fn the_example_of_the_schema_is_a_request() {
+        decoded(&EXAMPLE.parse().expect("the example is JSON"));
+    }
+
+    #[test]
+    fn every_field_that_is_read_is_in_the_schema() {
+        let schema = schema();
+        objects(&schema, &schema, &document(), "$");
+        for strategy in [
+            json!({ "linear": { "step": 10, "bake": "5m", "finalBake": "5m", "approval": {} } }),
+            json!({ "blueGreen": { "idleBake": "5m", "bake": "5m", "approval": {} } }),
+            json!({ "allAtOnce": { "bake": "5m" } }),
+        ] {
+            let mut document = document();
+            document["strategy"] = strategy;
+            objects(&schema, &schema, &serde_json::to_value(decoded(&document)).unwrap(), "$");
+        }
+    }
+}
