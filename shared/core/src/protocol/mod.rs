@@ -20,6 +20,8 @@ mod deployment;
 mod fence;
 mod forward;
 mod intent;
+#[cfg(feature = "testing")]
+mod items;
 mod lock;
 mod reply;
 mod retirement;
@@ -33,6 +35,8 @@ pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,
 };
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
+#[cfg(feature = "testing")]
+pub use items::{Fenced, Items};
 pub use lock::{Lock, LockKey};
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};

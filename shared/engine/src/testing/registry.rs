@@ -1,13 +1,13 @@
 //! The registry in memory, with the conditions that [`RegistryWrite`] states.
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Phase, RegistryWrite, Retirement,
-    Revision, fence,
+    self, AlarmItem, Deployment, Fence, Fenced, Intent, Lock, LockKey, Phase, RegistryWrite,
+    Retirement,
 };
 use glidepath_core::time::Timestamp;
 
@@ -15,21 +15,28 @@ use crate::ports::{
     AlarmFence, Committed, DeploymentFence, Due, OutboxEntry, PortResult, Registry,
 };
 
-/// Items by key.
+/// Everything that the registry holds.
 #[derive(Clone, Debug, Default)]
 pub struct Items {
-    /// Deployments.
-    pub deployments: BTreeMap<DeploymentId, Deployment>,
-    /// Alarms that were ever bound.
-    pub alarms: BTreeMap<AlarmArn, AlarmItem>,
-    /// Locks that were ever taken.
-    pub locks: BTreeMap<LockKey, Lock>,
-    /// Old slots.
-    pub retirements: BTreeMap<LockKey, Retirement>,
+    /// What the protocol's transitions write.
+    kept: protocol::Items,
     /// The timeline of every deployment.
     pub notices: Vec<OutboxEntry>,
     /// Notices that every channel has taken.
     pub settled: Vec<String>,
+}
+
+impl Deref for Items {
+    type Target = protocol::Items;
+    fn deref(&self) -> &Self::Target {
+        &self.kept
+    }
+}
+
+impl DerefMut for Items {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.kept
+    }
 }
 
 /// A registry in memory.
@@ -42,105 +49,6 @@ impl MemoryRegistry {
     /// What it holds now.
     pub fn items(&self) -> MutexGuard<'_, Items> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Items {
-    fn alarm(&self, arn: &AlarmArn) -> AlarmItem {
-        self.alarms.get(arn).cloned().unwrap_or_else(|| AlarmItem::unknown(arn.clone()))
-    }
-
-    fn lock(&self, key: &LockKey) -> Lock {
-        let free = || Lock { key: key.clone(), holder: None, epoch: 0 };
-        self.locks.get(key).cloned().unwrap_or_else(free)
-    }
-
-    /// Whether the condition of a write holds.
-    fn allows(&self, write: &RegistryWrite) -> bool {
-        match write {
-            RegistryWrite::CreateDeployment(deployment) => {
-                !self.deployments.contains_key(&deployment.id)
-            }
-            RegistryWrite::PutDeployment(deployment) => self
-                .deployments
-                .get(&deployment.id)
-                .is_some_and(|stored| stored.revision.next() == deployment.revision),
-            RegistryWrite::RequireQuiet { alarm, started_at } => {
-                self.alarm(alarm).quiet_since(*started_at)
-            }
-            RegistryWrite::Bind { alarm, binding, .. } => {
-                self.alarm(alarm).quiet_since(binding.started_at)
-            }
-            RegistryWrite::RefreshBinding { alarm, deployment, binding } => {
-                let stored = self.alarm(alarm);
-                stored.bindings.contains_key(deployment) && stored.quiet_since(binding.started_at)
-            }
-            RegistryWrite::Unbind { alarm, expected, .. } => {
-                self.alarm(alarm).revision == *expected
-            }
-            RegistryWrite::TakeLock { key, expected_epoch, .. } => {
-                let lock = self.lock(key);
-                lock.holder.is_none() && lock.epoch == *expected_epoch
-            }
-            RegistryWrite::ReleaseLock { key, deployment } => {
-                self.lock(key).holder.as_ref() == Some(deployment)
-            }
-            RegistryWrite::RequireFree(key) => self.lock(key).holder.is_none(),
-            RegistryWrite::PutRetirement(retirement) => self
-                .retirements
-                .get(&retirement.key())
-                .is_some_and(|stored| stored.revision.next() == retirement.revision),
-            RegistryWrite::DeleteRetirement { key, expected, .. } => {
-                self.retirements.get(key).is_some_and(|stored| stored.revision == *expected)
-            }
-            RegistryWrite::CreateRetirement(_) | RegistryWrite::Notice(_) => true,
-        }
-    }
-
-    fn change_alarm(&mut self, arn: &AlarmArn, change: impl FnOnce(&mut AlarmItem)) {
-        let mut alarm = self.alarm(arn);
-        change(&mut alarm);
-        alarm.revision = alarm.revision.next();
-        self.alarms.insert(arn.clone(), alarm);
-    }
-
-    fn apply(&mut self, write: RegistryWrite) {
-        match write {
-            RegistryWrite::CreateDeployment(deployment)
-            | RegistryWrite::PutDeployment(deployment) => {
-                self.deployments.insert(deployment.id.clone(), *deployment);
-            }
-            RegistryWrite::RequireQuiet { .. } | RegistryWrite::RequireFree(_) => {}
-            RegistryWrite::Bind { alarm, deployment, binding }
-            | RegistryWrite::RefreshBinding { alarm, deployment, binding } => {
-                self.change_alarm(&alarm, |alarm| {
-                    alarm.bindings.insert(deployment, *binding);
-                });
-            }
-            RegistryWrite::Unbind { alarm, deployment, .. } => self.change_alarm(&alarm, |alarm| {
-                alarm.bindings.remove(&deployment);
-            }),
-            RegistryWrite::TakeLock { key, deployment, expected_epoch } => {
-                let lock =
-                    Lock { key: key.clone(), holder: Some(deployment), epoch: expected_epoch + 1 };
-                self.locks.insert(key, lock);
-            }
-            RegistryWrite::ReleaseLock { key, .. } => {
-                let mut lock = self.lock(&key);
-                lock.holder = None;
-                self.locks.insert(key, lock);
-            }
-            RegistryWrite::CreateRetirement(retirement)
-            | RegistryWrite::PutRetirement(retirement) => {
-                self.retirements.insert(retirement.key(), *retirement);
-            }
-            RegistryWrite::DeleteRetirement { key, .. } => {
-                self.retirements.remove(&key);
-            }
-            RegistryWrite::Notice(notice) => {
-                self.notices.push(OutboxEntry { notice: *notice, delivered: Vec::new() });
-            }
-        }
     }
 }
 
@@ -185,12 +93,9 @@ impl Registry for MemoryRegistry {
 
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
         let mut items = self.items();
-        if !writes.iter().all(|write| items.allows(write)) {
-            return Ok(Committed::Conflict);
-        }
-        for write in writes {
-            items.apply(write);
-        }
+        let Some(notices) = items.kept.commit(writes) else { return Ok(Committed::Conflict) };
+        let entry = |notice| OutboxEntry { notice, delivered: Vec::new() };
+        items.notices.extend(notices.into_iter().map(entry));
         Ok(Committed::Yes)
     }
 
@@ -201,14 +106,10 @@ impl Registry for MemoryRegistry {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<AlarmFence> {
-        let mut items = self.items();
-        let Some(stored) = items.alarms.get(alarm).cloned() else { return Ok(AlarmFence::Unknown) };
-        Ok(match stored.fire(at, id, intent) {
-            Some(fired) => {
-                items.alarms.insert(alarm.clone(), fired.clone());
-                AlarmFence::Closed(fired)
-            }
-            None => AlarmFence::ClosedBefore(stored),
+        Ok(match self.items().fence_alarm(alarm, at, id, intent) {
+            Fenced::Closed(fired) => AlarmFence::Closed(fired),
+            Fenced::NotWritten(stored) => AlarmFence::ClosedBefore(stored),
+            Fenced::Unknown => AlarmFence::Unknown,
         })
     }
 
@@ -219,12 +120,7 @@ impl Registry for MemoryRegistry {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<bool> {
-        let mut items = self.items();
-        let Some(joined) = items.alarm(alarm).join(deployment, id, intent) else {
-            return Ok(false);
-        };
-        items.alarms.insert(alarm.clone(), joined);
-        Ok(true)
+        Ok(self.items().join_alarm(alarm, deployment, id, intent))
     }
 
     async fn fence_deployment(
@@ -234,23 +130,15 @@ impl Registry for MemoryRegistry {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<DeploymentFence> {
-        let mut items = self.items();
-        let Some(stored) = items.deployments.get(deployment).cloned() else {
-            return Ok(DeploymentFence::Unknown);
-        };
-        Ok(match fence(&stored, closing, id, intent) {
-            Some(fenced) => {
-                items.deployments.insert(deployment.clone(), fenced.clone());
-                DeploymentFence::Closed(Box::new(fenced))
-            }
-            None => DeploymentFence::TooLate(Box::new(stored)),
+        Ok(match self.items().fence_deployment(deployment, closing, id, intent) {
+            Fenced::Closed(fenced) => DeploymentFence::Closed(Box::new(fenced)),
+            Fenced::NotWritten(stored) => DeploymentFence::TooLate(Box::new(stored)),
+            Fenced::Unknown => DeploymentFence::Unknown,
         })
     }
 
     async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
-        self.items().change_alarm(alarm, |alarm| {
-            alarm.intents.remove(id);
-        });
+        self.items().finish_alarm_intent(alarm, id);
         Ok(())
     }
 
@@ -259,10 +147,7 @@ impl Registry for MemoryRegistry {
         deployment: &DeploymentId,
         id: &IntentId,
     ) -> PortResult<()> {
-        if let Some(stored) = self.items().deployments.get_mut(deployment) {
-            stored.intents.remove(id);
-            stored.revision = Revision(stored.revision.0 + 1);
-        }
+        self.items().finish_deployment_intent(deployment, id);
         Ok(())
     }
 
