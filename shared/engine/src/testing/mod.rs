@@ -2,11 +2,13 @@
 //! CloudWatch and a state machine that do what they are told and remember what they were asked.
 //! Deterministic: time passes only when somebody waits, numbers count up.
 
+mod bed;
 pub mod example;
 mod machine;
 mod registry;
 mod world;
 
+pub use bed::{Bed, Fault, KILLED};
 pub use machine::Machine;
 pub use registry::{Items, MemoryRegistry};
 pub use world::{Call, State, World};

@@ -6,7 +6,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{self, begun, plan, stage, world};
-use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -29,7 +29,7 @@ fn answer(approved: bool) -> Answer {
 /// Waits at the gate before the second stage, with a token stored.
 async fn waiting<'a>(registry: &'a MemoryRegistry, world: &'a World, plan: Plan) -> Machine<'a> {
     let deployment = begun(registry, plan, "d1", world.now()).await;
-    let mut machine = Machine::after_plan(registry, world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
     machine.run_until(|reply| reply.summary.contains("person")).await.unwrap();
     machine.step(None).await;
     let tenth = Weight::from_permille(100).unwrap();

@@ -7,7 +7,7 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{self, begun, plan, requests, stage, version, world};
-use glidepath_engine::testing::{Machine, MemoryRegistry};
+use glidepath_engine::testing::{Bed, Machine, MemoryRegistry};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -21,7 +21,8 @@ async fn a_version_that_fails_its_requests_is_rolled_back_with_the_numbers() {
     world.state().requests = Some(requests(1_000, 300));
     let stages = vec![stage(50, MINUTE), stage(1000, MINUTE)];
     let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-    let failure = Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap_err();
+    let failure =
+        Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::VerdictFailed);
     assert!(failure.cause.contains("30"), "{failure}");
     assert!(everything_on_blue(&world));
@@ -40,7 +41,7 @@ async fn missing_requests_extend_the_stage_and_then_do_what_the_plan_says() {
         plan.health.on_inconclusive = policy;
         let deployment = begun(&registry, plan, "d1", world.now()).await;
         let before = world.now();
-        let ended = Machine::after_plan(&registry, &world, &deployment.id).run().await;
+        let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
         assert!(world.now().since(before) > Span::from_secs(660), "it was not extended");
         match policy {
             OnInconclusive::Rollback => {
@@ -65,7 +66,7 @@ async fn held_means_that_the_weight_stays() {
     plan.health.on_inconclusive = OnInconclusive::Hold;
     let deployment = begun(&registry, plan, "d1", world.now()).await;
     let until = world.now() + Span::from_secs(6 * 3600);
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|_| world.now() > until).await.unwrap();
     let half = Weight::from_permille(500).unwrap();
     assert_eq!(world.state().routes[&example::route()], example::actions(half));
@@ -76,7 +77,7 @@ async fn an_alarm_whose_event_was_lost_is_seen_by_the_next_look() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let stages = vec![stage(50, MINUTE.times(10)), stage(1000, MINUTE)];
     let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     world.state().signal("green-errors", AlarmSignal::Alarm);
     let failure = machine.run().await.unwrap_err();
@@ -92,7 +93,7 @@ async fn the_alarm_of_the_stable_slot_holds_and_does_not_roll_back() {
     plan.health.on_inconclusive = OnInconclusive::Hold;
     let deployment = begun(&registry, plan, "d1", world.now()).await;
     let until = world.now() + Span::from_secs(3600);
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|_| world.now() > until).await.unwrap();
     let half = Weight::from_permille(500).unwrap();
     assert_eq!(world.state().routes[&example::route()], example::actions(half));
@@ -105,7 +106,8 @@ async fn a_canary_that_never_becomes_healthy_gets_no_traffic() {
     let (registry, world) = (MemoryRegistry::default(), world());
     world.state().broken.insert(version(2));
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    let failure = Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap_err();
+    let failure =
+        Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::CanaryNotHealthy);
     assert!(failure.cause.contains("0 of 3 targets"), "{failure}");
     assert!(everything_on_blue(&world));
@@ -117,7 +119,7 @@ async fn somebody_elses_weights_hold_the_way_forward_and_are_told() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let stages = vec![stage(100, MINUTE), stage(1000, MINUTE)];
     let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     let foreign = example::actions(Weight::from_permille(700).unwrap());
     world.state().routes.insert(example::route(), foreign.clone());

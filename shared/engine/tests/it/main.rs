@@ -3,6 +3,7 @@
 
 mod approval;
 mod bakes;
+mod faults;
 mod planning;
 mod races;
 mod rollback;

@@ -7,7 +7,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::plan::{PlanInput, run};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
-use glidepath_engine::testing::{Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
 use serde_json::{Value, json};
 
 fn request() -> Value {
@@ -60,7 +60,7 @@ async fn the_stable_slot_is_found_from_the_weights_and_roles_swap() {
         let found = registry.items().deployments[&id].clone();
         assert_eq!((found.plan.stable.slot, found.plan.canary.slot), (stable, canary));
         assert_eq!(found.alarms, [alarm(canary)]);
-        Machine::after_plan(&registry, &world, &id).run().await.unwrap();
+        Machine::after_plan(Bed::new(&registry, &world), &id).run().await.unwrap();
     }
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
     let blue = world.state().services[&example::service(Slot::Blue)].clone();
@@ -144,7 +144,7 @@ async fn a_deployment_starts_after_everything_its_alarms_have_ever_fired() {
 async fn the_next_deployment_takes_over_an_old_slot_before_its_retirement() {
     let (registry, world) = (MemoryRegistry::default(), world());
     plan(&registry, &world, &named("d1", request())).await.unwrap();
-    Machine::after_plan(&registry, &world, &DeploymentId::new("d1")).run().await.unwrap();
+    Machine::after_plan(Bed::new(&registry, &world), &DeploymentId::new("d1")).run().await.unwrap();
     assert_eq!(registry.items().retirements.len(), 1);
     let mut next = request();
     next["release"]["taskDefinition"] = json!(version(3).as_str());

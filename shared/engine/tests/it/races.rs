@@ -13,7 +13,7 @@ use glidepath_engine::ports::{
     Clock, FoundRoute, LoadBalancer, PortResult, Registry, TargetHealth,
 };
 use glidepath_engine::testing::example::{self, actions, alarm, begun, plan, route, stage, world};
-use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, advance};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -86,7 +86,7 @@ async fn a_shift_that_crosses_a_fence_takes_itself_back() {
         assert_eq!(written, [actions(tenth), actions(Weight::NONE)]);
 
         // The rest of the rollback waits until the one that died cannot write any more.
-        let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+        let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
         machine.step(Some(failure)).await;
         machine.run().await.unwrap_err();
         assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
@@ -98,7 +98,7 @@ async fn a_shift_that_crosses_a_fence_takes_itself_back() {
 async fn a_commit_that_crosses_a_fence_does_not_happen() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Complete).await.unwrap();
     let racing = Racing { registry: &registry, world: &world, before: true, raced: false.into() };
     racing.race().await;

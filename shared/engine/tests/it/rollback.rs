@@ -10,7 +10,7 @@ use glidepath_engine::rollback::{AlarmEvent, AlarmOutcome, on_alarm};
 use glidepath_engine::testing::example::{
     self, START, actions, alarm, begun, group, plan, route, stage, world,
 };
-use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -18,7 +18,7 @@ const MINUTE: Span = Span::from_secs(60);
 async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'a> {
     let stages = vec![stage(100, MINUTE.times(10)), stage(1000, MINUTE)];
     let deployment = begun(registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(registry, world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     machine.step(None).await;
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
@@ -157,7 +157,7 @@ async fn an_advance_that_lost_the_race_takes_its_own_write_back() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let stages = vec![stage(100, MINUTE), stage(1000, MINUTE)];
     let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.step(None).await;
     // The alarm fires, and its rollback dies right after the fence.
     let id = glidepath_core::ids::IntentId::new("dead");

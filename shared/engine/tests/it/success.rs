@@ -8,7 +8,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::complete::{Retired, retire};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{self, begun, group, plan, stage, world};
-use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use proptest::prelude::*;
 
 const MINUTE: Span = Span::from_secs(60);
@@ -26,7 +26,7 @@ async fn a_good_version_takes_over_stage_by_stage() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let stages = [50, 100, 250, 500, 1000].map(|weight| stage(weight, MINUTE.times(5))).to_vec();
     let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run().await.unwrap();
 
     let calls = world.take_calls();
@@ -58,7 +58,7 @@ async fn a_good_version_takes_over_stage_by_stage() {
 async fn the_old_slot_keeps_its_tasks_for_the_retention_and_then_loses_them() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap();
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
     let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.stable.service);
     world.take_calls();
 
@@ -77,7 +77,7 @@ async fn the_old_slot_keeps_its_tasks_for_the_retention_and_then_loses_them() {
 async fn a_slot_that_carries_weight_is_not_retired() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap();
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
     let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.stable.service);
     world.state().routes.insert(example::route(), example::actions(Weight::NONE));
     world.pass(deployment.plan.retention);
@@ -95,7 +95,7 @@ async fn the_canary_group_is_attached_before_its_tasks_are_waited_for() {
     let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
     plan.routes[0].original = only_blue;
     let deployment = begun(&registry, plan, "d1", world.now()).await;
-    Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap();
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
     let permille: Vec<_> =
         weight_writes(&world.take_calls()).iter().map(|weight| weight.permille()).collect();
     assert_eq!(permille, [0, 100, 1000]);
@@ -124,7 +124,7 @@ async fn a_sticky_route_loses_the_old_group_before_the_old_slot_is_retired() {
     let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
     plan.routes[0].original = sticky;
     let deployment = begun(&registry, plan, "d1", world.now()).await;
-    Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap();
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
     let forward = world.state().routes[&example::route()].forward().unwrap().clone();
     let groups: Vec<_> = forward.groups.iter().map(|entry| &entry.group).collect();
     assert_eq!(groups, [&group(Slot::Green)]);
@@ -155,20 +155,21 @@ proptest! {
             let (registry, world) = (MemoryRegistry::default(), world());
             let stages = weights.iter().map(|weight| stage(*weight, MINUTE)).collect();
             let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
-            Machine::after_plan(&registry, &world, &deployment.id).run().await.unwrap();
+            Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
             states(&world)
         });
-        let mut last = 0;
+        let mut last = Weight::NONE;
         for (_, actions) in &written {
             let (blue, green) =
                 actions.weights_of(&group(Slot::Blue), &group(Slot::Green)).unwrap();
             let (blue, green) = (u32::from(blue.get()), u32::from(green.get()));
             prop_assert!(blue + green == 1000 || (blue, green) == (0, 999));
-            prop_assert!(green > last);
-            last = green;
+            let share = actions.canary_share(&example::pair()).unwrap();
+            prop_assert!(share > last);
+            last = share;
         }
         prop_assert_eq!(written.len(), weights.len());
-        prop_assert_eq!(last, 999);
+        prop_assert_eq!(last, Weight::ALL);
     }
 }
 
@@ -176,7 +177,7 @@ proptest! {
 async fn a_success_steps_through_advance_gate_and_validate_only() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(&registry, &world, &deployment.id);
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run().await.unwrap();
     assert_eq!(
         machine.steps,

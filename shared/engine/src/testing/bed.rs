@@ -1,0 +1,304 @@
+//! All ports in one, with one fault at one call.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use glidepath_core::failure::Failure;
+use glidepath_core::health::{RequestCounts, StoppedTask};
+use glidepath_core::ids::{
+    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
+    TargetGroupArn, TaskDefinition, TaskToken,
+};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+};
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::{Span, Timestamp};
+
+use super::{MemoryRegistry, World};
+use crate::ports::{
+    Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
+    FoundRoute, Functions, LoadBalancer, Monitoring, Orchestration, OutboxEntry, PortError,
+    PortResult, Random, Registry, RequestQuery, ScaleTo, TargetHealth, Woken,
+};
+
+/// What goes wrong at one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// AWS asks to come back later.
+    Throttled,
+    /// A 5xx or a time-out; the call had no effect.
+    LostBefore,
+    /// A time-out; the call had its effect.
+    LostAfter,
+    /// The process dies right after the call had its effect.
+    KilledAfter,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 4] =
+        [Self::Throttled, Self::LostBefore, Self::LostAfter, Self::KilledAfter];
+}
+
+/// The message of the panic that stands for a killed process.
+pub const KILLED: &str = "the process was killed";
+
+/// Registry and world together; the n-th call of all, from 0, goes wrong.
+#[derive(Debug)]
+pub struct Bed<'a> {
+    /// Locks, deployments, alarms, notices.
+    pub registry: &'a MemoryRegistry,
+    /// Everything else.
+    pub world: &'a World,
+    fault: Option<(usize, Fault)>,
+    calls: AtomicUsize,
+}
+
+impl<'a> Bed<'a> {
+    /// Nothing goes wrong.
+    pub fn new(registry: &'a MemoryRegistry, world: &'a World) -> Self {
+        Self::with_fault(registry, world, None)
+    }
+
+    /// One call goes wrong.
+    pub fn with_fault(
+        registry: &'a MemoryRegistry,
+        world: &'a World,
+        fault: Option<(usize, Fault)>,
+    ) -> Self {
+        Self { registry, world, fault, calls: AtomicUsize::new(0) }
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn call<Answer>(
+        &self,
+        operation: &'static str,
+        effect: impl Future<Output = PortResult<Answer>>,
+    ) -> PortResult<Answer> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let lost = || PortError::Unanswered { operation, detail: "timed out".to_owned() };
+        match self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault) {
+            None => effect.await,
+            Some(Fault::Throttled) => Err(PortError::Throttled { operation }),
+            Some(Fault::LostBefore) => Err(lost()),
+            Some(Fault::LostAfter) => {
+                effect.await?;
+                Err(lost())
+            }
+            Some(Fault::KilledAfter) => {
+                effect.await?;
+                std::panic::panic_any(KILLED)
+            }
+        }
+    }
+}
+
+impl Clock for Bed<'_> {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    async fn sleep(&self, span: Span) {
+        self.world.sleep(span).await;
+    }
+}
+
+impl Random for Bed<'_> {
+    fn number(&self) -> u64 {
+        self.world.number()
+    }
+}
+
+impl Registry for Bed<'_> {
+    async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
+        self.call("deployment", self.registry.deployment(id)).await
+    }
+
+    async fn alarms(&self, arns: &[AlarmArn]) -> PortResult<Vec<AlarmItem>> {
+        self.call("alarms", self.registry.alarms(arns)).await
+    }
+
+    async fn locks(&self, keys: &[LockKey]) -> PortResult<Vec<Lock>> {
+        self.call("locks", self.registry.locks(keys)).await
+    }
+
+    async fn retirement(&self, key: &LockKey) -> PortResult<Option<Retirement>> {
+        self.call("retirement", self.registry.retirement(key)).await
+    }
+
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+        self.call("due", self.registry.due(now)).await
+    }
+
+    async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
+        self.call("commit", self.registry.commit(writes)).await
+    }
+
+    async fn fence_alarm(
+        &self,
+        alarm: &AlarmArn,
+        at: Timestamp,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<AlarmFence> {
+        self.call("fence_alarm", self.registry.fence_alarm(alarm, at, id, intent)).await
+    }
+
+    async fn join_alarm(
+        &self,
+        alarm: &AlarmArn,
+        deployment: &DeploymentId,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<bool> {
+        self.call("join_alarm", self.registry.join_alarm(alarm, deployment, id, intent)).await
+    }
+
+    async fn fence_deployment(
+        &self,
+        deployment: &DeploymentId,
+        fence: &Fence,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<DeploymentFence> {
+        let fenced = self.registry.fence_deployment(deployment, fence, id, intent);
+        self.call("fence_deployment", fenced).await
+    }
+
+    async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
+        self.call("finish_alarm_intent", self.registry.finish_alarm_intent(alarm, id)).await
+    }
+
+    async fn finish_deployment_intent(
+        &self,
+        deployment: &DeploymentId,
+        id: &IntentId,
+    ) -> PortResult<()> {
+        let finished = self.registry.finish_deployment_intent(deployment, id);
+        self.call("finish_deployment_intent", finished).await
+    }
+
+    async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
+        self.call("notices", self.registry.notices(deployment)).await
+    }
+
+    async fn delivered(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        last: bool,
+    ) -> PortResult<()> {
+        self.call("delivered", self.registry.delivered(notice, channel, last)).await
+    }
+
+    async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+        self.call("recent", self.registry.recent(limit)).await
+    }
+}
+
+impl LoadBalancer for Bed<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.call("routes", self.world.routes(routes)).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.call("write_route", self.world.write_route(route, actions)).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.call("target_health", self.world.target_health(group)).await
+    }
+}
+
+impl Containers for Bed<'_> {
+    async fn service(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<EcsService>> {
+        self.call("service", self.world.service(cluster, service)).await
+    }
+
+    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
+        self.call("task_definition", self.world.task_definition(name)).await
+    }
+
+    async fn scale(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScaleTo,
+    ) -> PortResult<()> {
+        self.call("scale", self.world.scale(cluster, service, to)).await
+    }
+
+    async fn stopped_tasks(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        task_definition: &TaskDefinition,
+        since: Timestamp,
+    ) -> PortResult<Vec<StoppedTask>> {
+        let stopped = self.world.stopped_tasks(cluster, service, task_definition, since);
+        self.call("stopped_tasks", stopped).await
+    }
+}
+
+impl Monitoring for Bed<'_> {
+    async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
+        self.call("describe_alarms", Monitoring::alarms(self.world, names)).await
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
+        self.call("requests", self.world.requests(query)).await
+    }
+}
+
+impl Orchestration for Bed<'_> {
+    async fn open_gate(&self, token: &TaskToken) -> PortResult<Woken> {
+        self.call("open_gate", self.world.open_gate(token)).await
+    }
+
+    async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
+        self.call("fail_gate", self.world.fail_gate(token, failure)).await
+    }
+
+    async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
+        self.call("running", self.world.running(execution)).await
+    }
+}
+
+impl Functions for Bed<'_> {
+    async fn start_rollback(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.call("start_rollback", self.world.start_rollback(deployment)).await
+    }
+
+    async fn start_completion(&self, due: &Due) -> PortResult<()> {
+        self.call("start_completion", self.world.start_completion(due)).await
+    }
+
+    async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.call("start_delivery", self.world.start_delivery(deployment)).await
+    }
+}
+
+impl Channels for Bed<'_> {
+    fn names(&self) -> Vec<ChannelName> {
+        self.world.names()
+    }
+
+    async fn deliver(
+        &self,
+        channel: &ChannelName,
+        notice: &Notice,
+        deployment: &Deployment,
+    ) -> PortResult<()> {
+        self.call("deliver", self.world.deliver(channel, notice, deployment)).await
+    }
+}
