@@ -1,0 +1,63 @@
+//! AWS clients of the lab's own, as its root user.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use std::time::Duration;
+
+use crate::local_aws::{REGION, ROOT_KEY};
+
+/// Clients for one endpoint.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// CloudFormation.
+    pub cloudformation: aws_sdk_cloudformation::Client,
+    /// CloudWatch.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// ECS.
+    pub ecs: aws_sdk_ecs::Client,
+    /// Load balancing.
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// Lambda.
+    pub lambda: aws_sdk_lambda::Client,
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+impl Clients {
+    /// For the local AWS at this address.
+    pub fn new(endpoint: &str) -> Self {
+        let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "lab");
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_secs(20))
+            .operation_timeout(Duration::from_secs(60))
+            .build();
+        let config = SdkConfig::builder()
+            .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts)
+            // Plain HTTP: the local AWS is on loopback.
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Self {
+            cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::new(&config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
+            sfn: aws_sdk_sfn::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A running lab: the local AWS with the product deployed in it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::behaviours::Behaviours;
+use crate::clients::Clients;
+use crate::error::{Doing, LabError, LabResult};
+use crate::local_aws::LocalAws;
+use crate::observe::SlackReceiver;
+use crate::paths::Paths;
+use crate::progress::{Waiting, say};
+use crate::report::Report;
+use crate::scenario::{Action, AwsSettings, Scenario, Version};
+use crate::scene::Scene;
+use crate::stack::{Glidepath, ServiceResources, create_services};
+use crate::timeline::{Observed, epoch_seconds};
+use crate::{logs, run, setup};
+
+const HEALTHY_LIMIT: Duration = Duration::from_secs(40);
+const POLL: Duration = Duration::from_millis(100);
+
+/// A local AWS with Glidepath deployed. Scenarios run in it one after the other.
+pub struct Lab {
+    aws: LocalAws,
+    clients: Clients,
+    glidepath: Glidepath,
+    slack: SlackReceiver,
+    behaviours: Behaviours,
+    paths: Paths,
+    scenarios: usize,
+}
+
+impl Lab {
+    /// Sets up whatever is missing, starts the local AWS and deploys the product.
+    pub async fn start(settings: &AwsSettings) -> LabResult<Self> {
+        let paths = Paths::new();
+        setup::prepare(&paths).await?;
+        let slack = SlackReceiver::start().await?;
+        let waiting = Waiting::new("Starting the local AWS and deploying template.yaml");
+        let aws = LocalAws::start(&paths, settings).await?;
+        let clients = Clients::new(aws.endpoint());
+        let glidepath = Glidepath::deploy(&paths, &aws, &clients, &slack.url()).await?;
+        drop(waiting);
+        let behaviours = Behaviours::new(aws.behaviours());
+        Ok(Self { aws, clients, glidepath, slack, behaviours, paths, scenarios: 0 })
+    }
+
+    /// The base URL of the local AWS.
+    pub fn endpoint(&self) -> &str {
+        self.aws.endpoint()
+    }
+
+    /// Clients for it, as its root user.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The deployed product.
+    pub fn glidepath(&self) -> &Glidepath {
+        &self.glidepath
+    }
+
+    /// Everything that happened in it, one JSON document a line.
+    pub fn journal(&self) -> std::path::PathBuf {
+        self.aws.journal()
+    }
+
+    /// Sets up the services of a scenario and waits until they serve.
+    pub async fn set_up(
+        &mut self,
+        scenario: &Scenario,
+    ) -> LabResult<BTreeMap<String, ServiceResources>> {
+        self.scenarios += 1;
+        let answered = |action: &Action| matches!(action, Action::Approve(_) | Action::Reject(_));
+        if scenario.script.iter().any(|step| answered(&step.action)) {
+            setup::prepare_command_line(&self.paths).await?;
+        }
+        let _waiting = Waiting::new("Creating the example services");
+        for (name, service) in &scenario.services {
+            let prefix = ServiceResources::prefix_of(name, self.scenarios);
+            for (version, behaviour) in &service.versions {
+                // What has faults only later begins without.
+                let faultless = Version::faultless();
+                let behaviour = if behaviour.from.is_some() { &faultless } else { behaviour };
+                self.behaviours.set(ServiceResources::tag_of(&prefix, version), behaviour)?;
+            }
+        }
+        let services = create_services(&self.clients, scenario, self.scenarios).await?;
+        for (name, resources) in &services {
+            let tasks = scenario.services.get(name).map_or(0, |service| service.tasks);
+            self.until_healthy(scenario, resources, tasks as usize).await?;
+        }
+        Ok(services)
+    }
+
+    async fn until_healthy(
+        &mut self,
+        scenario: &Scenario,
+        resources: &ServiceResources,
+        tasks: usize,
+    ) -> LabResult<()> {
+        let serving = scenario.services.get(&resources.name).map(|service| service.serving);
+        let Some(serving) = serving else { return Ok(()) };
+        let deadline = Instant::now() + HEALTHY_LIMIT;
+        for route in &resources.routes {
+            loop {
+                let health = self.clients.elb.describe_target_health();
+                let health = health.target_group_arn(route.group(serving)).send().await;
+                let health = health.doing("asking for the health of the example")?;
+                let states = health.target_health_descriptions().iter().filter_map(|target| {
+                    target.target_health().and_then(|health| health.state())
+                });
+                let healthy = states.filter(|state| **state == TargetHealthStateEnum::Healthy).count();
+                if healthy >= tasks {
+                    break;
+                }
+                if let Some(error) = self.aws.ended() {
+                    return Err(error);
+                }
+                if Instant::now() > deadline {
+                    return Err(LabError::new(format!(
+                        "service `{}` has {healthy} of {tasks} healthy tasks after {} s",
+                        resources.name,
+                        HEALTHY_LIMIT.as_secs()
+                    ))
+                    .hint("`--keep-logs DIRECTORY` keeps the local AWS's log"));
+                }
+                sleep(POLL).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a scenario; `events` gets everything as it is observed.
+    pub async fn run(
+        &mut self,
+        scenario: Scenario,
+        events: Option<mpsc::Sender<Observed>>,
+    ) -> LabResult<Report> {
+        let since = epoch_seconds();
+        let services = self.set_up(&scenario).await?;
+        let scene = Arc::new(Scene::new(
+            scenario,
+            self.clients.clone(),
+            self.glidepath.clone(),
+            services,
+            self.behaviours.clone(),
+            self.aws.endpoint().to_owned(),
+            self.scenarios,
+        ));
+        let outcome = run::play(&scene, &mut self.aws, &self.slack, events).await?;
+        Report::new(&scene, outcome, &self.aws.journal(), since)
+    }
+
+    /// Copies the logs of the local AWS and of every function.
+    pub async fn keep_logs(&self, into: &Path) -> LabResult<()> {
+        self.aws.keep_logs(into)?;
+        logs::keep(&logs::read(&self.clients).await?, into)
+    }
+
+    /// Tells a person what may have gone wrong.
+    pub async fn explain(&self, report: &Report) {
+        const MOST_LINES: usize = 30;
+        for line in report.last_states() {
+            say(line);
+        }
+        match logs::read(&self.clients).await {
+            Ok(logs) => {
+                let errors = logs::errors(&logs);
+                for line in errors.iter().rev().take(MOST_LINES).rev() {
+                    say(line);
+                }
+            }
+            Err(error) => say(error),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Glidepath's lab: a local AWS with the project's own template deployed in it, example services
+//! with real traffic, and scenarios that say what happens and what must come of it.
+
+mod behaviours;
+mod check;
+mod clients;
+mod error;
+mod lab;
+mod local_aws;
+mod logs;
+mod matching;
+mod observe;
+mod paths;
+mod people;
+mod play;
+mod progress;
+mod report;
+mod routing;
+mod run;
+pub mod scenario;
+mod scene;
+mod setup;
+mod stack;
+mod timeline;
+mod traffic;
+
+use std::path::Path;
+
+pub use check::Finding;
+pub use clients::Clients;
+pub use error::{Doing, LabError, LabResult};
+pub use lab::Lab;
+pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
+pub use observe::Call;
+pub use paths::Paths;
+pub use progress::say;
+pub use report::Report;
+pub use scenario::Scenario;
+pub use setup::prepare;
+pub use stack::{Glidepath, RouteResources, STACK_NAME, ServiceResources};
+pub use timeline::{Answered, Event, Observed};
+
+/// Runs a scenario file in a lab of its own.
+pub async fn run_file(path: &Path) -> LabResult<Report> {
+    let scenario = Scenario::load(path).map_err(|error| LabError::new(error.to_string()))?;
+    run_scenario(scenario).await
+}
+
+/// Runs a scenario in a lab of its own.
+pub async fn run_scenario(scenario: Scenario) -> LabResult<Report> {
+    let mut lab = Lab::start(&scenario.aws).await?;
+    let report = lab.run(scenario, None).await?;
+    if !report.passed() {
+        lab.explain(&report).await;
+    }
+    Ok(report)
+}
+
+/// A complete request that deploys a version of a service which does not run yet (or the one that
+/// does), for people to begin with.
+pub fn example_request(scenario: &Scenario, resources: &ServiceResources) -> serde_json::Value {
+    let service = scenario.services.get(&resources.name);
+    let running = service.map_or("", |service| service.running.as_str());
+    let other = resources.task_definitions.keys().find(|version| *version != running);
+    let given = scenario.request.clone().unwrap_or_else(|| {
+        let release = serde_json::json!({ "version": other.map_or(running, String::as_str) });
+        serde_json::Map::from_iter([("release".to_owned(), release)])
+    });
+    let only = std::collections::BTreeMap::from([(resources.name.clone(), resources.clone())]);
+    scenario::complete_request(&given, &only, &stack::CHANNELS)
+        .unwrap_or_else(|error| serde_json::Value::String(error.to_string()))
+}

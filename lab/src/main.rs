@@ -1,0 +1,123 @@
+//! `cargo demo` and `cargo lab`.
+
+mod demo;
+mod up;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use glidepath_lab::{Doing, Lab, LabError, LabResult, Observed, Scenario};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Exit code of a process that a signal ended, as shells have it.
+const INTERRUPTED: u8 = 130;
+const EVENTS_UNDER_WAY: usize = 1024;
+
+/// A local AWS with Glidepath deployed in it, real traffic, and scenarios.
+#[derive(Parser)]
+#[command(name = "lab", bin_name = "cargo lab", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch two deployments: one that goes well and one that is stopped.
+    Demo {
+        /// Copy all logs there.
+        #[arg(long, value_name = "DIRECTORY")]
+        keep_logs: Option<PathBuf>,
+    },
+    /// Run a scenario: JSON lines on standard output, the outcome last.
+    Run {
+        /// The scenario, YAML or JSON; docs/scenarios.md describes the format.
+        file: PathBuf,
+        /// Copy all logs there.
+        #[arg(long, value_name = "DIRECTORY")]
+        keep_logs: Option<PathBuf>,
+    },
+    /// Leave the local AWS and an example service running until Ctrl-C.
+    Up {
+        /// Take the services from this scenario.
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of scenario files.
+    Schema,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Whatever the command was doing is dropped, and with it every process of the lab.
+    let result = tokio::select! {
+        result = run(arguments.command) => result,
+        interrupted = interruption() => interrupted.map(|()| ExitCode::from(INTERRUPTED)),
+    };
+    result.unwrap_or_else(|error| {
+        // Nobody to tell is no reason to panic.
+        let _ = writeln!(anstream::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn interruption() -> LabResult<()> {
+    let listen = |kind| signal(kind).doing("cannot listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+async fn run(command: Command) -> LabResult<ExitCode> {
+    let passed = match command {
+        Command::Demo { keep_logs } => demo::run(keep_logs.as_deref()).await?,
+        Command::Run { file, keep_logs } => run_file(&file, keep_logs.as_deref()).await?,
+        Command::Up { file } => up::run(file.as_deref()).await?,
+        Command::Schema => {
+            print(&format!("{:#}", Scenario::schema()))?;
+            true
+        }
+    };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn load(file: &Path) -> LabResult<Scenario> {
+    Scenario::load(file).map_err(|error| LabError::new(error.to_string()))
+}
+
+async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
+    let scenario = load(file)?;
+    let mut lab = Lab::start(&scenario.aws).await?;
+    let (sender, mut events) = mpsc::channel::<Observed>(EVENTS_UNDER_WAY);
+    let printing = async {
+        while let Some(event) = events.recv().await {
+            print(&serde_json::to_string(&event).doing("writing an event")?)?;
+        }
+        Ok(())
+    };
+    let (report, printed) = tokio::join!(lab.run(scenario, Some(sender)), printing);
+    if let Some(directory) = keep_logs {
+        lab.keep_logs(directory).await?;
+    }
+    let report = report?;
+    printed?;
+    if !report.passed() {
+        lab.explain(&report).await;
+    }
+    print(&report.outcome()?)?;
+    Ok(report.passed())
+}
+
+/// The one place that writes results.
+fn print(line: &str) -> LabResult<()> {
+    writeln!(anstream::stdout(), "{line}").doing("writing to standard output")
+}

@@ -1,0 +1,114 @@
+//! Whether an observation is a happening that a scenario speaks of.
+
+use crate::scenario::{AlarmState, Happening, Slot};
+use crate::timeline::{Event, Observed};
+use std::collections::BTreeMap;
+
+/// Watches observations one by one until the happening has been seen often enough.
+pub(crate) struct Matcher<'a> {
+    happening: &'a Happening,
+    seen: usize,
+    bad_requests: u64,
+    /// The slot that was stable when the newest deployment of a service began.
+    stable: BTreeMap<String, Slot>,
+    /// Notices seen, because each arrives on several channels.
+    notices: Vec<(String, String, Option<u64>)>,
+}
+
+impl<'a> Matcher<'a> {
+    /// One that has seen nothing.
+    pub(crate) fn new(happening: &'a Happening) -> Self {
+        Self {
+            happening,
+            seen: 0,
+            bad_requests: 0,
+            stable: BTreeMap::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Whether this is the observation that was waited for.
+    pub(crate) fn sees(&mut self, observed: &Observed) -> bool {
+        if !self.sees_any(observed) {
+            return false;
+        }
+        self.seen += 1;
+        self.seen == self.happening.time.unwrap_or(1)
+    }
+
+    /// Whether this is the happening, whichever time it is.
+    pub(crate) fn sees_any(&mut self, observed: &Observed) -> bool {
+        self.matches(&observed.event)
+    }
+
+    fn matches(&mut self, event: &Event) -> bool {
+        let wanted = self.happening;
+        match event {
+            Event::Started { deployment: _, service, execution: _, stable } => {
+                if let (Some(service), Some(stable)) = (service, stable) {
+                    self.stable.insert(service.clone(), *stable);
+                }
+                false
+            }
+            Event::Execution { deployment, status, .. } => {
+                wanted.execution == Some(*status) && is(&wanted.deployment, deployment)
+            }
+            Event::State { deployment, state } => {
+                wanted.state.as_ref() == Some(state) && is(&wanted.deployment, deployment)
+            }
+            Event::Stage { deployment, stage, .. } => {
+                wanted.stage == Some(*stage) && is(&wanted.deployment, deployment)
+            }
+            Event::WeightsRead { service, blue, green, .. } => {
+                let canary = match self.stable.get(service) {
+                    Some(Slot::Green) => *blue,
+                    Some(Slot::Blue) | None => *green,
+                };
+                is(&wanted.service, service)
+                    && wanted.weight.is_some_and(|weight| (weight - canary).abs() < 0.05)
+            }
+            Event::Notice { deployment, name, sequence, .. } => {
+                self.is_new_notice(deployment, name.as_deref(), *sequence)
+            }
+            Event::Alarm { service, alarm, state, .. } => {
+                wanted.alarm == Some(*alarm)
+                    && wanted.is.unwrap_or(AlarmState::Alarm) == *state
+                    && is(&wanted.service, service)
+            }
+            Event::Requests { service, answered } => {
+                let Some(limit) = wanted.bad_requests else { return false };
+                if !is(&wanted.service, service) {
+                    return false;
+                }
+                let before = self.bad_requests;
+                self.bad_requests += answered.values().map(|answered| answered.bad).sum::<u64>();
+                before < limit && self.bad_requests >= limit
+            }
+            Event::Verdict { .. }
+            | Event::WeightsWritten { .. }
+            | Event::Tasks { .. }
+            | Event::Script { .. }
+            | Event::TimeLimit { .. }
+            | Event::FirstBadRequest { .. }
+            | Event::SweepFailed { .. } => false,
+        }
+    }
+
+    /// Whether it is a wanted notice that no other channel has delivered already.
+    fn is_new_notice(&mut self, deployment: &str, name: Option<&str>, sequence: Option<u64>) -> bool {
+        let wanted = self.happening;
+        let Some(name) = name.filter(|name| wanted.notice.as_deref() == Some(name)) else {
+            return false;
+        };
+        let notice = (deployment.to_owned(), name.to_owned(), sequence);
+        if !is(&wanted.deployment, deployment) || self.notices.contains(&notice) {
+            return false;
+        }
+        self.notices.push(notice);
+        true
+    }
+}
+
+fn is(wanted: &Option<String>, found: &str) -> bool {
+    wanted.as_deref().is_none_or(|wanted| wanted == found)
+}

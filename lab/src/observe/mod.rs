@@ -1,0 +1,33 @@
+//! Turns what happens in the lab into events of the timeline.
+
+mod journal;
+mod notices;
+mod verdicts;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::scene::Scene;
+
+pub use journal::Call;
+pub(crate) use journal::read_calls;
+pub(crate) use notices::SlackReceiver;
+
+/// Starts every observer. They run until the set is dropped.
+pub(crate) fn start(
+    scene: &Arc<Scene>,
+    journal: PathBuf,
+    slack: &SlackReceiver,
+    observers: &mut JoinSet<()>,
+) {
+    observers.spawn(journal::follow(scene.clone(), journal));
+    observers.spawn(notices::follow_topic(scene.clone()));
+    observers.spawn(notices::follow_slack(scene.clone(), slack.subscribe()));
+    for service in scene.services.keys() {
+        observers.spawn(world::follow_weights(scene.clone(), service.clone()));
+        observers.spawn(world::follow_tasks(scene.clone(), service.clone()));
+    }
+}

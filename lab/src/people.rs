@@ -1,0 +1,57 @@
+//! People who approve and refuse, through the command that notices tell them to use.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::error::{Doing, LabError, LabResult};
+use crate::local_aws::{REGION, ROOT_KEY};
+use crate::paths::Paths;
+use crate::scene::{Running, Scene};
+use crate::stack::STACK_NAME;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a person can answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    /// Go on.
+    Approve,
+    /// Go back.
+    Reject,
+}
+
+/// Runs `glidepath approve|reject DEPLOYMENT`.
+pub(crate) async fn answer(
+    scene: &Scene,
+    deployment: &Running,
+    answer: Answer,
+    comment: Option<&str>,
+) -> LabResult<()> {
+    let verb = match answer {
+        Answer::Approve => "approve",
+        Answer::Reject => "reject",
+    };
+    let doing = format!("glidepath {verb} {}", deployment.id());
+    let mut command = Command::new(Paths::new().binaries().join("glidepath"));
+    command
+        .args([verb, deployment.id(), "--stack", STACK_NAME])
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", &scene.endpoint)
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(comment) = comment {
+        command.args(["--comment", comment]);
+    }
+    let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(LabError::new(format!("{doing} failed: {}", errors.trim())))
+}

@@ -1,0 +1,133 @@
+//! Scenario files: services, a request, a script of events, and expectations.
+
+mod expectations;
+mod happening;
+mod length;
+mod load;
+mod placeholders;
+mod script;
+mod service;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use expectations::{DeploymentExpectations, Expectations, ServiceExpectations};
+pub use happening::{AlarmState, ExecutionStatus, Happening};
+pub use length::Length;
+pub use load::ScenarioError;
+pub use placeholders::{UnknownPlaceholder, complete_request};
+pub use script::{
+    Action, Behave, Decide, Nothing, RewriteRoute, SetAlarm, StartDeployment, Step, Which,
+};
+pub use service::{
+    AlarmName, AlarmSettings, Bystanders, Route, RouteKind, Service, Slot, Version,
+};
+
+/// The name of the deployment that the scenario's own `request` starts.
+pub const FIRST_DEPLOYMENT: &str = "first";
+
+/// A scenario for Glidepath's lab.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    /// What it shows, in one sentence.
+    pub title: String,
+    /// The services, by name: at most 12 lower-case letters, digits and hyphens.
+    pub services: BTreeMap<String, Service>,
+    /// The request of the first deployment, in Glidepath's own format. What depends on the lab may
+    /// be left out (`apiVersion`, `service` with only one service, `target`, `health.alarms`,
+    /// `notify`) and is filled in; `release: {version: v2}` stands for the version's task
+    /// definition. Without a request nothing is deployed until the script does it.
+    #[serde(default)]
+    pub request: Option<Map<String, Value>>,
+    /// What else happens.
+    #[serde(default)]
+    pub script: Vec<Step>,
+    /// What must be true in the end.
+    #[serde(default)]
+    pub expect: Expectations,
+    /// How often the sweep runs. In an account it is a schedule, which cannot be faster than once a
+    /// minute; in the lab the runner invokes the function. `0s`: never.
+    #[serde(default = "two_seconds")]
+    pub sweep_every: Length,
+    /// How long the expectations may take to come true after everything has ended.
+    #[serde(default = "twenty_seconds")]
+    pub patience: Length,
+    /// The scenario fails when it takes longer than this.
+    #[serde(default = "two_minutes")]
+    pub time_limit: Length,
+    /// How the local AWS differs from an ideal one.
+    #[serde(default)]
+    pub aws: AwsSettings,
+}
+
+/// How the local AWS differs from an ideal one. Only for a lab that is started for this scenario.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AwsSettings {
+    /// How long a change of weights takes to reach the traffic after it was answered.
+    #[serde(default)]
+    pub routing_delay: Length,
+    /// Whether the load balancing API throttles as AWS does.
+    #[serde(default)]
+    pub elb_throttling: bool,
+}
+
+impl Scenario {
+    /// Reads a scenario; `source` names it in errors.
+    pub fn parse(text: &str, source: &str) -> Result<Self, ScenarioError> {
+        load::parse(text, source)
+    }
+
+    /// Reads a scenario file, YAML or JSON.
+    pub fn load(path: &std::path::Path) -> Result<Self, ScenarioError> {
+        load::load(path)
+    }
+
+    /// The JSON Schema of scenario files.
+    pub fn schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Every deployment that the scenario may start, by name, with its request.
+    pub fn deployments(&self) -> Vec<(&str, &Map<String, Value>)> {
+        let first = self.request.iter().map(|request| (FIRST_DEPLOYMENT, request));
+        let others = self.script.iter().filter_map(|step| match &step.action {
+            Action::StartDeployment(start) => Some((start.name.as_str(), &start.request)),
+            Action::Behave(_)
+            | Action::SetAlarm(_)
+            | Action::Approve(_)
+            | Action::Reject(_)
+            | Action::StopExecution(_)
+            | Action::RewriteRoute(_)
+            | Action::Sweep(_) => None,
+        });
+        first.chain(others).collect()
+    }
+
+    /// The service that is meant: the named one, or the only one.
+    pub fn service_named<'a>(&'a self, name: Option<&str>) -> Option<(&'a str, &'a Service)> {
+        let mut services = self.services.iter();
+        let found = match name {
+            Some(name) => self.services.get_key_value(name),
+            None => services.next().filter(|_| services.next().is_none()),
+        };
+        found.map(|(name, service)| (name.as_str(), service))
+    }
+}
+
+fn two_seconds() -> Length {
+    Length::seconds(2)
+}
+
+fn twenty_seconds() -> Length {
+    Length::seconds(20)
+}
+
+fn two_minutes() -> Length {
+    Length::seconds(120)
+}

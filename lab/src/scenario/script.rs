@@ -1,0 +1,144 @@
+//! What happens during a scenario besides the deployments themselves.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::happening::{AlarmState, Happening};
+use super::length::Length;
+use super::service::AlarmName;
+
+/// One event of the script: `at` a time, or `when` something happened, `do` one thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Step {
+    /// This long after the first deployment was started (or would have been, without `request`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Length>,
+    /// As soon as this happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Happening>,
+    /// With `when`: so much later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Length>,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub action: Action,
+}
+
+/// What the script can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Changes how a version behaves; tasks that run already follow.
+    Behave(Behave),
+    /// Sets an alarm's state through CloudWatch's SetAlarmState.
+    SetAlarm(SetAlarm),
+    /// Approves the stage that waits, with `glidepath approve`.
+    Approve(Decide),
+    /// Refuses the stage that waits, with `glidepath reject`.
+    Reject(Decide),
+    /// Stops the execution with Step Functions' StopExecution.
+    StopExecution(Which),
+    /// Changes a route's weights from outside, as a stranger would.
+    RewriteRoute(RewriteRoute),
+    /// Starts another deployment.
+    StartDeployment(StartDeployment),
+    /// Invokes the sweep once, besides the regular times.
+    Sweep(Nothing),
+}
+
+/// `behave`: the fields given change, the others stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Behave {
+    /// Whose version; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which version.
+    pub version: String,
+    /// Share of requests answered with status 500, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
+    /// How long an answer takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Length>,
+    /// Whether its tasks end at once when they start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_failure: Option<bool>,
+    /// Whether health checks succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
+}
+
+/// `setAlarm`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetAlarm {
+    /// Whose alarm; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which alarm.
+    pub alarm: AlarmName,
+    /// The state it gets. The next evaluation may change it again.
+    pub state: AlarmState,
+    /// The reason it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `approve` and `reject`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decide {
+    /// Which deployment; without it the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// What the person says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// `stopExecution`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Which {
+    /// Which deployment; without it the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+}
+
+/// `rewriteRoute`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RewriteRoute {
+    /// Whose route; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which of its routes, counted from 1.
+    #[serde(default = "one")]
+    pub route: usize,
+    /// Weight of the blue slot's group, 0 to 999.
+    pub blue: u16,
+    /// Weight of the green slot's group, 0 to 999.
+    pub green: u16,
+}
+
+/// `startDeployment`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartDeployment {
+    /// Its name in this scenario.
+    pub name: String,
+    /// What to deploy, as the scenario's own `request`.
+    pub request: Map<String, Value>,
+}
+
+/// `sweep`, which has no settings: `sweep: {}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+fn one() -> usize {
+    1
+}

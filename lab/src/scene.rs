@@ -1,0 +1,123 @@
+//! What the parts of a running scenario share.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::behaviours::Behaviours;
+use crate::clients::Clients;
+use crate::scenario::{Scenario, Slot};
+use crate::stack::{Glidepath, ServiceResources};
+use crate::timeline::Timeline;
+
+/// A scenario with everything it runs on.
+pub(crate) struct Scene {
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// Clients of the lab.
+    pub clients: Clients,
+    /// The deployed product.
+    pub glidepath: Glidepath,
+    /// The example services by their names in the scenario.
+    pub services: BTreeMap<String, ServiceResources>,
+    /// How versions behave.
+    pub behaviours: Behaviours,
+    /// What was observed.
+    pub timeline: Timeline,
+    /// The base URL of the local AWS.
+    pub endpoint: String,
+    /// Its place among the scenarios of this lab, from 1.
+    pub number: usize,
+    state: Mutex<State>,
+}
+
+/// What is known at the moment.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Deployments that were started, by their names in the scenario.
+    pub deployments: BTreeMap<String, Running>,
+    /// Percent of the blue and the green slot on each route, as last read.
+    pub weights: BTreeMap<(String, usize), (f64, f64)>,
+    /// The slot in which an image tag was started last.
+    pub slots_of_tags: BTreeMap<String, Slot>,
+}
+
+/// A deployment that was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// ARN of its execution.
+    pub execution: String,
+    /// The service it deploys, if it is one of the scenario.
+    pub service: Option<String>,
+    /// The slot that had the traffic when it was started.
+    pub stable: Option<Slot>,
+    /// The highest share of the canary that was written, in percent.
+    pub highest_weight: f64,
+    /// How many stages were reached.
+    pub stages: usize,
+    /// Whether the execution has ended.
+    pub ended: bool,
+}
+
+impl Running {
+    /// The deployment's id: the name of its execution.
+    pub(crate) fn id(&self) -> &str {
+        self.execution.rsplit(':').next().unwrap_or(&self.execution)
+    }
+}
+
+impl Scene {
+    /// Before anything has happened.
+    pub(crate) fn new(
+        scenario: Scenario,
+        clients: Clients,
+        glidepath: Glidepath,
+        services: BTreeMap<String, ServiceResources>,
+        behaviours: Behaviours,
+        endpoint: String,
+        number: usize,
+    ) -> Self {
+        Self {
+            scenario,
+            clients,
+            glidepath,
+            services,
+            behaviours,
+            timeline: Timeline::new(),
+            endpoint,
+            number,
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// What is known at the moment. Never held over an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The deployment that an execution carries.
+    pub(crate) fn deployment_of(&self, execution: &str) -> Option<String> {
+        let state = self.state();
+        let mut found = state.deployments.iter();
+        found.find(|(_, running)| running.execution == execution).map(|(name, _)| name.clone())
+    }
+
+    /// The deployment whose id a text mentions.
+    pub(crate) fn deployment_in(&self, text: &str) -> Option<String> {
+        let state = self.state();
+        let mut found = state.deployments.iter();
+        found.find(|(_, running)| text.contains(running.id())).map(|(name, _)| name.clone())
+    }
+
+    /// The slot that has all the traffic of a service's first route.
+    pub(crate) fn serving(&self, service: &str) -> Option<Slot> {
+        let state = self.state();
+        let (blue, green) = state.weights.get(&(service.to_owned(), 1)).copied()?;
+        if green <= 0.0 {
+            Some(Slot::Blue)
+        } else if blue <= 0.0 {
+            Some(Slot::Green)
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The CloudFormation template of an example service. It is generated, because a static template
+//! cannot have as many routes, versions and bystanders as a scenario asks for.
+
+use serde_json::{Map, Value, json};
+
+use super::resources::ServiceResources;
+use crate::scenario::{AlarmName, Route, RouteKind, Service, Slot};
+
+/// Port of the listener that holds the rules.
+const MAIN_PORT: usize = 8080;
+/// Below the ports of the listeners that are nobody's business.
+const BYSTANDER_PORT: usize = 9000;
+const CONTAINER_PORT: usize = 8080;
+
+/// Where clients find a route, counted from 1.
+pub(super) fn route_url(address: &str, number: usize, kind: RouteKind) -> String {
+    match kind {
+        RouteKind::Rule if number == 1 => format!("http://{address}:{MAIN_PORT}/"),
+        RouteKind::Rule => format!("http://{address}:{MAIN_PORT}/route{number}/"),
+        RouteKind::Listener => format!("http://{address}:{}/", MAIN_PORT + number),
+    }
+}
+
+/// The output with the ARN of an alarm.
+pub(super) fn alarm_output(alarm: AlarmName) -> &'static str {
+    match alarm {
+        AlarmName::Blue => "BlueAlarm",
+        AlarmName::Green => "GreenAlarm",
+        AlarmName::Service => "ServiceAlarm",
+    }
+}
+
+/// Resource and output of a version.
+pub(super) fn task_definition_id(version: &str) -> String {
+    format!("Version{}", version.replace('-', ""))
+}
+
+/// The whole template.
+pub(super) fn template(prefix: &str, service: &Service) -> Value {
+    let mut builder = Builder { prefix, service, resources: Map::new(), outputs: Map::new() };
+    builder.network();
+    builder.groups();
+    builder.routes();
+    builder.bystanders();
+    builder.containers();
+    builder.alarms();
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "An example service for Glidepath's lab",
+        "Resources": builder.resources,
+        "Outputs": builder.outputs,
+    })
+}
+
+struct Builder<'a> {
+    prefix: &'a str,
+    service: &'a Service,
+    resources: Map<String, Value>,
+    outputs: Map<String, Value>,
+}
+
+impl Builder<'_> {
+    fn resource(&mut self, id: impl Into<String>, kind: &str, properties: Value) {
+        let resource = json!({ "Type": kind, "Properties": properties });
+        self.resources.insert(id.into(), resource);
+    }
+
+    fn output(&mut self, id: impl Into<String>, value: Value) {
+        self.outputs.insert(id.into(), json!({ "Value": value }));
+    }
+
+    fn network(&mut self) {
+        self.resource("Network", "AWS::EC2::VPC", json!({ "CidrBlock": "10.0.0.0/16" }));
+        for (id, block, zone) in
+            [("SubnetA", "10.0.1.0/24", "a"), ("SubnetB", "10.0.2.0/24", "b")]
+        {
+            let zone = json!({ "Fn::Sub": format!("${{AWS::Region}}{zone}") });
+            let properties = json!({ "VpcId": reference("Network"), "CidrBlock": block, "AvailabilityZone": zone });
+            self.resource(id, "AWS::EC2::Subnet", properties);
+        }
+        let subnets = json!([reference("SubnetA"), reference("SubnetB")]);
+        self.resource(
+            "LoadBalancer",
+            "AWS::ElasticLoadBalancingV2::LoadBalancer",
+            json!({ "Name": self.prefix, "Type": "application", "Subnets": subnets }),
+        );
+        self.output("LoadBalancer", reference("LoadBalancer"));
+        self.output("Address", attribute("LoadBalancer", "DNSName"));
+        self.listener("MainListener", MAIN_PORT, fixed_response("404"));
+    }
+
+    fn listener(&mut self, id: &str, port: usize, actions: Value) {
+        self.resource(
+            id,
+            "AWS::ElasticLoadBalancingV2::Listener",
+            json!({
+                "LoadBalancerArn": reference("LoadBalancer"),
+                "Port": port,
+                "Protocol": "HTTP",
+                "DefaultActions": actions,
+            }),
+        );
+    }
+
+    fn groups(&mut self) {
+        for number in 1..=self.service.routes.len() {
+            for slot in Slot::BOTH {
+                let id = group_id(slot, number);
+                let name = format!("{}-{slot}-{number}", self.prefix);
+                self.group(&id, &name);
+                self.output(id.clone(), reference(&id));
+            }
+        }
+    }
+
+    fn group(&mut self, id: &str, name: &str) {
+        // Health checks as fast as they get: the whole lab lives in seconds.
+        self.resource(
+            id,
+            "AWS::ElasticLoadBalancingV2::TargetGroup",
+            json!({
+                "Name": name,
+                "Port": CONTAINER_PORT,
+                "Protocol": "HTTP",
+                "TargetType": "ip",
+                "VpcId": reference("Network"),
+                "HealthCheckPath": "/health",
+                "HealthCheckIntervalSeconds": 1,
+                "HealthCheckTimeoutSeconds": 1,
+                "HealthyThresholdCount": 2,
+                "UnhealthyThresholdCount": 2,
+                "TargetGroupAttributes": [
+                    { "Key": "deregistration_delay.timeout_seconds", "Value": "1" },
+                ],
+            }),
+        );
+    }
+
+    fn routes(&mut self) {
+        for (route, number) in self.service.routes.iter().zip(1..) {
+            let id = format!("Route{number}");
+            let actions = self.route_actions(route, number);
+            match route.kind {
+                RouteKind::Listener => self.listener(&id, MAIN_PORT + number, actions),
+                RouteKind::Rule => {
+                    // The first takes whatever no other rule wants.
+                    let (priority, path) = match number {
+                        1 => (1_000, "/*".to_owned()),
+                        _ => (number, format!("/route{number}/*")),
+                    };
+                    self.rule(&id, priority, &path, actions);
+                }
+            }
+            self.output(id.clone(), reference(&id));
+        }
+    }
+
+    fn rule(&mut self, id: &str, priority: usize, path: &str, actions: Value) {
+        self.resource(
+            id,
+            "AWS::ElasticLoadBalancingV2::ListenerRule",
+            json!({
+                "ListenerArn": reference("MainListener"),
+                "Priority": priority,
+                "Conditions": [{ "Field": "path-pattern", "PathPatternConfig": { "Values": [path] } }],
+                "Actions": actions,
+            }),
+        );
+    }
+
+    fn route_actions(&self, route: &Route, number: usize) -> Value {
+        let weight = |slot: Slot| if slot == self.service.serving { 999 } else { 0 };
+        let groups: Vec<Value> = Slot::BOTH
+            .into_iter()
+            .map(|slot| {
+                json!({ "TargetGroupArn": reference(&group_id(slot, number)), "Weight": weight(slot) })
+            })
+            .collect();
+        let mut forward = json!({ "TargetGroups": groups });
+        if let (Some(stickiness), Some(forward)) = (route.stickiness, forward.as_object_mut()) {
+            let seconds = stickiness.duration().as_secs().max(1);
+            let config = json!({ "Enabled": true, "DurationSeconds": seconds });
+            forward.insert("TargetGroupStickinessConfig".to_owned(), config);
+        }
+        let forward = json!({ "Type": "forward", "ForwardConfig": forward });
+        if !route.authenticate {
+            return json!([forward]);
+        }
+        let mut forward = forward;
+        if let Some(members) = forward.as_object_mut() {
+            members.insert("Order".to_owned(), json!(2));
+        }
+        let authenticate = json!({
+            "Type": "authenticate-oidc",
+            "Order": 1,
+            "AuthenticateOidcConfig": {
+                "Issuer": "https://identity.example",
+                "AuthorizationEndpoint": "https://identity.example/authorize",
+                "TokenEndpoint": "https://identity.example/token",
+                "UserInfoEndpoint": "https://identity.example/user",
+                "ClientId": "example",
+                "ClientSecret": "lab-only",
+                "OnUnauthenticatedRequest": "allow",
+            },
+        });
+        json!([authenticate, forward])
+    }
+
+    fn bystanders(&mut self) {
+        for number in 1..=self.service.bystanders.rules as usize {
+            let path = format!("/bystander{number}/*");
+            self.rule(&format!("BystanderRule{number}"), 500 + number, &path, fixed_response("200"));
+        }
+        for number in 1..=self.service.bystanders.listeners as usize {
+            let id = format!("BystanderListener{number}");
+            self.listener(&id, BYSTANDER_PORT + number, fixed_response("200"));
+        }
+    }
+
+    fn containers(&mut self) {
+        self.resource("Cluster", "AWS::ECS::Cluster", json!({ "ClusterName": self.prefix }));
+        for version in self.service.versions.keys() {
+            let id = task_definition_id(version);
+            self.task_definition(&id, version);
+            self.output(id.clone(), reference(&id));
+        }
+        let running = task_definition_id(&self.service.running);
+        for slot in Slot::BOTH {
+            let count = if slot == self.service.serving { self.service.tasks } else { 0 };
+            self.ecs_service(slot, &running, count);
+        }
+    }
+
+    fn task_definition(&mut self, id: &str, version: &str) {
+        self.resource(
+            id,
+            "AWS::ECS::TaskDefinition",
+            json!({
+                "Family": self.prefix,
+                "NetworkMode": "awsvpc",
+                "RequiresCompatibilities": ["FARGATE"],
+                "Cpu": "256",
+                "Memory": "512",
+                "ContainerDefinitions": [{
+                    "Name": "web",
+                    "Image": format!("example:{}", ServiceResources::tag_of(self.prefix, version)),
+                    "Essential": true,
+                    "PortMappings": [{ "ContainerPort": CONTAINER_PORT }],
+                }],
+            }),
+        );
+    }
+
+    fn ecs_service(&mut self, slot: Slot, task_definition: &str, count: u32) {
+        let numbers = 1..=self.service.routes.len();
+        let load_balancers: Vec<Value> = numbers
+            .clone()
+            .map(|number| {
+                json!({
+                    "TargetGroupArn": reference(&group_id(slot, number)),
+                    "ContainerName": "web",
+                    "ContainerPort": CONTAINER_PORT,
+                })
+            })
+            .collect();
+        let properties = json!({
+            "ServiceName": format!("{}-{slot}", self.prefix),
+            "Cluster": reference("Cluster"),
+            "TaskDefinition": reference(task_definition),
+            "DesiredCount": count,
+            "LaunchType": "FARGATE",
+            "LoadBalancers": load_balancers,
+            "DeploymentConfiguration": {
+                "MinimumHealthyPercent": 100,
+                "MaximumPercent": 200,
+                "DeploymentCircuitBreaker": { "Enable": true, "Rollback": false },
+            },
+            "NetworkConfiguration": {
+                "AwsvpcConfiguration": { "Subnets": [reference("SubnetA"), reference("SubnetB")] },
+            },
+        });
+        // ECS refuses a service whose target groups no listener uses yet.
+        let routes: Vec<String> = numbers.map(|number| format!("Route{number}")).collect();
+        let id = format!("{}Service", title(slot));
+        self.resource(id.clone(), "AWS::ECS::Service", properties);
+        if let Some(service) = self.resources.get_mut(&id).and_then(Value::as_object_mut) {
+            service.insert("DependsOn".to_owned(), json!(routes));
+        }
+    }
+
+    fn alarms(&mut self) {
+        for alarm in AlarmName::ALL {
+            let id = alarm_output(alarm);
+            let properties = self.alarm(alarm);
+            self.resource(id, "AWS::CloudWatch::Alarm", properties);
+            self.output(id, attribute(id, "Arn"));
+        }
+    }
+
+    /// Percent of bad requests. FILL makes it dense: the load balancer reports no 5xx metric at all
+    /// while there is none, and an alarm over gaps would lag behind.
+    fn alarm(&self, alarm: AlarmName) -> Value {
+        let slots: &[Slot] = match alarm {
+            AlarmName::Blue => &[Slot::Blue],
+            AlarmName::Green => &[Slot::Green],
+            AlarmName::Service => &Slot::BOTH,
+        };
+        let mut metrics = Vec::new();
+        let (mut bad, mut all) = (Vec::new(), Vec::new());
+        for number in 1..=self.service.routes.len() {
+            for slot in slots {
+                let group = attribute(&group_id(*slot, number), "TargetGroupFullName");
+                let (bad_id, all_id) = (format!("{slot}Bad{number}"), format!("{slot}All{number}"));
+                metrics.push(metric(&bad_id, "HTTPCode_Target_5XX_Count", &group));
+                metrics.push(metric(&all_id, "RequestCount", &group));
+                bad.push(format!("FILL({bad_id},0)"));
+                all.push(format!("FILL({all_id},0)"));
+            }
+        }
+        let (bad, all) = (bad.join("+"), all.join("+"));
+        metrics.push(json!({
+            "Id": "percent",
+            "Expression": format!("IF(({all})>0,100*({bad})/({all}),0)"),
+            "Label": "bad requests in percent",
+            "ReturnData": true,
+        }));
+        json!({
+            "AlarmName": format!("{}-{}-errors", self.prefix, alarm.name()),
+            "AlarmDescription": "Share of requests with a 5xx status",
+            "Metrics": metrics,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": self.service.alarms.above_percent,
+            "EvaluationPeriods": self.service.alarms.for_seconds,
+            "DatapointsToAlarm": self.service.alarms.for_seconds,
+            "TreatMissingData": "notBreaching",
+        })
+    }
+}
+
+fn metric(id: &str, name: &str, group: &Value) -> Value {
+    json!({
+        "Id": id,
+        "ReturnData": false,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": "AWS/ApplicationELB",
+                "MetricName": name,
+                "Dimensions": [
+                    { "Name": "LoadBalancer", "Value": attribute("LoadBalancer", "LoadBalancerFullName") },
+                    { "Name": "TargetGroup", "Value": group },
+                ],
+            },
+            "Period": 1,
+            "Stat": "Sum",
+        },
+    })
+}
+
+fn group_id(slot: Slot, number: usize) -> String {
+    format!("{}Group{number}", title(slot))
+}
+
+fn title(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Blue => "Blue",
+        Slot::Green => "Green",
+    }
+}
+
+fn reference(id: &str) -> Value {
+    json!({ "Ref": id })
+}
+
+fn attribute(id: &str, name: &str) -> Value {
+    json!({ "Fn::GetAtt": [id, name] })
+}
+
+fn fixed_response(status: &str) -> Value {
+    json!([{ "Type": "fixed-response", "FixedResponseConfig": { "StatusCode": status } }])
+}

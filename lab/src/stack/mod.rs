@@ -1,0 +1,158 @@
+//! What the lab deploys through CloudFormation: the project's own template, the channels that it
+//! notifies, and example services.
+
+mod deploy;
+mod example;
+mod resources;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::clients::Clients;
+use crate::error::{LabError, LabResult};
+use crate::local_aws::LocalAws;
+use crate::paths::Paths;
+use crate::scenario::{Scenario, Service};
+
+pub use resources::{RouteResources, ServiceResources};
+
+/// The channels of the lab, as requests name them.
+pub(crate) const CHANNELS: [&str; 2] = ["topic", "slack"];
+/// Name of the stack made from the project's template.
+pub const STACK_NAME: &str = "glidepath";
+
+/// The deployed product.
+#[derive(Clone, Debug)]
+pub struct Glidepath {
+    outputs: BTreeMap<String, String>,
+    /// The queue that gets every notice of the channel `topic`.
+    pub notices: String,
+}
+
+impl Glidepath {
+    /// Deploys channels and product. `slack` is where its Slack messages shall go.
+    pub async fn deploy(
+        paths: &Paths,
+        aws: &LocalAws,
+        clients: &Clients,
+        slack: &str,
+    ) -> LabResult<Self> {
+        let packaging = deploy::package(paths, aws);
+        let channels = channels_template(slack);
+        let channels = deploy::stack(clients, "channels", &channels, &[]);
+        let (template, channels) = tokio::try_join!(packaging, channels)?;
+        let found = |key: &str| {
+            channels.get(key).cloned().ok_or_else(|| LabError::new(format!("the stack of the channels has no output {key}")))
+        };
+        let configuration = json!({
+            CHANNELS[0]: { "sns": { "topic": found("Topic")? } },
+            CHANNELS[1]: { "slack": { "secret": found("Secret")? } },
+        });
+        // Time in the lab is short by configuration and by nothing else.
+        let parameters = [
+            ("Architecture", "x86_64".to_owned()),
+            ("MetricPeriodSeconds", "1".to_owned()),
+            ("PublicationLagSeconds", "1".to_owned()),
+            ("Channels", configuration.to_string()),
+        ];
+        let outputs = deploy::stack(clients, STACK_NAME, &template, &parameters).await?;
+        Ok(Self { outputs, notices: found("Queue")? })
+    }
+
+    /// ARN of the state machine.
+    pub fn state_machine(&self) -> LabResult<&str> {
+        self.output("StateMachineArn")
+    }
+
+    /// Name of the sweep function.
+    pub fn sweep_function(&self) -> LabResult<&str> {
+        self.output("SweepFunctionName")
+    }
+
+    /// Every output of the product's stack.
+    pub fn outputs(&self) -> &BTreeMap<String, String> {
+        &self.outputs
+    }
+
+    fn output(&self, key: &str) -> LabResult<&str> {
+        self.outputs
+            .get(key)
+            .map(String::as_str)
+            .ok_or_else(|| LabError::new(format!("template.yaml has no output {key}")))
+    }
+}
+
+/// Creates the services of a scenario, the `number`th in this lab, all at once.
+pub(crate) async fn create_services(
+    clients: &Clients,
+    scenario: &Scenario,
+    number: usize,
+) -> LabResult<BTreeMap<String, ServiceResources>> {
+    let mut creating = tokio::task::JoinSet::new();
+    for (name, service) in &scenario.services {
+        let prefix = ServiceResources::prefix_of(name, number);
+        let (clients, name, service) = (clients.clone(), name.clone(), service.clone());
+        creating.spawn(async move { create_service(&clients, name, prefix, &service).await });
+    }
+    let mut created = BTreeMap::new();
+    while let Some(result) = creating.join_next().await {
+        let resources = result
+            .map_err(|error| LabError::because("creating a service", &error))??;
+        created.insert(resources.name.clone(), resources);
+    }
+    Ok(created)
+}
+
+async fn create_service(
+    clients: &Clients,
+    name: String,
+    prefix: String,
+    service: &Service,
+) -> LabResult<ServiceResources> {
+    let template = example::template(&prefix, service).to_string();
+    let outputs = deploy::stack(clients, &format!("example-{prefix}"), &template, &[]).await?;
+    ServiceResources::from_outputs(&name, &prefix, service, &outputs)
+        .map_err(|error| LabError::because(format!("service `{name}`"), &error))
+}
+
+fn channels_template(slack: &str) -> String {
+    let reference = |id: &str| json!({ "Ref": id });
+    let attribute = |id: &str, name: &str| json!({ "Fn::GetAtt": [id, name] });
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "sns.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": attribute("Queue", "Arn"),
+        }],
+    });
+    let resource = |kind: &str, properties: Value| json!({ "Type": kind, "Properties": properties });
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {
+            "Topic": resource("AWS::SNS::Topic", json!({ "TopicName": "glidepath-notices" })),
+            "Queue": resource("AWS::SQS::Queue", json!({ "QueueName": "glidepath-notices" })),
+            "QueuePolicy": resource(
+                "AWS::SQS::QueuePolicy",
+                json!({ "Queues": [reference("Queue")], "PolicyDocument": policy }),
+            ),
+            "Subscription": resource("AWS::SNS::Subscription", json!({
+                "TopicArn": reference("Topic"),
+                "Protocol": "sqs",
+                "Endpoint": attribute("Queue", "Arn"),
+            })),
+            "Secret": resource(
+                "AWS::SecretsManager::Secret",
+                json!({ "Name": "glidepath/slack", "SecretString": slack }),
+            ),
+        },
+        "Outputs": {
+            "Topic": { "Value": reference("Topic") },
+            "Queue": { "Value": reference("Queue") },
+            "Secret": { "Value": reference("Secret") },
+        },
+    })
+    .to_string()
+}

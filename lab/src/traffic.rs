@@ -1,0 +1,187 @@
+//! Clients: a steady stream of real requests through the load balancer, counted by what answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::scene::Scene;
+use crate::timeline::{Answered, Event};
+
+/// More requests than this are never under way at once for one service; the next ones count as bad.
+const MOST_UNDER_WAY: usize = 256;
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+const LARGEST_ANSWER: usize = 4 * 1024;
+/// What answered if no task did.
+const NOBODY: &str = "none";
+
+type Connection = SendRequest<Empty<Bytes>>;
+
+/// Sends requests to every route of a service in turn, for ever. Open loop: slow answers do not
+/// make the next request wait.
+pub(crate) async fn flow(scene: Arc<Scene>, service: String) {
+    let Some(resources) = scene.services.get(&service) else { return };
+    let rate = scene.scenario.services.get(&service).map_or(0, |service| service.traffic);
+    let tally = Arc::new(Tally::default());
+    let prefix = Arc::from(format!("{}-", resources.prefix));
+    let targets: Vec<Arc<Target>> = resources
+        .routes
+        .iter()
+        .filter_map(|route| route.url.parse().ok())
+        .map(|url| Arc::new(Target { url, idle: Mutex::default(), prefix: Arc::clone(&prefix) }))
+        .collect();
+    if rate == 0 || targets.is_empty() {
+        return;
+    }
+    let mut send = interval(Duration::from_secs_f64(1.0 / f64::from(rate)));
+    send.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut report = interval(Duration::from_secs(1));
+    report.tick().await;
+    let mut under_way = JoinSet::new();
+    for target in targets.iter().cycle() {
+        loop {
+            tokio::select! {
+                _ = send.tick() => break,
+                _ = report.tick() => tell(&scene, &service, &tally),
+                Some(_) = under_way.join_next() => {}
+            }
+        }
+        if under_way.len() >= MOST_UNDER_WAY {
+            record(&scene, &service, &tally, &Answer { version: NOBODY.to_owned(), bad: true });
+            continue;
+        }
+        let (scene, service) = (Arc::clone(&scene), service.clone());
+        let (target, tally) = (Arc::clone(target), Arc::clone(&tally));
+        under_way.spawn(async move {
+            let answer = match timeout(REQUEST_LIMIT, target.request()).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(())) | Err(_) => Answer { version: NOBODY.to_owned(), bad: true },
+            };
+            record(&scene, &service, &tally, &answer);
+        });
+    }
+}
+
+fn record(scene: &Scene, service: &str, tally: &Tally, answer: &Answer) {
+    if tally.count(answer) {
+        let (service, version) = (service.to_owned(), answer.version.clone());
+        scene.timeline.add(Event::FirstBadRequest { service, version });
+    }
+}
+
+fn tell(scene: &Scene, service: &str, tally: &Tally) {
+    let mut answered = std::mem::take(&mut tally.lock().answered);
+    if answered.is_empty() {
+        return;
+    }
+    let state = scene.state();
+    let prefix = scene.services.get(service).map_or("", |resources| resources.prefix.as_str());
+    for (version, answered) in &mut answered {
+        answered.slot = state.slots_of_tags.get(&format!("{prefix}-{version}")).copied();
+    }
+    drop(state);
+    scene.timeline.add(Event::Requests { service: service.to_owned(), answered });
+}
+
+/// Where requests go, with the connections that wait for the next one.
+struct Target {
+    url: Uri,
+    idle: Mutex<Vec<Connection>>,
+    prefix: Arc<str>,
+}
+
+struct Answer {
+    version: String,
+    bad: bool,
+}
+
+impl Target {
+    /// One request on a connection that is kept for later. Any failure is the same to a client.
+    async fn request(&self) -> Result<Answer, ()> {
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let request = Request::get(self.url.path())
+            .header("host", self.url.authority().map_or("", |authority| authority.as_str()))
+            .body(Empty::new())
+            .map_err(drop)?;
+        let response = connection.send_request(request).await.map_err(drop)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
+        let body = body.to_bytes();
+        self.lock().push(connection);
+        let version = self.version(&body).unwrap_or(NOBODY).to_owned();
+        Ok(Answer { version, bad: status.is_server_error() })
+    }
+
+    /// The version in an answer of the example application: `version=shop-v2`.
+    fn version<'a>(&self, body: &'a [u8]) -> Option<&'a str> {
+        let text = std::str::from_utf8(body).ok()?;
+        let tag = text.split_whitespace().find_map(|part| part.strip_prefix("version="))?;
+        tag.strip_prefix(&*self.prefix)
+    }
+
+    /// A connection that is still good. One that the other side has closed meanwhile is dropped,
+    /// as every HTTP client does.
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.lock();
+        while let Some(connection) = idle.pop() {
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<Connection, ()> {
+        let host = self.url.host().unwrap_or_default();
+        let port = self.url.port_u16().unwrap_or(80);
+        let stream = TcpStream::connect((host, port)).await.map_err(drop)?;
+        // A request is one small packet; waiting to fill a larger one costs 40 ms.
+        stream.set_nodelay(true).map_err(drop)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(drop)?;
+        // It ends when the sender is dropped.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct Tally(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// Requests of the present second by the version that answered.
+    answered: BTreeMap<String, Answered>,
+    /// Versions that ever failed one.
+    failed: BTreeSet<String>,
+}
+
+impl Tally {
+    /// Counts an answer; whether it is the first bad one of its version.
+    fn count(&self, answer: &Answer) -> bool {
+        let mut counts = self.lock();
+        let entry = counts.answered.entry(answer.version.clone()).or_default();
+        entry.requests += 1;
+        entry.bad += u64::from(answer.bad);
+        entry.load_balancer_errors += u64::from(answer.bad && answer.version == NOBODY);
+        answer.bad && counts.failed.insert(answer.version.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
