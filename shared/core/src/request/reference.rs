@@ -73,21 +73,16 @@ impl<'s> Reference<'s> {
         }
     }
 
-    /// Required fields first, in the order of the type; the others by name.
     fn fields(&mut self, schema: &'s Value, properties: &'s Map<String, Value>) {
         self.line("\n| field | type | default | meaning |\n|---|---|---|---|");
         let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
-        let required: Vec<_> = required.iter().filter_map(Value::as_str).collect();
-        let optional =
-            properties.keys().map(String::as_str).filter(|name| !required.contains(name));
-        for name in required.iter().copied().chain(optional) {
-            let property = &properties[name];
+        for (name, property) in properties {
             let default = match property.get("default") {
                 Some(default) if default.is_object() && self.has_fields(property) => {
                     "see there".to_owned()
                 }
                 Some(default) => format!("`{}`", default.to_string().trim_matches('"')),
-                None if required.contains(&name) => "required".to_owned(),
+                None if required.iter().any(|required| required == name) => "required".to_owned(),
                 None => "none".to_owned(),
             };
             let kind = self.type_of(property);

@@ -1,0 +1,92 @@
+//! The commands that need no AWS, run as a person runs them.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn glidepath(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_glidepath"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requests"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn assert_output(output: &Output, code: i32, standard: &str, error: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), error);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), standard);
+    assert_eq!(output.status.code(), Some(code));
+}
+
+const TIMETABLE: &str = "\
+petswipe-backend: petswipe-backend:42 (canary)
+
+stage  weight     canary tasks  begins after  bakes for  approval
+    1     5 %    5 % of stable            0s         5m  -
+    2    25 %   25 % of stable            5m         5m  within 4h, else rollback
+    3   100 %  100 % of stable           10m        30m  -
+
+done after 40m at the earliest; the start of tasks comes on top
+done or held after 6h 55m at the latest
+about 3536 of 25000 history events, if approvals come late
+";
+
+#[test]
+fn a_request_without_findings_is_shown_as_a_timetable() {
+    assert_output(&glidepath(&["plan", "good.yaml", "--offline"], ""), 0, TIMETABLE, "");
+}
+
+#[test]
+fn a_request_can_come_from_the_standard_input() {
+    let request = include_str!("requests/good.yaml");
+    assert_output(&glidepath(&["plan", "-", "--offline"], request), 0, TIMETABLE, "");
+}
+
+#[test]
+fn every_finding_is_shown_with_its_path_and_a_hint_and_no_colours_in_a_pipe() {
+    let findings = "\
+error: an empty list at $.target.routes
+  hint: name at least one
+error: `petswipe-backend` is not `family:revision` or a task definition's ARN at $.release.taskDefinition
+  hint: write `family:revision` or a task definition's ARN
+error: 25 % does not go beyond the 25 % of stages[0] at $.strategy.canary.stages[1].weight
+  hint: let the weights increase from stage to stage
+error: the last stage ends at 25 % at $.strategy.canary.stages[1].weight
+  hint: end with a stage of weight 100: a deployment is done when everything has moved
+error: the duration 5 has no unit at $.strategy.canary.stages[0].bake
+  hint: write 5m, not 5
+error: unknown field `retenton` at $.retenton
+  hint: did you mean `retention`?
+";
+    assert_output(&glidepath(&["plan", "bad.yaml", "--offline"], ""), 2, "", findings);
+}
+
+#[test]
+fn what_is_no_document_is_refused_with_a_hint() {
+    let output = glidepath(&["plan", "-", "--offline"], "a: [");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("error: `-` is neither YAML nor JSON: "), "{error}");
+    assert!(error.ends_with("  hint: `glidepath schema` shows what a request looks like\n"));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_missing_file_and_wrong_usage_end_with_the_same_code() {
+    let missing = glidepath(&["plan", "missing.yaml", "--offline"], "");
+    let error = String::from_utf8_lossy(&missing.stderr);
+    assert!(error.starts_with("error: cannot read `missing.yaml`: "), "{error}");
+    assert_eq!(missing.status.code(), Some(2));
+    assert_eq!(glidepath(&["plan"], "").status.code(), Some(2));
+    assert_eq!(glidepath(&[], "").status.code(), Some(2));
+}
+
+#[test]
+fn the_schema_is_the_published_one() {
+    let published = include_str!("../../docs/request.schema.json");
+    assert_output(&glidepath(&["schema"], ""), 0, published, "");
+}
