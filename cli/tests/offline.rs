@@ -4,16 +4,21 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 fn glidepath(arguments: &[&str], input: &str) -> Output {
+    run(arguments, input).unwrap_or_else(|error| panic!("the command does not run: {error}"))
+}
+
+fn run(arguments: &[&str], input: &str) -> std::io::Result<Output> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_glidepath"))
         .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requests"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+        .spawn()?;
+    if let Some(mut standard_input) = child.stdin.take() {
+        standard_input.write_all(input.as_bytes())?;
+    }
+    child.wait_with_output()
 }
 
 #[track_caller]
