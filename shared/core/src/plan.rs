@@ -235,13 +235,10 @@ pub enum OnTimeout {
 }
 
 /// How many tasks the canary gets.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CanaryCapacity {
     /// As many of stable's tasks as its share of traffic, rounded up, at least 1.
-    #[default]
     Proportional,
     /// As many as stable from the first stage on.
     Full,
@@ -295,13 +292,10 @@ impl std::fmt::Display for Permille {
 }
 
 /// What happens to a stage whose evidence stayed inconclusive for all the time it was given.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnInconclusive {
     /// The weight stays where it is until a person says otherwise.
-    #[default]
     Hold,
     /// Everything returns to stable.
     Rollback,

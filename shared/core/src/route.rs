@@ -12,6 +12,7 @@ use crate::weight::{AlbWeight, Weight};
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Route")]
 pub enum RouteRef {
     /// A listener rule that is not the default one.
     Rule(#[schemars(regex(pattern = r"^arn:.*:listener-rule/app/"))] String),

@@ -65,6 +65,15 @@ fn every_event_is_a_message_that_slack_takes() {
 }
 
 #[test]
+fn a_new_version_without_traffic_is_not_said_to_have_some() {
+    let mut deployment = deployment();
+    deployment.plan.stages[0].weight = crate::weight::Weight::NONE;
+    let event = Event::Shifted { stage: StageIndex(0) };
+    let notice = Notice { event, ..notices().remove(0) };
+    assert_eq!(message(&notice, &deployment).headline, "shop: shop:42 runs, without traffic");
+}
+
+#[test]
 fn no_message_contains_the_task_token() {
     let deployment = deployment();
     let token = deployment.gate.as_ref().unwrap().token.expose().to_owned();

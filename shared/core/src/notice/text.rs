@@ -118,8 +118,13 @@ impl Told<'_> {
             format!("{} follows", self.weight(stage.next()))
         };
         let count = self.deployment.plan.stages.len();
+        let (new, weight) = (self.new_version(), self.weight(stage));
+        let what = match weight {
+            Weight::NONE => format!("{new} runs, without traffic"),
+            weight => format!("{new} has {weight} of the requests"),
+        };
         (
-            format!("{} has {} of the requests", self.new_version(), self.weight(stage)),
+            what,
             vec![
                 format!("Stage {stage} of {count}; the load balancer has confirmed the weight."),
                 format!("If it stays healthy for {bake}, {next}."),

@@ -1,7 +1,7 @@
 //! Every default of a request, each with its unit and its reason. The schema, the reference and
 //! the decoder all take them from here.
 
-use super::Percent;
+use super::{Concurrency, Percent};
 use crate::plan::{CanaryCapacity, OnInconclusive, OnTimeout};
 use crate::time::Span;
 use crate::weight::Weight;
@@ -82,4 +82,9 @@ pub fn extend_up_to() -> Span {
 /// Hold: what is not known is a person's decision.
 pub fn on_inconclusive() -> OnInconclusive {
     OnInconclusive::Hold
+}
+
+/// Reject: only the person who starts the second deployment knows which of them matters.
+pub fn concurrency() -> Concurrency {
+    Concurrency::Reject
 }

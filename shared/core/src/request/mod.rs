@@ -67,7 +67,7 @@ pub struct Request {
     #[serde(default)]
     pub health: Health,
     /// What happens when another deployment holds one of the resources.
-    #[serde(default)]
+    #[serde(default = "defaults::concurrency")]
     pub concurrency: Concurrency,
     /// Channels that hear about it, by the names that the stack has configured.
     #[serde(default)]
@@ -93,7 +93,7 @@ impl Decode for Request {
             );
             let retention = fields.defaulted("retention", defaults::retention);
             let health = fields.defaulted("health", Health::default);
-            let concurrency = fields.defaulted("concurrency", Concurrency::default);
+            let concurrency = fields.defaulted("concurrency", defaults::concurrency);
             let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
             let force = fields.defaulted("force", Force::default);
             Some(Self {
@@ -157,8 +157,10 @@ impl Decode for Target {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slots {
     /// Name of the one ECS service.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9_-]+$"))]
     pub blue: EcsServiceName,
     /// Name of the other ECS service.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9_-]+$"))]
     pub green: EcsServiceName,
 }
 
@@ -242,11 +244,10 @@ impl Decode for CanaryCapacity {
 }
 
 /// What happens when another deployment holds one of the resources.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Concurrency {
     /// The new deployment is refused.
-    #[default]
     Reject,
 }
 

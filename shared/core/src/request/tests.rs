@@ -273,6 +273,10 @@ fn names_that_cannot_be_are_refused_before_anybody_looks_for_them() {
         let (path, _, _) = only_error("/release/taskDefinition", json!(not_a_revision));
         assert_eq!(path, "$.release.taskDefinition");
     }
+    let arn = "arn:aws:ecs:eu-west-1:123456789012:service/production/shop-blue";
+    let (path, _, hint) = only_error("/target/slots/blue", json!(arn));
+    assert_eq!(path, "$.target.slots.blue");
+    assert!(hint.contains("not its ARN"), "{hint}");
     let network = RULE.replace("/app/", "/net/");
     let (path, message, _) = only_error("/target/routes/0/rule", json!(network));
     assert_eq!(path, "$.target.routes[0].rule");

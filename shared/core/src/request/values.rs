@@ -75,7 +75,18 @@ macro_rules! decode_names {
     )+};
 }
 
-decode_names!(ServiceLabel, ClusterName, EcsServiceName, ChannelName);
+decode_names!(ServiceLabel, ClusterName, ChannelName);
+
+impl Decode for EcsServiceName {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        // Locks and the dimensions of alarms go by the name; an ARN would match neither.
+        let allowed =
+            |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        let expected = "the name of an ECS service (letters, digits, `-` and `_`; not its ARN)";
+        let name = node.text_like(expected, |text| !text.is_empty() && text.chars().all(allowed));
+        name.map(Self::new)
+    }
+}
 
 impl Decode for AlarmName {
     fn decode(node: Node<'_>) -> Option<Self> {

@@ -10,6 +10,7 @@ use crate::time::Span;
 /// One stage: a weight, how long to stay there, and whether a person is asked before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Stage")]
 pub struct StageRequest {
     /// Share of the requests that the new version gets.
     pub weight: Percent,
@@ -47,6 +48,7 @@ impl Decode for StageRequest {
 /// A person's approval; `{}` takes the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Approval")]
 pub struct ApprovalRequest {
     /// How long to wait for an answer.
     #[serde(default = "defaults::approval_timeout")]
