@@ -1,0 +1,21 @@
+//! Brings the world one turn closer to the current stage.
+
+use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::advance;
+use glidepath_functions::{log_as_json, serve, settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json();
+    let clients = Clients::from_environment().await?;
+    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
+    let load_balancer = ElasticLoadBalancing::new(&clients);
+    let containers = ElasticContainers::new(&clients);
+    let system = System::default();
+    serve(async |input| advance::run(&registry, &load_balancer, &containers, &system, &input).await)
+        .await
+}

@@ -1,0 +1,32 @@
+//! Commits, hands over and unlocks; later retires the old slot.
+
+use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::complete::{self, CompleteInput};
+use glidepath_functions::{log_as_json, serve, settings};
+use serde_json::json;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json();
+    let clients = Clients::from_environment().await?;
+    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
+    let load_balancer = ElasticLoadBalancing::new(&clients);
+    let containers = ElasticContainers::new(&clients);
+    let system = System::default();
+    serve(async |input| match input {
+        CompleteInput::Deployment(id) => {
+            let reply = complete::run(&registry, &load_balancer, &system, &id).await?;
+            Ok(json!(reply))
+        }
+        CompleteInput::Retirement(key) => {
+            let retired =
+                complete::retire(&registry, &load_balancer, &containers, &system, &key).await?;
+            Ok(json!({ "retired": format!("{retired:?}") }))
+        }
+    })
+    .await
+}

@@ -1,0 +1,21 @@
+//! Delivers the outbox of a deployment.
+
+use glidepath_aws::channels::StackChannels;
+use glidepath_aws::clients::Clients;
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::notify;
+use glidepath_functions::{log_as_json, serve, settings};
+use serde_json::json;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json();
+    let clients = Clients::from_environment().await?;
+    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
+    let channels = StackChannels::new(&clients, settings::channels()?);
+    serve(async |input| {
+        let delivered = notify::run(&registry, &channels, &input).await?;
+        Ok(json!({ "deliveries": delivered.deliveries }))
+    })
+    .await
+}

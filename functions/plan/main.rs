@@ -1,0 +1,29 @@
+//! Checks the request, then takes locks, deployment and alarm bindings in one transaction.
+
+use glidepath_aws::channels::StackChannels;
+use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
+use glidepath_aws::monitoring::{CloudWatch, Publication};
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::plan;
+use glidepath_functions::{log_as_json, serve, settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json();
+    let clients = Clients::from_environment().await?;
+    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
+    let load_balancer = ElasticLoadBalancing::new(&clients);
+    let containers = ElasticContainers::new(&clients);
+    // Alarms only: no metric is read before the first shift.
+    let monitoring = CloudWatch::new(&clients, Publication::default());
+    let channels = StackChannels::new(&clients, settings::channels()?);
+    let system = System::default();
+    serve(async |input| {
+        plan::run(&registry, &load_balancer, &containers, &monitoring, &channels, &system, &input)
+            .await
+    })
+    .await
+}

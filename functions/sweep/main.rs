@@ -1,0 +1,33 @@
+//! Looks after everything whose time has come.
+
+use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::functions::{FunctionNames, LambdaFunctions};
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::sweep;
+use glidepath_functions::{log_as_json, serve, settings};
+use serde_json::{Value, json};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json();
+    let clients = Clients::from_environment().await?;
+    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
+    let names = FunctionNames {
+        rollback: settings::text(settings::ROLLBACK_FUNCTION)?,
+        complete: settings::text(settings::COMPLETE_FUNCTION)?,
+        notify: settings::text(settings::NOTIFY_FUNCTION)?,
+    };
+    let functions = LambdaFunctions::new(&clients, names);
+    let system = System::default();
+    // The schedule's event says nothing that matters.
+    serve(async |_: Value| {
+        let swept = sweep::run(&registry, &functions, &system).await?;
+        Ok(json!({
+            "rolledBack": swept.rolled_back,
+            "completed": swept.completed,
+            "delivered": swept.delivered,
+        }))
+    })
+    .await
+}
