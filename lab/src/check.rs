@@ -179,8 +179,12 @@ fn service(
         findings.push(Finding::new(format!("service `{name}`: {what}"), passed, found));
     };
     if let Some(serving) = expected.serving {
-        let weights: Vec<(f64, f64)> =
-            facts.weights.iter().filter(|((service, _), _)| *service == name).map(|(_, weights)| *weights).collect();
+        let weights: Vec<(f64, f64)> = facts
+            .weights
+            .iter()
+            .filter(|((service, _), _)| *service == name)
+            .map(|(_, weights)| *weights)
+            .collect();
         let all = |(blue, green): &(f64, f64)| match serving {
             Slot::Blue => *blue > 0.0 && *green <= 0.0,
             Slot::Green => *green > 0.0 && *blue <= 0.0,
@@ -192,15 +196,27 @@ fn service(
     let or_unseen = |found: Option<String>| found.unwrap_or_else(|| "not seen".to_owned());
     for (slot, version) in &expected.version {
         let found = tasks(*slot).map(|(_, _, version)| version.to_owned());
-        add(format!("{slot} is asked to run {version}"), found.as_ref() == Some(version), or_unseen(found));
+        add(
+            format!("{slot} is asked to run {version}"),
+            found.as_ref() == Some(version),
+            or_unseen(found),
+        );
     }
     for (slot, count) in &expected.desired_count {
         let found = tasks(*slot).map(|(desired, ..)| desired);
-        add(format!("{slot} is asked for {count} tasks"), found == Some(*count), or_unseen(found.map(|n| n.to_string())));
+        add(
+            format!("{slot} is asked for {count} tasks"),
+            found == Some(*count),
+            or_unseen(found.map(|n| n.to_string())),
+        );
     }
     for (slot, count) in &expected.running_count {
         let found = tasks(*slot).map(|(_, running, _)| running);
-        add(format!("{slot} runs {count} tasks"), found == Some(*count), or_unseen(found.map(|n| n.to_string())));
+        add(
+            format!("{slot} runs {count} tasks"),
+            found == Some(*count),
+            or_unseen(found.map(|n| n.to_string())),
+        );
     }
     let (requests, bad, load_balancer) = facts.requests.get(name).copied().unwrap_or_default();
     if let Some(limit) = expected.max_bad_requests {
@@ -238,7 +254,13 @@ fn in_order(happenings: &[Happening], events: &[Observed]) -> Finding {
         };
         match position {
             Some(position) => from = position + 1,
-            None => return Finding::new(expected, false, format!("{words} did not happen, or not then")),
+            None => {
+                return Finding::new(
+                    expected,
+                    false,
+                    format!("{words} did not happen, or not then"),
+                );
+            }
         }
     }
     Finding::new(expected, true, "")
@@ -246,7 +268,11 @@ fn in_order(happenings: &[Happening], events: &[Observed]) -> Finding {
 
 fn time_limit(events: &[Observed]) -> Option<Finding> {
     let late = events.iter().find(|observed| matches!(observed.event, Event::TimeLimit { .. }))?;
-    Some(Finding::new("it ends within its time limit", false, format!("stopped after {:.0} s", late.at)))
+    Some(Finding::new(
+        "it ends within its time limit",
+        false,
+        format!("stopped after {:.0} s", late.at),
+    ))
 }
 
 /// The script itself is expected to be carried out, without errors.

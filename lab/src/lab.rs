@@ -114,10 +114,12 @@ impl Lab {
                 let health = self.clients.elb.describe_target_health();
                 let health = health.target_group_arn(route.group(serving)).send().await;
                 let health = health.doing("asking for the health of the example")?;
-                let states = health.target_health_descriptions().iter().filter_map(|target| {
-                    target.target_health().and_then(|health| health.state())
-                });
-                let healthy = states.filter(|state| **state == TargetHealthStateEnum::Healthy).count();
+                let states = health
+                    .target_health_descriptions()
+                    .iter()
+                    .filter_map(|target| target.target_health().and_then(|health| health.state()));
+                let healthy =
+                    states.filter(|state| **state == TargetHealthStateEnum::Healthy).count();
                 if healthy >= tasks {
                     break;
                 }

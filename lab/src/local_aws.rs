@@ -46,7 +46,8 @@ impl LocalAws {
         let directory = RunDirectory::create(&paths.runs())?;
         let images = directory.path().join("images.json");
         let application = json!({ "example": [paths.python(), paths.example_application()] });
-        std::fs::write(&images, application.to_string()).doing("cannot write the list of images")?;
+        std::fs::write(&images, application.to_string())
+            .doing("cannot write the list of images")?;
         let mut command = command(paths, &directory, &images, settings)?;
         let mut child = command.spawn().doing("cannot start the local AWS")?;
         let output = child.stdout.take();
@@ -54,7 +55,8 @@ impl LocalAws {
         let Some(output) = output else {
             return Err(LabError::new("the local AWS has no output to read"));
         };
-        let output = tokio::process::ChildStdout::from_std(output).doing("cannot read from the local AWS")?;
+        let output = tokio::process::ChildStdout::from_std(output)
+            .doing("cannot read from the local AWS")?;
         let mut line = String::new();
         let mut reader = BufReader::new(output);
         let read = tokio::time::timeout(START_LIMIT, reader.read_line(&mut line)).await;
@@ -225,7 +227,8 @@ fn lock_file(path: &Path) -> std::io::Result<File> {
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for directory in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        let abandoned = lock_file(&directory.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
+        let abandoned =
+            lock_file(&directory.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
         if abandoned {
             let _ = std::fs::remove_dir_all(&directory);
         }

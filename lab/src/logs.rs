@@ -39,7 +39,8 @@ pub(crate) fn keep(logs: &[Log], into: &Path) -> LabResult<()> {
     std::fs::create_dir_all(into).doing(format!("cannot make {}", into.display()))?;
     for log in logs {
         let path = into.join(format!("{}.log", log.group));
-        std::fs::write(&path, log.lines.join("\n")).doing(format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, log.lines.join("\n"))
+            .doing(format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -49,8 +50,6 @@ pub(crate) fn errors(logs: &[Log]) -> Vec<String> {
     const SIGNS: [&str; 4] = ["\"level\":\"ERROR\"", "\"level\":\"WARN\"", "panicked", "errorType"];
     let wrong = |line: &&String| SIGNS.iter().any(|sign| line.contains(sign));
     logs.iter()
-        .flat_map(|log| {
-            log.lines.iter().filter(wrong).map(|line| format!("{}: {line}", log.group))
-        })
+        .flat_map(|log| log.lines.iter().filter(wrong).map(|line| format!("{}: {line}", log.group)))
         .collect()
 }

@@ -18,13 +18,7 @@ pub(crate) struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     /// One that has seen nothing.
     pub(crate) fn new(happening: &'a Happening) -> Self {
-        Self {
-            happening,
-            seen: 0,
-            bad_requests: 0,
-            stable: BTreeMap::new(),
-            notices: Vec::new(),
-        }
+        Self { happening, seen: 0, bad_requests: 0, stable: BTreeMap::new(), notices: Vec::new() }
     }
 
     /// Whether this is the observation that was waited for.
@@ -95,7 +89,12 @@ impl<'a> Matcher<'a> {
     }
 
     /// Whether it is a wanted notice that no other channel has delivered already.
-    fn is_new_notice(&mut self, deployment: &str, name: Option<&str>, sequence: Option<u64>) -> bool {
+    fn is_new_notice(
+        &mut self,
+        deployment: &str,
+        name: Option<&str>,
+        sequence: Option<u64>,
+    ) -> bool {
         let wanted = self.happening;
         let Some(name) = name.filter(|name| wanted.notice.as_deref() == Some(name)) else {
             return false;

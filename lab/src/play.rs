@@ -43,20 +43,28 @@ async fn act(scene: &Scene, action: &Action) -> LabResult<()> {
         Action::SetAlarm(set) => set_alarm(scene, set).await,
         Action::Approve(decide) => {
             let deployment = running(scene, decide.deployment.as_deref())?;
-            people::answer(scene, &deployment, people::Answer::Approve, decide.comment.as_deref()).await
+            people::answer(scene, &deployment, people::Answer::Approve, decide.comment.as_deref())
+                .await
         }
         Action::Reject(decide) => {
             let deployment = running(scene, decide.deployment.as_deref())?;
-            people::answer(scene, &deployment, people::Answer::Reject, decide.comment.as_deref()).await
+            people::answer(scene, &deployment, people::Answer::Reject, decide.comment.as_deref())
+                .await
         }
         Action::StopExecution(which) => {
             let deployment = running(scene, which.deployment.as_deref())?;
             let stop = scene.clients.sfn.stop_execution().execution_arn(&deployment.execution);
-            stop.error("Stopped").cause("stopped by the scenario").send().await.doing("stopping the execution")?;
+            stop.error("Stopped")
+                .cause("stopped by the scenario")
+                .send()
+                .await
+                .doing("stopping the execution")?;
             Ok(())
         }
         Action::RewriteRoute(rewrite) => rewrite_route(scene, rewrite).await,
-        Action::StartDeployment(start) => start_deployment(scene, &start.name, &start.request).await,
+        Action::StartDeployment(start) => {
+            start_deployment(scene, &start.name, &start.request).await
+        }
         Action::Sweep(_) => sweep(scene).await,
     }
 }
@@ -104,12 +112,20 @@ async fn rewrite_route(scene: &Scene, rewrite: &RewriteRoute) -> LabResult<()> {
             let found = elb.describe_rules().rule_arns(&route.arn).send().await.doing(doing)?;
             let rule = found.rules.unwrap_or_default().into_iter().next().ok_or_else(missing)?;
             let actions = with_weights(rule.actions.unwrap_or_default(), route, rewrite);
-            elb.modify_rule().rule_arn(&route.arn).set_actions(Some(actions)).send().await.doing(doing)?;
+            elb.modify_rule()
+                .rule_arn(&route.arn)
+                .set_actions(Some(actions))
+                .send()
+                .await
+                .doing(doing)?;
         }
         RouteKind::Listener => {
-            let found = elb.describe_listeners().listener_arns(&route.arn).send().await.doing(doing)?;
-            let listener = found.listeners.unwrap_or_default().into_iter().next().ok_or_else(missing)?;
-            let actions = with_weights(listener.default_actions.unwrap_or_default(), route, rewrite);
+            let found =
+                elb.describe_listeners().listener_arns(&route.arn).send().await.doing(doing)?;
+            let listener =
+                found.listeners.unwrap_or_default().into_iter().next().ok_or_else(missing)?;
+            let actions =
+                with_weights(listener.default_actions.unwrap_or_default(), route, rewrite);
             let modify = elb.modify_listener().listener_arn(&route.arn);
             modify.set_default_actions(Some(actions)).send().await.doing(doing)?;
         }
@@ -151,7 +167,8 @@ pub(crate) async fn start_deployment(
     let complete = complete_request(request, &scene.services, &CHANNELS)
         .map_err(|error| LabError::new(error.to_string()))?;
     let service = complete.get("service").and_then(Value::as_str);
-    let service = service.filter(|service| scene.services.contains_key(*service)).map(str::to_owned);
+    let service =
+        service.filter(|service| scene.services.contains_key(*service)).map(str::to_owned);
     let stable = service.as_deref().and_then(|service| scene.serving(service));
     // Unique within a lab: Step Functions takes each name once.
     let id = format!("{name}-{}", scene.number);
@@ -183,7 +200,14 @@ pub(crate) async fn start_deployment(
 /// Invokes the sweep as its schedule would.
 pub(crate) async fn sweep(scene: &Scene) -> LabResult<()> {
     let function = scene.glidepath.sweep_function()?;
-    let answer = scene.clients.lambda.invoke().function_name(function).send().await.doing("invoking the sweep")?;
+    let answer = scene
+        .clients
+        .lambda
+        .invoke()
+        .function_name(function)
+        .send()
+        .await
+        .doing("invoking the sweep")?;
     match answer.function_error() {
         None => Ok(()),
         Some(_) => {

@@ -24,7 +24,9 @@ impl Waiting {
         if bar.is_hidden() {
             say(text);
         }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(text.to_owned());

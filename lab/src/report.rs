@@ -95,11 +95,19 @@ impl Report {
     pub(crate) fn last_states(&self) -> Vec<String> {
         const LAST: usize = 12;
         let told = |observed: &&Observed| {
-            matches!(observed.event, Event::State { .. } | Event::Verdict { .. } | Event::Execution { .. } | Event::SweepFailed { .. } | Event::TimeLimit { .. })
+            matches!(
+                observed.event,
+                Event::State { .. }
+                    | Event::Verdict { .. }
+                    | Event::Execution { .. }
+                    | Event::SweepFailed { .. }
+                    | Event::TimeLimit { .. }
+            )
         };
         let told: Vec<&Observed> = self.events.iter().filter(told).collect();
         let last = told.iter().rev().take(LAST).rev();
-        last.map(|observed| format!("{:7.2} s  {}", observed.at, describe(&observed.event))).collect()
+        last.map(|observed| format!("{:7.2} s  {}", observed.at, describe(&observed.event)))
+            .collect()
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) async fn read(clients: &Clients, resources: &ServiceResources) -> Lab
         let found = elb.describe_rules().listener_arn(&arn).send().await.doing(doing)?;
         rules.extend(found.rules.unwrap_or_default());
         if is_route(resources, &arn)
-            && let Some(actions) = &mut listener.default_actions {
+            && let Some(actions) = &mut listener.default_actions
+        {
             actions.iter_mut().for_each(forget_groups);
         }
     }

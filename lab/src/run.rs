@@ -95,16 +95,19 @@ async fn until_over(scene: &Scene, aws: &mut LocalAws) -> LabResult<()> {
         }
         // Requests flow all the time; anything else is a sign that something still happens.
         let activity = scene.timeline.look(|events| {
-            events.iter().filter(|observed| !matches!(observed.event, Event::Requests { .. })).count()
+            events
+                .iter()
+                .filter(|observed| !matches!(observed.event, Event::Requests { .. }))
+                .count()
         });
         if activity != last_activity {
             last_activity = activity;
             quiet_since = None;
         }
         let quiet = *quiet_since.get_or_insert_with(Instant::now);
-        let done = scene.timeline.look(|events| {
-            check(&scene.scenario, events).iter().all(|finding| finding.passed)
-        });
+        let done = scene
+            .timeline
+            .look(|events| check(&scene.scenario, events).iter().all(|finding| finding.passed));
         if done || quiet.elapsed() > patience {
             return Ok(());
         }

@@ -104,8 +104,9 @@ impl Scene {
     /// The deployment whose id a text mentions.
     pub(crate) fn deployment_in(&self, text: &str) -> Option<String> {
         let state = self.state();
-        let mut found = state.deployments.iter();
-        found.find(|(_, running)| text.contains(running.id())).map(|(name, _)| name.clone())
+        let named = state.deployments.iter().filter(|(_, running)| text.contains(running.id()));
+        // The longest: the id of one may end with that of another.
+        named.max_by_key(|(_, running)| running.id().len()).map(|(name, _)| name.clone())
     }
 
     /// The slot that has all the traffic of a service's first route.

@@ -51,10 +51,13 @@ async fn lock(path: &Path) -> LabResult<File> {
 /// The interpreter to make the environment with.
 async fn find_python() -> LabResult<String> {
     if !cfg!(target_os = "linux") {
-        return Err(LabError::new("the lab needs Linux (WSL will do): its tasks listen on addresses of 127.0.0.0/8"));
+        return Err(LabError::new(
+            "the lab needs Linux (WSL will do): its tasks listen on addresses of 127.0.0.0/8",
+        ));
     }
     let python = "python3".to_owned();
-    let found = Command::new(&python).args(["-c", PYTHON_PROBE]).stdin(Stdio::null()).output().await;
+    let found =
+        Command::new(&python).args(["-c", PYTHON_PROBE]).stdin(Stdio::null()).output().await;
     let missing = match found {
         Err(_) => "python3",
         Ok(output) if !output.status.success() => "python3-venv",
@@ -92,16 +95,20 @@ fn install_command() -> &'static str {
 
 async fn make_environment(paths: &Paths, python: &str) -> LabResult<()> {
     let requirements = paths.requirements();
-    let content = std::fs::read(&requirements).doing(format!("cannot read {}", requirements.display()))?;
-    let wanted: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let content =
+        std::fs::read(&requirements).doing(format!("cannot read {}", requirements.display()))?;
+    let wanted: String =
+        Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
     let environment = paths.environment();
     let stamp = environment.join(STAMP);
-    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && paths.python().exists() {
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && paths.python().exists()
+    {
         return Ok(());
     }
     let waiting = Waiting::new("Installing the local AWS into target/lab/venv (once)");
     if environment.exists() {
-        std::fs::remove_dir_all(&environment).doing(format!("cannot remove {}", environment.display()))?;
+        std::fs::remove_dir_all(&environment)
+            .doing(format!("cannot remove {}", environment.display()))?;
     }
     let mut create = Command::new(python);
     create.args(["-m", "venv"]).arg(&environment);
@@ -109,7 +116,16 @@ async fn make_environment(paths: &Paths, python: &str) -> LabResult<()> {
     // The user's pip configuration stays in force: an index, a certificate, local wheels.
     let mut install = Command::new(paths.python());
     install
-        .args(["-m", "pip", "install", "--require-hashes", "--no-input", "--progress-bar", "off", "-r"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--require-hashes",
+            "--no-input",
+            "--progress-bar",
+            "off",
+            "-r",
+        ])
         .arg(&requirements);
     run(install, "installing Python packages", &waiting).await.map_err(|error| {
         error.hint("the packages come from PyPI, or from where your pip configuration says; is it reachable?")

@@ -116,7 +116,8 @@ impl Target {
             .map_err(drop)?;
         let response = connection.send_request(request).await.map_err(drop)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
+        let body =
+            Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
         let body = body.to_bytes();
         self.lock().push(connection);
         let version = self.version(&body).unwrap_or(NOBODY).to_owned();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glidepath_lab::{Lab, LabResult, ROOT_KEY, REGION, STACK_NAME, Scenario, ServiceResources};
+use glidepath_lab::{Lab, LabResult, REGION, ROOT_KEY, STACK_NAME, Scenario, ServiceResources};
 
 use crate::demo;
 

@@ -29,7 +29,11 @@ pub(crate) async fn run(keep_logs: Option<&Path>) -> LabResult<bool> {
     let (sender, events) = mpsc::channel::<Observed>(EVENTS_UNDER_WAY);
     let model = Model::new(&scenario);
     let showing = async {
-        if console_is_there() { live::show(model, events).await } else { plain::show(model, events).await }
+        if console_is_there() {
+            live::show(model, events).await
+        } else {
+            plain::show(model, events).await
+        }
     };
     let (report, shown) = tokio::join!(lab.run(scenario, Some(sender)), showing);
     if let Some(directory) = keep_logs {

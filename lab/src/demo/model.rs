@@ -131,7 +131,10 @@ fn stages(request: &Map<String, Value>) -> Vec<StageView> {
     let stages = stages.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let view = |stage: &Value| {
         let bake: Length = serde_json::from_value(stage.get("bake")?.clone()).ok()?;
-        Some(StageView { weight: stage.get("weight")?.as_f64()?, bake: bake.duration().as_secs_f64() })
+        Some(StageView {
+            weight: stage.get("weight")?.as_f64()?,
+            bake: bake.duration().as_secs_f64(),
+        })
     };
     stages.iter().filter_map(view).collect()
 }

@@ -14,7 +14,9 @@ pub(super) fn write(report: &Report) -> String {
         .events
         .iter()
         .enumerate()
-        .filter_map(|(index, observed)| started(observed).map(|(name, stable)| (index, observed.at, name, stable)))
+        .filter_map(|(index, observed)| {
+            started(observed).map(|(name, stable)| (index, observed.at, name, stable))
+        })
         .collect();
     let mut text = String::new();
     for (act, (_, from, name, stable)) in starts.iter().enumerate() {
@@ -22,7 +24,15 @@ pub(super) fn write(report: &Report) -> String {
         let mut events: Vec<&Observed> =
             report.events.iter().filter(|observed| (*from..until).contains(&observed.at)).collect();
         events.sort_by(|one, other| one.at.total_cmp(&other.at));
-        let mut summary = Summary { report, name, from: *from, until, stable: *stable, events, text: String::new() };
+        let mut summary = Summary {
+            report,
+            name,
+            from: *from,
+            until,
+            stable: *stable,
+            events,
+            text: String::new(),
+        };
         summary.write(act + 1);
         text.push_str(&summary.text);
     }
@@ -55,8 +65,12 @@ impl Summary<'_> {
             let ours = deployment == name;
             ours.then(|| (format!("{status:?}"), error.clone(), cause.clone()))
         });
-        let (end, (status, error, cause)) = ended.unwrap_or((self.until, ("not ended".to_owned(), None, None)));
-        self.line(format_args!("\nAct {act}, deployment `{name}`: {status} after {:.1} s", end - self.from));
+        let (end, (status, error, cause)) =
+            ended.unwrap_or((self.until, ("not ended".to_owned(), None, None)));
+        self.line(format_args!(
+            "\nAct {act}, deployment `{name}`: {status} after {:.1} s",
+            end - self.from
+        ));
         if let Some(error) = error {
             self.row("failure", &error);
         }
@@ -71,7 +85,9 @@ impl Summary<'_> {
         self.recovery();
         let (requests, bad) = self.requests();
         self.row("requests", &format!("{requests}, of which {bad} bad ones reached users"));
-        let transitions = self.all(|event| matches!(event, Event::State { deployment, .. } if deployment == name).then_some(()));
+        let transitions = self.all(|event| {
+            matches!(event, Event::State { deployment, .. } if deployment == name).then_some(())
+        });
         self.row("state transitions", &transitions.len().to_string());
         self.calls();
         self.slots();
@@ -87,7 +103,8 @@ impl Summary<'_> {
             let Event::Verdict { next, .. } = event else { return None };
             (next == "rollback").then_some("verdict")
         });
-        let first_bad = self.find(|event| matches!(event, Event::FirstBadRequest { .. }).then_some(()));
+        let first_bad =
+            self.find(|event| matches!(event, Event::FirstBadRequest { .. }).then_some(()));
         let Some((decided, by)) = decided else { return };
         let restored = self.events.iter().find(|observed| {
             let canary_share = match (&observed.event, canary) {
@@ -99,7 +116,10 @@ impl Summary<'_> {
         });
         let Some(restored) = restored.map(|observed| observed.at) else { return };
         if let Some((first_bad, ())) = first_bad {
-            self.row("first bad request", &format!("{:.1} s before all traffic was back on stable", restored - first_bad));
+            self.row(
+                "first bad request",
+                &format!("{:.1} s before all traffic was back on stable", restored - first_bad),
+            );
         }
         self.row(by, &format!("{:.1} s before all traffic was back on stable", restored - decided));
     }
@@ -117,14 +137,19 @@ impl Summary<'_> {
     fn calls(&mut self) {
         let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
         let span = self.from..self.until;
-        for call in self.report.calls.iter().filter(|call| span.contains(&(call.time - self.report.began))) {
+        for call in
+            self.report.calls.iter().filter(|call| span.contains(&(call.time - self.report.began)))
+        {
             *actions.entry(&call.action).or_default() += 1;
         }
         let total: usize = actions.values().sum();
         let mut most: Vec<(&str, usize)> = actions.into_iter().collect();
         most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let most: Vec<String> =
-            most.iter().take(MOST_ACTIONS).map(|(action, count)| format!("{count} {action}")).collect();
+        let most: Vec<String> = most
+            .iter()
+            .take(MOST_ACTIONS)
+            .map(|(action, count)| format!("{count} {action}"))
+            .collect();
         let row = format!("{total} ({}, ...)", most.join(", "));
         self.row("AWS calls", &row);
     }
@@ -144,7 +169,9 @@ impl Summary<'_> {
     }
 
     fn find<T>(&self, mut look: impl FnMut(&Event) -> Option<T>) -> Option<(f64, T)> {
-        self.events.iter().find_map(|observed| look(&observed.event).map(|found| (observed.at, found)))
+        self.events
+            .iter()
+            .find_map(|observed| look(&observed.event).map(|found| (observed.at, found)))
     }
 
     fn all<T>(&self, look: impl FnMut(&Event) -> Option<T>) -> Vec<T> {

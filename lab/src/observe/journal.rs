@@ -42,11 +42,34 @@ pub struct Call {
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Line {
     Call,
-    Weights { time: f64, resource: String, groups: Vec<Group>, principal: String },
-    State { time: f64, execution: String, state: String, event: String },
-    Execution { time: f64, execution: String, status: String },
-    Alarm { time: f64, arn: String, state: String, reason: String },
-    Task { event: String, service: Option<String>, version: String },
+    Weights {
+        time: f64,
+        resource: String,
+        groups: Vec<Group>,
+        principal: String,
+    },
+    State {
+        time: f64,
+        execution: String,
+        state: String,
+        event: String,
+    },
+    Execution {
+        time: f64,
+        execution: String,
+        status: String,
+    },
+    Alarm {
+        time: f64,
+        arn: String,
+        state: String,
+        reason: String,
+    },
+    Task {
+        event: String,
+        service: Option<String>,
+        version: String,
+    },
     #[serde(other)]
     Other,
 }
@@ -140,7 +163,9 @@ fn weights(scene: &Scene, time: f64, resource: &str, groups: &[Group], principal
             continue;
         };
         let share = |slot: Slot| {
-            let of_slot = |group: &&Group| resources.slot_of_group(&group.target_group) == Some((route, slot));
+            let of_slot = |group: &&Group| {
+                resources.slot_of_group(&group.target_group) == Some((route, slot))
+            };
             groups.iter().filter(of_slot).map(|group| group.weight).sum::<f64>()
         };
         let (blue, green) = percent(share(Slot::Blue), share(Slot::Green));
@@ -175,8 +200,7 @@ fn stage_reached(scene: &Scene, at: f64, service: &str, (blue, green): (f64, f64
     }
     running.highest_weight = canary;
     running.stages += 1;
-    let event =
-        Event::Stage { deployment: name.clone(), stage: running.stages, weight: canary };
+    let event = Event::Stage { deployment: name.clone(), stage: running.stages, weight: canary };
     drop(state);
     scene.timeline.add_at(at, event);
 }
@@ -211,7 +235,8 @@ fn alarm(scene: &Scene, time: f64, arn: &str, state: &str, reason: String) {
         let found = AlarmName::ALL.into_iter().find(|alarm| resources.alarm(*alarm) == arn);
         if let Some(alarm) = found {
             let at = scene.timeline.since_beginning(time);
-            let event = Event::Alarm { service: name.clone(), alarm, state, reason: reason.clone() };
+            let event =
+                Event::Alarm { service: name.clone(), alarm, state, reason: reason.clone() };
             scene.timeline.add_at(at, event);
         }
     }

@@ -101,7 +101,8 @@ pub(super) async fn follow_slack(scene: Arc<Scene>, mut messages: broadcast::Rec
     loop {
         match messages.recv().await {
             Ok(message) => {
-                let message: Value = serde_json::from_str(&message).unwrap_or(Value::String(message));
+                let message: Value =
+                    serde_json::from_str(&message).unwrap_or(Value::String(message));
                 add(&scene, CHANNELS[1], &message, slack_text(&message));
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -153,12 +154,20 @@ pub(super) async fn follow_topic(scene: Arc<Scene>) {
             continue;
         };
         for message in received.messages.unwrap_or_default() {
-            if let Some(envelope) = message.body().and_then(|body| serde_json::from_str(body).ok()) {
+            if let Some(envelope) = message.body().and_then(|body| serde_json::from_str(body).ok())
+            {
                 topic_message(&scene, &envelope);
             }
             if let Some(handle) = message.receipt_handle() {
                 // At worst it is seen twice, as any message may be.
-                let _ = scene.clients.sqs.delete_message().queue_url(queue).receipt_handle(handle).send().await;
+                let _ = scene
+                    .clients
+                    .sqs
+                    .delete_message()
+                    .queue_url(queue)
+                    .receipt_handle(handle)
+                    .send()
+                    .await;
             }
         }
     }
@@ -166,7 +175,8 @@ pub(super) async fn follow_topic(scene: Arc<Scene>) {
 
 fn topic_message(scene: &Scene, envelope: &Value) {
     let text = envelope.get("Message").and_then(Value::as_str).unwrap_or_default();
-    let message: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    let message: Value =
+        serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     let subject = envelope.get("Subject").and_then(Value::as_str);
     let told = ["text", "message", "summary", "title"]
         .into_iter()

@@ -44,7 +44,16 @@ async fn actions(clients: &Clients, route: &RouteResources) -> Option<Vec<Action
         }
         RouteKind::Listener => {
             let found = clients.elb.describe_listeners().listener_arns(&route.arn).send();
-            Some(found.await.ok()?.listeners?.into_iter().next()?.default_actions.unwrap_or_default())
+            Some(
+                found
+                    .await
+                    .ok()?
+                    .listeners?
+                    .into_iter()
+                    .next()?
+                    .default_actions
+                    .unwrap_or_default(),
+            )
         }
     }
 }
@@ -86,7 +95,8 @@ pub(super) async fn follow_tasks(scene: Arc<Scene>, service: String) {
             .await;
         let Ok(described) = described else { continue };
         for ((slot, name), before) in Slot::BOTH.into_iter().zip(&names).zip(&mut before) {
-            let found = described.services().iter().find(|found| found.service_name() == Some(name));
+            let found =
+                described.services().iter().find(|found| found.service_name() == Some(name));
             let Some(found) = found else { continue };
             let count = |count: i32| u32::try_from(count).unwrap_or(0);
             let version = version(resources, found.task_definition().unwrap_or_default());

@@ -23,9 +23,7 @@ pub use placeholders::{UnknownPlaceholder, complete_request};
 pub use script::{
     Action, Behave, Decide, Nothing, RewriteRoute, SetAlarm, StartDeployment, Step, Which,
 };
-pub use service::{
-    AlarmName, AlarmSettings, Bystanders, Route, RouteKind, Service, Slot, Version,
-};
+pub use service::{AlarmName, AlarmSettings, Bystanders, Route, RouteKind, Service, Slot, Version};
 
 /// The name of the deployment that the scenario's own `request` starts.
 pub const FIRST_DEPLOYMENT: &str = "first";
@@ -131,3 +129,6 @@ fn twenty_seconds() -> Length {
 fn two_minutes() -> Length {
     Length::seconds(120)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ use crate::stack::ServiceResources;
 
 /// A request speaks of something that the lab did not create.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the request has the placeholder `${{{name}}}`, which does not exist\nhint: there are {known}")]
+#[error(
+    "the request has the placeholder `${{{name}}}`, which does not exist\nhint: there are {known}"
+)]
 pub struct UnknownPlaceholder {
     name: String,
     known: String,
@@ -70,8 +72,11 @@ fn fill_health(request: &mut Map<String, Value>, resources: &ServiceResources) {
         .into_iter()
         .map(|alarm| (alarm.name().to_owned(), json!([resources.alarm(alarm)])))
         .collect();
-    let filled =
-        [("interval", json!("1s")), ("minimumRequests", json!(10)), ("alarms", Value::Object(alarms))];
+    let filled = [
+        ("interval", json!("1s")),
+        ("minimumRequests", json!(10)),
+        ("alarms", Value::Object(alarms)),
+    ];
     if let Some(health) = fill(request.entry("health"), &filled) {
         fill(health.entry("onInconclusive"), &[("extendUpTo", json!("20s"))]);
     }

@@ -56,7 +56,11 @@ impl<'a> Findings<'a> {
         if !service.versions.contains_key(&service.running) {
             self.add(
                 &format!("{path}.running"),
-                format!("`{}` is not among the versions ({})", service.running, listed(service.versions.keys())),
+                format!(
+                    "`{}` is not among the versions ({})",
+                    service.running,
+                    listed(service.versions.keys())
+                ),
             );
         }
         for (version, behaviour) in &service.versions {
@@ -70,7 +74,10 @@ impl<'a> Findings<'a> {
             self.add(&format!("{path}.routes"), "there must be 1 to 4");
         }
         if service.traffic > MOST_TRAFFIC {
-            self.add(&format!("{path}.traffic"), format!("at most {MOST_TRAFFIC} requests a second"));
+            self.add(
+                &format!("{path}.traffic"),
+                format!("at most {MOST_TRAFFIC} requests a second"),
+            );
         }
         if service.tasks == 0 || service.tasks > MOST_TASKS {
             self.add(&format!("{path}.tasks"), format!("1 to {MOST_TASKS}"));
@@ -97,7 +104,13 @@ impl<'a> Findings<'a> {
             let Some((_, service)) = self.scenario.service_named(service) else {
                 let complete = request.contains_key("target") && request.contains_key("service");
                 if !complete {
-                    self.add(&path, format!("`service` must name one of the services ({})", listed(self.scenario.services.keys())));
+                    self.add(
+                        &path,
+                        format!(
+                            "`service` must name one of the services ({})",
+                            listed(self.scenario.services.keys())
+                        ),
+                    );
                 }
                 continue;
             };
@@ -105,7 +118,13 @@ impl<'a> Findings<'a> {
             if let Some(version) = version.and_then(|version| version.as_str())
                 && !service.versions.contains_key(version)
             {
-                self.add(&path, format!("release.version `{version}` is not among the versions ({})", listed(service.versions.keys())));
+                self.add(
+                    &path,
+                    format!(
+                        "release.version `{version}` is not among the versions ({})",
+                        listed(service.versions.keys())
+                    ),
+                );
             }
         }
     }
@@ -149,7 +168,10 @@ impl<'a> Findings<'a> {
                     && !service.versions.contains_key(&behave.version)
                 {
                     let versions = listed(service.versions.keys());
-                    self.add(&format!("{path}.behave.version"), format!("`{}` is not among the versions ({versions})", behave.version));
+                    self.add(
+                        &format!("{path}.behave.version"),
+                        format!("`{}` is not among the versions ({versions})", behave.version),
+                    );
                 }
             }
             Action::SetAlarm(set) => {
@@ -159,7 +181,10 @@ impl<'a> Findings<'a> {
                 if let Some(service) = self.target(path, rewrite.service.as_deref())
                     && !(1..=service.routes.len()).contains(&rewrite.route)
                 {
-                    self.add(&format!("{path}.rewriteRoute.route"), "there is no such route; they count from 1");
+                    self.add(
+                        &format!("{path}.rewriteRoute.route"),
+                        "there is no such route; they count from 1",
+                    );
                 }
                 if rewrite.blue > 999 || rewrite.green > 999 {
                     self.add(path, "weights are 0 to 999");
@@ -178,7 +203,8 @@ impl<'a> Findings<'a> {
     fn target(&mut self, path: &str, name: Option<&str>) -> Option<&'a Service> {
         let found = self.scenario.service_named(name).map(|(_, service)| service);
         if found.is_none() {
-            let message = format!("`service` must name one of {}", listed(self.scenario.services.keys()));
+            let message =
+                format!("`service` must name one of {}", listed(self.scenario.services.keys()));
             self.add(path, message);
         }
         found

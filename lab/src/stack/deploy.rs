@@ -40,7 +40,10 @@ pub(super) async fn package(paths: &Paths, aws: &LocalAws) -> LabResult<String> 
         .doing("packaging template.yaml")?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(LabError::new(format!("packaging template.yaml failed:\n{}", errors.trim_end())));
+        return Err(LabError::new(format!(
+            "packaging template.yaml failed:\n{}",
+            errors.trim_end()
+        )));
     }
     String::from_utf8(output.stdout).doing("packaging template.yaml")
 }

@@ -71,8 +71,7 @@ impl Builder<'_> {
 
     fn network(&mut self) {
         self.resource("Network", "AWS::EC2::VPC", json!({ "CidrBlock": "10.0.0.0/16" }));
-        for (id, block, zone) in
-            [("SubnetA", "10.0.1.0/24", "a"), ("SubnetB", "10.0.2.0/24", "b")]
+        for (id, block, zone) in [("SubnetA", "10.0.1.0/24", "a"), ("SubnetB", "10.0.2.0/24", "b")]
         {
             let zone = json!({ "Fn::Sub": format!("${{AWS::Region}}{zone}") });
             let properties = json!({ "VpcId": reference("Network"), "CidrBlock": block, "AvailabilityZone": zone });
@@ -209,7 +208,12 @@ impl Builder<'_> {
     fn bystanders(&mut self) {
         for number in 1..=self.service.bystanders.rules as usize {
             let path = format!("/bystander{number}/*");
-            self.rule(&format!("BystanderRule{number}"), 500 + number, &path, fixed_response("200"));
+            self.rule(
+                &format!("BystanderRule{number}"),
+                500 + number,
+                &path,
+                fixed_response("200"),
+            );
         }
         for number in 1..=self.service.bystanders.listeners as usize {
             let id = format!("BystanderListener{number}");

@@ -43,7 +43,9 @@ impl Glidepath {
         let channels = deploy::stack(clients, "channels", &channels, &[]);
         let (template, channels) = tokio::try_join!(packaging, channels)?;
         let found = |key: &str| {
-            channels.get(key).cloned().ok_or_else(|| LabError::new(format!("the stack of the channels has no output {key}")))
+            channels.get(key).cloned().ok_or_else(|| {
+                LabError::new(format!("the stack of the channels has no output {key}"))
+            })
         };
         let configuration = json!({
             CHANNELS[0]: { "sns": { "topic": found("Topic")? } },
@@ -97,8 +99,8 @@ pub(crate) async fn create_services(
     }
     let mut created = BTreeMap::new();
     while let Some(result) = creating.join_next().await {
-        let resources = result
-            .map_err(|error| LabError::because("creating a service", &error))??;
+        let resources =
+            result.map_err(|error| LabError::because("creating a service", &error))??;
         created.insert(resources.name.clone(), resources);
     }
     Ok(created)
@@ -128,7 +130,8 @@ fn channels_template(slack: &str) -> String {
             "Resource": attribute("Queue", "Arn"),
         }],
     });
-    let resource = |kind: &str, properties: Value| json!({ "Type": kind, "Properties": properties });
+    let resource =
+        |kind: &str, properties: Value| json!({ "Type": kind, "Properties": properties });
     json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Resources": {

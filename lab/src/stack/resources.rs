@@ -139,7 +139,10 @@ impl ServiceResources {
     /// The slot that a target group of it belongs to, with the number of its route, from 0.
     pub fn slot_of_group(&self, group: &str) -> Option<(usize, Slot)> {
         self.routes.iter().enumerate().find_map(|(index, route)| {
-            Slot::BOTH.into_iter().find(|slot| route.group(*slot) == group).map(|slot| (index, slot))
+            Slot::BOTH
+                .into_iter()
+                .find(|slot| route.group(*slot) == group)
+                .map(|slot| (index, slot))
         })
     }
 

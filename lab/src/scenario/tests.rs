@@ -1,0 +1,126 @@
+use std::path::Path;
+
+use super::*;
+
+const SMALL: &str = "
+title: small
+services: { shop: { versions: { v1: {}, v2: {} } } }
+request: { release: { version: v2 } }
+";
+
+fn findings(text: &str) -> String {
+    Scenario::parse(text, "test.yaml").unwrap_err().to_string()
+}
+
+#[test]
+fn every_scenario_of_the_repository_is_one() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        Scenario::load(&entry.unwrap().path()).unwrap();
+        seen += 1;
+    }
+    assert!(seen >= 3, "only {seen} scenarios");
+}
+
+#[test]
+fn the_schema_in_the_repository_is_the_one_of_the_types() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenario.schema.json");
+    let schema = format!("{:#}\n", Scenario::schema());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written == schema, "run `UPDATE=1 cargo test -p glidepath-lab` to write it anew");
+}
+
+#[test]
+fn every_field_of_the_schema_is_described_in_the_documentation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut missing = Vec::new();
+    collect_fields(&Scenario::schema(), &mut |name| {
+        // Written as a field: alone in backticks, or in front of a colon or comma of an example.
+        let described = ["`", " ", "{", ",", "/"]
+            .iter()
+            .any(|before| text.contains(&format!("{before}{name}")));
+        if !described {
+            missing.push(name.to_owned());
+        }
+    });
+    assert!(missing.is_empty(), "not in docs/scenarios.md: {missing:?}");
+}
+
+fn collect_fields(schema: &Value, tell: &mut impl FnMut(&str)) {
+    let Some(members) = schema.as_object() else { return };
+    for (name, member) in members {
+        if name == "properties" {
+            member.as_object().unwrap().keys().for_each(|field| tell(field));
+        }
+        match member {
+            Value::Array(items) => items.iter().for_each(|item| collect_fields(item, tell)),
+            other => collect_fields(other, tell),
+        }
+    }
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        properties.values().for_each(|property| collect_fields(property, tell));
+    }
+}
+
+#[test]
+fn a_small_scenario_has_everything_else_by_default() {
+    let scenario = Scenario::parse(SMALL, "test.yaml").unwrap();
+    let shop = scenario.services.get("shop").unwrap();
+    assert_eq!((shop.tasks, shop.serving, shop.running.as_str()), (3, Slot::Blue, "v1"));
+    assert_eq!(shop.routes, [Route::default()]);
+    assert_eq!(scenario.sweep_every, Length::seconds(2));
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_its_path() {
+    let text =
+        format!("{SMALL}script: [{{ at: 1s, do: {{ setAlarm: {{ alarm: green, stat: OK }} }} }}]");
+    let message = findings(&text);
+    assert!(message.contains("script[0].do"), "{message}");
+    assert!(message.contains("`stat`") && message.contains("`state`"), "{message}");
+    assert!(message.contains("hint: docs/scenarios.md"), "{message}");
+}
+
+#[test]
+fn every_mistake_is_found_at_once() {
+    let message = findings(
+        "
+title: wrong
+services: { shop: { versions: { v1: { errorRate: 30 } }, running: v0, traffic: 5000 } }
+request: { release: { version: v9 } }
+script:
+  - do: { sweep: {} }
+  - when: { weight: 10, stage: 2 }
+    do: { approve: { deployment: nobody } }
+expect: { services: { store: { serving: green } } }
+",
+    );
+    for part in [
+        "services.shop.running: `v0`",
+        "services.shop.versions.v1.errorRate",
+        "services.shop.traffic: at most 200",
+        "release.version `v9`",
+        "script[0]: give either `at` or `when`",
+        "script[1].when: give exactly one",
+        "starts no deployment `nobody`",
+        "expect.services.store",
+    ] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn lengths_need_a_unit() {
+    for (text, expected) in [("500ms", "500ms"), ("12s", "12s"), ("2m", "120s")] {
+        let length: Length = serde_json::from_value(text.into()).unwrap();
+        assert_eq!(length.to_string(), expected);
+    }
+    for text in ["12", "s", "1h", "-1s", "1.5s"] {
+        assert!(serde_json::from_value::<Length>(text.into()).is_err(), "{text}");
+    }
+}
