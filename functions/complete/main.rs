@@ -11,7 +11,7 @@ use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    log_as_json();
+    log_as_json()?;
     let clients = Clients::from_environment().await?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let load_balancer = ElasticLoadBalancing::new(&clients);

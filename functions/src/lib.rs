@@ -50,8 +50,9 @@ where
 }
 
 /// Writes logs to standard output, one JSON object a line.
-pub fn log_as_json() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env(settings::LOG)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init();
+pub fn log_as_json() -> Result<(), settings::BadSetting> {
+    let level = settings::log_level()?;
+    // By level only: a filter by target would bring a regular expression engine along.
+    tracing_subscriber::fmt().json().flatten_event(true).with_max_level(level).init();
+    Ok(())
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use glidepath_aws::channels::ChannelsSettings;
 use glidepath_aws::monitoring::Publication;
 use glidepath_core::time::Span;
+use tracing::Level;
+use tracing::metadata::ParseLevelError;
 
 /// Name of the registry's table.
 pub const TABLE: &str = "GLIDEPATH_TABLE";
@@ -38,6 +40,14 @@ pub enum BadSetting {
         /// Why not.
         source: ParseIntError,
     },
+    /// It is no level of logs.
+    #[error("the environment variable `{name}` is none of error, warn, info and debug")]
+    NotLevel {
+        /// Which one.
+        name: &'static str,
+        /// Why not.
+        source: ParseLevelError,
+    },
     /// The stack's parameter `Channels` is not what it must be.
     #[error("the environment variable `{name}` is no JSON object of channels by name")]
     NotChannels {
@@ -51,6 +61,11 @@ pub enum BadSetting {
 /// A setting as text.
 pub fn text(name: &'static str) -> Result<String, BadSetting> {
     std::env::var(name).map_err(|_| BadSetting::Missing(name))
+}
+
+/// How much is logged.
+pub fn log_level() -> Result<Level, BadSetting> {
+    text(LOG)?.parse().map_err(|source| BadSetting::NotLevel { name: LOG, source })
 }
 
 /// The stack's channels.
