@@ -101,9 +101,12 @@ pub(super) async fn follow_slack(scene: Arc<Scene>, mut messages: broadcast::Rec
     loop {
         match messages.recv().await {
             Ok(message) => {
-                let message: Value =
-                    serde_json::from_str(&message).unwrap_or(Value::String(message));
-                add(&scene, CHANNELS[1], &message, slack_text(&message));
+                let Some(deployment) = scene.deployment_in(&message) else { continue };
+                let channel = CHANNELS[1].to_owned();
+                let text = slack_text(&message);
+                // A message for people: it does not say of which kind it is.
+                let (name, sequence) = (None, None);
+                scene.timeline.add(Event::Notice { deployment, channel, name, sequence, text });
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
@@ -111,29 +114,11 @@ pub(super) async fn follow_slack(scene: Arc<Scene>, mut messages: broadcast::Rec
     }
 }
 
-/// What a person reads: the fallback text, or every text of the blocks.
-fn slack_text(message: &Value) -> String {
-    if let Some(text) = message.get("text").and_then(Value::as_str) {
-        return text.to_owned();
-    }
-    let mut texts = Vec::new();
-    collect_texts(message, &mut texts);
-    texts.join(" | ")
-}
-
-fn collect_texts(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                match member.as_str().filter(|_| name == "text") {
-                    Some(text) => texts.push(text.to_owned()),
-                    None => collect_texts(member, texts),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+/// What a notification of Slack shows; the whole message if it has no such text.
+fn slack_text(message: &str) -> String {
+    let document: Option<Value> = serde_json::from_str(message).ok();
+    let text = document.as_ref().and_then(|document| document.get("text")?.as_str());
+    text.unwrap_or(message).to_owned()
 }
 
 /// Tells of every message of the topic, for ever.
@@ -173,29 +158,20 @@ pub(super) async fn follow_topic(scene: Arc<Scene>) {
     }
 }
 
+/// The topic's messages say in attributes which notice they carry.
 fn topic_message(scene: &Scene, envelope: &Value) {
-    let text = envelope.get("Message").and_then(Value::as_str).unwrap_or_default();
-    let message: Value =
-        serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    let subject = envelope.get("Subject").and_then(Value::as_str);
-    let told = ["text", "message", "summary", "title"]
-        .into_iter()
-        .find_map(|name| message.get(name)?.as_str());
-    let words = told.or(subject).unwrap_or(text).to_owned();
-    add(scene, CHANNELS[0], &message, words);
-}
-
-fn add(scene: &Scene, channel: &str, message: &Value, text: String) {
+    let attribute =
+        |name: &str| envelope.get("MessageAttributes")?.get(name)?.get("Value")?.as_str();
+    let Some((id, sequence)) = attribute("noticeId").and_then(|id| id.rsplit_once('/')) else {
+        return;
+    };
     // Notices of an earlier scenario of this lab may still be on their way.
-    let Some(deployment) = scene.deployment_in(&message.to_string()) else { return };
-    let event = message.get("event");
-    // An event is its name, or an object whose only member is named so.
-    let name = event.and_then(|event| match event {
-        Value::String(name) => Some(name.clone()),
-        Value::Object(members) => members.keys().next().cloned(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    let Some(deployment) = scene.deployment_in(id) else { return };
+    scene.timeline.add(Event::Notice {
+        deployment,
+        channel: CHANNELS[0].to_owned(),
+        name: attribute("event").map(str::to_owned),
+        sequence: sequence.parse().ok(),
+        text: envelope.get("Message").and_then(Value::as_str).unwrap_or_default().to_owned(),
     });
-    let sequence = message.get("sequence").and_then(Value::as_u64);
-    let channel = channel.to_owned();
-    scene.timeline.add(Event::Notice { deployment, channel, name, sequence, text });
 }
