@@ -76,8 +76,14 @@ def _ecs_resource(action: str, body: bytes, region: str, account: str) -> str:
     return ANY
 
 
+def _ecs_cluster(body: bytes, settings: Settings) -> str:
+    """The condition key ``ecs:cluster``: without it nobody could list tasks of some clusters only."""
+    name = _first(json.loads(body or b"{}").get("cluster")) or "default"
+    return _ecs_arn("cluster", name, None, f"arn:aws:ecs:{settings.region}:{settings.account}")
+
+
 def install(settings: Settings) -> None:
-    """Correct the resources of load balancing, ECS and alarms."""
+    """Correct the resources of load balancing, ECS and alarms, and the cluster of ECS as a condition."""
     original: AnyFunction
 
     def resource_arn(
@@ -100,5 +106,17 @@ def install(settings: Settings) -> None:
             return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:*"
         return str(original(service, method, path, headers, body, query_params, region, account_id))
 
+    def condition_context(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        context = dict(tags(service, iam_action, body, params))
+        if service == "ecs":
+            context["ecs:cluster"] = _ecs_cluster(body, settings)
+        return context
+
+    tags: AnyFunction = replace(
+        iam_actions,
+        "request_tag_context",
+        condition_context,
+        expects=("service", "iam_action", "body", "params"),
+    )
     expects = ("service", "method", "path", "headers", "body", "query_params", "region", "account_id")
     original = replace(iam_actions, "extract_resource_arn", resource_arn, expects=expects)

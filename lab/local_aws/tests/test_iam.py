@@ -178,3 +178,13 @@ def test_actions_without_a_resource_type_need_any(lab: Lab, unique: str, permiss
         lab, unique, allow(permission, resource=f"arn:aws:{permission.split(':')[0]}:{REGION}:{ACCOUNT}:*")
     )
     assert code_of(lab, scoped, *ONLY_ANY[permission]) in DENIED
+
+
+def test_tasks_may_be_listed_by_cluster(lab: Lab, unique: str) -> None:
+    """ListTasks has no resource of its own; a policy limits it by the condition key ``ecs:cluster``."""
+    lab.client("ecs").create_cluster(clusterName=unique)
+    lab.client("ecs").create_cluster(clusterName=f"other-{unique}")
+    scope = {"ArnLike": {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{unique}"}}
+    role = create_role(lab, unique, {**allow("ecs:ListTasks"), "Condition": scope})
+    assert code_of(lab, role, "ecs", "list_tasks", {"cluster": unique}) is None
+    assert code_of(lab, role, "ecs", "list_tasks", {"cluster": f"other-{unique}"}) in DENIED
