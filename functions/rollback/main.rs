@@ -22,8 +22,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let containers = ElasticContainers::new(&clients);
     let orchestration = StepFunctions::new(&clients);
     let system = System::default();
-    // The first call of a rollback must not wait for a handshake.
-    load_balancer.warm_up().await;
+    // Fence and route are the first calls of a rollback: neither must wait for a handshake.
+    tokio::join!(registry.warm_up(), load_balancer.warm_up());
     serve(async |payload: Value| {
         let trigger = read_trigger(&payload, MutedAlarms::RollBack)
             .map_err(|error| Failure::new(FailureCode::Unexpected, error.to_string()))?;

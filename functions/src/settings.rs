@@ -48,13 +48,18 @@ pub enum BadSetting {
         /// Why not.
         source: ParseLevelError,
     },
-    /// The stack's parameter `Channels` is not what it must be.
-    #[error("the environment variable `{name}` is no JSON object of channels by name")]
+    /// The stack's parameter `Channels` is not what it must be. Without serde's own words: they
+    /// may repeat what was written, and somebody may have written a webhook's URL.
+    #[error(
+        "the environment variable `{name}` is no JSON object of channels by name (line {line}, column {column})"
+    )]
     NotChannels {
         /// Which one.
         name: &'static str,
-        /// Why not.
-        source: serde_json::Error,
+        /// Where.
+        line: usize,
+        /// Where in the line.
+        column: usize,
     },
 }
 
@@ -70,8 +75,15 @@ pub fn log_level() -> Result<Level, BadSetting> {
 
 /// The stack's channels.
 pub fn channels() -> Result<ChannelsSettings, BadSetting> {
-    serde_json::from_str(&text(CHANNELS)?)
-        .map_err(|source| BadSetting::NotChannels { name: CHANNELS, source })
+    channels_of(&text(CHANNELS)?)
+}
+
+fn channels_of(json: &str) -> Result<ChannelsSettings, BadSetting> {
+    serde_json::from_str(json).map_err(|error| BadSetting::NotChannels {
+        name: CHANNELS,
+        line: error.line(),
+        column: error.column(),
+    })
 }
 
 /// How the load balancer publishes its metrics.
@@ -87,4 +99,23 @@ where
     Number: FromStr<Err = ParseIntError>,
 {
     text(name)?.parse().map_err(|source| BadSetting::NotSeconds { name, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_variable() {
+        let error = text("GLIDEPATH_NOT_SET").unwrap_err();
+        assert!(error.to_string().contains("GLIDEPATH_NOT_SET"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_among_the_channels_is_not_repeated() {
+        let error = channels_of(r#"{"team": {"https://hooks.slack.com/services/T0": {}}}"#);
+        let shown = format!("{:?}", error.unwrap_err());
+        assert!(shown.contains(CHANNELS) && !shown.contains("hooks"), "{shown}");
+        assert_eq!(channels_of("{}").ok(), Some(ChannelsSettings::new()));
+    }
 }

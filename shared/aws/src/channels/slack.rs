@@ -1,0 +1,144 @@
+//! An incoming webhook of Slack. Its URL is a secret: it is read when it is needed, and appears in
+//! no error, log or `Debug`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use glidepath_core::notice::{Notice, slack};
+use glidepath_core::protocol::Deployment;
+use glidepath_engine::ports::{PortError, PortResult};
+use tokio::sync::Mutex;
+
+use crate::clients::Clients;
+use crate::error::port_error;
+
+const OPERATION: &str = "slack webhook";
+
+/// Longest time of one delivery.
+const DELIVERY: Duration = Duration::from_secs(10);
+
+pub(super) struct Slack {
+    secrets: Client,
+    http: OnceLock<reqwest::Client>,
+    /// URLs by the ARN of their secret, kept while the sandbox lives.
+    urls: Mutex<HashMap<String, reqwest::Url>>,
+}
+
+impl fmt::Debug for Slack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Slack").finish_non_exhaustive()
+    }
+}
+
+impl Slack {
+    pub(super) fn new(clients: &Clients) -> Self {
+        Self {
+            secrets: Client::new(clients.reading()),
+            http: OnceLock::new(),
+            urls: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn deliver(
+        &self,
+        secret: &str,
+        notice: &Notice,
+        deployment: &Deployment,
+    ) -> PortResult<()> {
+        let url = self.url(secret).await?;
+        let http = self.http()?;
+        let answer = http.post(url).json(&slack::body(notice, deployment)).send().await;
+        // `without_url`: the error would show it.
+        let answer = answer.map_err(|error| PortError::Unanswered {
+            operation: OPERATION,
+            detail: error.without_url().to_string(),
+        })?;
+        let judged = judge(answer.status().as_u16());
+        if matches!(judged, Err(PortError::Refused { .. })) {
+            // Perhaps it was rotated: the next delivery reads it again.
+            self.urls.lock().await.remove(secret);
+        }
+        judged
+    }
+
+    /// Built at the first delivery: most functions never deliver.
+    fn http(&self) -> PortResult<&reqwest::Client> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let failed = |detail: String| PortError::Refused { operation: OPERATION, detail };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Lost only to somebody who has installed one in between, which is as good.
+            let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());
+        }
+        let http = reqwest::Client::builder()
+            .timeout(DELIVERY)
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(self.http.get_or_init(|| http))
+    }
+
+    async fn url(&self, secret: &str) -> PortResult<reqwest::Url> {
+        let mut urls = self.urls.lock().await;
+        if let Some(url) = urls.get(secret) {
+            return Ok(url.clone());
+        }
+        let value = self.secrets.get_secret_value().secret_id(secret).send().await;
+        let value = value.map_err(|error| port_error("secretsmanager:GetSecretValue", error))?;
+        let url = value.secret_string().map(str::trim).and_then(|text| text.parse().ok());
+        let url: reqwest::Url = url.ok_or_else(|| PortError::Refused {
+            operation: OPERATION,
+            detail: format!("secret `{secret}` does not hold a URL"),
+        })?;
+        urls.insert(secret.to_owned(), url.clone());
+        Ok(url)
+    }
+}
+
+/// What Slack's status means.
+fn judge(status: u16) -> PortResult<()> {
+    match status {
+        200..=299 => Ok(()),
+        429 => Err(PortError::Throttled { operation: OPERATION }),
+        500..=599 => {
+            Err(PortError::Unanswered { operation: OPERATION, detail: format!("status {status}") })
+        }
+        _ => Err(PortError::Refused { operation: OPERATION, detail: format!("status {status}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::{answering, json};
+
+    #[test]
+    fn only_a_good_answer_is_a_delivery() {
+        assert_eq!(judge(200), Ok(()));
+        assert!(matches!(judge(429), Err(PortError::Throttled { .. })));
+        assert!(matches!(judge(503), Err(PortError::Unanswered { .. })));
+        assert!(matches!(judge(404), Err(PortError::Refused { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_url_is_read_once_and_never_shown() {
+        let secret =
+            json(&serde_json::json!({ "SecretString": "https://hooks.example/T0/B0/x\n" }));
+        let slack = Slack::new(&answering(vec![secret]));
+        let url = slack.url("arn:s").await.unwrap();
+        assert_eq!(url.path(), "/T0/B0/x");
+        assert_eq!(slack.url("arn:s").await, Ok(url));
+        assert!(!format!("{slack:?}").contains("hooks"));
+    }
+
+    #[tokio::test]
+    async fn a_secret_without_a_url_is_named_but_not_shown() {
+        let secret = json(&serde_json::json!({ "SecretString": "xoxb-not-a-url" }));
+        let error = Slack::new(&answering(vec![secret])).url("arn:s").await.unwrap_err();
+        assert!(error.to_string().contains("arn:s") && !error.to_string().contains("xoxb"));
+    }
+}

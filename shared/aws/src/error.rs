@@ -1,0 +1,79 @@
+//! From the SDK's errors to the engine's. What matters is whether a write may have happened.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use glidepath_engine::ports::PortError;
+
+/// Codes with which AWS asks to come back later; the call had no effect.
+const THROTTLES: [&str; 11] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ProvisionedThroughputExceededException",
+    "TransactionConflictException",
+    "BandwidthLimitExceeded",
+    "SlowDown",
+];
+
+/// Codes of the 4xx range after which nobody knows whether the call has happened.
+const TIMEOUTS: [&str; 3] =
+    ["RequestTimeout", "RequestTimeoutException", "TransactionInProgressException"];
+
+/// The engine's error for a call that was not answered well.
+pub(crate) fn port_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match &error {
+        SdkError::ServiceError(answered) => {
+            let code = answered.err().code().unwrap_or("no code");
+            let status = answered.raw().status().as_u16();
+            if THROTTLES.contains(&code) || status == 429 {
+                return PortError::Throttled { operation };
+            }
+            let message = answered.err().message().unwrap_or("no message");
+            let detail = format!("{code}: {message}");
+            if status >= 500 || TIMEOUTS.contains(&code) {
+                PortError::Unanswered { operation, detail }
+            } else {
+                PortError::Refused { operation, detail }
+            }
+        }
+        // Never sent, and never will be.
+        SdkError::ConstructionFailure(_) => PortError::Refused { operation, detail: whole(&error) },
+        SdkError::TimeoutError(_) => {
+            PortError::Unanswered { operation, detail: "timed out".to_owned() }
+        }
+        // A lost connection, an answer that cannot be read, and whatever the SDK adds later.
+        SdkError::DispatchFailure(_) | SdkError::ResponseError(_) | _ => {
+            PortError::Unanswered { operation, detail: whole(&error) }
+        }
+    }
+}
+
+/// The error code that a service answered with.
+pub(crate) fn code<E>(error: &SdkError<E, HttpResponse>) -> Option<&str>
+where
+    E: ProvideErrorMetadata,
+{
+    error.as_service_error().and_then(E::code)
+}
+
+/// The error with its sources: the outermost one says only `dispatch failure`.
+fn whole<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: std::error::Error + 'static,
+{
+    DisplayErrorContext(error).to_string()
+}
+
+/// An answer without a field that it always has.
+pub(crate) fn incomplete(operation: &'static str, field: &str) -> PortError {
+    PortError::Refused { operation, detail: format!("the answer has no `{field}`") }
+}

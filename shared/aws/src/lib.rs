@@ -1,0 +1,22 @@
+//! The engine's ports on AWS. Of what ships, the only crate that names the AWS SDK: nothing of the
+//! SDK's leaves it.
+
+mod actions;
+mod alarm_rule;
+pub mod channels;
+pub mod clients;
+pub mod clock;
+pub mod containers;
+mod error;
+pub mod functions;
+pub mod load_balancer;
+pub mod monitoring;
+#[cfg(feature = "stack")]
+pub mod operator;
+pub mod orchestration;
+pub mod registry;
+#[cfg(feature = "stack")]
+pub mod stack;
+
+#[cfg(test)]
+mod replay;

@@ -1,0 +1,51 @@
+//! Alarms and metrics of CloudWatch.
+
+mod alarms;
+mod requests;
+
+use aws_sdk_cloudwatch::Client;
+use glidepath_core::health::RequestCounts;
+use glidepath_core::time::Span;
+use glidepath_engine::ports::{Alarm, Monitoring, PortResult, RequestQuery};
+
+use crate::clients::Clients;
+
+/// How the load balancer publishes its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Length of a period, in seconds, 1 to 60. Application Load Balancers publish every 60 s.
+    pub period_seconds: u8,
+    /// How long after its end a period may still be incomplete.
+    pub lag: Span,
+}
+
+impl Default for Publication {
+    /// As Application Load Balancers do it.
+    fn default() -> Self {
+        Self { period_seconds: 60, lag: Span::from_secs(60) }
+    }
+}
+
+/// [`Monitoring`] by CloudWatch.
+#[derive(Clone, Debug)]
+pub struct CloudWatch {
+    client: Client,
+    publication: Publication,
+}
+
+impl CloudWatch {
+    /// In the configured region.
+    pub fn new(clients: &Clients, publication: Publication) -> Self {
+        Self { client: Client::new(clients.reading()), publication }
+    }
+}
+
+impl Monitoring for CloudWatch {
+    async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
+        alarms::read(&self.client, names).await
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
+        requests::count(&self.client, self.publication, query).await
+    }
+}

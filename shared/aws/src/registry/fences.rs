@@ -1,0 +1,160 @@
+//! Single updates: fences, and what removes or marks something on one item. Each may be repeated.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::{Fence, Intent, Phase};
+use glidepath_core::time::Timestamp;
+use glidepath_engine::ports::{AlarmFence, DeploymentFence, PortResult};
+
+use super::DynamoRegistry;
+use super::items::{BINDING, INTENT, Item, Key, json, number, read_alarm, read_deployment, text};
+use crate::error::{incomplete, port_error};
+
+const OPERATION: &str = "dynamodb:UpdateItem";
+
+/// How a conditional update ended.
+enum Updated {
+    /// The item after it.
+    Yes(Item),
+    /// The condition did not hold; the item as it is, if there is one.
+    No(Option<Item>),
+}
+
+impl DynamoRegistry {
+    /// [`glidepath_core::protocol::AlarmItem::fire`]. The item comes back either way, so that a
+    /// repetition after a lost answer still learns the routes.
+    pub(super) async fn close_alarm(
+        &self,
+        alarm: &AlarmArn,
+        at: Timestamp,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<AlarmFence> {
+        let key = Key::alarm(alarm);
+        let call = self
+            .update(&key)
+            .update_expression("SET firedAt = :at, #intent = :intent, revision = revision + :one")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(firedAt) OR firedAt < :at)",
+            )
+            .expression_attribute_names("#intent", format!("{INTENT}{id}"))
+            .expression_attribute_values(":intent", json(&key, intent)?)
+            .expression_attribute_values(":at", number(at.as_millis()))
+            .expression_attribute_values(":one", number(1));
+        Ok(match conditional(call).await? {
+            Updated::Yes(item) => AlarmFence::Closed(read_alarm(alarm, &item)?),
+            Updated::No(Some(item)) => AlarmFence::ClosedBefore(read_alarm(alarm, &item)?),
+            Updated::No(None) => AlarmFence::Unknown,
+        })
+    }
+
+    /// [`glidepath_core::protocol::AlarmItem::join`].
+    pub(super) async fn add_to_alarm(
+        &self,
+        alarm: &AlarmArn,
+        deployment: &DeploymentId,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<bool> {
+        let key = Key::alarm(alarm);
+        let call = self
+            .update(&key)
+            .update_expression("SET #intent = :intent, revision = revision + :one")
+            .condition_expression("attribute_exists(#binding)")
+            .expression_attribute_names("#intent", format!("{INTENT}{id}"))
+            .expression_attribute_names("#binding", format!("{BINDING}{deployment}"))
+            .expression_attribute_values(":intent", json(&key, intent)?)
+            .expression_attribute_values(":one", number(1));
+        Ok(match conditional(call).await? {
+            Updated::Yes(_) => true,
+            Updated::No(_) => false,
+        })
+    }
+
+    /// [`glidepath_core::protocol::fence`]. The new revision makes every transaction fail that was
+    /// decided before.
+    pub(super) async fn close_deployment(
+        &self,
+        deployment: &DeploymentId,
+        fence: &Fence,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<DeploymentFence> {
+        let key = Key::deployment(deployment);
+        let call = self
+            .update(&key)
+            .update_expression(
+                "SET phase = :rollingBack, fence = if_not_exists(fence, :fence), \
+                 #intent = :intent, revision = revision + :one",
+            )
+            .condition_expression("phase IN (:open, :rollingBack, :held)")
+            .expression_attribute_names("#intent", format!("{INTENT}{id}"))
+            .expression_attribute_values(":intent", json(&key, intent)?)
+            .expression_attribute_values(":fence", json(&key, fence)?)
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":open", text(Phase::Open.name()))
+            .expression_attribute_values(":rollingBack", text(Phase::RollingBack.name()))
+            .expression_attribute_values(":held", text(Phase::Held.name()));
+        Ok(match conditional(call).await? {
+            Updated::Yes(item) => DeploymentFence::Closed(Box::new(read_deployment(&item)?)),
+            Updated::No(Some(item)) => DeploymentFence::TooLate(Box::new(read_deployment(&item)?)),
+            Updated::No(None) => DeploymentFence::Unknown,
+        })
+    }
+
+    /// Removes an intent; one that is gone already is as good.
+    pub(super) async fn remove_intent(&self, key: Key, id: &IntentId) -> PortResult<()> {
+        let call = self
+            .update(&key)
+            .update_expression("REMOVE #intent SET revision = revision + :one")
+            .condition_expression("attribute_exists(#intent)")
+            .expression_attribute_names("#intent", format!("{INTENT}{id}"))
+            .expression_attribute_values(":one", number(1));
+        conditional(call).await.map(|_| ())
+    }
+
+    /// Remembers that a channel has taken a notice.
+    pub(super) async fn mark_delivered(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        last: bool,
+    ) -> PortResult<()> {
+        let key = Key::notice(&notice.deployment, notice.sequence);
+        let channels = AttributeValue::Ss(vec![channel.as_str().to_owned()]);
+        let done = if last { " REMOVE due" } else { "" };
+        let call = self
+            .update(&key)
+            .update_expression(format!("ADD delivered :channels{done}"))
+            // A notice that has expired meanwhile must not come back half.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":channels", channels);
+        conditional(call).await.map(|_| ())
+    }
+
+    fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+}
+
+async fn conditional(call: UpdateItemFluentBuilder) -> PortResult<Updated> {
+    match call.send().await {
+        Ok(updated) => {
+            updated.attributes.map(Updated::Yes).ok_or_else(|| incomplete(OPERATION, "Attributes"))
+        }
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Updated::No(failed.item.clone().filter(|item| !item.is_empty())))
+            }
+            Some(_) | None => Err(port_error(OPERATION, error)),
+        },
+    }
+}

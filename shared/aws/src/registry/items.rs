@@ -1,0 +1,281 @@
+//! Items of the table, there and back.
+//!
+//! | partition key | sort key | attributes |
+//! |---|---|---|
+//! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
+//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
+//! | `lock#KEY` | `lock` | `holder`, `epoch` |
+//! | `retirement#KEY` | `retirement` | `revision`, `deployment`, `document`, `nextDueAt`, `due` |
+//!
+//! What several writers touch is an attribute of its own, so that an update needs no map to exist.
+//! Index `due`: `due` and `nextDueAt`. Index `recent`: `kind` and `startedAt`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::{AlarmItem, Deployment, Lock, LockKey, Phase, Retirement, Revision};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_engine::ports::{OutboxEntry, PortError, PortResult};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// Attributes by name.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The value of `due` of everything that has a due time.
+pub(super) const DUE: &str = "due";
+
+/// The value of `kind` of deployments.
+pub(super) const DEPLOYMENT: &str = "deployment";
+
+/// Before the identifier of a claimed write.
+pub(super) const INTENT: &str = "intent:";
+
+/// Before the deployment of a binding.
+pub(super) const BINDING: &str = "binding:";
+
+/// How long closed deployments and notices are kept: longer than an execution can last or a
+/// retirement can be due, so that nothing that is still referred to goes.
+const KEPT: Span = Span::from_secs(400 * 86_400);
+
+/// How long after it was written a notice is the sweep's to deliver: the state machine asks for
+/// its delivery at once, and two deliveries at a time would tell people twice.
+const DELIVERED_WITHIN: Span = Span::from_secs(60);
+
+/// Attributes of a deployment's document that are attributes of their own.
+const OWN: [&str; 5] = ["revision", "phase", "fence", "intents", "nextDueAt"];
+
+/// Partition and sort key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) partition: String,
+    pub(super) sort: String,
+}
+
+impl Key {
+    pub(super) fn deployment(id: &DeploymentId) -> Self {
+        Self { partition: format!("deployment#{id}"), sort: DEPLOYMENT.to_owned() }
+    }
+
+    pub(super) fn notice(deployment: &DeploymentId, sequence: u32) -> Self {
+        Self {
+            partition: format!("deployment#{deployment}"),
+            sort: format!("notice#{sequence:06}"),
+        }
+    }
+
+    pub(super) fn alarm(arn: &AlarmArn) -> Self {
+        Self { partition: format!("alarm#{arn}"), sort: "alarm".to_owned() }
+    }
+
+    pub(super) fn lock(key: &LockKey) -> Self {
+        Self { partition: format!("lock#{}", key.as_str()), sort: "lock".to_owned() }
+    }
+
+    pub(super) fn retirement(key: &LockKey) -> Self {
+        Self { partition: format!("retirement#{}", key.as_str()), sort: "retirement".to_owned() }
+    }
+
+    /// As the API takes it.
+    pub(super) fn attributes(&self) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), text(&self.partition)),
+            ("sk".to_owned(), text(&self.sort)),
+        ])
+    }
+
+    /// The key of an item.
+    pub(super) fn of(item: &Item) -> PortResult<Self> {
+        let part = |name: &str| match item.get(name) {
+            Some(AttributeValue::S(part)) => Ok(part.clone()),
+            Some(_) | None => Err(PortError::Refused {
+                operation: "registry",
+                detail: "an item without its key".to_owned(),
+            }),
+        };
+        Ok(Self { partition: part("pk")?, sort: part("sk")? })
+    }
+
+    /// Something is not as it must be.
+    pub(super) fn corrupt(&self, what: impl std::fmt::Display) -> PortError {
+        PortError::Refused {
+            operation: "registry",
+            detail: format!("item `{}` / `{}` is corrupt: {what}", self.partition, self.sort),
+        }
+    }
+}
+
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(super) fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+pub(super) fn json(key: &Key, value: &impl Serialize) -> PortResult<AttributeValue> {
+    serde_json::to_string(value).map(AttributeValue::S).map_err(|error| key.corrupt(error))
+}
+
+pub(super) fn write_deployment(deployment: &Deployment) -> PortResult<Item> {
+    let key = Key::deployment(&deployment.id);
+    let whole = serde_json::to_value(deployment).map_err(|error| key.corrupt(error))?;
+    let Value::Object(mut document) = whole else { return Err(key.corrupt("not an object")) };
+    document.retain(|name, _| !OWN.contains(&name.as_str()));
+    let mut item = key.attributes();
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("revision", number(deployment.revision.0));
+    set("phase", text(deployment.phase.name()));
+    set("document", json(&key, &document)?);
+    set("execution", text(deployment.execution.as_str()));
+    set("kind", text(DEPLOYMENT));
+    set("startedAt", number(deployment.started_at.as_millis()));
+    set("nextDueAt", number(deployment.next_due_at.as_millis()));
+    match deployment.phase {
+        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => set("due", text(DUE)),
+        Phase::Closed(_) => set("expiresAt", expiry(deployment.next_due_at)),
+    };
+    if let Some(fence) = &deployment.fence {
+        set("fence", json(&key, fence)?);
+    }
+    for (id, intent) in &deployment.intents {
+        set(&format!("{INTENT}{id}"), json(&key, intent)?);
+    }
+    Ok(item)
+}
+
+pub(super) fn read_deployment(item: &Item) -> PortResult<Deployment> {
+    let key = Key::of(item)?;
+    let read = Reader { key: &key, item };
+    let mut document: Map<String, Value> = read.json("document")?;
+    let phase = read.text("phase")?;
+    let phase = Phase::from_name(phase)
+        .ok_or_else(|| key.corrupt(format_args!("there is no phase `{phase}`")))?;
+    let phase = serde_json::to_value(phase).map_err(|error| key.corrupt(error))?;
+    let fence = if item.contains_key("fence") { read.json("fence")? } else { Value::Null };
+    document.insert("revision".to_owned(), read.whole("revision")?.into());
+    document.insert("phase".to_owned(), phase);
+    document.insert("fence".to_owned(), fence);
+    document.insert("intents".to_owned(), Value::Object(read.prefixed(INTENT)?.collect()));
+    document.insert("nextDueAt".to_owned(), read.instant("nextDueAt")?.as_millis().into());
+    serde_json::from_value(Value::Object(document)).map_err(|error| key.corrupt(error))
+}
+
+pub(super) fn read_alarm(arn: &AlarmArn, item: &Item) -> PortResult<AlarmItem> {
+    let key = Key::of(item)?;
+    let read = Reader { key: &key, item };
+    let typed = |value: serde_json::Map<String, Value>| Value::Object(value);
+    let bindings = typed(read.prefixed(BINDING)?.collect());
+    let intents = typed(read.prefixed(INTENT)?.collect());
+    Ok(AlarmItem {
+        arn: arn.clone(),
+        revision: Revision(read.whole("revision")?),
+        fired_at: item.contains_key("firedAt").then(|| read.instant("firedAt")).transpose()?,
+        bindings: serde_json::from_value(bindings).map_err(|error| key.corrupt(error))?,
+        intents: serde_json::from_value(intents).map_err(|error| key.corrupt(error))?,
+    })
+}
+
+pub(super) fn read_lock(lock: &LockKey, item: &Item) -> PortResult<Lock> {
+    let key = Key::of(item)?;
+    let read = Reader { key: &key, item };
+    let holder = item.contains_key("holder").then(|| read.text("holder")).transpose()?;
+    Ok(Lock {
+        key: lock.clone(),
+        holder: holder.map(DeploymentId::new),
+        epoch: read.whole("epoch")?,
+    })
+}
+
+pub(super) fn write_retirement(retirement: &Retirement) -> PortResult<Item> {
+    let key = Key::retirement(&retirement.key());
+    let mut item = key.attributes();
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("revision", number(retirement.revision.0));
+    set("deployment", text(retirement.deployment.as_str()));
+    set("document", json(&key, retirement)?);
+    set("due", text(DUE));
+    set("nextDueAt", number(retirement.due_at.as_millis()));
+    Ok(item)
+}
+
+pub(super) fn read_retirement(item: &Item) -> PortResult<Retirement> {
+    let key = Key::of(item)?;
+    Reader { key: &key, item }.json("document")
+}
+
+pub(super) fn write_notice(notice: &Notice) -> PortResult<Item> {
+    let key = Key::notice(&notice.deployment, notice.sequence);
+    let mut item = key.attributes();
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("document", json(&key, notice)?);
+    set("due", text(DUE));
+    set("nextDueAt", number((notice.at + DELIVERED_WITHIN).as_millis()));
+    set("expiresAt", expiry(notice.at));
+    Ok(item)
+}
+
+pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
+    let key = Key::of(item)?;
+    let notice = Reader { key: &key, item }.json("document")?;
+    let delivered = match item.get("delivered") {
+        None => Vec::new(),
+        Some(AttributeValue::Ss(channels)) => channels.iter().map(ChannelName::new).collect(),
+        Some(_) => return Err(key.corrupt("`delivered` is no set of texts")),
+    };
+    Ok(OutboxEntry { notice, delivered })
+}
+
+/// Seconds since 1970, as the table's time to live wants them.
+fn expiry(from: Timestamp) -> AttributeValue {
+    number((from + KEPT).as_millis() / 1000)
+}
+
+struct Reader<'item> {
+    key: &'item Key,
+    item: &'item Item,
+}
+
+impl<'item> Reader<'item> {
+    fn text(&self, name: &str) -> PortResult<&'item str> {
+        match self.item.get(name) {
+            Some(AttributeValue::S(text)) => Ok(text),
+            Some(_) | None => Err(self.key.corrupt(format_args!("`{name}` is no text"))),
+        }
+    }
+
+    fn parsed<Number: std::str::FromStr>(&self, name: &str) -> PortResult<Number> {
+        let parsed = match self.item.get(name) {
+            Some(AttributeValue::N(digits)) => digits.parse().ok(),
+            Some(_) | None => None,
+        };
+        parsed.ok_or_else(|| self.key.corrupt(format_args!("`{name}` is no whole number")))
+    }
+
+    fn whole(&self, name: &str) -> PortResult<u64> {
+        self.parsed(name)
+    }
+
+    fn instant(&self, name: &str) -> PortResult<Timestamp> {
+        self.parsed(name).map(Timestamp::from_millis)
+    }
+
+    fn json<Document: DeserializeOwned>(&self, name: &str) -> PortResult<Document> {
+        serde_json::from_str(self.text(name)?)
+            .map_err(|error| self.key.corrupt(format_args!("`{name}`: {error}")))
+    }
+
+    /// The documents of every attribute with this beginning, by the rest of its name.
+    fn prefixed(&self, prefix: &str) -> PortResult<impl Iterator<Item = (String, Value)> + use<>> {
+        let names = self.item.keys().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
+        let documents = names.map(|(name, rest)| Ok((rest.to_owned(), self.json(name)?)));
+        documents.collect::<PortResult<Vec<_>>>().map(Vec::into_iter)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! What is written is read again as it was, in every phase.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{
+    ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
+    TaskDefinition,
+};
+use glidepath_core::notice::Event;
+use glidepath_core::plan::{
+    AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
+    StrategyName,
+};
+use glidepath_core::protocol::{
+    Binding, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
+};
+use glidepath_core::route::{RolePair, RouteActions, RouteRef};
+use glidepath_core::weight::Weight;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_244_400_123);
+
+fn plan() -> Plan {
+    let slot = |slot, name: &str| SlotPlan {
+        slot,
+        service: EcsServiceName::new(name),
+        desired_count: 3,
+        task_definition: TaskDefinition::new("shop:41"),
+    };
+    Plan {
+        service: ServiceLabel::new("shop"),
+        cluster: ClusterName::new("production"),
+        stable: slot(Slot::Blue, "shop-blue"),
+        canary: slot(Slot::Green, "shop-green"),
+        routes: vec![RoutePlan {
+            route: RouteRef::Rule("rule".to_owned()),
+            pair: RolePair {
+                stable: TargetGroupArn::new("blue"),
+                canary: TargetGroupArn::new("green"),
+            },
+            original: RouteActions(Vec::new()),
+            load_balancer: "app/shop/1".to_owned(),
+        }],
+        task_definition: TaskDefinition::new("shop:42"),
+        strategy: StrategyName::AllAtOnce,
+        stages: vec![Stage { weight: Weight::ALL, bake: Span::from_secs(60), approval: None }],
+        capacity: CanaryCapacity::Full,
+        settle_within: Span::from_secs(900),
+        scale_in_delay: Span::from_secs(120),
+        retention: Span::from_secs(300),
+        health: HealthPlan {
+            interval: Span::from_millis(1500),
+            alarms: AlarmPlan::default(),
+            bad_requests_limit: None,
+            minimum_requests: 200,
+            extend_up_to: Span::ZERO,
+            on_inconclusive: OnInconclusive::Hold,
+        },
+        notify: Vec::new(),
+    }
+}
+
+fn deployment(phase: Phase) -> Deployment {
+    let plan = plan();
+    let intent = Intent::new(Purpose::Shift(Weight::ALL), NOW, Span::from_secs(15));
+    Deployment {
+        id: DeploymentId::new("d-1"),
+        execution: ExecutionArn::new("arn:execution"),
+        revision: Revision(7),
+        phase,
+        fence: None,
+        intents: [(IntentId::new("i1"), intent)].into(),
+        started_at: NOW,
+        progress: Progress::at_start(&plan, NOW),
+        plan,
+        health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
+        gate: None,
+        alarms: vec![AlarmArn::new("arn:alarm")],
+        notices: 2,
+        next_due_at: NOW + Span::from_secs(90),
+    }
+}
+
+fn fence() -> Fence {
+    Fence {
+        trigger: FenceTrigger::Alarm(AlarmArn::new("arn:alarm")),
+        failure: Failure::new(FailureCode::AlarmFired, "it fired"),
+        at: NOW,
+    }
+}
+
+#[test]
+fn deployments_come_back_as_they_went_and_are_due_until_they_end() {
+    let closed = [Outcome::Succeeded, Outcome::RolledBack, Outcome::Abandoned].map(Phase::Closed);
+    let open = [Phase::Open, Phase::RollingBack, Phase::Held, Phase::Committed];
+    for phase in open.into_iter().chain(closed) {
+        for fence in [None, Some(fence())] {
+            let written = Deployment { fence, ..deployment(phase) };
+            let item = write_deployment(&written).unwrap();
+            assert_eq!(read_deployment(&item), Ok(written));
+            assert_eq!(item.contains_key("due"), !closed.contains(&phase), "{phase:?}");
+            assert_eq!(item.contains_key("expiresAt"), closed.contains(&phase), "{phase:?}");
+        }
+    }
+}
+
+#[test]
+fn what_several_writers_touch_is_an_attribute_of_its_own() {
+    let mut item =
+        write_deployment(&Deployment { fence: Some(fence()), ..deployment(Phase::Open) }).unwrap();
+    let Some(AttributeValue::S(document)) = item.get("document") else { panic!("{item:?}") };
+    for name in OWN {
+        assert!(!document.contains(&format!("\"{name}\"")), "{name} is in {document}");
+    }
+    // As a fence writes them.
+    item.insert("phase".to_owned(), text("rollingBack"));
+    item.insert("revision".to_owned(), number(8));
+    let fenced = read_deployment(&item).unwrap();
+    assert_eq!((fenced.phase, fenced.revision), (Phase::RollingBack, Revision(8)));
+}
+
+#[test]
+fn alarms_come_back_with_bindings_and_intents() {
+    let arn = AlarmArn::new("arn:aws:cloudwatch:eu-west-1:1:alarm:a#b");
+    let binding = Binding {
+        started_at: NOW,
+        routes: plan().routes,
+        needed: 3,
+        health: deployment(Phase::Open).health,
+    };
+    let intent = Intent::new(Purpose::Restore, NOW, Span::from_secs(60));
+    let key = Key::alarm(&arn);
+    let mut item = key.attributes();
+    item.insert("revision".to_owned(), number(3));
+    item.insert("binding:d-1".to_owned(), json(&key, &binding).unwrap());
+    item.insert("intent:i1".to_owned(), json(&key, &intent).unwrap());
+    let mut alarm = AlarmItem {
+        revision: Revision(3),
+        bindings: [(DeploymentId::new("d-1"), binding)].into(),
+        intents: [(IntentId::new("i1"), intent)].into(),
+        ..AlarmItem::unknown(arn.clone())
+    };
+    assert_eq!(read_alarm(&arn, &item), Ok(alarm.clone()));
+    item.insert("firedAt".to_owned(), number(NOW.as_millis()));
+    alarm.fired_at = Some(NOW);
+    assert_eq!(read_alarm(&arn, &item), Ok(alarm));
+    item.remove("revision");
+    assert!(read_alarm(&arn, &item).unwrap_err().to_string().contains("a#b"));
+}
+
+#[test]
+fn retirements_and_notices_come_back_and_are_due() {
+    let retirement = Retirement::after(&deployment(Phase::Committed), NOW);
+    let item = write_retirement(&retirement).unwrap();
+    assert_eq!(read_retirement(&item), Ok(retirement));
+    assert_eq!(item["due"], text(DUE));
+
+    let id = DeploymentId::new("d-1");
+    let notice = Notice { deployment: id, sequence: 12, at: NOW, event: Event::Started };
+    let mut item = write_notice(&notice).unwrap();
+    assert_eq!(item["sk"], text("notice#000012"));
+    item.insert("delivered".to_owned(), AttributeValue::Ss(vec!["team".to_owned()]));
+    let delivered = vec![ChannelName::new("team")];
+    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered }));
+}
+
+#[test]
+fn a_lock_without_a_holder_is_free() {
+    let key = LockKey::from_text("route#r");
+    let mut item = Key::lock(&key).attributes();
+    item.insert("epoch".to_owned(), number(4));
+    let free = Lock { key: key.clone(), holder: None, epoch: 4 };
+    assert_eq!(read_lock(&key, &item), Ok(free));
+    item.insert("holder".to_owned(), number(1));
+    assert!(read_lock(&key, &item).is_err());
+}

@@ -1,0 +1,243 @@
+//! The registry in one DynamoDB table; `items` shows its layout.
+//!
+//! Every call may be repeated: transactions carry a token under which DynamoDB executes them once,
+//! and the single updates are written so that a repetition changes nothing but the revision.
+
+mod fences;
+mod items;
+mod reads;
+mod writes;
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_engine::ports::{
+    AlarmFence, Clock, Committed, DeploymentFence, Due, OutboxEntry, PortError, PortResult, Random,
+    Registry,
+};
+
+use crate::clients::Clients;
+use crate::clock::System;
+use crate::error::port_error;
+
+/// How often a call is made before its error is handed on.
+const ATTEMPTS: u32 = 4;
+
+/// First window of the full jitter between attempts.
+const FIRST_WINDOW: Span = Span::from_millis(50);
+
+/// How often a transaction that met another one is tried again.
+const CONTENDED: u32 = 5;
+
+/// [`Registry`] in a DynamoDB table.
+#[derive(Debug)]
+pub struct DynamoRegistry {
+    client: Client,
+    table: String,
+    system: System,
+}
+
+/// How one attempt of a transaction ended.
+enum Transacted {
+    Done,
+    ConditionFailed,
+    MetAnother,
+}
+
+impl DynamoRegistry {
+    /// In this table.
+    pub fn new(clients: &Clients, table: impl Into<String>) -> Self {
+        Self {
+            client: Client::new(clients.registry()),
+            table: table.into(),
+            system: System::default(),
+        }
+    }
+
+    /// Opens the connection over which the first call will go. Only the connection counts, and
+    /// whoever needs it will tell if there is none.
+    pub async fn warm_up(&self) {
+        let _ = self.get(items::Key::lock(&LockKey::from_text("warm-up"))).await;
+    }
+
+    /// Makes a call again while it may pass.
+    async fn repeated<Value, Answer>(&self, mut call: impl FnMut() -> Answer) -> PortResult<Value>
+    where
+        Answer: Future<Output = PortResult<Value>>,
+    {
+        let mut window = FIRST_WINDOW;
+        for _ in 1..ATTEMPTS {
+            match call().await {
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(error = %error, "the registry is asked again");
+                }
+                answer => return answer,
+            }
+            self.pause(window).await;
+            window = window.times(2);
+        }
+        call().await
+    }
+
+    async fn pause(&self, window: Span) {
+        let jitter = self.system.number() % window.as_millis().max(1);
+        self.system.sleep(Span::from_millis(jitter)).await;
+    }
+
+    async fn transact(&self, token: &str, writes: &[RegistryWrite]) -> PortResult<Transacted> {
+        let items = writes::transaction(&self.table, writes)?;
+        let call = self.client.transact_write_items().client_request_token(token);
+        let error = match call.set_transact_items(Some(items)).send().await {
+            Ok(_) => return Ok(Transacted::Done),
+            Err(error) => error,
+        };
+        let operation = "dynamodb:TransactWriteItems";
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                canceled_because(operation, canceled.cancellation_reasons())
+            }
+            Some(_) | None => Err(port_error(operation, error)),
+        }
+    }
+}
+
+/// What a cancelled transaction means: a condition that failed outranks everything else.
+fn canceled_because(
+    operation: &'static str,
+    reasons: &[CancellationReason],
+) -> PortResult<Transacted> {
+    let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
+    if codes.contains(&"ConditionalCheckFailed") {
+        return Ok(Transacted::ConditionFailed);
+    }
+    if codes.contains(&"TransactionConflict") {
+        return Ok(Transacted::MetAnother);
+    }
+    if codes.iter().any(|code| matches!(*code, "ThrottlingError" | "ProvisionedThroughputExceeded"))
+    {
+        return Err(PortError::Throttled { operation });
+    }
+    let told = reasons.iter().enumerate().filter_map(|(place, reason)| {
+        let code = reason.code().filter(|code| *code != "None")?;
+        Some(format!("write {place}: {code}: {}", reason.message().unwrap_or("no message")))
+    });
+    let told: Vec<_> = told.collect();
+    Err(PortError::Refused { operation, detail: format!("cancelled ({})", told.join("; ")) })
+}
+
+impl Registry for DynamoRegistry {
+    async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
+        let item = self.repeated(|| self.get(items::Key::deployment(id))).await?;
+        item.as_ref().map(items::read_deployment).transpose()
+    }
+
+    async fn alarms(&self, arns: &[AlarmArn]) -> PortResult<Vec<AlarmItem>> {
+        let found = self.batch(arns.iter().map(items::Key::alarm).collect()).await?;
+        let read = arns.iter().map(|arn| match found.get(&items::Key::alarm(arn)) {
+            Some(item) => items::read_alarm(arn, item),
+            None => Ok(AlarmItem::unknown(arn.clone())),
+        });
+        read.collect()
+    }
+
+    async fn locks(&self, keys: &[LockKey]) -> PortResult<Vec<Lock>> {
+        let found = self.batch(keys.iter().map(items::Key::lock).collect()).await?;
+        let read = keys.iter().map(|key| match found.get(&items::Key::lock(key)) {
+            Some(item) => items::read_lock(key, item),
+            None => Ok(Lock { key: key.clone(), holder: None, epoch: 0 }),
+        });
+        read.collect()
+    }
+
+    async fn retirement(&self, key: &LockKey) -> PortResult<Option<Retirement>> {
+        let item = self.repeated(|| self.get(items::Key::retirement(key))).await?;
+        item.as_ref().map(items::read_retirement).transpose()
+    }
+
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+        self.read_due(now).await
+    }
+
+    async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
+        // Two decisions may want the same writes: the token stands for this call, not for them.
+        let token = format!("{:016x}{:016x}", self.system.number(), self.system.number());
+        for _ in 0..CONTENDED {
+            match self.repeated(|| self.transact(&token, &writes)).await? {
+                Transacted::Done => return Ok(Committed::Yes),
+                Transacted::ConditionFailed => return Ok(Committed::Conflict),
+                Transacted::MetAnother => self.pause(FIRST_WINDOW).await,
+            }
+        }
+        Ok(Committed::Conflict)
+    }
+
+    async fn fence_alarm(
+        &self,
+        alarm: &AlarmArn,
+        at: Timestamp,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<AlarmFence> {
+        self.repeated(|| self.close_alarm(alarm, at, id, intent)).await
+    }
+
+    async fn join_alarm(
+        &self,
+        alarm: &AlarmArn,
+        deployment: &DeploymentId,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<bool> {
+        self.repeated(|| self.add_to_alarm(alarm, deployment, id, intent)).await
+    }
+
+    async fn fence_deployment(
+        &self,
+        deployment: &DeploymentId,
+        fence: &Fence,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<DeploymentFence> {
+        self.repeated(|| self.close_deployment(deployment, fence, id, intent)).await
+    }
+
+    async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
+        self.repeated(|| self.remove_intent(items::Key::alarm(alarm), id)).await
+    }
+
+    async fn finish_deployment_intent(
+        &self,
+        deployment: &DeploymentId,
+        id: &IntentId,
+    ) -> PortResult<()> {
+        self.repeated(|| self.remove_intent(items::Key::deployment(deployment), id)).await
+    }
+
+    async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
+        self.read_notices(deployment).await
+    }
+
+    async fn delivered(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        last: bool,
+    ) -> PortResult<()> {
+        self.repeated(|| self.mark_delivered(notice, channel, last)).await
+    }
+
+    async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+        self.read_recent(limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Reads. Consistent, but for the two indexes: what they name is read again where it matters.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Deployment, LockKey, Phase};
+use glidepath_core::time::Timestamp;
+use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult};
+
+use super::DynamoRegistry;
+use super::items::{DEPLOYMENT, DUE, Item, Key, number, read_deployment, read_notice, text};
+use crate::error::port_error;
+
+/// Most keys that one BatchGetItem call takes.
+const KEYS_PER_CALL: usize = 100;
+
+impl DynamoRegistry {
+    pub(super) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
+        let call = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let answer = call.set_key(Some(key.attributes())).send().await;
+        answer.map(|found| found.item).map_err(|error| port_error("dynamodb:GetItem", error))
+    }
+
+    /// The items of these keys that exist.
+    pub(super) async fn batch(&self, mut keys: Vec<Key>) -> PortResult<HashMap<Key, Item>> {
+        // The call refuses a key that is asked twice.
+        keys.sort_by(|one, other| one.partition.cmp(&other.partition));
+        keys.dedup();
+        let mut found = HashMap::new();
+        for some in keys.chunks(KEYS_PER_CALL) {
+            let mut open: Vec<_> = some.iter().map(Key::attributes).collect();
+            while !open.is_empty() {
+                let before = open.len();
+                let (items, left) = self.repeated(|| self.batch_once(open.clone())).await?;
+                for item in items {
+                    found.insert(Key::of(&item)?, item);
+                }
+                // What was not processed was throttled.
+                if left.len() == before {
+                    return Err(PortError::Throttled { operation: "dynamodb:BatchGetItem" });
+                }
+                open = left;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn batch_once(&self, keys: Vec<Item>) -> PortResult<(Vec<Item>, Vec<Item>)> {
+        let operation = "dynamodb:BatchGetItem";
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let keys =
+            keys.map_err(|error| PortError::Refused { operation, detail: error.to_string() })?;
+        let call = self.client.batch_get_item().request_items(&self.table, keys);
+        let answer = call.send().await.map_err(|error| port_error(operation, error))?;
+        let items = answer.responses.into_iter().flatten().flat_map(|(_, items)| items).collect();
+        let left = answer.unprocessed_keys.into_iter().flatten();
+        Ok((items, left.flat_map(|(_, keys)| keys.keys).collect()))
+    }
+
+    pub(super) async fn read_due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+        let mut due = Vec::new();
+        let mut page = None;
+        loop {
+            let start: Option<Item> = page;
+            let answer = self
+                .repeated(async || {
+                    self.client
+                        .query()
+                        .table_name(&self.table)
+                        .index_name("due")
+                        .key_condition_expression("due = :due AND nextDueAt <= :now")
+                        .expression_attribute_values(":due", text(DUE))
+                        .expression_attribute_values(":now", number(now.as_millis()))
+                        .set_exclusive_start_key(start.clone())
+                        .send()
+                        .await
+                        .map_err(|error| port_error("dynamodb:Query", error))
+                })
+                .await?;
+            for item in answer.items() {
+                let key = Key::of(item)?;
+                match due_of(&key) {
+                    Some(found) if !due.contains(&found) => due.push(found),
+                    Some(_) => {}
+                    // The rest must be looked after nevertheless.
+                    None => tracing::error!(
+                        item.partition = key.partition,
+                        item.sort = key.sort,
+                        "the registry has a due item of an unknown kind"
+                    ),
+                }
+            }
+            page = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if page.is_none() {
+                return Ok(due);
+            }
+        }
+    }
+
+    pub(super) async fn read_notices(&self, id: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
+        let partition = Key::deployment(id).partition;
+        let mut entries = Vec::new();
+        let mut page = None;
+        loop {
+            let start: Option<Item> = page;
+            let answer = self
+                .repeated(async || {
+                    self.client
+                        .query()
+                        .table_name(&self.table)
+                        .consistent_read(true)
+                        .key_condition_expression("pk = :partition AND begins_with(sk, :notices)")
+                        .expression_attribute_values(":partition", text(&partition))
+                        .expression_attribute_values(":notices", text("notice#"))
+                        .set_exclusive_start_key(start.clone())
+                        .send()
+                        .await
+                        .map_err(|error| port_error("dynamodb:Query", error))
+                })
+                .await?;
+            for item in answer.items() {
+                entries.push(read_notice(item)?);
+            }
+            page = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if page.is_none() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+        let newest = self.newest(limit).await?;
+        let open = self.read_due(Timestamp::from_millis(i64::MAX)).await?;
+        let open = open.into_iter().filter_map(|due| match due {
+            Due::Deployment(id) => Some(Key::deployment(&id).partition),
+            Due::Retirement(_) | Due::Notices(_) => None,
+        });
+        let partitions: BTreeSet<_> = newest.into_iter().chain(open).collect();
+        let keys = partitions
+            .into_iter()
+            .map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() })
+            .collect();
+        let items = self.batch(keys).await?;
+        let mut deployments =
+            items.values().map(read_deployment).collect::<PortResult<Vec<_>>>()?;
+        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
+        let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+        deployments.retain(|deployment| {
+            let shown = left > 0 || !matches!(deployment.phase, Phase::Closed(_));
+            left = left.saturating_sub(1);
+            shown
+        });
+        Ok(deployments)
+    }
+
+    /// Partitions of the newest deployments.
+    async fn newest(&self, limit: u32) -> PortResult<Vec<String>> {
+        let limit = i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
+        let answer = self
+            .repeated(async || {
+                self.client
+                    .query()
+                    .table_name(&self.table)
+                    .index_name("recent")
+                    .key_condition_expression("kind = :kind")
+                    .expression_attribute_values(":kind", text(DEPLOYMENT))
+                    .scan_index_forward(false)
+                    .limit(limit)
+                    .send()
+                    .await
+                    .map_err(|error| port_error("dynamodb:Query", error))
+            })
+            .await?;
+        let partitions = answer.items().iter().filter_map(|item| match item.get("pk") {
+            Some(AttributeValue::S(partition)) => Some(partition.clone()),
+            Some(_) | None => None,
+        });
+        Ok(partitions.collect())
+    }
+}
+
+/// What a due item stands for.
+fn due_of(key: &Key) -> Option<Due> {
+    let (kind, rest) = key.partition.split_once('#')?;
+    match (kind, key.sort.as_str()) {
+        ("deployment", DEPLOYMENT) => Some(Due::Deployment(DeploymentId::new(rest))),
+        ("deployment", sort) if sort.starts_with("notice#") => {
+            Some(Due::Notices(DeploymentId::new(rest)))
+        }
+        ("retirement", _) => Some(Due::Retirement(LockKey::from_text(rest))),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! What becomes of DynamoDB's answers.
+
+use glidepath_core::protocol::Purpose;
+use serde_json::json;
+
+use super::*;
+use crate::replay::{Answer, answering, error_of, json as answer, silent, watched};
+
+fn registry(answers: Vec<Answer>) -> DynamoRegistry {
+    DynamoRegistry::new(&answering(answers), "table")
+}
+
+fn free() -> Vec<RegistryWrite> {
+    vec![RegistryWrite::RequireFree(LockKey::from_text("route#r"))]
+}
+
+fn canceled(codes: &[&str]) -> Answer {
+    let reasons: Vec<_> = codes.iter().map(|code| json!({ "Code": code })).collect();
+    Answer::new(
+        400,
+        &json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "Transaction cancelled", "CancellationReasons": reasons,
+        }),
+    )
+}
+
+fn alarm() -> AlarmArn {
+    AlarmArn::new("arn:aws:cloudwatch:eu-west-1:1:alarm:errors")
+}
+
+fn intent() -> (IntentId, Intent) {
+    let intent = Intent::new(Purpose::Restore, Timestamp::from_millis(0), Span::from_secs(60));
+    (IntentId::new("i1"), intent)
+}
+
+fn alarm_item() -> serde_json::Value {
+    let intent = serde_json::to_string(&intent().1).unwrap();
+    json!({
+        "pk": { "S": format!("alarm#{}", alarm()) }, "sk": { "S": "alarm" },
+        "revision": { "N": "4" }, "firedAt": { "N": "1000" }, "intent:i1": { "S": intent },
+    })
+}
+
+#[tokio::test]
+async fn a_failed_condition_is_a_conflict_even_next_to_a_contention() {
+    let both = canceled(&["TransactionConflict", "ConditionalCheckFailed"]);
+    assert_eq!(registry(vec![both]).commit(free()).await, Ok(Committed::Conflict));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_met_another_is_tried_again_and_then_a_conflict() {
+    let met = || canceled(&["None", "TransactionConflict"]);
+    let (clients, replay) = watched(vec![met(), met(), answer(&json!({}))]);
+    let registry = DynamoRegistry::new(&clients, "table");
+    assert_eq!(registry.commit(free()).await, Ok(Committed::Yes));
+    assert_eq!(replay.actual_requests().count(), 3);
+
+    let (clients, replay) = watched((0..10).map(|_| met()).collect());
+    let registry = DynamoRegistry::new(&clients, "table");
+    assert_eq!(registry.commit(free()).await, Ok(Committed::Conflict));
+    assert_eq!(replay.actual_requests().count(), CONTENDED as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_transaction_carries_the_token_of_the_first_attempt() {
+    let lost = error_of(500, "InternalServerError", "oops");
+    let throttled = error_of(400, "ThrottlingException", "slow down");
+    let (clients, replay) = watched(vec![lost, throttled, answer(&json!({}))]);
+    let committed = DynamoRegistry::new(&clients, "table").commit(free()).await;
+    assert_eq!(committed, Ok(Committed::Yes));
+    let tokens: std::collections::BTreeSet<_> = replay
+        .actual_requests()
+        .map(|request| {
+            let body: serde_json::Value =
+                serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            body["ClientRequestToken"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!((tokens.len(), replay.actual_requests().count()), (1, 3));
+    assert!(tokens.iter().all(|token| token.len() <= 36));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_table_is_no_answer() {
+    let error = DynamoRegistry::new(&silent(), "table").commit(free()).await.unwrap_err();
+    assert!(!error.answered(), "{error}");
+}
+
+#[tokio::test]
+async fn a_denied_transaction_is_refused_at_once() {
+    let (clients, replay) = watched(vec![error_of(400, "AccessDeniedException", "no")]);
+    let error = DynamoRegistry::new(&clients, "table").commit(free()).await.unwrap_err();
+    assert!(error.answered() && !error.may_pass(), "{error}");
+    assert_eq!(replay.actual_requests().count(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_too_long_is_not_sent() {
+    let (clients, replay) = watched(Vec::new());
+    let writes = vec![free().remove(0); writes::LONGEST + 1];
+    let error = DynamoRegistry::new(&clients, "table").commit(writes).await.unwrap_err();
+    assert!(error.to_string().contains("too many alarms and routes"), "{error}");
+    assert_eq!(replay.actual_requests().count(), 0);
+}
+
+#[tokio::test]
+async fn a_fence_that_was_closed_before_still_returns_the_routes() {
+    let failed = Answer::new(
+        400,
+        &json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+            "message": "The conditional request failed", "Item": alarm_item(),
+        }),
+    );
+    let closed = answer(&json!({ "Attributes": alarm_item() }));
+    let unknown = error_of(400, "ConditionalCheckFailedException", "The request failed");
+    let registry = registry(vec![failed, closed, unknown]);
+    let (id, intent) = intent();
+    let fence = || registry.fence_alarm(&alarm(), Timestamp::from_millis(900), &id, &intent);
+    let before = fence().await.unwrap();
+    let AlarmFence::ClosedBefore(item) = before else { panic!("{before:?}") };
+    assert_eq!(item.fired_at, Some(Timestamp::from_millis(1000)));
+    assert!(item.intents.contains_key(&id));
+    assert_eq!(fence().await, Ok(AlarmFence::Closed(item)));
+    assert_eq!(fence().await, Ok(AlarmFence::Unknown));
+}
+
+#[tokio::test]
+async fn an_item_that_is_not_as_it_must_be_is_named() {
+    let broken = json!({ "Item": {
+        "pk": { "S": "deployment#d" }, "sk": { "S": "deployment" }, "phase": { "S": "dancing" },
+        "document": { "S": "{}" },
+    } });
+    let error =
+        registry(vec![answer(&broken)]).deployment(&DeploymentId::new("d")).await.unwrap_err();
+    assert!(error.to_string().contains("`deployment#d`"), "{error}");
+    assert!(error.to_string().contains("dancing") && !error.may_pass(), "{error}");
+}

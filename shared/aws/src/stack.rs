@@ -1,0 +1,111 @@
+//! What the stack tells of itself: for the command line.
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::Stack as Described;
+use glidepath_engine::ports::{PortError, PortResult};
+
+use crate::channels::ChannelsSettings;
+use crate::clients::Clients;
+use crate::error::{incomplete, port_error};
+
+const OPERATION: &str = "cloudformation:DescribeStacks";
+
+/// The outputs and parameters of the stack that the command line needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// `StateMachineArn`.
+    pub state_machine: String,
+    /// `TableName`.
+    pub table: String,
+    /// `RollbackFunctionName`.
+    pub rollback_function: String,
+    /// The parameter `Channels`.
+    pub channels: ChannelsSettings,
+}
+
+/// Reads the stack of this name.
+pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
+    let client = Client::new(clients.reading());
+    let described = client.describe_stacks().stack_name(name).send().await;
+    let described = described.map_err(|error| port_error(OPERATION, error))?;
+    let stack = described.stacks().first().ok_or_else(|| incomplete(OPERATION, "Stacks"))?;
+    Ok(Stack {
+        state_machine: output(stack, "StateMachineArn")?,
+        table: output(stack, "TableName")?,
+        rollback_function: output(stack, "RollbackFunctionName")?,
+        channels: channels(stack)?,
+    })
+}
+
+fn output(stack: &Described, key: &str) -> PortResult<String> {
+    let mut outputs = stack.outputs().iter();
+    let found = outputs.find(|output| output.output_key() == Some(key));
+    found.and_then(|output| output.output_value()).map(str::to_owned).ok_or_else(|| {
+        refused(format!(
+            "stack `{}` has no output `{key}`: it is no stack of Glidepath",
+            stack.stack_name().unwrap_or_default()
+        ))
+    })
+}
+
+fn channels(stack: &Described) -> PortResult<ChannelsSettings> {
+    let mut parameters = stack.parameters().iter();
+    let found = parameters.find(|parameter| parameter.parameter_key() == Some("Channels"));
+    let Some(value) = found.and_then(|parameter| parameter.parameter_value()) else {
+        return Ok(ChannelsSettings::default());
+    };
+    // Without the parser's words: they repeat what it read, and somebody may have put a URL there.
+    serde_json::from_str(value).map_err(|_| {
+        refused("the stack's parameter `Channels` is no JSON object of channels by name".to_owned())
+    })
+}
+
+const fn refused(detail: String) -> PortError {
+    PortError::Refused { operation: OPERATION, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::{answering, xml};
+
+    fn stack(channels: &str, table: &str) -> String {
+        format!(
+            "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>\
+             <StackName>glidepath</StackName><StackStatus>CREATE_COMPLETE</StackStatus>\
+             <CreationTime>2026-01-01T00:00:00Z</CreationTime>\
+             <Parameters><member><ParameterKey>Channels</ParameterKey>\
+             <ParameterValue>{channels}</ParameterValue></member></Parameters>\
+             <Outputs>\
+             <member><OutputKey>StateMachineArn</OutputKey><OutputValue>arn:m</OutputValue></member>\
+             <member><OutputKey>{table}</OutputKey><OutputValue>registry</OutputValue></member>\
+             <member><OutputKey>RollbackFunctionName</OutputKey><OutputValue>r</OutputValue></member>\
+             </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+        )
+    }
+
+    async fn described(answer: &str) -> PortResult<Stack> {
+        describe(&answering(vec![xml(answer)]), "glidepath").await
+    }
+
+    #[tokio::test]
+    async fn outputs_and_channels_are_found_by_name() {
+        let channels = r#"{"team": {"sns": {"topic": "arn:t"}}}"#;
+        let stack = described(&stack(channels, "TableName")).await.unwrap();
+        assert_eq!((stack.table.as_str(), stack.rollback_function.as_str()), ("registry", "r"));
+        assert_eq!(stack.channels.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn another_stack_is_refused_by_name() {
+        let error = described(&stack("{}", "Table")).await.unwrap_err().to_string();
+        assert!(error.contains("`glidepath` has no output `TableName`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_url_among_the_channels_is_not_repeated() {
+        let error = described(&stack("https://hooks.example/secret", "TableName")).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`Channels`") && !error.contains("secret"), "{error}");
+    }
+}
