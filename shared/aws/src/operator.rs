@@ -1,0 +1,315 @@
+//! What a person does from the command line: starts a deployment, looks at its execution, has it
+//! rolled back, and is somebody.
+
+use std::time::Duration;
+
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
+use aws_smithy_types::timeout::TimeoutConfig;
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::protocol::{FenceTrigger, Reply};
+use glidepath_engine::ports::{PortError, PortResult};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clients::Clients;
+use crate::error::{incomplete, port_error};
+use crate::stack::Stack;
+
+/// Longest time of one invocation: more than the function's own time-out.
+const INVOCATION: Duration = Duration::from_secs(130);
+
+/// A person's hands on a stack.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    identities: aws_sdk_sts::Client,
+    executions: aws_sdk_sfn::Client,
+    functions: aws_sdk_lambda::Client,
+    stack: Stack,
+}
+
+/// How a start ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs: since now, or since an earlier start with the same request.
+    Running(ExecutionArn),
+    /// The same request under the same name has ended before; nothing was started.
+    EndedBefore(ExecutionArn),
+    /// The name belongs to another request; nothing was started.
+    NameTaken,
+}
+
+/// Where an execution is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecutionState {
+    /// It goes on.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It ended otherwise.
+    Failed {
+        /// `Error`, or the status of an execution that was stopped or ran out of time.
+        name: String,
+        /// `Cause`.
+        cause: String,
+    },
+}
+
+/// What the rollback function answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invoked {
+    /// What it did and what comes next.
+    Answered(Reply),
+    /// It could not finish; how far it came, the registry knows.
+    Failed(Failure),
+}
+
+impl Operator {
+    /// On this stack.
+    pub fn new(clients: &Clients, stack: Stack) -> Self {
+        let patient = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .read_timeout(INVOCATION)
+            .operation_attempt_timeout(INVOCATION)
+            .build();
+        let invoking = clients.reading().to_builder().timeout_config(patient).build();
+        Self {
+            identities: aws_sdk_sts::Client::new(clients.reading()),
+            executions: aws_sdk_sfn::Client::new(clients.reading()),
+            functions: aws_sdk_lambda::Client::new(&invoking),
+            stack,
+        }
+    }
+
+    /// The ARN of the caller's IAM identity.
+    pub async fn identity(&self) -> PortResult<String> {
+        let operation = "sts:GetCallerIdentity";
+        let identity = self.identities.get_caller_identity().send().await;
+        let identity = identity.map_err(|error| port_error(operation, error))?;
+        identity.arn().map(str::to_owned).ok_or_else(|| incomplete(operation, "Arn"))
+    }
+
+    /// Starts a deployment of this name. Starting it again with the same request changes nothing.
+    pub async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
+        let started = self
+            .executions
+            .start_execution()
+            .state_machine_arn(&self.stack.state_machine)
+            .name(name.as_str())
+            .input(request.to_string())
+            .send()
+            .await;
+        match started {
+            Ok(started) => Ok(Started::Running(ExecutionArn::new(started.execution_arn()))),
+            Err(error) => match error.as_service_error() {
+                Some(StartExecutionError::ExecutionAlreadyExists(_)) => {
+                    self.existing(name, request).await
+                }
+                Some(_) | None => Err(port_error("states:StartExecution", error)),
+            },
+        }
+    }
+
+    async fn existing(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
+        let execution = self.execution(name);
+        let described = self.describe(&execution).await?;
+        let input: Option<Value> =
+            described.input().and_then(|input| serde_json::from_str(input).ok());
+        Ok(match state(&described) {
+            _ if input.as_ref() != Some(request) => Started::NameTaken,
+            ExecutionState::Running => Started::Running(execution),
+            ExecutionState::Succeeded | ExecutionState::Failed { .. } => {
+                Started::EndedBefore(execution)
+            }
+        })
+    }
+
+    /// The execution that carries a deployment.
+    pub fn execution(&self, name: &DeploymentId) -> ExecutionArn {
+        let machine = self.stack.state_machine.replacen(":stateMachine:", ":execution:", 1);
+        ExecutionArn::new(format!("{machine}:{name}"))
+    }
+
+    /// Where an execution is.
+    pub async fn state(&self, execution: &ExecutionArn) -> PortResult<ExecutionState> {
+        self.describe(execution).await.map(|described| state(&described))
+    }
+
+    async fn describe(
+        &self,
+        execution: &ExecutionArn,
+    ) -> PortResult<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+        let call = self.executions.describe_execution().execution_arn(execution.as_str());
+        call.send().await.map_err(|error| port_error("states:DescribeExecution", error))
+    }
+
+    /// Has a deployment rolled back and waits for the answer. It may be repeated any number of times.
+    pub async fn roll_back(
+        &self,
+        deployment: &DeploymentId,
+        by: &str,
+        reason: Option<&str>,
+    ) -> PortResult<Invoked> {
+        let operation = "lambda:Invoke";
+        let invoked = self
+            .functions
+            .invoke()
+            .function_name(&self.stack.rollback_function)
+            .payload(aws_sdk_lambda::primitives::Blob::new(
+                rollback_by(deployment, by, reason).to_string(),
+            ))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, error))?;
+        let payload = invoked.payload().map(aws_sdk_lambda::primitives::Blob::as_ref);
+        let payload = payload.ok_or_else(|| incomplete(operation, "Payload"))?;
+        let answer = if invoked.function_error().is_some() {
+            serde_json::from_slice(payload).map(|error| Invoked::Failed(failure(error)))
+        } else {
+            serde_json::from_slice(payload).map(Invoked::Answered)
+        };
+        answer.map_err(|error| PortError::Refused {
+            operation,
+            detail: format!("the function's answer cannot be read: {error}"),
+        })
+    }
+}
+
+fn state(
+    described: &aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput,
+) -> ExecutionState {
+    match described.status() {
+        ExecutionStatus::Succeeded => ExecutionState::Succeeded,
+        status @ (ExecutionStatus::Failed | ExecutionStatus::Aborted | ExecutionStatus::TimedOut) => {
+            ExecutionState::Failed {
+                name: described.error().unwrap_or(status.as_str()).to_owned(),
+                cause: described.cause().unwrap_or_default().to_owned(),
+            }
+        }
+        // `RUNNING`, `PENDING_REDRIVE`, and whatever is added later: it has not ended.
+        _ => ExecutionState::Running,
+    }
+}
+
+/// What the rollback function is handed.
+fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>) -> Value {
+    let cause = match reason {
+        Some(reason) => format!("{by}: {reason}"),
+        None => format!("{by} asked for it"),
+    };
+    json!({
+        "deployment": deployment,
+        "by": FenceTrigger::Operator(by.to_owned()),
+        "error": { "name": FailureCode::Aborted.name(), "cause": cause },
+    })
+}
+
+/// An error as Lambda reports it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionError {
+    #[serde(default)]
+    error_type: String,
+    #[serde(default)]
+    error_message: String,
+}
+
+fn failure(error: FunctionError) -> Failure {
+    let FunctionError { error_type, error_message } = error;
+    match FailureCode::from_name(&error_type) {
+        Some(code) => Failure::new(code, error_message),
+        // Lambda's own: it ran out of time or memory.
+        None => Failure::new(FailureCode::Transient, format!("{error_type} {error_message}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::protocol::NextStep;
+    use glidepath_engine::rollback::RollbackInput;
+
+    use super::*;
+    use crate::replay::{Answer, answering, error_of, json as good};
+
+    fn operator(answers: Vec<Answer>) -> Operator {
+        let stack = Stack {
+            state_machine: "arn:aws:states:x:1:stateMachine:glidepath".to_owned(),
+            table: "registry".to_owned(),
+            rollback_function: "rollback".to_owned(),
+            channels: Default::default(),
+        };
+        Operator::new(&answering(answers), stack)
+    }
+
+    fn described(status: &str, input: &str) -> Answer {
+        good(&json!({
+            "executionArn": "arn:aws:states:x:1:execution:glidepath:d-1",
+            "stateMachineArn": "arn:aws:states:x:1:stateMachine:glidepath",
+            "startDate": 1.8e9, "status": status, "input": input,
+        }))
+    }
+
+    fn exists() -> Answer {
+        error_of(400, "ExecutionAlreadyExists", "it exists")
+    }
+
+    #[tokio::test]
+    async fn a_name_that_exists_is_the_same_deployment_only_with_the_same_request() {
+        let id = DeploymentId::new("d-1");
+        let request = json!({ "service": "shop", "notify": [] });
+        let same = r#"{ "notify": [], "service": "shop" }"#;
+        let execution = ExecutionArn::new("arn:aws:states:x:1:execution:glidepath:d-1");
+        for (status, input, expected) in [
+            ("RUNNING", same, Started::Running(execution.clone())),
+            ("SUCCEEDED", same, Started::EndedBefore(execution.clone())),
+            ("ABORTED", same, Started::EndedBefore(execution)),
+            ("RUNNING", "{}", Started::NameTaken),
+            ("FAILED", "{}", Started::NameTaken),
+        ] {
+            let operator = operator(vec![exists(), described(status, input)]);
+            assert_eq!(operator.start(&id, &request).await, Ok(expected), "{status} {input}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopped_execution_has_a_name_too() {
+        let operator = operator(vec![described("ABORTED", "{}")]);
+        let state = operator.state(&ExecutionArn::new("arn:e")).await.unwrap();
+        let expected = ExecutionState::Failed { name: "ABORTED".to_owned(), cause: String::new() };
+        assert_eq!(state, expected);
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_the_rollback_is_read() {
+        let id = DeploymentId::new("d-1");
+        let reply = Reply::new(&id, NextStep::Rollback, "traffic is back");
+        let operator = operator(vec![good(&json!(reply))]);
+        let invoked = operator.roll_back(&id, "arn:ada", None).await;
+        assert_eq!(invoked, Ok(Invoked::Answered(reply)));
+    }
+
+    #[test]
+    fn the_rollback_function_understands_what_it_is_handed() {
+        let id = DeploymentId::new("d-1");
+        for (reason, cause) in
+            [(Some("it is slow"), "arn:ada: it is slow"), (None, "arn:ada asked for it")]
+        {
+            let input = rollback_by(&id, "arn:ada", reason);
+            let input: RollbackInput = serde_json::from_value(input).unwrap();
+            assert_eq!(input.by, Some(FenceTrigger::Operator("arn:ada".to_owned())));
+            let error = input.error.unwrap();
+            assert_eq!((error.name.as_str(), error.cause.as_deref()), ("Aborted", Some(cause)));
+        }
+    }
+
+    #[test]
+    fn an_error_of_lambda_itself_may_pass() {
+        let lambdas = json!({ "errorType": "Sandbox.Timedout", "errorMessage": "after 120 s" });
+        let read = failure(serde_json::from_value(lambdas).unwrap());
+        assert_eq!(read, Failure::new(FailureCode::Transient, "Sandbox.Timedout after 120 s"));
+        let ours = json!({ "errorType": "Unexpected", "errorMessage": "no permission" });
+        let read = failure(serde_json::from_value(ours).unwrap());
+        assert_eq!(read, Failure::new(FailureCode::Unexpected, "no permission"));
+    }
+}
