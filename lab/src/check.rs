@@ -308,3 +308,6 @@ fn script(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,12 +65,13 @@ impl Summary<'_> {
             let ours = deployment == name;
             ours.then(|| (format!("{status:?}"), error.clone(), cause.clone()))
         });
-        let (end, (status, error, cause)) =
-            ended.unwrap_or((self.until, ("not ended".to_owned(), None, None)));
-        self.line(format_args!(
-            "\nAct {act}, deployment `{name}`: {status} after {:.1} s",
-            end - self.from
-        ));
+        let (after, error, cause) = match ended {
+            Some((end, (status, error, cause))) => {
+                (format!("{status} after {:.1} s", end - self.from), error, cause)
+            }
+            None => ("not ended".to_owned(), None, None),
+        };
+        self.line(format_args!("\nAct {act}, deployment `{name}`: {after}"));
         if let Some(error) = error {
             self.row("failure", &error);
         }

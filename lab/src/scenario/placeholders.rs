@@ -133,3 +133,6 @@ fn substituted(
     result.push_str(rest);
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,9 +57,9 @@ fn collect_fields(schema: &Value, tell: &mut impl FnMut(&str)) {
         if name == "properties" {
             member.as_object().unwrap().keys().for_each(|field| tell(field));
         }
-        match member {
-            Value::Array(items) => items.iter().for_each(|item| collect_fields(item, tell)),
-            other => collect_fields(other, tell),
+        collect_fields(member, tell);
+        for item in member.as_array().into_iter().flatten() {
+            collect_fields(item, tell);
         }
     }
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {

@@ -59,7 +59,7 @@ impl RouteResources {
 
 impl ServiceResources {
     /// Gathers them from the outputs of the service's stack.
-    pub(super) fn from_outputs(
+    pub(crate) fn from_outputs(
         name: &str,
         prefix: &str,
         service: &crate::scenario::Service,
@@ -173,6 +173,6 @@ impl ServiceResources {
 /// The example's own template lacks something.
 #[derive(Debug, thiserror::Error)]
 #[error("the stack of the example has no output `{key}`")]
-pub(super) struct MissingOutput {
+pub(crate) struct MissingOutput {
     key: String,
 }
