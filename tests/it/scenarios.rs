@@ -1,0 +1,57 @@
+//! Scenarios in the lab: the real template, state machine and binaries, real requests through a
+//! load balancer, IAM enforced. Each scenario is a file in `lab/scenarios/` with its expectations.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use glidepath_lab::run_file;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios")
+}
+
+fn run(name: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let report = runtime.block_on(run_file(&directory().join(format!("{name}.yaml")))).unwrap();
+    assert!(report.passed(), "{name}: {}", report.failures());
+}
+
+macro_rules! scenarios {
+    ($($test:ident: $file:literal,)*) => {
+        const TESTED: &[&str] = &[$($file,)*];
+        $(
+            #[test]
+            fn $test() {
+                run($file);
+            }
+        )*
+    };
+}
+
+scenarios! {
+    a_good_version_takes_over: "good-version",
+    a_bad_version_is_stopped: "bad-version",
+    an_alarm_ends_a_bake: "alarm-during-bake",
+    an_approval_lets_the_deployment_go_on: "approval",
+    a_refusal_brings_everything_back: "approval-refused",
+    silence_does_what_the_plan_says: "approval-timed-out",
+    an_alarm_ends_the_wait_for_a_person: "alarm-during-approval",
+    a_canary_that_never_becomes_healthy_gets_no_request: "never-healthy",
+    a_version_that_does_not_start_is_given_up: "fails-to-start",
+    roles_swap_from_one_deployment_to_the_next: "roles-swap",
+    one_deployment_at_a_time: "one-at-a-time",
+    bad_input_changes_nothing: "bad-input",
+    foreign_hands_hold_a_deployment: "foreign-hands",
+    a_sticky_route_loses_the_slot_that_is_left: "sticky",
+    the_demo_shows_what_it_says: "demo",
+}
+
+#[test]
+fn every_scenario_file_is_run() {
+    let files: BTreeSet<_> = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let tested: BTreeSet<_> = TESTED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(files, tested);
+}
