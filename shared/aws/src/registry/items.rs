@@ -42,9 +42,9 @@ pub(super) const BINDING: &str = "binding:";
 /// retirement can be due, so that nothing that is still referred to goes.
 const KEPT: Span = Span::from_secs(400 * 86_400);
 
-/// How long after it was written a notice is the sweep's to deliver: the state machine asks for
-/// its delivery at once, and two deliveries at a time would tell people twice.
-const DELIVERED_WITHIN: Span = Span::from_secs(60);
+/// How long after it was written a notice is left to the invocation that the state machine makes
+/// for it; afterwards it is the sweep's, as are notices of what happens without a state machine.
+const DELIVERED_WITHIN: Span = Span::from_secs(3);
 
 /// Attributes of a deployment's document that are attributes of their own.
 const OWN: [&str; 5] = ["revision", "phase", "fence", "intents", "nextDueAt"];

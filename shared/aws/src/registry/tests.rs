@@ -117,7 +117,8 @@ async fn a_fence_that_was_closed_before_still_returns_the_routes() {
     let unknown = error_of(400, "ConditionalCheckFailedException", "The request failed");
     let registry = registry(vec![failed, closed, unknown]);
     let (id, intent) = intent();
-    let fence = || registry.fence_alarm(&alarm(), Timestamp::from_millis(900), &id, &intent);
+    let (alarm, at) = (alarm(), Timestamp::from_millis(900));
+    let fence = || registry.fence_alarm(&alarm, at, &id, &intent);
     let before = fence().await.unwrap();
     let AlarmFence::ClosedBefore(item) = before else { panic!("{before:?}") };
     assert_eq!(item.fired_at, Some(Timestamp::from_millis(1000)));
