@@ -69,6 +69,14 @@ impl<'a> Matcher<'a> {
                     && wanted.is.unwrap_or(AlarmState::Alarm) == *state
                     && is(&wanted.service, service)
             }
+            Event::Tasks { service, slot, desired, running, .. } => {
+                is(&wanted.service, service)
+                    && wanted.tasks.is_some_and(|tasks| {
+                        tasks.slot == *slot
+                            && tasks.desired.is_none_or(|wanted| wanted == *desired)
+                            && tasks.running.is_none_or(|wanted| wanted == *running)
+                    })
+            }
             Event::Requests { service, answered } => {
                 let Some(limit) = wanted.bad_requests else { return false };
                 if !is(&wanted.service, service) {
@@ -80,7 +88,6 @@ impl<'a> Matcher<'a> {
             }
             Event::Verdict { .. }
             | Event::WeightsWritten { .. }
-            | Event::Tasks { .. }
             | Event::Script { .. }
             | Event::TimeLimit { .. }
             | Event::FirstBadRequest { .. }

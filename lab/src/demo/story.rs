@@ -27,8 +27,10 @@ pub(super) fn line(observed: &Observed, model: &Model) -> Option<String> {
         Event::WeightsRead { blue, green, .. } => {
             format!("the load balancer reads back blue {blue} %, green {green} %")
         }
-        Event::Verdict { next, summary, .. } if next == "rollback" => {
-            format!("{BAD}{summary}{BAD:#}")
+        Event::Verdict { state, next, summary, .. }
+            if next == "rollback" && state != "Rollback" =>
+        {
+            format!("{BAD}verdict: {summary}{BAD:#}")
         }
         Event::Alarm { alarm, state, reason, .. } => {
             format!("alarm {}: {} ({reason})", alarm.name(), state.name())
@@ -37,8 +39,8 @@ pub(super) fn line(observed: &Observed, model: &Model) -> Option<String> {
             format!("{BAD}first bad request{BAD:#}, answered by {version}")
         }
         Event::Notice { channel, name, text, .. } => {
-            let name = name.as_deref().unwrap_or("a message");
-            format!("{QUIET}notice on {channel}: {name}: {}{QUIET:#}", first_line(text))
+            let name = name.as_ref().map_or(String::new(), |name| format!("{name}: "));
+            format!("{QUIET}notice on {channel}: {name}{}{QUIET:#}", first_line(text))
         }
         Event::Tasks { slot, desired, running, version, .. } => {
             format!("{QUIET}{slot} runs {running} of {desired} tasks of {version}{QUIET:#}")

@@ -49,8 +49,14 @@ async fn look(scene: &Scene, execution: &str, last: i64) -> i64 {
         if let Some(entered) = event.state_entered_event_details() {
             state = entered.name().to_owned();
         }
-        let answer = event.task_succeeded_event_details().and_then(|details| details.output());
-        let answer = answer.and_then(reply).filter(|_| event.id() > last);
+        let answer = match event.task_failed_event_details() {
+            Some(failed) => failure(failed.error().unwrap_or_default(), failed.cause()),
+            None => event
+                .task_succeeded_event_details()
+                .and_then(|details| details.output())
+                .and_then(reply),
+        };
+        let answer = answer.filter(|_| event.id() > last);
         if let Some((next, summary)) = answer {
             let (deployment, state) = (deployment.clone(), state.clone());
             let at = event.timestamp().as_secs_f64();
@@ -59,6 +65,19 @@ async fn look(scene: &Scene, execution: &str, last: i64) -> i64 {
         }
     }
     events.last().map_or(last, HistoryEvent::id)
+}
+
+/// A failure of ours, which leads to the rollback. Names with a dot are of AWS and tried again, as is
+/// `Transient`.
+fn failure(name: &str, cause: Option<&str>) -> Option<(String, String)> {
+    if name.is_empty() || name.contains('.') || name == "Transient" {
+        return None;
+    }
+    let cause = cause.unwrap_or_default();
+    let document: Option<Value> = serde_json::from_str(cause).ok();
+    // A function's own error is a document, the failure of a gate is a text.
+    let message = document.as_ref().and_then(|document| document.get("errorMessage")?.as_str());
+    Some(("rollback".to_owned(), format!("{name}: {}", message.unwrap_or(cause))))
 }
 
 /// Next step and summary of a function's reply.

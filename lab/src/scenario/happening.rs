@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::service::AlarmName;
+use super::service::{AlarmName, Slot};
 
 /// One thing that happens. Exactly one of `stage`, `weight`, `state`, `notice`, `execution`,
-/// `alarm` and `badRequests` says what; the other fields say more exactly which.
+/// `alarm`, `tasks` and `badRequests` says what; the other fields say more exactly which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Happening {
@@ -31,6 +31,9 @@ pub struct Happening {
     /// With `alarm`: the new state; without it, `ALARM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is: Option<AlarmState>,
+    /// The tasks of a slot are as many as this says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TaskCount>,
     /// Clients have seen so many bad requests in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_requests: Option<u64>,
@@ -55,6 +58,7 @@ impl Happening {
             self.notice.is_some(),
             self.execution.is_some(),
             self.alarm.is_some(),
+            self.tasks.is_some(),
             self.bad_requests.is_some(),
         ]
         .into_iter()
@@ -71,6 +75,20 @@ impl std::fmt::Display for Happening {
             Err(_) => formatter.write_str("(not writable)"),
         }
     }
+}
+
+/// `tasks`: how many tasks a slot has, wanted or running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TaskCount {
+    /// Which slot.
+    pub slot: Slot,
+    /// It is asked to run so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+    /// It runs so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<u32>,
 }
 
 /// Status of a Step Functions execution.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use expectations::{DeploymentExpectations, Expectations, ServiceExpectations};
-pub use happening::{AlarmState, ExecutionStatus, Happening};
+pub use happening::{AlarmState, ExecutionStatus, Happening, TaskCount};
 pub use length::Length;
 pub use load::ScenarioError;
 pub use placeholders::{UnknownPlaceholder, complete_request};

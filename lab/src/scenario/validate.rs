@@ -131,7 +131,7 @@ impl<'a> Findings<'a> {
 
     fn happening(&mut self, path: &str, happening: &Happening) {
         if happening.kinds() != 1 {
-            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm and badRequests");
+            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks and badRequests");
         }
         if happening.is.is_some() && happening.alarm.is_none() {
             self.add(&format!("{path}.is"), "only together with `alarm`");
