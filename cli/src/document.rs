@@ -17,11 +17,12 @@ pub(crate) fn read(file: &Path) -> Result<Value, Stopped> {
     };
     read.map_err(|error| Stopped::Unusable {
         message: format!("cannot read `{}`: {error}", file.display()),
-        hint: "give the path of a request as YAML or JSON, or `-` for the standard input",
+        hint: "give the path of a request as YAML or JSON, or `-` for the standard input"
+            .to_owned(),
     })?;
     parse(&text).map_err(|error| Stopped::Unusable {
         message: format!("`{}` is neither YAML nor JSON: {error}", file.display()),
-        hint: "`glidepath schema` shows what a request looks like",
+        hint: "`glidepath schema` shows what a request looks like".to_owned(),
     })
 }
 

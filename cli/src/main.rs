@@ -1,26 +1,46 @@
 //! The command line of Glidepath.
 //!
-//! Exit codes: 0 done; 2 the request has findings, or the command was used wrongly.
+//! Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or
+//! what was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted.
 
 mod commands;
+mod connection;
+mod decision;
 mod document;
+mod follow;
+mod render;
 mod report;
+
+#[cfg(test)]
+mod fixtures;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::report::Stopped;
+
 /// Progressive delivery for Amazon ECS behind an Application Load Balancer.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct CommandLine {
+    #[command(flatten)]
+    options: connection::Options,
     #[command(subcommand)]
     command: commands::Command,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or what
+was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted";
+
 fn main() -> ExitCode {
-    let CommandLine { command } = CommandLine::parse();
-    match command.run(&mut anstream::stdout().lock()) {
+    let CommandLine { options, command } = CommandLine::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(Stopped::Runtime).and_then(|runtime| {
+        runtime.block_on(command.run(&options, &mut anstream::stdout().lock()))
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => report::show(&stopped, &mut anstream::stderr().lock()),
     }

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::request::{Finding, Findings, Severity};
-
-/// The request has findings, or the command was used wrongly. Clap uses the same code.
-const REFUSED: u8 = 2;
+use glidepath_engine::ports::PortError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -16,40 +16,149 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stopped {
+    /// The deployment did not succeed.
+    #[error("{message}")]
+    Failed {
+        /// Its name, and the name and cause of its failure.
+        message: String,
+        /// Where to look.
+        hint: String,
+    },
     /// The request cannot be carried out.
     #[error("{0}")]
     Findings(Findings),
-    /// There is nothing to work with.
+    /// What was asked is not possible, and nothing was done.
     #[error("{message}")]
     Unusable {
         /// What is wrong.
         message: String,
         /// What to do instead.
-        hint: &'static str,
+        hint: String,
+    },
+    /// AWS could not be asked, or refused.
+    #[error("{message}")]
+    Unanswered {
+        /// Which call, and what came instead of an answer.
+        message: String,
+        /// What to do now.
+        hint: String,
+    },
+    /// Somebody does not want to watch any longer.
+    #[error("{message}")]
+    Left {
+        /// What goes on.
+        message: String,
+        /// How to look at it again.
+        hint: String,
     },
     /// Nobody takes the answer.
     #[error("could not write the answer")]
     Output(#[from] std::io::Error),
+    /// The machine this runs on gives no more of something.
+    #[error("could not start")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl Stopped {
+    /// Clap's code for wrong usage is 2, too.
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Failed { .. } => 1,
+            Self::Findings(_) | Self::Unusable { .. } => 2,
+            Self::Unanswered { .. } | Self::Output(_) | Self::Runtime(_) => 3,
+            // What a shell reports for a program that Ctrl-C has ended.
+            Self::Left { .. } => 130,
+        }
+    }
+
+    /// There is no deployment of this name.
+    pub(crate) fn unknown(id: &DeploymentId) -> Self {
+        Self::Unusable {
+            message: format!("there is no deployment `{id}`"),
+            hint: "`glidepath status` shows the names of running and recent ones".to_owned(),
+        }
+    }
+
+    /// What a use case could not do.
+    pub(crate) fn by_failure(failure: &Failure, hint: impl Into<String>) -> Self {
+        let message = failure.cause.clone();
+        match failure.code {
+            FailureCode::Transient | FailureCode::Unexpected => {
+                Self::Unanswered { hint: hint_for(&message).to_owned(), message }
+            }
+            FailureCode::InvalidRequest
+            | FailureCode::DeploymentRunning
+            | FailureCode::AlarmAlreadyFiring
+            | FailureCode::RouteChanged
+            | FailureCode::AlarmFired
+            | FailureCode::VerdictFailed
+            | FailureCode::Inconclusive
+            | FailureCode::CanaryFailedToStart
+            | FailureCode::CanaryNotHealthy
+            | FailureCode::ApprovalRejected
+            | FailureCode::ApprovalTimedOut
+            | FailureCode::Aborted
+            | FailureCode::OrchestrationLost
+            | FailureCode::FenceClosed
+            | FailureCode::UnknownDeployment
+            | FailureCode::RollbackHeld => Self::Unusable { message, hint: hint.into() },
+        }
+    }
+}
+
+impl From<PortError> for Stopped {
+    fn from(error: PortError) -> Self {
+        let message = error.to_string();
+        Self::Unanswered { hint: hint_for(&message).to_owned(), message }
+    }
+}
+
+/// What to do about an error of AWS's or the SDK's, as far as its words tell.
+fn hint_for(error: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if says(&["Stack with id", "it is no stack of Glidepath"]) {
+        "name the stack with --stack or GLIDEPATH_STACK, and its region with --region"
+    } else if says(&["ExpiredToken", "expired"]) {
+        "your credentials have expired: log in again, for example with `aws sso login`"
+    } else if says(&["AccessDenied", "UnauthorizedOperation", "not authorized"]) {
+        "your identity may not do this: `aws sts get-caller-identity` shows who you are"
+    } else if says(&["credential", "InvalidClientTokenId", "UnrecognizedClient"]) {
+        "log in, for example with `aws sso login`, and choose the profile with AWS_PROFILE"
+    } else {
+        "try again; `aws sts get-caller-identity` shows whether AWS can be reached at all"
+    }
 }
 
 /// Says why, and ends with the code for it.
 pub(crate) fn show(stopped: &Stopped, output: &mut impl Write) -> ExitCode {
     // There is nobody left to tell if this cannot be written either.
     let _told = write(stopped, output);
-    ExitCode::from(REFUSED)
+    ExitCode::from(stopped.code())
 }
 
 fn write(stopped: &Stopped, output: &mut impl Write) -> std::io::Result<()> {
     match stopped {
-        Stopped::Findings(findings) => {
-            findings.iter().try_for_each(|finding| write_finding(finding, output))
-        }
-        Stopped::Unusable { message, hint } => {
+        Stopped::Findings(findings) => write_findings(findings, output),
+        Stopped::Failed { message, hint }
+        | Stopped::Unusable { message, hint }
+        | Stopped::Unanswered { message, hint } => {
             writeln!(output, "{ERROR}error:{ERROR:#} {message}")?;
             writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
         }
-        Stopped::Output(error) => writeln!(output, "{ERROR}error:{ERROR:#} {stopped}: {error}"),
+        Stopped::Left { message, hint } => {
+            // Below the `^C` of the terminal.
+            writeln!(output, "\n{message}")?;
+            writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
+        }
+        Stopped::Output(error) | Stopped::Runtime(error) => {
+            writeln!(output, "{ERROR}error:{ERROR:#} {stopped}: {error}")
+        }
     }
+}
+
+/// All of them, errors and warnings.
+pub(crate) fn write_findings(findings: &Findings, output: &mut impl Write) -> std::io::Result<()> {
+    findings.iter().try_for_each(|finding| write_finding(finding, output))
 }
 
 fn write_finding(finding: &Finding, output: &mut impl Write) -> std::io::Result<()> {

@@ -46,7 +46,7 @@ pub(crate) async fn answer(
         .stdin(Stdio::null())
         .kill_on_drop(true);
     if let Some(comment) = comment {
-        command.args(["--comment", comment]);
+        command.args(["--reason", comment]);
     }
     let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
     if output.status.success() {

@@ -1,25 +1,47 @@
 //! The commands, one file each.
 
+mod approve;
 mod plan;
+mod reject;
+mod rollback;
 mod schema;
+mod start;
+mod status;
 
 use std::io::Write;
 
 use clap::Subcommand;
 
+use crate::connection::Options;
 use crate::report::Stopped;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Plan(plan::Arguments),
+    Start(start::Arguments),
+    Status(status::Arguments),
+    Approve(approve::Arguments),
+    Reject(reject::Arguments),
+    #[command(visible_alias = "abort")]
+    Rollback(rollback::Arguments),
     Schema(schema::Arguments),
 }
 
 impl Command {
     /// Does what was asked and writes the answer.
-    pub(crate) fn run(&self, output: &mut impl Write) -> Result<(), Stopped> {
+    pub(crate) async fn run(
+        &self,
+        options: &Options,
+        output: &mut impl Write,
+    ) -> Result<(), Stopped> {
+        // Boxed: the future of a whole use case is a type deeper than the compiler looks.
         match self {
-            Self::Plan(arguments) => plan::run(arguments, output),
+            Self::Plan(arguments) => Box::pin(plan::run(arguments, options, output)).await,
+            Self::Start(arguments) => Box::pin(start::run(arguments, options, output)).await,
+            Self::Status(arguments) => Box::pin(status::run(arguments, options, output)).await,
+            Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
+            Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
+            Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
         }
     }

@@ -3,11 +3,18 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use glidepath_aws::channels::StackChannels;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
+use glidepath_aws::monitoring::{CloudWatch, Publication};
+use glidepath_core::preflight::Resolved;
 use glidepath_core::request::decode;
 use glidepath_core::timetable::Timetable;
+use glidepath_engine::survey::{Unfit, survey};
 
+use crate::connection::{Connection, Options};
 use crate::document;
-use crate::report::Stopped;
+use crate::report::{Stopped, write_findings};
 
 /// Check a request and show its timetable
 #[derive(clap::Args)]
@@ -15,14 +22,43 @@ pub(crate) struct Arguments {
     /// The request as YAML or JSON; `-` reads it from the standard input
     file: PathBuf,
     /// Check only what can be seen without looking at AWS
-    #[arg(long, required = true)]
+    #[arg(long)]
     offline: bool,
 }
 
-/// Shows the timetable of a request without findings.
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Stopped> {
+/// Shows the timetable of a request without findings, and what somebody should know about it.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
     let document = document::read(&arguments.file)?;
+    // Before anything is asked: a mistake in the request needs no credentials to be found.
     let request = decode(&document).map_err(Stopped::Findings)?;
-    writeln!(output, "{}", Timetable::of_request(&request))?;
+    if arguments.offline {
+        writeln!(output, "{}", Timetable::of_request(&request))?;
+        return Ok(());
+    }
+    let Connection { clients, stack, registry, .. } = options.connect().await?;
+    let surveyed = survey(
+        &registry,
+        &ElasticLoadBalancing::new(&clients),
+        &ElasticContainers::new(&clients),
+        // Alarms only: no metric is read before the first shift.
+        &CloudWatch::new(&clients, Publication::default()),
+        &StackChannels::new(&clients, stack.channels),
+        &document,
+    )
+    .await;
+    let Resolved { plan, warnings } = match surveyed {
+        Ok(surveyed) => surveyed.resolved,
+        Err(Unfit::Refused(refusal)) => return Err(Stopped::Findings(refusal.findings().clone())),
+        Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
+    };
+    writeln!(output, "{}", Timetable::of_plan(&plan))?;
+    if !warnings.is_empty() {
+        writeln!(output)?;
+        write_findings(&warnings, output)?;
+    }
     Ok(())
 }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
-use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_types::timeout::TimeoutConfig;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
@@ -136,10 +137,7 @@ impl Operator {
         self.describe(execution).await.map(|described| state(&described))
     }
 
-    async fn describe(
-        &self,
-        execution: &ExecutionArn,
-    ) -> PortResult<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+    async fn describe(&self, execution: &ExecutionArn) -> PortResult<DescribeExecutionOutput> {
         let call = self.executions.describe_execution().execution_arn(execution.as_str());
         call.send().await.map_err(|error| port_error("states:DescribeExecution", error))
     }
@@ -156,13 +154,11 @@ impl Operator {
             .functions
             .invoke()
             .function_name(&self.stack.rollback_function)
-            .payload(aws_sdk_lambda::primitives::Blob::new(
-                rollback_by(deployment, by, reason).to_string(),
-            ))
+            .payload(Blob::new(rollback_by(deployment, by, reason).to_string()))
             .send()
             .await
             .map_err(|error| port_error(operation, error))?;
-        let payload = invoked.payload().map(aws_sdk_lambda::primitives::Blob::as_ref);
+        let payload = invoked.payload().map(Blob::as_ref);
         let payload = payload.ok_or_else(|| incomplete(operation, "Payload"))?;
         let answer = if invoked.function_error().is_some() {
             serde_json::from_slice(payload).map(|error| Invoked::Failed(failure(error)))
@@ -176,17 +172,13 @@ impl Operator {
     }
 }
 
-fn state(
-    described: &aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput,
-) -> ExecutionState {
-    match described.status() {
-        ExecutionStatus::Succeeded => ExecutionState::Succeeded,
-        status @ (ExecutionStatus::Failed | ExecutionStatus::Aborted | ExecutionStatus::TimedOut) => {
-            ExecutionState::Failed {
-                name: described.error().unwrap_or(status.as_str()).to_owned(),
-                cause: described.cause().unwrap_or_default().to_owned(),
-            }
-        }
+fn state(described: &DescribeExecutionOutput) -> ExecutionState {
+    match described.status().as_str() {
+        "SUCCEEDED" => ExecutionState::Succeeded,
+        status @ ("FAILED" | "ABORTED" | "TIMED_OUT") => ExecutionState::Failed {
+            name: described.error().unwrap_or(status).to_owned(),
+            cause: described.cause().unwrap_or_default().to_owned(),
+        },
         // `RUNNING`, `PENDING_REDRIVE`, and whatever is added later: it has not ended.
         _ => ExecutionState::Running,
     }

@@ -1,0 +1,236 @@
+//! `glidepath rollback`: everything back to stable, now.
+
+use std::io::Write;
+
+use glidepath_aws::operator::Invoked;
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_engine::ports::{PortResult, Registry};
+
+use crate::connection::{Commands, Options};
+use crate::report::Stopped;
+
+/// Send all traffic back to stable and end the deployment
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the deployment
+    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
+    deployment: DeploymentId,
+    /// Why, for whoever reads the timeline
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// Who asked, if AWS does not say it: a rollback does not wait for that.
+const SOMEBODY: &str = "somebody whose identity AWS did not tell";
+
+/// Has the stack's rollback function do it, and says what came of it.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Arguments { deployment, reason } = arguments;
+    let connection = options.connect().await?;
+    let operator = &connection.operator;
+    let invoke = async || {
+        let identity = operator.identity().await;
+        let by = identity.unwrap_or_else(|_| SOMEBODY.to_owned());
+        operator.roll_back(deployment, &by, reason.as_deref()).await
+    };
+    let told = roll_back(&connection.registry, deployment, invoke, &options.commands()).await?;
+    writeln!(output, "{told}")?;
+    Ok(())
+}
+
+/// Rolls back unless it is too late for that; what happened, in words.
+async fn roll_back<R: Registry>(
+    registry: &R,
+    id: &DeploymentId,
+    invoke: impl AsyncFnOnce() -> PortResult<Invoked>,
+    commands: &Commands,
+) -> Result<String, Stopped> {
+    let found = registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id))?;
+    require_not_too_late(&found)?;
+    let invoked = invoke().await;
+    // What counts is what was recorded, whatever became of the answer.
+    let after = registry.deployment(id).await?.unwrap_or(found);
+    outcome(&after, invoked, commands)
+}
+
+/// After a commit or an end nothing must be written.
+fn require_not_too_late(deployment: &Deployment) -> Result<(), Stopped> {
+    let Deployment { id, plan, .. } = deployment;
+    let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
+    let (message, hint) = match deployment.phase {
+        Phase::Open | Phase::RollingBack | Phase::Held => return Ok(()),
+        Phase::Committed | Phase::Closed(Outcome::Succeeded) => (
+            format!("{id} has succeeded: {new} is the stable version now; nothing was written"),
+            format!(
+                "to return to {old}, deploy it: `strategy: {{allAtOnce: {{}}}}` moves traffic as \
+                 soon as its tasks are healthy"
+            ),
+        ),
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => (
+            format!("{id} has ended before, with all traffic on {old}; nothing was written"),
+            "`glidepath status` shows what runs now".to_owned(),
+        ),
+    };
+    Err(Stopped::Unusable { message, hint })
+}
+
+fn outcome(
+    deployment: &Deployment,
+    invoked: PortResult<Invoked>,
+    commands: &Commands,
+) -> Result<String, Stopped> {
+    let Deployment { id, plan, .. } = deployment;
+    let old = plan.stable.task_definition.short();
+    let restored = deployment.progress.restored_at.is_some();
+    match deployment.phase {
+        Phase::RollingBack if restored => Ok(format!(
+            "all traffic is back on {old}; the load balancer has confirmed it\n  \
+             the new tasks stop next: {}",
+            commands.of("status", id, "--watch")
+        )),
+        Phase::Closed(Outcome::RolledBack) => {
+            Ok(format!("all traffic is back on {old}, and {id} has ended"))
+        }
+        Phase::Held => Err(Stopped::Failed {
+            message: format!(
+                "the rollback is held: {old} has no healthy target, so traffic stays where it is"
+            ),
+            hint: format!(
+                "repair `{}`; the rollback then goes on by itself. {}",
+                plan.stable.service,
+                commands.to_look(id)
+            ),
+        }),
+        Phase::Committed | Phase::Closed(Outcome::Succeeded | Outcome::Abandoned) => {
+            require_not_too_late(deployment).map(|()| String::new())
+        }
+        Phase::Open | Phase::RollingBack => {
+            let again = commands.of("rollback", id, "");
+            let begun = match deployment.phase {
+                Phase::RollingBack => "the rollback has begun and is not confirmed yet",
+                Phase::Open | Phase::Held | Phase::Committed | Phase::Closed(_) => {
+                    "the rollback has not begun"
+                }
+            };
+            let why = match invoked {
+                Ok(Invoked::Answered(reply)) => reply.summary,
+                Ok(Invoked::Failed(failure)) => failure.to_string(),
+                Err(error) => error.to_string(),
+            };
+            Err(Stopped::Unanswered {
+                message: format!("{begun}: {why}"),
+                hint: format!("`{again}` tries again at once, as often as you like"),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::failure::{Failure, FailureCode};
+    use glidepath_engine::ports::{Clock, PortError};
+    use glidepath_engine::rollback::{self, RollbackInput};
+    use glidepath_engine::testing::example::{self, begun, plan, stage};
+    use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{self, NOW, minutes};
+
+    async fn by_engine(
+        registry: &MemoryRegistry,
+        world: &World,
+        id: &DeploymentId,
+    ) -> PortResult<Invoked> {
+        let input: RollbackInput = serde_json::from_value(json!({
+            "deployment": id,
+            "by": { "operator": "arn:ada" },
+            "error": { "name": "Aborted", "cause": "arn:ada: it is slow" },
+        }))
+        .unwrap();
+        let answer = rollback::run(registry, world, world, world, world, &input).await;
+        Ok(answer.map_or_else(Invoked::Failed, Invoked::Answered))
+    }
+
+    #[tokio::test]
+    async fn a_running_deployment_is_rolled_back_and_it_is_said_so() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let plan = plan(vec![stage(100, minutes(5)), stage(1000, minutes(5))]);
+        let deployment = begun(&registry, plan, "shop-2", world.now()).await;
+        let bed = glidepath_engine::testing::Bed::new(&registry, &world);
+        let mut machine = Machine::after_plan(bed, &deployment.id);
+        machine.run_until(|reply| reply.summary.contains("bakes")).await.unwrap();
+        let invoke = async || by_engine(&registry, &world, &deployment.id).await;
+        let told = roll_back(&registry, &deployment.id, invoke, &Commands::default()).await;
+        let told = told.unwrap();
+        assert!(told.starts_with("all traffic is back on shop:1; "), "{told}");
+        let fence = registry.items().deployments[&deployment.id].fence.clone().unwrap();
+        assert_eq!(fence.failure, Failure::new(FailureCode::Aborted, "arn:ada: it is slow"));
+        assert!(world.take_calls().iter().any(|call| matches!(call, Call::WriteRoute(..))));
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_or_committed_is_left_alone() {
+        for (deployment, expected) in [
+            (fixtures::committed(), "has succeeded"),
+            (fixtures::succeeded(), "has succeeded"),
+            (fixtures::rolled_back(), "has ended before"),
+            (fixtures::abandoned(), "has ended before"),
+        ] {
+            let registry = MemoryRegistry::default();
+            let id = deployment.id.clone();
+            registry.items().deployments.insert(id.clone(), deployment);
+            let invoke = async || panic!("nothing may be invoked");
+            let stopped = roll_back(&registry, &id, invoke, &Commands::default()).await;
+            let stopped = stopped.unwrap_err();
+            assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
+            assert!(stopped.to_string().contains(expected), "{stopped}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_deployment_is_bad_usage() {
+        let registry = MemoryRegistry::default();
+        let invoke = async || panic!("nothing may be invoked");
+        let id = DeploymentId::new("shop-43");
+        let stopped = roll_back(&registry, &id, invoke, &Commands::default()).await;
+        assert!(matches!(stopped.unwrap_err(), Stopped::Unusable { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_does_not_hide_what_was_done() {
+        let registry = MemoryRegistry::default();
+        let id = DeploymentId::new("shop-42");
+        registry.items().deployments.insert(id.clone(), fixtures::baking());
+        let lost = || {
+            let operation = "lambda:Invoke";
+            Err(PortError::Unanswered { operation, detail: "timed out".to_owned() })
+        };
+        let nothing = roll_back(&registry, &id, async || lost(), &Commands::default()).await;
+        let nothing = nothing.unwrap_err();
+        assert!(matches!(&nothing, Stopped::Unanswered { .. }));
+        assert!(nothing.to_string().starts_with("the rollback has not begun: "), "{nothing}");
+
+        let done = async || {
+            let mut deployment = fixtures::rolling_back();
+            deployment.progress.restored_at = Some(NOW);
+            registry.items().deployments.insert(id.clone(), deployment);
+            lost()
+        };
+        let told = roll_back(&registry, &id, done, &Commands::default()).await.unwrap();
+        assert!(told.starts_with("all traffic is back"), "{told}");
+    }
+
+    #[test]
+    fn a_held_rollback_says_what_to_repair() {
+        let invoked = Err(PortError::Throttled { operation: "lambda:Invoke" });
+        let stopped = outcome(&fixtures::held(), invoked, &Commands::default()).unwrap_err();
+        let Stopped::Failed { hint, .. } = stopped else { panic!("{stopped}") };
+        assert!(hint.starts_with("repair `shop-blue`"), "{hint}");
+    }
+}

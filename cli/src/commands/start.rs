@@ -1,0 +1,164 @@
+//! `glidepath start`: begins a deployment, and follows it if wanted.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use glidepath_aws::clock::System;
+use glidepath_aws::operator::Started;
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::request::{Request, decode};
+
+use crate::connection::{Commands, Options};
+use crate::document;
+use crate::follow::{Follow, follow};
+use crate::report::Stopped;
+
+/// Longest name that Step Functions takes, in characters.
+const LONGEST_NAME: usize = 80;
+
+/// Start a deployment
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The request as YAML or JSON; `-` reads it from the standard input
+    file: PathBuf,
+    /// Name of the deployment; without it one is made of the service and the version. Starting the
+    /// same name with the same request again changes nothing
+    #[arg(long, value_parser = name)]
+    name: Option<DeploymentId>,
+    /// Follow the deployment until it has ended; the exit code then is its outcome
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Starts the deployment, unless the request alone shows that it cannot work.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let document = document::read(&arguments.file)?;
+    let request = decode(&document).map_err(Stopped::Findings)?;
+    let id = match &arguments.name {
+        Some(name) => name.clone(),
+        None => derived(&request)?,
+    };
+    let commands = options.commands();
+    let connection = options.connect().await?;
+    let started = connection.operator.start(&id, &document).await?;
+    let execution = match started {
+        Started::Running(execution) => execution,
+        Started::EndedBefore(execution) if arguments.name.is_some() => {
+            writeln!(output, "{id} was started before with this request and has ended")?;
+            execution
+        }
+        // Nobody has asked for that name: they may well want the same version once more.
+        Started::EndedBefore(_) | Started::NameTaken => return Err(taken(&id)),
+    };
+    if !arguments.wait {
+        writeln!(output, "{id} is started")?;
+        writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
+        writeln!(output, "  end it      {}", commands.of("rollback", &id, ""))?;
+        return Ok(());
+    }
+    let system = System::default();
+    let following = follow(
+        Follow { registry: &connection.registry, clock: &system, id: &id, commands: &commands },
+        &execution,
+        async || connection.operator.state(&execution).await,
+        output,
+    );
+    tokio::select! {
+        ended = following => ended?.outcome(&id, &commands),
+        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
+            Ok(()) => left(&id, &commands),
+            Err(error) => Stopped::Runtime(error),
+        }),
+    }
+}
+
+fn left(id: &DeploymentId, commands: &Commands) -> Stopped {
+    Stopped::Left {
+        message: format!("{id} goes on without you"),
+        hint: format!(
+            "`{}` follows it again, `{}` ends it",
+            commands.of("status", id, "--watch"),
+            commands.of("rollback", id, "")
+        ),
+    }
+}
+
+fn taken(id: &DeploymentId) -> Stopped {
+    Stopped::Unusable {
+        message: format!("there was a deployment named `{id}` before; nothing was started"),
+        hint: format!("give this one a name of its own, such as `--name {id}-again`"),
+    }
+}
+
+/// A name from the service and the version: `shop-42` for version `shop:42` of service `shop`.
+fn derived(request: &Request) -> Result<DeploymentId, Stopped> {
+    let version = request.release.task_definition.short().replace(':', "-");
+    let service = request.service.as_str();
+    let text = if version.starts_with(service) { version } else { format!("{service}-{version}") };
+    name(&text).map_err(|message| Stopped::Unusable {
+        message: format!("`{text}`, made of service and version, is no name: {message}"),
+        hint: "give a name with --name".to_owned(),
+    })
+}
+
+/// What Step Functions takes as the name of an execution.
+fn name(text: &str) -> Result<DeploymentId, String> {
+    let length = text.chars().count();
+    if length == 0 || length > LONGEST_NAME {
+        return Err(format!("a name has 1 to {LONGEST_NAME} characters, this one has {length}"));
+    }
+    let refused = |character: char| {
+        character.is_whitespace()
+            || character.is_control()
+            || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(character)
+    };
+    match text.chars().find(|character| refused(*character)) {
+        Some(character) => Err(format!("{character:?} cannot be in a name")),
+        None => Ok(DeploymentId::new(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(service: &str, version: &str) -> Request {
+        decode(&json!({
+            "apiVersion": "glidepath/v1",
+            "service": service,
+            "target": {
+                "cluster": "production",
+                "slots": { "blue": "blue", "green": "green" },
+                "routes": [{ "rule": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:\
+                                      listener-rule/app/shop/1/2/3" }]
+            },
+            "release": { "taskDefinition": version },
+            "strategy": { "allAtOnce": {} }
+        }))
+        .unwrap_or_else(|findings| panic!("{findings}"))
+    }
+
+    #[test]
+    fn a_name_is_made_of_service_and_version() {
+        let name = |service, version| derived(&request(service, version)).unwrap();
+        assert_eq!(name("shop", "shop:42").as_str(), "shop-42");
+        assert_eq!(name("shop", "shop-web:42").as_str(), "shop-web-42");
+        assert_eq!(name("checkout", "shop:42").as_str(), "checkout-shop-42");
+        let arn = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:42";
+        assert_eq!(name("shop", arn).as_str(), "shop-42");
+    }
+
+    #[test]
+    fn names_are_what_an_execution_may_be_called() {
+        assert!(name("petswipe-0a1b2c3d_4.5").is_ok());
+        for bad in ["", "a b", "a/b", "a:b", "a\nb", &"a".repeat(81)] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+}

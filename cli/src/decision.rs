@@ -1,0 +1,196 @@
+//! A person's answer to a stage that waits for one.
+
+use std::io::Write;
+
+use glidepath_aws::clock::System;
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Decision, Deployment, Step};
+use glidepath_core::weight::Weight;
+use glidepath_engine::decide::{self, Answer};
+use glidepath_engine::ports::{Clock, Orchestration, Registry};
+
+use crate::connection::{Commands, Options};
+use crate::render::words;
+use crate::report::Stopped;
+
+/// Approves or refuses as whoever the credentials belong to.
+pub(crate) async fn answer(
+    approved: bool,
+    deployment: &DeploymentId,
+    reason: Option<String>,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let connection = options.connect().await?;
+    let by = connection.operator.identity().await?;
+    let answer = Answer { deployment: deployment.clone(), approved, by, reason };
+    let commands = options.commands();
+    let (registry, orchestration) = (&connection.registry, &connection.orchestration);
+    let told = decide(registry, orchestration, &System::default(), &answer, &commands).await?;
+    writeln!(output, "{told}")?;
+    Ok(())
+}
+
+/// Answers, and says in words what comes of it.
+async fn decide<R, O, K>(
+    registry: &R,
+    orchestration: &O,
+    clock: &K,
+    answer: &Answer,
+    commands: &Commands,
+) -> Result<String, Stopped>
+where
+    R: Registry,
+    O: Orchestration,
+    K: Clock,
+{
+    let failure = match decide::run(registry, orchestration, clock, answer).await {
+        Ok(deployment) => return Ok(answered(&deployment, answer, commands)),
+        Err(failure) => failure,
+    };
+    let deployment = registry.deployment(&answer.deployment).await?;
+    let Some(deployment) = deployment else {
+        return Err(Stopped::unknown(&answer.deployment));
+    };
+    if may_be_recorded(&failure) && recorded(&deployment, answer) {
+        // Only the wake-up was lost: the deployment finds the answer at its next look.
+        return Ok(format!(
+            "{}\nit may take {} until it is seen",
+            answered(&deployment, answer, commands),
+            deployment.plan.health.interval
+        ));
+    }
+    let message = if may_be_recorded(&failure) {
+        failure.cause
+    } else {
+        let now = words(&deployment, clock.now());
+        format!("there is nothing to answer: {}\n  {} {now}", failure.cause, deployment.id)
+    };
+    let failure = Failure::new(failure.code, message);
+    Err(Stopped::by_failure(&failure, commands.to_look(&answer.deployment)))
+}
+
+fn may_be_recorded(failure: &Failure) -> bool {
+    matches!(failure.code, FailureCode::Transient | FailureCode::Unexpected)
+}
+
+/// Whether the registry holds this answer.
+fn recorded(deployment: &Deployment, answer: &Answer) -> bool {
+    match &deployment.progress.step {
+        Step::Approving { decision: Some(Decision { approved, by, .. }), .. } => {
+            *approved == answer.approved && *by == answer.by
+        }
+        Step::Approving { decision: None, .. } | Step::Settling { .. } | Step::Baking { .. } => {
+            false
+        }
+    }
+}
+
+fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> String {
+    let stage = deployment.progress.stage;
+    let weight = deployment.plan.stage(stage).map_or(Weight::ALL, |stage| stage.weight);
+    let (verb, next) = if answer.approved {
+        ("approved", format!("{weight} of the requests go to {}", version(deployment)))
+    } else {
+        ("refused", "everything returns to stable".to_owned())
+    };
+    format!(
+        "{verb} stage {stage} of {}: {next}\n  follow it   {}",
+        deployment.id,
+        commands.of("status", &deployment.id, "--watch")
+    )
+}
+
+fn version(deployment: &Deployment) -> &str {
+    deployment.plan.task_definition.short()
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, World};
+
+    use super::*;
+    use crate::fixtures::{self, NOW, minutes};
+
+    fn world(deployment: Deployment) -> (MemoryRegistry, World) {
+        let registry = MemoryRegistry::default();
+        registry.items().deployments.insert(deployment.id.clone(), deployment);
+        (registry, World::at(NOW))
+    }
+
+    fn said(approved: bool) -> Answer {
+        Answer {
+            deployment: DeploymentId::new("shop-42"),
+            approved,
+            by: "arn:aws:iam::1:user/ada".to_owned(),
+            reason: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_confirmed_with_what_it_leads_to() {
+        for (approved, expected) in [
+            (true, "approved stage 2 of shop-42: 25 % of the requests go to shop:2"),
+            (false, "refused stage 2 of shop-42: everything returns to stable"),
+        ] {
+            let (registry, world) = world(fixtures::approving());
+            let commands = Commands::default();
+            let told = decide(&registry, &world, &world, &said(approved), &commands).await;
+            let told = told.unwrap();
+            assert!(told.starts_with(expected), "{told}");
+            assert!(told.ends_with("glidepath status shop-42 --watch"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_does_not_wait_says_what_it_does_instead() {
+        let (registry, world) = world(fixtures::baking());
+        let told = decide(&registry, &world, &world, &said(true), &Commands::default()).await;
+        let stopped = told.unwrap_err();
+        assert!(matches!(&stopped, Stopped::Unusable { .. }));
+        let message = stopped.to_string();
+        assert!(message.contains("nothing to answer: stage 1 does not wait"), "{message}");
+        assert!(message.contains("shop-42 bakes stage 1 (5 %)"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn too_late_and_too_often_are_refused_with_the_reason() {
+        let (registry, world) = world(fixtures::approving());
+        let commands = Commands::default();
+        decide(&registry, &world, &world, &said(true), &commands).await.unwrap();
+        let again = decide(&registry, &world, &world, &said(false), &commands).await.unwrap_err();
+        assert!(again.to_string().contains("was approved by arn:aws:iam::1:user/ada"), "{again}");
+
+        let (registry, world) = self::world(fixtures::approving());
+        world.pass(minutes(24 * 60));
+        let late = decide(&registry, &world, &world, &said(true), &commands).await.unwrap_err();
+        assert!(late.to_string().contains("was up at"), "{late}");
+
+        let (registry, world) = self::world(fixtures::rolling_back());
+        let late = decide(&registry, &world, &world, &said(true), &commands).await.unwrap_err();
+        assert!(late.to_string().contains("rolls back"), "{late}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_deployment_is_bad_usage() {
+        let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
+        let told = decide(&registry, &world, &world, &said(true), &Commands::default()).await;
+        assert!(matches!(told.unwrap_err(), Stopped::Unusable { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_even_if_nobody_could_be_woken() {
+        // Whatever call is lost: either nothing is recorded and it is an error, or it counts.
+        for call in 0..4 {
+            for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
+                let (registry, world) = world(fixtures::approving());
+                let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
+                let told = decide(&bed, &bed, &bed, &said(true), &Commands::default()).await;
+                let id = DeploymentId::new("shop-42");
+                let kept = registry.items().deployments[&id].clone();
+                assert_eq!(told.is_ok(), recorded(&kept, &said(true)), "{call} {fault:?}");
+            }
+        }
+    }
+}

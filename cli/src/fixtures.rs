@@ -1,0 +1,288 @@
+//! Deployments in every state, for tests, and files with what is to be shown.
+
+use std::collections::BTreeMap;
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, ExecutionArn, GateId, TaskToken};
+use glidepath_core::notice::{Event, Notice};
+use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
+use glidepath_core::protocol::{
+    Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, RecordedHealth,
+    Revision, Step, Tick,
+};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::weight::Weight;
+use glidepath_engine::testing::example;
+
+/// 2027-01-15T08:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// What nobody may ever see.
+pub(crate) const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-secret";
+
+/// This many minutes.
+pub(crate) const fn minutes(minutes: u64) -> Span {
+    Span::from_secs(minutes * 60)
+}
+
+/// Compares with a file beside the tests, without colours; with `UPDATE=1` in the environment the
+/// file is written.
+#[track_caller]
+pub(crate) fn same_as_file(name: &str, actual: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shown").join(name);
+    let actual = anstream::adapter::strip_str(actual).to_string();
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == actual,
+        "{} is not up to date; look at the difference and run the tests with UPDATE=1\n\
+         expected:\n{expected}\nactual:\n{actual}",
+        path.display()
+    );
+}
+
+fn weight(permille: u16) -> Weight {
+    Weight::from_permille(permille).unwrap()
+}
+
+/// Waits at a gate in its first stage, for two more minutes.
+pub(crate) fn baking() -> Deployment {
+    let approval = Approval { timeout: minutes(240), on_timeout: OnTimeout::Rollback };
+    let mut stages = vec![
+        example::stage(50, minutes(5)),
+        example::stage(250, minutes(5)),
+        example::stage(1000, minutes(30)),
+    ];
+    stages[1].approval = Some(approval);
+    let plan = example::plan(stages);
+    let since = NOW - minutes(3);
+    let mut progress = Progress::at_start(&plan, since);
+    progress.step = Step::Baking { since };
+    progress.shifted_at = Some(since);
+    progress.verified = vec![example::actions(weight(50))];
+    Deployment {
+        id: DeploymentId::new("shop-42"),
+        execution: ExecutionArn::new("arn:aws:states:x:1:execution:glidepath:shop-42"),
+        revision: Revision(7),
+        phase: Phase::Open,
+        fence: None,
+        intents: BTreeMap::new(),
+        started_at: NOW - minutes(5),
+        health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
+        gate: Some(Gate {
+            tick: Tick { redrive_count: 0, entered_at: NOW, retry_count: 0 },
+            token: TaskToken::new(TOKEN),
+        }),
+        alarms: plan.health.alarms.binding().cloned().collect(),
+        notices: 2,
+        next_due_at: NOW + minutes(10),
+        progress,
+        plan,
+    }
+}
+
+/// Brings up the tasks of its second stage.
+pub(crate) fn settling() -> Deployment {
+    let mut deployment = baking();
+    deployment.progress.stage = StageIndex(1);
+    deployment.progress.step = Step::Settling { since: NOW - Span::from_secs(20), approved: false };
+    deployment
+}
+
+/// Waits for a person before its second stage.
+pub(crate) fn approving() -> Deployment {
+    let mut deployment = settling();
+    let since = NOW - minutes(3);
+    deployment.progress.step = Step::Approving {
+        gate: GateId::new("g1"),
+        since,
+        until: since + minutes(240),
+        decision: None,
+    };
+    deployment
+}
+
+/// Its evidence is not enough.
+pub(crate) fn waiting() -> Deployment {
+    let mut deployment = baking();
+    let reasons = vec![
+        "12 of 200 requests that a verdict needs".to_owned(),
+        "alarm `shop-blue` of stable fires".to_owned(),
+    ];
+    deployment.progress.told = Some(Event::Waiting { stage: StageIndex(0), reasons });
+    deployment
+}
+
+/// Somebody else has changed its route.
+pub(crate) fn held_by_others() -> Deployment {
+    let mut deployment = baking();
+    let found = "the canary has 40 %, not 5 %".to_owned();
+    deployment.progress.told = Some(Event::ForeignChange { found });
+    deployment
+}
+
+fn alarm_fired() -> Failure {
+    Failure::new(FailureCode::AlarmFired, "`green-errors` fired: 31 errors in 1 minute")
+}
+
+/// An alarm has just fired.
+pub(crate) fn rolling_back() -> Deployment {
+    let mut deployment = baking();
+    deployment.phase = Phase::RollingBack;
+    deployment.fence = Some(Fence {
+        trigger: FenceTrigger::Alarm(example::alarm(glidepath_core::plan::Slot::Green)),
+        failure: alarm_fired(),
+        at: NOW - Span::from_secs(1),
+    });
+    deployment
+}
+
+/// Its rollback finds no healthy target.
+pub(crate) fn held() -> Deployment {
+    Deployment { phase: Phase::Held, ..rolling_back() }
+}
+
+/// Its rollback is over.
+pub(crate) fn rolled_back() -> Deployment {
+    let mut deployment = rolling_back();
+    deployment.phase = Phase::Closed(Outcome::RolledBack);
+    deployment.progress.restored_at = Some(NOW - Span::from_secs(1));
+    deployment.gate = None;
+    deployment.next_due_at = NOW;
+    deployment
+}
+
+/// Hands over.
+pub(crate) fn committed() -> Deployment {
+    let mut deployment = baking();
+    let since = NOW - minutes(31);
+    deployment.phase = Phase::Committed;
+    deployment.progress.stage = StageIndex(2);
+    deployment.progress.step = Step::Baking { since };
+    deployment.progress.shifted_at = Some(since);
+    deployment.progress.verified = vec![example::actions(Weight::ALL)];
+    deployment.gate = None;
+    deployment
+}
+
+/// Its version is stable now.
+pub(crate) fn succeeded() -> Deployment {
+    let phase = Phase::Closed(Outcome::Succeeded);
+    Deployment { phase, next_due_at: NOW - minutes(1), ..committed() }
+}
+
+/// Ended before it changed anything.
+pub(crate) fn abandoned() -> Deployment {
+    let mut deployment = baking();
+    deployment.phase = Phase::Closed(Outcome::Abandoned);
+    deployment.progress = Progress::at_start(&deployment.plan, deployment.started_at);
+    deployment.next_due_at = deployment.started_at + Span::from_secs(2);
+    deployment
+}
+
+/// One of each, under names of their own.
+pub(crate) fn all() -> Vec<Deployment> {
+    let mut all = vec![
+        baking(),
+        settling(),
+        approving(),
+        waiting(),
+        held_by_others(),
+        rolling_back(),
+        held(),
+        rolled_back(),
+        committed(),
+        succeeded(),
+        abandoned(),
+    ];
+    for (number, deployment) in all.iter_mut().enumerate() {
+        deployment.id = DeploymentId::new(format!("shop-{number}"));
+    }
+    all
+}
+
+fn notices(events: Vec<Event>) -> Vec<Notice> {
+    let notices = events.into_iter().zip(1u32..).map(|(event, sequence)| Notice {
+        deployment: DeploymentId::new("shop-42"),
+        sequence,
+        at: NOW - minutes(5) + Span::from_secs(20).times(u64::from(sequence - 1)),
+        event,
+    });
+    notices.collect()
+}
+
+/// A timeline that leads to this state.
+pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
+    let mut events = vec![Event::Started];
+    events.push(match deployment.phase {
+        Phase::Closed(Outcome::Abandoned) => Event::Abandoned {
+            failure: Failure::new(FailureCode::RouteChanged, "the canary has 40 %, not 0 %"),
+        },
+        Phase::Open
+        | Phase::RollingBack
+        | Phase::Held
+        | Phase::Committed
+        | Phase::Closed(Outcome::Succeeded | Outcome::RolledBack) => {
+            Event::Shifted { stage: StageIndex(0) }
+        }
+    });
+    match (deployment.phase, &deployment.progress.step) {
+        (Phase::Closed(Outcome::RolledBack), _) => {
+            let failure = alarm_fired();
+            events.push(Event::TrafficRestored { failure: failure.clone(), overwritten: None });
+            events.push(Event::RolledBack { failure });
+        }
+        (Phase::Closed(Outcome::Succeeded), _) => events.push(Event::Succeeded),
+        (
+            Phase::Open
+            | Phase::RollingBack
+            | Phase::Held
+            | Phase::Committed
+            | Phase::Closed(Outcome::Abandoned),
+            Step::Approving { .. },
+        ) => events.push(Event::ApprovalNeeded { stage: StageIndex(1) }),
+        (
+            Phase::Open
+            | Phase::RollingBack
+            | Phase::Held
+            | Phase::Committed
+            | Phase::Closed(Outcome::Abandoned),
+            Step::Settling { .. } | Step::Baking { .. },
+        ) => {}
+    }
+    notices(events)
+}
+
+/// One notice of every event.
+pub(crate) fn every_notice() -> Vec<Notice> {
+    let stage = StageIndex(1);
+    let failure = alarm_fired();
+    let decision = Decision {
+        approved: true,
+        by: "arn:aws:sts::1:assumed-role/deployer/ada".to_owned(),
+        at: NOW,
+        reason: Some("the graphs look good".to_owned()),
+    };
+    notices(vec![
+        Event::Started,
+        Event::ApprovalNeeded { stage },
+        Event::Decided { stage, decision },
+        Event::Shifted { stage },
+        Event::Waiting { stage, reasons: vec!["12 of 200 requests".to_owned()] },
+        Event::ForeignChange { found: "the canary has 40 %, not 25 %".to_owned() },
+        Event::TrafficRestored {
+            failure: failure.clone(),
+            overwritten: Some("the canary had 40 %".to_owned()),
+        },
+        Event::RollbackHeld,
+        Event::Succeeded,
+        Event::RolledBack { failure: failure.clone() },
+        Event::Abandoned { failure },
+        Event::Retired,
+        Event::RetirementPostponed,
+    ])
+}

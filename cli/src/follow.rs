@@ -1,0 +1,318 @@
+//! Follows a deployment to its end and tells what happens on the way.
+
+use std::io::Write;
+
+use glidepath_aws::operator::ExecutionState;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::time::Span;
+use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
+
+use crate::connection::Commands;
+use crate::render::{failure, followed};
+use crate::report::Stopped;
+
+/// Time between two looks.
+const INTERVAL: Span = Span::from_secs(2);
+
+/// How many looks in a row may stay without an answer: five minutes of a bad line end nothing.
+const PATIENCE: u32 = 150;
+
+/// What is followed, and through what.
+#[derive(Debug)]
+pub(crate) struct Follow<'a, R, K> {
+    /// Where the deployment is.
+    pub(crate) registry: &'a R,
+    /// For the time between two looks.
+    pub(crate) clock: &'a K,
+    /// Which deployment.
+    pub(crate) id: &'a DeploymentId,
+    /// For hints.
+    pub(crate) commands: &'a Commands,
+}
+
+/// How a deployment ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The new version is stable.
+    Succeeded,
+    /// It is not.
+    Failed {
+        /// Name of the failure.
+        name: String,
+        /// Cause of the failure.
+        cause: String,
+    },
+}
+
+impl Ended {
+    /// The end as the end of a command.
+    pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {
+        match self {
+            Self::Succeeded => Ok(()),
+            Self::Failed { name, cause } => Err(Stopped::Failed {
+                message: format!("{id} failed: {name}: {cause}"),
+                hint: commands.to_look(id),
+            }),
+        }
+    }
+}
+
+/// What one look found.
+enum Look {
+    /// It goes on.
+    On,
+    /// It goes on although its execution has ended.
+    Orphaned(String),
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// Follows until the deployment has ended. `look` asks for the execution: a request that is refused
+/// never becomes a deployment.
+pub(crate) async fn follow<R: Registry, K: Clock>(
+    follow: Follow<'_, R, K>,
+    execution: &ExecutionArn,
+    mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
+    output: &mut impl Write,
+) -> Result<Ended, Stopped> {
+    let Follow { registry, clock, id, commands } = follow;
+    let (mut told, mut unanswered, mut orphaned) = (0, 0, false);
+    loop {
+        // The execution first: what it wrote before it ended is then in what is read next.
+        let found = async {
+            let state = look().await?;
+            let deployment = registry.deployment(id).await?;
+            // An earlier deployment of this name is not this one.
+            let deployment = deployment.filter(|deployment| deployment.execution == *execution);
+            let mut new = Vec::new();
+            if deployment.as_ref().is_some_and(|deployment| deployment.notices > told) {
+                new = registry.notices(id).await?;
+                new.retain(|entry| entry.notice.sequence > told);
+            }
+            Ok::<_, PortError>((state, deployment, new))
+        };
+        match found.await {
+            Ok((state, deployment, new)) => {
+                unanswered = 0;
+                for entry in &new {
+                    told = told.max(entry.notice.sequence);
+                    if let Some(deployment) = &deployment {
+                        write!(output, "{}", followed(&entry.notice, deployment))?;
+                    }
+                }
+                output.flush()?;
+                match seen(state, deployment.as_ref()) {
+                    Look::On => {}
+                    Look::Ended(ended) => return Ok(ended),
+                    Look::Orphaned(name) if !orphaned => {
+                        orphaned = true;
+                        writeln!(
+                            output,
+                            "its execution has ended ({name}); the sweep brings it to its end"
+                        )?;
+                    }
+                    Look::Orphaned(_) => {}
+                }
+            }
+            Err(error) if error.may_pass() && unanswered < PATIENCE => unanswered += 1,
+            Err(error) => {
+                return Err(Stopped::Unanswered {
+                    message: format!("{error}; {id} goes on without you"),
+                    hint: commands.to_look(id),
+                });
+            }
+        }
+        clock.sleep(INTERVAL).await;
+    }
+}
+
+fn seen(state: ExecutionState, deployment: Option<&Deployment>) -> Look {
+    let Some(deployment) = deployment else {
+        return match state {
+            ExecutionState::Running => Look::On,
+            ExecutionState::Succeeded => Look::Ended(Ended::Succeeded),
+            ExecutionState::Failed { name, cause } => Look::Ended(Ended::Failed { name, cause }),
+        };
+    };
+    match (deployment.phase, state) {
+        (Phase::Closed(Outcome::Succeeded), _) => Look::Ended(Ended::Succeeded),
+        (Phase::Closed(Outcome::RolledBack | Outcome::Abandoned), state) => {
+            Look::Ended(why(deployment, state))
+        }
+        // It may stay so for long, and what ends it is not the execution: somebody must act.
+        (Phase::Held, state @ ExecutionState::Failed { .. }) => Look::Ended(why(deployment, state)),
+        (
+            Phase::Open | Phase::RollingBack | Phase::Committed,
+            ExecutionState::Failed { name, .. },
+        ) => Look::Orphaned(name),
+        (
+            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed,
+            ExecutionState::Running | ExecutionState::Succeeded,
+        ) => Look::On,
+    }
+}
+
+/// The reason that the registry holds; it is the first one.
+fn why(deployment: &Deployment, state: ExecutionState) -> Ended {
+    match (failure(deployment, &[]), state) {
+        (Some(failure), _) => {
+            Ended::Failed { name: failure.code.name().to_owned(), cause: failure.cause.clone() }
+        }
+        (None, ExecutionState::Failed { name, cause }) => Ended::Failed { name, cause },
+        (None, ExecutionState::Running | ExecutionState::Succeeded) => Ended::Failed {
+            name: deployment.phase.name().to_owned(),
+            cause: "the timeline says why".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::health::AlarmSignal;
+    use glidepath_core::protocol::NextStep;
+    use glidepath_engine::testing::example::{self, begun, plan, stage};
+    use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+
+    use super::*;
+    use crate::fixtures::minutes;
+
+    /// Follows the example deployment, whose execution makes a step at every look.
+    async fn follow_example(
+        registry: &MemoryRegistry,
+        world: &World,
+        mut at_look: impl FnMut(u32, &Machine<'_>),
+    ) -> (Result<Ended, Stopped>, String) {
+        let plan = plan(vec![stage(100, minutes(1)), stage(1000, minutes(1))]);
+        let deployment = begun(registry, plan, "shop-2", world.now()).await;
+        let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
+        let (mut output, mut looks) = (Vec::new(), 0);
+        let commands = Commands::default();
+        let following = Follow { registry, clock: world, id: &deployment.id, commands: &commands };
+        let look = async || {
+            at_look(looks, &machine);
+            looks += 1;
+            match machine.reply.next {
+                NextStep::Succeeded => return Ok(ExecutionState::Succeeded),
+                NextStep::Failed => {
+                    let failure = machine.reply.failure.clone().unwrap();
+                    let name = failure.code.name().to_owned();
+                    return Ok(ExecutionState::Failed { name, cause: failure.cause });
+                }
+                NextStep::Advance
+                | NextStep::Gate
+                | NextStep::Validate
+                | NextStep::Complete
+                | NextStep::Rollback => {}
+            }
+            machine.step(None).await;
+            Ok(ExecutionState::Running)
+        };
+        let ended = follow(following, &deployment.execution, look, &mut output).await;
+        let text = anstream::adapter::strip_str(&String::from_utf8(output).unwrap()).to_string();
+        (ended, text)
+    }
+
+    #[tokio::test]
+    async fn a_good_version_is_followed_to_its_success() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let (ended, text) = follow_example(&registry, &world, |_, _| {}).await;
+        assert_eq!(ended.unwrap(), Ended::Succeeded);
+        let told: Vec<_> = text.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+        assert_eq!(
+            told,
+            [
+                "deployment of shop:2 has begun",
+                "shop:2 has 10 % of the requests",
+                "shop:2 has 100 % of the requests",
+                "shop:2 is the stable version now",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_bad_version_ends_with_name_and_cause() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let fire = |look, machine: &Machine<'_>| {
+            if look == 4 {
+                machine.bed.world.state().signal("green-errors", AlarmSignal::Alarm);
+            }
+        };
+        let (ended, text) = follow_example(&registry, &world, fire).await;
+        let stopped =
+            ended.unwrap().outcome(&DeploymentId::new("shop-2"), &Commands::default()).unwrap_err();
+        assert!(matches!(stopped, Stopped::Failed { .. }));
+        assert!(stopped.to_string().starts_with("shop-2 failed: AlarmFired: "), "{stopped}");
+        assert!(text.contains("all traffic is back on shop:1"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_refused_never_becomes_a_deployment() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
+        let following = Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+        let refused = ExecutionState::Failed {
+            name: "InvalidRequest".to_owned(),
+            cause: "no such rule".to_owned(),
+        };
+        let mut looks = [ExecutionState::Running, refused].into_iter();
+        let look = async || Ok(looks.next().unwrap());
+        let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut Vec::new()).await;
+        let expected =
+            Ended::Failed { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
+        assert_eq!(ended.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn lost_answers_are_waited_out_and_a_refusal_is_not() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
+        let execution = ExecutionArn::new("arn:e");
+        for (errors, waited_out) in [(PATIENCE, true), (PATIENCE + 1, false)] {
+            let following =
+                Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+            let mut left = errors;
+            let look = async || {
+                if left == 0 {
+                    return Ok(ExecutionState::Succeeded);
+                }
+                left -= 1;
+                Err(PortError::Throttled { operation: "states:DescribeExecution" })
+            };
+            let ended = follow(following, &execution, look, &mut Vec::new()).await;
+            assert_eq!(ended.is_ok(), waited_out, "{errors}");
+        }
+        let following = Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+        let operation = "states:DescribeExecution";
+        let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
+        let ended = follow(following, &execution, look, &mut Vec::new()).await.unwrap_err();
+        assert!(ended.to_string().contains("shop-2 goes on without you"), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn a_stopped_execution_does_not_end_the_watch() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let deployment =
+            begun(&registry, plan(vec![stage(1000, minutes(1))]), "shop-2", world.now());
+        let deployment = deployment.await;
+        let commands = Commands::default();
+        let following =
+            Follow { registry: &registry, clock: &world, id: &deployment.id, commands: &commands };
+        let mut looks = 0;
+        let look = async || {
+            looks += 1;
+            if looks == 3 {
+                // What the sweep leads to.
+                let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+                machine.reply.next = NextStep::Rollback;
+                let _ended = machine.run().await;
+            }
+            Ok(ExecutionState::Failed { name: "ABORTED".to_owned(), cause: String::new() })
+        };
+        let mut output = Vec::new();
+        let ended = follow(following, &deployment.execution, look, &mut output).await.unwrap();
+        assert!(matches!(ended, Ended::Failed { .. }));
+        let text = String::from_utf8(output).unwrap();
+        assert_eq!(text.matches("its execution has ended (ABORTED)").count(), 1, "{text}");
+    }
+}

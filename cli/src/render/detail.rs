@@ -1,0 +1,233 @@
+//! One deployment, whole: where it is, what it waits for, what to type, and how it came there.
+
+use std::cmp::Ordering;
+use std::fmt::{self, Write};
+
+use glidepath_core::failure::Failure;
+use glidepath_core::notice::{Event, Notice};
+use glidepath_core::plan::{OnTimeout, Stage};
+use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
+use glidepath_core::time::Timestamp;
+
+use super::moment::stamped;
+use super::state::{read_back_at, route_name, shares, state};
+use super::timeline::timeline;
+use super::{FAINT, STRONG, Tone};
+use crate::connection::Commands;
+
+/// Width of the labels with the space behind them.
+const LABEL: usize = 11;
+
+/// The deployment for a person.
+pub(crate) fn detail(
+    deployment: &Deployment,
+    notices: &[Notice],
+    commands: &Commands,
+    now: Timestamp,
+) -> String {
+    let detail = Detail { deployment, notices, commands, now };
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    let _written = detail.write(&mut text);
+    text
+}
+
+/// Why the deployment ends or has ended.
+pub(crate) fn failure<'a>(
+    deployment: &'a Deployment,
+    notices: &'a [Notice],
+) -> Option<&'a Failure> {
+    // One that ended before it changed anything has no fence.
+    let told = notices.iter().find_map(|notice| match &notice.event {
+        Event::Abandoned { failure } => Some(failure),
+        Event::Started
+        | Event::ApprovalNeeded { .. }
+        | Event::Decided { .. }
+        | Event::Shifted { .. }
+        | Event::Waiting { .. }
+        | Event::ForeignChange { .. }
+        | Event::TrafficRestored { .. }
+        | Event::RollbackHeld
+        | Event::Succeeded
+        | Event::RolledBack { .. }
+        | Event::Retired
+        | Event::RetirementPostponed => None,
+    });
+    deployment.fence.as_ref().map(|fence| &fence.failure).or(told)
+}
+
+struct Detail<'a> {
+    deployment: &'a Deployment,
+    notices: &'a [Notice],
+    commands: &'a Commands,
+    now: Timestamp,
+}
+
+impl Detail<'_> {
+    fn write(&self, text: &mut String) -> fmt::Result {
+        let (id, plan) = (&self.deployment.id, &self.deployment.plan);
+        let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
+        writeln!(
+            text,
+            "{STRONG}{id}{STRONG:#}: {new} ({}) replaces {old} ({}) of {}\n",
+            plan.canary.slot, plan.stable.slot, plan.service
+        )?;
+        self.state(text)?;
+        self.failure(text)?;
+        self.traffic(text)?;
+        self.stages(text)?;
+        self.commands(text)?;
+        row(text, "execution", self.deployment.execution.as_str())?;
+        writeln!(text, "\n{STRONG}timeline{STRONG:#}")?;
+        text.write_str(&timeline(self.notices, self.deployment, self.now))
+    }
+
+    fn state(&self, text: &mut String) -> fmt::Result {
+        let state = state(self.deployment, self.now);
+        let style = state.tone.style();
+        row(text, "state", &format!("{style}{}{style:#}", state.words))?;
+        row(text, "since", &stamped(state.since, self.now))?;
+        if let Some(until) = state.until {
+            row(text, "until", &format!("{}{}", stamped(until, self.now), self.then()))?;
+        }
+        Ok(())
+    }
+
+    /// What happens at the end of a wait for a person.
+    fn then(&self) -> &'static str {
+        let stage = self.stage();
+        match (&self.deployment.progress.step, stage.and_then(|stage| stage.approval)) {
+            (Step::Approving { .. }, Some(approval)) => match approval.on_timeout {
+                OnTimeout::Rollback => ", then everything returns to stable",
+                OnTimeout::Continue => ", then it goes on",
+            },
+            (Step::Settling { .. } | Step::Baking { .. } | Step::Approving { .. }, _) => "",
+        }
+    }
+
+    fn failure(&self, text: &mut String) -> fmt::Result {
+        let Some(failure) = failure(self.deployment, self.notices) else { return Ok(()) };
+        let style = Tone::Bad.style();
+        let mut label = "failure";
+        for line in format!("{style}{}{style:#}: {}", failure.code, failure.cause).lines() {
+            row(text, std::mem::take(&mut label), line)?;
+        }
+        Ok(())
+    }
+
+    fn traffic(&self, text: &mut String) -> fmt::Result {
+        let new = self.deployment.plan.task_definition.short();
+        let mut label = "traffic";
+        for (route, share) in shares(self.deployment) {
+            let share = share.map_or("an unknown share".to_owned(), |share| share.to_string());
+            let name = route_name(route);
+            let value = format!("{share} on {new}  {FAINT}{name}{FAINT:#}");
+            row(text, std::mem::take(&mut label), &value)?;
+        }
+        match read_back_at(self.deployment) {
+            Some(at) => row(text, "", &format!("read back {}", stamped(at, self.now))),
+            None => Ok(()),
+        }
+    }
+
+    fn stages(&self, text: &mut String) -> fmt::Result {
+        let current = self.deployment.progress.stage.0;
+        let mut label = "stages";
+        for (position, stage) in self.deployment.plan.stages.iter().enumerate() {
+            let mark = match position.cmp(&current) {
+                Ordering::Less => "✓",
+                Ordering::Equal => self.mark(),
+                Ordering::Greater => " ",
+            };
+            let (weight, bake) = (stage.weight.to_string(), stage.bake.to_string());
+            let approval = if stage.approval.is_some() { "  asks first" } else { "" };
+            let value = format!("{mark} {weight:>6}  bakes {bake}{approval}");
+            row(text, std::mem::take(&mut label), &value)?;
+        }
+        Ok(())
+    }
+
+    fn commands(&self, text: &mut String) -> fmt::Result {
+        let id = &self.deployment.id;
+        let (open, waits) = (self.open(), self.waits_for_a_person());
+        let reason = "--reason \"...\"";
+        if open && waits {
+            row(text, "approve", &self.commands.of("approve", id, ""))?;
+            row(text, "refuse", &self.commands.of("reject", id, reason))?;
+        }
+        if open {
+            row(text, "end it", &self.commands.of("rollback", id, reason))?;
+        }
+        Ok(())
+    }
+
+    fn waits_for_a_person(&self) -> bool {
+        match &self.deployment.progress.step {
+            Step::Approving { decision, .. } => decision.is_none(),
+            Step::Settling { .. } | Step::Baking { .. } => false,
+        }
+    }
+
+    fn open(&self) -> bool {
+        match self.deployment.phase {
+            Phase::Open => true,
+            Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => false,
+        }
+    }
+
+    /// Of the stage that was reached.
+    fn mark(&self) -> &'static str {
+        match self.deployment.phase {
+            Phase::Committed | Phase::Closed(Outcome::Succeeded) => "✓",
+            Phase::Open => "▸",
+            Phase::RollingBack | Phase::Held | Phase::Closed(Outcome::RolledBack) => "✗",
+            Phase::Closed(Outcome::Abandoned) => " ",
+        }
+    }
+
+    fn stage(&self) -> Option<&Stage> {
+        self.deployment.plan.stage(self.deployment.progress.stage)
+    }
+}
+
+fn row(text: &mut String, label: &str, value: &str) -> fmt::Result {
+    writeln!(text, "{FAINT}{label:LABEL$}{FAINT:#}{value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, NOW, notices_of, same_as_file};
+
+    fn shown(deployment: &Deployment) -> String {
+        detail(deployment, &notices_of(deployment), &Commands::default(), NOW)
+    }
+
+    #[test]
+    fn one_that_waits_for_a_person_shows_deadline_and_commands() {
+        same_as_file("approving.txt", &shown(&fixtures::approving()));
+    }
+
+    #[test]
+    fn one_that_bakes_shows_until_when() {
+        same_as_file("baking.txt", &shown(&fixtures::baking()));
+    }
+
+    #[test]
+    fn one_that_failed_shows_why() {
+        same_as_file("rolled-back.txt", &shown(&fixtures::rolled_back()));
+        same_as_file("abandoned.txt", &shown(&fixtures::abandoned()));
+    }
+
+    #[test]
+    fn one_that_succeeded_has_nothing_to_type() {
+        same_as_file("succeeded.txt", &shown(&fixtures::succeeded()));
+    }
+
+    #[test]
+    fn no_token_is_shown() {
+        for deployment in fixtures::all() {
+            assert!(!shown(&deployment).contains(fixtures::TOKEN));
+        }
+    }
+}

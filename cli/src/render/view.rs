@@ -1,0 +1,198 @@
+//! A deployment for programs. A form of its own, not the registry's: that one holds task tokens and
+//! may change.
+
+use glidepath_core::notice::Notice;
+use glidepath_core::plan::OnTimeout;
+use glidepath_core::protocol::{Deployment, Step};
+use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
+use serde::Serialize;
+
+use super::detail::failure;
+use super::state::{read_back_at, shares, state};
+use super::timeline::{details, headline};
+
+/// A deployment as `--json` prints it. Times are RFC 3339 in UTC, shares in percent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct View<'a> {
+    deployment: &'a str,
+    service: &'a str,
+    version: &'a str,
+    replaces: &'a str,
+    phase: &'static str,
+    state: String,
+    since: String,
+    started_at: String,
+    stage: StageView,
+    traffic: Vec<TrafficView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_back_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<ApprovalView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView<'a>>,
+    execution: &'a str,
+    /// `None` in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<Vec<EntryView>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StageView {
+    /// From 1.
+    number: usize,
+    of: usize,
+    weight: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrafficView<'a> {
+    route: &'a str,
+    /// `None`: it cannot be told.
+    canary: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ApprovalView {
+    since: String,
+    until: String,
+    on_timeout: Option<OnTimeout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DecisionView {
+    approved: bool,
+    by: String,
+    at: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailureView<'a> {
+    name: &'static str,
+    cause: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryView {
+    sequence: u32,
+    at: String,
+    event: &'static str,
+    text: String,
+    details: Vec<String>,
+}
+
+impl<'a> View<'a> {
+    /// One of a list.
+    pub(crate) fn of(deployment: &'a Deployment, now: Timestamp) -> Self {
+        let (plan, progress) = (&deployment.plan, &deployment.progress);
+        let state = state(deployment, now);
+        Self {
+            deployment: deployment.id.as_str(),
+            service: plan.service.as_str(),
+            version: plan.task_definition.as_str(),
+            replaces: plan.stable.task_definition.as_str(),
+            phase: deployment.phase.name(),
+            state: state.words,
+            since: state.since.to_string(),
+            started_at: deployment.started_at.to_string(),
+            stage: StageView {
+                number: progress.stage.next().0,
+                of: plan.stages.len(),
+                weight: plan.stage(progress.stage).map(|stage| percent(stage.weight)),
+            },
+            traffic: shares(deployment)
+                .map(|(route, share)| TrafficView {
+                    route: route.route.arn(),
+                    canary: share.map(percent),
+                })
+                .collect(),
+            read_back_at: read_back_at(deployment).map(|at| at.to_string()),
+            approval: approval(deployment),
+            failure: failed(deployment, &[]),
+            execution: deployment.execution.as_str(),
+            timeline: None,
+        }
+    }
+
+    /// With its timeline.
+    pub(crate) fn whole(deployment: &'a Deployment, notices: &'a [Notice], now: Timestamp) -> Self {
+        let timeline = notices.iter().map(|notice| EntryView {
+            sequence: notice.sequence,
+            at: notice.at.to_string(),
+            event: notice.event.name(),
+            text: headline(notice, deployment),
+            details: details(notice),
+        });
+        Self {
+            failure: failed(deployment, notices),
+            timeline: Some(timeline.collect()),
+            ..Self::of(deployment, now)
+        }
+    }
+}
+
+fn percent(weight: Weight) -> f64 {
+    f64::from(weight.permille()) / 10.0
+}
+
+fn failed<'a>(deployment: &'a Deployment, notices: &'a [Notice]) -> Option<FailureView<'a>> {
+    let failure = failure(deployment, notices)?;
+    Some(FailureView { name: failure.code.name(), cause: &failure.cause })
+}
+
+fn approval(deployment: &Deployment) -> Option<ApprovalView> {
+    match &deployment.progress.step {
+        Step::Approving { since, until, decision, .. } => {
+            let stage = deployment.plan.stage(deployment.progress.stage);
+            let asked = stage.and_then(|stage| stage.approval);
+            Some(ApprovalView {
+                since: since.to_string(),
+                until: until.to_string(),
+                on_timeout: asked.map(|asked| asked.on_timeout),
+                decision: decision.as_ref().map(|decision| DecisionView {
+                    approved: decision.approved,
+                    by: decision.by.clone(),
+                    at: decision.at.to_string(),
+                    reason: decision.reason.clone(),
+                }),
+            })
+        }
+        Step::Settling { .. } | Step::Baking { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, NOW, notices_of, same_as_file};
+
+    #[test]
+    fn a_deployment_for_programs() {
+        for (file, deployment) in [
+            ("approving.json", fixtures::approving()),
+            ("rolled-back.json", fixtures::rolled_back()),
+        ] {
+            let notices = notices_of(&deployment);
+            let view = serde_json::to_value(View::whole(&deployment, &notices, NOW)).unwrap();
+            same_as_file(file, &format!("{view:#}\n"));
+        }
+    }
+
+    #[test]
+    fn no_token_is_in_it() {
+        for deployment in fixtures::all() {
+            let view = serde_json::to_string(&View::of(&deployment, NOW)).unwrap();
+            assert!(!view.contains(fixtures::TOKEN));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! How the online commands are used, and what they say without AWS.
+
+use std::process::{Command, Output};
+
+/// Runs with an address at which nobody listens, and without anybody's configuration.
+fn glidepath(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_glidepath"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requests"))
+        .env_clear()
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", "id")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .output()
+        .unwrap_or_else(|error| panic!("the command does not run: {error}"))
+}
+
+#[track_caller]
+fn assert_refused(arguments: &[&str], code: i32, expected: &str) {
+    let output = glidepath(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(expected), "{arguments:?}: {error}");
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+}
+
+#[test]
+fn wrong_usage_is_refused_with_what_is_missing() {
+    for command in ["approve", "reject", "rollback", "abort"] {
+        assert_refused(&[command], 2, "<DEPLOYMENT>");
+    }
+    assert_refused(&["start"], 2, "<FILE>");
+    assert_refused(&["start", "good.yaml", "--name", "a b"], 2, "cannot be in a name");
+    assert_refused(&["status", "--watch"], 2, "<DEPLOYMENT>");
+    assert_refused(&["status", "shop-42", "--watch", "--json"], 2, "cannot be used with");
+}
+
+#[test]
+fn a_request_with_mistakes_needs_no_aws_to_be_refused() {
+    for arguments in [&["plan", "bad.yaml"][..], &["start", "bad.yaml", "--wait"]] {
+        assert_refused(arguments, 2, "error: unknown field `retenton` at $.retenton");
+    }
+}
+
+#[test]
+fn without_a_region_the_hint_names_both_ways_to_give_one() {
+    for arguments in [
+        &["status"][..],
+        &["plan", "good.yaml"],
+        &["start", "good.yaml"],
+        &["approve", "shop-42"],
+        &["reject", "shop-42", "--reason", "it is slow"],
+        &["rollback", "shop-42"],
+    ] {
+        assert_refused(arguments, 2, "hint: give --region, or set AWS_REGION");
+    }
+}
+
+#[test]
+fn aws_that_cannot_be_reached_has_a_code_of_its_own() {
+    assert_refused(&["status", "--region", "eu-west-1"], 3, "error: cloudformation:DescribeStacks");
+}
