@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use glidepath_lab::scenario::Slot;
 use glidepath_lab::{Doing, Event, LabResult, Observed};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -57,7 +57,8 @@ impl Screen {
         let text = style("  {prefix:<9} {wide_msg}")?;
         let stage_style =
             style("  {prefix:>7}   {bar:40.green/black.bright} {msg}")?.progress_chars("━╸─");
-        let bars = MultiProgress::new();
+        // Each of the lines changes at every redraw; the terminal need not see every one alone.
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let add = |prefix: &'static str| {
             let bar = bars.add(ProgressBar::new_spinner().with_style(text.clone()));
             bar.with_prefix(prefix)
