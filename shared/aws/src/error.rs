@@ -1,8 +1,9 @@
 //! From the SDK's errors to the engine's. What matters is whether a write may have happened.
 
+use std::error::Error;
+
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use glidepath_engine::ports::PortError;
 
@@ -28,7 +29,7 @@ const TIMEOUTS: [&str; 3] =
 /// The engine's error for a call that was not answered well.
 pub(crate) fn port_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
 {
     match &error {
         SdkError::ServiceError(answered) => {
@@ -65,12 +66,24 @@ where
     error.as_service_error().and_then(E::code)
 }
 
-/// The error with its sources: the outermost one says only `dispatch failure`.
+/// The error with its sources: the outermost one says only `dispatch failure`. Without the form for
+/// debugging, which people would have to read past.
 fn whole<E>(error: &SdkError<E, HttpResponse>) -> String
 where
-    E: std::error::Error + 'static,
+    E: Error + 'static,
 {
-    DisplayErrorContext(error).to_string()
+    let mut whole = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        // Some errors repeat what is below them.
+        if !whole.ends_with(&text) {
+            whole.push_str(": ");
+            whole.push_str(&text);
+        }
+        source = inner.source();
+    }
+    whole
 }
 
 /// An answer without a field that it always has.
