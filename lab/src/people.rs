@@ -28,7 +28,7 @@ pub(crate) async fn answer(
     scene: &Scene,
     deployment: &Running,
     answer: Answer,
-    comment: Option<&str>,
+    reason: Option<&str>,
 ) -> LabResult<()> {
     let verb = match answer {
         Answer::Approve => "approve",
@@ -45,8 +45,8 @@ pub(crate) async fn answer(
         .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    if let Some(comment) = comment {
-        command.args(["--reason", comment]);
+    if let Some(reason) = reason {
+        command.args(["--reason", reason]);
     }
     let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
     if output.status.success() {

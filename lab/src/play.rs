@@ -43,12 +43,12 @@ async fn act(scene: &Scene, action: &Action) -> LabResult<()> {
         Action::SetAlarm(set) => set_alarm(scene, set).await,
         Action::Approve(decide) => {
             let deployment = running(scene, decide.deployment.as_deref())?;
-            people::answer(scene, &deployment, people::Answer::Approve, decide.comment.as_deref())
+            people::answer(scene, &deployment, people::Answer::Approve, decide.reason.as_deref())
                 .await
         }
         Action::Reject(decide) => {
             let deployment = running(scene, decide.deployment.as_deref())?;
-            people::answer(scene, &deployment, people::Answer::Reject, decide.comment.as_deref())
+            people::answer(scene, &deployment, people::Answer::Reject, decide.reason.as_deref())
                 .await
         }
         Action::StopExecution(which) => {

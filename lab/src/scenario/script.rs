@@ -94,9 +94,9 @@ pub struct Decide {
     /// Which deployment; without it the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
-    /// What the person says.
+    /// Why, for whoever reads the timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// `stopExecution`
