@@ -5,7 +5,7 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{Decision, Deployment, Step};
+use glidepath_core::protocol::{Decision, Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer};
 use glidepath_engine::ports::{Clock, Orchestration, Registry};
@@ -61,11 +61,15 @@ where
             deployment.plan.health.interval
         ));
     }
-    let message = if may_be_recorded(&failure) {
-        failure.cause
-    } else {
-        let now = words(&deployment, clock.now());
-        format!("there is nothing to answer: {}\n  {} {now}", failure.cause, deployment.id)
+    let now = words(&deployment, clock.now());
+    let message = match deployment.phase {
+        _ if may_be_recorded(&failure) => failure.cause,
+        Phase::Open => {
+            format!("there is nothing to answer: {}\n  {} {now}", failure.cause, deployment.id)
+        }
+        Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => {
+            format!("there is nothing to answer: {} {now}", deployment.id)
+        }
     };
     let failure = Failure::new(failure.code, message);
     Err(Stopped::by_failure(&failure, commands.to_look(&answer.deployment)))

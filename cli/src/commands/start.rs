@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Started;
-use glidepath_core::ids::DeploymentId;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::request::{Request, decode};
 
-use crate::connection::{Commands, Options};
+use crate::connection::{Commands, Connection, Options};
 use crate::document;
 use crate::follow::{Follow, follow};
 use crate::report::Stopped;
@@ -45,32 +45,44 @@ pub(crate) async fn run(
     let commands = options.commands();
     let connection = options.connect().await?;
     let started = connection.operator.start(&id, &document).await?;
-    let execution = match started {
-        Started::Running(execution) => execution,
-        Started::EndedBefore(execution) if arguments.name.is_some() => {
-            writeln!(output, "{id} was started before with this request and has ended")?;
-            execution
-        }
+    let (execution, ended_before) = match started {
+        Started::Running(execution) => (execution, false),
+        Started::EndedBefore(execution) if arguments.name.is_some() => (execution, true),
         // Nobody has asked for that name: they may well want the same version once more.
-        Started::EndedBefore(_) | Started::NameTaken => return Err(taken(&id)),
+        Started::EndedBefore(_) => return Err(taken(&id, "has ended before")),
+        Started::NameTaken => return Err(taken(&id, "exists, with another request")),
     };
-    if !arguments.wait {
+    if ended_before {
+        writeln!(output, "{id} was started before with the same request, and has ended")?;
+    } else {
         writeln!(output, "{id} is started")?;
-        writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
-        writeln!(output, "  end it      {}", commands.of("rollback", &id, ""))?;
-        return Ok(());
     }
+    if arguments.wait {
+        return wait(&connection, &id, &execution, &commands, output).await;
+    }
+    writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
+    if !ended_before {
+        writeln!(output, "  end it      {}", commands.of("rollback", &id, ""))?;
+    }
+    Ok(())
+}
+
+/// Tells what happens until the deployment has ended or nobody wants to hear it any longer.
+async fn wait(
+    connection: &Connection,
+    id: &DeploymentId,
+    execution: &ExecutionArn,
+    commands: &Commands,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Connection { registry, operator, .. } = connection;
     let system = System::default();
-    let following = follow(
-        Follow { registry: &connection.registry, clock: &system, id: &id, commands: &commands },
-        &execution,
-        async || connection.operator.state(&execution).await,
-        output,
-    );
+    let following = Follow { registry, clock: &system, id, commands };
+    let look = async || operator.state(execution).await;
     tokio::select! {
-        ended = following => ended?.outcome(&id, &commands),
+        ended = follow(following, execution, look, output) => ended?.outcome(id, commands),
         interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
-            Ok(()) => left(&id, &commands),
+            Ok(()) => left(id, commands),
             Err(error) => Stopped::Runtime(error),
         }),
     }
@@ -87,9 +99,9 @@ fn left(id: &DeploymentId, commands: &Commands) -> Stopped {
     }
 }
 
-fn taken(id: &DeploymentId) -> Stopped {
+fn taken(id: &DeploymentId, why: &str) -> Stopped {
     Stopped::Unusable {
-        message: format!("there was a deployment named `{id}` before; nothing was started"),
+        message: format!("a deployment named `{id}` {why}; nothing was started"),
         hint: format!("give this one a name of its own, such as `--name {id}-again`"),
     }
 }

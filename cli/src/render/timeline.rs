@@ -30,13 +30,15 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             let overwritten = overwritten.map(|found| format!("overwritten: {found}"));
             [why(failure)].into_iter().chain(overwritten).collect()
         }
-        Event::RolledBack { failure } | Event::Abandoned { failure } => vec![why(failure)],
+        Event::Abandoned { failure } => vec![why(failure)],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started
         | Event::ApprovalNeeded { .. }
         | Event::Shifted { .. }
         | Event::RollbackHeld
         | Event::Succeeded
+        // Told when the traffic was restored.
+        | Event::RolledBack { .. }
         | Event::Retired
         | Event::RetirementPostponed => Vec::new(),
     }
