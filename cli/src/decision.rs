@@ -61,9 +61,12 @@ where
             deployment.plan.health.interval
         ));
     }
+    let hint = commands.to_look(&answer.deployment);
+    if may_be_recorded(&failure) {
+        return Err(Stopped::by_failure(&failure, hint));
+    }
     let now = words(&deployment, clock.now());
     let message = match deployment.phase {
-        _ if may_be_recorded(&failure) => failure.cause,
         Phase::Open => {
             format!("there is nothing to answer: {}\n  {} {now}", failure.cause, deployment.id)
         }
@@ -71,8 +74,7 @@ where
             format!("there is nothing to answer: {} {now}", deployment.id)
         }
     };
-    let failure = Failure::new(failure.code, message);
-    Err(Stopped::by_failure(&failure, commands.to_look(&answer.deployment)))
+    Err(Stopped::Unusable { message, hint })
 }
 
 fn may_be_recorded(failure: &Failure) -> bool {

@@ -29,6 +29,8 @@ pub(crate) struct Follow<'a, R, K> {
     pub(crate) id: &'a DeploymentId,
     /// For hints.
     pub(crate) commands: &'a Commands,
+    /// How many entries of the timeline were shown before.
+    pub(crate) shown: u32,
 }
 
 /// How a deployment ended.
@@ -36,6 +38,13 @@ pub(crate) struct Follow<'a, R, K> {
 pub(crate) enum Ended {
     /// The new version is stable.
     Succeeded,
+    /// It never began: nothing was written.
+    Refused {
+        /// Name of the failure.
+        name: String,
+        /// All findings, or what went wrong.
+        cause: String,
+    },
     /// It is not.
     Failed {
         /// Name of the failure.
@@ -50,6 +59,11 @@ impl Ended {
     pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {
         match self {
             Self::Succeeded => Ok(()),
+            Self::Refused { name, cause } => Err(Stopped::Unusable {
+                message: format!("{id} was refused, and nothing was written: {name}\n{cause}"),
+                hint: "`glidepath plan FILE` checks a request before anything is started"
+                    .to_owned(),
+            }),
             Self::Failed { name, cause } => Err(Stopped::Failed {
                 message: format!("{id} failed: {name}: {cause}"),
                 hint: commands.to_look(id),
@@ -76,8 +90,8 @@ pub(crate) async fn follow<R: Registry, K: Clock>(
     mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
     output: &mut impl Write,
 ) -> Result<Ended, Stopped> {
-    let Follow { registry, clock, id, commands } = follow;
-    let (mut told, mut unanswered, mut orphaned) = (0, 0, false);
+    let Follow { registry, clock, id, commands, shown } = follow;
+    let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
     loop {
         // The execution first: what it wrote before it ended is then in what is read next.
         let found = async {
@@ -132,7 +146,7 @@ fn seen(state: ExecutionState, deployment: Option<&Deployment>) -> Look {
         return match state {
             ExecutionState::Running => Look::On,
             ExecutionState::Succeeded => Look::Ended(Ended::Succeeded),
-            ExecutionState::Failed { name, cause } => Look::Ended(Ended::Failed { name, cause }),
+            ExecutionState::Failed { name, cause } => Look::Ended(Ended::Refused { name, cause }),
         };
     };
     match (deployment.phase, state) {
@@ -188,7 +202,8 @@ mod tests {
         let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
         let (mut output, mut looks) = (Vec::new(), 0);
         let commands = Commands::default();
-        let following = Follow { registry, clock: world, id: &deployment.id, commands: &commands };
+        let following =
+            Follow { registry, clock: world, id: &deployment.id, commands: &commands, shown: 0 };
         let look = async || {
             at_look(looks, &machine);
             looks += 1;
@@ -250,7 +265,8 @@ mod tests {
     async fn a_request_that_is_refused_never_becomes_a_deployment() {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
-        let following = Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+        let following =
+            Follow { registry: &registry, clock: &world, id: &id, commands: &commands, shown: 0 };
         let refused = ExecutionState::Failed {
             name: "InvalidRequest".to_owned(),
             cause: "no such rule".to_owned(),
@@ -259,8 +275,10 @@ mod tests {
         let look = async || Ok(looks.next().unwrap());
         let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut Vec::new()).await;
         let expected =
-            Ended::Failed { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
-        assert_eq!(ended.unwrap(), expected);
+            Ended::Refused { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
+        let ended = ended.unwrap();
+        assert_eq!(ended, expected);
+        assert!(matches!(ended.outcome(&id, &commands), Err(Stopped::Unusable { .. })));
     }
 
     #[tokio::test]
@@ -269,8 +287,13 @@ mod tests {
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
         let execution = ExecutionArn::new("arn:e");
         for (errors, waited_out) in [(PATIENCE, true), (PATIENCE + 1, false)] {
-            let following =
-                Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+            let following = Follow {
+                registry: &registry,
+                clock: &world,
+                id: &id,
+                commands: &commands,
+                shown: 0,
+            };
             let mut left = errors;
             let look = async || {
                 if left == 0 {
@@ -282,7 +305,8 @@ mod tests {
             let ended = follow(following, &execution, look, &mut Vec::new()).await;
             assert_eq!(ended.is_ok(), waited_out, "{errors}");
         }
-        let following = Follow { registry: &registry, clock: &world, id: &id, commands: &commands };
+        let following =
+            Follow { registry: &registry, clock: &world, id: &id, commands: &commands, shown: 0 };
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
         let ended = follow(following, &execution, look, &mut Vec::new()).await.unwrap_err();
@@ -296,8 +320,13 @@ mod tests {
             begun(&registry, plan(vec![stage(1000, minutes(1))]), "shop-2", world.now());
         let deployment = deployment.await;
         let commands = Commands::default();
-        let following =
-            Follow { registry: &registry, clock: &world, id: &deployment.id, commands: &commands };
+        let following = Follow {
+            registry: &registry,
+            clock: &world,
+            id: &deployment.id,
+            commands: &commands,
+            shown: 0,
+        };
         let mut looks = 0;
         let look = async || {
             looks += 1;

@@ -150,6 +150,8 @@ fn write(stopped: &Stopped, output: &mut impl Write) -> std::io::Result<()> {
             writeln!(output, "\n{message}")?;
             writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
         }
+        // `glidepath status | head`: whoever reads has enough.
+        Stopped::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Stopped::Output(error) | Stopped::Runtime(error) => {
             writeln!(output, "{ERROR}error:{ERROR:#} {stopped}: {error}")
         }

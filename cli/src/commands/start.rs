@@ -77,7 +77,7 @@ async fn wait(
 ) -> Result<(), Stopped> {
     let Connection { registry, operator, .. } = connection;
     let system = System::default();
-    let following = Follow { registry, clock: &system, id, commands };
+    let following = Follow { registry, clock: &system, id, commands, shown: 0 };
     let look = async || operator.state(execution).await;
     tokio::select! {
         ended = follow(following, execution, look, output) => ended?.outcome(id, commands),

@@ -1,15 +1,14 @@
 //! `glidepath status`: what runs, and what has become of the rest.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use glidepath_aws::clock::System;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Deployment, Phase};
-use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, Registry};
 
-use crate::connection::{Commands, Connection, Options};
+use crate::connection::{Commands, Options};
 use crate::follow::{Follow, follow};
 use crate::render::{View, detail, overview};
 use crate::report::Stopped;
@@ -17,16 +16,13 @@ use crate::report::Stopped;
 /// How many deployments are listed besides those that run.
 const RECENT: u32 = 20;
 
-/// Time between two looks.
-const INTERVAL: Span = Span::from_secs(2);
-
 /// Show running and recent deployments, or one of them with its timeline
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the deployment; without it all that run, and the newest that have ended
     #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
     deployment: Option<DeploymentId>,
-    /// Go on showing it until it has ended
+    /// Go on with what happens until it has ended
     #[arg(long, requires = "deployment", conflicts_with = "json")]
     watch: bool,
     /// Print JSON
@@ -41,22 +37,23 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
-    let (registry, system) = (&connection.registry, System::default());
-    let text = match &arguments.deployment {
-        Some(id) if arguments.watch && std::io::stdout().is_terminal() => {
-            return watch(registry, &system, id, &options.commands(), output).await;
-        }
-        Some(id) if arguments.watch => {
-            return tell(&connection, &system, id, &options.commands(), output).await;
-        }
-        Some(id) => {
-            let (deployment, notices) = find(registry, id).await?;
-            one(&deployment, &notices, arguments.json, &options.commands(), &system)
-        }
-        None => all(&registry.recent(RECENT).await?, arguments.json, &system),
+    let (registry, system, commands) =
+        (&connection.registry, System::default(), options.commands());
+    let Some(id) = &arguments.deployment else {
+        write!(output, "{}", all(&registry.recent(RECENT).await?, arguments.json, &system))?;
+        return Ok(());
     };
-    write!(output, "{text}")?;
-    Ok(())
+    let (deployment, notices) = find(registry, id).await?;
+    write!(output, "{}", one(&deployment, &notices, arguments.json, &commands, &system))?;
+    if !arguments.watch || matches!(deployment.phase, Phase::Closed(_)) {
+        return Ok(());
+    }
+    output.flush()?;
+    let shown = notices.last().map_or(0, |notice| notice.sequence);
+    let following = Follow { registry, clock: &system, id, commands: &commands, shown };
+    let look = async || connection.operator.state(&deployment.execution).await;
+    // Whatever the end is: showing it is all that was asked.
+    follow(following, &deployment.execution, look, output).await.map(|_| ())
 }
 
 async fn find(
@@ -90,44 +87,6 @@ fn all(deployments: &[Deployment], json: bool, clock: &impl Clock) -> String {
     } else {
         overview(deployments, clock.now())
     }
-}
-
-/// Draws the deployment again and again, in the same place.
-async fn watch(
-    registry: &impl Registry,
-    clock: &impl Clock,
-    id: &DeploymentId,
-    commands: &Commands,
-    output: &mut impl Write,
-) -> Result<(), Stopped> {
-    loop {
-        let (deployment, notices) = find(registry, id).await?;
-        let text = detail(&deployment, &notices, commands, clock.now());
-        // Home, every line cleared behind its end, then everything below: without flicker.
-        write!(output, "\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))?;
-        output.flush()?;
-        match deployment.phase {
-            Phase::Closed(_) => return Ok(()),
-            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => {}
-        }
-        clock.sleep(INTERVAL).await;
-    }
-}
-
-/// Without a terminal: one entry of the timeline after the other.
-async fn tell(
-    connection: &Connection,
-    clock: &impl Clock,
-    id: &DeploymentId,
-    commands: &Commands,
-    output: &mut impl Write,
-) -> Result<(), Stopped> {
-    let Connection { registry, operator, .. } = connection;
-    let (deployment, _) = find(registry, id).await?;
-    let following = Follow { registry, clock, id, commands };
-    let look = async || operator.state(&deployment.execution).await;
-    // Whatever it was: showing it is all that was asked.
-    follow(following, &deployment.execution, look, output).await.map(|_| ())
 }
 
 #[cfg(test)]
