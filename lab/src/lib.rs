@@ -13,6 +13,7 @@ mod observe;
 mod paths;
 mod people;
 mod play;
+mod process_group;
 mod progress;
 mod report;
 mod routing;

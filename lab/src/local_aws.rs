@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::error::{Doing, LabError, LabResult};
 use crate::paths::Paths;
+use crate::process_group::ProcessGroup;
 use crate::scenario::AwsSettings;
 
 /// Region of every lab.
@@ -164,22 +164,19 @@ impl Drop for Server {
         if let Ok(Some(_)) = self.child.try_wait() {
             return;
         }
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let mut group = ProcessGroup::led_by(Some(self.child.id()));
         // Its supervisor ends everything that the server started. If this process is killed instead
         // of dropping, the supervisor notices that too.
-        if let Some(group) = group {
-            let _ = kill_process_group(group, Signal::TERM);
-        }
+        group.terminate();
         let deadline = Instant::now() + STOP_LIMIT;
         while Instant::now() < deadline {
             if let Ok(Some(_)) = self.child.try_wait() {
+                group.forget();
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        if let Some(group) = group {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        drop(group);
         let _ = self.child.wait();
     }
 }

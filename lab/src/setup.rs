@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use crate::error::{Doing, LabError, LabResult};
 use crate::paths::Paths;
+use crate::process_group::ProcessGroup;
 use crate::progress::{Waiting, say};
 
 /// Prints the version if everything that is needed to make a virtual environment is there.
@@ -140,9 +141,11 @@ async fn run(mut command: Command, doing: &str, waiting: &Waiting) -> LabResult<
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
+        // With everything it starts: a compiler would go on after an interrupted cargo.
+        .process_group(0)
         .spawn()
         .doing(doing)?;
+    let mut group = ProcessGroup::led_by(child.id());
     let mut tail = std::collections::VecDeque::new();
     let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(LabError::new(format!("{doing}: no output to read")));
@@ -163,6 +166,7 @@ async fn run(mut command: Command, doing: &str, waiting: &Waiting) -> LabResult<
         }
     }
     let status = child.wait().await.doing(doing)?;
+    group.forget();
     if status.success() {
         return Ok(());
     }
