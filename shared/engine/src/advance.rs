@@ -193,10 +193,9 @@ where
                         format!("{failed_tasks} tasks of `{canary}` failed to start: {event}"),
                     )));
                 }
-                return Ok(Some(format!(
-                    "{} of {wanted} tasks of `{canary}` run",
-                    service.running_count.min(wanted)
-                )));
+                let running = service.running_count.min(wanted);
+                let waiting = if running < wanted { "" } else { ", ECS waits for healthy targets" };
+                return Ok(Some(format!("{running} of {wanted} tasks of `{canary}` run{waiting}")));
             }
             Rollout::Completed if service.running_count < wanted || service.deployments > 1 => {
                 return Ok(Some(format!(
