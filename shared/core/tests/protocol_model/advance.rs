@@ -1,0 +1,338 @@
+//! `engine::advance`. Both groups are in the route from the start, so nothing has to be attached.
+
+use std::sync::Arc;
+
+use glidepath_core::notice::Event;
+use glidepath_core::protocol::{
+    Deployment, Fenced, Intent, MoveOn, NextStep, Purpose, Refused, Step, claim_forward, observe,
+    record_shift,
+};
+use glidepath_core::route::RouteActions;
+use glidepath_core::weight::Weight;
+
+use crate::bounds::Mistake;
+use crate::call::{Attempt, Call, End, Turn};
+use crate::example::{LIFETIME, green_share, overdue, slot_index, task_definition};
+use crate::marks::{Mark, Marks};
+use crate::state::{Author, Effect};
+use crate::transit::{Restored, Restoring, Transit, Transited, foreign, the_route};
+
+/// Where a turn is. `Read` is the deployment as the turn began.
+#[derive(Clone, Debug)]
+pub(crate) enum Advance {
+    Load,
+    Route(Read),
+    Service(Read),
+    Health(Read),
+    Touch(MoveOn, Transit),
+    Claim(Read, Claiming, Transit),
+    Scale {
+        read: Read,
+        intent: Intent,
+        clean: bool,
+    },
+    FinishScale {
+        written: bool,
+    },
+    ReadBefore(Read, Intent),
+    Write {
+        read: Read,
+        intent: Intent,
+        clean: bool,
+    },
+    /// The write was not confirmed, but every attempt was answered.
+    FinishWrite {
+        end: End,
+    },
+    ReadBack(Read),
+    Record(Read, Transit),
+    Undo(Read),
+    UndoWrite {
+        read: Read,
+        intent: Intent,
+        restoring: Restoring,
+    },
+    FinishUndo,
+}
+
+type Read = Arc<Deployment>;
+
+/// What is to be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Claiming {
+    Tasks,
+    Weight,
+}
+
+impl Advance {
+    pub(crate) const fn fresh(&self) -> bool {
+        matches!(self, Self::Load)
+    }
+
+    pub(crate) const fn attempts(&self) -> bool {
+        matches!(self, Self::Scale { .. } | Self::Write { .. } | Self::UndoWrite { .. })
+    }
+
+    pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
+        let who = call.who;
+        let settling = Turn::End(End::Reply(NextStep::Advance));
+        match self {
+            Self::Load => {
+                let read = call.load(who).expect("planned");
+                if read.require_open().is_err() {
+                    return Turn::End(End::Failed);
+                }
+                match read.progress.step {
+                    Step::Settling { .. } => Turn::On(Self::Route(read)),
+                    Step::Approving { .. } | Step::Baking { .. } => {
+                        Turn::End(End::Reply(NextStep::Gate))
+                    }
+                }
+            }
+            Self::Route(read) => {
+                if foreign(call, &read, Some(weight(&read))) {
+                    let event = Event::ForeignChange { found: String::new() };
+                    return Turn::On(Self::Touch(MoveOn::Tell(event), Transit::Load));
+                }
+                Turn::On(Self::Service(read))
+            }
+            Self::Service(read) => {
+                let slot = slot_index(read.plan.canary.slot);
+                let world = call.state.world;
+                let as_wanted = u32::from(world.tasks[slot]) == wanted(&read)
+                    && task_definition(world.versions[slot]) == read.plan.task_definition;
+                Turn::On(if as_wanted {
+                    Self::Health(read)
+                } else {
+                    Self::Claim(read, Claiming::Tasks, Transit::Load)
+                })
+            }
+            Self::Health(read) => {
+                if call.healthy(read.plan.canary.slot) < wanted(&read) {
+                    return Turn::On(Self::Touch(MoveOn::Stay, Transit::Load));
+                }
+                Turn::On(Self::Claim(read, Claiming::Weight, Transit::Load))
+            }
+            Self::Touch(move_on, transit) => {
+                let touched = transit.step(call, who, |deployment, now| {
+                    observe(deployment, None, move_on.clone(), now, overdue(now))
+                });
+                match touched {
+                    Transited::On(transit) => Turn::On(Self::Touch(move_on, transit)),
+                    Transited::Done(_) => settling,
+                    Transited::Refused(refused) => stopped(&refused),
+                }
+            }
+            Self::Claim(read, claiming, transit) => claim(call, read, claiming, transit),
+            Self::Scale { read, intent, clean } => {
+                let effect = Effect::Tasks {
+                    slot: read.plan.canary.slot,
+                    wanted: u8::try_from(wanted(&read)).expect("few tasks"),
+                    version: Some(who.version()),
+                };
+                let written = match call.attempt(Author::Deployment(who), &intent, effect) {
+                    Attempt::Again => {
+                        return Turn::On(Self::Scale { read, intent, clean: false });
+                    }
+                    Attempt::Done => true,
+                    Attempt::Expired => false,
+                };
+                if call.clean(clean) {
+                    return Turn::On(Self::FinishScale { written });
+                }
+                Turn::End(scaled(written))
+            }
+            Self::FinishScale { written } => {
+                let own = call.own();
+                call.finish_deployment_intent(who, &own);
+                Turn::End(scaled(written))
+            }
+            Self::ReadBefore(read, intent) => {
+                if call.read_route() == wanted_route(&read) {
+                    // Nothing is missing, so nothing is written.
+                    return Turn::On(Self::ReadBack(read));
+                }
+                Turn::On(Self::Write { read, intent, clean: true })
+            }
+            Self::Write { read, intent, clean } => {
+                let effect = Effect::Route(green_share(&wanted_route(&read)));
+                let written = match call.attempt(Author::Deployment(who), &intent, effect) {
+                    Attempt::Again => {
+                        return Turn::On(Self::Write { read, intent, clean: false });
+                    }
+                    Attempt::Done => true,
+                    Attempt::Expired => false,
+                };
+                let clean = call.clean(clean);
+                let end = if written { End::Reply(NextStep::Advance) } else { End::Transient };
+                match (written, clean) {
+                    (true, true) => Turn::On(Self::ReadBack(read)),
+                    (false, true) => Turn::On(Self::FinishWrite { end }),
+                    (_, false) => Turn::End(end),
+                }
+            }
+            Self::FinishWrite { end } => {
+                let own = call.own();
+                call.finish_deployment_intent(who, &own);
+                Turn::End(end)
+            }
+            Self::ReadBack(read) => {
+                if call.read_route() == wanted_route(&read) {
+                    Turn::On(Self::Record(read, Transit::Load))
+                } else {
+                    let end = End::Reply(NextStep::Advance);
+                    Turn::On(Self::FinishWrite { end })
+                }
+            }
+            Self::Record(read, transit) => record(call, read, transit),
+            Self::Undo(read) => {
+                let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME);
+                let restoring = Restoring::Begin;
+                if call.mistaken(Mistake::UndoWithoutLock) {
+                    return Turn::On(Self::UndoWrite { read, intent, restoring });
+                }
+                match call.fence_deployment(who, &intent, None) {
+                    Fenced::Closed(fenced) => {
+                        let read = Arc::new(fenced);
+                        Turn::On(Self::UndoWrite { read, intent, restoring })
+                    }
+                    Fenced::NotWritten(_) | Fenced::Unknown => Turn::End(End::Failed),
+                }
+            }
+            Self::UndoWrite { read, intent, restoring } => {
+                let route = the_route(&read.plan);
+                let health = (read.health, read.plan.stable.desired_count);
+                match restoring.step(call, who, &intent, route, health) {
+                    Restored::On(restoring) => {
+                        Turn::On(Self::UndoWrite { read, intent, restoring })
+                    }
+                    Restored::Attempted { written: false, .. } => Turn::End(End::Transient),
+                    Restored::Attempted { written: true, clean } if !call.clean(clean) => {
+                        Turn::End(End::Failed)
+                    }
+                    Restored::OntoNothing | Restored::Attempted { .. } => {
+                        Turn::On(Self::FinishUndo)
+                    }
+                }
+            }
+            Self::FinishUndo => {
+                let own = call.own();
+                call.finish_deployment_intent(who, &own);
+                Turn::End(End::Failed)
+            }
+        }
+    }
+}
+
+/// A refusal as the engine answers it.
+pub(crate) fn stopped<Work>(refused: &Refused) -> Turn<Work> {
+    Turn::End(match refused {
+        Refused::Busy { .. } => End::Reply(NextStep::Advance),
+        Refused::InUse(_) => End::Transient,
+        Refused::NotOpen(_)
+        | Refused::Fired(_)
+        | Refused::NotNewer
+        | Refused::NoSuchApproval(_) => End::Failed,
+    })
+}
+
+const fn scaled(written: bool) -> End {
+    if written { End::Reply(NextStep::Advance) } else { End::Transient }
+}
+
+fn weight(read: &Deployment) -> Weight {
+    read.plan.stage(read.progress.stage).map_or(Weight::ALL, |stage| stage.weight)
+}
+
+fn wanted(read: &Deployment) -> u32 {
+    read.plan.canary_tasks(weight(read))
+}
+
+fn wanted_route(read: &Deployment) -> RouteActions {
+    let route = the_route(&read.plan);
+    route.original.with_canary(&route.pair, weight(read))
+}
+
+fn claim(call: &mut Call<'_>, read: Read, claiming: Claiming, transit: Transit) -> Turn<Advance> {
+    let own = call.own();
+    let purpose = match claiming {
+        Claiming::Tasks => Purpose::Scale,
+        Claiming::Weight => Purpose::Shift(weight(&read)),
+    };
+    let claimed = transit.step(call, call.who, |deployment, now| {
+        if deployment.progress.stage != read.progress.stage {
+            return Err(Refused::NotNewer);
+        }
+        claim_forward(deployment, &own, purpose, LIFETIME, now, overdue(now))
+    });
+    match claimed {
+        Transited::On(transit) => Turn::On(Advance::Claim(read, claiming, transit)),
+        Transited::Done(intent) => Turn::On(match claiming {
+            Claiming::Tasks => Advance::Scale { read, intent, clean: true },
+            Claiming::Weight => Advance::ReadBefore(read, intent),
+        }),
+        Transited::Refused(refused) => stopped(&refused),
+    }
+}
+
+fn record(call: &mut Call<'_>, read: Read, transit: Transit) -> Turn<Advance> {
+    let own = call.own();
+    let recorded = transit.step(call, call.who, |deployment, now| {
+        record_shift(deployment, &own, vec![wanted_route(&read)], now, overdue(now))
+    });
+    match recorded {
+        Transited::On(transit) => Turn::On(Advance::Record(read, transit)),
+        Transited::Done(_) => Turn::End(End::Reply(if call.bounds.gates {
+            NextStep::Gate
+        } else {
+            NextStep::Validate
+        })),
+        Transited::Refused(_) if call.mistaken(Mistake::NoSecondLook) => {
+            Turn::On(Advance::FinishWrite { end: End::Failed })
+        }
+        Transited::Refused(_) => Turn::On(Advance::Undo(read)),
+    }
+}
+
+impl Mark for Advance {
+    fn mark(&self, marks: &mut Marks<'_>) {
+        marks.hash(std::mem::discriminant(self));
+        match self {
+            Self::Load | Self::FinishUndo => {}
+            Self::Route(read)
+            | Self::Service(read)
+            | Self::Health(read)
+            | Self::ReadBack(read)
+            | Self::Undo(read) => marks.deployment(read),
+            Self::Touch(move_on, transit) => {
+                marks.flag(*move_on == MoveOn::Stay);
+                transit.mark(marks);
+            }
+            Self::Claim(read, claiming, transit) => {
+                marks.deployment(read);
+                marks.hash(claiming);
+                transit.mark(marks);
+            }
+            Self::Scale { read, intent, clean } | Self::Write { read, intent, clean } => {
+                marks.deployment(read);
+                marks.intent(intent);
+                marks.flag(*clean);
+            }
+            Self::FinishScale { written } => marks.flag(*written),
+            Self::ReadBefore(read, intent) => {
+                marks.deployment(read);
+                marks.intent(intent);
+            }
+            Self::FinishWrite { end } => marks.hash(std::mem::discriminant(end)),
+            Self::Record(read, transit) => {
+                marks.deployment(read);
+                transit.mark(marks);
+            }
+            Self::UndoWrite { read, intent, restoring } => {
+                marks.deployment(read);
+                marks.intent(intent);
+                restoring.mark(marks);
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `engine::rollback::on_alarm`: one delivery of an alarm event.
+
+use std::sync::Arc;
+
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{
+    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, hold,
+};
+use glidepath_core::time::Timestamp;
+
+use crate::bounds::Mistake;
+use crate::call::{Call, End, Turn};
+use crate::example::{LIFETIME, Who, overdue};
+use crate::marks::{Mark, Marks};
+use crate::rollback::record_restored;
+use crate::transit::{Restored, Restoring, Transit, Transited};
+
+/// One delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct ByAlarm {
+    /// The state's timestamp.
+    pub(crate) at: Timestamp,
+    /// Deployments that are still to be stopped.
+    stopped: Vec<(DeploymentId, Arc<Binding>)>,
+    intent: Option<Intent>,
+    /// Every attempt so far was answered.
+    clean: bool,
+    /// Nothing has failed so far.
+    fine: bool,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    FenceAlarm,
+    Join,
+    Restore(Restoring),
+    /// `None`: stable has no healthy target.
+    FenceDeployment(Option<Written>),
+    Hold(Arc<Deployment>, Transit),
+    FinishFence(Arc<Deployment>, Written),
+    Restored(Arc<Deployment>, Transit),
+    Wake(Arc<Deployment>),
+    FinishAlarm,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+struct Written {
+    written: bool,
+    clean: bool,
+}
+
+impl ByAlarm {
+    pub(crate) const fn new(at: Timestamp) -> Self {
+        Self {
+            at,
+            stopped: Vec::new(),
+            intent: None,
+            clean: true,
+            fine: true,
+            place: Place::FenceAlarm,
+        }
+    }
+
+    pub(crate) const fn fresh(&self) -> bool {
+        matches!(self.place, Place::FenceAlarm)
+    }
+
+    pub(crate) const fn attempts(&self) -> bool {
+        matches!(self.place, Place::Restore(_))
+    }
+
+    pub(crate) fn step(mut self, call: &mut Call<'_>) -> Turn<Self> {
+        let intent = self
+            .intent
+            .clone()
+            .unwrap_or_else(|| Intent::new(Purpose::Restore, call.now(), LIFETIME));
+        self.intent = Some(intent.clone());
+        if let Some((id, _)) = self.stopped.first() {
+            call.who = Who::of(id);
+        }
+        match self.place.clone() {
+            Place::FenceAlarm => self.fence_alarm(call, &intent),
+            Place::Join => {
+                let (id, _) = self.first();
+                if call.join_alarm(&id, &intent) {
+                    self.on(Place::Restore(Restoring::Begin))
+                } else {
+                    self.next_deployment()
+                }
+            }
+            Place::Restore(restoring) => self.restore(call, &intent, restoring),
+            Place::FenceDeployment(written) => {
+                if call.mistaken(Mistake::WriteBeforeFence) {
+                    call.fence_alarm(self.at, &intent);
+                }
+                match call.fence_deployment(call.who, &intent, Some(self.at)) {
+                    Fenced::Closed(fenced) => {
+                        let fenced = Arc::new(fenced);
+                        self.on(match written {
+                            None => Place::Hold(fenced, Transit::Load),
+                            Some(written) => Place::FinishFence(fenced, written),
+                        })
+                    }
+                    Fenced::NotWritten(_) | Fenced::Unknown => self.next_deployment(),
+                }
+            }
+            Place::Hold(fenced, transit) => {
+                let own = call.own();
+                let held = transit.step(call, call.who, |deployment, now| {
+                    hold(deployment, &own, now, overdue(now))
+                });
+                match held {
+                    Transited::On(transit) => self.on(Place::Hold(fenced, transit)),
+                    Transited::Done(_) => self.on(Place::Wake(fenced)),
+                    Transited::Refused(_) => self.lost(true),
+                }
+            }
+            Place::FinishFence(fenced, Written { written, clean }) => {
+                let own = call.own();
+                call.finish_deployment_intent(call.who, &own);
+                if !written {
+                    return self.lost(clean);
+                }
+                self.clean &= clean;
+                self.on(Place::Restored(fenced, Transit::Load))
+            }
+            Place::Restored(fenced, transit) => match record_restored(call, transit) {
+                Transited::On(transit) => self.on(Place::Restored(fenced, transit)),
+                Transited::Done(_) => self.on(Place::Wake(fenced)),
+                Transited::Refused(_) => self.lost(true),
+            },
+            Place::Wake(fenced) => {
+                call.wake(&fenced);
+                self.next_deployment()
+            }
+            Place::FinishAlarm => {
+                call.finish_alarm_intent();
+                Turn::End(self.end())
+            }
+        }
+    }
+
+    fn fence_alarm(mut self, call: &mut Call<'_>, intent: &Intent) -> Turn<Self> {
+        let (alarm, joined) = if call.mistaken(Mistake::WriteBeforeFence) {
+            (call.alarm(), true)
+        } else {
+            match call.fence_alarm(self.at, intent) {
+                Fenced::Closed(alarm) => (alarm, true),
+                Fenced::NotWritten(alarm) => (alarm, false),
+                Fenced::Unknown => return Turn::End(self.end()),
+            }
+        };
+        let all = call.mistaken(Mistake::EventsBeforeTheStart);
+        self.stopped = stopped(&alarm, self.at, all);
+        if self.stopped.is_empty() {
+            return self.next_deployment();
+        }
+        let writes_at_once = joined || call.mistaken(Mistake::RepeatWithoutIntent);
+        self.on(if writes_at_once { Place::Restore(Restoring::Begin) } else { Place::Join })
+    }
+
+    fn restore(mut self, call: &mut Call<'_>, intent: &Intent, restoring: Restoring) -> Turn<Self> {
+        let (_, binding) = self.first();
+        let route = binding.routes.first().expect("a binding has a route");
+        let health = (binding.health, binding.needed);
+        match restoring.step(call, call.who, intent, route, health) {
+            Restored::On(restoring) => self.on(Place::Restore(restoring)),
+            Restored::OntoNothing => self.on(Place::FenceDeployment(None)),
+            Restored::Attempted { written, clean } => {
+                let clean = call.clean(clean);
+                self.on(Place::FenceDeployment(Some(Written { written, clean })))
+            }
+        }
+    }
+
+    fn first(&self) -> (DeploymentId, Arc<Binding>) {
+        self.stopped.first().cloned().expect("one deployment is being stopped")
+    }
+
+    fn on(&mut self, place: Place) -> Turn<Self> {
+        Turn::On(Self { place, ..self.clone() })
+    }
+
+    fn lost(mut self, clean: bool) -> Turn<Self> {
+        self.clean &= clean;
+        self.fine = false;
+        self.next_deployment()
+    }
+
+    fn next_deployment(mut self) -> Turn<Self> {
+        if !self.stopped.is_empty() {
+            self.stopped.remove(0);
+        }
+        if !self.stopped.is_empty() {
+            return self.on(Place::Join);
+        }
+        if self.clean { self.on(Place::FinishAlarm) } else { Turn::End(self.end()) }
+    }
+
+    const fn end(&self) -> End {
+        if self.fine { End::Reply(NextStep::Failed) } else { End::Transient }
+    }
+}
+
+fn stopped(alarm: &AlarmItem, at: Timestamp, all: bool) -> Vec<(DeploymentId, Arc<Binding>)> {
+    let own = |(id, binding): (&DeploymentId, &Binding)| (id.clone(), Arc::new(binding.clone()));
+    if all {
+        return alarm.bindings.iter().map(own).collect();
+    }
+    alarm.stopped_by(at).map(own).collect()
+}
+
+impl Mark for ByAlarm {
+    fn mark(&self, marks: &mut Marks<'_>) {
+        marks.ordered(self.at);
+        marks.flag(self.clean);
+        marks.flag(self.fine);
+        for (id, binding) in &self.stopped {
+            marks.hash(id);
+            marks.binding(binding);
+        }
+        marks.some(self.intent.as_ref(), Marks::intent);
+        marks.hash(std::mem::discriminant(&self.place));
+        match &self.place {
+            Place::FenceAlarm | Place::Join | Place::FinishAlarm => {}
+            Place::Restore(restoring) => restoring.mark(marks),
+            Place::FenceDeployment(written) => marks.hash(written),
+            Place::Hold(fenced, transit) | Place::Restored(fenced, transit) => {
+                marks.deployment(fenced);
+                transit.mark(marks);
+            }
+            Place::FinishFence(fenced, written) => {
+                marks.deployment(fenced);
+                marks.hash(written);
+            }
+            Place::Wake(fenced) => marks.deployment(fenced),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The model: what can happen next, and what comes of it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use glidepath_core::plan::Slot;
+use glidepath_core::protocol::Phase;
+use stateright::{Model, Property};
+
+use crate::alarm::ByAlarm;
+use crate::bounds::{Bounds, From, Mistake};
+use crate::call::{Call, Choice, End};
+use crate::complete::Complete;
+use crate::example::{SLOTS, Who, key};
+use crate::process::{Origin, Work};
+use crate::properties;
+use crate::retire::Retire;
+use crate::rollback::Rollback;
+use crate::state::{At, Event, State};
+
+/// An exploration to certain bounds.
+#[derive(Debug)]
+pub(crate) struct Exploration {
+    pub(crate) bounds: Bounds,
+    /// Quiet states that are known to end.
+    pub(crate) known: Arc<Mutex<HashSet<u64>>>,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Time passes.
+    Tick,
+    /// An invocation makes its next call.
+    Step(u8, Choice),
+    /// An invocation dies before its next call.
+    Crash(u8),
+    /// An unanswered write takes effect.
+    Land(usize),
+    /// The pause of an execution is over.
+    TimeOut(Who),
+    /// The alarm goes to ALARM.
+    Fire,
+    /// The alarm goes back to OK.
+    Calm,
+    /// An event reaches the rollback.
+    Deliver(usize),
+    /// A person asks for a rollback.
+    Operate(Who),
+    /// The sweep looks at an overdue deployment.
+    Sweep(Who),
+    /// The sweep looks at an old slot.
+    Retire(Slot),
+    /// An execution ends without finishing.
+    Die(Who),
+    /// A dead execution goes on where it was.
+    Redrive(Who),
+    /// An invocation of an execution is made twice.
+    Repeat(Who),
+    /// The serving slot's targets become sick.
+    Sicken(Slot),
+    /// They become healthy.
+    Heal,
+}
+
+impl Model for Exploration {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut state = State::first(&self.bounds);
+        while !self.begins(&state) {
+            let number = state.machines[0].invocation.expect("it has not come to a pause");
+            self.step(&mut state, number, Choice::Go).expect("nothing hinders it");
+        }
+        vec![state]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for process in &state.processes {
+            actions.push(Action::Step(process.number, Choice::Go));
+            if process.work.attempts() && state.left.unanswered > 0 {
+                actions.push(Action::Step(process.number, Choice::Unanswered));
+            }
+            if process.work.judges() {
+                if self.bounds.gates {
+                    actions.push(Action::Step(process.number, Choice::Wait));
+                }
+                if state.left.vetoes > 0 {
+                    actions.push(Action::Step(process.number, Choice::Veto));
+                }
+            }
+            if state.left.crashes > 0 && !process.work.fresh() {
+                actions.push(Action::Crash(process.number));
+            }
+        }
+        if !state.busy() || state.left.pauses > 0 {
+            actions.push(Action::Tick);
+        }
+        actions.extend((0..state.flights.len()).map(Action::Land));
+        for who in Who::BOTH {
+            of_one(state, who, actions);
+        }
+        if state.processes.iter().filter(|process| !process.work.fresh()).count()
+            < self.bounds.concurrent
+        {
+            actions.extend((0..state.events.len()).map(Action::Deliver));
+            for who in Who::BOTH {
+                self.starts(state, who, actions);
+            }
+            if self.bounds.retirement {
+                actions
+                    .extend(SLOTS.into_iter().filter(|slot| due(state, *slot)).map(Action::Retire));
+            }
+        }
+        if state.world.firing_since.is_some() {
+            // Only a plan or another firing would notice.
+            if self.bounds.successor || state.left.firings > 0 {
+                actions.push(Action::Calm);
+            }
+        } else if state.left.firings > 0 {
+            actions.push(Action::Fire);
+        }
+        if state.world.sick.is_some() {
+            actions.push(Action::Heal);
+        } else if state.left.sicknesses > 0 {
+            let serving = |slot: &Slot| state.world.tasks[crate::example::slot_index(*slot)] > 0;
+            actions.extend(SLOTS.into_iter().filter(serving).map(Action::Sicken));
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let mut next = state.clone();
+        match action {
+            Action::Tick => {
+                next.left.pauses -= u8::from(state.busy());
+                next.now = next.now + self.bounds.tick;
+                let now = next.now;
+                next.flights.retain(|flight| now < flight.until);
+            }
+            Action::Step(number, choice) => self.step(&mut next, number, choice)?,
+            Action::Crash(number) => crash(&mut next, number)?,
+            Action::Land(index) => {
+                let flight = next.flights.remove(index);
+                next.land(flight.author, flight.effect);
+            }
+            Action::TimeOut(who) => {
+                next.detach(who);
+                next.go(who, At::Validate);
+            }
+            Action::Fire => {
+                next.left.firings -= 1;
+                next.world.firing_since = Some(next.now);
+                next.events.push(Event { at: next.now, deliveries: 1 + next.left.repeats });
+            }
+            Action::Calm => next.world.firing_since = None,
+            Action::Deliver(index) => {
+                let event = &mut next.events[index];
+                event.deliveries -= 1;
+                let at = event.at;
+                next.events.retain(|event| event.deliveries > 0);
+                next.start(Who::First, Origin::Delivery, Work::ByAlarm(ByAlarm::new(at)));
+            }
+            Action::Operate(who) => {
+                next.left.operators -= 1;
+                next.start(who, Origin::Nobody, Work::Rollback(Rollback::Fence));
+            }
+            Action::Sweep(who) => {
+                next.left.sweeps -= 1;
+                let work = next.sweeps(who)?;
+                next.start(who, Origin::Sweep, work);
+            }
+            Action::Retire(slot) => {
+                next.start(Who::First, Origin::Sweep, Work::Retire(Retire::new(slot)));
+            }
+            Action::Die(who) => {
+                next.left.deaths -= 1;
+                next.seen.fault = true;
+                next.detach(who);
+                next.machines[who.index()].alive = false;
+            }
+            Action::Redrive(who) => {
+                next.left.redrives -= 1;
+                let machine = &mut next.machines[who.index()];
+                machine.alive = true;
+                machine.redrives += 1;
+                let at = if machine.at == At::Paused { At::Gate } else { machine.at };
+                next.go(who, at);
+            }
+            Action::Repeat(who) => {
+                next.left.duplicates -= 1;
+                let work = next.work(who)?;
+                next.start(who, Origin::Nobody, work);
+            }
+            Action::Sicken(slot) => {
+                next.left.sicknesses -= 1;
+                next.seen.fault = true;
+                next.world.sick = Some(slot);
+            }
+            Action::Heal => next.world.sick = None,
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+impl Exploration {
+    pub(crate) fn of(bounds: Bounds) -> Self {
+        Self { bounds, known: Arc::default() }
+    }
+
+    /// Whether the first deployment has come as far as the exploration begins.
+    fn begins(&self, state: &State) -> bool {
+        let machine = state.machines[0];
+        let fresh = state.processes.iter().all(|process| process.work.fresh());
+        fresh
+            && match self.bounds.from {
+                From::Plan => true,
+                From::Tasks => machine.at == At::Advance,
+                From::Shift => machine.at == At::Advance && state.world.tasks == [1, 1],
+                From::Bake => matches!(machine.at, At::Gate | At::Validate),
+                From::Commit => machine.at == At::Complete,
+            }
+    }
+
+    /// What starts an invocation.
+    fn starts(&self, state: &State, who: Who, actions: &mut Vec<Action>) {
+        let Some(deployment) = state.deployment(who) else { return };
+        if state.left.operators > 0 {
+            actions.push(Action::Operate(who));
+        }
+        let swept = state
+            .processes
+            .iter()
+            .any(|process| process.origin == Origin::Sweep && process.who == who);
+        let machine = state.machines[who.index()];
+        // The event of its death does not wait until the deployment is overdue.
+        let overdue = deployment.next_due_at <= state.now || !machine.alive;
+        let forgotten = deployment.phase == Phase::Held
+            && self.bounds.mistake == Some(Mistake::HeldIsForgotten);
+        let comes = state.left.sweeps > 0 && overdue && !forgotten && !swept;
+        if comes && state.sweeps(who).is_some() {
+            actions.push(Action::Sweep(who));
+        }
+        if state.left.duplicates > 0 && machine.alive && state.work(who).is_some() {
+            actions.push(Action::Repeat(who));
+        }
+    }
+
+    /// One step of an invocation.
+    pub(crate) fn step(&self, state: &mut State, number: u8, choice: Choice) -> Option<()> {
+        let index = state.processes.iter().position(|process| process.number == number)?;
+        let process = state.processes[index].clone();
+        if choice == Choice::Veto {
+            state.left.vetoes -= 1;
+        }
+        let mut call = Call { state, bounds: &self.bounds, number, who: process.who, choice };
+        match process.work.clone().step(&mut call) {
+            Ok(work) => {
+                let process =
+                    state.processes.iter_mut().find(|process| process.number == number)?;
+                process.work = work;
+            }
+            Err(end) => {
+                let repeats = end == End::Transient && process.origin == Origin::Delivery;
+                if let (true, Work::ByAlarm(work)) = (repeats, &process.work) {
+                    state.events.push(Event { at: work.at, deliveries: 1 });
+                }
+                state.ended(&process, end);
+            }
+        }
+        Some(())
+    }
+}
+
+fn crash(state: &mut State, number: u8) -> Option<()> {
+    let process = state.processes.iter().find(|process| process.number == number)?.clone();
+    state.left.crashes -= 1;
+    state.seen.fault = true;
+    if let (Origin::Delivery, Work::ByAlarm(work)) = (process.origin, &process.work) {
+        state.events.push(Event { at: work.at, deliveries: 1 });
+    }
+    state.ended(&process, End::Transient);
+    Some(())
+}
+
+impl State {
+    /// What the sweep starts for a deployment, if it has not ended.
+    pub(crate) fn sweeps(&self, who: Who) -> Option<Work> {
+        match self.deployment(who)?.phase {
+            Phase::Open | Phase::RollingBack | Phase::Held => Some(Work::Rollback(Rollback::Fence)),
+            Phase::Committed => Some(Work::Complete(Complete::Load)),
+            Phase::Closed(_) => None,
+        }
+    }
+}
+
+fn of_one(state: &State, who: Who, actions: &mut Vec<Action>) {
+    let machine = state.machines[who.index()];
+    let waits = matches!(machine.at, At::Gate | At::Paused);
+    if machine.alive && waits {
+        let stores = state
+            .processes
+            .iter()
+            .any(|process| Some(process.number) == machine.invocation && !process.work.fresh());
+        // Going on without an invocation that is under way leaves a late one behind.
+        if !stores || state.left.duplicates > 0 {
+            actions.push(Action::TimeOut(who));
+        }
+    }
+    if machine.alive && state.left.deaths > 0 {
+        actions.push(Action::Die(who));
+    }
+    if !machine.alive && machine.at != At::Ended && state.left.redrives > 0 {
+        actions.push(Action::Redrive(who));
+    }
+}
+
+/// Whether an old slot's time has come and no sweep is at it.
+fn due(state: &State, slot: Slot) -> bool {
+    let found = state.items.retirements.get(&key(slot));
+    let busy = state.processes.iter().any(|process| matches!(process.work, Work::Retire(_)));
+    found.is_some_and(|found| found.due_at <= state.now) && !busy
+}

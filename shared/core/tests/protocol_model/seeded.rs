@@ -1,0 +1,141 @@
+//! Mistakes that somebody could make: each is found, by the property that it breaks.
+
+use stateright::{Checker, HasDiscoveries, Model};
+
+use crate::bounds::{Bounds, Budget, From, Mistake};
+use crate::example::FINE;
+use crate::explored::ALL_AT_ONCE;
+use crate::model::Exploration;
+use crate::properties::{
+    BINDINGS_END, EVERY_RUN_ENDS, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE,
+    NO_UNSEEN_FIRING, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE,
+    ROLES_ARE_CURRENT, THE_GATE_IS_WOKEN,
+};
+
+/// Explores with a mistake until a property fails, which must be this one.
+fn find(mistake: Mistake, broken: &'static str, bounds: Bounds) {
+    let bounds = Bounds { mistake: Some(mistake), ..bounds };
+    let wanted = HasDiscoveries::AllOf([broken].into());
+    let checker =
+        Exploration::of(bounds).checker().threads(2).finish_when(wanted).spawn_dfs().join();
+    let states = checker.unique_state_count();
+    let Some(path) = checker.discovery(broken) else {
+        panic!("{mistake:?} was not found in {states} states");
+    };
+    println!(
+        "{mistake:?}: {broken}, after {} steps ({states} states)",
+        path.into_states().len() - 1
+    );
+}
+
+const BUDGET: Budget = ALL_AT_ONCE.budget;
+
+fn alarm() -> Bounds {
+    Bounds { budget: Budget { firings: 1, ..BUDGET }, ..ALL_AT_ONCE }
+}
+
+#[test]
+fn a_shift_must_look_at_the_fence_again() {
+    find(Mistake::NoSecondLook, RESTORED_AT_ONCE, alarm());
+}
+
+#[test]
+fn the_fence_must_come_before_the_route() {
+    find(Mistake::WriteBeforeFence, RESTORED_AT_ONCE, alarm());
+}
+
+#[test]
+fn every_attempt_must_look_at_its_deadline() {
+    find(Mistake::NoDeadline, NO_LATE_WRITE, alarm());
+}
+
+#[test]
+fn an_unlock_must_wait_for_live_intents() {
+    find(Mistake::UnlockWithLiveIntent, NO_LATE_WRITE, alarm());
+}
+
+#[test]
+fn the_old_slot_must_keep_its_tasks_until_the_commit() {
+    find(Mistake::RetireBeforeCommit, NEVER_ONTO_NOTHING, alarm());
+}
+
+#[test]
+fn alarms_must_be_bound_before_they_are_looked_at() {
+    find(Mistake::BindAfterLook, NO_UNSEEN_FIRING, Bounds { from: From::Plan, ..alarm() });
+}
+
+#[test]
+fn an_older_gate_must_not_replace_a_newer_one() {
+    let budget = Budget { duplicates: 1, pauses: 0, ..alarm().budget };
+    let bounds = Bounds { budget, gates: true, from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::GateWithoutNewerCheck, THE_GATE_IS_WOKEN, bounds);
+}
+
+#[test]
+fn an_event_must_not_stop_what_began_after_it() {
+    let budget = Budget { repeats: 1, ..alarm().budget };
+    let bounds = Bounds { budget, successor: true, from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::EventsBeforeTheStart, NOT_STOPPED_BY_THE_PAST, bounds);
+}
+
+#[test]
+fn a_repeated_event_must_register_its_write() {
+    let budget = Budget { repeats: 1, ..alarm().budget };
+    let bounds = Bounds { budget, from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::RepeatWithoutIntent, NO_LATE_WRITE, bounds);
+}
+
+#[test]
+fn an_unanswered_write_must_be_waited_for() {
+    let budget = Budget { unanswered: 1, ..alarm().budget };
+    find(Mistake::FinishUnanswered, NO_LATE_WRITE, Bounds { budget, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn the_last_read_back_must_come_after_the_last_write() {
+    let budget = Budget { operators: 1, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Shift, ..ALL_AT_ONCE };
+    find(Mistake::ReadBackTooEarly, NOTHING_ON_THE_CANARY, bounds);
+}
+
+#[test]
+fn a_shift_must_not_take_itself_back_after_the_unlock() {
+    let budget = Budget { operators: 2, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Shift, ..ALL_AT_ONCE };
+    find(Mistake::UndoWithoutLock, NO_LATE_WRITE, bounds);
+}
+
+#[test]
+fn a_look_must_not_bring_a_binding_back() {
+    let budget = Budget { operators: 1, ..BUDGET };
+    find(Mistake::BlindRefresh, BINDINGS_END, Bounds { budget, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn roles_must_be_read_under_the_lock() {
+    let bounds = Bounds { successor: true, from: From::Plan, ..ALL_AT_ONCE };
+    find(Mistake::RolesReadOnce, ROLES_ARE_CURRENT, bounds);
+}
+
+#[test]
+fn a_commit_must_ask_whether_an_alarm_has_fired() {
+    find(Mistake::CommitAfterFiring, NO_COMMIT_AFTER_FIRING, alarm());
+}
+
+#[test]
+fn the_sweep_must_look_after_what_is_held() {
+    let budget = Budget { sicknesses: 1, ..alarm().budget };
+    find(Mistake::HeldIsForgotten, EVERY_RUN_ENDS, Bounds { budget, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_rollback_must_end_once() {
+    let budget = Budget { operators: 1, ..alarm().budget };
+    find(Mistake::EndTwice, ONE_END, Bounds { budget, from: From::Bake, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_deadline_is_needed_in_finer_steps_of_time_as_well() {
+    let budget = Budget { pauses: 2, ..alarm().budget };
+    find(Mistake::NoDeadline, NO_LATE_WRITE, Bounds { tick: FINE, budget, ..ALL_AT_ONCE });
+}

@@ -1,0 +1,275 @@
+//! The state of the model: the registry's items, the world, the executions, and the invocations
+//! that are under way.
+
+use std::sync::Arc;
+
+use glidepath_core::ids::{DeploymentId, IntentId};
+use glidepath_core::plan::Slot;
+use glidepath_core::protocol::{Deployment, Items, Outcome, Phase, Tick};
+use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
+
+use crate::bounds::{Bounds, Budget};
+use crate::example::{SLOTS, START, Who, slot_index};
+use crate::process::Process;
+
+/// Everything at one instant.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) items: Arc<Items>,
+    pub(crate) world: World,
+    /// Unanswered writes that may still land.
+    pub(crate) flights: Vec<Flight>,
+    pub(crate) machines: [Machine; 2],
+    /// Invocations, by their number.
+    pub(crate) processes: Vec<Process>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) left: Budget,
+    pub(crate) seen: Seen,
+}
+
+/// Everything outside the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    /// Green's share of the route.
+    pub(crate) green: Weight,
+    /// Wanted tasks, which run at once, by slot.
+    pub(crate) tasks: [u8; 2],
+    /// What they run.
+    pub(crate) versions: [u8; 2],
+    /// Since when CloudWatch says of the alarm that it is in ALARM.
+    pub(crate) firing_since: Option<Timestamp>,
+    /// The slot whose targets are sick.
+    pub(crate) sick: Option<Slot>,
+}
+
+impl World {
+    pub(crate) fn share(&self, slot: Slot) -> Weight {
+        match slot {
+            Slot::Blue => self.green.rest(),
+            Slot::Green => self.green,
+        }
+    }
+
+    pub(crate) fn carries(&self, slot: Slot) -> bool {
+        self.share(slot) != Weight::NONE
+    }
+
+    /// Healthy targets.
+    pub(crate) fn healthy(&self, slot: Slot) -> u32 {
+        if self.sick == Some(slot) { 0 } else { u32::from(self.tasks[slot_index(slot)]) }
+    }
+
+    /// Whether some traffic goes to a slot without tasks.
+    pub(crate) fn leads_nowhere(&self) -> bool {
+        SLOTS.into_iter().any(|slot| self.carries(slot) && self.tasks[slot_index(slot)] == 0)
+    }
+}
+
+/// A write to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Effect {
+    /// Green's share of the route.
+    Route(Weight),
+    /// Tasks of a slot, and which version, if it changes.
+    Tasks { slot: Slot, wanted: u8, version: Option<u8> },
+}
+
+/// An unanswered write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Flight {
+    pub(crate) author: Author,
+    pub(crate) effect: Effect,
+    /// From then on it cannot land any more.
+    pub(crate) until: Timestamp,
+}
+
+/// In whose name something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Author {
+    /// A deployment that has its locks.
+    Deployment(Who),
+    /// A retirement, while nobody has the lock.
+    Retirement,
+}
+
+/// An execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    pub(crate) at: At,
+    pub(crate) alive: bool,
+    /// Its invocation under way.
+    pub(crate) invocation: Option<u8>,
+    /// The newest entry of the gate.
+    pub(crate) entered: u32,
+    pub(crate) redrives: u32,
+}
+
+/// Where an execution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum At {
+    Plan,
+    Advance,
+    /// The token is being stored.
+    Gate,
+    /// The token is stored; waits for it or for the time-out.
+    Paused,
+    Validate,
+    Complete,
+    Rollback,
+    Ended,
+}
+
+impl Machine {
+    /// The order of the present entry of the gate. Entries are milliseconds apart in truth.
+    pub(crate) fn tick(&self) -> Tick {
+        Tick {
+            redrive_count: self.redrives,
+            entered_at: Timestamp::from_millis(i64::from(self.entered)),
+            retry_count: 0,
+        }
+    }
+}
+
+/// An alarm event that will be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Event {
+    /// The state's timestamp.
+    pub(crate) at: Timestamp,
+    /// How often it will still be delivered.
+    pub(crate) deliveries: u8,
+}
+
+/// What somebody who sees everything has seen. The protocol knows nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Seen {
+    /// The deployment that began last.
+    pub(crate) last: Option<Who>,
+    /// Terminal notices by deployment, up to two.
+    pub(crate) ends: [u8; 2],
+    /// A fence was closed by an alarm that fired at or after the start, by deployment.
+    pub(crate) fired: [bool; 2],
+    /// Something went wrong: a crash, a lost answer, a dead execution.
+    pub(crate) fault: bool,
+    /// A write landed in the name of a deployment that had unlocked.
+    pub(crate) late_write: bool,
+    /// Tasks were taken from a slot that carries weight.
+    pub(crate) served_by_nobody: bool,
+    /// A deployment that had shifted nothing changed the tasks that serve.
+    pub(crate) wrong_roles: bool,
+    /// A deployment was committed although its alarm had fired.
+    pub(crate) committed_after_firing: bool,
+    /// A deployment was stopped by an event from before its start.
+    pub(crate) stopped_by_the_past: bool,
+    /// A rollback did not wake an execution whose token was stored.
+    pub(crate) not_woken: bool,
+}
+
+impl State {
+    /// Blue serves, both deployments are asked for.
+    pub(crate) fn first(bounds: &Bounds) -> Self {
+        let machine = |alive| Machine {
+            at: if alive { At::Plan } else { At::Ended },
+            alive,
+            invocation: None,
+            entered: 0,
+            redrives: 0,
+        };
+        let mut state = Self {
+            now: START,
+            items: Arc::default(),
+            world: World {
+                green: Weight::NONE,
+                tasks: [1, 0],
+                versions: [1, 1],
+                firing_since: None,
+                sick: None,
+            },
+            flights: Vec::new(),
+            machines: [machine(true), machine(bounds.successor)],
+            processes: Vec::new(),
+            events: Vec::new(),
+            left: bounds.budget,
+            seen: Seen::default(),
+        };
+        for who in Who::BOTH {
+            state.invoke(who);
+        }
+        state
+    }
+
+    pub(crate) fn deployment(&self, who: Who) -> Option<&Deployment> {
+        self.items.deployments.get(&who.id())
+    }
+
+    pub(crate) fn closed(&self, id: &DeploymentId) -> Option<Outcome> {
+        match self.items.deployments.get(id)?.phase {
+            Phase::Closed(outcome) => Some(outcome),
+            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => None,
+        }
+    }
+
+    /// Lets a write take effect, and sees whether it should not.
+    pub(crate) fn land(&mut self, author: Author, effect: Effect) {
+        match author {
+            Author::Deployment(who) => {
+                self.seen.late_write |= self.closed(&who.id()).is_some();
+            }
+            Author::Retirement => {
+                let held = self.items.locks.values().any(|lock| lock.holder.is_some());
+                self.seen.late_write |= held;
+            }
+        }
+        match effect {
+            Effect::Route(green) => self.world.green = green,
+            Effect::Tasks { slot, wanted, version } => {
+                if self.world.carries(slot) {
+                    self.seen.served_by_nobody |= wanted == 0;
+                    // The same tasks once more change nothing.
+                    let other =
+                        version.is_some_and(|new| new != self.world.versions[slot_index(slot)]);
+                    self.seen.wrong_roles |= other && self.has_not_shifted(author);
+                }
+                self.world.tasks[slot_index(slot)] = wanted;
+                if let Some(version) = version {
+                    self.world.versions[slot_index(slot)] = version;
+                }
+            }
+        }
+    }
+
+    fn has_not_shifted(&self, author: Author) -> bool {
+        match author {
+            Author::Deployment(who) => self
+                .deployment(who)
+                .is_some_and(|deployment| deployment.progress.shifted_at.is_none()),
+            Author::Retirement => false,
+        }
+    }
+
+    /// Whether an invocation has made its first call and not its last.
+    pub(crate) fn busy(&self) -> bool {
+        self.processes.iter().any(|process| !process.work.fresh())
+    }
+
+    /// A number for an invocation that neither an invocation nor a live intent has.
+    pub(crate) fn free_number(&self) -> u8 {
+        let taken = |number: u8| {
+            self.processes.iter().any(|process| process.number == number)
+                || self.live_intents().any(|id| id.as_str().starts_with(&format!("{number}.")))
+        };
+        (0..=u8::MAX).find(|number| !taken(*number)).expect("fewer than 256 invocations")
+    }
+
+    fn live_intents(&self) -> impl Iterator<Item = &IntentId> {
+        let deployments = self.items.deployments.values().flat_map(|item| &item.intents);
+        let alarms = self.items.alarms.values().flat_map(|item| &item.intents);
+        let retirements = self.items.retirements.values().filter_map(|item| item.intent.as_ref());
+        deployments
+            .chain(alarms)
+            .chain(retirements.map(|(id, intent)| (id, intent)))
+            .filter(|(_, intent)| intent.lives(self.now))
+            .map(|(id, _)| id)
+    }
+}

@@ -1,0 +1,162 @@
+//! The pieces that several use cases share: a transition that is decided again on conflict, and
+//! sending everything back to stable.
+
+use std::sync::Arc;
+
+use glidepath_core::plan::{Plan, RoutePlan};
+use glidepath_core::protocol::{Deployment, Intent, Phase, RecordedHealth, Refused, RegistryWrite};
+use glidepath_core::route::Role;
+use glidepath_core::time::Timestamp;
+
+use crate::call::{Attempt, Call};
+use crate::example::{Who, green_share};
+use crate::marks::{Mark, Marks};
+use crate::state::{Author, Effect};
+
+/// Reads a deployment, decides, and writes the decision if nobody wrote in between.
+#[derive(Clone, Debug)]
+pub(crate) enum Transit {
+    Load,
+    /// What was read, and when it was decided.
+    Commit(Arc<Deployment>, Timestamp),
+    /// The transaction conflicted: has an alarm fired?
+    Quiet(Arc<Deployment>),
+}
+
+pub(crate) enum Transited<Value> {
+    On(Transit),
+    Done(Value),
+    Refused(Refused),
+}
+
+impl Transit {
+    pub(crate) fn step<Value>(
+        self,
+        call: &mut Call<'_>,
+        who: Who,
+        decide: impl Fn(&Deployment, Timestamp) -> Result<(Value, Vec<RegistryWrite>), Refused>,
+    ) -> Transited<Value> {
+        match self {
+            Self::Load => {
+                let read = call.load(who).expect("transitions are made of existing deployments");
+                let now = call.now();
+                match decide(&read, now) {
+                    Ok(_) if call.bounds.fused => Self::Commit(read, now).step(call, who, decide),
+                    Ok(_) => Transited::On(Self::Commit(read, now)),
+                    Err(refused) => Transited::Refused(refused),
+                }
+            }
+            Self::Commit(read, at) => match decide(&read, at) {
+                Ok((value, writes)) => {
+                    if call.commit(writes) {
+                        Transited::Done(value)
+                    } else if read.phase == Phase::Open {
+                        Transited::On(Self::Quiet(read))
+                    } else {
+                        Transited::On(Self::Load)
+                    }
+                }
+                Err(refused) => Transited::Refused(refused),
+            },
+            Self::Quiet(read) => {
+                let alarms = call.alarms(&read.alarms);
+                match alarms.iter().find(|alarm| !alarm.quiet_since(read.started_at)) {
+                    Some(alarm) => Transited::Refused(Refused::Fired(alarm.arn.clone())),
+                    None => Transited::On(Self::Load),
+                }
+            }
+        }
+    }
+}
+
+impl Mark for Transit {
+    fn mark(&self, marks: &mut Marks<'_>) {
+        match self {
+            Self::Load => marks.word(0),
+            Self::Commit(read, at) => {
+                marks.word(1);
+                marks.deployment(read);
+                marks.time(*at);
+            }
+            Self::Quiet(read) => {
+                marks.word(2);
+                marks.deployment(read);
+            }
+        }
+    }
+}
+
+/// Whether the route is in a state that is neither the last verified one nor the one headed for.
+pub(crate) fn foreign(
+    call: &Call<'_>,
+    deployment: &Deployment,
+    heading: Option<glidepath_core::weight::Weight>,
+) -> bool {
+    let observed = call.read_route();
+    let route = the_route(&deployment.plan);
+    deployment.progress.verified.first() != Some(&observed)
+        && heading.is_none_or(|weight| observed != route.original.with_canary(&route.pair, weight))
+}
+
+/// The model's plans have one route.
+pub(crate) fn the_route(plan: &Plan) -> &RoutePlan {
+    plan.routes.first().expect("a plan has a route")
+}
+
+/// Sends everything back to stable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Restoring {
+    /// A look first, if nobody vouches for stable.
+    Begin,
+    Write {
+        clean: bool,
+    },
+}
+
+pub(crate) enum Restored {
+    On(Restoring),
+    OntoNothing,
+    Attempted { written: bool, clean: bool },
+}
+
+impl Restoring {
+    pub(crate) fn step(
+        self,
+        call: &mut Call<'_>,
+        who: Who,
+        intent: &Intent,
+        route: &RoutePlan,
+        (health, needed): (RecordedHealth, u32),
+    ) -> Restored {
+        let clean = match self {
+            Self::Begin if !health.vouches(needed, call.now()) => {
+                let stable = crate::example::SLOTS
+                    .into_iter()
+                    .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable))
+                    .expect("a group belongs to a slot");
+                return if call.healthy(stable) == 0 {
+                    Restored::OntoNothing
+                } else {
+                    Restored::On(Self::Write { clean: true })
+                };
+            }
+            Self::Begin => true,
+            Self::Write { clean } => clean,
+        };
+        let effect = Effect::Route(green_share(&route.stable_only()));
+        match call.attempt(Author::Deployment(who), intent, effect) {
+            Attempt::Again => Restored::On(Self::Write { clean: false }),
+            Attempt::Done => Restored::Attempted { written: true, clean },
+            Attempt::Expired => Restored::Attempted { written: false, clean },
+        }
+    }
+}
+
+impl Mark for Restoring {
+    fn mark(&self, marks: &mut Marks<'_>) {
+        marks.word(match self {
+            Self::Begin => 0,
+            Self::Write { clean } => 1 + u64::from(*clean),
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! `engine::validate`. What is gathered at once is one step; the judgement is a choice.
+
+use std::sync::Arc;
+
+use glidepath_core::notice::Event;
+use glidepath_core::protocol::{
+    Binding, Deployment, MoveOn, NextStep, RecordedHealth, RegistryWrite, Step, observe,
+};
+use glidepath_core::time::Timestamp;
+
+use crate::bounds::Mistake;
+use crate::call::{Call, Choice, End, Turn};
+use crate::example::{alarm, health, overdue};
+use crate::marks::{Mark, Marks};
+use crate::transit::{Transit, Transited, foreign};
+
+/// Where a look is.
+#[derive(Clone, Debug)]
+pub(crate) enum Validate {
+    Load,
+    Gather(Arc<Deployment>),
+    Route {
+        read: Arc<Deployment>,
+        firing: bool,
+        healthy: u32,
+        at: Timestamp,
+    },
+    Record(Look, Transit),
+    /// Only with the mistake: the binding is written by itself.
+    Refresh(Look),
+}
+
+/// What a look led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    read: Arc<Deployment>,
+    health: RecordedHealth,
+    move_on: MoveOn,
+    next: NextStep,
+}
+
+impl Validate {
+    pub(crate) const fn fresh(&self) -> bool {
+        matches!(self, Self::Load)
+    }
+
+    pub(crate) const fn judges(&self) -> bool {
+        matches!(self, Self::Route { .. })
+    }
+
+    pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
+        match self {
+            Self::Load => {
+                let read = call.load(call.who).expect("planned");
+                match read.require_open() {
+                    Ok(()) => Turn::On(Self::Gather(read)),
+                    Err(_) => Turn::End(End::Failed),
+                }
+            }
+            Self::Gather(read) => {
+                let firing = call.state.world.firing_since.is_some();
+                let healthy = call.healthy(read.plan.stable.slot);
+                Turn::On(Self::Route { read, firing, healthy, at: call.now() })
+            }
+            Self::Route { read, firing, healthy, at } => {
+                if firing || call.choice == Choice::Veto {
+                    return Turn::End(End::Failed);
+                }
+                let (move_on, next) = course(call, &read);
+                let health = health(healthy, at, call.bounds);
+                Turn::On(Self::Record(Look { read, health, move_on, next }, Transit::Load))
+            }
+            Self::Record(look, transit) => record(call, look, transit),
+            Self::Refresh(look) => {
+                let mut binding = Binding {
+                    started_at: look.read.started_at,
+                    routes: look.read.plan.routes.clone(),
+                    needed: look.read.plan.stable.desired_count,
+                    health: look.health,
+                };
+                binding.health = look.health;
+                let items = Arc::make_mut(&mut call.state.items);
+                if let Some(item) = items.alarms.get_mut(&alarm()) {
+                    item.bindings.insert(look.read.id.clone(), binding);
+                    item.revision = item.revision.next();
+                }
+                Turn::End(End::Reply(look.next))
+            }
+        }
+    }
+}
+
+fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
+    if !matches!(read.progress.step, Step::Baking { .. }) {
+        return (MoveOn::Stay, NextStep::Advance);
+    }
+    let waits = if call.bounds.gates { NextStep::Gate } else { NextStep::Validate };
+    if foreign(call, read, None) {
+        return (MoveOn::Tell(Event::ForeignChange { found: String::new() }), waits);
+    }
+    let stage = read.progress.stage;
+    match call.choice {
+        Choice::Wait => (MoveOn::Stay, waits),
+        Choice::Go | Choice::Veto | Choice::Unanswered if read.plan.is_last(stage) => {
+            (MoveOn::Stay, NextStep::Complete)
+        }
+        Choice::Go | Choice::Veto | Choice::Unanswered => {
+            (MoveOn::Stage(stage.next()), NextStep::Advance)
+        }
+    }
+}
+
+fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
+    let blind = call.mistaken(Mistake::BlindRefresh);
+    let recorded = transit.step(call, call.who, |current, now| {
+        let moves = current.progress.step == look.read.progress.step;
+        let move_on = if moves { look.move_on.clone() } else { MoveOn::Stay };
+        let (_, mut writes) = observe(current, Some(look.health), move_on, now, overdue(now))?;
+        if blind {
+            writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
+        }
+        Ok(((), writes))
+    });
+    match recorded {
+        Transited::On(transit) => Turn::On(Validate::Record(look, transit)),
+        Transited::Done(()) if blind => Turn::On(Validate::Refresh(look)),
+        Transited::Done(()) => Turn::End(End::Reply(look.next)),
+        Transited::Refused(_) => Turn::End(End::Failed),
+    }
+}
+
+impl Mark for Validate {
+    fn mark(&self, marks: &mut Marks<'_>) {
+        let mark_look = |marks: &mut Marks<'_>, look: &Look| {
+            marks.deployment(&look.read);
+            marks.health(look.health);
+            marks.flag(matches!(look.move_on, MoveOn::Stage(_)));
+            marks.word(look.next as u64);
+        };
+        match self {
+            Self::Load => marks.word(0),
+            Self::Gather(read) => {
+                marks.word(1);
+                marks.deployment(read);
+            }
+            Self::Route { read, firing, healthy, at } => {
+                marks.word(2);
+                marks.deployment(read);
+                marks.flag(*firing);
+                // How stable was matters only where it can be sick.
+                marks.health(RecordedHealth { healthy: *healthy, at: *at, ..read.health });
+            }
+            Self::Record(look, transit) => {
+                marks.word(3);
+                mark_look(marks, look);
+                transit.mark(marks);
+            }
+            Self::Refresh(look) => {
+                marks.word(4);
+                mark_look(marks, look);
+            }
+        }
+    }
+}
