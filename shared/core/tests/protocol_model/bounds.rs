@@ -2,6 +2,8 @@
 
 use glidepath_core::time::Span;
 
+use crate::state::At;
+
 /// What an exploration starts with. Everything that is not counted here happens as often as it can.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
@@ -9,8 +11,8 @@ pub(crate) struct Bounds {
     pub(crate) stages: &'static [u16],
     /// Whether a bake passes through the gate, or is judged at once.
     pub(crate) gates: bool,
-    /// Whether a second deployment of the same service is asked for, at any time.
-    pub(crate) successor: bool,
+    /// When a second deployment of the same service is asked for.
+    pub(crate) successor: Successor,
     /// Whether a deployment that has succeeded is retired by the sweep.
     pub(crate) retirement: bool,
     /// How far the first deployment has come without anything happening besides.
@@ -20,12 +22,24 @@ pub(crate) struct Bounds {
     pub(crate) fused: bool,
     /// By how much time passes at once.
     pub(crate) tick: Span,
-    /// Most invocations that are under way at once.
+    /// Which invocations of an execution are made twice, if not all.
+    pub(crate) repeated: Option<At>,
+    /// Nobody starts an invocation while this many others are under way.
     pub(crate) concurrent: usize,
     /// What the environment and the faults have left.
     pub(crate) budget: Budget,
     /// A mistake in the protocol that the properties must show.
     pub(crate) mistake: Option<Mistake>,
+}
+
+/// When a second deployment of the same service is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Successor {
+    Never,
+    /// From the beginning of the exploration on.
+    AtAnyTime,
+    /// Once the first has ended.
+    Afterwards,
 }
 
 /// Where an exploration begins.

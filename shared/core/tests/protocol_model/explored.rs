@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
-use crate::bounds::{Bounds, Budget, From};
+use crate::bounds::{Bounds, Budget, From, Successor};
 use crate::example::{COARSE, FINE};
 use crate::model::Exploration;
+use crate::state::At;
 use crate::told::line;
 
 /// With this variable set, everything is explored with more time passing during invocations, and
@@ -21,7 +22,12 @@ fn explore(name: &str, bounds: Bounds) {
     } else {
         bounds.budget
     };
-    let bounds = Bounds { budget, fused: bounds.fused && !large, ..bounds };
+    let bounds = Bounds {
+        budget,
+        fused: bounds.fused && !large,
+        repeated: bounds.repeated.filter(|_| !large),
+        ..bounds
+    };
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let checker = Exploration::of(bounds).checker().threads(threads);
@@ -47,11 +53,12 @@ fn explore(name: &str, bounds: Bounds) {
 pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
     stages: &[1000],
     gates: false,
-    successor: false,
+    successor: Successor::Never,
     retirement: false,
     from: From::Tasks,
     fused: false,
     tick: COARSE,
+    repeated: None,
     concurrent: 2,
     budget: Budget {
         pauses: 1,
@@ -111,14 +118,15 @@ fn an_alarm_and_an_unanswered_write_in_finer_steps_of_time() {
 #[test]
 fn an_alarm_and_a_late_copy_of_a_shift() {
     let budget = Budget { firings: 1, duplicates: 1, pauses: 0, ..BUDGET };
-    explore("copy", Bounds { budget, from: From::Shift, fused: true, ..ALL_AT_ONCE });
+    let bounds = Bounds { budget, from: From::Shift, fused: true, ..ALL_AT_ONCE };
+    explore("copy", Bounds { repeated: Some(At::Advance), ..bounds });
 }
 
 #[test]
 fn an_alarm_and_a_late_entry_of_the_gate() {
     let budget = Budget { firings: 1, duplicates: 1, pauses: 0, ..BUDGET };
     let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
-    explore("gate", Bounds { gates: true, ..bounds });
+    explore("gate", Bounds { gates: true, repeated: Some(At::Gate), ..bounds });
 }
 
 #[test]
@@ -143,28 +151,31 @@ fn an_execution_dies_during_a_shift_and_is_redriven() {
 fn a_successor_and_an_event_that_comes_late() {
     let budget = Budget { firings: 1, repeats: 1, pauses: 0, ..BUDGET };
     let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
-    explore("successor", Bounds { successor: true, ..bounds });
+    explore("successor", Bounds { successor: Successor::Afterwards, ..bounds });
 }
 
 #[test]
 fn a_successor_takes_over_what_is_being_retired() {
     let budget = Budget { vetoes: 1, ..BUDGET };
     let bounds = Bounds { budget, from: From::Commit, ..ALL_AT_ONCE };
-    explore("retirement", Bounds { successor: true, retirement: true, ..bounds });
+    explore("retirement", Bounds { successor: Successor::AtAnyTime, retirement: true, ..bounds });
 }
 
 #[test]
 fn a_retirement_that_is_not_answered() {
     let budget = Budget { unanswered: 1, ..BUDGET };
     let bounds = Bounds { budget, from: From::Commit, ..ALL_AT_ONCE };
-    explore("retirement unanswered", Bounds { successor: true, retirement: true, ..bounds });
+    explore(
+        "retirement unanswered",
+        Bounds { successor: Successor::AtAnyTime, retirement: true, ..bounds },
+    );
 }
 
 #[test]
 fn two_successors_of_nothing_at_once() {
     let budget = Budget { firings: 1, pauses: 0, ..BUDGET };
     let bounds = Bounds { budget, from: From::Plan, fused: true, ..ALL_AT_ONCE };
-    explore("race", Bounds { successor: true, ..bounds });
+    explore("race", Bounds { successor: Successor::AtAnyTime, ..bounds });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use glidepath_core::protocol::Phase;
 use stateright::{Model, Property};
 
 use crate::alarm::ByAlarm;
-use crate::bounds::{Bounds, From, Mistake};
+use crate::bounds::{Bounds, From, Mistake, Successor};
 use crate::call::{Call, Choice, End};
 use crate::complete::Complete;
 use crate::example::{SLOTS, Who, key};
@@ -51,6 +51,8 @@ pub(crate) enum Action {
     Sweep(Who),
     /// The sweep looks at an old slot.
     Retire(Slot),
+    /// The second deployment is asked for.
+    Ask,
     /// An execution ends without finishing.
     Die(Who),
     /// A dead execution goes on where it was.
@@ -98,6 +100,12 @@ impl Model for Exploration {
             actions.push(Action::Tick);
         }
         actions.extend((0..state.flights.len()).map(Action::Land));
+        let asked = state.machines[Who::Successor.index()];
+        let first_is_over = state.closed(&Who::First.id()).is_some();
+        let waits = !asked.alive && asked.at == At::Plan && asked.redrives == 0;
+        if self.bounds.successor == Successor::Afterwards && waits && first_is_over {
+            actions.push(Action::Ask);
+        }
         for who in Who::BOTH {
             of_one(state, who, actions);
         }
@@ -115,7 +123,7 @@ impl Model for Exploration {
         }
         if state.world.firing_since.is_some() {
             // Only a plan or another firing would notice.
-            if self.bounds.successor || state.left.firings > 0 {
+            if self.bounds.successor != Successor::Never || state.left.firings > 0 {
                 actions.push(Action::Calm);
             }
         } else if state.left.firings > 0 {
@@ -172,6 +180,10 @@ impl Model for Exploration {
             }
             Action::Retire(slot) => {
                 next.start(Who::First, Origin::Sweep, Work::Retire(Retire::new(slot)));
+            }
+            Action::Ask => {
+                next.machines[Who::Successor.index()].alive = true;
+                next.go(Who::Successor, At::Plan);
             }
             Action::Die(who) => {
                 next.left.deaths -= 1;
@@ -245,7 +257,8 @@ impl Exploration {
         if comes && state.sweeps(who).is_some() {
             actions.push(Action::Sweep(who));
         }
-        if state.left.duplicates > 0 && machine.alive && state.work(who).is_some() {
+        let repeats = self.bounds.repeated.is_none_or(|at| at == machine.at);
+        if state.left.duplicates > 0 && repeats && machine.alive && state.work(who).is_some() {
             actions.push(Action::Repeat(who));
         }
     }
@@ -314,7 +327,8 @@ fn of_one(state: &State, who: Who, actions: &mut Vec<Action>) {
     if machine.alive && state.left.deaths > 0 {
         actions.push(Action::Die(who));
     }
-    if !machine.alive && machine.at != At::Ended && state.left.redrives > 0 {
+    let died = !machine.alive && machine.at != At::Ended && state.deployment(who).is_some();
+    if died && state.left.redrives > 0 {
         actions.push(Action::Redrive(who));
     }
 }

@@ -2,7 +2,7 @@
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::bounds::{Bounds, Budget, From, Mistake};
+use crate::bounds::{Bounds, Budget, From, Mistake, Successor};
 use crate::example::FINE;
 use crate::explored::ALL_AT_ONCE;
 use crate::model::Exploration;
@@ -11,6 +11,7 @@ use crate::properties::{
     NO_UNSEEN_FIRING, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE,
     ROLES_ARE_CURRENT, THE_GATE_IS_WOKEN,
 };
+use crate::state::At;
 
 /// Explores with a mistake until a property fails, which must be this one.
 fn find(mistake: Mistake, broken: &'static str, bounds: Bounds) {
@@ -68,13 +69,15 @@ fn alarms_must_be_bound_before_they_are_looked_at() {
 fn an_older_gate_must_not_replace_a_newer_one() {
     let budget = Budget { duplicates: 1, pauses: 0, ..alarm().budget };
     let bounds = Bounds { budget, gates: true, from: From::Bake, ..ALL_AT_ONCE };
+    let bounds = Bounds { repeated: Some(At::Gate), fused: true, ..bounds };
     find(Mistake::GateWithoutNewerCheck, THE_GATE_IS_WOKEN, bounds);
 }
 
 #[test]
 fn an_event_must_not_stop_what_began_after_it() {
     let budget = Budget { repeats: 1, ..alarm().budget };
-    let bounds = Bounds { budget, successor: true, from: From::Bake, ..ALL_AT_ONCE };
+    let bounds =
+        Bounds { budget, successor: Successor::AtAnyTime, from: From::Bake, ..ALL_AT_ONCE };
     find(Mistake::EventsBeforeTheStart, NOT_STOPPED_BY_THE_PAST, bounds);
 }
 
@@ -101,7 +104,7 @@ fn the_last_read_back_must_come_after_the_last_write() {
 #[test]
 fn a_shift_must_not_take_itself_back_after_the_unlock() {
     let budget = Budget { operators: 2, ..BUDGET };
-    let bounds = Bounds { budget, from: From::Shift, ..ALL_AT_ONCE };
+    let bounds = Bounds { budget, from: From::Shift, fused: true, ..ALL_AT_ONCE };
     find(Mistake::UndoWithoutLock, NO_LATE_WRITE, bounds);
 }
 
@@ -113,7 +116,7 @@ fn a_look_must_not_bring_a_binding_back() {
 
 #[test]
 fn roles_must_be_read_under_the_lock() {
-    let bounds = Bounds { successor: true, from: From::Plan, ..ALL_AT_ONCE };
+    let bounds = Bounds { successor: Successor::AtAnyTime, from: From::Plan, ..ALL_AT_ONCE };
     find(Mistake::RolesReadOnce, ROLES_ARE_CURRENT, bounds);
 }
 

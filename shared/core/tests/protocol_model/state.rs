@@ -9,7 +9,7 @@ use glidepath_core::protocol::{Deployment, Items, Outcome, Phase, Tick};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
-use crate::bounds::{Bounds, Budget};
+use crate::bounds::{Bounds, Budget, Successor};
 use crate::example::{SLOTS, START, Who, slot_index};
 use crate::process::Process;
 
@@ -169,13 +169,8 @@ pub(crate) struct Seen {
 impl State {
     /// Blue serves, both deployments are asked for.
     pub(crate) fn first(bounds: &Bounds) -> Self {
-        let machine = |alive| Machine {
-            at: if alive { At::Plan } else { At::Ended },
-            alive,
-            invocation: None,
-            entered: 0,
-            redrives: 0,
-        };
+        let machine =
+            |alive| Machine { at: At::Plan, alive, invocation: None, entered: 0, redrives: 0 };
         let mut state = Self {
             now: START,
             items: Arc::default(),
@@ -187,7 +182,7 @@ impl State {
                 sick: None,
             },
             flights: Vec::new(),
-            machines: [machine(true), machine(bounds.successor)],
+            machines: [machine(true), machine(bounds.successor == Successor::AtAnyTime)],
             processes: Vec::new(),
             events: Vec::new(),
             left: bounds.budget,
