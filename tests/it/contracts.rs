@@ -24,7 +24,7 @@ fn states() -> Map<String, Value> {
     machine()["States"].as_object().unwrap().clone()
 }
 
-fn texts<'a>(list: &'a Value) -> impl Iterator<Item = &'a str> {
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
@@ -77,7 +77,8 @@ fn every_function_of_the_state_machine_exists_in_the_template_and_in_the_tree() 
         assert!(TEMPLATE.contains(&substitution), "{substitution} of state {name}");
         assert!(TEMPLATE.contains(&format!("\n  {function}Function:\n")), "{function}");
         assert!(TEMPLATE.contains(&format!("BuildProperties: {{ Binary: {folder} }}")), "{folder}");
-        let main = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../functions/{folder}/main.rs"));
+        let main =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../functions/{folder}/main.rs"));
         assert!(main.exists(), "{}", main.display());
         functions.insert(folder);
     }
