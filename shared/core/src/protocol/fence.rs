@@ -69,13 +69,19 @@ pub fn may_restore(deployment: &Deployment) -> bool {
 }
 
 /// Stable has no healthy target: weights and canary stay as they are, and somebody is paged, once.
+/// Another rollback may have found the same a moment earlier; this one's intent ends all the same.
 pub fn hold(
     deployment: &Deployment,
     own: &IntentId,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    require_rolling_back(deployment)?;
+    match deployment.phase {
+        Phase::RollingBack | Phase::Held => {}
+        Phase::Open | Phase::Committed | Phase::Closed(_) => {
+            return Err(Refused::NotOpen(deployment.phase));
+        }
+    }
     let mut held = deployment.revised(now, next_due_at);
     held.phase = Phase::Held;
     held.intents.remove(own);

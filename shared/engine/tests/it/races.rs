@@ -4,17 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{IntentId, TargetGroupArn};
+use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Intent, NextStep, Purpose};
+use glidepath_core::protocol::{Intent, NextStep, Phase, Purpose};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{
-    Clock, FoundRoute, LoadBalancer, PortResult, Registry, TargetHealth,
+    Clock, FoundRoute, LoadBalancer, OutboxEntry, PortResult, Registry, TargetHealth,
 };
+use glidepath_engine::rollback::{AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{self, actions, alarm, begun, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
-use glidepath_engine::{StepInput, advance};
+use glidepath_engine::{StepInput, advance, rollback};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -106,4 +108,46 @@ async fn a_commit_that_crosses_a_fence_does_not_happen() {
     assert_eq!(failure.code, FailureCode::AlarmFired);
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
     assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 3);
+}
+
+/// A load balancer that is looked at while another rollback comes, looks and holds.
+struct Overtaken<'a> {
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+}
+
+impl LoadBalancer for Overtaken<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.world.write_route(route, actions).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        let (alarm, at) = (alarm(Slot::Green), self.world.now());
+        let event = AlarmEvent { alarm, at, reason: "threshold crossed".to_owned() };
+        let outcome = on_alarm(self.registry, self.world, self.world, self.world, &event).await;
+        assert_eq!(outcome.unwrap().held.len(), 1);
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn two_rollbacks_that_find_stable_sick_at_once_both_hold() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    world.state().sick.insert(example::group(Slot::Blue));
+    // The recorded health is too old to rely on.
+    world.pass(MINUTE.times(10));
+    let overtaken = Overtaken { registry: &registry, world: &world };
+    let input = RollbackInput { deployment: deployment.id.clone(), error: None, by: None };
+    let reply = rollback::run(&registry, &overtaken, &world, &world, &world, &input).await.unwrap();
+    assert_eq!(reply.next, NextStep::Rollback);
+    let held = registry.items().deployments[&deployment.id].clone();
+    assert_eq!(held.phase, Phase::Held);
+    assert!(held.intents.is_empty(), "an intent is left that nobody will write");
+    let pages = |entry: &&OutboxEntry| entry.notice.event == Event::RollbackHeld;
+    assert_eq!(registry.items().notices.iter().filter(pages).count(), 1);
 }
