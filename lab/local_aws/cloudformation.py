@@ -21,7 +21,7 @@ from local_aws import alarms, elbv2, elbv2_state
 from local_aws import ecs as services
 from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
 from local_aws.elbv2_actions import normalise, normalise_conditions
-from local_aws.replacing import replace_entry
+from local_aws.replacing import replace, replace_entry
 from local_aws.settings import Settings
 from local_aws.targets import registry
 
@@ -307,8 +307,14 @@ def _replace(kind: str, step: str, function: Callable[..., Any], expects: tuple[
     replace_entry(table, f"_RESOURCE_HANDLERS[{kind!r}]", step, _telling(kind, function), expects=expects)
 
 
+def _target_group_full_name(arn: str) -> str:
+    """``targetgroup/NAME/ID``: the value of the CloudWatch dimension, without which an alarm sees no data."""
+    return arn.rsplit(":", 1)[-1]
+
+
 def install(settings: Settings) -> None:
     """Replace the handlers of the types that this package implements, and add the missing ones."""
+    replace(alb, "_target_group_full_name_from_arn", _target_group_full_name, expects=("arn",))
     handlers = provisioners._RESOURCE_HANDLERS
     elb = "AWS::ElasticLoadBalancingV2::"
     _replace(f"{elb}Listener", "create", _listener_create, CREATE)

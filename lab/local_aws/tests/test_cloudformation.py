@@ -110,6 +110,8 @@ Outputs:
   Url: {Value: !GetAtt Balancer.DNSName, Export: {Name: !Sub '${AWS::StackName}-url'}}
   BalancerArn: {Value: !Ref Balancer}
   RuleArn: {Value: !Ref Rule}
+  GreenArn: {Value: !Ref Green}
+  GreenFullName: {Value: !GetAtt Green.TargetGroupFullName}
   BlueArn: {Value: !Ref Blue}
   ClusterName: {Value: !Ref Cluster}
   ServiceName: {Value: !GetAtt Service.Name}
@@ -224,6 +226,8 @@ def test_an_example_service_is_created_updated_and_deleted(lab: Lab, unique: str
     stack = Stack(lab, unique)
     outputs = stack.create(EXAMPLE)
     elb, ecs = lab.client("elbv2"), lab.client("ecs")
+    # The dimension of the metrics that the load balancer publishes.
+    assert outputs["GreenFullName"] == outputs["GreenArn"].rsplit(":", 1)[-1]
     rule = elb.describe_rules(RuleArns=[outputs["RuleArn"]])["Rules"][0]
     config = rule["Actions"][0]["ForwardConfig"]
     assert weights(lab, outputs["RuleArn"]) == [900, 100]
