@@ -76,12 +76,7 @@ pub fn hold(
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    match deployment.phase {
-        Phase::RollingBack | Phase::Held => {}
-        Phase::Open | Phase::Committed | Phase::Closed(_) => {
-            return Err(Refused::NotOpen(deployment.phase));
-        }
-    }
+    require_rollback(deployment)?;
     let mut held = deployment.revised(now, next_due_at);
     held.phase = Phase::Held;
     held.intents.remove(own);
@@ -91,7 +86,8 @@ pub fn hold(
     Ok((held, writes))
 }
 
-/// Records that everything was written back to stable. `own` is an intent of the deployment whose
+/// Records that everything was written back to stable, also where another rollback has found that
+/// stable is sick and holds: what is written is written. `own` is an intent of the deployment whose
 /// every attempt was answered; `overwritten` says what somebody else had changed.
 pub fn restored(
     deployment: &Deployment,
@@ -100,8 +96,9 @@ pub fn restored(
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    require_rolling_back(deployment)?;
+    require_rollback(deployment)?;
     let mut restored = deployment.revised(now, next_due_at);
+    restored.phase = Phase::RollingBack;
     if let Some(own) = own {
         restored.intents.remove(own);
     }
@@ -136,6 +133,15 @@ pub fn claim_scale_in(
     let mut claimed = deployment.revised(now, next_due_at);
     claimed.intents.insert(id.clone(), intent.clone());
     Ok((intent, vec![RegistryWrite::PutDeployment(Box::new(claimed))]))
+}
+
+fn require_rollback(deployment: &Deployment) -> Result<(), Refused> {
+    match deployment.phase {
+        Phase::RollingBack | Phase::Held => Ok(()),
+        Phase::Open | Phase::Committed | Phase::Closed(_) => {
+            Err(Refused::NotOpen(deployment.phase))
+        }
+    }
 }
 
 fn require_rolling_back(deployment: &Deployment) -> Result<(), Refused> {

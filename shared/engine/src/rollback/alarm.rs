@@ -3,13 +3,14 @@
 use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
-use glidepath_core::protocol::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Purpose};
+use glidepath_core::protocol::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Purpose, Refused};
 use glidepath_core::time::Timestamp;
 
 use super::{finish, holding, record_restored, wake};
 use crate::pace::{self, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, restore};
+use crate::transition::Stop;
 use crate::{Ambient, failed};
 
 /// An alarm that went to ALARM. It counts for a deployment that started before `at`, however late
@@ -158,20 +159,26 @@ where
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
-        let stopped = match written {
+        let (stopped, recorded) = match written {
             Restore::OntoNothing => {
                 let wait = pace::tick(&deployment, self.ambient.now());
-                holding(self.registry, self.ambient, id, &self.id, wait).await?;
-                Stopped::Held
+                let held = holding(self.registry, self.ambient, id, &self.id, wait).await;
+                (Stopped::Held, held)
             }
             Restore::Attempted(attempted) => {
                 // The intent on the alarm stands for the writes; this one only carried the fence.
                 finish(self.registry, id, &self.id).await?;
                 attempted.result.map_err(|error| failed(&error))?;
-                record_restored(self.registry, self.ambient, id).await?;
-                Stopped::Restored { clean: attempted.clean }
+                let restored = record_restored(self.registry, self.ambient, id).await;
+                (Stopped::Restored { clean: attempted.clean }, restored)
             }
         };
+        match recorded {
+            Ok(_) => {}
+            // Another rollback has brought it to its end meanwhile.
+            Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
+            Err(stop) => return Err(stop.into()),
+        }
         wake(self.orchestration, &deployment).await?;
         Ok(stopped)
     }

@@ -11,8 +11,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
-    Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Reply, hold,
-    restored,
+    Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
+    hold, restored,
 };
 use glidepath_core::time::Span;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub use event::{Malformed, MutedAlarms, Trigger, read_trigger};
 use crate::pace::{self, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, restore};
-use crate::transition::{Stop, transition};
+use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
 
 /// What the state machine hands over after a failure.
@@ -106,34 +106,81 @@ where
         }
     };
 
-    // A later turn of the same rollback writes again only if somebody moved a route since.
-    let told = if deployment.progress.restored_at.is_some()
-        && !settle::astray(load_balancer, &deployment).await?
-    {
-        finish(registry, &deployment.id, &id).await?;
-        false
-    } else {
-        let plan = &deployment.plan;
-        let needed = plan.stable.desired_count;
-        let written =
-            restore(load_balancer, ambient, &intent, &plan.routes, deployment.health, needed).await;
-        let attempted = match written {
-            Restore::OntoNothing => {
-                return hold_traffic(registry, ambient, &deployment, &id).await;
-            }
-            Restore::Attempted(attempted) => attempted,
-        };
-        if attempted.clean {
-            finish(registry, &deployment.id, &id).await?;
+    let turn = Turn { registry, load_balancer, containers, orchestration, ambient };
+    match turn.take(deployment, &id, &intent).await {
+        // Another rollback was faster: where it has come to counts.
+        Err(Stop::Refused(Refused::NotOpen(_))) => {
+            Ok(overtaken(&load(registry, &input.deployment).await?, failure))
         }
-        attempted.result.map_err(|error| failed(&error))?;
-        let (deployment, told) = record_restored(registry, ambient, &deployment.id).await?;
-        wake(orchestration, &deployment).await?;
-        told
-    };
-    let reply = settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
-    let telling = told || reply.notify;
-    Ok(reply.telling(telling))
+        turned => Ok(turned?),
+    }
+}
+
+struct Turn<'a, R, L, C, O, A> {
+    registry: &'a R,
+    load_balancer: &'a L,
+    containers: &'a C,
+    orchestration: &'a O,
+    ambient: &'a A,
+}
+
+impl<R, L, C, O, A> Turn<'_, R, L, C, O, A>
+where
+    R: Registry,
+    L: LoadBalancer,
+    C: Containers,
+    O: Orchestration,
+    A: Ambient,
+{
+    /// What follows the fence.
+    async fn take(
+        &self,
+        deployment: Deployment,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> Result<Reply, Stop> {
+        let Turn { registry, load_balancer, containers, orchestration, ambient } = *self;
+        // A later turn of the same rollback writes again only if somebody moved a route since.
+        let told = if deployment.progress.restored_at.is_some()
+            && !settle::astray(load_balancer, &deployment).await?
+        {
+            finish(registry, &deployment.id, id).await?;
+            false
+        } else {
+            let plan = &deployment.plan;
+            let needed = plan.stable.desired_count;
+            let (routes, health) = (&plan.routes, deployment.health);
+            let written = restore(load_balancer, ambient, intent, routes, health, needed).await;
+            let attempted = match written {
+                Restore::OntoNothing => {
+                    return hold_traffic(registry, ambient, &deployment, id).await;
+                }
+                Restore::Attempted(attempted) => attempted,
+            };
+            if attempted.clean {
+                finish(registry, &deployment.id, id).await?;
+            }
+            attempted.result?;
+            let (deployment, told) = record_restored(registry, ambient, &deployment.id).await?;
+            wake(orchestration, &deployment).await?;
+            told
+        };
+        let settled =
+            settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
+        let telling = told || settled.notify;
+        Ok(settled.telling(telling))
+    }
+}
+
+/// Another rollback of the same deployment was faster between two calls of this one.
+fn overtaken(deployment: &Deployment, failure: Failure) -> Reply {
+    match deployment.phase {
+        Phase::Open | Phase::RollingBack | Phase::Held => {
+            let summary = "another rollback is at it: it is looked at again";
+            Reply::new(&deployment.id, NextStep::Rollback, summary).after(Span::from_secs(1))
+        }
+        Phase::Committed | Phase::Closed(_) => too_late(deployment, failure),
+    }
 }
 
 /// The deployment had committed or ended before the fence could close.
@@ -170,7 +217,7 @@ async fn hold_traffic<R: Registry, A: Ambient>(
     ambient: &A,
     deployment: &Deployment,
     own: &IntentId,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Stop> {
     let wait = pace::tick(deployment, ambient.now());
     let (_, told) = holding(registry, ambient, &deployment.id, own, wait).await?;
     let summary = "stable has no healthy target: traffic stays where it is";

@@ -20,7 +20,7 @@ pub(super) async fn settle<R, L, C, A>(
     containers: &C,
     ambient: &A,
     deployment: &Deployment,
-) -> Result<Reply, Failure>
+) -> Result<Reply, Stop>
 where
     R: Registry,
     L: LoadBalancer,
@@ -62,7 +62,7 @@ where
         Err(Stop::Refused(Refused::Busy { until })) => {
             return Ok(again(until.since(ambient.now()), "another write may still land"));
         }
-        Err(stop) => return Err(stop.into()),
+        Err(stop) => return Err(stop),
     }
 
     match end(registry, ambient, &deployment).await {
@@ -79,7 +79,7 @@ where
             );
             Ok(Reply::new(id, NextStep::Failed, "already ended").failing(failure))
         }
-        Err(stop) => Err(stop.into()),
+        Err(stop) => Err(stop),
     }
 }
 

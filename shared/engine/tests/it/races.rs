@@ -6,7 +6,7 @@ use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{IntentId, TargetGroupArn};
 use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Intent, NextStep, Phase, Purpose};
+use glidepath_core::protocol::{Deployment, Intent, NextStep, Outcome, Phase, Purpose, Reply};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
@@ -114,6 +114,8 @@ async fn a_commit_that_crosses_a_fence_does_not_happen() {
 struct Overtaken<'a> {
     registry: &'a MemoryRegistry,
     world: &'a World,
+    /// Right afterwards stable is healthy again.
+    heals: bool,
 }
 
 impl LoadBalancer for Overtaken<'_> {
@@ -130,24 +132,40 @@ impl LoadBalancer for Overtaken<'_> {
         let event = AlarmEvent { alarm, at, reason: "threshold crossed".to_owned() };
         let outcome = on_alarm(self.registry, self.world, self.world, self.world, &event).await;
         assert_eq!(outcome.unwrap().held.len(), 1);
+        if self.heals {
+            self.world.state().sick.clear();
+        }
         self.world.target_health(group).await
     }
+}
+
+/// A rollback of a deployment whose stable slot is sick, overtaken by another one.
+async fn overtaken(registry: &MemoryRegistry, world: &World, heals: bool) -> (Reply, Deployment) {
+    let deployment = begun(registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    world.state().sick.insert(example::group(Slot::Blue));
+    // The recorded health is too old to rely on.
+    world.pass(MINUTE.times(10));
+    let overtaken = Overtaken { registry, world, heals };
+    let input = RollbackInput { deployment: deployment.id.clone(), error: None, by: None };
+    let reply = rollback::run(registry, &overtaken, world, world, world, &input).await.unwrap();
+    (reply, registry.items().deployments[&deployment.id].clone())
 }
 
 #[tokio::test]
 async fn two_rollbacks_that_find_stable_sick_at_once_both_hold() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    world.state().sick.insert(example::group(Slot::Blue));
-    // The recorded health is too old to rely on.
-    world.pass(MINUTE.times(10));
-    let overtaken = Overtaken { registry: &registry, world: &world };
-    let input = RollbackInput { deployment: deployment.id.clone(), error: None, by: None };
-    let reply = rollback::run(&registry, &overtaken, &world, &world, &world, &input).await.unwrap();
-    assert_eq!(reply.next, NextStep::Rollback);
-    let held = registry.items().deployments[&deployment.id].clone();
-    assert_eq!(held.phase, Phase::Held);
+    let (reply, held) = overtaken(&registry, &world, false).await;
+    assert_eq!((reply.next, held.phase), (NextStep::Rollback, Phase::Held));
     assert!(held.intents.is_empty(), "an intent is left that nobody will write");
     let pages = |entry: &&OutboxEntry| entry.notice.event == Event::RollbackHeld;
     assert_eq!(registry.items().notices.iter().filter(pages).count(), 1);
+}
+
+#[tokio::test]
+async fn a_rollback_that_writes_while_another_one_holds_goes_on() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let (_, ended) = overtaken(&registry, &world, true).await;
+    assert!(ended.progress.restored_at.is_some());
+    assert_eq!(ended.phase, Phase::Closed(Outcome::RolledBack));
+    assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
 }
