@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, hold,
+    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, Refused, hold,
 };
 use glidepath_core::time::Timestamp;
 
@@ -113,6 +113,7 @@ impl ByAlarm {
                 match held {
                     Transited::On(transit) => self.on(Place::Hold(fenced, transit)),
                     Transited::Done(_) => self.on(Place::Wake(fenced)),
+                    Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
                     Transited::Refused(_) => self.lost(true),
                 }
             }
@@ -128,6 +129,7 @@ impl ByAlarm {
             Place::Restored(fenced, transit) => match record_restored(call, transit) {
                 Transited::On(transit) => self.on(Place::Restored(fenced, transit)),
                 Transited::Done(_) => self.on(Place::Wake(fenced)),
+                Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
                 Transited::Refused(_) => self.lost(true),
             },
             Place::Wake(fenced) => {

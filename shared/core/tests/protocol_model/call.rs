@@ -194,6 +194,7 @@ impl Call<'_> {
         if !intent.may_attempt(self.now()) && !self.mistaken(Mistake::NoDeadline) {
             // Too slow: not what the properties of a run without faults are about.
             self.state.seen.fault = true;
+            self.state.seen.unanswered = true;
             return Attempt::Expired;
         }
         if self.choice == Choice::Unanswered {
@@ -201,6 +202,7 @@ impl Call<'_> {
             self.state.flights.push(Flight { author, effect, until });
             self.state.left.unanswered -= 1;
             self.state.seen.fault = true;
+            self.state.seen.unanswered = true;
             return Attempt::Again;
         }
         self.state.land(author, effect);

@@ -278,6 +278,9 @@ impl Exploration {
                 process.work = work;
             }
             Err(end) => {
+                let rolls_back = matches!(process.work, Work::Rollback(_) | Work::ByAlarm(_));
+                let failed = rolls_back && matches!(end, End::Failed | End::Transient);
+                state.seen.rollback_failed |= failed && !state.seen.unanswered;
                 let repeats = end == End::Transient && process.origin == Origin::Delivery;
                 if let (true, Work::ByAlarm(work)) = (repeats, &process.work) {
                     state.events.push(Event { at: work.at, deliveries: 1 });
@@ -293,6 +296,7 @@ fn crash(state: &mut State, number: u8) -> Option<()> {
     let process = state.processes.iter().find(|process| process.number == number)?.clone();
     state.left.crashes -= 1;
     state.seen.fault = true;
+    state.seen.unanswered = true;
     if let (Origin::Delivery, Work::ByAlarm(work)) = (process.origin, &process.work) {
         state.events.push(Event { at: work.at, deliveries: 1 });
     }

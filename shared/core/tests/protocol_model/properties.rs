@@ -35,6 +35,8 @@ pub(crate) const NOT_STOPPED_BY_THE_PAST: &str = "no deployment is stopped by an
 pub(crate) const NO_UNSEEN_FIRING: &str = "no alarm fires unseen while a deployment begins";
 /// The rest of a rollback does not wait for the tick.
 pub(crate) const THE_GATE_IS_WOKEN: &str = "a rollback wakes the gate that is open";
+/// It never gives up because of another one.
+pub(crate) const ROLLBACKS_DO_NOT_FAIL: &str = "no rollback fails unless a call did";
 /// The roles are those under the lock.
 pub(crate) const ROLES_ARE_CURRENT: &str = "no deployment changes the slot that serves";
 /// Bindings end with what they stop.
@@ -60,6 +62,7 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         }),
         Property::always(NO_UNSEEN_FIRING, |_, state| no_unseen_firing(state)),
         Property::always(THE_GATE_IS_WOKEN, |_, state: &State| !state.seen.not_woken),
+        Property::always(ROLLBACKS_DO_NOT_FAIL, |_, state: &State| !state.seen.rollback_failed),
         Property::always(ROLES_ARE_CURRENT, |_, state: &State| !state.seen.wrong_roles),
         Property::always(BINDINGS_END, |_, state| bindings_end(state)),
         // The model is not empty: these must be reached.

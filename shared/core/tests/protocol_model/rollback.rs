@@ -48,6 +48,7 @@ pub(crate) enum Rollback {
     FinishScaleIn {
         written: bool,
     },
+    Overtaken,
     EndAlarms,
     EndLoad(Arc<Vec<AlarmItem>>),
     End {
@@ -124,7 +125,7 @@ impl Rollback {
                 match held {
                     Transited::On(transit) => Ok(Self::Hold(transit)),
                     Transited::Done(_) => Err(AGAIN),
-                    Transited::Refused(refused) => Err(failed(&refused)),
+                    Transited::Refused(refused) => overtaken(&refused),
                 }
             }
             Self::Finish { written } => {
@@ -135,7 +136,7 @@ impl Rollback {
             Self::Restored(transit) => match record_restored(call, transit) {
                 Transited::On(transit) => Ok(Self::Restored(transit)),
                 Transited::Done(read) => Ok(Self::Wake(Arc::new(read))),
-                Transited::Refused(refused) => Err(failed(&refused)),
+                Transited::Refused(refused) => overtaken(&refused),
             },
             Self::Wake(read) => {
                 call.wake(&read);
@@ -201,7 +202,7 @@ impl Rollback {
                     Transited::On(transit) => Ok(Self::ClaimScaleIn(transit)),
                     Transited::Done(intent) => Ok(Self::ScaleIn { intent, clean: true }),
                     Transited::Refused(Refused::Busy { .. }) => Err(AGAIN),
-                    Transited::Refused(refused) => Err(failed(&refused)),
+                    Transited::Refused(refused) => overtaken(&refused),
                 }
             }
             Self::ScaleIn { intent, clean } => scale_in(call, intent, clean),
@@ -218,9 +219,16 @@ impl Rollback {
                     Ok(_) => Ok(Self::End { alarms, read, now }),
                     Err(Refused::Busy { .. }) => Err(AGAIN),
                     Err(Refused::NotOpen(Phase::Closed(_))) => Err(End::Reply(NextStep::Failed)),
-                    Err(refused) => Err(failed(&refused)),
+                    Err(refused) => overtaken(&refused),
                 }
             }
+            Self::Overtaken => Err(End::Reply(match call.load(who) {
+                None => NextStep::Failed,
+                Some(read) => match read.phase {
+                    Phase::Open | Phase::RollingBack | Phase::Held => NextStep::Rollback,
+                    Phase::Committed | Phase::Closed(_) => too_late(&read),
+                },
+            })),
             Self::End { alarms, read, now } => match ending(call, &read, &alarms, now) {
                 Ok(writes) if call.commit(writes.clone()) => Err(End::Reply(NextStep::Failed)),
                 Ok(_) | Err(_) => Ok(Self::EndAlarms),
@@ -252,13 +260,12 @@ fn astray(call: &Call<'_>, read: &Deployment) -> bool {
     call.read_route() != the_route(&read.plan).stable_only()
 }
 
-const fn failed(refused: &Refused) -> End {
+/// Another rollback was faster: where it has come to counts.
+const fn overtaken(refused: &Refused) -> Result<Rollback, End> {
     match refused {
-        Refused::Busy { .. } | Refused::InUse(_) => End::Transient,
-        Refused::NotOpen(_)
-        | Refused::Fired(_)
-        | Refused::NotNewer
-        | Refused::NoSuchApproval(_) => End::Failed,
+        Refused::NotOpen(_) => Ok(Rollback::Overtaken),
+        Refused::Busy { .. } | Refused::InUse(_) => Err(End::Transient),
+        Refused::Fired(_) | Refused::NotNewer | Refused::NoSuchApproval(_) => Err(End::Failed),
     }
 }
 
@@ -329,7 +336,7 @@ impl Mark for Rollback {
         };
         marks.hash(std::mem::discriminant(self));
         match self {
-            Self::Fence | Self::EndAlarms => {}
+            Self::Fence | Self::EndAlarms | Self::Overtaken => {}
             Self::Astray(read, intent) => {
                 marks.deployment(read);
                 marks.intent(intent);

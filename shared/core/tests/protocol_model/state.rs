@@ -162,6 +162,10 @@ pub(crate) struct Seen {
     pub(crate) committed_after_firing: bool,
     /// A deployment was stopped by an event from before its start.
     pub(crate) stopped_by_the_past: bool,
+    /// A rollback failed although everything that it called answered in time.
+    pub(crate) rollback_failed: bool,
+    /// An attempt got no answer, came too late, or its invocation died.
+    pub(crate) unanswered: bool,
     /// A rollback did not wake an execution whose token was stored.
     pub(crate) not_woken: bool,
 }
