@@ -1,10 +1,10 @@
 //! Compares what was observed with what a scenario expects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::matching::Matcher;
+use crate::matching::{Matcher, WeightIs};
 use crate::scenario::{
     DeploymentExpectations, ExecutionStatus, Happening, Scenario, ServiceExpectations, Slot,
 };
@@ -45,7 +45,7 @@ pub(crate) fn check(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
         findings.push(in_order(happenings, events));
     }
     for happening in &scenario.expect.never {
-        let mut matcher = Matcher::new(happening);
+        let mut matcher = Matcher::new(happening, WeightIs::Written);
         let seen = events.iter().find(|event| matcher.sees(event));
         let found = seen.map_or(String::new(), |event| format!("at {:.1} s", event.at));
         findings.push(Finding::new(format!("never {happening}"), seen.is_none(), found));
@@ -61,7 +61,8 @@ struct Facts<'a> {
     executions: BTreeMap<&'a str, (ExecutionStatus, Option<&'a str>, Option<&'a str>)>,
     stages: BTreeMap<&'a str, Vec<f64>>,
     states: BTreeMap<&'a str, Vec<&'a str>>,
-    notices: BTreeMap<&'a str, Vec<&'a str>>,
+    /// By their place in the deployment's timeline: they may overtake each other on their way.
+    notices: BTreeMap<&'a str, BTreeMap<u64, &'a str>>,
     weights: BTreeMap<(&'a str, usize), (f64, f64)>,
     tasks: BTreeMap<(&'a str, Slot), (u32, u32, &'a str)>,
     requests: BTreeMap<&'a str, (u64, u64, u64)>,
@@ -70,7 +71,6 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn gather(events: &'a [Observed]) -> Self {
         let mut facts = Self::default();
-        let mut seen = BTreeSet::new();
         for Observed { event, .. } in events {
             match event {
                 Event::Execution { deployment, status, error, cause } => {
@@ -83,11 +83,11 @@ impl<'a> Facts<'a> {
                 Event::State { deployment, state } => {
                     facts.states.entry(deployment).or_default().push(state);
                 }
-                Event::Notice { deployment, name: Some(name), sequence, .. } => {
-                    // Each arrives at least once on every channel.
-                    if seen.insert((deployment, name, sequence)) {
-                        facts.notices.entry(deployment).or_default().push(name);
-                    }
+                Event::Notice {
+                    deployment, name: Some(name), sequence: Some(sequence), ..
+                } => {
+                    // Each arrives at least once, on every channel that says which it is.
+                    facts.notices.entry(deployment).or_default().insert(*sequence, name);
                 }
                 Event::WeightsRead { service, route, blue, green } => {
                     facts.weights.insert((service, *route), (*blue, *green));
@@ -106,7 +106,7 @@ impl<'a> Facts<'a> {
                 Event::Started { .. }
                 | Event::Verdict { .. }
                 | Event::WeightsWritten { .. }
-                | Event::Notice { name: None, .. }
+                | Event::Notice { .. }
                 | Event::Alarm { .. }
                 | Event::Script { .. }
                 | Event::TimeLimit { .. }
@@ -154,10 +154,11 @@ fn deployment(
         let what = format!("enters {} in this order", expected.states.join(", "));
         add(what, is_subsequence(&expected.states, states), states.join(", "));
     }
-    let notices = facts.notices.get(name).map(Vec::as_slice).unwrap_or_default();
+    let notices: Vec<&str> =
+        facts.notices.get(name).into_iter().flat_map(BTreeMap::values).copied().collect();
     if !expected.notices.is_empty() {
         let what = format!("tells {} in this order", expected.notices.join(", "));
-        add(what, is_subsequence(&expected.notices, notices), notices.join(", "));
+        add(what, is_subsequence(&expected.notices, &notices), notices.join(", "));
     }
     if let Some(exact) = &expected.exact_notices {
         let without_waiting = |names: Vec<&str>| -> Vec<String> {
@@ -244,7 +245,7 @@ fn in_order(happenings: &[Happening], events: &[Observed]) -> Finding {
     ordered.sort_by(|one, other| one.at.total_cmp(&other.at));
     let mut from = 0;
     for (happening, words) in happenings.iter().zip(&words) {
-        let mut matcher = Matcher::new(happening);
+        let mut matcher = Matcher::new(happening, WeightIs::Written);
         // From the beginning, because what counts repetitions must see all of them.
         let seen = ordered.iter().enumerate().filter(|(_, event)| matcher.sees_any(event));
         let wanted = happening.time.unwrap_or(1);

@@ -4,9 +4,20 @@ use crate::scenario::{AlarmState, Happening, Slot};
 use crate::timeline::{Event, Observed};
 use std::collections::BTreeMap;
 
+/// Which of the two observations of a weight counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeightIs {
+    /// The read-back: what comes next finds it in place. For the script.
+    ReadBack,
+    /// The write: the load balancer knows its exact moment, while a read-back is seen a poll later
+    /// and would come after things that it caused. For expectations, which compare moments.
+    Written,
+}
+
 /// Watches observations one by one until the happening has been seen often enough.
 pub(crate) struct Matcher<'a> {
     happening: &'a Happening,
+    weight_is: WeightIs,
     seen: usize,
     bad_requests: u64,
     /// The slot that was stable when the newest deployment of a service began.
@@ -17,8 +28,9 @@ pub(crate) struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     /// One that has seen nothing.
-    pub(crate) fn new(happening: &'a Happening) -> Self {
-        Self { happening, seen: 0, bad_requests: 0, stable: BTreeMap::new(), notices: Vec::new() }
+    pub(crate) fn new(happening: &'a Happening, weight_is: WeightIs) -> Self {
+        let (stable, notices) = (BTreeMap::new(), Vec::new());
+        Self { happening, weight_is, seen: 0, bad_requests: 0, stable, notices }
     }
 
     /// Whether this is the observation that was waited for.
@@ -54,12 +66,10 @@ impl<'a> Matcher<'a> {
                 wanted.stage == Some(*stage) && is(&wanted.deployment, deployment)
             }
             Event::WeightsRead { service, blue, green, .. } => {
-                let canary = match self.stable.get(service) {
-                    Some(Slot::Green) => *blue,
-                    Some(Slot::Blue) | None => *green,
-                };
-                is(&wanted.service, service)
-                    && wanted.weight.is_some_and(|weight| (weight - canary).abs() < 0.05)
+                self.weight_is == WeightIs::ReadBack && self.is_weight(service, *blue, *green)
+            }
+            Event::WeightsWritten { service, blue, green, .. } => {
+                self.weight_is == WeightIs::Written && self.is_weight(service, *blue, *green)
             }
             Event::Notice { deployment, name, sequence, .. } => {
                 self.is_new_notice(deployment, name.as_deref(), *sequence)
@@ -87,12 +97,20 @@ impl<'a> Matcher<'a> {
                 before < limit && self.bad_requests >= limit
             }
             Event::Verdict { .. }
-            | Event::WeightsWritten { .. }
             | Event::Script { .. }
             | Event::TimeLimit { .. }
             | Event::FirstBadRequest { .. }
             | Event::SweepFailed { .. } => false,
         }
+    }
+
+    fn is_weight(&self, service: &str, blue: f64, green: f64) -> bool {
+        let canary = match self.stable.get(service) {
+            Some(Slot::Green) => blue,
+            Some(Slot::Blue) | None => green,
+        };
+        is(&self.happening.service, service)
+            && self.happening.weight.is_some_and(|weight| (weight - canary).abs() < 0.05)
     }
 
     /// Whether it is a wanted notice that no other channel has delivered already.

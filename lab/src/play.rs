@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use crate::error::{Doing, LabError, LabResult};
-use crate::matching::Matcher;
+use crate::matching::{Matcher, WeightIs};
 use crate::people;
 use crate::scenario::{
     Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, SetAlarm, Step, complete_request,
@@ -24,7 +24,7 @@ pub(crate) async fn step(scene: Arc<Scene>, number: usize, step: Step) {
         sleep(at.duration().saturating_sub(Duration::from_secs_f64(scene.timeline.now()))).await;
     }
     if let Some(happening) = &step.when {
-        let mut matcher = Matcher::new(happening);
+        let mut matcher = Matcher::new(happening, WeightIs::ReadBack);
         let mut follower = scene.timeline.follow();
         while !matcher.sees(&follower.next().await) {}
         sleep(step.after.unwrap_or_default().duration()).await;

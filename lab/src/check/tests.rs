@@ -26,8 +26,9 @@ fn started(stable: Slot) -> Event {
     }
 }
 
-fn read(blue: f64, green: f64) -> Event {
-    Event::WeightsRead { service: "shop".into(), route: 1, blue, green }
+fn written(blue: f64, green: f64) -> Event {
+    let (service, principal) = ("shop".into(), "advance".into());
+    Event::WeightsWritten { service, route: 1, blue, green, principal }
 }
 
 fn notice(name: &str, sequence: u64, channel: &str) -> Event {
@@ -48,10 +49,13 @@ fn failed(scenario: &Scenario, events: &[Observed]) -> Vec<String> {
 #[test]
 fn the_share_of_the_canary_follows_the_roles() {
     let expecting = scenario("{ inOrder: [[{ weight: 10 }, { weight: 0 }]] }");
-    let blue_is_canary =
-        events(vec![(0.0, started(Slot::Green)), (1.0, read(10.0, 90.0)), (2.0, read(0.0, 100.0))]);
+    let blue_is_canary = events(vec![
+        (0.0, started(Slot::Green)),
+        (1.0, written(10.0, 90.0)),
+        (2.0, written(0.0, 100.0)),
+    ]);
     assert_eq!(failed(&expecting, &blue_is_canary), Vec::<String>::new());
-    let green_is_canary = events(vec![(0.0, started(Slot::Blue)), (1.0, read(10.0, 90.0))]);
+    let green_is_canary = events(vec![(0.0, started(Slot::Blue)), (1.0, written(10.0, 90.0))]);
     assert_eq!(failed(&expecting, &green_is_canary).len(), 1);
 }
 
@@ -60,12 +64,23 @@ fn order_is_by_the_time_of_events_and_not_by_when_they_were_seen() {
     let expecting = scenario("{ inOrder: [[{ notice: started }, { weight: 10 }]] }");
     let late = events(vec![
         (0.0, started(Slot::Blue)),
-        (2.0, read(90.0, 10.0)),
+        (2.0, written(90.0, 10.0)),
         (1.0, notice("started", 1, "topic")),
     ]);
     assert_eq!(failed(&expecting, &late), Vec::<String>::new());
     let wrong = scenario("{ inOrder: [[{ weight: 10 }, { notice: started }]] }");
     assert_eq!(failed(&wrong, &late).len(), 1);
+}
+
+#[test]
+fn notices_that_overtook_each_other_count_in_the_order_of_the_deployment() {
+    let expecting = scenario("{ deployments: { first: { notices: [started, succeeded] } } }");
+    let overtaken = events(vec![
+        (0.0, started(Slot::Blue)),
+        (1.0, notice("succeeded", 2, "topic")),
+        (1.1, notice("started", 1, "topic")),
+    ]);
+    assert_eq!(failed(&expecting, &overtaken), Vec::<String>::new());
 }
 
 #[test]

@@ -13,7 +13,8 @@ pub struct Happening {
     /// The canary gets the weight of this stage of the plan, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<usize>,
-    /// The route is read back with this share on the canary, in percent.
+    /// The route is read back with this share on the canary, in percent; in expectations: it is
+    /// written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
     /// The execution enters the state of this name.
