@@ -9,7 +9,8 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_engine::rollback::{self, MutedAlarms, Trigger, read_trigger};
+use glidepath_engine::rollback;
+use glidepath_functions::trigger::{Trigger, read_trigger};
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::{Value, json};
 
@@ -21,11 +22,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let load_balancer = ElasticLoadBalancing::new(&clients);
     let containers = ElasticContainers::new(&clients);
     let orchestration = StepFunctions::new(&clients);
+    let muted = settings::muted_alarms()?;
     let system = System::default();
     // Fence and route are the first calls of a rollback: neither must wait for a handshake.
     tokio::join!(registry.warm_up(), load_balancer.warm_up());
     serve(async |payload: Value| {
-        let trigger = read_trigger(&payload, MutedAlarms::RollBack)
+        let trigger = read_trigger(&payload, muted)
             .map_err(|error| Failure::new(FailureCode::Unexpected, error.to_string()))?;
         match trigger {
             Trigger::Ignored(reason) => Ok(json!({ "ignored": reason })),

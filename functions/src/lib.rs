@@ -1,5 +1,5 @@
-//! What the functions share: settings from the environment, logs as JSON lines, and a use case run
-//! as a Lambda function.
+//! What the functions share: settings from the environment, logs as JSON lines, a use case run as a
+//! Lambda function, and the events that trigger one.
 
 use std::fmt::Debug;
 
@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub mod settings;
+pub mod trigger;
 
 /// A failure as Lambda reports it: its `errorType` is the code's name, on which the state machine
 /// matches, and its `errorMessage` the sentence for people.

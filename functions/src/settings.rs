@@ -9,6 +9,8 @@ use glidepath_core::time::Span;
 use tracing::Level;
 use tracing::metadata::ParseLevelError;
 
+use crate::trigger::MutedAlarms;
+
 /// Name of the registry's table.
 pub const TABLE: &str = "GLIDEPATH_TABLE";
 /// How much is logged: `error`, `warn`, `info` or `debug`.
@@ -19,6 +21,8 @@ pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
 pub const METRIC_PERIOD: &str = "GLIDEPATH_METRIC_PERIOD_SECONDS";
 /// How long a period's metrics may still be incomplete, in seconds.
 pub const PUBLICATION_LAG: &str = "GLIDEPATH_PUBLICATION_LAG_SECONDS";
+/// Whether a muted alarm still rolls back: `rollBack` or `ignore`.
+pub const MUTED_ALARMS: &str = "GLIDEPATH_MUTED_ALARMS";
 /// Name of the function `rollback`.
 pub const ROLLBACK_FUNCTION: &str = "GLIDEPATH_ROLLBACK_FUNCTION";
 /// Name of the function `complete`.
@@ -48,6 +52,9 @@ pub enum BadSetting {
         /// Why not.
         source: ParseLevelError,
     },
+    /// It is neither of the two policies.
+    #[error("the environment variable `{0}` is neither rollBack nor ignore")]
+    NotMutedAlarms(&'static str),
     /// The stack's parameter `Channels` is not what it must be. Without serde's own words: they
     /// may repeat what was written, and somebody may have written a webhook's URL.
     #[error(
@@ -84,6 +91,15 @@ fn channels_of(json: &str) -> Result<ChannelsSettings, BadSetting> {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// What a muted alarm does.
+pub fn muted_alarms() -> Result<MutedAlarms, BadSetting> {
+    match text(MUTED_ALARMS)?.as_str() {
+        "rollBack" => Ok(MutedAlarms::RollBack),
+        "ignore" => Ok(MutedAlarms::Ignore),
+        _ => Err(BadSetting::NotMutedAlarms(MUTED_ALARMS)),
+    }
 }
 
 /// How the load balancer publishes its metrics.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from local_aws.stepfunctions_jsonata import milliseconds_of_this_thread
 from local_aws.tests.functions import allow, create_role, function_arn
 from local_aws.tests.machines import INVOKE_AND_WAIT, Machines, passing
 
@@ -101,6 +103,17 @@ def test_undefined_is_an_error_and_can_be_caught(machines: Machines, unique: str
     caught = {"ErrorEquals": ["States.QueryEvaluationError"], "Output": "caught", "Next": "End"}
     states = {"Task": machines.task("{% $states.input.nope %}", Catch=[caught]), "End": passing("{% $states.input %}")}
     assert machines.run(unique + "-caught", states).output == "caught"
+
+
+def test_an_endless_expression_is_stopped(machines: Machines, unique: str) -> None:
+    endless = "{% ($count := function($n) { $count($n + 1) }; $count(0)) %}"
+    assert machines.run(unique, {"Pass": passing(endless)}).error[0] == "States.QueryEvaluationError"
+
+
+def test_time_that_an_expression_waits_does_not_count() -> None:
+    before = milliseconds_of_this_thread()
+    time.sleep(0.5)
+    assert milliseconds_of_this_thread() - before < 250
 
 
 def test_step_functions_own_jsonata_functions(machines: Machines, unique: str) -> None:

@@ -35,6 +35,8 @@ pub enum FenceTrigger {
     StateMachine,
     /// A person.
     Operator(String),
+    /// The end of the execution that carried the deployment.
+    ExecutionEnd,
     /// The sweep, for a deployment that nobody carries any more.
     Sweep,
 }

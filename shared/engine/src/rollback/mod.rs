@@ -4,7 +4,6 @@
 //! until nothing can land any more, the last read-back, capacity, the terminal record, the unlock.
 
 mod alarm;
-mod event;
 mod settle;
 
 use glidepath_core::failure::{Failure, FailureCode};
@@ -18,7 +17,6 @@ use glidepath_core::time::Span;
 use serde::Deserialize;
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
-pub use event::{Malformed, MutedAlarms, Trigger, read_trigger};
 
 use crate::pace::{self, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};

@@ -9,4 +9,3 @@ mod planning;
 mod races;
 mod rollback;
 mod success;
-mod triggers;

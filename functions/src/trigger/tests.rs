@@ -1,8 +1,8 @@
 //! Every form in which AWS delivers an alarm, with its stated outcome.
 
-use glidepath_core::time::Timestamp;
-use glidepath_engine::rollback::{AlarmEvent, MutedAlarms, Trigger, read_trigger};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::*;
 
 const ALARM: &str = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:green-errors";
 /// As CloudWatch writes it: an offset without a colon.
@@ -44,10 +44,39 @@ fn notification(states: &[&str]) -> Value {
                 "NewStateReason": "1 datapoint", "StateChangeTime": AT, "OldStateValue": "OK",
                 "Trigger": {"MetricName": "bad"},
             });
-            json!({"EventSource": "aws:sns", "Sns": {"Message": message.to_string()}})
+            sns_record(&message.to_string())
         })
         .collect();
     json!({ "Records": records })
+}
+
+fn sns_record(message: &str) -> Value {
+    json!({
+        "EventSource": "aws:sns", "EventVersion": "1.0",
+        "EventSubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:alarms:1",
+        "Sns": {
+            "Type": "Notification", "MessageId": "1", "Subject": "ALARM: \"green-errors\"",
+            "TopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms", "Message": message,
+            "Timestamp": "2026-11-21T06:23:33.000Z", "SignatureVersion": "1", "Signature": "s",
+            "SigningCertUrl": "https://sns", "UnsubscribeUrl": "https://sns",
+            "MessageAttributes": {},
+        },
+    })
+}
+
+fn execution(status: &str) -> Value {
+    json!({
+        "version": "0", "id": "315c1398", "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states", "account": "123456789012", "time": "2026-11-21T06:23:33Z",
+        "region": "eu-west-1",
+        "resources": ["arn:aws:states:eu-west-1:123456789012:execution:Deployment:shop-42"],
+        "detail": {
+            "executionArn": "arn:aws:states:eu-west-1:123456789012:execution:Deployment:shop-42",
+            "stateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:Deployment",
+            "name": "shop-42", "status": status, "startDate": 1_795_000_000_000_i64,
+            "stopDate": 1_795_000_100_000_i64, "input": null, "output": null,
+        },
+    })
 }
 
 fn composite() -> Value {
@@ -67,7 +96,7 @@ fn alarms(payload: &Value) -> Vec<AlarmEvent> {
 #[test]
 fn all_three_ways_of_delivery_say_the_same() {
     let expected = AlarmEvent {
-        alarm: glidepath_core::ids::AlarmArn::new(ALARM),
+        alarm: AlarmArn::new(ALARM),
         at: Timestamp::parse("2026-11-21T06:23:32.490Z").unwrap(),
         reason: "1 datapoint".to_owned(),
     };
@@ -102,6 +131,23 @@ fn a_muted_alarm_follows_the_declared_policy() {
 }
 
 #[test]
+fn an_execution_that_ended_without_success_leaves_its_deployment_to_the_rollback() {
+    for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
+        let trigger = read_trigger(&execution(status), MutedAlarms::RollBack).unwrap();
+        let Trigger::Deployment(input) = trigger else { panic!("{trigger:?}") };
+        assert_eq!(input.deployment, DeploymentId::new("shop-42"));
+        assert_eq!(input.by, Some(FenceTrigger::ExecutionEnd));
+        let error = input.error.unwrap();
+        assert_eq!(error.name, "OrchestrationLost");
+        assert!(error.cause.unwrap().contains(status));
+    }
+    for status in ["RUNNING", "SUCCEEDED", "PENDING_REDRIVE"] {
+        let trigger = read_trigger(&execution(status), MutedAlarms::RollBack).unwrap();
+        assert!(matches!(&trigger, Trigger::Ignored(why) if why.contains(status)), "{trigger:?}");
+    }
+}
+
+#[test]
 fn an_event_that_cannot_be_read_fails_with_the_reason() {
     let mut no_time = event_bridge("ALARM");
     no_time["detail"]["state"]["timestamp"] = json!("yesterday");
@@ -111,7 +157,7 @@ fn an_event_that_cannot_be_read_fails_with_the_reason() {
     two_alarms["resources"] = json!([ALARM, ALARM]);
     let mut other_event = event_bridge("ALARM");
     other_event["detail-type"] = json!("ECS Task State Change");
-    let no_message = json!({"Records": [{"Sns": {"Message": "hello"}}]});
+    let no_message = json!({"Records": [sns_record("hello")]});
     for (payload, reason) in [
         (no_time, "`yesterday` is no time"),
         (no_alarm, "no alarm's ARN"),
@@ -119,6 +165,7 @@ fn an_event_that_cannot_be_read_fails_with_the_reason() {
         (other_event, "ECS Task State Change"),
         (no_message, "no alarm's"),
         (event_bridge("SLEEPING"), "no state of an alarm"),
+        (execution("SLEEPING"), "no status of an execution"),
         (json!({}), "missing field"),
         (json!("x"), "invalid type"),
     ] {

@@ -1,15 +1,19 @@
 //! What may start the rollback function, in every form in which AWS delivers it.
 //!
 //! An alarm arrives as an EventBridge event (primary: it is sent even when actions are muted), as
-//! CloudWatch's direct Lambda action, or as an SNS message. Everything else is a call by the state
-//! machine, the sweep or a person.
+//! CloudWatch's direct Lambda action, or as an SNS message; the end of an execution as an EventBridge
+//! event. Everything else is a call by the state machine, the sweep or a person.
 
-use glidepath_core::ids::AlarmArn;
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use aws_lambda_events::event::sns::SnsEvent;
+use glidepath_core::failure::FailureCode;
+use glidepath_core::ids::{AlarmArn, DeploymentId};
+use glidepath_core::protocol::FenceTrigger;
 use glidepath_core::time::Timestamp;
-use serde::Deserialize;
+use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::{AlarmEvent, RollbackInput};
 
 /// What an invocation of the rollback function is about.
 #[derive(Clone, Debug)]
@@ -39,8 +43,12 @@ pub struct Malformed(String);
 
 /// Reads an invocation's payload.
 pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malformed> {
-    if payload.get("detail-type").is_some() {
-        return event_bridge(payload, muted);
+    if let Some(detail_type) = payload.get("detail-type") {
+        return match detail_type.as_str() {
+            Some("CloudWatch Alarm State Change") => alarm_change(payload, muted),
+            Some("Step Functions Execution Status Change") => execution_end(payload),
+            Some(_) | None => Err(Malformed(format!("its detail-type is {detail_type}"))),
+        };
     }
     if payload.get("alarmData").is_some() {
         return direct_action(payload);
@@ -48,12 +56,12 @@ pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malf
     if payload.get("Records").is_some() {
         return notification(payload);
     }
-    serde_json::from_value(payload.clone())
-        .map(Trigger::Deployment)
-        .map_err(|error| Malformed(error.to_string()))
+    read(payload).map(Trigger::Deployment)
 }
 
-#[derive(Deserialize)]
+/// The state of an alarm. Our own type: the library's takes a state without a value for
+/// INSUFFICIENT_DATA, and so would lose an alarm.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct State {
     value: String,
@@ -62,33 +70,49 @@ struct State {
     timestamp: String,
 }
 
-fn event_bridge(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malformed> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "detail-type")]
-        detail_type: String,
-        resources: Vec<String>,
-        detail: Detail,
-    }
-    #[derive(Deserialize)]
+fn alarm_change(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malformed> {
+    #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Detail {
         state: State,
         #[serde(default)]
         mute_detail: Option<Value>,
     }
-    let event: Event = read(payload)?;
-    if event.detail_type != "CloudWatch Alarm State Change" {
-        return Err(Malformed(format!("its detail-type is `{}`", event.detail_type)));
-    }
-    let [alarm] = event.resources.as_slice() else {
-        let count = event.resources.len();
-        return Err(Malformed(format!("it names {count} alarms instead of one")));
+    let event: EventBridgeEvent<Detail> = read(payload)?;
+    let alarms = event.resources.unwrap_or_default();
+    let [alarm] = alarms.as_slice() else {
+        return Err(Malformed(format!("it names {} alarms instead of one", alarms.len())));
     };
     if event.detail.mute_detail.is_some() && muted == MutedAlarms::Ignore {
         return Ok(Trigger::Ignored(format!("alarm `{alarm}` is muted")));
     }
     fired(alarm, &event.detail.state).map(one)
+}
+
+/// An execution that ended without success. If it finished its deployment first, the fence finds
+/// that and changes nothing.
+fn execution_end(payload: &Value) -> Result<Trigger, Malformed> {
+    #[derive(Serialize, Deserialize)]
+    struct Detail {
+        name: String,
+        status: String,
+    }
+    let Detail { name, status } = read::<EventBridgeEvent<Detail>>(payload)?.detail;
+    match status.as_str() {
+        "FAILED" | "TIMED_OUT" | "ABORTED" => {}
+        "RUNNING" | "SUCCEEDED" | "PENDING_REDRIVE" => {
+            return Ok(Trigger::Ignored(format!("execution `{name}` is {status}")));
+        }
+        other => return Err(Malformed(format!("`{other}` is no status of an execution"))),
+    }
+    Ok(Trigger::Deployment(RollbackInput {
+        deployment: DeploymentId::new(name),
+        error: Some(CaughtError {
+            name: FailureCode::OrchestrationLost.name().to_owned(),
+            cause: Some(format!("its execution ended as {status} before the deployment had ended")),
+        }),
+        by: Some(FenceTrigger::ExecutionEnd),
+    }))
 }
 
 fn direct_action(payload: &Value) -> Result<Trigger, Malformed> {
@@ -108,21 +132,6 @@ fn direct_action(payload: &Value) -> Result<Trigger, Malformed> {
 
 fn notification(payload: &Value) -> Result<Trigger, Malformed> {
     #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(rename = "Records")]
-        records: Vec<Record>,
-    }
-    #[derive(Deserialize)]
-    struct Record {
-        #[serde(rename = "Sns")]
-        sns: Sns,
-    }
-    #[derive(Deserialize)]
-    struct Sns {
-        #[serde(rename = "Message")]
-        message: String,
-    }
-    #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Message {
         alarm_arn: String,
@@ -131,10 +140,9 @@ fn notification(payload: &Value) -> Result<Trigger, Malformed> {
         new_state_reason: String,
         state_change_time: String,
     }
-    let envelope: Envelope = read(payload)?;
     let mut events = Vec::new();
     let mut ignored = Vec::new();
-    for record in envelope.records {
+    for record in read::<SnsEvent>(payload)?.records {
         let message: Message = serde_json::from_str(&record.sns.message)
             .map_err(|error| Malformed(format!("its SNS message is no alarm's: {error}")))?;
         let state = State {
@@ -153,8 +161,8 @@ fn notification(payload: &Value) -> Result<Trigger, Malformed> {
     Ok(Trigger::Alarms(events))
 }
 
-fn read<Form: for<'de> Deserialize<'de>>(payload: &Value) -> Result<Form, Malformed> {
-    Form::deserialize(payload).map_err(|error| Malformed(error.to_string()))
+fn read<Form: DeserializeOwned>(payload: &Value) -> Result<Form, Malformed> {
+    serde_json::from_value(payload.clone()).map_err(|error| Malformed(error.to_string()))
 }
 
 /// The event of an alarm that went to ALARM, or why there is nothing to do.
@@ -177,3 +185,6 @@ fn fired(alarm: &str, state: &State) -> Result<Result<AlarmEvent, String>, Malfo
 fn one(fired: Result<AlarmEvent, String>) -> Trigger {
     fired.map_or_else(Trigger::Ignored, |event| Trigger::Alarms(vec![event]))
 }
+
+#[cfg(test)]
+mod tests;
