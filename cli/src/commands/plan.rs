@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use glidepath_aws::channels::StackChannels;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
@@ -46,7 +45,7 @@ pub(crate) async fn run(
         &ElasticContainers::new(&clients),
         // Alarms only: no metric is read before the first shift.
         &CloudWatch::new(&clients, Publication::default()),
-        &StackChannels::new(&clients, stack.channels),
+        &stack.channels.into_keys().collect::<Vec<_>>(),
         &document,
     )
     .await;

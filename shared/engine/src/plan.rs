@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn};
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, ExecutionArn};
 use glidepath_core::plan::Plan;
 use glidepath_core::protocol::{
     Deployment, LockKey, NextStep, Outcome, Phase, Progress, RegistryWrite, Reply, Revision, begin,
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::pace::overdue;
-use crate::ports::{Channels, Clock, Committed, Containers, LoadBalancer, Monitoring, Registry};
+use crate::ports::{Clock, Committed, Containers, LoadBalancer, Monitoring, Registry};
 use crate::restore::{fresh_for, look_at_stable};
 use crate::survey::{Survey, survey};
 use crate::transition::{Stop, load, refusal, transition};
@@ -44,12 +44,12 @@ const ATTEMPTS: u32 = 3;
 const CLOCK_DISAGREEMENT: Span = Span::from_secs(5);
 
 /// Plans, locks and begins.
-pub async fn run<R, L, C, M, N, K>(
+pub async fn run<R, L, C, M, K>(
     registry: &R,
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
-    channels: &N,
+    channels: &[ChannelName],
     clock: &K,
     input: &PlanInput,
 ) -> Result<Reply, Failure>
@@ -58,7 +58,6 @@ where
     L: LoadBalancer,
     C: Containers,
     M: Monitoring,
-    N: Channels,
     K: Clock,
 {
     let existing = registry.deployment(&input.deployment).await.map_err(|error| failed(&error))?;

@@ -342,10 +342,8 @@ pub trait Functions: Sync {
     ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
-/// Channels by name.
+/// Channels by name, as the stack configures them.
 pub trait Channels: Sync {
-    /// Names that the stack has configured.
-    fn names(&self) -> Vec<ChannelName>;
     /// Hands a notice over.
     fn deliver(
         &self,

@@ -3,6 +3,7 @@
 
 use futures_util::future::{join, join3};
 use glidepath_core::failure::Failure;
+use glidepath_core::ids::ChannelName;
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
@@ -13,9 +14,7 @@ use glidepath_core::world::Alarm;
 use serde_json::Value;
 
 use crate::failed;
-use crate::ports::{
-    Channels, Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry,
-};
+use crate::ports::{Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry};
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
 #[derive(Clone, Debug)]
@@ -51,13 +50,13 @@ impl From<PortError> for Unfit {
     }
 }
 
-/// Decodes a request and holds it against the real resources.
-pub async fn survey<R, L, C, M, N>(
+/// Decodes a request and holds it against the real resources and the names of the stack's channels.
+pub async fn survey<R, L, C, M>(
     registry: &R,
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
-    channels: &N,
+    channels: &[ChannelName],
     document: &Value,
 ) -> Result<Survey, Unfit>
 where
@@ -65,7 +64,6 @@ where
     L: LoadBalancer,
     C: Containers,
     M: Monitoring,
-    N: Channels,
 {
     let request =
         decode(document).map_err(|findings| Unfit::Refused(Refusal::Invalid(findings)))?;
@@ -73,7 +71,7 @@ where
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(load_balancer, containers, monitoring, &request).await?;
-    found.channels = channels.names();
+    found.channels = channels.to_vec();
     found.holders = holders(&first);
     let resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
     let locks = all_locks(registry, &resolved.plan, first).await?;

@@ -48,10 +48,6 @@ impl StackChannels {
 }
 
 impl Channels for StackChannels {
-    fn names(&self) -> Vec<ChannelName> {
-        self.settings.keys().cloned().collect()
-    }
-
     async fn deliver(
         &self,
         channel: &ChannelName,

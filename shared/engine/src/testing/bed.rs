@@ -289,10 +289,6 @@ impl Functions for Bed<'_> {
 }
 
 impl Channels for Bed<'_> {
-    fn names(&self) -> Vec<ChannelName> {
-        self.world.names()
-    }
-
     async fn deliver(
         &self,
         channel: &ChannelName,

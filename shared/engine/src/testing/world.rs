@@ -266,10 +266,6 @@ impl Functions for World {
 }
 
 impl Channels for World {
-    fn names(&self) -> Vec<ChannelName> {
-        vec![ChannelName::new("team")]
-    }
-
     async fn deliver(
         &self,
         channel: &ChannelName,

@@ -1,6 +1,6 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
 use glidepath_core::weight::Weight;
@@ -43,7 +43,7 @@ async fn plan(
     world: &World,
     input: &PlanInput,
 ) -> Result<glidepath_core::protocol::Reply, glidepath_core::failure::Failure> {
-    run(registry, world, world, world, world, world, input).await
+    run(registry, world, world, world, &[ChannelName::new("team")], world, input).await
 }
 
 #[tokio::test]
