@@ -46,7 +46,8 @@ impl Lab {
         let waiting = Waiting::new("Starting the local AWS and deploying template.yaml");
         let aws = LocalAws::start(&paths, settings).await?;
         let clients = Clients::new(aws.endpoint());
-        let glidepath = Glidepath::deploy(&paths, &aws, &clients, &slack.url()).await?;
+        let glidepath =
+            Glidepath::deploy(&paths, &aws, &clients, &slack.url(), settings.alarms_by).await?;
         drop(waiting);
         let behaviours = Behaviours::new(aws.behaviours());
         Ok(Self { aws, clients, glidepath, slack, behaviours, paths, scenarios: 0 })
@@ -92,7 +93,8 @@ impl Lab {
                 self.behaviours.set(ServiceResources::tag_of(&prefix, version), behaviour)?;
             }
         }
-        let services = create_services(&self.clients, scenario, self.scenarios).await?;
+        let services =
+            create_services(&self.clients, &self.glidepath, scenario, self.scenarios).await?;
         for (name, resources) in &services {
             let tasks = scenario.services.get(name).map_or(0, |service| service.tasks);
             self.until_healthy(scenario, resources, tasks as usize).await?;

@@ -73,6 +73,22 @@ pub struct AwsSettings {
     /// Whether the load balancing API throttles as AWS does.
     #[serde(default)]
     pub elb_throttling: bool,
+    /// How the alarms of the services reach the rollback function.
+    #[serde(default)]
+    pub alarms_by: AlarmsBy,
+}
+
+/// How alarms reach the rollback function; only this one way, so that a scenario shows it alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AlarmsBy {
+    /// By EventBridge's rule in the stack.
+    #[default]
+    Event,
+    /// The alarms name the function as their action.
+    Action,
+    /// The alarms send messages to a topic to which the stack subscribes.
+    Topic,
 }
 
 impl Scenario {

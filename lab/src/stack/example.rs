@@ -36,8 +36,9 @@ pub(super) fn task_definition_id(version: &str) -> String {
 }
 
 /// The whole template.
-pub(super) fn template(prefix: &str, service: &Service) -> Value {
-    let mut builder = Builder { prefix, service, resources: Map::new(), outputs: Map::new() };
+pub(super) fn template(prefix: &str, service: &Service, alarm_action: Option<&str>) -> Value {
+    let (resources, outputs) = (Map::new(), Map::new());
+    let mut builder = Builder { prefix, service, alarm_action, resources, outputs };
     builder.network();
     builder.groups();
     builder.routes();
@@ -55,6 +56,7 @@ pub(super) fn template(prefix: &str, service: &Service) -> Value {
 struct Builder<'a> {
     prefix: &'a str,
     service: &'a Service,
+    alarm_action: Option<&'a str>,
     resources: Map<String, Value>,
     outputs: Map<String, Value>,
 }
@@ -337,6 +339,7 @@ impl Builder<'_> {
             "EvaluationPeriods": self.service.alarms.for_seconds,
             "DatapointsToAlarm": self.service.alarms.for_seconds,
             "TreatMissingData": "notBreaching",
+            "AlarmActions": self.alarm_action.into_iter().collect::<Vec<_>>(),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::clients::Clients;
 use crate::error::{LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::paths::Paths;
-use crate::scenario::{Scenario, Service};
+use crate::scenario::{AlarmsBy, Scenario, Service};
 
 pub use resources::{RouteResources, ServiceResources};
 
@@ -28,6 +28,8 @@ pub struct Glidepath {
     outputs: BTreeMap<String, String>,
     /// The queue that gets every notice of the channel `topic`.
     pub notices: String,
+    /// ARN of what the alarms of services name as their action, if that is how they are delivered.
+    alarm_action: Option<String>,
 }
 
 impl Glidepath {
@@ -37,6 +39,7 @@ impl Glidepath {
         aws: &LocalAws,
         clients: &Clients,
         slack: &str,
+        alarms_by: AlarmsBy,
     ) -> LabResult<Self> {
         let packaging = deploy::package(paths, aws);
         let channels = channels_template(slack);
@@ -51,15 +54,27 @@ impl Glidepath {
             CHANNELS[0]: { "sns": { "topic": found("Topic")? } },
             CHANNELS[1]: { "slack": { "secret": found("Secret")? } },
         });
+        let (events, topic) = match alarms_by {
+            AlarmsBy::Event => ("ENABLED", String::new()),
+            AlarmsBy::Action => ("DISABLED", String::new()),
+            AlarmsBy::Topic => ("DISABLED", found("AlarmTopic")?),
+        };
         // Time in the lab is short by configuration and by nothing else.
         let parameters = [
+            ("AlarmEvents", events.to_owned()),
+            ("AlarmTopic", topic.clone()),
             ("Architecture", "x86_64".to_owned()),
             ("MetricPeriodSeconds", "1".to_owned()),
             ("PublicationLagSeconds", "1".to_owned()),
             ("Channels", configuration.to_string()),
         ];
         let outputs = deploy::stack(clients, STACK_NAME, &template, &parameters).await?;
-        Ok(Self { outputs, notices: found("Queue")? })
+        let alarm_action = match alarms_by {
+            AlarmsBy::Event => None,
+            AlarmsBy::Action => outputs.get("RollbackFunctionArn").cloned(),
+            AlarmsBy::Topic => Some(topic),
+        };
+        Ok(Self { outputs, notices: found("Queue")?, alarm_action })
     }
 
     /// ARN of the state machine.
@@ -88,6 +103,7 @@ impl Glidepath {
 /// Creates the services of a scenario, the `number`th in this lab, all at once.
 pub(crate) async fn create_services(
     clients: &Clients,
+    glidepath: &Glidepath,
     scenario: &Scenario,
     number: usize,
 ) -> LabResult<BTreeMap<String, ServiceResources>> {
@@ -95,7 +111,10 @@ pub(crate) async fn create_services(
     for (name, service) in &scenario.services {
         let prefix = ServiceResources::prefix_of(name, number);
         let (clients, name, service) = (clients.clone(), name.clone(), service.clone());
-        creating.spawn(async move { create_service(&clients, name, prefix, &service).await });
+        let action = glidepath.alarm_action.clone();
+        creating.spawn(async move {
+            create_service(&clients, name, prefix, &service, action.as_deref()).await
+        });
     }
     let mut created = BTreeMap::new();
     while let Some(result) = creating.join_next().await {
@@ -111,8 +130,9 @@ async fn create_service(
     name: String,
     prefix: String,
     service: &Service,
+    alarm_action: Option<&str>,
 ) -> LabResult<ServiceResources> {
-    let template = example::template(&prefix, service).to_string();
+    let template = example::template(&prefix, service, alarm_action).to_string();
     let outputs = deploy::stack(clients, &format!("example-{prefix}"), &template, &[]).await?;
     ServiceResources::from_outputs(&name, &prefix, service, &outputs)
         .map_err(|error| LabError::because(format!("service `{name}`"), &error))
@@ -136,6 +156,7 @@ fn channels_template(slack: &str) -> String {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Resources": {
             "Topic": resource("AWS::SNS::Topic", json!({ "TopicName": "glidepath-notices" })),
+            "AlarmTopic": resource("AWS::SNS::Topic", json!({ "TopicName": "alarms" })),
             "Queue": resource("AWS::SQS::Queue", json!({ "QueueName": "glidepath-notices" })),
             "QueuePolicy": resource(
                 "AWS::SQS::QueuePolicy",
@@ -153,6 +174,7 @@ fn channels_template(slack: &str) -> String {
         },
         "Outputs": {
             "Topic": { "Value": reference("Topic") },
+            "AlarmTopic": { "Value": reference("AlarmTopic") },
             "Queue": { "Value": reference("Queue") },
             "Secret": { "Value": reference("Secret") },
         },
