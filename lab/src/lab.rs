@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -13,7 +15,7 @@ use crate::behaviours::Behaviours;
 use crate::clients::Clients;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::SlackReceiver;
+use crate::observe::{Call, SlackReceiver, read_calls};
 use crate::paths::Paths;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
@@ -71,6 +73,39 @@ impl Lab {
     /// Everything that happened in it, one JSON document a line.
     pub fn journal(&self) -> std::path::PathBuf {
         self.aws.journal()
+    }
+
+    /// Every call that a role made since a moment, in seconds since 1970.
+    pub fn calls(&self, since: f64) -> LabResult<Vec<Call>> {
+        read_calls(&self.aws.journal(), since).doing("cannot read the journal")
+    }
+
+    /// Hands an event to a function, named by an output of the stack, as AWS's services do: without
+    /// waiting for what comes of it.
+    pub async fn send_event(&self, function: &str, event: &serde_json::Value) -> LabResult<()> {
+        let name = self.glidepath.output(function)?;
+        let invoke = self.clients.lambda.invoke().function_name(name);
+        let invoke = invoke.invocation_type(InvocationType::Event);
+        let payload = Blob::new(event.to_string());
+        invoke.payload(payload).send().await.doing("sending an event")?;
+        Ok(())
+    }
+
+    /// Takes what has arrived in the queue of undelivered events, after a short wait for it.
+    pub async fn undelivered(&self) -> LabResult<Vec<serde_json::Value>> {
+        const MOST: i32 = 10;
+        let doing = "reading the undelivered events";
+        let queue = self.glidepath.output("UndeliveredQueueUrl")?;
+        let receive = self.clients.sqs.receive_message().queue_url(queue);
+        let receive = receive.max_number_of_messages(MOST).wait_time_seconds(1);
+        let received = receive.send().await.doing(doing)?;
+        let mut events = Vec::new();
+        for message in received.messages.unwrap_or_default() {
+            let delete = self.clients.sqs.delete_message().queue_url(queue);
+            delete.set_receipt_handle(message.receipt_handle).send().await.doing(doing)?;
+            events.push(serde_json::from_str(&message.body.unwrap_or_default()).doing(doing)?);
+        }
+        Ok(events)
     }
 
     /// Sets up the services of a scenario and waits until they serve.

@@ -4,3 +4,4 @@
 mod contracts;
 mod local_aws;
 mod scenarios;
+mod triggers;

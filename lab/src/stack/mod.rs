@@ -92,7 +92,8 @@ impl Glidepath {
         &self.outputs
     }
 
-    fn output(&self, key: &str) -> LabResult<&str> {
+    /// One output of the product's stack.
+    pub fn output(&self, key: &str) -> LabResult<&str> {
         self.outputs
             .get(key)
             .map(String::as_str)
