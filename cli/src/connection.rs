@@ -41,7 +41,7 @@ pub(crate) struct Connection {
 impl Options {
     /// Finds the stack.
     pub(crate) async fn connect(&self) -> Result<Connection, Stopped> {
-        let clients = Clients::in_region(self.region.clone()).await;
+        let clients = Clients::at_a_desk(self.region.clone()).await;
         let clients = clients.map_err(|_| Stopped::Unusable {
             message: "no AWS region is configured".to_owned(),
             hint: "give --region, or set AWS_REGION".to_owned(),

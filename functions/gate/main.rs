@@ -9,7 +9,7 @@ use glidepath_functions::{log_as_json, serve, settings};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
-    let clients = Clients::from_environment().await?;
+    let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let system = System::default();
     serve(async |input| gate::run(&registry, &system, &input).await).await

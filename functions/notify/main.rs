@@ -10,7 +10,7 @@ use serde_json::json;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
-    let clients = Clients::from_environment().await?;
+    let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let channels = StackChannels::new(&clients, settings::channels()?);
     serve(async |input| {

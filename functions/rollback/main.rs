@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
-    let clients = Clients::from_environment().await?;
+    let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let load_balancer = ElasticLoadBalancing::new(&clients);
     let containers = ElasticContainers::new(&clients);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
-    let clients = Clients::from_environment().await?;
+    let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let names = FunctionNames {
         rollback: settings::text(settings::ROLLBACK_FUNCTION)?,

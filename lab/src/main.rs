@@ -1,6 +1,7 @@
 //! `cargo demo` and `cargo lab`.
 
 mod demo;
+mod latency;
 mod up;
 
 use std::io::Write;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use glidepath_lab::{Doing, Lab, LabError, LabResult, Observed, Scenario};
+use glidepath_lab::{Doing, Lab, LabError, LabResult, Observed, Scenario, say};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -44,6 +45,12 @@ enum Command {
     Up {
         /// Take the services from this scenario.
         file: Option<PathBuf>,
+    },
+    /// Measure the time from an alarm to restored traffic, beside a bare ModifyRule.
+    Latency {
+        /// How often with the function warm, and as often cold.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
     },
     /// Print the JSON Schema of scenario files.
     Schema,
@@ -82,6 +89,7 @@ async fn run(command: Command) -> LabResult<ExitCode> {
         Command::Demo { keep_logs } => demo::run(keep_logs.as_deref()).await?,
         Command::Run { file, keep_logs } => run_file(&file, keep_logs.as_deref()).await?,
         Command::Up { file } => up::run(file.as_deref()).await?,
+        Command::Latency { runs } => latency::run(runs).await?,
         Command::Schema => {
             print(&format!("{:#}", Scenario::schema()))?;
             true

@@ -3,5 +3,6 @@
 
 mod contracts;
 mod local_aws;
+mod privileges;
 mod scenarios;
 mod triggers;

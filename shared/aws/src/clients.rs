@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 
 /// Longest time to open a connection.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -24,10 +29,10 @@ const WRITE_ATTEMPT: Duration = Duration::from_secs(4);
 /// rollback begins with one.
 const REGISTRY_ATTEMPT: Duration = Duration::from_secs(2);
 
-/// No region is configured.
+/// Something that every function and every command needs is not configured.
 #[derive(Debug, thiserror::Error)]
-#[error("no AWS region is configured: set AWS_REGION")]
-pub struct NoRegion;
+#[error("the environment variable `{0}` is not set")]
+pub struct NotConfigured(&'static str);
 
 /// Configurations by what a client is for. All of them share connections.
 #[derive(Clone, Debug)]
@@ -37,26 +42,52 @@ pub struct Clients {
     registry: SdkConfig,
 }
 
+/// Pinned: `latest()` would change retries and time-outs with a dependency update.
+fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+fn variable(name: &'static str) -> Result<String, NotConfigured> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(NotConfigured(name))
+}
+
 impl Clients {
-    /// Region, credentials and endpoint (`AWS_ENDPOINT_URL`) from the environment.
-    pub async fn from_environment() -> Result<Self, NoRegion> {
-        Self::in_region(None).await
+    /// In a function: region and credentials as Lambda sets them, and `AWS_ENDPOINT_URL`. Without
+    /// the SDK's search for credentials, which brings STS, instance metadata and profiles into
+    /// every function, a tenth of what a cold start loads (docs/adr/009).
+    pub fn in_lambda() -> Result<Self, NotConfigured> {
+        let credentials = Credentials::new(
+            variable("AWS_ACCESS_KEY_ID")?,
+            variable("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN").ok(),
+            None,
+            "Lambda's environment",
+        );
+        let mut config = SdkConfig::builder()
+            .behavior_version(behavior_version())
+            .region(Region::new(variable("AWS_REGION")?))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client());
+        config.set_endpoint_url(variable("AWS_ENDPOINT_URL").ok());
+        Ok(Self::new(&config.build()))
     }
 
-    /// The same, in this region if one is given.
-    pub async fn in_region(region: Option<String>) -> Result<Self, NoRegion> {
-        let http_client = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        // Pinned: `latest()` would change retries and time-outs with a dependency update.
-        let mut loader =
-            aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client);
+    /// At a desk: everything as the AWS CLI finds it, in this region if one is given.
+    #[cfg(feature = "stack")]
+    pub async fn at_a_desk(region: Option<String>) -> Result<Self, NotConfigured> {
+        let mut loader = aws_config::defaults(behavior_version()).http_client(http_client());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
         let config = loader.load().await;
         if config.region().map(Region::as_ref).is_none_or(str::is_empty) {
-            return Err(NoRegion);
+            return Err(NotConfigured("AWS_REGION"));
         }
         Ok(Self::new(&config))
     }

@@ -1,0 +1,183 @@
+//! Least privilege: what each function's role allows, and which use case needs it. An action that
+//! nothing needs fails here; one that is needed and not allowed fails in the lab, which enforces IAM.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// By role: an action and what it is for.
+const NEEDED: &[(&str, &[(&str, &str)])] = &[
+    (
+        "Plan",
+        &[
+            ("dynamodb:BatchGetItem", "reads the locks"),
+            ("dynamodb:ConditionCheckItem", "begins only on free locks and with quiet alarms"),
+            ("dynamodb:DeleteItem", "takes over the slot that was to be retired"),
+            ("dynamodb:GetItem", "finds out whether it was invoked before"),
+            ("dynamodb:PutItem", "writes the deployment and its first notice"),
+            ("dynamodb:UpdateItem", "takes locks and binds alarms"),
+            ("ecs:DescribeServices", "checks the slots"),
+            ("ecs:DescribeTaskDefinition", "checks the release"),
+            ("elasticloadbalancing:DescribeListeners", "reads routes that are listeners"),
+            ("elasticloadbalancing:DescribeRules", "reads routes that are rules"),
+            ("elasticloadbalancing:DescribeTargetHealth", "records the health of stable"),
+            ("cloudwatch:DescribeAlarms", "checks the alarms, and whether one fires already"),
+        ],
+    ),
+    (
+        "Advance",
+        &[
+            ("dynamodb:BatchGetItem", "re-reads deployment and alarms after a write"),
+            ("dynamodb:ConditionCheckItem", "claims a write only while every alarm is quiet"),
+            ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:PutItem", "claims writes and records progress and notices"),
+            ("dynamodb:UpdateItem", "finishes intents, refreshes bindings"),
+            ("ecs:DescribeServices", "looks at the canary's tasks"),
+            ("ecs:UpdateService", "sets the canary's release and number of tasks"),
+            ("elasticloadbalancing:DescribeListeners", "reads back routes that are listeners"),
+            ("elasticloadbalancing:DescribeRules", "reads back routes that are rules"),
+            ("elasticloadbalancing:DescribeTargetHealth", "never shifts onto nothing"),
+            ("elasticloadbalancing:ModifyListener", "shifts routes that are listeners"),
+            ("elasticloadbalancing:ModifyRule", "shifts routes that are rules"),
+        ],
+    ),
+    (
+        "Gate",
+        &[
+            ("dynamodb:BatchGetItem", "finds out which alarm fired"),
+            ("dynamodb:ConditionCheckItem", "stores a token only while every alarm is quiet"),
+            ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:PutItem", "stores the token"),
+        ],
+    ),
+    (
+        "Validate",
+        &[
+            ("dynamodb:BatchGetItem", "finds out which alarm fired"),
+            ("dynamodb:ConditionCheckItem", "goes on only while every alarm is quiet"),
+            ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:PutItem", "records progress and notices"),
+            ("dynamodb:UpdateItem", "refreshes the recorded health of stable"),
+            ("ecs:DescribeTasks", "reads why tasks stopped"),
+            ("ecs:ListTasks", "finds stopped tasks"),
+            ("elasticloadbalancing:DescribeListeners", "notices foreign hands on listeners"),
+            ("elasticloadbalancing:DescribeRules", "notices foreign hands on rules"),
+            ("elasticloadbalancing:DescribeTargetHealth", "judges target health"),
+            ("cloudwatch:DescribeAlarms", "judges alarms: their actions fire only on transitions"),
+            ("cloudwatch:GetMetricData", "judges requests"),
+        ],
+    ),
+    (
+        "Complete",
+        &[
+            ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
+            ("dynamodb:ConditionCheckItem", "commits only while every alarm is quiet"),
+            ("dynamodb:DeleteItem", "a retirement is done once"),
+            ("dynamodb:GetItem", "reads the deployment or the retirement"),
+            ("dynamodb:PutItem", "commits, ends, tells"),
+            ("dynamodb:UpdateItem", "unbinds alarms, releases locks"),
+            ("ecs:DescribeServices", "looks at the old slot"),
+            ("ecs:UpdateService", "takes the old slot's tasks away"),
+            ("elasticloadbalancing:DescribeListeners", "the last look before the commit"),
+            ("elasticloadbalancing:DescribeRules", "the last look before the commit"),
+            ("elasticloadbalancing:DescribeTargetHealth", "the canary must be able to take it all"),
+            ("elasticloadbalancing:ModifyListener", "takes the old slot off a sticky listener"),
+            ("elasticloadbalancing:ModifyRule", "takes the old slot off a sticky rule"),
+        ],
+    ),
+    (
+        "Rollback",
+        &[
+            ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
+            ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:PutItem", "records progress, the end and notices"),
+            ("dynamodb:UpdateItem", "closes fences, finishes intents, unbinds, unlocks"),
+            ("ecs:DescribeServices", "looks at the canary's tasks"),
+            ("ecs:UpdateService", "takes the canary's tasks away"),
+            ("elasticloadbalancing:DescribeListeners", "reads back"),
+            ("elasticloadbalancing:DescribeRules", "reads back"),
+            ("elasticloadbalancing:DescribeTargetHealth", "never onto nothing"),
+            ("elasticloadbalancing:ModifyListener", "restores routes that are listeners"),
+            ("elasticloadbalancing:ModifyRule", "restores routes that are rules"),
+            ("sqs:SendMessage", "keeps events that it could not take"),
+            ("states:SendTaskFailure", "wakes the state machine"),
+        ],
+    ),
+    (
+        "Notify",
+        &[
+            ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:Query", "reads the outbox"),
+            ("dynamodb:UpdateItem", "marks what was delivered"),
+            ("secretsmanager:GetSecretValue", "reads a webhook's URL"),
+            ("sns:Publish", "delivers to a topic"),
+        ],
+    ),
+    (
+        "Sweep",
+        &[
+            ("dynamodb:GetItem", "the index lags: only the item says whether it is due"),
+            ("dynamodb:Query", "finds what is due"),
+            ("lambda:InvokeFunction", "hands it over"),
+        ],
+    ),
+];
+
+/// Actions by role, from the template's text.
+fn allowed() -> BTreeMap<String, BTreeSet<String>> {
+    let mut roles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut role = None;
+    for line in TEMPLATE.lines() {
+        if line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':') {
+            role = line.trim().strip_suffix("Role:").map(str::to_owned);
+        }
+        let Some(role) = &role else { continue };
+        let words = line.split(|character: char| {
+            !(character.is_ascii_alphanumeric() || [':', '-', '*'].contains(&character))
+        });
+        let actions = words.filter(|word| {
+            word.split_once(':').is_some_and(|(service, action)| {
+                let named = action.starts_with(|first: char| first.is_ascii_uppercase());
+                (named || action == "*")
+                    && !["aws", "sts", ""].contains(&service)
+                    && !action.contains(':')
+            })
+        });
+        roles.entry(role.clone()).or_default().extend(actions.map(str::to_owned));
+    }
+    roles
+}
+
+#[test]
+fn every_role_allows_what_its_function_needs_and_nothing_else() {
+    let allowed = allowed();
+    for (role, needed) in NEEDED {
+        let needed: BTreeSet<String> =
+            needed.iter().map(|(action, _)| (*action).to_owned()).collect();
+        let found = allowed.get(*role).unwrap_or_else(|| panic!("there is no {role}Role"));
+        let unneeded: Vec<_> = found.difference(&needed).collect();
+        assert!(unneeded.is_empty(), "{role}Role allows what nothing needs: {unneeded:?}");
+        let missing: Vec<_> = needed.difference(found).collect();
+        assert!(missing.is_empty(), "{role}Role does not allow {missing:?}");
+    }
+    let described = NEEDED.iter().map(|(role, _)| *role).chain(["Deployment"]);
+    let described: BTreeSet<String> = described.map(str::to_owned).collect();
+    assert_eq!(described, allowed.into_keys().collect());
+}
+
+#[test]
+fn changes_are_allowed_only_on_named_resources() {
+    for action in ["ModifyRule", "ModifyListener", "UpdateService", "Publish", "GetSecretValue"] {
+        let lines: Vec<&str> = TEMPLATE.lines().collect();
+        let uses =
+            lines.iter().enumerate().filter(|(_, line)| line.contains(&format!(":{action}")));
+        let mut seen = 0;
+        for (index, _) in uses {
+            let resource = lines[index..].iter().find(|line| line.trim().starts_with("Resource:"));
+            let resource = resource.unwrap();
+            assert!(resource.contains("Pattern}"), "{action} on {resource}");
+            seen += 1;
+        }
+        assert!(seen > 0, "{action} is nowhere");
+    }
+}
