@@ -10,3 +10,4 @@ mod races;
 mod rollback;
 mod success;
 mod triggers;
+mod weak;
