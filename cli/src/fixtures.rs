@@ -233,7 +233,8 @@ pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
     match (deployment.phase, &deployment.progress.step) {
         (Phase::Closed(Outcome::RolledBack), _) => {
             let failure = alarm_fired();
-            events.push(Event::TrafficRestored { failure: failure.clone(), overwritten: None });
+            let (overwritten, forced) = (None, None);
+            events.push(Event::TrafficRestored { failure: failure.clone(), overwritten, forced });
             events.push(Event::RolledBack { failure });
         }
         (Phase::Closed(Outcome::Succeeded), _) => events.push(Event::Succeeded),
@@ -277,8 +278,11 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::TrafficRestored {
             failure: failure.clone(),
             overwritten: Some("the canary had 40 %".to_owned()),
+            forced: None,
         },
         Event::RollbackHeld,
+        Event::SteppingBack { healthy: 2, needed: 3, keeps: weight(334) },
+        Event::RollbackOverdue { healthy: 0, needed: 3, waited: minutes(30) },
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },

@@ -112,6 +112,7 @@ fn execution_end(payload: &Value) -> Result<Trigger, Malformed> {
             cause: Some(format!("its execution ended as {status} before the deployment had ended")),
         }),
         by: Some(FenceTrigger::ExecutionEnd),
+        force: false,
     }))
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// Why, for whoever reads the timeline
     #[arg(long)]
     reason: Option<String>,
+    /// Send everything to stable even if its targets are not healthy
+    #[arg(long)]
+    force: bool,
 }
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
@@ -30,13 +33,13 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason } = arguments;
+    let Arguments { deployment, reason, force } = arguments;
     let connection = options.connect().await?;
     let operator = &connection.operator;
     let invoke = async || {
         let identity = operator.identity().await;
         let by = identity.unwrap_or_else(|_| SOMEBODY.to_owned());
-        operator.roll_back(deployment, &by, reason.as_deref()).await
+        operator.roll_back(deployment, &by, reason.as_deref(), *force).await
     };
     let told = roll_back(&connection.registry, deployment, invoke, &options.commands()).await?;
     writeln!(output, "{told}")?;
@@ -101,8 +104,10 @@ fn outcome(
                 "the rollback is held: {old} has no healthy target, so traffic stays where it is"
             ),
             hint: format!(
-                "repair `{}`; the rollback then goes on by itself. {}",
+                "repair `{}`; the rollback then goes on by itself. To send everything there all \
+                 the same: {}. {}",
                 plan.stable.service,
+                commands.of("rollback", id, "--force"),
                 commands.to_look(id)
             ),
         }),

@@ -48,6 +48,8 @@ pub(crate) fn failure<'a>(
         | Event::ForeignChange { .. }
         | Event::TrafficRestored { .. }
         | Event::RollbackHeld
+        | Event::SteppingBack { .. }
+        | Event::RollbackOverdue { .. }
         | Event::Succeeded
         | Event::RolledBack { .. }
         | Event::Retired

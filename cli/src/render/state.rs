@@ -84,6 +84,8 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Shifted { .. }
             | Event::TrafficRestored { .. }
             | Event::RollbackHeld
+            | Event::SteppingBack { .. }
+            | Event::RollbackOverdue { .. }
             | Event::Succeeded
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use glidepath_core::failure::Failure;
 use glidepath_core::notice::{Event, Message, Notice, Urgency, message};
 use glidepath_core::protocol::Deployment;
+use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
 
 use super::moment::distance;
@@ -25,10 +26,14 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
     match &notice.event {
         Event::Waiting { reasons, .. } => reasons.clone(),
         Event::ForeignChange { found } => vec![found.clone()],
-        Event::TrafficRestored { failure, overwritten } => {
+        Event::TrafficRestored { failure, overwritten, forced } => {
             let overwritten = overwritten.as_ref();
             let overwritten = overwritten.map(|found| format!("overwritten: {found}"));
-            [why(failure)].into_iter().chain(overwritten).collect()
+            let forced = forced.as_ref().map(|forced| match forced {
+                Forced::Operator(person) => format!("forced by {person}"),
+                Forced::Plan => "forced by the plan".to_owned(),
+            });
+            [why(failure)].into_iter().chain(forced).chain(overwritten).collect()
         }
         Event::Abandoned { failure } => vec![why(failure)],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
@@ -36,6 +41,8 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         | Event::ApprovalNeeded { .. }
         | Event::Shifted { .. }
         | Event::RollbackHeld
+        | Event::SteppingBack { .. }
+        | Event::RollbackOverdue { .. }
         | Event::Succeeded
         // Told when the traffic was restored.
         | Event::RolledBack { .. }
@@ -58,7 +65,10 @@ pub(super) fn timeline(notices: &[Notice], deployment: &Deployment, now: Timesta
 /// One entry for somebody who watches: with everything that was told, where they must act.
 pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
     let act = match &notice.event {
-        Event::ApprovalNeeded { .. } | Event::RollbackHeld => true,
+        Event::ApprovalNeeded { .. }
+        | Event::RollbackHeld
+        | Event::SteppingBack { .. }
+        | Event::RollbackOverdue { .. } => true,
         Event::Started
         | Event::Decided { .. }
         | Event::Shifted { .. }

@@ -143,18 +143,20 @@ impl Operator {
     }
 
     /// Has a deployment rolled back and waits for the answer. It may be repeated any number of times.
+    /// With `force` everything goes to stable, healthy or not.
     pub async fn roll_back(
         &self,
         deployment: &DeploymentId,
         by: &str,
         reason: Option<&str>,
+        force: bool,
     ) -> PortResult<Invoked> {
         let operation = "lambda:Invoke";
         let invoked = self
             .functions
             .invoke()
             .function_name(&self.stack.rollback_function)
-            .payload(Blob::new(rollback_by(deployment, by, reason).to_string()))
+            .payload(Blob::new(rollback_by(deployment, by, reason, force).to_string()))
             .send()
             .await
             .map_err(|error| port_error(operation, error))?;
@@ -185,7 +187,7 @@ fn state(described: &DescribeExecutionOutput) -> ExecutionState {
 }
 
 /// What the rollback function is handed.
-fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>) -> Value {
+fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>, force: bool) -> Value {
     let cause = match reason {
         Some(reason) => format!("{by}: {reason}"),
         None => format!("{by} asked for it"),
@@ -194,6 +196,7 @@ fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>) -> Val
         "deployment": deployment,
         "by": FenceTrigger::Operator(by.to_owned()),
         "error": { "name": FailureCode::Aborted.name(), "cause": cause },
+        "force": force,
     })
 }
 
@@ -277,18 +280,20 @@ mod tests {
         let id = DeploymentId::new("d-1");
         let reply = Reply::new(&id, NextStep::Rollback, "traffic is back");
         let operator = operator(vec![good(&json!(reply))]);
-        let invoked = operator.roll_back(&id, "arn:ada", None).await;
+        let invoked = operator.roll_back(&id, "arn:ada", None, false).await;
         assert_eq!(invoked, Ok(Invoked::Answered(reply)));
     }
 
     #[test]
     fn the_rollback_function_understands_what_it_is_handed() {
         let id = DeploymentId::new("d-1");
-        for (reason, cause) in
-            [(Some("it is slow"), "arn:ada: it is slow"), (None, "arn:ada asked for it")]
-        {
-            let input = rollback_by(&id, "arn:ada", reason);
+        for (reason, force, cause) in [
+            (Some("it is slow"), false, "arn:ada: it is slow"),
+            (None, true, "arn:ada asked for it"),
+        ] {
+            let input = rollback_by(&id, "arn:ada", reason, force);
             let input: RollbackInput = serde_json::from_value(input).unwrap();
+            assert_eq!(input.force, force);
             assert_eq!(input.by, Some(FenceTrigger::Operator("arn:ada".to_owned())));
             let error = input.error.unwrap();
             assert_eq!((error.name.as_str(), error.cause.as_deref()), ("Aborted", Some(cause)));

@@ -49,6 +49,7 @@ pub(crate) fn document() -> Value {
             "minimumRequests": 200,
             "onInconclusive": { "extendUpTo": "30m", "then": "hold" }
         },
+        "rollback": { "weakStable": "stepBack", "holdFor": "30m", "then": "hold" },
         "concurrency": "reject",
         "notify": ["team-shop"],
         "force": { "alarms": [] }

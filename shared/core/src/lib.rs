@@ -11,6 +11,7 @@ pub mod plan;
 pub mod preflight;
 pub mod protocol;
 pub mod request;
+pub mod rollback;
 pub mod route;
 pub mod strategy;
 pub mod time;

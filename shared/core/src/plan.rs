@@ -7,6 +7,7 @@ use crate::ids::{
     AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
+use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::time::Span;
 use crate::weight::Weight;
@@ -42,6 +43,9 @@ pub struct Plan {
     pub retention: Span,
     /// How the canary is judged.
     pub health: HealthPlan,
+    /// How a rollback goes back where stable is too weak.
+    #[serde(default)]
+    pub rollback: RollbackPlan,
     /// Channels that hear about it.
     pub notify: Vec<ChannelName>,
 }

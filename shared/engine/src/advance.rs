@@ -18,7 +18,7 @@ use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Containers, DeploymentFence, LoadBalancer, PortError, Registry, Rollout, ScaleTo,
 };
-use crate::restore::{Restore, restore};
+use crate::restore::{Restore, Stable, restore};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{Ambient, StepInput, routes};
 
@@ -333,19 +333,15 @@ where
         match self.registry.fence_deployment(id, &fence, own, &intent).await? {
             DeploymentFence::Closed(deployment) => {
                 let plan = &deployment.plan;
-                let needed = plan.stable.desired_count;
-                let written = restore(
-                    self.load_balancer,
-                    self.ambient,
-                    &intent,
-                    &plan.routes,
-                    deployment.health,
-                    needed,
-                )
-                .await;
-                match written {
-                    // The rollback holds; it is not this step's to decide.
-                    Restore::OntoNothing => {}
+                let stable = Stable {
+                    health: deployment.health,
+                    needed: plan.stable.desired_count,
+                    forced: deployment.forced().is_some(),
+                };
+                let (load_balancer, ambient) = (self.load_balancer, self.ambient);
+                match restore(load_balancer, ambient, &intent, &plan.routes, stable).await {
+                    // The rollback holds or steps back; it is not this step's to decide.
+                    Restore::TooWeak(_) => {}
                     Restore::Attempted(attempted) => {
                         attempted.result?;
                         if !attempted.clean {

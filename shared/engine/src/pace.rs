@@ -31,6 +31,22 @@ pub(crate) fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
 }
 
+/// Rollbacks that wait for stable look this often at first: traffic is where it should not be.
+const WEAK_LOOK: Span = Span::from_secs(10);
+
+/// For how long they do; then like every other long wait.
+const WEAK_LOOKS_FOR: Span = Span::from_secs(600);
+
+/// The time until a rollback looks again whether stable has recovered: never past the plan's
+/// deadline.
+pub(crate) fn weak_look(deployment: &Deployment, now: Timestamp) -> Span {
+    let waited = deployment.waited(now);
+    let tick = tick(deployment, now);
+    let wait = if waited < WEAK_LOOKS_FOR { tick.min(WEAK_LOOK) } else { tick };
+    let left = deployment.plan.rollback.hold_for.minus(waited);
+    if left == Span::ZERO { wait } else { wait.min(left) }
+}
+
 /// When the sweep should look after a deployment whose next step is due after `wait`.
 pub(crate) fn overdue(plan: &Plan, now: Timestamp, wait: Span) -> Timestamp {
     now + wait + plan.health.interval.times(2) + OVERDUE_AFTER

@@ -15,8 +15,19 @@ use crate::routes;
 pub(crate) enum Restore {
     /// It was attempted.
     Attempted(Attempted),
-    /// Stable has no healthy target on one of the routes, so traffic stays where it is.
-    OntoNothing,
+    /// Stable has too few healthy targets, or none: nothing was written. With what was seen.
+    TooWeak(RecordedHealth),
+}
+
+/// What a rollback knows of stable before it looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stable {
+    /// How it was when somebody last looked.
+    pub(crate) health: RecordedHealth,
+    /// How many healthy targets everything needs.
+    pub(crate) needed: u32,
+    /// Somebody has decided that its health does not matter.
+    pub(crate) forced: bool,
 }
 
 /// Writes every route back to stable. If the recorded health of stable does not vouch for it, looks
@@ -26,23 +37,49 @@ pub(crate) async fn restore(
     ambient: &impl Ambient,
     intent: &Intent,
     plan: &[RoutePlan],
-    health: RecordedHealth,
-    needed: u32,
+    stable: Stable,
 ) -> Restore {
-    if !health.vouches(needed, ambient.now()) && has_nothing_healthy(load_balancer, plan).await {
-        return Restore::OntoNothing;
+    let Stable { health, needed, forced } = stable;
+    if !forced && !health.vouches(needed, ambient.now()) {
+        let seen = look_again(load_balancer, ambient, plan, health).await;
+        if seen.healthy == 0 || seen.healthy < needed {
+            return Restore::TooWeak(seen);
+        }
     }
-    let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
-    Restore::Attempted(
-        routes::write(load_balancer, ambient, intent, Patience::Insist, &stable).await,
-    )
+    Restore::Attempted(write_stable(load_balancer, ambient, intent, plan).await)
 }
 
-/// Whether a route would lead to no healthy target at all. A look that gets no answer decides
-/// nothing: stable kept its capacity, so the write goes ahead.
-async fn has_nothing_healthy(load_balancer: &impl LoadBalancer, plan: &[RoutePlan]) -> bool {
+/// Everything to stable, all routes at once.
+pub(crate) async fn write_stable(
+    load_balancer: &impl LoadBalancer,
+    ambient: &impl Ambient,
+    intent: &Intent,
+    plan: &[RoutePlan],
+) -> Attempted {
+    let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
+    routes::write(load_balancer, ambient, intent, Patience::Insist, &stable).await
+}
+
+/// How many targets of stable are healthy, on the route that has the fewest. A look that gets no
+/// answer changes nothing of what was known: stable kept its capacity, so if it was healthy the
+/// write goes ahead, and if it was sick nothing is sent there blindly.
+async fn look_again(
+    load_balancer: &impl LoadBalancer,
+    clock: &impl Clock,
+    plan: &[RoutePlan],
+    known: RecordedHealth,
+) -> RecordedHealth {
     let looks = plan.iter().map(|route| load_balancer.target_health(&route.pair.stable));
-    join_all(looks).await.into_iter().any(|look| look.is_ok_and(|health| health.healthy == 0))
+    let looks = join_all(looks).await;
+    let answered = looks.iter().all(Result::is_ok);
+    let healthy = looks
+        .into_iter()
+        .map(|look| look.map_or(known.healthy, |health| health.healthy))
+        .min()
+        .unwrap_or(known.healthy);
+    // What was not seen must not look fresh.
+    let at = if answered { clock.now() } else { known.at };
+    RecordedHealth { healthy, at, fresh_for: known.fresh_for }
 }
 
 /// How long a look at stable vouches for it: two intervals, so that one missed look does not matter.

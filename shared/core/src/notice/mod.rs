@@ -12,7 +12,9 @@ use crate::failure::Failure;
 use crate::ids::DeploymentId;
 use crate::plan::StageIndex;
 use crate::protocol::Decision;
-use crate::time::Timestamp;
+use crate::rollback::Forced;
+use crate::time::{Span, Timestamp};
+use crate::weight::Weight;
 
 /// One entry of a deployment's timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,9 +71,30 @@ pub enum Event {
         failure: Failure,
         /// Whether somebody else's change was overwritten.
         overwritten: Option<String>,
+        /// Whose decision it was, if it did not wait for stable to be healthy enough.
+        #[serde(default)]
+        forced: Option<Forced>,
     },
     /// The rollback cannot send traffic to stable: no target there is healthy.
     RollbackHeld,
+    /// Stable has too few healthy targets: the rollback goes back step by step.
+    SteppingBack {
+        /// Healthy targets of stable.
+        healthy: u32,
+        /// How many everything needs.
+        needed: u32,
+        /// What the canary keeps until more are healthy.
+        keeps: Weight,
+    },
+    /// Stable is still too weak after all the time that the plan gives it.
+    RollbackOverdue {
+        /// Healthy targets of stable.
+        healthy: u32,
+        /// How many everything needs.
+        needed: u32,
+        /// For how long.
+        waited: Span,
+    },
     /// Terminal: the canary is the stable version now.
     Succeeded,
     /// Terminal: everything is on stable and the canary is scaled in.
@@ -114,6 +137,8 @@ impl Event {
             Self::ForeignChange { .. } => "foreignChange",
             Self::TrafficRestored { .. } => "trafficRestored",
             Self::RollbackHeld => "rollbackHeld",
+            Self::SteppingBack { .. } => "steppingBack",
+            Self::RollbackOverdue { .. } => "rollbackOverdue",
             Self::Succeeded => "succeeded",
             Self::RolledBack { .. } => "rolledBack",
             Self::Abandoned { .. } => "abandoned",
@@ -134,6 +159,8 @@ impl Event {
             | Self::ForeignChange { .. }
             | Self::TrafficRestored { .. }
             | Self::RollbackHeld
+            | Self::SteppingBack { .. }
+            | Self::RollbackOverdue { .. }
             | Self::Retired
             | Self::RetirementPostponed => false,
         }
@@ -142,11 +169,12 @@ impl Event {
     /// How urgent it is.
     pub const fn urgency(&self) -> Urgency {
         match self {
-            Self::RollbackHeld => Urgency::Page,
+            Self::RollbackHeld | Self::RollbackOverdue { .. } => Urgency::Page,
             Self::ApprovalNeeded { .. }
             | Self::Waiting { .. }
             | Self::ForeignChange { .. }
             | Self::TrafficRestored { .. }
+            | Self::SteppingBack { .. }
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
             | Self::RetirementPostponed => Urgency::Attention,

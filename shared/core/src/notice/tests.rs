@@ -1,6 +1,9 @@
 use super::*;
 use crate::failure::FailureCode;
 use crate::fixtures::{self, NOW, deployment};
+use crate::rollback::Forced;
+use crate::time::Span;
+use crate::weight::Weight;
 
 /// Every kind of event, so that none is without words.
 fn events() -> Vec<Event> {
@@ -26,12 +29,25 @@ fn events() -> Vec<Event> {
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],
         },
         Event::ForeignChange { found: "blue 700, green 300 instead of 875 and 125".to_owned() },
-        Event::TrafficRestored { failure: failure.clone(), overwritten: None },
+        Event::TrafficRestored { failure: failure.clone(), overwritten: None, forced: None },
         Event::TrafficRestored {
             failure: failure.clone(),
             overwritten: Some("blue 700, green 300".to_owned()),
+            forced: None,
+        },
+        Event::TrafficRestored {
+            failure: failure.clone(),
+            overwritten: None,
+            forced: Some(Forced::Operator("arn:aws:iam::123456789012:user/ada".to_owned())),
+        },
+        Event::TrafficRestored {
+            failure: failure.clone(),
+            overwritten: None,
+            forced: Some(Forced::Plan),
         },
         Event::RollbackHeld,
+        Event::SteppingBack { healthy: 2, needed: 3, keeps: Weight::from_permille(334).unwrap() },
+        Event::RollbackOverdue { healthy: 0, needed: 3, waited: Span::from_secs(1800) },
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },

@@ -7,6 +7,8 @@ use super::{Event, Notice, Urgency};
 use crate::failure::Failure;
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
 use crate::protocol::{Decision, Deployment};
+use crate::rollback::{AfterHold, Forced, WeakStable};
+use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
 /// One headline and what else there is to say.
@@ -51,10 +53,16 @@ impl Told<'_> {
             Event::Shifted { stage } => self.shifted(*stage),
             Event::Waiting { stage, reasons } => self.waiting(*stage, reasons),
             Event::ForeignChange { found } => self.foreign_change(found),
-            Event::TrafficRestored { failure, overwritten } => {
-                self.traffic_restored(failure, overwritten.as_deref())
+            Event::TrafficRestored { failure, overwritten, forced } => {
+                self.traffic_restored(failure, overwritten.as_deref(), forced.as_ref())
             }
             Event::RollbackHeld => self.rollback_held(),
+            Event::SteppingBack { healthy, needed, keeps } => {
+                self.stepping_back(*healthy, *needed, *keeps)
+            }
+            Event::RollbackOverdue { healthy, needed, waited } => {
+                self.rollback_overdue(*healthy, *needed, *waited)
+            }
             Event::Succeeded => self.succeeded(),
             Event::RolledBack { failure } => self.rolled_back(failure),
             Event::Abandoned { failure } => self.abandoned(failure),
@@ -169,39 +177,124 @@ impl Told<'_> {
         &self,
         failure: &Failure,
         overwritten: Option<&str>,
+        forced: Option<&Forced>,
     ) -> (String, Vec<String>) {
         let stable = &self.deployment.plan.stable;
         let mut lines = vec![
             why(failure),
             format!("The load balancer has confirmed it: {} gets no request.", self.new_version()),
         ];
+        lines.extend(forced.map(|forced| match forced {
+            Forced::Operator(person) => format!(
+                "{person} forced it: whether {} is healthy was not asked. Look at it now.",
+                version(stable)
+            ),
+            Forced::Plan => format!(
+                "{} had not recovered within {}, so it got everything as planned. Look at it now.",
+                version(stable),
+                self.deployment.plan.rollback.hold_for
+            ),
+        }));
         lines.extend(
             overwritten.map(|found| format!("Somebody else's change was overwritten: {found}")),
         );
-        lines.push("Nothing to do for the traffic. The new version's tasks stop next.".to_owned());
+        if forced.is_none() {
+            lines.push("Nothing to do for the traffic.".to_owned());
+        }
+        lines.push("The new version's tasks stop next.".to_owned());
         lines.push(self.to_look());
         (format!("all traffic is back on {}", version(stable)), lines)
     }
 
     fn rollback_held(&self) -> (String, Vec<String>) {
         let plan = &self.deployment.plan;
-        let (service, cluster) = (&plan.stable.service, &plan.cluster);
+        let service = &plan.stable.service;
         (
             format!("the rollback waits, because {} has no healthy target", version(&plan.stable)),
             vec![
                 "The weights stay as they are: there is nothing to send the traffic to.".to_owned(),
                 format!("{} keeps its tasks and its share.", self.new_version()),
-                format!(
-                    "Bring `{service}` back to {} healthy tasks; the rollback then goes on by \
-                     itself.",
-                    plan.stable.desired_count
-                ),
-                format!(
-                    "To see what is wrong: `aws ecs describe-services --cluster {cluster} \
-                     --services {service}`"
-                ),
+                format!("Bring the tasks of `{service}` back. {}", self.goes_on()),
+                self.without_recovery(self.notice.at),
+                self.to_see_stable(),
+                self.to_force(),
                 self.to_look(),
             ],
+        )
+    }
+
+    fn stepping_back(&self, healthy: u32, needed: u32, keeps: Weight) -> (String, Vec<String>) {
+        let stable = &self.deployment.plan.stable;
+        let old = version(stable);
+        (
+            format!("only {} of the requests can go back to {old} yet", keeps.rest()),
+            vec![
+                format!("Why: {healthy} of {needed} targets of `{}` are healthy.", stable.service),
+                format!("{} keeps its tasks and at most {keeps}.", self.new_version()),
+                "Each target that becomes healthy takes its share, by itself.".to_owned(),
+                self.without_recovery(self.notice.at),
+                self.to_see_stable(),
+                self.to_force(),
+                self.to_look(),
+            ],
+        )
+    }
+
+    fn rollback_overdue(&self, healthy: u32, needed: u32, waited: Span) -> (String, Vec<String>) {
+        let stable = &self.deployment.plan.stable;
+        let old = version(stable);
+        (
+            format!("the rollback has waited {waited} for {old} to be healthy"),
+            vec![
+                format!("{healthy} of {needed} targets of `{}` are healthy.", stable.service),
+                format!("{} still has the rest of the traffic.", self.new_version()),
+                format!("Bring the tasks of `{}` back. {}", stable.service, self.goes_on()),
+                self.to_see_stable(),
+                self.to_force(),
+                self.to_look(),
+            ],
+        )
+    }
+
+    /// How a rollback ends that waits for stable.
+    fn goes_on(&self) -> String {
+        let plan = &self.deployment.plan;
+        let needed = plan.stable.desired_count;
+        match plan.rollback.weak_stable {
+            WeakStable::StepBack => format!(
+                "The rollback goes on by itself, in proportion, until {needed} are healthy."
+            ),
+            WeakStable::AtOnce => {
+                "The rollback goes on by itself as soon as one is healthy.".to_owned()
+            }
+        }
+    }
+
+    /// What comes if stable does not recover.
+    fn without_recovery(&self, since: Timestamp) -> String {
+        let weak = self.deployment.progress.weak.as_ref();
+        let until = weak.map_or(since, |weak| weak.since) + self.deployment.plan.rollback.hold_for;
+        match self.deployment.plan.rollback.then {
+            AfterHold::Hold => format!("If it has not recovered by {until}, you are told again."),
+            AfterHold::Force => {
+                format!("If it has not recovered by {until}, it gets everything all the same.")
+            }
+        }
+    }
+
+    fn to_see_stable(&self) -> String {
+        let plan = &self.deployment.plan;
+        format!(
+            "To see what is wrong: `aws ecs describe-services --cluster {} --services {}`",
+            plan.cluster, plan.stable.service
+        )
+    }
+
+    fn to_force(&self) -> String {
+        format!(
+            "To send everything to {} all the same: `glidepath rollback {} --force`",
+            version(&self.deployment.plan.stable),
+            self.deployment.id
         )
     }
 

@@ -11,6 +11,7 @@ use crate::ids::{ChannelName, DeploymentId, TaskDefinition};
 use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::protocol::LockKey;
 use crate::request::{Findings, Request, nearest};
+use crate::rollback::RollbackPlan;
 use crate::world::{Alarm, EcsService, FoundRoute};
 
 /// What was read of the world for a request.
@@ -128,6 +129,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             scale_in_delay: request.capacity.scale_in_delay,
             retention: request.retention,
             health: health(request, alarms),
+            rollback: rollback(request),
             notify,
         },
         (_, _, _) => return Err(refusal(found, findings)),
@@ -208,6 +210,11 @@ fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
         extend_up_to: health.on_inconclusive.extend_up_to,
         on_inconclusive: health.on_inconclusive.then,
     }
+}
+
+fn rollback(request: &Request) -> RollbackPlan {
+    let crate::request::Rollback { weak_stable, hold_for, then } = request.rollback;
+    RollbackPlan { weak_stable, hold_for, then }
 }
 
 fn unchanged_version(plan: &Plan, findings: &mut Findings) {

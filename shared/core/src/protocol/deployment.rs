@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::alarm::RecordedHealth;
 use super::fence::Fence;
 use super::intent::{Intent, all_dead_at};
+use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, StageIndex};
+use crate::rollback::Forced;
 use crate::route::RouteActions;
 use crate::time::Timestamp;
 
@@ -120,6 +122,12 @@ pub struct Progress {
     pub shifted_at: Option<Timestamp>,
     /// When a rollback has written everything back to stable; `None` before.
     pub restored_at: Option<Timestamp>,
+    /// That stable is too weak for the rollback, if it was found so.
+    #[serde(default)]
+    pub weak: Option<Weakness>,
+    /// Who has everything sent to stable whatever its health.
+    #[serde(default)]
+    pub forced: Option<Forced>,
     /// What somebody was told about a wait that has not ended; it is told once.
     pub told: Option<Event>,
 }
@@ -235,9 +243,20 @@ impl Deployment {
     pub(super) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
         let mut revised = self.clone();
         revised.revision = revised.revision.next();
+        // Before the intent that says so is gone.
+        revised.progress.forced = self.forced();
         revised.intents.retain(|_, intent| intent.lives(now));
         revised.next_due_at = next_due_at;
         revised
+    }
+
+    /// Who has everything sent to stable whatever its health: as recorded, or as a rollback that has
+    /// not come further yet has claimed it.
+    pub fn forced(&self) -> Option<Forced> {
+        self.progress.forced.clone().or_else(|| {
+            let person = self.intents.values().find_map(|intent| intent.forced_by.clone());
+            person.map(Forced::Operator)
+        })
     }
 
     /// The condition that no bound alarm has fired since the start.

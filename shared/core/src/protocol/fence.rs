@@ -11,6 +11,7 @@ use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
 use crate::notice::Event;
+use crate::rollback::Forced;
 use crate::time::{Span, Timestamp};
 
 /// Why a rollback began.
@@ -70,49 +71,45 @@ pub fn may_restore(deployment: &Deployment) -> bool {
     }
 }
 
-/// Stable has no healthy target: weights and canary stay as they are, and somebody is paged, once.
-/// Another rollback may have found the same a moment earlier; this one's intent ends all the same.
-pub fn hold(
-    deployment: &Deployment,
-    own: &IntentId,
-    now: Timestamp,
-    next_due_at: Timestamp,
-) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    require_rollback(deployment)?;
-    let mut held = deployment.revised(now, next_due_at);
-    held.phase = Phase::Held;
-    held.intents.remove(own);
-    let told = tell_once(&mut held, now, Event::RollbackHeld);
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(held.clone()))];
-    writes.extend(told);
-    Ok((held, writes))
+/// How everything was written back.
+#[derive(Clone, Debug, Default)]
+pub struct Restored<'a> {
+    /// An intent of the deployment that is done: its every attempt was answered.
+    pub own: Option<&'a IntentId>,
+    /// What somebody else had changed.
+    pub overwritten: Option<String>,
+    /// Whose decision it was, if nobody waited for stable.
+    pub forced: Option<Forced>,
 }
 
 /// Records that everything was written back to stable, also where another rollback has found that
-/// stable is sick and holds: what is written is written. `own` is an intent of the deployment whose
-/// every attempt was answered; `overwritten` says what somebody else had changed.
+/// stable is sick and holds: what is written is written.
 pub fn restored(
     deployment: &Deployment,
-    own: Option<&IntentId>,
-    overwritten: Option<String>,
+    written: &Restored<'_>,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     require_rollback(deployment)?;
     let mut restored = deployment.revised(now, next_due_at);
     restored.phase = Phase::RollingBack;
-    if let Some(own) = own {
+    if let Some(own) = written.own {
         restored.intents.remove(own);
+    }
+    if restored.progress.forced.is_none() {
+        restored.progress.forced.clone_from(&written.forced);
     }
     let mut writes = Vec::new();
     if restored.progress.restored_at.is_none() {
         restored.progress.restored_at = Some(now);
         if let Some(fence) = &deployment.fence {
             let failure = fence.failure.clone();
+            let overwritten = written.overwritten.clone();
+            let forced = restored.progress.forced.clone();
             writes.extend(tell_once(
                 &mut restored,
                 now,
-                Event::TrafficRestored { failure, overwritten },
+                Event::TrafficRestored { failure, overwritten, forced },
             ));
         }
     }
@@ -137,7 +134,7 @@ pub fn claim_scale_in(
     Ok((intent, vec![RegistryWrite::PutDeployment(Box::new(claimed))]))
 }
 
-fn require_rollback(deployment: &Deployment) -> Result<(), Refused> {
+pub(super) fn require_rollback(deployment: &Deployment) -> Result<(), Refused> {
     match deployment.phase {
         Phase::RollingBack | Phase::Held => Ok(()),
         Phase::Open | Phase::Committed | Phase::Closed(_) => {

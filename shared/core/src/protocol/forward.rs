@@ -193,6 +193,8 @@ impl Progress {
             verified: plan.routes.iter().map(|route| route.original.clone()).collect(),
             shifted_at: None,
             restored_at: None,
+            weak: None,
+            forced: None,
             told: None,
         }
     }

@@ -21,6 +21,10 @@ pub struct Intent {
     pub purpose: Purpose,
     /// No attempt starts unless it can time out before this instant.
     pub deadline: Timestamp,
+    /// The person who has everything sent to stable whatever its health. Part of the claim, so that
+    /// it is recorded before anything is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced_by: Option<String>,
 }
 
 /// What an intent writes.
@@ -33,6 +37,8 @@ pub enum Purpose {
     Scale,
     /// Everything back to stable.
     Restore,
+    /// No more than this share of every route to the canary, on the way back.
+    StepBack(Weight),
     /// No more tasks on the canary after a rollback.
     ScaleIn,
     /// After commit: the old slot leaves a sticky route.
@@ -44,7 +50,14 @@ pub enum Purpose {
 impl Intent {
     /// An intent that may be attempted for `lifetime` from `now`.
     pub fn new(purpose: Purpose, now: Timestamp, lifetime: Span) -> Self {
-        Self { purpose, deadline: now + lifetime }
+        Self { purpose, deadline: now + lifetime, forced_by: None }
+    }
+
+    /// The same, forced by a person.
+    #[must_use]
+    pub fn forced_by(mut self, person: Option<String>) -> Self {
+        self.forced_by = person;
+        self
     }
 
     /// Whether an attempt that starts now is over before the deadline.

@@ -6,6 +6,8 @@
 //!              │ fence                                                        ▲
 //!              ▼              no healthy target on stable                     │
 //!         RollingBack ◀────────────────────────────────▶ Held                 │
+//!           │     ▲                                                           │
+//!           └─────┘ step back: too few healthy targets on stable              │
 //!              └────────────────── close ─────────────────────────────────────┘
 //! ```
 //!
@@ -25,12 +27,15 @@ mod items;
 mod lock;
 mod reply;
 mod retirement;
+mod weak;
 mod write;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth};
 pub use commit::{claim_detach, commit, finish};
 pub use deployment::{Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Tick};
-pub use fence::{Fence, FenceTrigger, claim_scale_in, close, fence, hold, may_restore, restored};
+pub use fence::{
+    Fence, FenceTrigger, Restored, claim_scale_in, close, fence, may_restore, restored,
+};
 pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,
 };
@@ -40,4 +45,5 @@ pub use items::{Fenced, Items};
 pub use lock::{Lock, LockKey};
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
+pub use weak::{StepBack, WeakLook, Weakness, hold, step_back};
 pub use write::{RegistryWrite, Revision};

@@ -3,6 +3,7 @@
 
 use super::{Concurrency, Percent};
 use crate::plan::{CanaryCapacity, OnInconclusive, OnTimeout};
+use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -82,6 +83,23 @@ pub fn extend_up_to() -> Span {
 /// Hold: what is not known is a person's decision.
 pub fn on_inconclusive() -> OnInconclusive {
     OnInconclusive::Hold
+}
+
+/// Step back: everything at once on too few targets would take those down as well, and then nobody
+/// answers; what they can carry leaves the new version at once all the same.
+pub fn weak_stable() -> WeakStable {
+    WeakStable::StepBack
+}
+
+/// 30 minutes: most outages of a few targets end by themselves within that, and whoever was paged
+/// has had time to look.
+pub fn hold_for() -> Span {
+    Span::from_secs(30 * 60)
+}
+
+/// Hold: in doubt traffic stays where it is answered, if badly; a person may know better.
+pub fn after_hold() -> AfterHold {
+    AfterHold::Hold
 }
 
 /// Reject: only the person who starts the second deployment knows which of them matters.

@@ -7,6 +7,7 @@ mod health;
 mod percent;
 #[cfg(test)]
 mod reference;
+mod rollback;
 mod schema;
 mod values;
 mod words;
@@ -19,6 +20,7 @@ pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive};
 pub use percent::Percent;
+pub use rollback::Rollback;
 pub use schema::schema;
 pub use values::AlarmName;
 pub(crate) use words::nearest;
@@ -66,6 +68,9 @@ pub struct Request {
     /// How the new version is judged.
     #[serde(default)]
     pub health: Health,
+    /// What a rollback does where the old version is too weak.
+    #[serde(default)]
+    pub rollback: Rollback,
     /// What happens when another deployment holds one of the resources.
     #[serde(default = "defaults::concurrency")]
     pub concurrency: Concurrency,
@@ -93,6 +98,7 @@ impl Decode for Request {
             );
             let retention = fields.defaulted("retention", defaults::retention);
             let health = fields.defaulted("health", Health::default);
+            let rollback = fields.defaulted("rollback", Rollback::default);
             let concurrency = fields.defaulted("concurrency", defaults::concurrency);
             let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
             let force = fields.defaulted("force", Force::default);
@@ -106,6 +112,7 @@ impl Decode for Request {
                 settle_within: settle_within?,
                 retention: retention?,
                 health: health?,
+                rollback: rollback?,
                 concurrency: concurrency?,
                 notify: notify?,
                 force: force?,

@@ -201,7 +201,7 @@ impl Advance {
             }
             Self::UndoWrite { read, intent, restoring } => {
                 let route = the_route(&read.plan);
-                let health = (read.health, read.plan.stable.desired_count);
+                let health = (read.health, read.plan.stable.desired_count, read.forced().is_some());
                 match restoring.step(call, who, &intent, route, health) {
                     Restored::On(restoring) => {
                         Turn::On(Self::UndoWrite { read, intent, restoring })
@@ -210,9 +210,7 @@ impl Advance {
                     Restored::Attempted { written: true, clean } if !call.clean(clean) => {
                         Turn::End(End::Failed)
                     }
-                    Restored::OntoNothing | Restored::Attempted { .. } => {
-                        Turn::On(Self::FinishUndo)
-                    }
+                    Restored::TooWeak(_) | Restored::Attempted { .. } => Turn::On(Self::FinishUndo),
                 }
             }
             Self::FinishUndo => {

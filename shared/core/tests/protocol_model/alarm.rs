@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, Refused, hold,
+    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, RecordedHealth, Refused,
 };
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;
 use crate::call::{Call, End, Turn};
-use crate::example::{LIFETIME, Who, overdue};
+use crate::example::{LIFETIME, Who};
 use crate::marks::{Mark, Marks};
 use crate::rollback::record_restored;
 use crate::transit::{Restored, Restoring, Transit, Transited};
+use crate::weak::{Begun, Weakened, Weakening};
 
 /// One delivery.
 #[derive(Clone, Debug)]
@@ -35,13 +36,22 @@ enum Place {
     FenceAlarm,
     Join,
     Restore(Restoring),
-    /// `None`: stable has no healthy target.
-    FenceDeployment(Option<Written>),
-    Hold(Arc<Deployment>, Transit),
-    FinishFence(Arc<Deployment>, Written),
+    FenceDeployment(Saw),
+    Weak(Begun, Weakening),
+    /// Nothing was written.
+    FinishFence {
+        clean: bool,
+    },
     Restored(Arc<Deployment>, Transit),
     Wake(Arc<Deployment>),
     FinishAlarm,
+}
+
+/// What came of the first look and write.
+#[derive(Clone, Copy, Debug)]
+enum Saw {
+    TooWeak(RecordedHealth),
+    Attempted(Written),
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -68,6 +78,7 @@ impl ByAlarm {
 
     pub(crate) const fn attempts(&self) -> bool {
         matches!(self.place, Place::Restore(_))
+            || matches!(&self.place, Place::Weak(_, weakening) if weakening.attempts())
     }
 
     pub(crate) fn step(mut self, call: &mut Call<'_>) -> Turn<Self> {
@@ -90,43 +101,43 @@ impl ByAlarm {
                 }
             }
             Place::Restore(restoring) => self.restore(call, &intent, restoring),
-            Place::FenceDeployment(written) => {
+            Place::FenceDeployment(saw) => {
                 if call.mistaken(Mistake::WriteBeforeFence) {
                     call.fence_alarm(self.at, &intent);
                 }
                 match call.fence_deployment(call.who, &intent, Some(self.at)) {
                     Fenced::Closed(fenced) => {
                         let fenced = Arc::new(fenced);
-                        self.on(match written {
-                            None => Place::Hold(fenced, Transit::Load),
-                            Some(written) => Place::FinishFence(fenced, written),
-                        })
+                        match saw {
+                            Saw::TooWeak(health) => {
+                                let begun = Begun { read: fenced, intent, health };
+                                self.on(Place::Weak(begun, Weakening::Begin))
+                            }
+                            Saw::Attempted(written) => self.attempted(fenced, written),
+                        }
                     }
                     Fenced::NotWritten(_) | Fenced::Unknown => self.next_deployment(),
                 }
             }
-            Place::Hold(fenced, transit) => {
-                let own = call.own();
-                let held = transit.step(call, call.who, |deployment, now| {
-                    hold(deployment, &own, now, overdue(now))
-                });
-                match held {
-                    Transited::On(transit) => self.on(Place::Hold(fenced, transit)),
-                    Transited::Done(_) => self.on(Place::Wake(fenced)),
-                    Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
-                    Transited::Refused(_) => self.lost(true),
+            Place::Weak(begun, weakening) => match weakening.step(call, call.who, &begun) {
+                Weakened::On(weakening) => self.on(Place::Weak(begun, weakening)),
+                Weakened::Whole { written, clean } => {
+                    let clean = call.clean(clean);
+                    self.attempted(begun.read, Written { written, clean })
                 }
-            }
-            Place::FinishFence(fenced, Written { written, clean }) => {
+                Weakened::InPlace => {
+                    self.attempted(begun.read, Written { written: true, clean: true })
+                }
+                Weakened::Waits => self.on(Place::Wake(begun.read)),
+                Weakened::Refused(Refused::NotOpen(_)) => self.next_deployment(),
+                Weakened::Refused(_) | Weakened::Failed => self.lost(true),
+            },
+            Place::FinishFence { clean } => {
                 let own = call.own();
                 call.finish_deployment_intent(call.who, &own);
-                if !written {
-                    return self.lost(clean);
-                }
-                self.clean &= clean;
-                self.on(Place::Restored(fenced, Transit::Load))
+                self.lost(clean)
             }
-            Place::Restored(fenced, transit) => match record_restored(call, transit) {
+            Place::Restored(fenced, transit) => match record_restored(call, transit, true) {
                 Transited::On(transit) => self.on(Place::Restored(fenced, transit)),
                 Transited::Done(_) => self.on(Place::Wake(fenced)),
                 Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
@@ -165,15 +176,29 @@ impl ByAlarm {
     fn restore(mut self, call: &mut Call<'_>, intent: &Intent, restoring: Restoring) -> Turn<Self> {
         let (_, binding) = self.first();
         let route = binding.routes.first().expect("a binding has a route");
-        let health = (binding.health, binding.needed);
+        let health = (binding.health, binding.needed, false);
         match restoring.step(call, call.who, intent, route, health) {
             Restored::On(restoring) => self.on(Place::Restore(restoring)),
-            Restored::OntoNothing => self.on(Place::FenceDeployment(None)),
+            Restored::TooWeak(health) => self.on(Place::FenceDeployment(Saw::TooWeak(health))),
             Restored::Attempted { written, clean } => {
                 let clean = call.clean(clean);
-                self.on(Place::FenceDeployment(Some(Written { written, clean })))
+                let written = Written { written, clean };
+                self.on(Place::FenceDeployment(Saw::Attempted(written)))
             }
         }
+    }
+
+    /// What follows the attempts to write everything. The intent on the alarm stands for them.
+    fn attempted(
+        mut self,
+        fenced: Arc<Deployment>,
+        Written { written, clean }: Written,
+    ) -> Turn<Self> {
+        if !written {
+            return self.on(Place::FinishFence { clean });
+        }
+        self.clean &= clean;
+        self.on(Place::Restored(fenced, Transit::Load))
     }
 
     fn first(&self) -> (DeploymentId, Arc<Binding>) {
@@ -227,15 +252,17 @@ impl Mark for ByAlarm {
         match &self.place {
             Place::FenceAlarm | Place::Join | Place::FinishAlarm => {}
             Place::Restore(restoring) => restoring.mark(marks),
-            Place::FenceDeployment(written) => marks.hash(written),
-            Place::Hold(fenced, transit) | Place::Restored(fenced, transit) => {
+            Place::FenceDeployment(Saw::TooWeak(health)) => marks.health(*health),
+            Place::FenceDeployment(Saw::Attempted(written)) => marks.hash(written),
+            Place::Weak(begun, weakening) => {
+                begun.mark(marks);
+                weakening.mark(marks);
+            }
+            Place::Restored(fenced, transit) => {
                 marks.deployment(fenced);
                 transit.mark(marks);
             }
-            Place::FinishFence(fenced, written) => {
-                marks.deployment(fenced);
-                marks.hash(written);
-            }
+            Place::FinishFence { clean } => marks.flag(*clean),
             Place::Wake(fenced) => marks.deployment(fenced),
         }
     }

@@ -9,6 +9,8 @@ use crate::state::At;
 pub(crate) struct Bounds {
     /// Weights of the stages, in permille.
     pub(crate) stages: &'static [u16],
+    /// Tasks of the slot that serves.
+    pub(crate) tasks: u8,
     /// Whether a bake passes through the gate, or is judged at once.
     pub(crate) gates: bool,
     /// When a second deployment of the same service is asked for.
@@ -83,6 +85,8 @@ pub(crate) struct Budget {
     pub(crate) redrives: u8,
     /// The targets of the slot that serves become sick, and healthy again.
     pub(crate) sicknesses: u8,
+    /// A person sends everything to stable, healthy or not.
+    pub(crate) forces: u8,
     /// Validation rejects a healthy canary.
     pub(crate) vetoes: u8,
 }
@@ -122,6 +126,10 @@ pub(crate) enum Mistake {
     CommitAfterFiring,
     /// The sweep leaves alone what a rollback holds.
     HeldIsForgotten,
+    /// A rollback writes without looking at stable, however old the last look is.
+    RestoreWithoutLook,
+    /// A step back is claimed whatever others have claimed.
+    StepsCross,
     /// The end of a rollback does not require that it has not ended already.
     EndTwice,
 }

@@ -19,7 +19,7 @@ const SWEEPS: u32 = 30;
 const CALLS: u32 = 80;
 
 /// Whether the sweep alone brings everything to its end: closed, locks free, one terminal notice
-/// each, all traffic on one slot; or held with a page, as long as stable is sick.
+/// each, all traffic on one slot; or held or stepping back, and told, as long as stable is sick.
 pub(crate) fn is_brought_about(exploration: &Exploration, state: &State) -> bool {
     let mut state = state.clone();
     state.left = Budget::default();
@@ -111,8 +111,14 @@ fn held_with_a_page(state: &State) -> bool {
     state.world.sick.is_some()
         && Who::BOTH.into_iter().filter(|who| open(state, *who)).all(|who| {
             state.deployment(who).is_some_and(|deployment| {
-                deployment.phase == Phase::Held
-                    && deployment.progress.told == Some(glidepath_core::notice::Event::RollbackHeld)
+                let weak = deployment.progress.weak.as_ref();
+                let told_of_none = weak.is_some_and(|weak| weak.told_of_none);
+                let told_of_few = weak.is_some_and(|weak| weak.told_of_few);
+                match deployment.phase {
+                    Phase::Held => told_of_none,
+                    Phase::RollingBack => told_of_few,
+                    Phase::Open | Phase::Committed | Phase::Closed(_) => false,
+                }
             })
         })
 }

@@ -10,6 +10,7 @@ use glidepath_core::plan::{
     StrategyName,
 };
 use glidepath_core::protocol::{LockKey, RecordedHealth};
+use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
 use glidepath_core::route::{
     ActionKind, Forward, RolePair, RouteAction, RouteActions, RouteRef, WeightedGroup,
 };
@@ -178,6 +179,11 @@ pub(crate) fn plan(
             minimum_requests: 0,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Rollback,
+        },
+        rollback: RollbackPlan {
+            weak_stable: WeakStable::StepBack,
+            hold_for: NEVER,
+            then: AfterHold::Hold,
         },
         notify: Vec::new(),
     }

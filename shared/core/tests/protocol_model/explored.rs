@@ -73,6 +73,7 @@ fn told(name: &str, checker: &impl Checker<Exploration>, begun: Instant) {
 /// the mistakes add to.
 pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
     stages: &[1000],
+    tasks: 1,
     gates: false,
     successor: Successor::Never,
     retirement: false,
@@ -93,6 +94,7 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
         deaths: 0,
         redrives: 0,
         sicknesses: 0,
+        forces: 0,
         vetoes: 0,
     },
     mistake: None,
@@ -154,6 +156,24 @@ fn an_alarm_and_a_late_entry_of_the_gate() {
 fn an_alarm_while_stable_is_sick() {
     let budget = Budget { firings: 1, sicknesses: 1, pauses: 0, ..BUDGET };
     explore("sick", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn an_alarm_while_stable_is_weak() {
+    let budget = Budget { firings: 1, sicknesses: 1, pauses: 0, ..BUDGET };
+    explore("weak", Bounds { budget, tasks: 2, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_step_back_that_is_not_answered() {
+    let budget = Budget { firings: 1, sicknesses: 1, unanswered: 1, pauses: 0, ..BUDGET };
+    explore("step", Bounds { budget, tasks: 2, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_person_forces_it_while_stable_is_sick() {
+    let budget = Budget { vetoes: 1, forces: 1, sicknesses: 1, pauses: 0, ..BUDGET };
+    explore("forced", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
 }
 
 #[test]
@@ -220,11 +240,13 @@ fn random_runs_with_everything_that_can_happen() {
         duplicates: 2,
         deaths: 1,
         redrives: 1,
-        sicknesses: 1,
+        sicknesses: 2,
+        forces: 1,
         vetoes: 1,
     };
     let bounds = Bounds { budget, tick: FINE, gates: true, from: From::Plan, ..ALL_AT_ONCE };
-    let bounds = Bounds { stages: &[500, 1000], retirement: true, concurrent: 4, ..bounds };
+    let bounds =
+        Bounds { stages: &[500, 1000], retirement: true, concurrent: 4, tasks: 3, ..bounds };
     let bounds = Bounds { successor: Successor::AtAnyTime, ..bounds };
     let steps = if std::env::var_os(LARGE).is_some() { 5_000_000 } else { 300_000 };
     let begun = Instant::now();

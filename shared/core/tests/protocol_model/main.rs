@@ -40,6 +40,7 @@ mod state;
 mod told;
 mod transit;
 mod validate;
+mod weak;
 
 mod explored;
 mod seeded;

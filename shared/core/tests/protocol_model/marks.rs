@@ -174,6 +174,10 @@ impl<'a> Marks<'a> {
         self.flag(progress.shifted_at.is_some());
         self.flag(progress.restored_at.is_some());
         self.hash(progress.told.as_ref().map(glidepath_core::notice::Event::name));
+        self.flag(deployment.forced().is_some());
+        self.some(progress.weak.as_ref(), |marks, weak| {
+            marks.hash((&weak.steps, weak.told_of_none, weak.told_of_few));
+        });
         self.health(deployment.health);
         self.some(deployment.gate.as_ref(), |marks, gate| {
             marks.tick(who_of(deployment), gate.tick)
@@ -275,7 +279,11 @@ impl<'a> Marks<'a> {
         }
         self.items();
         let world = &state.world;
-        self.hash((world.green, world.tasks, world.versions, world.sick));
+        self.hash((world.green, world.tasks, world.versions));
+        self.some(world.sick, |marks, sick| {
+            marks.hash((sick.slot, sick.healthy));
+            marks.time(sick.since);
+        });
         self.some(world.firing_since, Self::ordered);
         self.hash((state.left, state.seen));
         let mut flights = state.flights.clone();

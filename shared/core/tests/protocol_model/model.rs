@@ -16,7 +16,7 @@ use crate::process::{Origin, Work};
 use crate::properties;
 use crate::retire::Retire;
 use crate::rollback::Rollback;
-use crate::state::{At, Event, State};
+use crate::state::{At, Event, Sick, State};
 
 /// An exploration to certain bounds.
 #[derive(Debug)]
@@ -59,8 +59,10 @@ pub(crate) enum Action {
     Redrive(Who),
     /// An invocation of an execution is made twice.
     Repeat(Who),
-    /// The serving slot's targets become sick.
-    Sicken(Slot),
+    /// A person asks for a rollback that does not wait for stable.
+    Force(Who),
+    /// The serving slot's targets become sick, all but so many.
+    Sicken(Slot, u8),
     /// They become healthy.
     Heal,
 }
@@ -133,7 +135,9 @@ impl Model for Exploration {
             actions.push(Action::Heal);
         } else if state.left.sicknesses > 0 {
             let serving = |slot: &Slot| state.world.tasks[crate::example::slot_index(*slot)] > 0;
-            actions.extend(SLOTS.into_iter().filter(serving).map(Action::Sicken));
+            let tasks = |slot: Slot| state.world.tasks[crate::example::slot_index(slot)];
+            let sick = |slot| (0..tasks(slot)).map(move |healthy| Action::Sicken(slot, healthy));
+            actions.extend(SLOTS.into_iter().filter(serving).flat_map(sick));
         }
     }
 
@@ -173,6 +177,10 @@ impl Model for Exploration {
                 next.left.operators -= 1;
                 next.start(who, Origin::Nobody, Work::Rollback(Rollback::Fence));
             }
+            Action::Force(who) => {
+                next.left.forces -= 1;
+                next.start(who, Origin::Nobody, Work::Rollback(Rollback::FenceForced));
+            }
             Action::Sweep(who) => {
                 next.left.sweeps -= 1;
                 let work = next.sweeps(who)?;
@@ -204,10 +212,10 @@ impl Model for Exploration {
                 let work = next.work(who)?;
                 next.start(who, Origin::Nobody, work);
             }
-            Action::Sicken(slot) => {
+            Action::Sicken(slot, healthy) => {
                 next.left.sicknesses -= 1;
                 next.seen.fault = true;
-                next.world.sick = Some(slot);
+                next.world.sick = Some(Sick { slot, healthy, since: next.now });
             }
             Action::Heal => next.world.sick = None,
         }
@@ -232,7 +240,9 @@ impl Exploration {
             && match self.bounds.from {
                 From::Plan => true,
                 From::Tasks => machine.at == At::Advance,
-                From::Shift => machine.at == At::Advance && state.world.tasks == [1, 1],
+                From::Shift => {
+                    machine.at == At::Advance && state.world.tasks == [self.bounds.tasks; 2]
+                }
                 From::Bake => matches!(machine.at, At::Gate | At::Validate),
                 From::Commit => machine.at == At::Complete,
             }
@@ -243,6 +253,9 @@ impl Exploration {
         let Some(deployment) = state.deployment(who) else { return };
         if state.left.operators > 0 {
             actions.push(Action::Operate(who));
+        }
+        if state.left.forces > 0 {
+            actions.push(Action::Force(who));
         }
         let swept = state
             .processes

@@ -42,6 +42,12 @@ pub(crate) const ROLES_ARE_CURRENT: &str = "no deployment changes the slot that 
 /// Bindings end with what they stop.
 pub(crate) const BINDINGS_END: &str = "no binding outlives its deployment";
 
+/// However stable comes and goes.
+pub(crate) const NOT_ONTO_THE_DEAD: &str =
+    "no rollback writes onto nothing healthy unless it is forced";
+/// Back is back.
+pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more";
+
 pub(crate) fn all() -> Vec<Property<Exploration>> {
     vec![
         Property::always(NOTHING_ON_THE_CANARY, |_, state| nothing_on_the_canary(state)),
@@ -64,6 +70,8 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         Property::always(THE_GATE_IS_WOKEN, |_, state: &State| !state.seen.not_woken),
         Property::always(ROLLBACKS_DO_NOT_FAIL, |_, state: &State| !state.seen.rollback_failed),
         Property::always(ROLES_ARE_CURRENT, |_, state: &State| !state.seen.wrong_roles),
+        Property::always(NOT_ONTO_THE_DEAD, |_, state: &State| !state.seen.onto_nothing),
+        Property::always(STEPS_GO_BACK, |_, state: &State| !state.seen.stepped_forward),
         Property::always(BINDINGS_END, |_, state| bindings_end(state)),
         // The model is not empty: these must be reached.
         Property::sometimes(SUCCEEDS, |_, state| ended(state, Who::First, Outcome::Succeeded)),

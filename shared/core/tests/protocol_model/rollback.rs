@@ -5,7 +5,7 @@ use std::sync::Arc;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::protocol::{
     AlarmItem, Deployment, Fenced, Intent, NextStep, Outcome, Phase, Purpose, Refused,
-    RegistryWrite, Revision, claim_scale_in, close, hold, restored,
+    RegistryWrite, Restored as Written, Revision, claim_scale_in, close, restored,
 };
 use glidepath_core::time::Timestamp;
 
@@ -15,20 +15,25 @@ use crate::example::{LIFETIME, alarm, overdue, slot_index};
 use crate::marks::{Mark, Marks};
 use crate::state::{Author, Effect};
 use crate::transit::{Restored, Restoring, Transit, Transited, the_route};
+use crate::weak::{Begun, Weakened, Weakening};
 
 /// Where a rollback is.
 #[derive(Clone, Debug)]
 pub(crate) enum Rollback {
     Fence,
+    /// By a person who does not wait for stable.
+    FenceForced,
     Astray(Read, Intent),
     /// The routes are where they should be: nothing to write.
     FinishUnused(Read),
     Restore(Read, Intent, Restoring),
-    Hold(Transit),
-    Finish {
-        written: bool,
+    Weak(Begun, Weakening),
+    /// Every attempt was answered, and none succeeded.
+    FinishUnwritten,
+    Restored {
+        clean: bool,
+        transit: Transit,
     },
-    Restored(Transit),
     Wake(Read),
     Settle(Read),
     Alarms {
@@ -65,11 +70,12 @@ const AGAIN: End = End::Reply(NextStep::Rollback);
 
 impl Rollback {
     pub(crate) const fn fresh(&self) -> bool {
-        matches!(self, Self::Fence)
+        matches!(self, Self::Fence | Self::FenceForced)
     }
 
     pub(crate) const fn attempts(&self) -> bool {
         matches!(self, Self::Restore(..) | Self::ScaleIn { .. })
+            || matches!(self, Self::Weak(_, weakening) if weakening.attempts())
     }
 
     pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
@@ -82,8 +88,9 @@ impl Rollback {
     fn next(self, call: &mut Call<'_>) -> Result<Self, End> {
         let who = call.who;
         match self {
-            Self::Fence => {
-                let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME);
+            Self::Fence | Self::FenceForced => {
+                let person = matches!(self, Self::FenceForced).then(|| "ada".to_owned());
+                let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME).forced_by(person);
                 match call.fence_deployment(who, &intent, None) {
                     Fenced::Closed(read) if read.progress.restored_at.is_some() => {
                         Ok(Self::Astray(Arc::new(read), intent))
@@ -107,34 +114,32 @@ impl Rollback {
             }
             Self::Restore(read, intent, restoring) => {
                 let route = the_route(&read.plan);
-                let health = (read.health, read.plan.stable.desired_count);
+                let forced = read.forced().is_some();
+                let health = (read.health, read.plan.stable.desired_count, forced);
                 match restoring.step(call, who, &intent, route, health) {
                     Restored::On(restoring) => Ok(Self::Restore(read, intent, restoring)),
-                    Restored::OntoNothing => Ok(Self::Hold(Transit::Load)),
-                    Restored::Attempted { written, clean } if call.clean(clean) => {
-                        Ok(Self::Finish { written })
+                    Restored::TooWeak(health) => {
+                        let begun = Begun { read, intent, health };
+                        Ok(Self::Weak(begun, Weakening::Begin))
                     }
-                    Restored::Attempted { written: true, .. } => Ok(Self::Restored(Transit::Load)),
-                    Restored::Attempted { written: false, .. } => Err(End::Transient),
+                    Restored::Attempted { written, clean } => attempted(call, written, clean),
                 }
             }
-            Self::Hold(transit) => {
-                let own = call.own();
-                let held = transit
-                    .step(call, who, |deployment, now| hold(deployment, &own, now, overdue(now)));
-                match held {
-                    Transited::On(transit) => Ok(Self::Hold(transit)),
-                    Transited::Done(_) => Err(AGAIN),
-                    Transited::Refused(refused) => overtaken(&refused),
-                }
-            }
-            Self::Finish { written } => {
+            Self::Weak(begun, weakening) => match weakening.step(call, who, &begun) {
+                Weakened::On(weakening) => Ok(Self::Weak(begun, weakening)),
+                Weakened::Whole { written, clean } => attempted(call, written, clean),
+                Weakened::InPlace => attempted(call, true, true),
+                Weakened::Waits => Err(AGAIN),
+                Weakened::Refused(refused) => overtaken(&refused),
+                Weakened::Failed => Err(End::Transient),
+            },
+            Self::FinishUnwritten => {
                 let own = call.own();
                 call.finish_deployment_intent(who, &own);
-                if written { Ok(Self::Restored(Transit::Load)) } else { Err(End::Transient) }
+                Err(End::Transient)
             }
-            Self::Restored(transit) => match record_restored(call, transit) {
-                Transited::On(transit) => Ok(Self::Restored(transit)),
+            Self::Restored { clean, transit } => match record_restored(call, transit, clean) {
+                Transited::On(transit) => Ok(Self::Restored { clean, transit }),
                 Transited::Done(read) => Ok(Self::Wake(Arc::new(read))),
                 Transited::Refused(refused) => overtaken(&refused),
             },
@@ -237,6 +242,15 @@ impl Rollback {
     }
 }
 
+/// What follows the attempts to write everything.
+fn attempted(call: &Call<'_>, written: bool, clean: bool) -> Result<Rollback, End> {
+    match (written, call.clean(clean)) {
+        (true, clean) => Ok(Rollback::Restored { clean, transit: Transit::Load }),
+        (false, true) => Ok(Rollback::FinishUnwritten),
+        (false, false) => Err(End::Transient),
+    }
+}
+
 /// What follows once traffic is safe.
 fn settle(call: &Call<'_>, read: Read) -> Rollback {
     if call.mistaken(Mistake::ReadBackTooEarly) {
@@ -269,10 +283,15 @@ const fn overtaken(refused: &Refused) -> Result<Rollback, End> {
     }
 }
 
-/// Records that traffic is back.
-pub(crate) fn record_restored(call: &mut Call<'_>, transit: Transit) -> Transited<Deployment> {
-    let who = call.who;
-    transit.step(call, who, |deployment, now| restored(deployment, None, None, now, overdue(now)))
+/// Records that traffic is back, and that the rollback's own intent is done.
+pub(crate) fn record_restored(
+    call: &mut Call<'_>,
+    transit: Transit,
+    done: bool,
+) -> Transited<Deployment> {
+    let (who, own) = (call.who, call.own());
+    let written = Written { own: done.then_some(&own), ..Written::default() };
+    transit.step(call, who, |deployment, now| restored(deployment, &written, now, overdue(now)))
 }
 
 fn scale_in(call: &mut Call<'_>, intent: Intent, clean: bool) -> Result<Rollback, End> {
@@ -336,7 +355,11 @@ impl Mark for Rollback {
         };
         marks.hash(std::mem::discriminant(self));
         match self {
-            Self::Fence | Self::EndAlarms | Self::Overtaken => {}
+            Self::Fence
+            | Self::FenceForced
+            | Self::FinishUnwritten
+            | Self::EndAlarms
+            | Self::Overtaken => {}
             Self::Astray(read, intent) => {
                 marks.deployment(read);
                 marks.intent(intent);
@@ -346,10 +369,16 @@ impl Mark for Rollback {
                 marks.intent(intent);
                 restoring.mark(marks);
             }
-            Self::Hold(transit) | Self::Restored(transit) | Self::ClaimScaleIn(transit) => {
+            Self::Weak(begun, weakening) => {
+                begun.mark(marks);
+                weakening.mark(marks);
+            }
+            Self::ClaimScaleIn(transit) => transit.mark(marks),
+            Self::Restored { clean, transit } => {
+                marks.flag(*clean);
                 transit.mark(marks);
             }
-            Self::Finish { written } | Self::FinishScaleIn { written } => marks.flag(*written),
+            Self::FinishScaleIn { written } => marks.flag(*written),
             Self::FinishUnused(read)
             | Self::Wake(read)
             | Self::Settle(read)

@@ -8,8 +8,8 @@ use crate::explored::ALL_AT_ONCE;
 use crate::model::Exploration;
 use crate::properties::{
     BINDINGS_END, EVERY_RUN_ENDS, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE,
-    NO_UNSEEN_FIRING, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE,
-    ROLES_ARE_CURRENT, THE_GATE_IS_WOKEN,
+    NO_UNSEEN_FIRING, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, ONE_END,
+    RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
 };
 use crate::state::At;
 
@@ -48,6 +48,20 @@ fn the_fence_must_come_before_the_route() {
 #[test]
 fn every_attempt_must_look_at_its_deadline() {
     find(Mistake::NoDeadline, NO_LATE_WRITE, alarm());
+}
+
+#[test]
+fn a_rollback_must_look_at_a_stable_that_nobody_vouches_for() {
+    let budget = Budget { sicknesses: 1, ..alarm().budget };
+    let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    find(Mistake::RestoreWithoutLook, NOT_ONTO_THE_DEAD, bounds);
+}
+
+#[test]
+fn steps_back_must_not_cross() {
+    let budget = Budget { sicknesses: 2, operators: 2, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, tasks: 3, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    find(Mistake::StepsCross, STEPS_GO_BACK, bounds);
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Deployment, Items, Outcome, Phase, Tick};
+use glidepath_core::protocol::{Deployment, Intent, Items, Outcome, Phase, Tick};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
 use crate::bounds::{Bounds, Budget, Successor};
-use crate::example::{SLOTS, START, Who, slot_index};
+use crate::example::{COARSE, LIFETIME, SLOTS, START, Who, slot_index};
 use crate::process::Process;
 
 /// Everything at one instant.
@@ -41,7 +41,7 @@ pub(crate) struct World {
     /// Since when CloudWatch says of the alarm that it is in ALARM.
     pub(crate) firing_since: Option<Timestamp>,
     /// The slot whose targets are sick.
-    pub(crate) sick: Option<Slot>,
+    pub(crate) sick: Option<Sick>,
 }
 
 impl World {
@@ -58,13 +58,24 @@ impl World {
 
     /// Healthy targets.
     pub(crate) fn healthy(&self, slot: Slot) -> u32 {
-        if self.sick == Some(slot) { 0 } else { u32::from(self.tasks[slot_index(slot)]) }
+        let tasks = self.tasks[slot_index(slot)];
+        let sick = self.sick.filter(|sick| sick.slot == slot);
+        u32::from(sick.map_or(tasks, |sick| tasks.min(sick.healthy)))
     }
 
     /// Whether some traffic goes to a slot without tasks.
     pub(crate) fn leads_nowhere(&self) -> bool {
         SLOTS.into_iter().any(|slot| self.carries(slot) && self.tasks[slot_index(slot)] == 0)
     }
+}
+
+/// Sick targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sick {
+    pub(crate) slot: Slot,
+    /// How many are healthy all the same.
+    pub(crate) healthy: u8,
+    pub(crate) since: Timestamp,
 }
 
 /// A write to the world.
@@ -166,6 +177,11 @@ pub(crate) struct Seen {
     pub(crate) rollback_failed: bool,
     /// An attempt got no answer, came too late, or its invocation died.
     pub(crate) unanswered: bool,
+    /// A rollback that nobody forced wrote everything to a slot that had nothing healthy since
+    /// before anybody could have relied on an older look.
+    pub(crate) onto_nothing: bool,
+    /// A step back gave the canary more.
+    pub(crate) stepped_forward: bool,
     /// A rollback did not wake an execution whose token was stored.
     pub(crate) not_woken: bool,
 }
@@ -180,7 +196,7 @@ impl State {
             items: Arc::default(),
             world: World {
                 green: Weight::NONE,
-                tasks: [1, 0],
+                tasks: [bounds.tasks, 0],
                 versions: [1, 1],
                 firing_since: None,
                 sick: None,
@@ -236,6 +252,17 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Whether a slot has had nothing healthy for so long before this claim that nobody could rely
+    /// on an older look.
+    pub(crate) fn dead(&self, slot: Slot, claim: &Intent) -> bool {
+        let claimed_at = claim.deadline - LIFETIME;
+        self.world.healthy(slot) == 0
+            && self
+                .world
+                .sick
+                .is_some_and(|sick| sick.slot == slot && sick.since + COARSE < claimed_at)
     }
 
     fn has_not_shifted(&self, author: Author) -> bool {

@@ -8,6 +8,7 @@ use glidepath_core::protocol::{Deployment, Intent, Phase, RecordedHealth, Refuse
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
+use crate::bounds::Mistake;
 use crate::call::{Attempt, Call};
 use crate::example::{Who, green_share};
 use crate::marks::{Mark, Marks};
@@ -115,8 +116,12 @@ pub(crate) enum Restoring {
 
 pub(crate) enum Restored {
     On(Restoring),
-    OntoNothing,
-    Attempted { written: bool, clean: bool },
+    /// With what was seen.
+    TooWeak(RecordedHealth),
+    Attempted {
+        written: bool,
+        clean: bool,
+    },
 }
 
 impl Restoring {
@@ -126,16 +131,21 @@ impl Restoring {
         who: Who,
         intent: &Intent,
         route: &RoutePlan,
-        (health, needed): (RecordedHealth, u32),
+        (health, needed, forced): (RecordedHealth, u32, bool),
     ) -> Restored {
         let clean = match self {
-            Self::Begin if !health.vouches(needed, call.now()) => {
+            Self::Begin
+                if !forced
+                    && !call.mistaken(Mistake::RestoreWithoutLook)
+                    && !health.vouches(needed, call.now()) =>
+            {
                 let stable = crate::example::SLOTS
                     .into_iter()
                     .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable))
                     .expect("a group belongs to a slot");
-                return if call.healthy(stable) == 0 {
-                    Restored::OntoNothing
+                let healthy = call.healthy(stable);
+                return if healthy == 0 || healthy < needed {
+                    Restored::TooWeak(RecordedHealth { healthy, at: call.now(), ..health })
                 } else {
                     Restored::On(Self::Write { clean: true })
                 };
@@ -144,6 +154,12 @@ impl Restoring {
             Self::Write { clean } => clean,
         };
         let effect = Effect::Route(green_share(&route.stable_only()));
+        // Forced or not, by the plan or by a person, is told apart elsewhere.
+        let stable = crate::example::SLOTS
+            .into_iter()
+            .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable));
+        call.state.seen.onto_nothing |=
+            !forced && stable.is_some_and(|slot| call.state.dead(slot, intent));
         match call.attempt(Author::Deployment(who), intent, effect) {
             Attempt::Again => Restored::On(Self::Write { clean: false }),
             Attempt::Done => Restored::Attempted { written: true, clean },

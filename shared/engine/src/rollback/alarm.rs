@@ -3,13 +3,17 @@
 use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
-use glidepath_core::protocol::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Purpose, Refused};
+use glidepath_core::protocol::{
+    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Purpose, Refused,
+};
 use glidepath_core::time::Timestamp;
 
-use super::{finish, holding, record_restored, wake};
+use super::weak::{self, Waits, Weakened};
+use super::{finish, record_restored, wake};
+use crate::attempt::Attempted;
 use crate::pace::{self, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, restore};
+use crate::restore::{Restore, Stable, restore};
 use crate::transition::Stop;
 use crate::{Ambient, failed};
 
@@ -26,10 +30,12 @@ pub struct AlarmEvent {
 }
 
 /// What came of an alarm event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlarmOutcome {
     /// Deployments whose traffic is back on stable.
     pub restored: Vec<DeploymentId>,
+    /// Deployments whose stable slot has too few healthy targets: it has got its share.
+    pub stepping: Vec<DeploymentId>,
     /// Deployments whose stable slot has no healthy target.
     pub held: Vec<DeploymentId>,
     /// Deployments that had ended or committed meanwhile.
@@ -61,8 +67,7 @@ where
         intent: Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME),
     };
     let fenced = registry.fence_alarm(&event.alarm, event.at, &rollback.id, &rollback.intent).await;
-    let mut outcome =
-        AlarmOutcome { restored: Vec::new(), held: Vec::new(), untouched: Vec::new() };
+    let mut outcome = AlarmOutcome::default();
     let (alarm, joined) = match fenced.map_err(|error| failed(&error))? {
         AlarmFence::Closed(alarm) => (alarm, true),
         AlarmFence::ClosedBefore(alarm) => (alarm, false),
@@ -79,6 +84,7 @@ where
                 clean &= this;
                 outcome.restored.push(id.clone());
             }
+            Ok(Stopped::Stepping) => outcome.stepping.push(id.clone()),
             Ok(Stopped::Held) => outcome.held.push(id.clone()),
             Ok(Stopped::Gone) => outcome.untouched.push(id.clone()),
             Err((this, error)) => {
@@ -104,6 +110,7 @@ struct AlarmRollback<'a, R, L, O, A> {
 
 enum Stopped {
     Restored { clean: bool },
+    Stepping,
     Held,
     Gone,
 }
@@ -129,58 +136,89 @@ where
                 return Ok(Stopped::Gone);
             }
         }
-        let (routes, health) = (&binding.routes, binding.health);
+        // Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
+        let stable = Stable { health: binding.health, needed: binding.needed, forced: false };
         let written =
-            restore(self.load_balancer, self.ambient, &self.intent, routes, health, binding.needed)
-                .await;
+            restore(self.load_balancer, self.ambient, &self.intent, &binding.routes, stable).await;
         let clean = match &written {
             Restore::Attempted(attempted) => attempted.clean,
-            Restore::OntoNothing => true,
+            // Nothing was written yet.
+            Restore::TooWeak(_) => true,
         };
-        let recorded = self.record(id, written).await.map_err(|failure| (clean, failure))?;
-        Ok(match recorded {
-            Stopped::Restored { .. } => Stopped::Restored { clean },
-            Stopped::Held | Stopped::Gone => recorded,
-        })
+        match self.record(id, written).await {
+            Ok(stopped) => Ok(stopped),
+            Err((this, failure)) => Err((clean && this, failure)),
+        }
     }
 
-    /// Traffic is where it can be: now the deployment itself learns why, and its gate is woken.
-    async fn record(&self, id: &DeploymentId, written: Restore) -> Result<Stopped, Failure> {
-        let fence = Fence {
+    /// Traffic is where it can be: now the deployment itself learns why, and its gate is woken. Where
+    /// stable is too weak, the deployment says what that means, and claims what is written. An error
+    /// says whether every attempt that it made was answered.
+    async fn record(
+        &self,
+        id: &DeploymentId,
+        written: Restore,
+    ) -> Result<Stopped, (bool, Failure)> {
+        let lost = |failure: Failure| (true, failure);
+        let fence = self.fence();
+        let fenced = self.registry.fence_deployment(id, &fence, &self.id, &self.intent);
+        let deployment = match fenced.await.map_err(|error| lost(failed(&error)))? {
+            DeploymentFence::Closed(deployment) => deployment,
+            DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
+        };
+        let (attempted, forced) = match written {
+            Restore::Attempted(attempted) => (attempted, None),
+            Restore::TooWeak(health) => {
+                let own = (&self.id, &self.intent);
+                let (registry, load_balancer) = (self.registry, self.load_balancer);
+                let taken =
+                    weak::take(registry, load_balancer, self.ambient, &deployment, own, health);
+                match taken.await {
+                    Ok(Weakened::Whole { attempted, forced }) => (attempted, forced),
+                    Ok(Weakened::Waits(Waits { held, .. })) => {
+                        self.wake(&deployment).await?;
+                        return Ok(if held { Stopped::Held } else { Stopped::Stepping });
+                    }
+                    Ok(Weakened::InPlace) => (Attempted { result: Ok(()), clean: true }, None),
+                    // Another rollback has brought it to its end meanwhile.
+                    Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
+                    // The step has an intent of its own on the deployment.
+                    Err(stop) => return Err(lost(stop.into())),
+                }
+            }
+        };
+        let Attempted { result, clean } = attempted;
+        if let Err(error) = result {
+            // The intent on the alarm stands for the writes; this one only carried the fence.
+            let finished = finish(self.registry, id, &self.id).await;
+            finished.map_err(|failure| (clean, failure))?;
+            return Err((clean, failed(&error)));
+        }
+        let own = Some(&self.id);
+        let recorded = record_restored(self.registry, self.ambient, id, own, forced).await;
+        match recorded {
+            Ok(_) => {}
+            // Another rollback has brought it to its end meanwhile.
+            Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
+            Err(stop) => return Err((clean, stop.into())),
+        }
+        self.wake(&deployment).await.map_err(|(_, failure)| (clean, failure))?;
+        Ok(Stopped::Restored { clean })
+    }
+
+    fn fence(&self) -> Fence {
+        Fence {
             trigger: FenceTrigger::Alarm(self.event.alarm.clone()),
             failure: Failure::new(
                 FailureCode::AlarmFired,
                 format!("alarm `{}` fired: {}", self.event.alarm.name(), self.event.reason),
             ),
             at: self.ambient.now(),
-        };
-        let fenced = self.registry.fence_deployment(id, &fence, &self.id, &self.intent).await;
-        let deployment = match fenced.map_err(|error| failed(&error))? {
-            DeploymentFence::Closed(deployment) => deployment,
-            DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
-        };
-        let (stopped, recorded) = match written {
-            Restore::OntoNothing => {
-                let wait = pace::tick(&deployment, self.ambient.now());
-                let held = holding(self.registry, self.ambient, id, &self.id, wait).await;
-                (Stopped::Held, held)
-            }
-            Restore::Attempted(attempted) => {
-                // The intent on the alarm stands for the writes; this one only carried the fence.
-                finish(self.registry, id, &self.id).await?;
-                attempted.result.map_err(|error| failed(&error))?;
-                let restored = record_restored(self.registry, self.ambient, id).await;
-                (Stopped::Restored { clean: attempted.clean }, restored)
-            }
-        };
-        match recorded {
-            Ok(_) => {}
-            // Another rollback has brought it to its end meanwhile.
-            Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
-            Err(stop) => return Err(stop.into()),
         }
-        wake(self.orchestration, &deployment).await?;
-        Ok(stopped)
+    }
+
+    async fn wake(&self, deployment: &Deployment) -> Result<(), (bool, Failure)> {
+        wake(self.orchestration, deployment).await.map_err(|failure| (true, failure))
     }
 
     /// The intent is done if nothing of it can land any more; otherwise it lives until its deadline.

@@ -5,22 +5,26 @@
 
 mod alarm;
 mod settle;
+mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
-    hold, restored,
+    Restored, restored,
 };
+use glidepath_core::rollback::Forced;
 use glidepath_core::time::Span;
 use serde::Deserialize;
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
+use self::weak::{Waits, Weakened};
+use crate::attempt::Attempted;
 use crate::pace::{self, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, restore};
+use crate::restore::{Restore, Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
 
@@ -36,6 +40,33 @@ pub struct RollbackInput {
     /// Who asks, if it is not the state machine.
     #[serde(default)]
     pub by: Option<FenceTrigger>,
+    /// A person sends everything to stable, healthy or not.
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl RollbackInput {
+    /// Who forces it, if anybody does: a decision like that has a name.
+    fn forced_by(&self) -> Result<Option<String>, Failure> {
+        match (&self.by, self.force) {
+            (_, false) => Ok(None),
+            (Some(FenceTrigger::Operator(person)), true) => Ok(Some(person.clone())),
+            (
+                None
+                | Some(
+                    FenceTrigger::Alarm(_)
+                    | FenceTrigger::StateMachine
+                    | FenceTrigger::ExecutionEnd
+                    | FenceTrigger::Sweep,
+                ),
+                true,
+            ) => Err(Failure::new(
+                FailureCode::InvalidRequest,
+                "`force` needs the name of the person who decides it, as `by: {operator: NAME}`; \
+                 nothing was written",
+            )),
+        }
+    }
 }
 
 /// An error as Step Functions hands it to a catcher.
@@ -93,7 +124,8 @@ where
         at: ambient.now(),
     };
     let id = pace::intent_id(ambient);
-    let intent = Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME);
+    let intent = Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME)
+        .forced_by(input.forced_by()?);
     let closed = registry.fence_deployment(&input.deployment, &fence, &id, &intent).await;
     let deployment = match closed.map_err(|error| failed(&error))? {
         DeploymentFence::Closed(deployment) => *deployment,
@@ -146,20 +178,35 @@ where
             false
         } else {
             let plan = &deployment.plan;
-            let needed = plan.stable.desired_count;
-            let (routes, health) = (&plan.routes, deployment.health);
-            let written = restore(load_balancer, ambient, intent, routes, health, needed).await;
-            let attempted = match written {
-                Restore::OntoNothing => {
-                    return hold_traffic(registry, ambient, &deployment, id).await;
-                }
-                Restore::Attempted(attempted) => attempted,
+            let stable = Stable {
+                health: deployment.health,
+                needed: plan.stable.desired_count,
+                forced: deployment.forced().is_some(),
             };
-            if attempted.clean {
+            let written = restore(load_balancer, ambient, intent, &plan.routes, stable).await;
+            let (attempted, forced) = match written {
+                Restore::Attempted(attempted) => (attempted, None),
+                Restore::TooWeak(health) => {
+                    let own = (id, intent);
+                    let taken =
+                        weak::take(registry, load_balancer, ambient, &deployment, own, health);
+                    match taken.await? {
+                        Weakened::Whole { attempted, forced } => (attempted, forced),
+                        Weakened::Waits(Waits { wait, told, summary, .. }) => {
+                            let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
+                            return Ok(reply.after(wait).telling(told));
+                        }
+                        Weakened::InPlace => (Attempted { result: Ok(()), clean: true }, None),
+                    }
+                }
+            };
+            if attempted.result.is_err() && attempted.clean {
                 finish(registry, &deployment.id, id).await?;
             }
             attempted.result?;
-            let (deployment, told) = record_restored(registry, ambient, &deployment.id).await?;
+            let own = attempted.clean.then_some(id);
+            let recorded = record_restored(registry, ambient, &deployment.id, own, forced).await;
+            let (deployment, told) = recorded?;
             wake(orchestration, &deployment).await?;
             told
         };
@@ -209,47 +256,20 @@ async fn finish(
     finished.map_err(|error| failed(&error))
 }
 
-/// Stable has no healthy target: traffic stays, somebody is paged, and the next turn looks again.
-async fn hold_traffic<R: Registry, A: Ambient>(
-    registry: &R,
-    ambient: &A,
-    deployment: &Deployment,
-    own: &IntentId,
-) -> Result<Reply, Stop> {
-    let wait = pace::tick(deployment, ambient.now());
-    let (_, told) = holding(registry, ambient, &deployment.id, own, wait).await?;
-    let summary = "stable has no healthy target: traffic stays where it is";
-    Ok(Reply::new(&deployment.id, NextStep::Rollback, summary).after(wait).telling(told))
-}
-
-/// Records that stable has no healthy target; whether somebody must be told now.
-async fn holding<R: Registry, A: Ambient>(
-    registry: &R,
-    ambient: &A,
-    id: &DeploymentId,
-    own: &IntentId,
-    wait: Span,
-) -> Result<(Deployment, bool), Stop> {
-    transition(registry, id, |deployment| {
-        let now = ambient.now();
-        let due = overdue(&deployment.plan, now, wait);
-        let (held, writes) = hold(deployment, own, now, due)?;
-        let told = held.notices > deployment.notices;
-        Ok(((held, told), writes))
-    })
-    .await
-}
-
 /// Records that traffic is back; whether somebody must be told now.
 async fn record_restored<R: Registry, A: Ambient>(
     registry: &R,
     ambient: &A,
     id: &DeploymentId,
+    own: Option<&IntentId>,
+    forced: Option<Forced>,
 ) -> Result<(Deployment, bool), Stop> {
     transition(registry, id, |deployment| {
         let now = ambient.now();
         let due = overdue(&deployment.plan, now, Span::ZERO);
-        let (restored, writes) = restored(deployment, None, overwritten(deployment), now, due)?;
+        let overwritten = overwritten(deployment);
+        let written = Restored { own, overwritten, forced: forced.clone() };
+        let (restored, writes) = restored(deployment, &written, now, due)?;
         let told = restored.notices > deployment.notices;
         Ok(((restored, told), writes))
     })

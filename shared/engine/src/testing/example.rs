@@ -12,6 +12,7 @@ use glidepath_core::plan::{
 use glidepath_core::protocol::{
     Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision, begin,
 };
+use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{
     ActionKind, Forward, RolePair, RouteAction, RouteActions, RouteRef, WeightedGroup,
 };
@@ -147,6 +148,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
             extend_up_to: Span::from_secs(600),
             on_inconclusive: OnInconclusive::Rollback,
         },
+        rollback: RollbackPlan::default(),
         notify: vec![ChannelName::new("team")],
     }
 }

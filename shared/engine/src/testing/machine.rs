@@ -156,7 +156,7 @@ impl<'a> Machine<'a> {
                     cause: Some(failure.cause.clone()),
                 });
                 let deployment = self.reply.deployment.clone();
-                let input = RollbackInput { deployment, error, by: None };
+                let input = RollbackInput { deployment, error, by: None, force: false };
                 rollback::run(bed, bed, bed, bed, bed, &input).await
             }
             NextStep::Gate => {

@@ -54,6 +54,10 @@ pub struct State {
     pub broken: BTreeSet<TaskDefinition>,
     /// Groups whose targets are sick, whatever version they run.
     pub sick: BTreeSet<TargetGroupArn>,
+    /// Groups of which no more targets than this are healthy.
+    pub weak: BTreeMap<TargetGroupArn, u32>,
+    /// Nobody says how targets are.
+    pub blind: bool,
     /// Alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
     /// What the canary and stable answered since the shift.
@@ -150,6 +154,9 @@ impl LoadBalancer for World {
     async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
         self.called(Call::LookAtTargets(group.clone()));
         let state = self.state();
+        if state.blind {
+            return Err(PortError::Throttled { operation: "DescribeTargetHealth" });
+        }
         let owner = state.services.values().find(|service| service.target_groups.contains(group));
         let Some(owner) = owner else { return Ok(TargetHealth::default()) };
         let tasks = owner.running_count;
@@ -162,7 +169,8 @@ impl LoadBalancer for World {
                 .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == *group))
         });
         Ok(if attached {
-            TargetHealth { healthy: tasks, unused: 0, other: 0 }
+            let healthy = state.weak.get(group).map_or(tasks, |most| tasks.min(*most));
+            TargetHealth { healthy, unused: 0, other: tasks - healthy }
         } else {
             TargetHealth { healthy: 0, unused: tasks, other: 0 }
         })

@@ -164,7 +164,8 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
                     cause: Some("nothing carried it on".to_owned()),
                 };
                 let by = Some(glidepath_core::protocol::FenceTrigger::Sweep);
-                let input = RollbackInput { deployment: id.clone(), error: Some(error), by };
+                let input =
+                    RollbackInput { deployment: id.clone(), error: Some(error), by, force: false };
                 drop(rollback::run(bed, bed, bed, bed, bed, &input).await);
             }
         }

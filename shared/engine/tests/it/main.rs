@@ -9,3 +9,4 @@ mod planning;
 mod races;
 mod rollback;
 mod success;
+mod weak;

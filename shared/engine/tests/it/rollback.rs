@@ -190,6 +190,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
             ),
         }),
         by: None,
+        force: false,
     };
     let reply = glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
         .await

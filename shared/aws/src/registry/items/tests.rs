@@ -13,6 +13,7 @@ use glidepath_core::plan::{
 use glidepath_core::protocol::{
     Binding, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
 };
+use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
 use glidepath_core::weight::Weight;
 
@@ -56,6 +57,7 @@ fn plan() -> Plan {
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Hold,
         },
+        rollback: RollbackPlan::default(),
         notify: Vec::new(),
     }
 }

@@ -1,0 +1,181 @@
+//! A rollback that finds stable too weak to take everything: it holds, steps back, or is forced.
+//! Every share that is not everything is claimed on its own, after the routes were read.
+
+use glidepath_core::ids::IntentId;
+use glidepath_core::plan::RoutePlan;
+use glidepath_core::protocol::{
+    Deployment, Intent, RecordedHealth, StepBack, WeakLook, hold, step_back,
+};
+use glidepath_core::rollback::{Forced, WayBack};
+use glidepath_core::route::RouteActions;
+use glidepath_core::time::Span;
+use glidepath_core::weight::Weight;
+
+use super::finish;
+use crate::attempt::{Attempted, Patience};
+use crate::pace::{self, FORWARD_LIFETIME, overdue};
+use crate::ports::{LoadBalancer, Registry};
+use crate::restore::write_stable;
+use crate::transition::{Stop, transition};
+use crate::{Ambient, routes};
+
+/// What a rollback could do for now.
+pub(super) enum Weakened {
+    /// Everything was written all the same.
+    Whole {
+        /// How that went.
+        attempted: Attempted,
+        /// Whose decision it was, if stable is too weak for it.
+        forced: Option<Forced>,
+    },
+    /// All that can be done for now is done.
+    Waits(Waits),
+    /// Everything is on stable already: there is nothing to write or to hold.
+    InPlace,
+}
+
+/// Until when, and why.
+#[derive(Debug)]
+pub(super) struct Waits {
+    /// Nothing was sent to stable.
+    pub(super) held: bool,
+    /// Until the next look.
+    pub(super) wait: Span,
+    /// Whether somebody must be told now.
+    pub(super) told: bool,
+    /// In words.
+    pub(super) summary: String,
+}
+
+/// Somebody else is at it: look again soon.
+const SOON: Span = Span::from_secs(1);
+
+/// Does what can be done. `deployment` is as the rollback's own fence left it.
+pub(super) async fn take<R, L, A>(
+    registry: &R,
+    load_balancer: &L,
+    ambient: &A,
+    deployment: &Deployment,
+    (own, intent): (&IntentId, &Intent),
+    health: RecordedHealth,
+) -> Result<Weakened, Stop>
+where
+    R: Registry,
+    L: LoadBalancer,
+    A: Ambient,
+{
+    let look = WeakLook { fenced: deployment, own, health };
+    let weak = Weak { registry, load_balancer, ambient, look };
+    match deployment.way_back(health.healthy, ambient.now()) {
+        WayBack::Whole(forced) => {
+            let routes = &deployment.plan.routes;
+            let attempted = write_stable(load_balancer, ambient, intent, routes).await;
+            Ok(Weakened::Whole { attempted, forced })
+        }
+        WayBack::Stay => weak.stay().await,
+        WayBack::Part(keeps) => weak.part(keeps).await,
+    }
+}
+
+struct Weak<'a, R, L, A> {
+    registry: &'a R,
+    load_balancer: &'a L,
+    ambient: &'a A,
+    look: WeakLook<'a>,
+}
+
+impl<R, L, A> Weak<'_, R, L, A>
+where
+    R: Registry,
+    L: LoadBalancer,
+    A: Ambient,
+{
+    /// Nothing healthy: traffic stays, somebody is paged, and the next turn looks again.
+    async fn stay(&self) -> Result<Weakened, Stop> {
+        let fenced = self.look.fenced;
+        if fenced.progress.restored_at.is_some() {
+            // Stable has everything already: there is nothing to hold. If that cannot be read, or is
+            // not so any more, it is held until the next look.
+            let observed = routes::read(self.load_balancer, &fenced.plan).await;
+            if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
+                return Ok(Weakened::InPlace);
+            }
+        }
+        let (wait, told) = transition(self.registry, &fenced.id, |deployment| {
+            let now = self.ambient.now();
+            let wait = pace::weak_look(deployment, now);
+            let due = overdue(&deployment.plan, now, wait);
+            let (held, writes) = hold(deployment, &self.look, now, due)?;
+            Ok(((wait, held.notices > deployment.notices), writes))
+        })
+        .await?;
+        let summary = "stable has no healthy target: traffic stays where it is".to_owned();
+        Ok(Weakened::Waits(Waits { held: true, wait, told, summary }))
+    }
+
+    /// Some are healthy: the canary keeps no more than the rest.
+    async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
+        let fenced = self.look.fenced;
+        let observed = routes::read(self.load_balancer, &fenced.plan).await?;
+        if above(fenced, &observed, Weight::NONE).is_empty() {
+            return Ok(Weakened::InPlace);
+        }
+        let above = above(fenced, &observed, keeps);
+        let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
+        let (step, wait, told) = transition(self.registry, &fenced.id, |deployment| {
+            let now = self.ambient.now();
+            let wait = pace::weak_look(deployment, now);
+            let due = overdue(&deployment.plan, now, wait);
+            let ((stepped, step), writes) =
+                step_back(deployment, &self.look, keeps, lifetime, now, due)?;
+            Ok(((step, wait, stepped.notices > deployment.notices), writes))
+        })
+        .await?;
+        let (wait, summary) = match step {
+            StepBack::Claimed(intent) => {
+                self.write(&intent, &above).await?;
+                (wait, self.summary(keeps))
+            }
+            StepBack::Kept => (wait, self.summary(keeps)),
+            StepBack::Overtaken => (SOON, "another rollback writes: look again".to_owned()),
+        };
+        Ok(Weakened::Waits(Waits { held: false, wait, told, summary }))
+    }
+
+    fn summary(&self, keeps: Weight) -> String {
+        let needed = self.look.fenced.plan.stable.desired_count;
+        let healthy = self.look.health.healthy;
+        format!("{healthy} of {needed} targets of stable are healthy: the canary keeps {keeps}")
+    }
+
+    async fn write(
+        &self,
+        intent: &Intent,
+        above: &[(&RoutePlan, RouteActions)],
+    ) -> Result<(), Stop> {
+        let (load_balancer, ambient) = (self.load_balancer, self.ambient);
+        let attempted =
+            routes::write(load_balancer, ambient, intent, Patience::Insist, above).await;
+        if attempted.clean {
+            finish(self.registry, &self.look.fenced.id, self.look.own).await?;
+        }
+        Ok(attempted.result?)
+    }
+}
+
+/// Routes that give the canary more than this, or have been made into something else, each with
+/// the actions that give it this. A route that is gone gives it nothing.
+fn above<'a>(
+    deployment: &'a Deployment,
+    observed: &[Option<RouteActions>],
+    keeps: Weight,
+) -> Vec<(&'a RoutePlan, RouteActions)> {
+    let routes = deployment.plan.routes.iter().zip(observed);
+    routes
+        .filter_map(|(route, observed)| {
+            let share = observed.as_ref()?.canary_share(&route.pair);
+            let more = share.map_or(true, |share| share > keeps);
+            more.then(|| (route, route.original.with_canary(&route.pair, keeps)))
+        })
+        .collect()
+}
