@@ -72,6 +72,11 @@ impl Glidepath {
         self.output("SweepFunctionName")
     }
 
+    /// Name of the registry's table.
+    pub fn table(&self) -> LabResult<&str> {
+        self.output("TableName")
+    }
+
     /// Every output of the product's stack.
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
@@ -106,6 +111,11 @@ pub(crate) async fn create_services(
     Ok(created)
 }
 
+/// Name of the stack of a service whose resources' names begin so.
+pub(crate) fn example_stack(prefix: &str) -> String {
+    format!("example-{prefix}")
+}
+
 async fn create_service(
     clients: &Clients,
     name: String,
@@ -113,7 +123,7 @@ async fn create_service(
     service: &Service,
 ) -> LabResult<ServiceResources> {
     let template = example::template(&prefix, service).to_string();
-    let outputs = deploy::stack(clients, &format!("example-{prefix}"), &template, &[]).await?;
+    let outputs = deploy::stack(clients, &example_stack(&prefix), &template, &[]).await?;
     ServiceResources::from_outputs(&name, &prefix, service, &outputs)
         .map_err(|error| LabError::because(format!("service `{name}`"), &error))
 }
