@@ -50,6 +50,7 @@ scenarios! {
     a_deleted_state_machine_leaves_nothing_behind: "state-machine-deleted",
     an_updated_state_machine_changes_nothing: "state-machine-updated",
     a_rollback_that_gave_up_is_ended_by_the_sweep: "rollback-gives-up",
+    nothing_of_a_route_but_its_weights_changes: "route-fidelity",
     the_demo_shows_what_it_says: "demo",
 }
 

@@ -25,7 +25,9 @@ pub use placeholders::{UnknownPlaceholder, complete_request};
 pub use script::{
     Action, Behave, Decide, Nothing, RewriteRoute, SetAlarm, StartDeployment, Step, Which,
 };
-pub use service::{AlarmName, AlarmSettings, Bystanders, Route, RouteKind, Service, Slot, Version};
+pub use service::{
+    AlarmName, AlarmSettings, Authenticate, Bystanders, Route, RouteKind, Service, Slot, Version,
+};
 
 /// The name of the deployment that the scenario's own `request` starts.
 pub const FIRST_DEPLOYMENT: &str = "first";

@@ -1,7 +1,7 @@
 //! What the types of a scenario cannot say.
 
 use super::happening::Happening;
-use super::{Action, Caller, FIRST_DEPLOYMENT, Fault, Scenario, Service};
+use super::{Action, Caller, FIRST_DEPLOYMENT, Fault, RouteKind, Scenario, Service};
 
 const LONGEST_NAME: usize = 12;
 const MOST_TRAFFIC: u32 = 200;
@@ -75,6 +75,14 @@ impl<'a> Findings<'a> {
         }
         if service.routes.is_empty() || service.routes.len() > 4 {
             self.add(&format!("{path}.routes"), "there must be 1 to 4");
+        }
+        for (route, number) in service.routes.iter().zip(1..) {
+            if route.transform && route.kind == RouteKind::Listener {
+                self.add(
+                    &format!("{path}.routes[{}].transform", number - 1),
+                    "a listener's default action has no transforms; only a rule has",
+                );
+            }
         }
         if service.traffic > MOST_TRAFFIC {
             self.add(
