@@ -24,6 +24,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 
 from local_aws import journal
+from local_aws.function_environments import Caller, caller_of
 from local_aws.replacing import AnyFunction, replace
 from local_aws.settings import Settings
 
@@ -51,6 +52,8 @@ class Call:
 
     request: Any
     headers: dict[str, str]
+    caller: Caller | None = None
+    """The process that calls, if it is a function's."""
 
     def failure(self, status: int, code: str, message: str) -> Answer:
         """An error answer in the protocol the caller speaks."""
@@ -207,6 +210,7 @@ def install(settings: Settings) -> None:
             principal=_principal(headers, query_params),
             request=_request(service, path, headers, content, query_params),
             headers=headers,
+            caller=caller_of(headers),
         )
 
         async def proceed() -> Answer:
@@ -225,6 +229,7 @@ def install(settings: Settings) -> None:
             service=service,
             action=action,
             principal=call.principal,
+            invocation=call.caller.invocation if call.caller else None,
             request=call.request,
             error=_error_code(status, answer_headers, answer_body),
             millis=round((time.perf_counter() - started) * 1000, 1),

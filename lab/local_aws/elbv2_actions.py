@@ -122,6 +122,12 @@ def _normalise_one(
         result["FixedResponseConfig"] = dict(action.get("FixedResponseConfig", {}))
         if "StatusCode" not in result["FixedResponseConfig"]:
             raise ServiceError("ValidationError", "A fixed response must specify a status code")
+    elif kind == "jwt-validation":
+        config = action.get("JwtValidationConfig") or {}
+        missing = [name for name in ("JwksEndpoint", "Issuer") if not config.get(name)]
+        if missing:
+            raise ServiceError("ValidationError", f"Actions of type '{kind}' must specify '{missing[0]}'")
+        result["JwtValidationConfig"] = dict(config)
     else:
         raise ServiceError("ValidationError", f"Action type '{kind}' is not supported")
     return result

@@ -4,12 +4,13 @@ Every line has ``time`` (epoch seconds), ``kind`` and the fields of its kind. ``
 calls::
 
     {"time": 1763706000.123, "kind": "call", "service": "elasticloadbalancing", "action": "ModifyRule",
-     "principal": "rollback-role", "request": {...}, "error": null, "millis": 4.1}
+     "principal": "rollback-role", "invocation": "b1c4...", "request": {...}, "error": null, "millis": 4.1}
 
 ``time`` of a call is when it arrived; the line is written when it is answered. ``service`` is the IAM
-prefix, ``action`` the API action, ``principal`` the name of the role or user, or ``root``; ``error`` is
-the error code of the answer. Other modules add lines of other kinds with ``write``: Step Functions
-``state`` and ``execution``, ECS task starts and stops, alarm transitions, weights, request counts.
+prefix, ``action`` the API action, ``principal`` the name of the role or user, or ``root``; ``invocation``
+is the request id of the invocation that a function called for, null for all others and while a function
+initialises; ``error`` is the error code of the answer. Other modules add lines of other kinds with ``write``: Step Functions
+``state`` and ``execution``, faults that struck, ECS task starts and stops, alarm transitions, weights, request counts.
 
 Values that are secrets are replaced by ``REDACTED`` before anything is written, whoever wrote them.
 """

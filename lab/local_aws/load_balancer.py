@@ -214,6 +214,7 @@ class DataPlane:
             counts = self._counts(listener, None)
             counts.made_by_load_balancer += 1
             return _error_page(503), []
+        _transform(request, rule)
         _add_forwarding_headers(request, head, listener, client)
         started = time.perf_counter()
         try:
@@ -248,6 +249,15 @@ class DataPlane:
                     publish_hosts(second, load_balancer, group, registry.group(group), metric_store.store.add)
                 keys = {target.key for _, group in registry.groups() for target in group.targets.values()}
                 self._connections.forget(keys)
+
+
+def _transform(request: Message, rule: CompiledRule) -> None:
+    """Rewrite host name and URL as the rule's transforms say, after the rule was chosen by the originals."""
+    method, target, version = request.first
+    request.first = (method, rule.rewrite_url(target), version)
+    request.headers = [
+        (name, rule.rewrite_host(value) if name.lower() == "host" else value) for name, value in request.headers
+    ]
 
 
 def _add_forwarding_headers(

@@ -19,6 +19,7 @@ COOKIE = "AWSALBTG"
 CROSS_ORIGIN_COOKIE = "AWSALBTGCORS"
 
 Matcher = Callable[["RequestHead"], bool]
+Rewrite = Callable[[str], str]
 
 
 @dataclass
@@ -83,6 +84,8 @@ class CompiledRule:
     matchers: tuple[Matcher, ...]
     action: Mapping[str, Any]
     forward: ForwardGroups | None
+    rewrite_host: Rewrite
+    rewrite_url: Rewrite
 
 
 def cookie_for(arn: str) -> str:
@@ -112,7 +115,21 @@ def _compile(rule: Mapping[str, Any]) -> CompiledRule:
             weights=tuple(int(group.get("Weight", 1)) for group in groups),
             sticky_seconds=int(stickiness.get("DurationSeconds", 0)) if stickiness.get("Enabled") else 0,
         )
-    return CompiledRule(tuple(_matcher(condition) for condition in rule["Conditions"]), action, forward)
+    matchers = tuple(_matcher(condition) for condition in rule["Conditions"])
+    transforms = {transform["Type"]: transform for transform in rule.get("Transforms") or []}
+    rewrite_host = _rewrite(transforms.get("host-header-rewrite", {}).get("HostHeaderRewriteConfig"))
+    rewrite_url = _rewrite(transforms.get("url-rewrite", {}).get("UrlRewriteConfig"))
+    return CompiledRule(matchers, action, forward, rewrite_host, rewrite_url)
+
+
+def _rewrite(config: Mapping[str, Any] | None) -> Rewrite:
+    """What a transform makes of a host name or URL: the first match is replaced, ``$1`` is a group."""
+    if config is None:
+        return lambda text: text
+    rewrite = config["Rewrites"][0]
+    pattern = re.compile(rewrite["Regex"])
+    replacement = re.sub(r"\$(\d)", r"\\g<\1>", rewrite["Replace"].replace("\\", "\\\\"))
+    return lambda text: pattern.sub(replacement, text, count=1)
 
 
 def _pattern(values: Sequence[str], ignore_case: bool) -> re.Pattern[str]:

@@ -25,6 +25,8 @@ SERVICES = (
     "calls",
     "iam",
     "lambda_functions",
+    "function_environments",
+    "faults",
     "elbv2",
     "load_balancer",
     "ecs",
@@ -199,10 +201,12 @@ def serve(options: Options) -> int:
     from hypercorn.config import Config
     from ministack.app import app
 
+    from local_aws.control import controlled
+
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75
     announcement = json.dumps({"endpoint": settings.endpoint, "addresses": str(settings.addresses)}) + "\n"
     with claim:
-        asyncio.run(serve_http(_announcing(app, announcement.encode(), output), config))
+        asyncio.run(serve_http(_announcing(controlled(app, settings), announcement.encode(), output), config))
     return 0

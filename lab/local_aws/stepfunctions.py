@@ -7,7 +7,7 @@ branches, never enforces the machine's role and never checks a definition.
 Known deviations from AWS: the result of ``lambda:invoke`` lacks SdkHttpMetadata and SdkResponseMetadata; a
 missing heartbeat is States.Timeout (AWS's documentation names States.HeartbeatTimeout too: catch both);
 nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; TestState is
-ministack's own; a redrive enters the outermost state again, of a Parallel with all its branches.
+ministack's own; a deleted machine stays in the list as DELETING; a redrive enters the outermost state again, of a Parallel with all its branches.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from local_aws.stepfunctions_execution import (
 
 Parameters = dict[str, Any]
 Answer = tuple[int, dict[str, str], Any]
+DELETING = "DELETING"
 EXECUTION_NAME = re.compile(r"^[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}$")
 
 
@@ -94,6 +95,8 @@ def _start_execution(data: Parameters) -> Answer:
     if base is None:
         return _error("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{requested}'")
     machine = service._state_machines[base]
+    if machine.get("status") == DELETING:
+        return _error("StateMachineDeleting", f"State Machine is Being Deleted: '{requested}'")
     given = data.get("input") or "{}"
     try:
         json.loads(given)
@@ -140,6 +143,22 @@ def _stop_execution(data: Parameters) -> Answer:
     if execution is not None:
         execution.stop(data.get("error"), data.get("cause"))
     answer: Answer = json_response({"stopDate": record["stopDate"]})
+    return answer
+
+
+def _delete_state_machine(data: Parameters) -> Answer:
+    """DeleteStateMachine: nothing can be started any more, and what runs ends at its next transition.
+
+    ministack forgets the executions, which then go on unseen.
+    """
+    arn = data.get("stateMachineArn", "")
+    machine = service._state_machines.get(arn)
+    if machine is not None:
+        machine["status"] = DELETING
+        for execution in list(running.values()):
+            if execution.record["stateMachineArn"] == arn:
+                execution.ends_at_next_transition = True
+    answer: Answer = json_response({})
     return answer
 
 
@@ -287,6 +306,7 @@ def install(settings: Settings) -> None:
     stepfunctions_interpreter.install()
     replace(service, "_start_execution", _start_execution, expects=("data",))
     replace(service, "_stop_execution", _stop_execution, expects=("data",))
+    replace(service, "_delete_state_machine", _delete_state_machine, expects=("data",))
     replace(service, "_run_execution", _run_execution, expects=("exec_arn",))
     replace(service, "_send_task_success", _send_task_success, expects=("data",))
     replace(service, "_send_task_failure", _send_task_failure, expects=("data",))

@@ -86,6 +86,9 @@ class History(EventManager):
         if name.endswith("StateEntered") and context is self._execution.environment.event_history_context:
             entered = details["stateEnteredEventDetails"]
             self.last_entered = (entered["name"], json.loads(entered["input"]))
+        if name.endswith("StateEntered") and self._execution.ends_at_next_transition:
+            self._execution.stop(None, None)
+            return context.last_published_event_id
         added: int = super().add_event(context, event_type, details, timestamp, update_source_event_id)
         if name.endswith(("StateEntered", "StateExited")):
             state = details.get("stateEnteredEventDetails") or details["stateExitedEventDetails"]
@@ -131,6 +134,7 @@ class RunningExecution:
         self.arn: str = record["executionArn"]
         self._resumed = resumed
         self._lock = threading.Lock()
+        self.ends_at_next_transition = False  # once its state machine is being deleted
         self._ended = False  # of this run: after a redrive, the same record is running again
         parts = self.arn.split(":")
         self._region, self._account = parts[3], parts[4]

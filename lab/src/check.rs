@@ -21,13 +21,21 @@ pub struct Finding {
     pub found: String,
     /// Whether it came true.
     pub passed: bool,
+    /// Whether it says only that a fault struck.
+    #[serde(skip)]
+    pub(crate) about_faults: bool,
 }
 
 impl Finding {
     /// An expectation, with what was found if it did not come true.
     pub fn new(expected: impl Into<String>, passed: bool, found: impl Into<String>) -> Self {
         let found = if passed { String::new() } else { found.into() };
-        Self { expected: expected.into(), found, passed }
+        Self { expected: expected.into(), found, passed, about_faults: false }
+    }
+
+    /// In words, if it did not come true.
+    pub(crate) fn failure(&self) -> String {
+        format!("{}; found: {}", self.expected, self.found)
     }
 }
 
@@ -51,6 +59,7 @@ pub(crate) fn check(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
         findings.push(Finding::new(format!("never {happening}"), seen.is_none(), found));
     }
     findings.extend(script(scenario, events));
+    findings.extend(faults(scenario, events));
     findings.extend(time_limit(events));
     findings
 }
@@ -111,6 +120,7 @@ impl<'a> Facts<'a> {
                 | Event::Script { .. }
                 | Event::TimeLimit { .. }
                 | Event::FirstBadRequest { .. }
+                | Event::Fault { .. }
                 | Event::SweepFailed { .. } => {}
             }
         }
@@ -295,6 +305,7 @@ fn script(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
             | Event::Requests { .. }
             | Event::TimeLimit { .. }
             | Event::FirstBadRequest { .. }
+            | Event::Fault { .. }
             | Event::SweepFailed { .. } => None,
         })
         .collect();
@@ -306,6 +317,36 @@ fn script(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
                 Some(Some(error)) => error.clone(),
             };
             Finding::new(format!("step {step} of the script is done"), found.is_empty(), found)
+        })
+        .collect()
+}
+
+/// A fault that never strikes proves nothing.
+fn faults(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
+    let asked = scenario.asked_faults().into_iter();
+    asked
+        .map(|(name, fault)| {
+            let struck = events.iter().any(|observed| match &observed.event {
+                Event::Fault { fault, .. } => *fault == name,
+                Event::Started { .. }
+                | Event::Execution { .. }
+                | Event::State { .. }
+                | Event::Verdict { .. }
+                | Event::Stage { .. }
+                | Event::WeightsWritten { .. }
+                | Event::WeightsRead { .. }
+                | Event::Notice { .. }
+                | Event::Alarm { .. }
+                | Event::Tasks { .. }
+                | Event::Requests { .. }
+                | Event::TimeLimit { .. }
+                | Event::FirstBadRequest { .. }
+                | Event::Script { .. }
+                | Event::SweepFailed { .. } => false,
+            });
+            let expected = format!("{name} strikes: {fault}");
+            let finding = Finding::new(expected, struck, "there was no such call");
+            Finding { about_faults: true, ..finding }
         })
         .collect()
 }

@@ -21,7 +21,7 @@ use crate::progress::{Waiting, say};
 use crate::report::Report;
 use crate::scenario::{Action, AwsSettings, Scenario, Version};
 use crate::scene::Scene;
-use crate::stack::{Glidepath, ServiceResources, create_services};
+use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
 use crate::{logs, run, setup};
 
@@ -37,6 +37,8 @@ pub struct Lab {
     behaviours: Behaviours,
     paths: Paths,
     scenarios: usize,
+    /// Stacks of the services of scenarios that were not removed yet.
+    examples: Vec<String>,
 }
 
 impl Lab {
@@ -52,7 +54,16 @@ impl Lab {
             Glidepath::deploy(&paths, &aws, &clients, &slack.url(), settings.alarms_by).await?;
         drop(waiting);
         let behaviours = Behaviours::new(aws.behaviours());
-        Ok(Self { aws, clients, glidepath, slack, behaviours, paths, scenarios: 0 })
+        Ok(Self {
+            aws,
+            clients,
+            glidepath,
+            slack,
+            behaviours,
+            paths,
+            scenarios: 0,
+            examples: Vec::new(),
+        })
     }
 
     /// The base URL of the local AWS.
@@ -121,6 +132,7 @@ impl Lab {
         let _waiting = Waiting::new("Creating the example services");
         for (name, service) in &scenario.services {
             let prefix = ServiceResources::prefix_of(name, self.scenarios);
+            self.examples.push(example_stack(&prefix));
             for (version, behaviour) in &service.versions {
                 // What has faults only later begins without.
                 let faultless = Version::faultless();
@@ -198,10 +210,20 @@ impl Lab {
         Report::new(&scene, outcome, &self.aws.journal(), since)
     }
 
+    /// Removes the services of the last scenario: many scenarios in one lab would otherwise leave as
+    /// many tasks running.
+    pub async fn remove_examples(&mut self) -> LabResult<()> {
+        for stack in std::mem::take(&mut self.examples) {
+            let delete = self.clients.cloudformation.delete_stack().stack_name(&stack);
+            delete.send().await.doing(format!("removing {stack}"))?;
+        }
+        Ok(())
+    }
+
     /// Copies the logs of the local AWS and of every function.
     pub async fn keep_logs(&self, into: &Path) -> LabResult<()> {
         self.aws.keep_logs(into)?;
-        logs::keep(&logs::read(&self.clients).await?, into)
+        logs::keep(&logs::read(&self.clients, 0.0).await?, into)
     }
 
     /// Tells a person what may have gone wrong.
@@ -210,7 +232,7 @@ impl Lab {
         for line in report.last_states() {
             say(line);
         }
-        match logs::read(&self.clients).await {
+        match logs::read(&self.clients, 0.0).await {
             Ok(logs) => {
                 let errors = logs::errors(&logs);
                 for line in errors.iter().rev().take(MOST_LINES).rev() {

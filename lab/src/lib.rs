@@ -3,8 +3,11 @@
 
 mod behaviours;
 mod check;
+mod clean_end;
 mod clients;
+mod control;
 mod error;
+mod fault_sweep;
 mod lab;
 mod local_aws;
 mod logs;
@@ -30,6 +33,7 @@ use std::path::Path;
 pub use check::Finding;
 pub use clients::Clients;
 pub use error::{Doing, LabError, LabResult};
+pub use fault_sweep::{FailedRun, FaultSweep, SweptFaults};
 pub use lab::Lab;
 pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
 pub use observe::Call;

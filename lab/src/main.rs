@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use glidepath_lab::{Doing, Lab, LabError, LabResult, Observed, Scenario, say};
+use glidepath_lab::{Doing, FaultSweep, Lab, LabError, LabResult, Observed, Scenario, say};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -41,6 +41,8 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         keep_logs: Option<PathBuf>,
     },
+    /// Repeat short deployments, each time with one fault in another place; each must end clean.
+    Faults(FaultsArguments),
     /// Leave the local AWS and an example service running until Ctrl-C.
     Up {
         /// Take the services from this scenario.
@@ -54,6 +56,25 @@ enum Command {
     },
     /// Print the JSON Schema of scenario files.
     Schema,
+}
+
+#[derive(clap::Args)]
+struct FaultsArguments {
+    /// Scenarios: short deployments, without faults of their own.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Only so many of the possible runs.
+    #[arg(long, value_name = "RUNS")]
+    sample: Option<usize>,
+    /// Chooses the sample: the same seed, the same runs.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only this fault, as a failed run names it.
+    #[arg(long, value_name = "JSON", conflicts_with = "sample")]
+    only: Option<String>,
+    /// Copy the logs of failed runs there.
+    #[arg(long, value_name = "DIRECTORY")]
+    keep_logs: Option<PathBuf>,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -88,6 +109,7 @@ async fn run(command: Command) -> LabResult<ExitCode> {
     let passed = match command {
         Command::Demo { keep_logs } => demo::run(keep_logs.as_deref()).await?,
         Command::Run { file, keep_logs } => run_file(&file, keep_logs.as_deref()).await?,
+        Command::Faults(arguments) => faults(arguments).await?,
         Command::Up { file } => up::run(file.as_deref()).await?,
         Command::Latency { runs } => latency::run(runs).await?,
         Command::Schema => {
@@ -123,6 +145,16 @@ async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
     }
     print(&report.outcome()?)?;
     Ok(report.passed())
+}
+
+async fn faults(arguments: FaultsArguments) -> LabResult<bool> {
+    let FaultsArguments { files, sample, seed, only, keep_logs } = arguments;
+    let only = only.map(|text| serde_json::from_str(&text)).transpose();
+    let only = only.doing("--only is no fault as docs/scenarios.md describes it")?;
+    let sweep = FaultSweep { files, sample, seed, only, keep_logs };
+    let swept = sweep.run(|line| glidepath_lab::say(line)).await?;
+    print(&swept.to_string())?;
+    Ok(swept.failures.is_empty())
 }
 
 /// The one place that writes results.

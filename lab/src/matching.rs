@@ -96,6 +96,9 @@ impl<'a> Matcher<'a> {
                 self.bad_requests += answered.values().map(|answered| answered.bad).sum::<u64>();
                 before < limit && self.bad_requests >= limit
             }
+            Event::Fault { fault, .. } => {
+                wanted.fault.is_some_and(|number| *fault == format!("fault {number}"))
+            }
             Event::Verdict { .. }
             | Event::Script { .. }
             | Event::TimeLimit { .. }

@@ -29,12 +29,12 @@ pub(crate) async fn step(scene: Arc<Scene>, number: usize, step: Step) {
         while !matcher.sees(&follower.next().await) {}
         sleep(step.after.unwrap_or_default().duration()).await;
     }
-    let error = act(&scene, &step.action).await.err().map(|error| error.to_string());
+    let error = act(&scene, number, &step.action).await.err().map(|error| error.to_string());
     let action = serde_json::to_string(&step.action).unwrap_or_default();
     scene.timeline.add(Event::Script { step: number, action, error });
 }
 
-async fn act(scene: &Scene, action: &Action) -> LabResult<()> {
+async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
     match action {
         Action::Behave(behave) => {
             let resources = resources(scene, behave.service.as_deref())?;
@@ -61,11 +61,20 @@ async fn act(scene: &Scene, action: &Action) -> LabResult<()> {
                 .doing("stopping the execution")?;
             Ok(())
         }
+        Action::DeleteStateMachine(_) => {
+            let machine = scene.glidepath.state_machine()?;
+            let delete = scene.clients.sfn.delete_state_machine().state_machine_arn(machine);
+            delete.send().await.doing("deleting the state machine")?;
+            Ok(())
+        }
+        Action::UpdateStateMachine(_) => update_state_machine(scene).await,
         Action::RewriteRoute(rewrite) => rewrite_route(scene, rewrite).await,
         Action::StartDeployment(start) => {
             start_deployment(scene, &start.name, &start.request).await
         }
         Action::Sweep(_) => sweep(scene).await,
+        Action::Fault(fault) => scene.control.add_faults([(format!("step {number}"), fault)]).await,
+        Action::EndFaults(_) => scene.control.end_faults().await,
     }
 }
 
@@ -97,6 +106,22 @@ async fn set_alarm(scene: &Scene, set: &SetAlarm) -> LabResult<()> {
         .send()
         .await
         .doing("setting the alarm")?;
+    Ok(())
+}
+
+/// What a new version of the stack does to executions that run: nothing of what they do may change.
+async fn update_state_machine(scene: &Scene) -> LabResult<()> {
+    let doing = "updating the state machine";
+    let machine = scene.glidepath.state_machine()?;
+    let sfn = &scene.clients.sfn;
+    let found = sfn.describe_state_machine().state_machine_arn(machine).send();
+    let found = found.await.doing(doing)?;
+    let mut definition: Value = serde_json::from_str(found.definition()).doing(doing)?;
+    if let Some(members) = definition.as_object_mut() {
+        members.insert("Comment".to_owned(), Value::from("updated by the scenario"));
+    }
+    let update = sfn.update_state_machine().state_machine_arn(machine);
+    update.definition(definition.to_string()).send().await.doing(doing)?;
     Ok(())
 }
 

@@ -63,10 +63,20 @@ impl Report {
     /// The expectations that did not come true, one a line; for the message of a test.
     pub fn failures(&self) -> String {
         let failed = self.expectations.iter().filter(|finding| !finding.passed);
-        failed
-            .map(|finding| format!("{}; found: {}", finding.expected, finding.found))
-            .collect::<Vec<_>>()
-            .join("\n")
+        failed.map(Finding::failure).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How often a fault struck.
+    pub(crate) fn strikes(&self) -> usize {
+        let strikes = self.events.iter().map(|observed| &observed.event);
+        strikes.filter(|event| matches!(event, Event::Fault { .. })).count()
+    }
+
+    /// [`Self::failures`] of everything but whether the faults struck.
+    pub(crate) fn failures_besides_strikes(&self) -> String {
+        let failed = self.expectations.iter().filter(|finding| !finding.passed);
+        let failed = failed.filter(|finding| !finding.about_faults);
+        failed.map(Finding::failure).collect::<Vec<_>>().join("\n")
     }
 
     /// The last line of a run, as JSON.
@@ -101,6 +111,7 @@ impl Report {
                     | Event::Verdict { .. }
                     | Event::Execution { .. }
                     | Event::SweepFailed { .. }
+                    | Event::Fault { .. }
                     | Event::TimeLimit { .. }
             )
         };

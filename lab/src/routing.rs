@@ -22,8 +22,16 @@ pub(crate) async fn read(clients: &Clients, resources: &ServiceResources) -> Lab
     let mut rules = Vec::new();
     for listener in &mut listeners {
         let arn = listener.listener_arn().unwrap_or_default().to_owned();
-        let found = elb.describe_rules().listener_arn(&arn).send().await.doing(doing)?;
-        rules.extend(found.rules.unwrap_or_default());
+        let mut marker = None;
+        loop {
+            let page = elb.describe_rules().listener_arn(&arn).set_marker(marker).page_size(50);
+            let page = page.send().await.doing(doing)?;
+            rules.extend(page.rules.unwrap_or_default());
+            marker = page.next_marker;
+            if marker.is_none() {
+                break;
+            }
+        }
         if is_route(resources, &arn)
             && let Some(actions) = &mut listener.default_actions
         {

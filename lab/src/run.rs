@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{Finding, check};
+use crate::clean_end::{self, Places};
 use crate::error::{LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::observe::{self, SlackReceiver};
@@ -41,6 +42,9 @@ pub(crate) async fn play(
         tasks.spawn(traffic::flow(scene.clone(), service.clone()));
     }
     until_seen(scene).await?;
+    let faults = scene.scenario.faults.iter().zip(1..);
+    let faults = faults.map(|(fault, number)| (format!("fault {number}"), fault));
+    scene.control.add_faults(faults).await?;
     if let Some(request) = &scene.scenario.request {
         play::start_deployment(scene, FIRST_DEPLOYMENT, request).await?;
     }
@@ -52,10 +56,19 @@ pub(crate) async fn play(
         tasks.spawn(play::step(scene.clone(), 0, step));
     }
     tasks.spawn(play::keep_sweeping(scene.clone()));
-    until_over(scene, aws).await?;
+    let over = until_over(scene, aws).await;
+    // The next scenario of this lab has nothing to do with them.
+    let ended = scene.control.end_faults().await;
+    over?;
+    ended?;
     sleep(LINGER).await;
     let mut findings = scene.timeline.look(|events| check(&scene.scenario, events));
     findings.extend(unchanged(scene, &before).await?);
+    findings.extend(clean_end::look(scene).await?);
+    let (journal, webhook) = (aws.journal(), slack.url());
+    let since = -scene.timeline.since_beginning(0.0);
+    let places = Places { journal: &journal, webhook: &webhook, since };
+    findings.extend(clean_end::no_secrets(scene, &places).await?);
     Ok(findings)
 }
 
@@ -105,9 +118,9 @@ async fn until_over(scene: &Scene, aws: &mut LocalAws) -> LabResult<()> {
             quiet_since = None;
         }
         let quiet = *quiet_since.get_or_insert_with(Instant::now);
-        let done = scene
-            .timeline
-            .look(|events| check(&scene.scenario, events).iter().all(|finding| finding.passed));
+        let passed = |findings: &[Finding]| findings.iter().all(|finding| finding.passed);
+        let done = scene.timeline.look(|events| passed(&check(&scene.scenario, events)))
+            && passed(&clean_end::look(scene).await?);
         if done || quiet.elapsed() > patience {
             return Ok(());
         }

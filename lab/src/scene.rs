@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::behaviours::Behaviours;
 use crate::clients::Clients;
+use crate::control::Control;
 use crate::scenario::{Scenario, Slot};
 use crate::stack::{Glidepath, ServiceResources};
 use crate::timeline::Timeline;
@@ -25,6 +26,8 @@ pub(crate) struct Scene {
     pub timeline: Timeline,
     /// The base URL of the local AWS.
     pub endpoint: String,
+    /// What can be asked of the local AWS itself.
+    pub control: Control,
     /// Its place among the scenarios of this lab, from 1.
     pub number: usize,
     state: Mutex<State>,
@@ -83,6 +86,7 @@ impl Scene {
             services,
             behaviours,
             timeline: Timeline::new(),
+            control: Control::new(&endpoint),
             endpoint,
             number,
             state: Mutex::new(State::default()),

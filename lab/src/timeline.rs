@@ -167,6 +167,13 @@ pub enum Event {
         /// The limit.
         seconds: u64,
     },
+    /// A fault that the scenario asks for struck.
+    Fault {
+        /// Which: `fault N`, or `step N` if the script asked for it.
+        fault: String,
+        /// What it struck.
+        what: String,
+    },
     /// The sweep answered with an error.
     SweepFailed {
         /// What it said.

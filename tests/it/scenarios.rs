@@ -45,6 +45,14 @@ scenarios! {
     bad_input_changes_nothing: "bad-input",
     foreign_hands_hold_a_deployment: "foreign-hands",
     a_sticky_route_loses_the_slot_that_is_left: "sticky",
+    a_short_deployment_goes_well: "short-success",
+    a_short_deployment_is_stopped_by_its_verdict: "short-veto",
+    a_short_deployment_is_stopped_by_an_alarm: "short-alarm",
+    an_orchestration_that_dies_leaves_nothing_behind: "orchestration-dies",
+    a_deleted_state_machine_leaves_nothing_behind: "state-machine-deleted",
+    an_updated_state_machine_changes_nothing: "state-machine-updated",
+    a_rollback_that_gave_up_is_ended_by_the_sweep: "rollback-gives-up",
+    nothing_of_a_route_but_its_weights_changes: "route-fidelity",
     the_demo_shows_what_it_says: "demo",
 }
 

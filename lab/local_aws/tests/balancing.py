@@ -46,7 +46,8 @@ def serving(target: FakeTarget) -> Iterator[FakeTarget]:
         def do_GET(self) -> None:  # noqa: N802 (the name is the standard library's)
             probing = self.path == "/health"
             if not probing:
-                target.seen.append({name.lower(): value for name, value in self.headers.items()})
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                target.seen.append({":path": self.path, **headers})
             body = target.name.encode()
             self.send_response((200 if target.healthy else 503) if probing else target.status)
             self.send_header("Content-Length", str(len(body)))

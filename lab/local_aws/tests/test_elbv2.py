@@ -166,6 +166,29 @@ def test_a_cognito_action_is_kept(lab: Lab, unique: str) -> None:
     assert shown[0]["AuthenticateCognitoConfig"].items() >= cognito["AuthenticateCognitoConfig"].items()
 
 
+def test_a_jwt_action_is_kept(lab: Lab, unique: str) -> None:
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    jwt: dict[str, Any] = {
+        "Type": "jwt-validation",
+        "Order": 1,
+        "JwtValidationConfig": {
+            "JwksEndpoint": "https://identity.example/keys",
+            "Issuer": "https://identity.example",
+            "AdditionalClaims": [{"Format": "string-array", "Name": "aud", "Values": ["shop"]}],
+        },
+    }
+    balancer.listen([jwt, forward((group, 1), Order=2)])
+    shown = balancer.elb.describe_listeners(ListenerArns=[balancer.listener])["Listeners"][0]["DefaultActions"]
+    assert shown[0] == jwt
+    with pytest.raises(ClientError) as error:
+        balancer.elb.modify_listener(
+            ListenerArn=balancer.listener,
+            DefaultActions=[{**jwt, "JwtValidationConfig": {"Issuer": "i"}}, forward((group, 1), Order=2)],
+        )
+    assert error_code(error) == "ValidationError"
+
+
 def test_rules_are_described_in_pages_and_by_arn(lab: Lab, unique: str) -> None:
     balancer = Balancer(lab, unique)
     balancer.listen([fixed(404)])

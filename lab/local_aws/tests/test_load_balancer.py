@@ -194,6 +194,35 @@ def test_an_authenticate_action_lets_requests_pass(lab: Lab, unique: str) -> Non
         assert balancer.get().body == "behind"
 
 
+def test_transforms_rewrite_what_the_target_sees(lab: Lab, unique: str) -> None:
+    """The rule is chosen by what the client sent; path and query are rewritten together."""
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    balancer.listen([fixed(404)])
+    transforms = [
+        {
+            "Type": "url-rewrite",
+            "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/shop/(.*)$", "Replace": "/inside/$1&more=1"}]},
+        },
+        {
+            "Type": "host-header-rewrite",
+            "HostHeaderRewriteConfig": {"Rewrites": [{"Regex": "^(.*)$", "Replace": "inside.example"}]},
+        },
+    ]
+    balancer.elb.create_rule(
+        ListenerArn=balancer.listener,
+        Priority=1,
+        Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/shop/*"]}}],
+        Actions=[forward((group, 1))],
+        Transforms=transforms,
+    )
+    with serving(FakeTarget("behind")) as target:
+        balancer.register(group, target)
+        assert balancer.get("/shop/cart?item=2").body == "behind"
+        assert (target.seen[-1][":path"], target.seen[-1]["host"]) == ("/inside/cart?item=2&more=1", "inside.example")
+        assert balancer.get("/inside/cart").status == 404
+
+
 def test_a_listener_on_a_privileged_port_is_found_above_10000(lab: Lab, unique: str) -> None:
     balancer = Balancer(lab, unique, port=80)
     balancer.listen([fixed(200, "here")])

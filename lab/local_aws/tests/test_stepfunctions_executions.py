@@ -335,3 +335,19 @@ def test_twenty_executions_at_once(machines: Machines, unique: str) -> None:
     )
     executions = [machines.client.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(20)]
     assert [machines.ended(execution).status for execution in executions] == ["SUCCEEDED"] * 20
+
+
+def test_delete_ends_executions_at_their_next_transition(machines: Machines, unique: str) -> None:
+    """Nothing new starts; what runs finishes its state, and no further one begins."""
+    execution = machines.start(
+        unique, {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "After"}, "After": passing({"went": "on"})}
+    )
+    machine = execution.replace(":execution:", ":stateMachine:").rsplit(":", 1)[0]
+    machines.client.delete_state_machine(stateMachineArn=machine)
+    assert machines.refused(machines.client.start_execution, stateMachineArn=machine) == "StateMachineDeleting"
+    assert machines.status(execution) == "RUNNING"
+    ended = machines.ended(execution)
+    assert ended.status == "ABORTED"
+    entered = [event["stateEnteredEventDetails"]["name"] for event in ended.events if "stateEnteredEventDetails" in event]
+    assert entered == ["Wait"]
+    assert machines.refused(machines.client.start_execution, stateMachineArn=machine) == "StateMachineDeleting"

@@ -120,6 +120,7 @@ impl Model {
             | Event::FirstBadRequest { .. }
             | Event::Script { .. }
             | Event::TimeLimit { .. }
+            | Event::Fault { .. }
             | Event::SweepFailed { .. } => {}
         }
     }

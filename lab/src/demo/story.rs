@@ -53,6 +53,7 @@ pub(super) fn line(observed: &Observed, model: &Model) -> Option<String> {
             format!("{BAD}deployment `{deployment}` ended: {error}{BAD:#}: {cause}")
         }
         Event::TimeLimit { seconds } => format!("{BAD}stopped after {seconds} s{BAD:#}"),
+        Event::Fault { what, .. } => format!("{BAD}fault: {what}{BAD:#}"),
         Event::SweepFailed { error } | Event::Script { error: Some(error), .. } => {
             format!("{BAD}{error}{BAD:#}")
         }

@@ -31,6 +31,9 @@ pub struct Call {
     pub action: String,
     /// Name of the role that called.
     pub principal: String,
+    /// The invocation that a function called for; `None` for others, and while one initialises.
+    #[serde(default)]
+    pub invocation: Option<String>,
     /// What was asked, without secrets.
     #[serde(default)]
     pub request: Value,
@@ -64,6 +67,11 @@ enum Line {
         arn: String,
         state: String,
         reason: String,
+    },
+    Fault {
+        time: f64,
+        fault: String,
+        what: String,
     },
     Task {
         event: String,
@@ -129,6 +137,7 @@ async fn record(scene: &Scene, line: Line, ask: &mpsc::Sender<String>) {
         | Line::State { time, .. }
         | Line::Execution { time, .. }
         | Line::Alarm { time, .. }
+        | Line::Fault { time, .. }
             if scene.timeline.since_beginning(time) < 0.0 => {}
         Line::Weights { time, resource, groups, principal } => {
             weights(scene, time, &resource, &groups, &principal);
@@ -147,6 +156,11 @@ async fn record(scene: &Scene, line: Line, ask: &mpsc::Sender<String>) {
             ended(scene, time, &execution, &status).await;
         }
         Line::Alarm { time, arn, state, reason } => alarm(scene, time, &arn, &state, reason),
+        Line::Fault { time, fault, what } => {
+            scene
+                .timeline
+                .add_at(scene.timeline.since_beginning(time), Event::Fault { fault, what });
+        }
         Line::Task { event, service, version } => {
             let slot = service.as_deref().and_then(|service| slot_of(scene, service));
             if let (Some(slot), true) = (slot, event != "stopped") {

@@ -18,6 +18,11 @@ pub struct Expectations {
     /// By the name of the service.
     #[serde(default)]
     pub services: BTreeMap<String, ServiceExpectations>,
+    /// Whether it is asked that everything ends as it always must: each service has all its traffic
+    /// on one healthy slot and no tasks elsewhere, nothing is locked, due or undelivered, each
+    /// deployment has exactly one terminal record, and no secret is to be seen anywhere.
+    #[serde(default)]
+    pub clean_end: bool,
     /// Each list happens in this order; other things may happen between.
     #[serde(default)]
     pub in_order: Vec<Vec<Happening>>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::service::{AlarmName, Slot};
 
 /// One thing that happens. Exactly one of `stage`, `weight`, `state`, `notice`, `execution`,
-/// `alarm`, `tasks` and `badRequests` says what; the other fields say more exactly which.
+/// `alarm`, `tasks`, `badRequests` and `fault` says what; the other fields say more exactly which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Happening {
@@ -38,6 +38,9 @@ pub struct Happening {
     /// Clients have seen so many bad requests in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_requests: Option<u64>,
+    /// This fault of the scenario's `faults` strikes, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<usize>,
     /// Only of this deployment, by its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
@@ -61,6 +64,7 @@ impl Happening {
             self.alarm.is_some(),
             self.tasks.is_some(),
             self.bad_requests.is_some(),
+            self.fault.is_some(),
         ]
         .into_iter()
         .filter(|given| *given)

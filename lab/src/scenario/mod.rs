@@ -1,6 +1,7 @@
 //! Scenario files: services, a request, a script of events, and expectations.
 
 mod expectations;
+mod fault;
 mod happening;
 mod length;
 mod load;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use expectations::{DeploymentExpectations, Expectations, ServiceExpectations};
+pub use fault::{Again, CallError, Caller, FailCalls, Fault, KillInvocation, RepeatInvocation};
 pub use happening::{AlarmState, ExecutionStatus, Happening, TaskCount};
 pub use length::Length;
 pub use load::ScenarioError;
@@ -23,7 +25,9 @@ pub use placeholders::{UnknownPlaceholder, complete_request};
 pub use script::{
     Action, Behave, Decide, Nothing, RewriteRoute, SetAlarm, StartDeployment, Step, Which,
 };
-pub use service::{AlarmName, AlarmSettings, Bystanders, Route, RouteKind, Service, Slot, Version};
+pub use service::{
+    AlarmName, AlarmSettings, Authenticate, Bystanders, Route, RouteKind, Service, Slot, Version,
+};
 
 /// The name of the deployment that the scenario's own `request` starts.
 pub const FIRST_DEPLOYMENT: &str = "first";
@@ -42,6 +46,9 @@ pub struct Scenario {
     /// definition. Without a request nothing is deployed until the script does it.
     #[serde(default)]
     pub request: Option<Map<String, Value>>,
+    /// What goes wrong at AWS, from before the first deployment is started.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     /// What else happens.
     #[serde(default)]
     pub script: Vec<Step>,
@@ -118,9 +125,35 @@ impl Scenario {
             | Action::Reject(_)
             | Action::StopExecution(_)
             | Action::RewriteRoute(_)
-            | Action::Sweep(_) => None,
+            | Action::DeleteStateMachine(_)
+            | Action::UpdateStateMachine(_)
+            | Action::Sweep(_)
+            | Action::Fault(_)
+            | Action::EndFaults(_) => None,
         });
         first.chain(others).collect()
+    }
+
+    /// Every fault that the scenario may ask for, with its name.
+    pub fn asked_faults(&self) -> Vec<(String, &Fault)> {
+        let listed = self.faults.iter().zip(1..);
+        let listed = listed.map(|(fault, number)| (format!("fault {number}"), fault));
+        let scripted =
+            self.script.iter().zip(1..).filter_map(|(step, number)| match &step.action {
+                Action::Fault(fault) => Some((format!("step {number}"), fault)),
+                Action::Behave(_)
+                | Action::SetAlarm(_)
+                | Action::Approve(_)
+                | Action::Reject(_)
+                | Action::StopExecution(_)
+                | Action::RewriteRoute(_)
+                | Action::StartDeployment(_)
+                | Action::DeleteStateMachine(_)
+                | Action::UpdateStateMachine(_)
+                | Action::Sweep(_)
+                | Action::EndFaults(_) => None,
+            });
+        listed.chain(scripted).collect()
     }
 
     /// The service that is meant: the named one, or the only one.

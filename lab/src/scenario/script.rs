@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::fault::Fault;
 use super::happening::{AlarmState, Happening};
 use super::length::Length;
 use super::service::AlarmName;
@@ -44,8 +45,16 @@ pub enum Action {
     RewriteRoute(RewriteRoute),
     /// Starts another deployment.
     StartDeployment(StartDeployment),
+    /// Deletes the state machine, as Step Functions' DeleteStateMachine does: its executions end.
+    DeleteStateMachine(Nothing),
+    /// Updates the state machine's definition, but for a comment with what it was.
+    UpdateStateMachine(Nothing),
     /// Invokes the sweep once, besides the regular times.
     Sweep(Nothing),
+    /// From now on this goes wrong at AWS.
+    Fault(Fault),
+    /// Nothing goes wrong at AWS any more.
+    EndFaults(Nothing),
 }
 
 /// `behave`: the fields given change, the others stay.
@@ -134,7 +143,7 @@ pub struct StartDeployment {
     pub request: Map<String, Value>,
 }
 
-/// `sweep`, which has no settings: `sweep: {}`.
+/// What has no settings: `sweep: {}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

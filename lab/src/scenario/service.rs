@@ -121,9 +121,24 @@ pub struct Route {
     /// Stickiness of the forward action: how long a client stays with the slot it first met.
     #[serde(default)]
     pub stickiness: Option<Length>,
-    /// Puts an `authenticate-oidc` action before the forward action.
+    /// Puts an action before the forward action that asks who the client is.
     #[serde(default)]
-    pub authenticate: bool,
+    pub authenticate: Option<Authenticate>,
+    /// Only of a rule: its transforms rewrite the host name and the URL of every request.
+    #[serde(default)]
+    pub transform: bool,
+}
+
+/// The kind of the action before the forward action. The local load balancer lets everybody through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Authenticate {
+    /// `authenticate-oidc`, whose client secret AWS never shows again.
+    Oidc,
+    /// `authenticate-cognito`
+    Cognito,
+    /// `jwt-validation`
+    Jwt,
 }
 
 /// What kind of resource a route is.

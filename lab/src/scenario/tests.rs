@@ -124,3 +124,40 @@ fn lengths_need_a_unit() {
         assert!(serde_json::from_value::<Length>(text.into()).is_err(), "{text}");
     }
 }
+
+#[test]
+fn mistakes_in_faults_are_found() {
+    let faults = |faults: &str| findings(&format!("{SMALL}\nfaults: {faults}"));
+    let found = faults("[{ fail: { action: modify, nth: 0, error: throttle } }]");
+    assert!(found.contains("faults[0].fail.action: an action of AWS"), "{found}");
+    assert!(found.contains("faults[0].fail: `nth` and `times` count from 1"), "{found}");
+    let found = faults("[{ kill: { function: stateMachine, afterCalls: 1 } }]");
+    assert!(found.contains("faults[0].kill.function: the state machine is no function"), "{found}");
+    let found = faults("[{ fail: { action: Scan, error: slow } }]");
+    assert!(found.contains("faults[0].fail.error"), "{found}");
+    let script =
+        format!("{SMALL}\nscript: [{{ when: {{ fault: 1 }}, do: {{ endFaults: {{}} }} }}]");
+    assert!(findings(&script).contains("script[0].when.fault: there is no such fault"));
+}
+
+#[test]
+fn a_fault_is_asked_for_by_the_names_of_the_template() {
+    let text = format!(
+        "{SMALL}\nfaults: [{{ fail: {{ action: 'dynamodb:UpdateItem', by: gate, untilEnded: true, error: timeoutAfter }} }}]"
+    );
+    let scenario = Scenario::parse(&text, "test.yaml").unwrap();
+    let request = scenario.faults[0].request("one");
+    let fail = serde_json::json!({
+        "service": "dynamodb", "action": "UpdateItem", "principal": "GateRole",
+        "first": 1, "times": 0, "how": "timeoutAfter",
+    });
+    assert_eq!(request, serde_json::json!({ "name": "one", "fail": fail }));
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = std::fs::read_to_string(template).unwrap();
+    for caller in Caller::ALL {
+        let names = [Some(caller.role()), caller.function()];
+        for name in names.into_iter().flatten() {
+            assert!(template.contains(&format!("\n  {name}:\n")), "{name} is not in template.yaml");
+        }
+    }
+}

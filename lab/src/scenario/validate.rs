@@ -1,7 +1,7 @@
 //! What the types of a scenario cannot say.
 
 use super::happening::Happening;
-use super::{Action, FIRST_DEPLOYMENT, Scenario, Service};
+use super::{Action, Caller, FIRST_DEPLOYMENT, Fault, RouteKind, Scenario, Service};
 
 const LONGEST_NAME: usize = 12;
 const MOST_TRAFFIC: u32 = 200;
@@ -30,6 +30,9 @@ pub(super) fn findings(scenario: &Scenario) -> Vec<String> {
             }
         }
         found.action(&format!("{path}.do"), &step.action);
+    }
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        found.fault(&format!("faults[{index}]"), fault);
     }
     found.expectations();
     found.list
@@ -72,6 +75,14 @@ impl<'a> Findings<'a> {
         }
         if service.routes.is_empty() || service.routes.len() > 4 {
             self.add(&format!("{path}.routes"), "there must be 1 to 4");
+        }
+        for (route, number) in service.routes.iter().zip(1..) {
+            if route.transform && route.kind == RouteKind::Listener {
+                self.add(
+                    &format!("{path}.routes[{}].transform", number - 1),
+                    "a listener's default action has no transforms; only a rule has",
+                );
+            }
         }
         if service.traffic > MOST_TRAFFIC {
             self.add(
@@ -131,13 +142,17 @@ impl<'a> Findings<'a> {
 
     fn happening(&mut self, path: &str, happening: &Happening) {
         if happening.kinds() != 1 {
-            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks and badRequests");
+            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks, badRequests and fault");
         }
         if happening.is.is_some() && happening.alarm.is_none() {
             self.add(&format!("{path}.is"), "only together with `alarm`");
         }
         if happening.time == Some(0) || happening.stage == Some(0) {
             self.add(path, "`time` and `stage` count from 1");
+        }
+        if happening.fault.is_some_and(|number| !(1..=self.scenario.faults.len()).contains(&number))
+        {
+            self.add(&format!("{path}.fault"), "there is no such fault; `faults` count from 1");
         }
         if let Some(deployment) = &happening.deployment {
             self.deployment(&format!("{path}.deployment"), deployment);
@@ -196,7 +211,50 @@ impl<'a> Findings<'a> {
             Action::StopExecution(which) => {
                 self.deployment(path, which.deployment.as_deref().unwrap_or(FIRST_DEPLOYMENT));
             }
-            Action::StartDeployment(_) | Action::Sweep(_) => {}
+            Action::Fault(fault) => self.fault(&format!("{path}.fault"), fault),
+            Action::StartDeployment(_)
+            | Action::DeleteStateMachine(_)
+            | Action::UpdateStateMachine(_)
+            | Action::Sweep(_)
+            | Action::EndFaults(_) => {}
+        }
+    }
+
+    fn fault(&mut self, path: &str, fault: &Fault) {
+        match fault {
+            Fault::Fail(fail) => {
+                let action = fail.action.rsplit(':').next().unwrap_or_default();
+                if !action.starts_with(|first: char| first.is_ascii_uppercase()) {
+                    self.add(
+                        &format!("{path}.fail.action"),
+                        "an action of AWS, as `ModifyRule` or `elasticloadbalancing:ModifyRule`",
+                    );
+                }
+                if fail.nth == 0 || fail.times == 0 {
+                    self.add(&format!("{path}.fail"), "`nth` and `times` count from 1");
+                }
+                if fail.until_ended && fail.times != 1 {
+                    self.add(&format!("{path}.fail"), "give either `times` or `untilEnded`");
+                }
+            }
+            Fault::Kill(kill) => {
+                self.function(&format!("{path}.kill"), kill.function, kill.invocation);
+            }
+            Fault::Repeat(repeat) => {
+                self.function(&format!("{path}.repeat"), repeat.function, repeat.invocation);
+            }
+        }
+    }
+
+    fn function(&mut self, path: &str, function: Caller, invocation: u32) {
+        if function.function().is_none() {
+            self.add(
+                &format!("{path}.function"),
+                "the state machine is no function; `stopExecution` in the script ends it",
+            );
+        }
+        if invocation == 0 {
+            self.add(&format!("{path}.invocation"), "counts from 1");
         }
     }
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::resources::ServiceResources;
-use crate::scenario::{AlarmName, Route, RouteKind, Service, Slot};
+use crate::scenario::{AlarmName, Authenticate, Route, RouteKind, Service, Slot};
 
 /// Port of the listener that holds the rules.
 const MAIN_PORT: usize = 8080;
@@ -150,6 +150,9 @@ impl Builder<'_> {
                         _ => (number, format!("/route{number}/*")),
                     };
                     self.rule(&id, priority, &path, actions);
+                    if route.transform {
+                        self.transform(&id);
+                    }
                 }
             }
             self.output(id.clone(), reference(&id));
@@ -169,6 +172,25 @@ impl Builder<'_> {
         );
     }
 
+    /// Every request reaches the tasks under another host name and below another path.
+    fn transform(&mut self, id: &str) {
+        let rewrite = |regex: &str, replace: &str| json!([{ "Regex": regex, "Replace": replace }]);
+        let transforms = json!([
+            {
+                "Type": "host-header-rewrite",
+                "HostHeaderRewriteConfig": { "Rewrites": rewrite("^(.*)$", "inside.example") },
+            },
+            {
+                "Type": "url-rewrite",
+                "UrlRewriteConfig": { "Rewrites": rewrite("^/(.*)$", "/rewritten/$1") },
+            },
+        ]);
+        let properties = self.resources.get_mut(id).and_then(|rule| rule.get_mut("Properties"));
+        if let Some(properties) = properties.and_then(Value::as_object_mut) {
+            properties.insert("Transforms".to_owned(), transforms);
+        }
+    }
+
     fn route_actions(&self, route: &Route, number: usize) -> Value {
         let weight = |slot: Slot| if slot == self.service.serving { 999 } else { 0 };
         let groups: Vec<Value> = Slot::BOTH
@@ -183,28 +205,12 @@ impl Builder<'_> {
             let config = json!({ "Enabled": true, "DurationSeconds": seconds });
             forward.insert("TargetGroupStickinessConfig".to_owned(), config);
         }
-        let forward = json!({ "Type": "forward", "ForwardConfig": forward });
-        if !route.authenticate {
-            return json!([forward]);
-        }
-        let mut forward = forward;
+        let mut forward = json!({ "Type": "forward", "ForwardConfig": forward });
+        let Some(authenticate) = route.authenticate else { return json!([forward]) };
         if let Some(members) = forward.as_object_mut() {
             members.insert("Order".to_owned(), json!(2));
         }
-        let authenticate = json!({
-            "Type": "authenticate-oidc",
-            "Order": 1,
-            "AuthenticateOidcConfig": {
-                "Issuer": "https://identity.example",
-                "AuthorizationEndpoint": "https://identity.example/authorize",
-                "TokenEndpoint": "https://identity.example/token",
-                "UserInfoEndpoint": "https://identity.example/user",
-                "ClientId": "example",
-                "ClientSecret": "lab-only",
-                "OnUnauthenticatedRequest": "allow",
-            },
-        });
-        json!([authenticate, forward])
+        json!([authentication(authenticate), forward])
     }
 
     fn bystanders(&mut self) {
@@ -341,6 +347,52 @@ impl Builder<'_> {
             "TreatMissingData": "notBreaching",
             "AlarmActions": self.alarm_action.into_iter().collect::<Vec<_>>(),
         })
+    }
+}
+
+/// The action before the forward action, with every field that AWS would fill in otherwise.
+fn authentication(kind: Authenticate) -> Value {
+    match kind {
+        Authenticate::Oidc => json!({
+            "Type": "authenticate-oidc",
+            "Order": 1,
+            "AuthenticateOidcConfig": {
+                "Issuer": "https://identity.example",
+                "AuthorizationEndpoint": "https://identity.example/authorize",
+                "TokenEndpoint": "https://identity.example/token",
+                "UserInfoEndpoint": "https://identity.example/user",
+                "ClientId": "example",
+                "ClientSecret": "lab-only",
+                "SessionCookieName": "session",
+                "Scope": "openid email",
+                "SessionTimeout": 3600,
+                "AuthenticationRequestExtraParams": { "prompt": "login", "display": "page" },
+                "OnUnauthenticatedRequest": "allow",
+            },
+        }),
+        Authenticate::Cognito => json!({
+            "Type": "authenticate-cognito",
+            "Order": 1,
+            "AuthenticateCognitoConfig": {
+                "UserPoolArn": "arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_Example",
+                "UserPoolClientId": "example",
+                "UserPoolDomain": "example",
+                "SessionTimeout": 7200,
+                "AuthenticationRequestExtraParams": { "prompt": "login" },
+                "OnUnauthenticatedRequest": "deny",
+            },
+        }),
+        Authenticate::Jwt => json!({
+            "Type": "jwt-validation",
+            "Order": 1,
+            "JwtValidationConfig": {
+                "JwksEndpoint": "https://identity.example/keys",
+                "Issuer": "https://identity.example",
+                "AdditionalClaims": [
+                    { "Name": "aud", "Format": "string-array", "Values": ["shop", "store"] },
+                ],
+            },
+        }),
     }
 }
 

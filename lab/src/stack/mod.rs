@@ -87,6 +87,11 @@ impl Glidepath {
         self.output("SweepFunctionName")
     }
 
+    /// Name of the registry's table.
+    pub fn table(&self) -> LabResult<&str> {
+        self.output("TableName")
+    }
+
     /// Every output of the product's stack.
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
@@ -126,6 +131,11 @@ pub(crate) async fn create_services(
     Ok(created)
 }
 
+/// Name of the stack of a service whose resources' names begin so.
+pub(crate) fn example_stack(prefix: &str) -> String {
+    format!("example-{prefix}")
+}
+
 async fn create_service(
     clients: &Clients,
     name: String,
@@ -134,7 +144,7 @@ async fn create_service(
     alarm_action: Option<&str>,
 ) -> LabResult<ServiceResources> {
     let template = example::template(&prefix, service, alarm_action).to_string();
-    let outputs = deploy::stack(clients, &format!("example-{prefix}"), &template, &[]).await?;
+    let outputs = deploy::stack(clients, &example_stack(&prefix), &template, &[]).await?;
     ServiceResources::from_outputs(&name, &prefix, service, &outputs)
         .map_err(|error| LabError::because(format!("service `{name}`"), &error))
 }

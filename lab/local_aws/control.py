@@ -1,0 +1,105 @@
+"""What whoever runs a lab can ask of it besides AWS's own API, below ``/_lab``.
+
+    GET    /_lab/faults          {"faults": {"name": how often it struck}}
+    POST   /_lab/faults          {"faults": [...]}: from now on these too (see ``faults``)
+    DELETE /_lab/faults          ends all; ``?name=NAME`` one
+    GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
+
+AWS has nothing of it, so nothing that is tested may use it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from ministack.core.responses import request_scope
+from ministack.services import dynamodb
+
+from local_aws import faults
+from local_aws.faults import FaultError
+from local_aws.settings import Settings
+
+PREFIX = "/_lab/"
+
+
+class _Refused(Exception):
+    """What was asked cannot be done: an HTTP status and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _change_faults(method: str, query: dict[str, list[str]], body: bytes) -> Any:
+    if method == "GET":
+        return {"faults": faults.struck()}
+    if method == "DELETE":
+        faults.withdraw(query.get("name", [None])[0])
+        return {}
+    if method != "POST":
+        raise _Refused(405, f"{method} is not possible here; GET, POST and DELETE are")
+    try:
+        document = json.loads(body)
+        given = document["faults"]
+        parsed = [faults.parse(fault, f"faults[{index}]") for index, fault in enumerate(given)]
+    except FaultError as error:
+        raise _Refused(400, str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Refused(400, f'{{"faults": [...]}} is needed: {error}') from error
+    faults.add(parsed)
+    return {}
+
+
+def _table(name: str, settings: Settings) -> Any:
+    items: list[Any] = []
+    request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
+    with request_scope(settings.account, settings.region):
+        while True:
+            status, _headers, body = dynamodb._scan(request)
+            answer = json.loads(body)
+            if status != 200:
+                raise _Refused(404, f"table {name}: {answer.get('message', status)}")
+            items += answer["Items"]
+            if not answer.get("LastEvaluatedKey"):
+                return {"items": items}
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _answer(settings: Settings, method: str, path: str, query: str, body: bytes) -> tuple[int, Any]:
+    place = path.removeprefix(PREFIX)
+    try:
+        if place == "faults":
+            return 200, _change_faults(method, parse_qs(query), body)
+        if place.startswith("tables/") and method == "GET":
+            return 200, _table(place.removeprefix("tables/"), settings)
+    except _Refused as refused:
+        return refused.status, {"message": str(refused)}
+    return 404, {"message": f"{method} {path} is unknown"}
+
+
+async def _body(receive: Any) -> bytes:
+    content = b""
+    while True:
+        message = await receive()
+        content += message.get("body", b"")
+        if not message.get("more_body"):
+            return content
+
+
+def controlled(application: Any, settings: Settings) -> Any:
+    """The ASGI application, with the paths of this module answered here."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await application(scope, receive, send)
+            return
+        query = scope.get("query_string", b"").decode("latin-1")
+        status, document = _answer(settings, scope["method"], scope["path"], query, await _body(receive))
+        content = json.dumps(document).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    return wrapped

@@ -1,0 +1,75 @@
+//! What the runner asks of the local AWS besides AWS's own API: faults, and a look at the registry.
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::error::{Doing, LabError, LabResult};
+use crate::scenario::Fault;
+
+/// The local AWS's own paths.
+#[derive(Clone, Debug)]
+pub(crate) struct Control {
+    /// `127.0.0.1:PORT`
+    authority: String,
+}
+
+impl Control {
+    /// Of the local AWS at this base URL.
+    pub(crate) fn new(endpoint: &str) -> Self {
+        Self { authority: endpoint.trim_start_matches("http://").to_owned() }
+    }
+
+    /// From now on these faults too, each with a name.
+    pub(crate) async fn add_faults<'a>(
+        &self,
+        faults: impl IntoIterator<Item = (String, &'a Fault)>,
+    ) -> LabResult<()> {
+        let faults: Vec<Value> =
+            faults.into_iter().map(|(name, fault)| fault.request(&name)).collect();
+        self.ask(Method::POST, "faults", Some(&json!({ "faults": faults }))).await.map(drop)
+    }
+
+    /// No faults any more.
+    pub(crate) async fn end_faults(&self) -> LabResult<()> {
+        self.ask(Method::DELETE, "faults", None).await.map(drop)
+    }
+
+    /// Every item of a DynamoDB table.
+    pub(crate) async fn items(&self, table: &str) -> LabResult<Vec<Value>> {
+        let mut answer = self.ask(Method::GET, &format!("tables/{table}"), None).await?;
+        match answer.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            Some(_) | None => Err(LabError::new(format!("the table {table} cannot be read"))),
+        }
+    }
+
+    async fn ask(&self, method: Method, place: &str, document: Option<&Value>) -> LabResult<Value> {
+        let doing = format!("asking the local AWS: {method} /_lab/{place}");
+        let stream = TcpStream::connect(&self.authority).await.doing(&doing)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.doing(&doing)?;
+        // It ends when the sender is dropped.
+        tokio::spawn(connection);
+        let body = document.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/_lab/{place}"))
+            .header("host", &self.authority)
+            .body(Full::new(Bytes::from(body)))
+            .doing(&doing)?;
+        let response = sender.send_request(request).await.doing(&doing)?;
+        let refused = !response.status().is_success();
+        let body = response.into_body().collect().await.doing(&doing)?.to_bytes();
+        let answer: Value = serde_json::from_slice(&body).doing(&doing)?;
+        if refused {
+            let message = answer.get("message").and_then(Value::as_str).unwrap_or("refused");
+            return Err(LabError::new(format!("{doing}: {message}")));
+        }
+        Ok(answer)
+    }
+}
