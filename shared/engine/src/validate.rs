@@ -42,7 +42,7 @@ where
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let (evidence, observed) = join(
         gather(load_balancer, containers, monitoring, clock, &deployment),
-        routes::read(load_balancer, &deployment.plan),
+        routes::read(load_balancer, &deployment.plan.routes),
     )
     .await;
     let foreign = routes::foreign(&deployment, &observed?, None);

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::AlarmItem;
 use super::deployment::{Deployment, Outcome, Phase, Refused};
-use super::forward::{notice, release_locks, tell_once};
+use super::forward::{notice, release_locks};
 use super::intent::{Intent, Purpose};
+use super::ours::Overwritten;
 use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
@@ -74,8 +75,8 @@ pub fn may_restore(deployment: &Deployment) -> bool {
 pub struct Restored<'a> {
     /// An intent of the deployment that is done: its every attempt was answered.
     pub own: Option<&'a IntentId>,
-    /// What somebody else had changed.
-    pub overwritten: Option<String>,
+    /// What is known of somebody else's changes.
+    pub overwritten: Overwritten,
     /// Whose decision it was, if nobody waited for stable.
     pub forced: Option<Forced>,
 }
@@ -97,21 +98,25 @@ pub fn restored(
     if restored.progress.forced.is_none() {
         restored.progress.forced.clone_from(&written.forced);
     }
-    let mut writes = Vec::new();
-    if restored.progress.restored_at.is_none() {
-        restored.progress.restored_at = Some(now);
-        if let Some(fence) = &deployment.fence {
-            let failure = fence.failure.clone();
-            let overwritten = written.overwritten.clone();
-            let forced = restored.progress.forced.clone();
-            writes.extend(tell_once(
-                &mut restored,
-                now,
-                Event::TrafficRestored { failure, overwritten, forced },
-            ));
-        }
+    let overwritten = deployment.overwritten(&written.overwritten);
+    restored.progress.overwritten = None;
+    // Once, and again for every change of somebody else's that comes later.
+    let told_before = match &deployment.progress.told {
+        Some(Event::TrafficRestored { overwritten: told, .. }) => *told == overwritten,
+        Some(_) | None => overwritten.is_none(),
+    };
+    let tells = restored.progress.restored_at.is_none() || overwritten.is_some() && !told_before;
+    restored.progress.restored_at.get_or_insert(now);
+    let mut told = None;
+    if let Some(fence) = deployment.fence.as_ref().filter(|_| tells) {
+        let failure = fence.failure.clone();
+        let forced = restored.progress.forced.clone();
+        let event = Event::TrafficRestored { failure, overwritten, forced };
+        restored.progress.told = Some(event.clone());
+        told = Some(notice(&mut restored, now, event));
     }
-    writes.insert(0, RegistryWrite::PutDeployment(Box::new(restored.clone())));
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(restored.clone()))];
+    writes.extend(told);
     Ok((restored, writes))
 }
 

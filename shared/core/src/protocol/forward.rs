@@ -195,6 +195,7 @@ impl Progress {
             restored_at: None,
             weak: None,
             forced: None,
+            overwritten: None,
             told: None,
         }
     }

@@ -42,10 +42,12 @@ async fn the_route_is_the_first_thing_that_an_alarm_writes() {
     assert_eq!(outcome.restored.len(), 1);
     let calls = world.take_calls();
     assert_eq!(calls[0], Call::WriteRoute(route(), actions(Weight::NONE)));
+    // What is overwritten is read beside the write, which comes first.
+    assert_eq!(calls[1], Call::ReadRoute(route()));
     assert!(
-        matches!(&calls[1], Call::FailGate(_, failure) if failure.code == FailureCode::AlarmFired)
+        matches!(&calls[2], Call::FailGate(_, failure) if failure.code == FailureCode::AlarmFired)
     );
-    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(calls.len(), 3, "{calls:?}");
 
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired);
