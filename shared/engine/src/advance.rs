@@ -103,7 +103,7 @@ where
                     format!("the canary was not ready within {}: {waiting}", plan.settle_within),
                 )));
             }
-            self.touch(MoveOn::Stay).await?;
+            self.touch(MoveOn::InOrder).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {

@@ -46,6 +46,7 @@ where
     )
     .await;
     let foreign = routes::foreign(&deployment, &observed?, None);
+    let in_order = foreign.is_none();
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
@@ -62,6 +63,7 @@ where
         } else {
             MoveOn::Stay
         };
+        let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
         let (seen, writes) = observe(current, health, move_on, now, due)?;
         let told = seen.notices > current.notices;
         Ok(((seen, told), writes))

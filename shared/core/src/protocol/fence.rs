@@ -179,19 +179,28 @@ pub fn close(
     closed.gate = None;
     let told = notice(&mut closed, now, terminal);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(closed.clone())), told];
-    writes.extend(unbind(deployment, alarms));
+    writes.extend(unbind(deployment, alarms, now));
     writes.extend(release_locks(deployment));
     Ok((closed, writes))
 }
 
+/// How many dead intents one write removes; an item never has many, and an expression has its limit.
+const SWEPT: usize = 50;
+
 /// Removes every binding, on the condition that no rollback has touched the alarm since it was read.
+/// So nobody can have claimed anything since, and what was dead then may go as well.
 pub(super) fn unbind(
     deployment: &Deployment,
     alarms: &[AlarmItem],
+    now: Timestamp,
 ) -> impl Iterator<Item = RegistryWrite> {
-    alarms.iter().map(|alarm| RegistryWrite::Unbind {
-        alarm: alarm.arn.clone(),
-        deployment: deployment.id.clone(),
-        expected: alarm.revision,
+    alarms.iter().map(move |alarm| {
+        let dead = alarm.intents.iter().filter(|(_, intent)| !intent.lives(now));
+        RegistryWrite::Unbind {
+            alarm: alarm.arn.clone(),
+            deployment: deployment.id.clone(),
+            expected: alarm.revision,
+            dead: dead.map(|(id, _)| id.clone()).take(SWEPT).collect(),
+        }
     })
 }

@@ -43,7 +43,7 @@ pub use forward::{
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]
 pub use items::{Fenced, Items};
-pub use lock::{Lock, LockKey};
+pub use lock::{Lock, LockKey, LockKind};
 pub use ours::Overwritten;
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};

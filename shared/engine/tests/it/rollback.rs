@@ -152,6 +152,8 @@ async fn an_unanswered_write_keeps_the_lock_until_it_cannot_land_any_more() {
     machine.run().await.unwrap_err();
     assert!(world.now().since(fired_at) >= Span::from_secs(75), "it did not wait");
     assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
+    // Nobody finishes it any more: it goes with the binding.
+    assert!(registry.items().alarms[&alarm(Slot::Green)].intents.is_empty());
 }
 
 #[tokio::test]
