@@ -18,7 +18,7 @@ use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Containers, DeploymentFence, LoadBalancer, PortError, Registry, Rollout, ScaleTo,
 };
-use crate::restore::{Restore, Stable, restore};
+use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{Ambient, StepInput, routes};
 
@@ -83,7 +83,7 @@ where
 {
     async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
-        let observed = routes::read(self.load_balancer, plan).await?;
+        let observed = routes::read(self.load_balancer, &plan.routes).await?;
         if let Some(found) = routes::foreign(&self.deployment, &observed, Some(self.stage.weight)) {
             return self.hold_foreign(since, found).await;
         }
@@ -103,7 +103,7 @@ where
                     format!("the canary was not ready within {}: {waiting}", plan.settle_within),
                 )));
             }
-            self.touch(MoveOn::Stay).await?;
+            self.touch(MoveOn::InOrder).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
@@ -267,7 +267,7 @@ where
     async fn write_weight(&self, weight: Weight, bake: bool) -> Result<bool, Stop> {
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
-        let before = routes::read(self.load_balancer, plan).await?;
+        let before = routes::read(self.load_balancer, &plan.routes).await?;
         let wanted: Vec<(&RoutePlan, RouteActions)> = plan
             .routes
             .iter()
@@ -293,7 +293,7 @@ where
                 Err(error) => Err(error.into()),
             };
         }
-        let observed = routes::read(self.load_balancer, plan).await?;
+        let observed = routes::read(self.load_balancer, &plan.routes).await?;
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
         if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
             self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
@@ -342,7 +342,7 @@ where
                 match restore(load_balancer, ambient, &intent, &plan.routes, stable).await {
                     // The rollback holds or steps back; it is not this step's to decide.
                     Restore::TooWeak(_) => {}
-                    Restore::Attempted(attempted) => {
+                    Restore::Attempted(Written { attempted, .. }) => {
                         attempted.result?;
                         if !attempted.clean {
                             return Ok(());

@@ -100,7 +100,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, Span::ZERO);
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
-            let observed = routes::read(self.load_balancer, &deployment.plan).await?;
+            let observed = routes::read(self.load_balancer, &deployment.plan.routes).await?;
             if let Some(found) = routes::foreign(&deployment, &observed, None) {
                 return Err(Stop::Failed(Failure::new(
                     FailureCode::RouteChanged,
@@ -123,7 +123,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
 
     /// Cookies outrank weights: the old slot's group leaves every sticky route before its tasks go.
     async fn detach(&self, committed: &Deployment) -> Result<(), Stop> {
-        let observed = routes::read(self.load_balancer, &committed.plan).await?;
+        let observed = routes::read(self.load_balancer, &committed.plan.routes).await?;
         let wanted: Vec<(&RoutePlan, RouteActions)> = committed
             .plan
             .routes

@@ -222,7 +222,7 @@ where
         // A repeated invocation after the deployment has moved on.
         return Ok(());
     }
-    let observed = routes::read(load_balancer, &deployment.plan).await?;
+    let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
     let Some(found) = routes::foreign(deployment, &observed, None) else { return Ok(()) };
     let failure = Failure::new(
         FailureCode::RouteChanged,

@@ -1,8 +1,11 @@
 //! Sending everything back to stable: the one write that a rollback is about.
 
-use futures_util::future::join_all;
+use std::pin::pin;
+
+use futures_util::future::{Either, join, join_all, select};
 use glidepath_core::plan::{Plan, RoutePlan};
 use glidepath_core::protocol::{Intent, RecordedHealth};
+use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::Ambient;
@@ -14,10 +17,23 @@ use crate::routes;
 #[derive(Debug)]
 pub(crate) enum Restore {
     /// It was attempted.
-    Attempted(Attempted),
+    Attempted(Written),
     /// Stable has too few healthy targets, or none: nothing was written. With what was seen.
     TooWeak(RecordedHealth),
 }
+
+/// Attempts to write everything to stable.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// How they ended.
+    pub(crate) attempted: Attempted,
+    /// The routes as they were read beside the attempts, before or after they took effect; `None` if
+    /// that got no answer in time.
+    pub(crate) beside: Option<Vec<Option<RouteActions>>>,
+}
+
+/// How long the record of a rollback waits for what was read beside its write.
+const BESIDE: Span = Span::from_secs(2);
 
 /// What a rollback knows of stable before it looks.
 #[derive(Clone, Copy, Debug)]
@@ -49,15 +65,25 @@ pub(crate) async fn restore(
     Restore::Attempted(write_stable(load_balancer, ambient, intent, plan).await)
 }
 
-/// Everything to stable, all routes at once.
+/// Everything to stable, all routes at once. What is overwritten by it is looked at beside the write:
+/// before it that would cost a round trip.
 pub(crate) async fn write_stable(
     load_balancer: &impl LoadBalancer,
     ambient: &impl Ambient,
     intent: &Intent,
     plan: &[RoutePlan],
-) -> Attempted {
+) -> Written {
     let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
-    routes::write(load_balancer, ambient, intent, Patience::Insist, &stable).await
+    let write = routes::write(load_balancer, ambient, intent, Patience::Insist, &stable);
+    let (look, patience) = (pin!(routes::read(load_balancer, plan)), pin!(ambient.sleep(BESIDE)));
+    let read = select(look, patience);
+    // The write first: it takes the connection that is open already.
+    let (attempted, read) = join(write, read).await;
+    let beside = match read {
+        Either::Left((observed, _)) => observed.ok(),
+        Either::Right(((), _)) => None,
+    };
+    Written { attempted, beside }
 }
 
 /// How many targets of stable are healthy, on the route that has the fewest. A look that gets no

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use glidepath_core::failure::Failure;
-use glidepath_core::plan::{Plan, RoutePlan};
+use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{Deployment, Intent};
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
@@ -15,9 +15,9 @@ use crate::{Ambient, failed};
 /// not what it was.
 pub(crate) async fn read(
     load_balancer: &impl LoadBalancer,
-    plan: &Plan,
+    plan: &[RoutePlan],
 ) -> Result<Vec<Option<RouteActions>>, Failure> {
-    let wanted: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
+    let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
     Ok(found
         .into_iter()
@@ -45,6 +45,23 @@ pub(crate) fn foreign(
                 || heading.is_some_and(|weight| {
                     *observed == route.original.with_canary(&route.pair, weight)
                 });
+            (!ours).then(|| describe(route, verified, observed))
+        })
+        .collect();
+    (!changed.is_empty()).then(|| changed.join("; "))
+}
+
+/// What somebody else has changed, in words, in what a rollback overwrites; `None` if this
+/// deployment may have written all of it. A route that is gone is not overwritten.
+pub(crate) fn foreign_to_rollback(
+    deployment: &Deployment,
+    observed: &[Option<RouteActions>],
+) -> Option<String> {
+    let routes = deployment.plan.routes.iter().zip(&deployment.progress.verified).zip(observed);
+    let changed: Vec<_> = routes
+        .filter_map(|((route, verified), observed)| {
+            let observed = observed.as_ref()?;
+            let ours = deployment.may_have_written(route, observed);
             (!ours).then(|| describe(route, verified, observed))
         })
         .collect();

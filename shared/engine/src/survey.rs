@@ -1,9 +1,11 @@
 //! Looks at everything that a request names and resolves it, without writing anything. The same for
 //! the `plan` function and for `glidepath plan`.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::{join, join3};
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::ChannelName;
+use glidepath_core::ids::{ChannelName, DeploymentId};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
@@ -72,10 +74,10 @@ where
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(load_balancer, containers, monitoring, &request).await?;
     found.channels = channels.to_vec();
-    found.holders = holders(&first);
+    found.holders = holders(registry, &first).await?;
     let resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
     let locks = all_locks(registry, &resolved.plan, first).await?;
-    found.holders = holders(&locks);
+    found.holders = holders(registry, &locks).await?;
     if !found.holders.is_empty() {
         // Only a group's lock can be new here: another service shares the group.
         preflight(&request, &found).map_err(Unfit::Refused)?;
@@ -130,12 +132,21 @@ where
     })
 }
 
-fn holders(locks: &[Lock]) -> Vec<Holder> {
-    let held = locks.iter().filter_map(|lock| {
-        let deployment = lock.holder.clone()?;
-        Some(Holder { key: lock.key.clone(), deployment })
-    });
-    held.collect()
+/// Each deployment that holds some of the locks, once, with what it deploys.
+async fn holders(registry: &impl Registry, locks: &[Lock]) -> PortResult<Vec<Holder>> {
+    let mut held: BTreeMap<DeploymentId, Vec<LockKey>> = BTreeMap::new();
+    for lock in locks {
+        if let Some(holder) = &lock.holder {
+            held.entry(holder.clone()).or_default().push(lock.key.clone());
+        }
+    }
+    let mut holders = Vec::with_capacity(held.len());
+    for (id, keys) in held {
+        let deployment = registry.deployment(&id).await?;
+        let service = deployment.map(|deployment| deployment.plan.service);
+        holders.push(Holder { keys, deployment: id, service });
+    }
+    Ok(holders)
 }
 
 /// The locks that were read first, and those of the target groups, known only with the plan.

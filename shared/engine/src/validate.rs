@@ -42,10 +42,11 @@ where
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let (evidence, observed) = join(
         gather(load_balancer, containers, monitoring, clock, &deployment),
-        routes::read(load_balancer, &deployment.plan),
+        routes::read(load_balancer, &deployment.plan.routes),
     )
     .await;
     let foreign = routes::foreign(&deployment, &observed?, None);
+    let in_order = foreign.is_none();
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
@@ -62,6 +63,7 @@ where
         } else {
             MoveOn::Stay
         };
+        let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
         let (seen, writes) = observe(current, health, move_on, now, due)?;
         let told = seen.notices > current.notices;
         Ok(((seen, told), writes))

@@ -7,7 +7,8 @@ use glidepath_core::protocol::{RegistryWrite, Revision};
 use glidepath_engine::ports::{PortError, PortResult};
 
 use super::items::{
-    BINDING, Item, Key, json, number, text, write_deployment, write_notice, write_retirement,
+    BINDING, INTENT, Item, Key, json, number, text, write_deployment, write_notice,
+    write_retirement,
 };
 
 /// Most items that one transaction takes.
@@ -83,15 +84,27 @@ impl Table<'_> {
                 let started_at = number(binding.started_at.as_millis());
                 updated(update.expression_attribute_values(":startedAt", started_at).build())
             }
-            RegistryWrite::Unbind { alarm, deployment, expected } => updated(
-                self.update(&Key::alarm(alarm))
-                    .update_expression("REMOVE #binding SET revision = revision + :one")
+            RegistryWrite::Unbind { alarm, deployment, expected, dead } => {
+                let names: Vec<_> =
+                    (0..dead.len()).map(|index| format!(", #dead{index}")).collect();
+                let update = self
+                    .update(&Key::alarm(alarm))
+                    .update_expression(format!(
+                        "REMOVE #binding{} SET revision = revision + :one",
+                        names.concat()
+                    ))
                     .condition_expression("revision = :expected")
                     .expression_attribute_names("#binding", format!("{BINDING}{deployment}"))
                     .expression_attribute_values(":expected", number(expected.0))
-                    .expression_attribute_values(":one", number(1))
-                    .build(),
-            ),
+                    .expression_attribute_values(":one", number(1));
+                let update = dead.iter().enumerate().fold(update, |update, (index, id)| {
+                    update.expression_attribute_names(
+                        format!("#dead{index}"),
+                        format!("{INTENT}{id}"),
+                    )
+                });
+                updated(update.build())
+            }
             RegistryWrite::TakeLock { key, deployment, expected_epoch } => {
                 let update = self
                     .update(&Key::lock(key))

@@ -7,9 +7,9 @@ mod routes;
 mod slots;
 
 use crate::failure::{Failure, FailureCode};
-use crate::ids::{ChannelName, DeploymentId, TaskDefinition};
+use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TaskDefinition};
 use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
-use crate::protocol::LockKey;
+use crate::protocol::{LockKey, LockKind};
 use crate::request::{Findings, Request, nearest};
 use crate::rollback::RollbackPlan;
 use crate::world::{Alarm, EcsService, FoundRoute};
@@ -44,13 +44,15 @@ pub struct FoundAlarms {
     pub service: Vec<Option<Alarm>>,
 }
 
-/// A deployment that holds a lock.
+/// A deployment that holds locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// What it holds.
-    pub key: LockKey,
+    pub keys: Vec<LockKey>,
     /// Which deployment.
     pub deployment: DeploymentId,
+    /// What it deploys; `None` if it has no record any more.
+    pub service: Option<ServiceLabel>,
 }
 
 /// A request that can be carried out.
@@ -150,9 +152,16 @@ fn refusal(found: &Found, findings: Findings) -> Refusal {
 fn holders(found: &Found, findings: &mut Findings) {
     for holder in &found.holders {
         let deployment = &holder.deployment;
+        let service = holder.service.as_ref();
+        let of = service.map_or(String::new(), |service| format!(" of service `{service}`"));
+        let kinds: std::collections::BTreeSet<_> = holder.keys.iter().map(LockKey::kind).collect();
+        let kinds: Vec<_> = kinds.into_iter().map(LockKind::words).collect();
         findings.error(
             "$.target",
-            format!("deployment `{deployment}` is running and holds `{}`", holder.key.as_str()),
+            format!(
+                "deployment `{deployment}`{of} is running and needs the same {}",
+                kinds.join(" and ")
+            ),
             format!(
                 "wait until it has ended (`glidepath status {deployment}`), or end it with \
                  `glidepath rollback {deployment}`"

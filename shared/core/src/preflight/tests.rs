@@ -286,17 +286,23 @@ fn unknown_channels_are_refused_with_those_that_there_are() {
 #[test]
 fn a_running_deployment_is_an_outcome_of_its_own() {
     let mut found = found();
-    let key = lock_keys(&request()).remove(0);
-    found.holders = vec![Holder { key, deployment: DeploymentId::new("shop-41") }];
+    let holder = |name: &str, service: Option<&str>| Holder {
+        keys: lock_keys(&request()),
+        deployment: DeploymentId::new(name),
+        service: service.map(crate::ids::ServiceLabel::new),
+    };
+    found.holders = vec![holder("shop-41", Some("shop")), holder("lost", None)];
     // What the running deployment has done to the weights is not held against the request.
     found.routes = vec![route(&[("blue", 950), ("green", 50)], false)];
     let refusal = preflight(&request(), &found).expect_err("a deployment is running");
     let Refusal::Running(findings) = &refusal else { panic!("{}", refusal.findings()) };
     assert_eq!(
         findings.to_string(),
-        "error: deployment `shop-41` is running and holds `service#production/shop-blue` at \
-         $.target\n  hint: wait until it has ended (`glidepath status shop-41`), or end it with \
-         `glidepath rollback shop-41`"
+        "error: deployment `shop-41` of service `shop` is running and needs the same ECS services \
+         and routes at $.target\n  hint: wait until it has ended (`glidepath status shop-41`), or \
+         end it with `glidepath rollback shop-41`\nerror: deployment `lost` is running and needs \
+         the same ECS services and routes at $.target\n  hint: wait until it has ended (`glidepath \
+         status lost`), or end it with `glidepath rollback lost`"
     );
     assert_eq!(refusal.failure().code, FailureCode::DeploymentRunning);
 }

@@ -34,7 +34,7 @@ pub fn commit(
     committed.gate = None;
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(committed.clone()))];
     // The condition of each is the alarm's revision, which a firing would have changed.
-    writes.extend(unbind(deployment, alarms));
+    writes.extend(unbind(deployment, alarms, now));
     Ok((committed, writes))
 }
 

@@ -128,6 +128,9 @@ pub struct Progress {
     /// Who has everything sent to stable whatever its health.
     #[serde(default)]
     pub forced: Option<Forced>,
+    /// Somebody else's change that a step back has overwritten; told with the rest.
+    #[serde(default)]
+    pub overwritten: Option<String>,
     /// What somebody was told about a wait that has not ended; it is told once.
     pub told: Option<Event>,
 }

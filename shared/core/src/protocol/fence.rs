@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::AlarmItem;
 use super::deployment::{Deployment, Outcome, Phase, Refused};
-use super::forward::{notice, release_locks, tell_once};
+use super::forward::{notice, release_locks};
 use super::intent::{Intent, Purpose};
+use super::ours::Overwritten;
 use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
@@ -76,8 +77,8 @@ pub fn may_restore(deployment: &Deployment) -> bool {
 pub struct Restored<'a> {
     /// An intent of the deployment that is done: its every attempt was answered.
     pub own: Option<&'a IntentId>,
-    /// What somebody else had changed.
-    pub overwritten: Option<String>,
+    /// What is known of somebody else's changes.
+    pub overwritten: Overwritten,
     /// Whose decision it was, if nobody waited for stable.
     pub forced: Option<Forced>,
 }
@@ -99,21 +100,25 @@ pub fn restored(
     if restored.progress.forced.is_none() {
         restored.progress.forced.clone_from(&written.forced);
     }
-    let mut writes = Vec::new();
-    if restored.progress.restored_at.is_none() {
-        restored.progress.restored_at = Some(now);
-        if let Some(fence) = &deployment.fence {
-            let failure = fence.failure.clone();
-            let overwritten = written.overwritten.clone();
-            let forced = restored.progress.forced.clone();
-            writes.extend(tell_once(
-                &mut restored,
-                now,
-                Event::TrafficRestored { failure, overwritten, forced },
-            ));
-        }
+    let overwritten = deployment.overwritten(&written.overwritten);
+    restored.progress.overwritten = None;
+    // Once, and again for every change of somebody else's that comes later.
+    let told_before = match &deployment.progress.told {
+        Some(Event::TrafficRestored { overwritten: told, .. }) => *told == overwritten,
+        Some(_) | None => overwritten.is_none(),
+    };
+    let tells = restored.progress.restored_at.is_none() || overwritten.is_some() && !told_before;
+    restored.progress.restored_at.get_or_insert(now);
+    let mut told = None;
+    if let Some(fence) = deployment.fence.as_ref().filter(|_| tells) {
+        let failure = fence.failure.clone();
+        let forced = restored.progress.forced.clone();
+        let event = Event::TrafficRestored { failure, overwritten, forced };
+        restored.progress.told = Some(event.clone());
+        told = Some(notice(&mut restored, now, event));
     }
-    writes.insert(0, RegistryWrite::PutDeployment(Box::new(restored.clone())));
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(restored.clone()))];
+    writes.extend(told);
     Ok((restored, writes))
 }
 
@@ -176,19 +181,28 @@ pub fn close(
     closed.gate = None;
     let told = notice(&mut closed, now, terminal);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(closed.clone())), told];
-    writes.extend(unbind(deployment, alarms));
+    writes.extend(unbind(deployment, alarms, now));
     writes.extend(release_locks(deployment));
     Ok((closed, writes))
 }
 
+/// How many dead intents one write removes; an item never has many, and an expression has its limit.
+const SWEPT: usize = 50;
+
 /// Removes every binding, on the condition that no rollback has touched the alarm since it was read.
+/// So nobody can have claimed anything since, and what was dead then may go as well.
 pub(super) fn unbind(
     deployment: &Deployment,
     alarms: &[AlarmItem],
+    now: Timestamp,
 ) -> impl Iterator<Item = RegistryWrite> {
-    alarms.iter().map(|alarm| RegistryWrite::Unbind {
-        alarm: alarm.arn.clone(),
-        deployment: deployment.id.clone(),
-        expected: alarm.revision,
+    alarms.iter().map(move |alarm| {
+        let dead = alarm.intents.iter().filter(|(_, intent)| !intent.lives(now));
+        RegistryWrite::Unbind {
+            alarm: alarm.arn.clone(),
+            deployment: deployment.id.clone(),
+            expected: alarm.revision,
+            dead: dead.map(|(id, _)| id.clone()).take(SWEPT).collect(),
+        }
     })
 }

@@ -129,6 +129,9 @@ pub fn store_gate(
 pub enum MoveOn {
     /// Nothing new.
     Stay,
+    /// Nothing new, and the routes were found in order: what was told of somebody else's change is
+    /// over, and another one would be told again.
+    InOrder,
     /// Somebody should know why it does not move; told once for each event.
     Tell(Event),
     /// The tasks are healthy; a person is asked under this gate id before the weight moves.
@@ -152,6 +155,11 @@ pub fn observe(
     let mut writes = Vec::new();
     match move_on {
         MoveOn::Stay => {}
+        MoveOn::InOrder => {
+            if seen.held_for().is_some() {
+                seen.progress.told = None;
+            }
+        }
         MoveOn::Tell(event) => writes.extend(tell_once(&mut seen, now, event)),
         MoveOn::Ask(gate, approval) => {
             let stage = seen.progress.stage;
@@ -195,6 +203,7 @@ impl Progress {
             restored_at: None,
             weak: None,
             forced: None,
+            overwritten: None,
             told: None,
         }
     }

@@ -184,9 +184,12 @@ impl Items {
                     alarm.bindings.insert(deployment, *binding);
                 });
             }
-            RegistryWrite::Unbind { alarm, deployment, .. } => self.change_alarm(&alarm, |alarm| {
-                alarm.bindings.remove(&deployment);
-            }),
+            RegistryWrite::Unbind { alarm, deployment, dead, .. } => {
+                self.change_alarm(&alarm, |alarm| {
+                    alarm.bindings.remove(&deployment);
+                    alarm.intents.retain(|id, _| !dead.contains(id));
+                });
+            }
             RegistryWrite::TakeLock { key, deployment, expected_epoch } => {
                 let lock =
                     Lock { key: key.clone(), holder: Some(deployment), epoch: expected_epoch + 1 };

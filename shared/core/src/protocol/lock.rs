@@ -11,6 +11,28 @@ use crate::route::Role;
 #[serde(transparent)]
 pub struct LockKey(String);
 
+/// What kind of resource is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LockKind {
+    /// An ECS service.
+    Service,
+    /// A listener rule or listener.
+    Route,
+    /// A target group.
+    Group,
+}
+
+impl LockKind {
+    /// Several of them, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Service => "ECS services",
+            Self::Route => "routes",
+            Self::Group => "target groups",
+        }
+    }
+}
+
 impl LockKey {
     /// A listener rule or listener.
     pub fn route(arn: &str) -> Self {
@@ -28,6 +50,17 @@ impl LockKey {
     /// A target group.
     pub fn group(arn: &str) -> Self {
         Self(format!("group#{arn}"))
+    }
+
+    /// What kind of resource it locks.
+    pub fn kind(&self) -> LockKind {
+        if self.0.starts_with("service#") {
+            LockKind::Service
+        } else if self.0.starts_with("route#") {
+            LockKind::Route
+        } else {
+            LockKind::Group
+        }
     }
 
     /// The key as text.

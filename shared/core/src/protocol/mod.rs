@@ -25,6 +25,7 @@ mod intent;
 #[cfg(feature = "testing")]
 mod items;
 mod lock;
+mod ours;
 mod reply;
 mod retirement;
 mod weak;
@@ -42,7 +43,8 @@ pub use forward::{
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]
 pub use items::{Fenced, Items};
-pub use lock::{Lock, LockKey};
+pub use lock::{Lock, LockKey, LockKind};
+pub use ours::Overwritten;
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
 pub use weak::{StepBack, WeakLook, Weakness, hold, step_back};

@@ -42,6 +42,8 @@ pub struct WeakLook<'a> {
     pub own: &'a IntentId,
     /// How stable was.
     pub health: RecordedHealth,
+    /// Somebody else's change that is about to be overwritten, in words.
+    pub found: Option<&'a str>,
 }
 
 /// How a step back was recorded.
@@ -118,6 +120,9 @@ pub fn step_back(
         Some(lifetime) => {
             let intent = Intent::new(Purpose::StepBack(keeps), now, lifetime);
             stepped.intents.insert(look.own.clone(), intent.clone());
+            if let Some(found) = look.found {
+                stepped.progress.overwritten = Some(found.to_owned());
+            }
             if let Some(weak) = &mut stepped.progress.weak {
                 weak.steps.push(keeps);
             }
@@ -174,6 +179,11 @@ fn tell(deployment: &mut Deployment, event: Event, now: Timestamp) -> Vec<Regist
     weak.reminders += u32::from(reminds);
     let mut writes = Vec::new();
     if first {
+        // What it held for is overwritten in the end, and told then.
+        let held_for = deployment.held_for();
+        if deployment.progress.overwritten.is_none() {
+            deployment.progress.overwritten = held_for;
+        }
         deployment.progress.told = Some(event.clone());
         writes.push(notice(deployment, now, event));
     }
@@ -208,7 +218,7 @@ mod tests {
     }
 
     fn step(current: &Deployment, fenced: &Deployment, own: &IntentId, at: Timestamp) -> StepBack {
-        let look = WeakLook { fenced, own, health: health() };
+        let look = WeakLook { fenced, own, health: health(), found: None };
         let keeps = Weight::from_permille(667).unwrap();
         let stepped = step_back(current, &look, keeps, Some(LIFETIME), at, at);
         stepped.unwrap().0.1
@@ -220,7 +230,7 @@ mod tests {
         let begun = fenced(&first, None);
         assert!(matches!(step(&begun, &begun, &first, NOW), StepBack::Claimed(_)));
 
-        let look = WeakLook { fenced: &begun, own: &first, health: health() };
+        let look = WeakLook { fenced: &begun, own: &first, health: health(), found: None };
         let keeps = Weight::from_permille(334).unwrap();
         let claimed = step_back(&begun, &look, keeps, Some(LIFETIME), NOW, NOW);
         let ((claimed, _), _) = claimed.unwrap();
@@ -242,7 +252,7 @@ mod tests {
         let mut restored = begun.clone();
         restored.progress.restored_at = Some(NOW);
         assert_eq!(step(&restored, &begun, &own, NOW), StepBack::Overtaken);
-        let look = WeakLook { fenced: &begun, own: &own, health: health() };
+        let look = WeakLook { fenced: &begun, own: &own, health: health(), found: None };
         let (held, _) = hold(&restored, &look, NOW, NOW).unwrap();
         assert_eq!((held.phase, held.notices), (Phase::RollingBack, restored.notices));
         assert!(held.intents.is_empty());
@@ -252,7 +262,7 @@ mod tests {
     fn who_forced_it_outlives_the_claim() {
         let own = IntentId::new("1");
         let begun = fenced(&own, Some("ada".to_owned()));
-        let look = WeakLook { fenced: &begun, own: &own, health: health() };
+        let look = WeakLook { fenced: &begun, own: &own, health: health(), found: None };
         let (later, _) = hold(&begun, &look, NOW + Span::from_secs(3600), NOW).unwrap();
         assert!(later.intents.is_empty());
         assert_eq!(later.forced(), Some(Forced::Operator("ada".to_owned())));

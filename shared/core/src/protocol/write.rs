@@ -6,7 +6,7 @@ use super::alarm::Binding;
 use super::deployment::Deployment;
 use super::lock::LockKey;
 use super::retirement::Retirement;
-use crate::ids::{AlarmArn, DeploymentId, EcsServiceName};
+use crate::ids::{AlarmArn, DeploymentId, EcsServiceName, IntentId};
 use crate::notice::Notice;
 use crate::time::Timestamp;
 
@@ -67,6 +67,9 @@ pub enum RegistryWrite {
         deployment: DeploymentId,
         /// The revision that was read.
         expected: Revision,
+        /// Intents that were dead then and that nobody has finished: their rollback died, or got no
+        /// answer. They go with the binding, or they would stay for ever.
+        dead: Vec<IntentId>,
     },
     /// Takes a free lock whose epoch is still the one that was read before the resources were.
     TakeLock {

@@ -109,7 +109,7 @@ impl Advance {
             }
             Self::Health(read) => {
                 if call.healthy(read.plan.canary.slot) < wanted(&read) {
-                    return Turn::On(Self::Touch(MoveOn::Stay, Transit::Load));
+                    return Turn::On(Self::Touch(MoveOn::InOrder, Transit::Load));
                 }
                 Turn::On(Self::Claim(read, Claiming::Weight, Transit::Load))
             }
@@ -303,7 +303,7 @@ impl Mark for Advance {
             | Self::ReadBack(read)
             | Self::Undo(read) => marks.deployment(read),
             Self::Touch(move_on, transit) => {
-                marks.flag(*move_on == MoveOn::Stay);
+                marks.hash(std::mem::discriminant(move_on));
                 transit.mark(marks);
             }
             Self::Claim(read, claiming, transit) => {

@@ -55,6 +55,9 @@ pub(crate) enum From {
     Shift,
     /// The first shift has been recorded.
     Bake,
+    /// The first shift has been recorded, then the execution died and stable lost all but one
+    /// target.
+    Weak,
     /// The last bake is over.
     Commit,
 }

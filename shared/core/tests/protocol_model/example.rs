@@ -17,7 +17,7 @@ use glidepath_core::route::{
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::{AlbWeight, Weight};
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, From};
 
 /// How long a write may be attempted, forward or back; it is dead after as much again.
 pub(crate) const LIFETIME: Span = Span::from_secs(15);
@@ -201,6 +201,7 @@ pub(crate) fn overdue(now: Timestamp) -> Timestamp {
 /// How stable is, as a rollback may rely on it. Where it is always healthy, it does not matter for
 /// how long.
 pub(crate) fn health(healthy: u32, at: Timestamp, bounds: &Bounds) -> RecordedHealth {
-    let fresh_for = if bounds.budget.sicknesses > 0 { COARSE } else { NEVER };
+    let sickens = bounds.budget.sicknesses > 0 || bounds.from == From::Weak;
+    let fresh_for = if sickens { COARSE } else { NEVER };
     RecordedHealth { healthy, at, fresh_for }
 }

@@ -39,12 +39,15 @@ fn explore(name: &str, bounds: Bounds) {
         repeated: bounds.repeated.filter(|_| !large),
         ..bounds
     };
+    let from = bounds.from;
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let checker = Exploration::of(bounds).checker().threads(threads);
     let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     told(name, &checker, begun);
-    assert!(checker.discovery(SUCCEEDS).is_some(), "{name}: {SUCCEEDS} was never seen");
+    if from != From::Weak {
+        assert!(checker.discovery(SUCCEEDS).is_some(), "{name}: {SUCCEEDS} was never seen");
+    }
     if budget.firings > 0 {
         assert!(checker.discovery(ROLLS_BACK).is_some(), "{name}: {ROLLS_BACK} was never seen");
     }
@@ -165,9 +168,15 @@ fn an_alarm_while_stable_is_weak() {
 }
 
 #[test]
+fn two_people_and_an_alarm_while_stable_recovers() {
+    let budget = Budget { firings: 1, operators: 2, pauses: 0, ..BUDGET };
+    explore("recovers", Bounds { budget, tasks: 3, from: From::Weak, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
 fn a_step_back_that_is_not_answered() {
-    let budget = Budget { firings: 1, sicknesses: 1, unanswered: 1, pauses: 0, ..BUDGET };
-    explore("step", Bounds { budget, tasks: 2, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+    let budget = Budget { operators: 2, unanswered: 1, pauses: 0, ..BUDGET };
+    explore("step", Bounds { budget, tasks: 3, from: From::Weak, fused: true, ..ALL_AT_ONCE });
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub(crate) enum Action {
     Force(Who),
     /// The serving slot's targets become sick, all but so many.
     Sicken(Slot, u8),
+    /// One more of them becomes healthy, but not the last.
+    Recover,
     /// They become healthy.
     Heal,
 }
@@ -76,6 +78,14 @@ impl Model for Exploration {
         while !self.begins(&state) {
             let number = state.machines[0].invocation.expect("it has not come to a pause");
             self.step(&mut state, number, Choice::Go).expect("nothing hinders it");
+        }
+        if self.bounds.from == From::Weak {
+            state.detach(Who::First);
+            state.processes.clear();
+            state.machines[0].alive = false;
+            state.seen.fault = true;
+            state.world.sick = Some(Sick { slot: Slot::Blue, healthy: 1, since: state.now });
+            state.now = state.now + self.bounds.tick.times(3);
         }
         vec![state]
     }
@@ -131,7 +141,10 @@ impl Model for Exploration {
         } else if state.left.firings > 0 {
             actions.push(Action::Fire);
         }
-        if state.world.sick.is_some() {
+        if let Some(sick) = state.world.sick {
+            if sick.healthy + 1 < state.world.tasks[crate::example::slot_index(sick.slot)] {
+                actions.push(Action::Recover);
+            }
             actions.push(Action::Heal);
         } else if state.left.sicknesses > 0 {
             let serving = |slot: &Slot| state.world.tasks[crate::example::slot_index(*slot)] > 0;
@@ -217,6 +230,11 @@ impl Model for Exploration {
                 next.seen.fault = true;
                 next.world.sick = Some(Sick { slot, healthy, since: next.now });
             }
+            Action::Recover => {
+                if let Some(sick) = &mut next.world.sick {
+                    sick.healthy += 1;
+                }
+            }
             Action::Heal => next.world.sick = None,
         }
         Some(next)
@@ -243,7 +261,7 @@ impl Exploration {
                 From::Shift => {
                     machine.at == At::Advance && state.world.tasks == [self.bounds.tasks; 2]
                 }
-                From::Bake => matches!(machine.at, At::Gate | At::Validate),
+                From::Bake | From::Weak => matches!(machine.at, At::Gate | At::Validate),
                 From::Commit => machine.at == At::Complete,
             }
     }

@@ -59,8 +59,8 @@ fn a_rollback_must_look_at_a_stable_that_nobody_vouches_for() {
 
 #[test]
 fn steps_back_must_not_cross() {
-    let budget = Budget { sicknesses: 2, operators: 2, pauses: 0, ..BUDGET };
-    let bounds = Bounds { budget, tasks: 3, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    let budget = Budget { operators: 2, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, tasks: 3, from: From::Weak, fused: true, ..ALL_AT_ONCE };
     find(Mistake::StepsCross, STEPS_GO_BACK, bounds);
 }
 

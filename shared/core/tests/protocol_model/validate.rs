@@ -100,9 +100,9 @@ fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
     }
     let stage = read.progress.stage;
     match call.choice {
-        Choice::Wait => (MoveOn::Stay, waits),
+        Choice::Wait => (MoveOn::InOrder, waits),
         Choice::Go | Choice::Veto | Choice::Unanswered if read.plan.is_last(stage) => {
-            (MoveOn::Stay, NextStep::Complete)
+            (MoveOn::InOrder, NextStep::Complete)
         }
         Choice::Go | Choice::Veto | Choice::Unanswered => {
             (MoveOn::Stage(stage.next()), NextStep::Advance)
@@ -114,7 +114,8 @@ fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
     let blind = call.mistaken(Mistake::BlindRefresh);
     let recorded = transit.step(call, call.who, |current, now| {
         let moves = current.progress.step == look.read.progress.step;
-        let move_on = if moves { look.move_on.clone() } else { MoveOn::Stay };
+        let kept = moves || look.move_on == MoveOn::InOrder;
+        let move_on = if kept { look.move_on.clone() } else { MoveOn::Stay };
         let (_, mut writes) = observe(current, Some(look.health), move_on, now, overdue(now))?;
         if blind {
             writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
@@ -134,7 +135,7 @@ impl Mark for Validate {
         let mark_look = |marks: &mut Marks<'_>, look: &Look| {
             marks.deployment(&look.read);
             marks.health(look.health);
-            marks.flag(matches!(look.move_on, MoveOn::Stage(_)));
+            marks.hash(std::mem::discriminant(&look.move_on));
             marks.word(look.next as u64);
         };
         match self {

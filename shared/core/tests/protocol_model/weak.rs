@@ -96,7 +96,7 @@ impl Weakening {
             }
             Self::Hold(transit) => {
                 let held = transit.step(call, who, |deployment, now| {
-                    let look = WeakLook { fenced: read, own: &own, health: *health };
+                    let look = WeakLook { fenced: read, own: &own, health: *health, found: None };
                     hold(deployment, &look, now, overdue(now))
                 });
                 match held {
@@ -116,7 +116,7 @@ impl Weakening {
                             .retain(|_, intent| !matches!(intent.purpose, Purpose::StepBack(_)));
                     }
                     let fenced = if crossing { &current } else { &**read };
-                    let look = WeakLook { fenced, own: &own, health: *health };
+                    let look = WeakLook { fenced, own: &own, health: *health, found: None };
                     step_back(&current, &look, keeps, lifetime, now, overdue(now))
                 });
                 match claimed {

@@ -4,16 +4,17 @@ use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Purpose, Refused,
+    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Purpose, Refused, Restored,
 };
 use glidepath_core::time::Timestamp;
 
+use super::overwritten::{Seen, overwritten};
 use super::weak::{self, Waits, Weakened};
-use super::{finish, record_restored, wake};
+use super::{finish, nothing_to_write, record_restored, wake};
 use crate::attempt::Attempted;
 use crate::pace::{self, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, Stable, restore};
+use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::Stop;
 use crate::{Ambient, failed};
 
@@ -141,7 +142,7 @@ where
         let written =
             restore(self.load_balancer, self.ambient, &self.intent, &binding.routes, stable).await;
         let clean = match &written {
-            Restore::Attempted(attempted) => attempted.clean,
+            Restore::Attempted(written) => written.attempted.clean,
             // Nothing was written yet.
             Restore::TooWeak(_) => true,
         };
@@ -166,20 +167,20 @@ where
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
-        let (attempted, forced) = match written {
-            Restore::Attempted(attempted) => (attempted, None),
+        let (written, forced) = match written {
+            Restore::Attempted(written) => (written, None),
             Restore::TooWeak(health) => {
                 let own = (&self.id, &self.intent);
                 let (registry, load_balancer) = (self.registry, self.load_balancer);
                 let taken =
                     weak::take(registry, load_balancer, self.ambient, &deployment, own, health);
                 match taken.await {
-                    Ok(Weakened::Whole { attempted, forced }) => (attempted, forced),
+                    Ok(Weakened::Whole { written, forced }) => (written, forced),
                     Ok(Weakened::Waits(Waits { held, .. })) => {
                         self.wake(&deployment).await?;
                         return Ok(if held { Stopped::Held } else { Stopped::Stepping });
                     }
-                    Ok(Weakened::InPlace) => (Attempted { result: Ok(()), clean: true }, None),
+                    Ok(Weakened::InPlace) => (nothing_to_write(), None),
                     // Another rollback has brought it to its end meanwhile.
                     Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
                     // The step has an intent of its own on the deployment.
@@ -187,16 +188,17 @@ where
                 }
             }
         };
-        let Attempted { result, clean } = attempted;
+        let Written { attempted: Attempted { result, clean }, beside } = written;
         if let Err(error) = result {
             // The intent on the alarm stands for the writes; this one only carried the fence.
             let finished = finish(self.registry, id, &self.id).await;
             finished.map_err(|failure| (clean, failure))?;
             return Err((clean, failed(&error)));
         }
-        let own = Some(&self.id);
-        let recorded = record_restored(self.registry, self.ambient, id, own, forced).await;
-        match recorded {
+        let seen = beside.map_or(Seen::Nothing, Seen::Beside);
+        let overwritten = overwritten(self.load_balancer, &deployment, &seen).await;
+        let restored = Restored { own: Some(&self.id), overwritten, forced };
+        match record_restored(self.registry, self.ambient, id, &restored).await {
             Ok(_) => {}
             // Another rollback has brought it to its end meanwhile.
             Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),

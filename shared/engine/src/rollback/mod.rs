@@ -4,27 +4,27 @@
 //! until nothing can land any more, the last read-back, capacity, the terminal record, the unlock.
 
 mod alarm;
+mod overwritten;
 mod settle;
 mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, IntentId};
-use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
     Restored, restored,
 };
-use glidepath_core::rollback::Forced;
 use glidepath_core::time::Span;
 use serde::Deserialize;
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
+use self::overwritten::{Seen, overwritten};
 use self::weak::{Waits, Weakened};
 use crate::attempt::Attempted;
 use crate::pace::{self, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, Stable, restore};
+use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
 
@@ -171,9 +171,10 @@ where
     ) -> Result<Reply, Stop> {
         let Turn { registry, load_balancer, containers, orchestration, ambient } = *self;
         // A later turn of the same rollback writes again only if somebody moved a route since.
-        let told = if deployment.progress.restored_at.is_some()
-            && !settle::astray(load_balancer, &deployment).await?
-        {
+        let written_before = deployment.progress.restored_at.is_some();
+        let astray =
+            if written_before { settle::astray(load_balancer, &deployment).await? } else { None };
+        let told = if written_before && astray.is_none() {
             finish(registry, &deployment.id, id).await?;
             false
         } else {
@@ -184,28 +185,36 @@ where
                 forced: deployment.forced().is_some(),
             };
             let written = restore(load_balancer, ambient, intent, &plan.routes, stable).await;
-            let (attempted, forced) = match written {
-                Restore::Attempted(attempted) => (attempted, None),
+            let (written, forced) = match written {
+                Restore::Attempted(written) => (written, None),
                 Restore::TooWeak(health) => {
                     let own = (id, intent);
                     let taken =
                         weak::take(registry, load_balancer, ambient, &deployment, own, health);
                     match taken.await? {
-                        Weakened::Whole { attempted, forced } => (attempted, forced),
+                        Weakened::Whole { written, forced } => (written, forced),
                         Weakened::Waits(Waits { wait, told, summary, .. }) => {
                             let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
                             return Ok(reply.after(wait).telling(told));
                         }
-                        Weakened::InPlace => (Attempted { result: Ok(()), clean: true }, None),
+                        Weakened::InPlace => (nothing_to_write(), None),
                     }
                 }
             };
+            let Written { attempted, beside } = written;
             if attempted.result.is_err() && attempted.clean {
                 finish(registry, &deployment.id, id).await?;
             }
             attempted.result?;
+            let seen = match (astray, beside) {
+                (Some(before), _) => Seen::Before(before),
+                (None, Some(beside)) => Seen::Beside(beside),
+                (None, None) => Seen::Nothing,
+            };
+            let overwritten = overwritten(load_balancer, &deployment, &seen).await;
             let own = attempted.clean.then_some(id);
-            let recorded = record_restored(registry, ambient, &deployment.id, own, forced).await;
+            let restored = Restored { own, overwritten, forced };
+            let recorded = record_restored(registry, ambient, &deployment.id, &restored).await;
             let (deployment, told) = recorded?;
             wake(orchestration, &deployment).await?;
             told
@@ -261,27 +270,21 @@ async fn record_restored<R: Registry, A: Ambient>(
     registry: &R,
     ambient: &A,
     id: &DeploymentId,
-    own: Option<&IntentId>,
-    forced: Option<Forced>,
+    written: &Restored<'_>,
 ) -> Result<(Deployment, bool), Stop> {
     transition(registry, id, |deployment| {
         let now = ambient.now();
         let due = overdue(&deployment.plan, now, Span::ZERO);
-        let overwritten = overwritten(deployment);
-        let written = Restored { own, overwritten, forced: forced.clone() };
-        let (restored, writes) = restored(deployment, &written, now, due)?;
+        let (restored, writes) = restored(deployment, written, now, due)?;
         let told = restored.notices > deployment.notices;
         Ok(((restored, told), writes))
     })
     .await
 }
 
-/// What somebody else had changed, as far as anybody noticed before the rollback wrote over it.
-fn overwritten(deployment: &Deployment) -> Option<String> {
-    match &deployment.progress.told {
-        Some(Event::ForeignChange { found }) => Some(found.clone()),
-        Some(_) | None => None,
-    }
+/// Everything is on stable already.
+fn nothing_to_write() -> Written {
+    Written { attempted: Attempted { result: Ok(()), clean: true }, beside: None }
 }
 
 /// Ends the pause of the state machine, so that it takes over the rest of the rollback at once.

@@ -5,6 +5,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::protocol::{
     Deployment, Intent, NextStep, Outcome, Phase, Refused, Reply, claim_scale_in, close,
 };
+use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::attempt::{Patience, attempt};
@@ -47,7 +48,7 @@ where
         return Ok(again(until.since(now), "traffic is on stable; a late write may still land"));
     }
 
-    if astray(load_balancer, &deployment).await? {
+    if astray(load_balancer, &deployment).await?.is_some() {
         // The next turn fences anew, which claims the write, and writes again.
         return Ok(again(Span::from_secs(1), "a route was changed again; it is written again"));
     }
@@ -83,16 +84,17 @@ where
     }
 }
 
-/// Whether a route is not as the rollback wrote it.
+/// The routes, if one is not as the rollback wrote it.
 pub(super) async fn astray(
     load_balancer: &impl LoadBalancer,
     deployment: &Deployment,
-) -> Result<bool, Failure> {
-    let observed = routes::read(load_balancer, &deployment.plan).await?;
-    Ok(deployment.plan.routes.iter().zip(&observed).any(|(route, observed)| {
+) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
+    let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
+    let astray = deployment.plan.routes.iter().zip(&observed).any(|(route, observed)| {
         // A route that is gone carries nothing to the canary.
         observed.as_ref().is_some_and(|observed| *observed != route.stable_only())
-    }))
+    });
+    Ok(astray.then_some(observed))
 }
 
 /// Takes the canary's tasks away, if there are any.

@@ -12,10 +12,10 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
 use super::finish;
-use crate::attempt::{Attempted, Patience};
+use crate::attempt::Patience;
 use crate::pace::{self, FORWARD_LIFETIME, overdue};
 use crate::ports::{LoadBalancer, Registry};
-use crate::restore::write_stable;
+use crate::restore::{Written, write_stable};
 use crate::transition::{Stop, transition};
 use crate::{Ambient, routes};
 
@@ -24,7 +24,7 @@ pub(super) enum Weakened {
     /// Everything was written all the same.
     Whole {
         /// How that went.
-        attempted: Attempted,
+        written: Written,
         /// Whose decision it was, if stable is too weak for it.
         forced: Option<Forced>,
     },
@@ -64,13 +64,13 @@ where
     L: LoadBalancer,
     A: Ambient,
 {
-    let look = WeakLook { fenced: deployment, own, health };
+    let look = WeakLook { fenced: deployment, own, health, found: None };
     let weak = Weak { registry, load_balancer, ambient, look };
     match deployment.way_back(health.healthy, ambient.now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
-            let attempted = write_stable(load_balancer, ambient, intent, routes).await;
-            Ok(Weakened::Whole { attempted, forced })
+            let written = write_stable(load_balancer, ambient, intent, routes).await;
+            Ok(Weakened::Whole { written, forced })
         }
         WayBack::Stay => weak.stay().await,
         WayBack::Part(keeps) => weak.part(keeps).await,
@@ -96,7 +96,7 @@ where
         if fenced.progress.restored_at.is_some() {
             // Stable has everything already: there is nothing to hold. If that cannot be read, or is
             // not so any more, it is held until the next look.
-            let observed = routes::read(self.load_balancer, &fenced.plan).await;
+            let observed = routes::read(self.load_balancer, &fenced.plan.routes).await;
             if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
                 return Ok(Weakened::InPlace);
             }
@@ -116,10 +116,12 @@ where
     /// Some are healthy: the canary keeps no more than the rest.
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
-        let observed = routes::read(self.load_balancer, &fenced.plan).await?;
+        let observed = routes::read(self.load_balancer, &fenced.plan.routes).await?;
         if above(fenced, &observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
+        let found = routes::foreign_to_rollback(fenced, &observed);
+        let look = WeakLook { found: found.as_deref(), ..self.look };
         let above = above(fenced, &observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
         let (step, wait, told) = transition(self.registry, &fenced.id, |deployment| {
@@ -127,7 +129,7 @@ where
             let wait = pace::weak_look(deployment, now);
             let due = overdue(&deployment.plan, now, wait);
             let ((stepped, step), writes) =
-                step_back(deployment, &self.look, keeps, lifetime, now, due)?;
+                step_back(deployment, &look, keeps, lifetime, now, due)?;
             Ok(((step, wait, stepped.notices > deployment.notices), writes))
         })
         .await?;

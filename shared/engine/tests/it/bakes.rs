@@ -141,3 +141,50 @@ async fn somebody_elses_weights_hold_the_way_forward_and_are_told() {
     });
     assert!(overwritten.unwrap().contains("70 %"));
 }
+
+#[tokio::test]
+async fn a_route_that_is_put_right_is_told_of_no_more_and_a_new_change_is() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let stages = vec![stage(100, MINUTE.times(60)), stage(1000, MINUTE)];
+    let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    let told = || registry.items().deployments[&deployment.id].progress.told.clone();
+    let changes = |event: &Event| matches!(event, Event::ForeignChange { .. });
+    let ours = world.state().routes[&example::route()].clone();
+    for count in 1..=2 {
+        let foreign = example::actions(Weight::from_permille(700).unwrap());
+        world.state().routes.insert(example::route(), foreign);
+        for _ in 0..4 {
+            machine.step(None).await;
+        }
+        assert!(told().as_ref().is_some_and(changes), "it holds: {:?}", told());
+        let items = registry.items().notices.clone();
+        assert_eq!(items.iter().filter(|entry| changes(&entry.notice.event)).count(), count);
+        // Found in order again: nobody may read that it holds.
+        world.state().routes.insert(example::route(), ours.clone());
+        for _ in 0..2 {
+            machine.step(None).await;
+        }
+        assert_eq!(told(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_is_put_right_before_the_first_shift_is_told_of_no_more() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    let told = || registry.items().deployments[&deployment.id].progress.told.clone();
+    let ours = world.state().routes[&example::route()].clone();
+    let foreign = example::actions(Weight::from_permille(700).unwrap());
+    world.state().routes.insert(example::route(), foreign);
+    machine.step(None).await;
+    assert!(matches!(told(), Some(Event::ForeignChange { .. })));
+    world.state().routes.insert(example::route(), ours);
+    // Its tasks do not start yet, so it does not shift.
+    world.state().sick.insert(example::group(Slot::Green));
+    machine.step(None).await;
+    machine.step(None).await;
+    assert_eq!(told(), None);
+}

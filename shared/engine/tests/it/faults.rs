@@ -188,6 +188,10 @@ fn assert_rest(way: Way, fault: Option<(usize, Fault)>, registry: &MemoryRegistr
         items.alarms.values().all(|alarm| alarm.bindings.is_empty()),
         "{case}: an alarm is bound"
     );
+    assert!(
+        items.alarms.values().all(|alarm| alarm.intents.is_empty()),
+        "{case}: a dead intent stays on an alarm"
+    );
     let state = world.state();
     let tasks = |slot| state.services[&example::service(slot)].desired_count;
     let outcomes: Vec<_> = items.deployments.values().map(|deployment| deployment.phase).collect();

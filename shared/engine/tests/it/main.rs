@@ -5,6 +5,7 @@
 mod approval;
 mod bakes;
 mod faults;
+mod overwritten;
 mod planning;
 mod races;
 mod rollback;

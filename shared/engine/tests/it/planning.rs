@@ -77,7 +77,11 @@ async fn a_second_deployment_of_the_same_resources_is_refused_and_named() {
     other["service"] = json!("another-name-of-the-same-thing");
     let failure = plan(&registry, &world, &named("d2", other)).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::DeploymentRunning);
-    assert!(failure.cause.contains("`d1`"), "{failure}");
+    // Once for the deployment, not once for everything that it holds.
+    assert!(failure.cause.contains("deployment `d1` of service `shop` is running"), "{failure}");
+    assert_eq!(failure.cause.matches("is running").count(), 1, "{failure}");
+    assert!(failure.cause.contains("glidepath rollback d1"), "{failure}");
+    assert!(!failure.cause.contains('#'), "{failure}");
     assert_eq!(registry.items().deployments, before.deployments);
     assert_eq!(registry.items().locks, before.locks);
 }

@@ -42,10 +42,12 @@ async fn the_route_is_the_first_thing_that_an_alarm_writes() {
     assert_eq!(outcome.restored.len(), 1);
     let calls = world.take_calls();
     assert_eq!(calls[0], Call::WriteRoute(route(), actions(Weight::NONE)));
+    // What is overwritten is read beside the write, which comes first.
+    assert_eq!(calls[1], Call::ReadRoute(route()));
     assert!(
-        matches!(&calls[1], Call::FailGate(_, failure) if failure.code == FailureCode::AlarmFired)
+        matches!(&calls[2], Call::FailGate(_, failure) if failure.code == FailureCode::AlarmFired)
     );
-    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(calls.len(), 3, "{calls:?}");
 
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired);
@@ -150,6 +152,8 @@ async fn an_unanswered_write_keeps_the_lock_until_it_cannot_land_any_more() {
     machine.run().await.unwrap_err();
     assert!(world.now().since(fired_at) >= Span::from_secs(75), "it did not wait");
     assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
+    // Nobody finishes it any more: it goes with the binding.
+    assert!(registry.items().alarms[&alarm(Slot::Green)].intents.is_empty());
 }
 
 #[tokio::test]
