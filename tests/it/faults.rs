@@ -15,12 +15,8 @@ fn a_deployment_ends_clean_whatever_fails() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios").join(name)
     };
     let files = ["short-success.yaml", "short-veto.yaml", "short-alarm.yaml"].map(scenario);
-    let sweep = FaultSweep {
-        files: files.into(),
-        sample: Some(RUNS),
-        seed: SEED,
-        ..FaultSweep::default()
-    };
+    let sweep =
+        FaultSweep { files: files.into(), sample: Some(RUNS), seed: SEED, ..FaultSweep::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let swept = runtime.block_on(sweep.run(|line| println!("{line}"))).unwrap();
     assert!(swept.failures.is_empty(), "{swept}");
