@@ -28,6 +28,8 @@ pub struct FaultSweep {
     pub sample: Option<usize>,
     /// What chooses them.
     pub seed: u64,
+    /// Only faults whose JSON contains each of these texts.
+    pub matching: Vec<String>,
     /// Only this fault.
     pub only: Option<Fault>,
     /// Where to copy the logs of a failed run.
@@ -93,13 +95,19 @@ impl FaultSweep {
                     faults
                 }
             };
-            runs.extend(faults.into_iter().map(|fault| Run { file, scenario, fault }));
+            let wanted = faults.into_iter().filter(|fault| self.wants(fault));
+            runs.extend(wanted.map(|fault| Run { file, scenario, fault }));
         }
         if let Some(sample) = self.sample {
             shuffle(&mut runs, self.seed);
             runs.truncate(sample);
         }
         self.make(&mut labs, runs, &mut tell).await
+    }
+
+    fn wants(&self, fault: &Fault) -> bool {
+        let text = fault.to_string();
+        self.matching.iter().all(|part| text.contains(part))
     }
 
     async fn make(

@@ -69,8 +69,11 @@ struct FaultsArguments {
     /// Chooses the sample: the same seed, the same runs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only faults whose JSON contains this text: an action, a caller, an error. May be repeated.
+    #[arg(long, value_name = "TEXT")]
+    matching: Vec<String>,
     /// Only this fault, as a failed run names it.
-    #[arg(long, value_name = "JSON", conflicts_with = "sample")]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["sample", "matching"])]
     only: Option<String>,
     /// Copy the logs of failed runs there.
     #[arg(long, value_name = "DIRECTORY")]
@@ -148,11 +151,11 @@ async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
 }
 
 async fn faults(arguments: FaultsArguments) -> LabResult<bool> {
-    let FaultsArguments { files, sample, seed, only, keep_logs } = arguments;
+    let FaultsArguments { files, sample, seed, matching, only, keep_logs } = arguments;
     let only = only.map(|text| serde_json::from_str(&text)).transpose();
     let only = only.doing("--only is no fault as docs/scenarios.md describes it")?;
-    let sweep = FaultSweep { files, sample, seed, only, keep_logs };
-    let swept = sweep.run(|line| glidepath_lab::say(line)).await?;
+    let sweep = FaultSweep { files, sample, seed, matching, only, keep_logs };
+    let swept = sweep.run(glidepath_lab::say).await?;
     print(&swept.to_string())?;
     Ok(swept.failures.is_empty())
 }

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod contracts;
+mod faults;
 mod local_aws;
 mod privileges;
 mod scenarios;
