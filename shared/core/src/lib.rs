@@ -12,6 +12,7 @@ pub mod preflight;
 pub mod protocol;
 pub mod request;
 pub mod route;
+pub mod storm;
 pub mod strategy;
 pub mod time;
 pub mod timetable;

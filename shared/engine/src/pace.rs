@@ -12,8 +12,13 @@ use crate::ports::Random;
 pub(crate) const FORWARD_LIFETIME: Span = Span::from_secs(15);
 
 /// How long one invocation of a rollback may attempt its writes; well below the function's
-/// time-out, so that an unfinished one ends with an error that is retried.
+/// time-out, so that an unfinished one ends by itself.
 pub(crate) const RESTORE_LIFETIME: Span = Span::from_secs(60);
+
+/// How long a throttled rollback waits inside its function. The state machine waits in whole
+/// seconds and for nothing, so short waits are made here and longer ones there: a thousand
+/// rollbacks that waited here would take an account's whole concurrency for minutes.
+pub(crate) const LINGER: Span = Span::from_secs(3);
 
 /// Longest time between two looks at starting tasks.
 const SETTLE_LOOK: Span = Span::from_secs(5);

@@ -6,7 +6,7 @@ use glidepath_core::protocol::{Intent, RecordedHealth};
 use glidepath_core::time::Span;
 
 use crate::Ambient;
-use crate::attempt::{Attempted, Patience};
+use crate::attempt::{Attempted, Patience, Urgency};
 use crate::ports::{Clock, LoadBalancer, PortResult};
 use crate::routes;
 
@@ -28,13 +28,14 @@ pub(crate) async fn restore(
     plan: &[RoutePlan],
     health: RecordedHealth,
     needed: u32,
+    urgency: Urgency,
 ) -> Restore {
     if !health.vouches(needed, ambient.now()) && has_nothing_healthy(load_balancer, plan).await {
         return Restore::OntoNothing;
     }
     let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
     Restore::Attempted(
-        routes::write(load_balancer, ambient, intent, Patience::Insist, &stable).await,
+        routes::write(load_balancer, ambient, intent, Patience::Insist(urgency), &stable).await,
     )
 }
 

@@ -3,14 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alarm::AlarmItem;
-use super::deployment::{Deployment, Outcome, Phase, Refused};
+use super::alarm::{AlarmItem, RecordedHealth};
+use super::deployment::{Deployment, Outcome, Phase, Refused, Throttled};
 use super::forward::{notice, release_locks, tell_once};
 use super::intent::{Intent, Purpose};
 use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
 use crate::notice::Event;
+use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
 
 /// Why a rollback began.
@@ -99,6 +100,7 @@ pub fn restored(
     require_rollback(deployment)?;
     let mut restored = deployment.revised(now, next_due_at);
     restored.phase = Phase::RollingBack;
+    restored.progress.throttled = None;
     if let Some(own) = own {
         restored.intents.remove(own);
     }
@@ -116,6 +118,33 @@ pub fn restored(
     }
     writes.insert(0, RegistryWrite::PutDeployment(Box::new(restored.clone())));
     Ok((restored, writes))
+}
+
+/// Records that the load balancer's API refuses to write the routes that are `left` for now, and
+/// when the state machine tries again: until then nothing of this rollback runs, so that a storm
+/// holds neither functions nor claims. `own` is an intent whose every attempt was answered; `health`
+/// is a look at stable, made now because the next attempt must not wait for one.
+pub fn put_off(
+    deployment: &Deployment,
+    own: Option<&IntentId>,
+    left: Vec<RouteRef>,
+    again_at: Timestamp,
+    health: Option<RecordedHealth>,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    require_rollback(deployment)?;
+    let mut put_off = deployment.revised(now, next_due_at);
+    if let Some(own) = own {
+        put_off.intents.remove(own);
+    }
+    if let Some(health) = health {
+        put_off.health = health;
+    }
+    let since = put_off.progress.throttled.map_or(now, |earlier| earlier.since);
+    put_off.progress.throttled = Some(Throttled { since, again_at, left });
+    let writes = vec![RegistryWrite::PutDeployment(Box::new(put_off.clone()))];
+    Ok((put_off, writes))
 }
 
 /// Claims the write that takes the canary's tasks away; only after everything was written back

@@ -6,8 +6,10 @@ use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::protocol::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Purpose, Refused};
 use glidepath_core::time::Timestamp;
 
+use super::put_off::{Carrier, put_off};
 use super::{finish, holding, record_restored, wake};
-use crate::pace::{self, RESTORE_LIFETIME};
+use crate::attempt::Urgency;
+use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, restore};
 use crate::transition::Stop;
@@ -32,6 +34,9 @@ pub struct AlarmOutcome {
     pub restored: Vec<DeploymentId>,
     /// Deployments whose stable slot has no healthy target.
     pub held: Vec<DeploymentId>,
+    /// Deployments whose traffic goes back as soon as the load balancer's API takes the write; their
+    /// state machines see to it.
+    pub put_off: Vec<DeploymentId>,
     /// Deployments that had ended or committed meanwhile.
     pub untouched: Vec<DeploymentId>,
 }
@@ -61,8 +66,12 @@ where
         intent: Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME),
     };
     let fenced = registry.fence_alarm(&event.alarm, event.at, &rollback.id, &rollback.intent).await;
-    let mut outcome =
-        AlarmOutcome { restored: Vec::new(), held: Vec::new(), untouched: Vec::new() };
+    let mut outcome = AlarmOutcome {
+        restored: Vec::new(),
+        held: Vec::new(),
+        put_off: Vec::new(),
+        untouched: Vec::new(),
+    };
     let (alarm, joined) = match fenced.map_err(|error| failed(&error))? {
         AlarmFence::Closed(alarm) => (alarm, true),
         AlarmFence::ClosedBefore(alarm) => (alarm, false),
@@ -78,6 +87,10 @@ where
             Ok(Stopped::Restored { clean: this }) => {
                 clean &= this;
                 outcome.restored.push(id.clone());
+            }
+            Ok(Stopped::PutOff { clean: this }) => {
+                clean &= this;
+                outcome.put_off.push(id.clone());
             }
             Ok(Stopped::Held) => outcome.held.push(id.clone()),
             Ok(Stopped::Gone) => outcome.untouched.push(id.clone()),
@@ -105,6 +118,7 @@ struct AlarmRollback<'a, R, L, O, A> {
 enum Stopped {
     Restored { clean: bool },
     Held,
+    PutOff { clean: bool },
     Gone,
 }
 
@@ -129,10 +143,11 @@ where
                 return Ok(Stopped::Gone);
             }
         }
-        let (routes, health) = (&binding.routes, binding.health);
+        let Binding { routes, health, needed, .. } = binding;
+        let urgency = Urgency { harm: binding.harm, throttled_since: None, linger: LINGER };
+        let (load_balancer, ambient, intent) = (self.load_balancer, self.ambient, &self.intent);
         let written =
-            restore(self.load_balancer, self.ambient, &self.intent, routes, health, binding.needed)
-                .await;
+            restore(load_balancer, ambient, intent, routes, *health, *needed, urgency).await;
         let clean = match &written {
             Restore::Attempted(attempted) => attempted.clean,
             Restore::OntoNothing => true,
@@ -140,6 +155,7 @@ where
         let recorded = self.record(id, written).await.map_err(|failure| (clean, failure))?;
         Ok(match recorded {
             Stopped::Restored { .. } => Stopped::Restored { clean },
+            Stopped::PutOff { .. } => Stopped::PutOff { clean },
             Stopped::Held | Stopped::Gone => recorded,
         })
     }
@@ -163,18 +179,28 @@ where
             Restore::OntoNothing => {
                 let wait = pace::tick(&deployment, self.ambient.now());
                 let held = holding(self.registry, self.ambient, id, &self.id, wait).await;
-                (Stopped::Held, held)
+                (Stopped::Held, held.map(|_| ()))
             }
             Restore::Attempted(attempted) => {
                 // The intent on the alarm stands for the writes; this one only carried the fence.
-                finish(self.registry, id, &self.id).await?;
-                attempted.result.map_err(|error| failed(&error))?;
-                let restored = record_restored(self.registry, self.ambient, id).await;
-                (Stopped::Restored { clean: attempted.clean }, restored)
+                let clean = attempted.clean;
+                if let Some(off) = &attempted.put_off {
+                    let (own, carrier) = (Some(&self.id), Carrier::Woken);
+                    let (registry, load_balancer) = (self.registry, self.load_balancer);
+                    let ambient = self.ambient;
+                    let off =
+                        put_off(registry, load_balancer, ambient, &deployment, own, off, carrier);
+                    (Stopped::PutOff { clean }, off.await.map(|_| ()))
+                } else {
+                    finish(self.registry, id, &self.id).await?;
+                    attempted.result.map_err(|error| failed(&error))?;
+                    let restored = record_restored(self.registry, self.ambient, id).await;
+                    (Stopped::Restored { clean }, restored.map(|_| ()))
+                }
             }
         };
         match recorded {
-            Ok(_) => {}
+            Ok(()) => {}
             // Another rollback has brought it to its end meanwhile.
             Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
             Err(stop) => return Err(stop.into()),

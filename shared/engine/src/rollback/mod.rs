@@ -5,6 +5,7 @@
 
 mod alarm;
 mod event;
+mod put_off;
 mod settle;
 
 use glidepath_core::failure::{Failure, FailureCode};
@@ -20,11 +21,14 @@ use serde::Deserialize;
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 pub use event::{Malformed, MutedAlarms, Trigger, read_trigger};
 
-use crate::pace::{self, RESTORE_LIFETIME, overdue};
+use crate::attempt::{PutOff, Urgency};
+use crate::pace::{self, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
+
+use put_off::{Carrier, later, still_off};
 
 /// What the state machine hands over after a failure.
 #[derive(Clone, Debug, Deserialize)]
@@ -106,7 +110,8 @@ where
         }
     };
 
-    let turn = Turn { registry, load_balancer, containers, orchestration, ambient };
+    let by = input.by.as_ref();
+    let turn = Turn { registry, load_balancer, containers, orchestration, ambient, by };
     match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
@@ -122,6 +127,8 @@ struct Turn<'a, R, L, C, O, A> {
     containers: &'a C,
     orchestration: &'a O,
     ambient: &'a A,
+    /// Who asks, if it is not the state machine.
+    by: Option<&'a FenceTrigger>,
 }
 
 impl<R, L, C, O, A> Turn<'_, R, L, C, O, A>
@@ -139,7 +146,11 @@ where
         id: &IntentId,
         intent: &Intent,
     ) -> Result<Reply, Stop> {
-        let Turn { registry, load_balancer, containers, orchestration, ambient } = *self;
+        let Turn { registry, load_balancer, containers, orchestration, ambient, by } = *self;
+        if let (None, Some(wait)) = (by, still_off(&deployment, ambient.now())) {
+            finish(registry, &deployment.id, id).await?;
+            return Ok(later(&deployment, wait));
+        }
         // A later turn of the same rollback writes again only if somebody moved a route since.
         let told = if deployment.progress.restored_at.is_some()
             && !settle::astray(load_balancer, &deployment).await?
@@ -149,14 +160,20 @@ where
         } else {
             let plan = &deployment.plan;
             let needed = plan.stable.desired_count;
-            let (routes, health) = (&plan.routes, deployment.health);
-            let written = restore(load_balancer, ambient, intent, routes, health, needed).await;
+            let (routes, health) = (&deployment.left(), deployment.health);
+            let urgency = Urgency::of(&deployment, self.linger());
+            let written =
+                restore(load_balancer, ambient, intent, routes, health, needed, urgency).await;
             let attempted = match written {
                 Restore::OntoNothing => {
                     return hold_traffic(registry, ambient, &deployment, id).await;
                 }
                 Restore::Attempted(attempted) => attempted,
             };
+            if let Some(off) = &attempted.put_off {
+                let own = attempted.clean.then_some(id);
+                return self.put_off(&deployment, own, off).await;
+            }
             if attempted.clean {
                 finish(registry, &deployment.id, id).await?;
             }
@@ -169,6 +186,37 @@ where
             settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
         let telling = told || settled.notify;
         Ok(settled.telling(telling))
+    }
+
+    /// How long to wait for the load balancer's API before going away.
+    fn linger(&self) -> Span {
+        match self.by {
+            // Nobody reads the answer to the sweep: it goes on for as long as its claim lasts, and
+            // the next sweep after it.
+            Some(FenceTrigger::Sweep) => RESTORE_LIFETIME,
+            Some(
+                FenceTrigger::Alarm(_) | FenceTrigger::StateMachine | FenceTrigger::Operator(_),
+            )
+            | None => LINGER,
+        }
+    }
+
+    /// The load balancer's API is throttled: the state machine comes back.
+    async fn put_off(
+        &self,
+        deployment: &Deployment,
+        own: Option<&IntentId>,
+        off: &PutOff,
+    ) -> Result<Reply, Stop> {
+        let Turn { registry, load_balancer, orchestration, ambient, by, .. } = *self;
+        let carrier = if by.is_some() { Carrier::Woken } else { Carrier::StateMachine };
+        let off_by =
+            put_off::put_off(registry, load_balancer, ambient, deployment, own, off, carrier);
+        let deployment = off_by.await?;
+        if by.is_some() {
+            wake(orchestration, &deployment).await?;
+        }
+        Ok(later(&deployment, off.wait))
     }
 }
 

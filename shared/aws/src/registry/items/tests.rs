@@ -14,6 +14,7 @@ use glidepath_core::protocol::{
     Binding, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
 };
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
+use glidepath_core::storm::{Harm, RequestsPerMinute};
 use glidepath_core::weight::Weight;
 
 use super::*;
@@ -73,6 +74,7 @@ fn deployment(phase: Phase) -> Deployment {
         started_at: NOW,
         progress: Progress::at_start(&plan, NOW),
         plan,
+        traffic: Some(RequestsPerMinute(600)),
         health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
         gate: None,
         alarms: vec![AlarmArn::new("arn:alarm")],
@@ -127,6 +129,7 @@ fn alarms_come_back_with_bindings_and_intents() {
         routes: plan().routes,
         needed: 3,
         health: deployment(Phase::Open).health,
+        harm: Harm::of(Weight::ALL, Some(RequestsPerMinute(600))),
     };
     let intent = Intent::new(Purpose::Restore, NOW, Span::from_secs(60));
     let key = Key::alarm(&arn);
