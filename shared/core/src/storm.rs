@@ -26,12 +26,12 @@ use crate::time::Span;
 use crate::weight::Weight;
 
 /// The window as a share of the time since the first throttle, in percent. The last rollback waits
-/// for about half a window longer than it would have to: with 40 % a storm ends at most a fifth
-/// over the floor. Less would spend calls for nothing, more would miss tokens at the end.
-pub const SHARE: u64 = 40;
+/// for about half a window longer than it would have to: with 30 % a storm ends some 15 % over the
+/// floor. Less would spend calls for nothing, more would miss tokens at the end.
+pub const SHARE: u64 = 30;
 
 /// Added to the time since the first throttle: without it the first windows would be empty.
-pub const HEAD_START: Span = Span::from_secs(2);
+pub const HEAD_START: Span = Span::from_secs(4);
 
 /// The widest window: traffic goes back at most so long after the load balancer has calls to spare
 /// again, also where somebody else had used them up for hours. At this width a hundred rollbacks
@@ -41,6 +41,14 @@ pub const WIDEST: Span = Span::from_secs(60);
 /// The most that harm divides the window by, reached at 64 requests a second. Beyond it the calls
 /// of the large would only compete with each other.
 pub const MOST_URGENT: u64 = 8;
+
+/// Half of the longest time for which anybody stays away who has something less urgent to do.
+const LONGEST_AWAY: Span = Span::from_secs(150);
+
+/// How long a look at stable vouches for it while its rollback is throttled, if that is longer than
+/// otherwise. Reads share the account's calls with writes: if every rollback that waits looked as
+/// often as in quiet times, the looks of a thousand would take what their writes need.
+pub const VOUCHED_FOR: Span = Span::from_secs(300);
 
 /// What a service is taken to have while nobody has measured it: its weight alone then decides.
 pub const ASSUMED_TRAFFIC: RequestsPerMinute = RequestsPerMinute(600);
@@ -98,11 +106,24 @@ pub fn wait(harm: Harm, waited: Span, random: u64) -> Span {
     jittered(window(harm, waited), random)
 }
 
-/// How long a forward shift that was throttled stays away: between one and two intervals between
-/// looks, which nobody minds who bakes for minutes. Rollbacks ask many times in between, so that
-/// next to nothing of the bucket is left to forward shifts while any rollback waits.
-pub fn give_way(interval: Span, random: u64) -> Span {
-    interval.plus(jittered(interval, random))
+/// How long a forward shift that was throttled stays away: at least an interval between looks, and
+/// as long again as its stage has been `settling`, jittered to twice that. Rollbacks ask many times
+/// in between, so that next to nothing of the bucket is left to forward shifts while any waits.
+pub fn give_way(interval: Span, settling: Span, random: u64) -> Span {
+    doubled(interval.max(settling.min(LONGEST_AWAY)), random)
+}
+
+/// How long a rollback that was throttled for `waited` leaves the load balancer alone once its
+/// routes are written and nothing else of its deployment can land: reads share the account's calls
+/// with the writes of the rollbacks that still wait. A storm that has lasted so long may last as
+/// long again.
+pub fn look_back(waited: Span, random: u64) -> Span {
+    doubled(waited.min(LONGEST_AWAY), random)
+}
+
+/// Between a time and twice that.
+pub fn doubled(span: Span, random: u64) -> Span {
+    span.plus(jittered(span, random))
 }
 
 fn jittered(window: Span, random: u64) -> Span {
@@ -144,6 +165,13 @@ mod tests {
         }
 
         #[test]
+        fn whoever_waited_longer_looks_back_later(waited in 0u64.., random in 0u64..) {
+            let (waited, longest) = (Span::from_millis(waited), LONGEST_AWAY.times(2));
+            let after = look_back(waited, random);
+            prop_assert!(after >= waited.min(LONGEST_AWAY) && after <= longest);
+        }
+
+        #[test]
         fn half_of_the_traffic_does_half_of_the_harm(requests in 0u64..=1_000_000_000) {
             let half = Weight::from_permille(500).unwrap();
             let of_half = Harm::of(half, Some(RequestsPerMinute(requests)));
@@ -151,18 +179,20 @@ mod tests {
         }
 
         #[test]
-        fn a_forward_shift_stays_away_longer_than_any_rollback_of_an_early_storm(random in 0u64..) {
-            let away = give_way(Span::from_secs(60), random);
-            prop_assert!(away >= WIDEST && away <= WIDEST.times(2));
+        fn a_forward_shift_stays_away_longer_than_any_rollback(settling in 0u64.., random in 0u64..) {
+            let (interval, settling) = (Span::from_secs(60), Span::from_millis(settling));
+            let away = give_way(interval, settling, random);
+            prop_assert!(away >= WIDEST && away >= settling.min(LONGEST_AWAY));
+            prop_assert!(away <= LONGEST_AWAY.times(2));
         }
     }
 
     #[test]
     fn the_window_follows_the_root_of_the_requests_a_second() {
-        let waited = Span::from_secs(98);
+        let waited = Span::from_secs(96);
         let windows = [0, 60, 4 * 60, 16 * 60, 64 * 60, 1_000_000]
             .map(|all| window(harm(all), waited).as_millis());
-        assert_eq!(windows, [40_000, 40_000, 20_000, 10_000, 5_000, 5_000]);
+        assert_eq!(windows, [30_000, 30_000, 15_000, 7_500, 3_750, 3_750]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ where
                     pace::settle_look(plan),
                     "the canary's target group is in the route now, at weight 0".to_owned(),
                 ),
-                Written::Throttled => self.giving_way(),
+                Written::Throttled => self.giving_way(since).await?,
             });
         }
         if let Some(waiting) = self.bring_up().await? {
@@ -128,7 +128,7 @@ where
                 .after(tick)
                 .telling(true));
         }
-        self.shift().await
+        self.shift(since).await
     }
 
     fn settling(&self, wait: Span, summary: String) -> Reply {
@@ -136,24 +136,26 @@ where
     }
 
     /// The load balancer's API is throttled, so somebody may need to roll back.
-    fn giving_way(&self) -> Reply {
-        let wait = give_way(self.deployment.plan.health.interval, self.ambient.number());
-        self.settling(wait, "the load balancer's API is throttled: rollbacks go first".to_owned())
+    async fn giving_way(&self, since: Timestamp) -> Result<Reply, Stop> {
+        let settling = self.ambient.now().since(since);
+        let interval = self.deployment.plan.health.interval;
+        let wait = give_way(interval, settling, self.ambient.number());
+        self.touch_after(MoveOn::Stay, wait).await?;
+        let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
+        Ok(self.settling(wait, summary))
     }
 
     /// Keeps the sweep away, and records where to go from here.
     async fn touch(&self, move_on: MoveOn) -> Result<Deployment, Stop> {
+        self.touch_after(move_on, pace::tick(&self.deployment, self.ambient.now())).await
+    }
+
+    /// The same, where nothing is due for so long.
+    async fn touch_after(&self, move_on: MoveOn, wait: Span) -> Result<Deployment, Stop> {
         transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
-            let wait = pace::tick(deployment, now);
-            observe(
-                deployment,
-                None,
-                None,
-                move_on.clone(),
-                now,
-                overdue(&deployment.plan, now, wait),
-            )
+            let due = overdue(&deployment.plan, now, wait);
+            observe(deployment, None, None, move_on.clone(), now, due)
         })
         .await
     }
@@ -276,7 +278,7 @@ where
     }
 
     /// Moves the weight and goes on to the bake.
-    async fn shift(&self) -> Result<Reply, Stop> {
+    async fn shift(&self, since: Timestamp) -> Result<Reply, Stop> {
         match self.write_weight(self.stage.weight, true).await? {
             Written::Verified => {}
             Written::Otherwise => {
@@ -284,7 +286,7 @@ where
                 let summary = "the route does not read back as written".to_owned();
                 return Ok(self.settling(wait, summary));
             }
-            Written::Throttled => return Ok(self.giving_way()),
+            Written::Throttled => return self.giving_way(since).await,
         }
         let tick = pace::tick(&self.deployment, self.ambient.now());
         let wait =

@@ -4,6 +4,7 @@ use glidepath_core::ids::IntentId;
 use glidepath_core::pace::tick_wait;
 use glidepath_core::plan::Plan;
 use glidepath_core::protocol::Deployment;
+use glidepath_core::storm::doubled;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::Random;
@@ -23,6 +24,9 @@ pub(crate) const LINGER: Span = Span::from_secs(3);
 /// Longest time between two looks at starting tasks.
 const SETTLE_LOOK: Span = Span::from_secs(5);
 
+/// Shortest time between two looks of a rollback whose traffic is back; the longest is twice that.
+const UNHURRIED: Span = Span::from_secs(20);
+
 /// A deployment that nobody touched for this long beyond its next step is the sweep's business.
 const OVERDUE_AFTER: Span = Span::from_secs(60);
 
@@ -34,6 +38,11 @@ pub(crate) fn settle_look(plan: &Plan) -> Span {
 /// The time until the next look at a bake or an approval.
 pub(crate) fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
+}
+
+/// The time until the next look of a rollback that has only to be cleaned up after.
+pub(crate) fn unhurried(random: &impl Random) -> Span {
+    doubled(UNHURRIED, random.number())
 }
 
 /// When the sweep should look after a deployment whose next step is due after `wait`.

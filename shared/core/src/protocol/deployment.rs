@@ -12,7 +12,7 @@ use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskTok
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::route::{RouteActions, RouteRef};
-use crate::storm::{Harm, RequestsPerMinute};
+use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
 use crate::time::Timestamp;
 use crate::weight::Weight;
 
@@ -141,6 +141,9 @@ pub struct Throttled {
     pub since: Timestamp,
     /// When its state machine tries again.
     pub again_at: Timestamp,
+    /// When stable was last looked at meanwhile, whether or not there was an answer: a look without
+    /// one decides nothing, and is not repeated at once.
+    pub looked_at: Option<Timestamp>,
     /// Routes that have not been written back yet. The others are not written a second time: each
     /// write is one that another rollback cannot make.
     pub left: Vec<RouteRef>,
@@ -269,6 +272,18 @@ impl Deployment {
             | Purpose::Retire => None,
         });
         Harm::of(verified.chain(written).max().unwrap_or(Weight::ALL), self.traffic)
+    }
+
+    /// The health of stable on which a rollback relies: longer than otherwise while it is throttled.
+    pub fn vouching(&self) -> RecordedHealth {
+        let Some(throttled) = &self.progress.throttled else { return self.health };
+        RecordedHealth {
+            healthy: self.health.healthy,
+            at: throttled
+                .looked_at
+                .map_or(self.health.at, |looked_at| looked_at.max(self.health.at)),
+            fresh_for: self.health.fresh_for.max(VOUCHED_FOR),
+        }
     }
 
     /// The routes that a rollback has still to write.

@@ -120,16 +120,27 @@ pub fn restored(
     Ok((restored, writes))
 }
 
+/// A look at stable while a rollback waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// An earlier one still vouches for it.
+    NotNeeded,
+    /// It could not be read.
+    NoAnswer,
+    /// What it is like.
+    Seen(RecordedHealth),
+}
+
 /// Records that the load balancer's API refuses to write the routes that are `left` for now, and
 /// when the state machine tries again: until then nothing of this rollback runs, so that a storm
-/// holds neither functions nor claims. `own` is an intent whose every attempt was answered; `health`
+/// holds neither functions nor claims. `own` is an intent whose every attempt was answered; `look`
 /// is a look at stable, made now because the next attempt must not wait for one.
 pub fn put_off(
     deployment: &Deployment,
     own: Option<&IntentId>,
     left: Vec<RouteRef>,
     again_at: Timestamp,
-    health: Option<RecordedHealth>,
+    look: Look,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
@@ -138,11 +149,18 @@ pub fn put_off(
     if let Some(own) = own {
         put_off.intents.remove(own);
     }
-    if let Some(health) = health {
-        put_off.health = health;
-    }
-    let since = put_off.progress.throttled.map_or(now, |earlier| earlier.since);
-    put_off.progress.throttled = Some(Throttled { since, again_at, left });
+    let earlier = put_off.progress.throttled.take();
+    let since = earlier.as_ref().map_or(now, |earlier| earlier.since);
+    let looked_before = earlier.and_then(|earlier| earlier.looked_at);
+    let looked_at = match look {
+        Look::NotNeeded => looked_before,
+        Look::NoAnswer => Some(now),
+        Look::Seen(health) => {
+            put_off.health = health;
+            Some(now)
+        }
+    };
+    put_off.progress.throttled = Some(Throttled { since, again_at, looked_at, left });
     let writes = vec![RegistryWrite::PutDeployment(Box::new(put_off.clone()))];
     Ok((put_off, writes))
 }

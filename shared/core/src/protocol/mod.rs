@@ -33,7 +33,7 @@ pub use deployment::{
     Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Throttled, Tick,
 };
 pub use fence::{
-    Fence, FenceTrigger, claim_scale_in, close, fence, hold, may_restore, put_off, restored,
+    Fence, FenceTrigger, Look, claim_scale_in, close, fence, hold, may_restore, put_off, restored,
 };
 pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::protocol::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Purpose, Refused};
-use glidepath_core::time::Timestamp;
+use glidepath_core::time::{Span, Timestamp};
 
 use super::put_off::{Carrier, put_off};
 use super::{finish, holding, record_restored, wake};
@@ -194,7 +194,8 @@ where
                 } else {
                     finish(self.registry, id, &self.id).await?;
                     attempted.result.map_err(|error| failed(&error))?;
-                    let restored = record_restored(self.registry, self.ambient, id).await;
+                    let restored =
+                        record_restored(self.registry, self.ambient, id, Span::ZERO).await;
                     (Stopped::Restored { clean }, restored.map(|_| ()))
                 }
             }

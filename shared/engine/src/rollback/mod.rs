@@ -111,11 +111,19 @@ where
     };
 
     let by = input.by.as_ref();
+    let restored = deployment.progress.restored_at.is_some();
     let turn = Turn { registry, load_balancer, containers, orchestration, ambient, by };
     match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
             Ok(overtaken(&load(registry, &input.deployment).await?, failure))
+        }
+        // Traffic is safe: what is left has time, and retries in a hurry would take the calls that
+        // other rollbacks need.
+        Err(Stop::Failed(failure)) if restored && failure.code == FailureCode::Transient => {
+            let summary = format!("traffic is on stable; {}", failure.cause);
+            let wait = pace::unhurried(ambient);
+            Ok(Reply::new(&input.deployment, NextStep::Rollback, summary).after(wait))
         }
         turned => Ok(turned?),
     }
@@ -152,40 +160,57 @@ where
             return Ok(later(&deployment, wait));
         }
         // A later turn of the same rollback writes again only if somebody moved a route since.
-        let told = if deployment.progress.restored_at.is_some()
-            && !settle::astray(load_balancer, &deployment).await?
-        {
-            finish(registry, &deployment.id, id).await?;
-            false
-        } else {
-            let plan = &deployment.plan;
-            let needed = plan.stable.desired_count;
-            let (routes, health) = (&deployment.left(), deployment.health);
-            let urgency = Urgency::of(&deployment, self.linger());
-            let written =
-                restore(load_balancer, ambient, intent, routes, health, needed, urgency).await;
-            let attempted = match written {
-                Restore::OntoNothing => {
-                    return hold_traffic(registry, ambient, &deployment, id).await;
-                }
-                Restore::Attempted(attempted) => attempted,
-            };
-            if let Some(off) = &attempted.put_off {
-                let own = attempted.clean.then_some(id);
-                return self.put_off(&deployment, own, off).await;
-            }
-            if attempted.clean {
+        let told =
+            if deployment.progress.restored_at.is_some() && !self.astray(&deployment, id).await? {
                 finish(registry, &deployment.id, id).await?;
-            }
-            attempted.result?;
-            let (deployment, told) = record_restored(registry, ambient, &deployment.id).await?;
-            wake(orchestration, &deployment).await?;
-            told
-        };
+                false
+            } else {
+                let plan = &deployment.plan;
+                let needed = plan.stable.desired_count;
+                let (routes, health) = (&deployment.left(), deployment.vouching());
+                let urgency = Urgency::of(&deployment, self.linger());
+                let written =
+                    restore(load_balancer, ambient, intent, routes, health, needed, urgency).await;
+                let attempted = match written {
+                    Restore::OntoNothing => {
+                        return hold_traffic(registry, ambient, &deployment, id).await;
+                    }
+                    Restore::Attempted(attempted) => attempted,
+                };
+                if let Some(off) = &attempted.put_off {
+                    let own = attempted.clean.then_some(id);
+                    return self.put_off(&deployment, own, off).await;
+                }
+                if attempted.clean {
+                    finish(registry, &deployment.id, id).await?;
+                }
+                attempted.result?;
+                let rest = put_off::rest(&deployment, id, ambient);
+                let (deployment, told) =
+                    record_restored(registry, ambient, &deployment.id, rest).await?;
+                wake(orchestration, &deployment).await?;
+                if rest > Span::ZERO {
+                    let summary = "traffic is on stable; it is looked at when others need no calls";
+                    return Ok(Reply::new(&deployment.id, NextStep::Rollback, summary)
+                        .after(rest)
+                        .telling(told));
+                }
+                told
+            };
         let settled =
             settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
         let telling = told || settled.notify;
         Ok(settled.telling(telling))
+    }
+
+    /// Whether a route is not as the rollback wrote it. The claim ends if nobody knows: nothing was
+    /// attempted under it, and a turn that fails must not keep the next ones from ending.
+    async fn astray(&self, deployment: &Deployment, own: &IntentId) -> Result<bool, Failure> {
+        let astray = settle::astray(self.load_balancer, deployment).await;
+        if astray.is_err() {
+            finish(self.registry, &deployment.id, own).await?;
+        }
+        astray
     }
 
     /// How long to wait for the load balancer's API before going away.
@@ -290,15 +315,17 @@ async fn holding<R: Registry, A: Ambient>(
     .await
 }
 
-/// Records that traffic is back; whether somebody must be told now.
+/// Records that traffic is back, and that nothing is due for so long; whether somebody must be told
+/// now.
 async fn record_restored<R: Registry, A: Ambient>(
     registry: &R,
     ambient: &A,
     id: &DeploymentId,
+    wait: Span,
 ) -> Result<(Deployment, bool), Stop> {
     transition(registry, id, |deployment| {
         let now = ambient.now();
-        let due = overdue(&deployment.plan, now, Span::ZERO);
+        let due = overdue(&deployment.plan, now, wait);
         let (restored, writes) = restored(deployment, None, overwritten(deployment), now, due)?;
         let told = restored.notices > deployment.notices;
         Ok(((restored, told), writes))

@@ -2,7 +2,8 @@
 //! function, and comes back when its turn may have come.
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Deployment, NextStep, Reply};
+use glidepath_core::protocol::{Deployment, Look, NextStep, Reply};
+use glidepath_core::storm::look_back;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::Ambient;
@@ -11,6 +12,9 @@ use crate::pace::overdue;
 use crate::ports::{LoadBalancer, Registry};
 use crate::restore::{fresh_for, look_at_stable};
 use crate::transition::{Stop, transition};
+
+/// A throttle of less is no storm.
+const SHORT: Span = Span::from_secs(15);
 
 /// Who goes on with a rollback that was put off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +37,13 @@ pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
 ) -> Result<Deployment, Stop> {
     let plan = &deployment.plan;
     let again_at = ambient.now() + off.wait;
-    // The next attempt must not wait for a look: it is made now, when there is time. If it gets no
-    // answer, the next turn looks.
-    let health = if deployment.health.vouches(0, again_at) {
-        None
+    // The next attempt must not wait for a look: it is made now, when there is time. Without an
+    // answer it decides nothing, as always: stable kept its capacity.
+    let look = if deployment.vouching().vouches(0, again_at) {
+        Look::NotNeeded
     } else {
-        look_at_stable(load_balancer, ambient, &plan.routes, fresh_for(plan)).await.ok()
+        let looked = look_at_stable(load_balancer, ambient, &plan.routes, fresh_for(plan)).await;
+        looked.map_or(Look::NoAnswer, Look::Seen)
     };
     transition(registry, &deployment.id, |current| {
         let now = ambient.now();
@@ -48,7 +53,7 @@ pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
             Carrier::Woken => current.next_due_at,
         };
         let left = off.left.clone();
-        glidepath_core::protocol::put_off(current, own, left, again_at, health, now, due)
+        glidepath_core::protocol::put_off(current, own, left, again_at, look, now, due)
     })
     .await
 }
@@ -57,6 +62,19 @@ pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
 pub(super) fn still_off(deployment: &Deployment, now: Timestamp) -> Option<Span> {
     let throttled = deployment.progress.throttled.as_ref()?;
     (now < throttled.again_at).then(|| throttled.again_at.since(now))
+}
+
+/// How long a rollback whose write was taken leaves the load balancer alone; not at all if it did
+/// not have to wait long, or if somebody else's write may still land on its routes.
+pub(super) fn rest(deployment: &Deployment, own: &IntentId, ambient: &impl Ambient) -> Span {
+    let now = ambient.now();
+    let Some(throttled) = &deployment.progress.throttled else { return Span::ZERO };
+    let waited = now.since(throttled.since);
+    let mut others = deployment.intents.iter().filter(|(id, _)| *id != own);
+    if waited < SHORT || others.any(|(_, intent)| intent.lives(now)) {
+        return Span::ZERO;
+    }
+    look_back(waited, ambient.number())
 }
 
 /// The answer to the state machine.

@@ -8,5 +8,6 @@ mod faults;
 mod planning;
 mod races;
 mod rollback;
+mod storm;
 mod success;
 mod triggers;
