@@ -72,6 +72,7 @@ pub(crate) fn baking() -> Deployment {
         fence: None,
         intents: BTreeMap::new(),
         started_at: NOW - minutes(5),
+        traffic: None,
         health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
         gate: Some(Gate {
             tick: Tick { redrive_count: 0, entered_at: NOW, retry_count: 0 },

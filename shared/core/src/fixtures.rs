@@ -160,6 +160,7 @@ pub(crate) fn deployment() -> Deployment {
         intents: std::collections::BTreeMap::new(),
         started_at: NOW,
         progress: Progress::at_start(&plan, NOW),
+        traffic: None,
         health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
         gate: Some(Gate {
             tick: Tick { redrive_count: 0, entered_at: NOW, retry_count: 0 },

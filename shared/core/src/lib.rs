@@ -13,6 +13,7 @@ pub mod protocol;
 pub mod request;
 pub mod rollback;
 pub mod route;
+pub mod storm;
 pub mod strategy;
 pub mod time;
 pub mod timetable;

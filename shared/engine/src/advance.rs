@@ -10,15 +10,16 @@ use glidepath_core::protocol::{
     claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::{Role, RouteActions};
+use glidepath_core::storm::give_way;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
-use crate::attempt::{Patience, attempt};
-use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
+use crate::attempt::{Patience, Urgency, attempt};
+use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Containers, DeploymentFence, LoadBalancer, PortError, Registry, Rollout, ScaleTo,
 };
-use crate::restore::{Restore, Stable, Written, restore};
+use crate::restore::{Restore, Stable, Written as Restored, restore};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{Ambient, StepInput, routes};
 
@@ -65,6 +66,17 @@ where
     }
 }
 
+/// What became of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// It reads back as written and is recorded.
+    Verified,
+    /// It does not read back as written, or nobody knows.
+    Otherwise,
+    /// The load balancer's API has no call to spare.
+    Throttled,
+}
+
 struct Turn<'a, R, L, C, A> {
     registry: &'a R,
     load_balancer: &'a L,
@@ -90,11 +102,13 @@ where
         let observed: Vec<_> = observed.into_iter().flatten().collect();
         if !self.attached(&observed) {
             // Only possible before the first shift: every later state has both groups.
-            self.write_weight(Weight::NONE, false).await?;
-            return Ok(self.settling(
-                pace::settle_look(plan),
-                "the canary's target group is in the route now, at weight 0".to_owned(),
-            ));
+            return Ok(match self.write_weight(Weight::NONE, false).await? {
+                Written::Verified | Written::Otherwise => self.settling(
+                    pace::settle_look(plan),
+                    "the canary's target group is in the route now, at weight 0".to_owned(),
+                ),
+                Written::Throttled => self.giving_way(since).await?,
+            });
         }
         if let Some(waiting) = self.bring_up().await? {
             if self.ambient.now().since(since) > plan.settle_within {
@@ -114,19 +128,34 @@ where
                 .after(tick)
                 .telling(true));
         }
-        self.shift().await
+        self.shift(since).await
     }
 
     fn settling(&self, wait: Span, summary: String) -> Reply {
         Reply::new(&self.deployment.id, NextStep::Advance, summary).after(wait)
     }
 
+    /// The load balancer's API is throttled, so somebody may need to roll back.
+    async fn giving_way(&self, since: Timestamp) -> Result<Reply, Stop> {
+        let settling = self.ambient.now().since(since);
+        let interval = self.deployment.plan.health.interval;
+        let wait = give_way(interval, settling, self.ambient.number());
+        self.touch_after(MoveOn::Stay, wait).await?;
+        let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
+        Ok(self.settling(wait, summary))
+    }
+
     /// Keeps the sweep away, and records where to go from here.
     async fn touch(&self, move_on: MoveOn) -> Result<Deployment, Stop> {
+        self.touch_after(move_on, pace::tick(&self.deployment, self.ambient.now())).await
+    }
+
+    /// The same, where nothing is due for so long.
+    async fn touch_after(&self, move_on: MoveOn, wait: Span) -> Result<Deployment, Stop> {
         transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
-            let wait = pace::tick(deployment, now);
-            observe(deployment, None, move_on.clone(), now, overdue(&deployment.plan, now, wait))
+            let due = overdue(&deployment.plan, now, wait);
+            observe(deployment, None, None, move_on.clone(), now, due)
         })
         .await
     }
@@ -249,10 +278,15 @@ where
     }
 
     /// Moves the weight and goes on to the bake.
-    async fn shift(&self) -> Result<Reply, Stop> {
-        if !self.write_weight(self.stage.weight, true).await? {
-            let wait = pace::settle_look(&self.deployment.plan);
-            return Ok(self.settling(wait, "the route does not read back as written".to_owned()));
+    async fn shift(&self, since: Timestamp) -> Result<Reply, Stop> {
+        match self.write_weight(self.stage.weight, true).await? {
+            Written::Verified => {}
+            Written::Otherwise => {
+                let wait = pace::settle_look(&self.deployment.plan);
+                let summary = "the route does not read back as written".to_owned();
+                return Ok(self.settling(wait, summary));
+            }
+            Written::Throttled => return self.giving_way(since).await,
         }
         let tick = pace::tick(&self.deployment, self.ambient.now());
         let wait =
@@ -262,9 +296,9 @@ where
         Ok(Reply::new(&self.deployment.id, next, summary).after(wait).telling(true))
     }
 
-    /// Writes a weight on every route, reads it back and records it; whether it read back as
-    /// written. If a fence closed meanwhile, undoes itself.
-    async fn write_weight(&self, weight: Weight, bake: bool) -> Result<bool, Stop> {
+    /// Writes a weight on every route, reads it back and records it. If a fence closed meanwhile,
+    /// undoes itself.
+    async fn write_weight(&self, weight: Weight, bake: bool) -> Result<Written, Stop> {
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
         let before = routes::read(self.load_balancer, &plan.routes).await?;
@@ -287,9 +321,8 @@ where
                 self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
             }
             return match attempted.result {
-                Ok(()) => Ok(false),
-                // Forward shifts give way to rollbacks: come back later.
-                Err(PortError::Throttled { .. }) => Ok(false),
+                Ok(()) => Ok(Written::Otherwise),
+                Err(PortError::Throttled { .. }) => Ok(Written::Throttled),
                 Err(error) => Err(error.into()),
             };
         }
@@ -297,7 +330,7 @@ where
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
         if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
             self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
-            return Ok(false);
+            return Ok(Written::Otherwise);
         }
         let recorded = transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
@@ -311,7 +344,7 @@ where
         })
         .await;
         match recorded {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(Written::Verified),
             Err(Stop::Refused(refused)) => {
                 self.undo(&own, &refused).await?;
                 Err(Stop::Refused(refused))
@@ -338,12 +371,18 @@ where
                     needed: plan.stable.desired_count,
                     forced: deployment.forced().is_some(),
                 };
+                let urgency = Urgency::of(&deployment, LINGER);
                 let (load_balancer, ambient) = (self.load_balancer, self.ambient);
-                match restore(load_balancer, ambient, &intent, &plan.routes, stable).await {
+                let written =
+                    restore(load_balancer, ambient, &intent, &plan.routes, stable, urgency);
+                match written.await {
                     // The rollback holds or steps back; it is not this step's to decide.
                     Restore::TooWeak(_) => {}
-                    Restore::Attempted(Written { attempted, .. }) => {
-                        attempted.result?;
+                    Restore::Attempted(Restored { attempted, .. }) => {
+                        // A throttled one is left to the rollback, which the refusal leads to.
+                        if attempted.put_off.is_none() {
+                            attempted.result?;
+                        }
                         if !attempted.clean {
                             return Ok(());
                         }

@@ -12,7 +12,7 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use serde::Deserialize;
 
-use crate::attempt::{Patience, attempt};
+use crate::attempt::{Patience, Urgency, attempt};
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo};
 use crate::transition::{Stop, load, refusal, transition};
@@ -216,7 +216,8 @@ where
     }
     let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
     let to = ScaleTo { desired_count: 0, task_definition: None };
-    let attempted = attempt(ambient, intent, Patience::Insist, || {
+    let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
+    let attempted = attempt(ambient, intent, patience, || {
         containers.scale(&claimed.cluster, &claimed.service, &to)
     })
     .await;

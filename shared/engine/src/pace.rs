@@ -4,6 +4,7 @@ use glidepath_core::ids::IntentId;
 use glidepath_core::pace::tick_wait;
 use glidepath_core::plan::Plan;
 use glidepath_core::protocol::Deployment;
+use glidepath_core::storm::doubled;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::Random;
@@ -12,11 +13,19 @@ use crate::ports::Random;
 pub(crate) const FORWARD_LIFETIME: Span = Span::from_secs(15);
 
 /// How long one invocation of a rollback may attempt its writes; well below the function's
-/// time-out, so that an unfinished one ends with an error that is retried.
+/// time-out, so that an unfinished one ends by itself.
 pub(crate) const RESTORE_LIFETIME: Span = Span::from_secs(60);
+
+/// How long a throttled rollback waits inside its function. The state machine waits in whole
+/// seconds and for nothing, so short waits are made here and longer ones there: a thousand
+/// rollbacks that waited here would take an account's whole concurrency for minutes.
+pub(crate) const LINGER: Span = Span::from_secs(3);
 
 /// Longest time between two looks at starting tasks.
 const SETTLE_LOOK: Span = Span::from_secs(5);
+
+/// Shortest time between two looks of a rollback whose traffic is back; the longest is twice that.
+const UNHURRIED: Span = Span::from_secs(20);
 
 /// A deployment that nobody touched for this long beyond its next step is the sweep's business.
 const OVERDUE_AFTER: Span = Span::from_secs(60);
@@ -45,6 +54,11 @@ pub(crate) fn weak_look(deployment: &Deployment, now: Timestamp) -> Span {
     let wait = if waited < WEAK_LOOKS_FOR { tick.min(WEAK_LOOK) } else { tick };
     let left = deployment.plan.rollback.hold_for.minus(waited);
     if left == Span::ZERO { wait } else { wait.min(left) }
+}
+
+/// The time until the next look of a rollback that has only to be cleaned up after.
+pub(crate) fn unhurried(random: &impl Random) -> Span {
+    doubled(UNHURRIED, random.number())
 }
 
 /// When the sweep should look after a deployment whose next step is due after `wait`.

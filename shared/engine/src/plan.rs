@@ -147,6 +147,7 @@ where
         started_at,
         progress: Progress::at_start(&plan, now),
         health,
+        traffic: None,
         gate: None,
         alarms,
         notices: 0,

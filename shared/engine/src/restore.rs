@@ -9,7 +9,7 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::Ambient;
-use crate::attempt::{Attempted, Patience};
+use crate::attempt::{Attempted, Patience, Urgency};
 use crate::ports::{Clock, LoadBalancer, PortResult};
 use crate::routes;
 
@@ -54,6 +54,7 @@ pub(crate) async fn restore(
     intent: &Intent,
     plan: &[RoutePlan],
     stable: Stable,
+    urgency: Urgency,
 ) -> Restore {
     let Stable { health, needed, forced } = stable;
     if !forced && !health.vouches(needed, ambient.now()) {
@@ -62,7 +63,7 @@ pub(crate) async fn restore(
             return Restore::TooWeak(seen);
         }
     }
-    Restore::Attempted(write_stable(load_balancer, ambient, intent, plan).await)
+    Restore::Attempted(write_stable(load_balancer, ambient, intent, plan, urgency).await)
 }
 
 /// Everything to stable, all routes at once. What is overwritten by it is looked at beside the write:
@@ -72,9 +73,10 @@ pub(crate) async fn write_stable(
     ambient: &impl Ambient,
     intent: &Intent,
     plan: &[RoutePlan],
+    urgency: Urgency,
 ) -> Written {
     let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
-    let write = routes::write(load_balancer, ambient, intent, Patience::Insist, &stable);
+    let write = routes::write(load_balancer, ambient, intent, Patience::Insist(urgency), &stable);
     let (look, patience) = (pin!(routes::read(load_balancer, plan)), pin!(ambient.sleep(BESIDE)));
     let read = select(look, patience);
     // The write first: it takes the connection that is open already.

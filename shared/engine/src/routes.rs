@@ -7,7 +7,7 @@ use glidepath_core::protocol::{Deployment, Intent};
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
 
-use crate::attempt::{Attempted, Patience, attempt};
+use crate::attempt::{Attempted, Patience, PutOff, attempt};
 use crate::ports::{FoundRoute, LoadBalancer};
 use crate::{Ambient, failed};
 
@@ -93,12 +93,28 @@ pub(crate) async fn write(
     let attempts = routes.iter().map(|(route, actions)| {
         attempt(ambient, intent, patience, || load_balancer.write_route(&route.route, actions))
     });
-    let mut all = Attempted { result: Ok(()), clean: true };
-    for attempted in join_all(attempts).await {
-        all.clean &= attempted.clean;
-        if all.result.is_ok() {
-            all.result = attempted.result;
+    let mut clean = true;
+    let mut failed = None;
+    let mut throttled = None;
+    let mut put_off: Option<PutOff> = None;
+    for ((route, _), attempted) in routes.iter().zip(join_all(attempts).await) {
+        clean &= attempted.clean;
+        match (attempted.result, attempted.put_off) {
+            (Ok(()), _) => {}
+            (Err(error), None) => {
+                failed.get_or_insert(error);
+            }
+            (Err(error), Some(this)) => {
+                throttled.get_or_insert(error);
+                let all = put_off.get_or_insert(PutOff { wait: this.wait, left: Vec::new() });
+                all.wait = all.wait.min(this.wait);
+                all.left.push(route.route.clone());
+            }
         }
     }
-    all
+    match failed {
+        // Worse than waiting: everything is written again.
+        Some(error) => Attempted { result: Err(error), clean, put_off: None },
+        None => Attempted { result: throttled.map_or(Ok(()), Err), clean, put_off },
+    }
 }

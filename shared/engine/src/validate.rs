@@ -12,6 +12,7 @@ use glidepath_core::protocol::{
     Decision, Deployment, MoveOn, NextStep, RecordedHealth, Reply, Step, observe,
 };
 use glidepath_core::route::Role;
+use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::pace::{self, overdue};
@@ -54,6 +55,7 @@ where
     let look = Look { deployment: &deployment, verdict: &verdict, foreign, now: clock.now() };
     let course = look.course()?;
     let health = recorded(&deployment, &evidence);
+    let traffic = traffic(&evidence);
     let (seen, told) = transition(registry, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
@@ -64,7 +66,7 @@ where
             MoveOn::Stay
         };
         let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
-        let (seen, writes) = observe(current, health, move_on, now, due)?;
+        let (seen, writes) = observe(current, health, traffic, move_on, now, due)?;
         let told = seen.notices > current.notices;
         Ok(((seen, told), writes))
     })
@@ -232,6 +234,17 @@ fn recorded(deployment: &Deployment, evidence: &Evidence) -> Option<RecordedHeal
             let fresh_for = fresh_for(&deployment.plan);
             Some(RecordedHealth { healthy, at: evidence.at, fresh_for })
         }
+        Reading::Unreadable(_) => None,
+    }
+}
+
+/// Requests of both slots, which decide who goes first when many roll back at once.
+fn traffic(evidence: &Evidence) -> Option<RequestsPerMinute> {
+    match &evidence.requests {
+        Reading::Read(counts) => RequestsPerMinute::measured(
+            counts.canary.saturating_add(counts.stable),
+            counts.until.since(counts.from),
+        ),
         Reading::Unreadable(_) => None,
     }
 }

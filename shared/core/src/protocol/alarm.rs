@@ -8,6 +8,7 @@ use super::intent::{Intent, all_dead_at};
 use super::write::Revision;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
+use crate::storm::Harm;
 use crate::time::{Span, Timestamp};
 
 /// One alarm: when it last fired, and which deployments it can stop. Everything that a rollback
@@ -38,6 +39,10 @@ pub struct Binding {
     pub needed: u32,
     /// How stable was when somebody last looked.
     pub health: RecordedHealth,
+    /// What the rollback would end, as of the last look: decides who goes first when many roll
+    /// back at once. What was written before this was known must still be read.
+    #[serde(default)]
+    pub harm: Harm,
 }
 
 /// How stable was when somebody last looked.

@@ -6,15 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::RecordedHealth;
 use super::fence::Fence;
-use super::intent::{Intent, all_dead_at};
+use super::intent::{Intent, Purpose, all_dead_at};
 use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
 use crate::notice::Event;
-use crate::plan::{Plan, StageIndex};
+use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::rollback::Forced;
-use crate::route::RouteActions;
+use crate::route::{RouteActions, RouteRef};
+use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
 use crate::time::Timestamp;
+use crate::weight::Weight;
 
 /// One deployment: its plan, how far it has come, and who may still be writing for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub struct Deployment {
     pub progress: Progress,
     /// How stable was when somebody last looked.
     pub health: RecordedHealth,
+    /// How much traffic the service has, as far as somebody has measured it. What was written
+    /// before this was known must still be read: without it there is no rollback.
+    #[serde(default)]
+    pub traffic: Option<RequestsPerMinute>,
     /// The pause that a decision or a rollback can end.
     pub gate: Option<Gate>,
     /// Alarms that are bound to it.
@@ -131,8 +137,27 @@ pub struct Progress {
     /// Somebody else's change that a step back has overwritten; told with the rest.
     #[serde(default)]
     pub overwritten: Option<String>,
+    /// A rollback that waits for the load balancer's API; `None` once everything is written.
+    #[serde(default)]
+    pub throttled: Option<Throttled>,
     /// What somebody was told about a wait that has not ended; it is told once.
     pub told: Option<Event>,
+}
+
+/// A rollback whose writes the load balancer's API has refused for being too many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Throttled {
+    /// Since when: tells how long the storm may go on.
+    pub since: Timestamp,
+    /// When its state machine tries again.
+    pub again_at: Timestamp,
+    /// When stable was last looked at meanwhile, whether or not there was an answer: a look without
+    /// one decides nothing, and is not repeated at once.
+    pub looked_at: Option<Timestamp>,
+    /// Routes that have not been written back yet. The others are not written a second time: each
+    /// write is one that another rollback cannot make.
+    pub left: Vec<RouteRef>,
 }
 
 /// Where in a stage.
@@ -240,6 +265,48 @@ impl Deployment {
     /// Refuses while a claimed write of anybody may still land.
     pub(super) fn require_idle(&self, now: Timestamp) -> Result<(), Refused> {
         all_dead_at(self.intents.values(), now).map_or(Ok(()), |until| Err(Refused::Busy { until }))
+    }
+
+    /// What a rollback ends: the requests that reach the canary. A shift that is being written
+    /// counts as if it had been.
+    pub fn harm(&self) -> Harm {
+        let verified = self.plan.routes.iter().zip(&self.progress.verified);
+        // A route whose share cannot be read counts as everything: rather too early than too late.
+        let verified = verified
+            .map(|(route, actions)| actions.canary_share(&route.pair).unwrap_or(Weight::ALL));
+        let written = self.intents.values().filter_map(|intent| match intent.purpose {
+            Purpose::Shift(weight) => Some(weight),
+            Purpose::Scale
+            | Purpose::Restore
+            | Purpose::StepBack(_)
+            | Purpose::ScaleIn
+            | Purpose::Detach
+            | Purpose::Retire => None,
+        });
+        Harm::of(verified.chain(written).max().unwrap_or(Weight::ALL), self.traffic)
+    }
+
+    /// The health of stable on which a rollback relies: longer than otherwise while it is throttled.
+    pub fn vouching(&self) -> RecordedHealth {
+        let Some(throttled) = &self.progress.throttled else { return self.health };
+        RecordedHealth {
+            healthy: self.health.healthy,
+            at: throttled
+                .looked_at
+                .map_or(self.health.at, |looked_at| looked_at.max(self.health.at)),
+            fresh_for: self.health.fresh_for.max(VOUCHED_FOR),
+        }
+    }
+
+    /// The routes that a rollback has still to write.
+    pub fn left(&self) -> Vec<RoutePlan> {
+        let routes = self.plan.routes.iter();
+        match &self.progress.throttled {
+            Some(throttled) => {
+                routes.filter(|route| throttled.left.contains(&route.route)).cloned().collect()
+            }
+            None => routes.cloned().collect(),
+        }
     }
 
     /// The item as it will be after this transition: one revision on, without dead intents.

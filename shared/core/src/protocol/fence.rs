@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alarm::AlarmItem;
-use super::deployment::{Deployment, Outcome, Phase, Refused};
+use super::alarm::{AlarmItem, RecordedHealth};
+use super::deployment::{Deployment, Outcome, Phase, Refused, Throttled};
 use super::forward::{notice, release_locks};
 use super::intent::{Intent, Purpose};
 use super::ours::Overwritten;
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::ids::{AlarmArn, IntentId};
 use crate::notice::Event;
 use crate::rollback::Forced;
+use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
 
 /// Why a rollback began.
@@ -94,6 +95,7 @@ pub fn restored(
     require_rollback(deployment)?;
     let mut restored = deployment.revised(now, next_due_at);
     restored.phase = Phase::RollingBack;
+    restored.progress.throttled = None;
     if let Some(own) = written.own {
         restored.intents.remove(own);
     }
@@ -120,6 +122,51 @@ pub fn restored(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(restored.clone()))];
     writes.extend(told);
     Ok((restored, writes))
+}
+
+/// A look at stable while a rollback waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// An earlier one still vouches for it.
+    NotNeeded,
+    /// It could not be read.
+    NoAnswer,
+    /// What it is like.
+    Seen(RecordedHealth),
+}
+
+/// Records that the load balancer's API refuses to write the routes that are `left` for now, and
+/// when the state machine tries again: until then nothing of this rollback runs, so that a storm
+/// holds neither functions nor claims. `own` is an intent whose every attempt was answered; `look`
+/// is a look at stable, made now because the next attempt must not wait for one.
+pub fn put_off(
+    deployment: &Deployment,
+    own: Option<&IntentId>,
+    left: Vec<RouteRef>,
+    again_at: Timestamp,
+    look: Look,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    require_rollback(deployment)?;
+    let mut put_off = deployment.revised(now, next_due_at);
+    if let Some(own) = own {
+        put_off.intents.remove(own);
+    }
+    let earlier = put_off.progress.throttled.take();
+    let since = earlier.as_ref().map_or(now, |earlier| earlier.since);
+    let looked_before = earlier.and_then(|earlier| earlier.looked_at);
+    let looked_at = match look {
+        Look::NotNeeded => looked_before,
+        Look::NoAnswer => Some(now),
+        Look::Seen(health) => {
+            put_off.health = health;
+            Some(now)
+        }
+    };
+    put_off.progress.throttled = Some(Throttled { since, again_at, looked_at, left });
+    let writes = vec![RegistryWrite::PutDeployment(Box::new(put_off.clone()))];
+    Ok((put_off, writes))
 }
 
 /// Claims the write that takes the canary's tasks away; only after everything was written back

@@ -10,6 +10,7 @@ use crate::ids::{GateId, IntentId};
 use crate::notice::{Event, Notice};
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::route::RouteActions;
+use crate::storm::RequestsPerMinute;
 use crate::time::{Span, Timestamp};
 
 /// The first transaction: locks, deployment and alarm bindings, all or nothing.
@@ -42,6 +43,7 @@ fn binding(deployment: &Deployment) -> Binding {
         routes: deployment.plan.routes.clone(),
         needed: deployment.plan.stable.desired_count,
         health: deployment.health,
+        harm: deployment.harm(),
     }
 }
 
@@ -143,9 +145,11 @@ pub enum MoveOn {
 }
 
 /// Records a look: where to go from here, and if stable was looked at, its health on every binding.
+/// Traffic that could not be measured is taken to be what it was.
 pub fn observe(
     deployment: &Deployment,
     health: Option<RecordedHealth>,
+    traffic: Option<RequestsPerMinute>,
     move_on: MoveOn,
     now: Timestamp,
     next_due_at: Timestamp,
@@ -178,6 +182,7 @@ pub fn observe(
             seen.progress.told = None;
         }
     }
+    seen.traffic = traffic.or(seen.traffic);
     if let Some(health) = health {
         seen.health = health;
         writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::RefreshBinding {
@@ -204,6 +209,7 @@ impl Progress {
             weak: None,
             forced: None,
             overwritten: None,
+            throttled: None,
             told: None,
         }
     }

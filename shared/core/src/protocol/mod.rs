@@ -33,9 +33,12 @@ mod write;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth};
 pub use commit::{claim_detach, commit, finish};
-pub use deployment::{Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Tick};
+pub use deployment::{
+    Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Throttled, Tick,
+};
 pub use fence::{
-    Fence, FenceTrigger, Restored, claim_scale_in, close, fence, may_restore, restored,
+    Fence, FenceTrigger, Look, Restored, claim_scale_in, close, fence, may_restore, put_off,
+    restored,
 };
 pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,

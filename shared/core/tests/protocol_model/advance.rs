@@ -115,7 +115,7 @@ impl Advance {
             }
             Self::Touch(move_on, transit) => {
                 let touched = transit.step(call, who, |deployment, now| {
-                    observe(deployment, None, move_on.clone(), now, overdue(now))
+                    observe(deployment, None, None, move_on.clone(), now, overdue(now))
                 });
                 match touched {
                     Transited::On(transit) => Turn::On(Self::Touch(move_on, transit)),

@@ -212,6 +212,7 @@ impl Draft {
             started_at,
             progress: Progress::at_start(&plan, now),
             health,
+            traffic: None,
             gate: None,
             alarms: plan.health.alarms.binding().cloned().collect(),
             notices: 0,

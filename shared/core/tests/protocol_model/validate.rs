@@ -77,6 +77,7 @@ impl Validate {
                     routes: look.read.plan.routes.clone(),
                     needed: look.read.plan.stable.desired_count,
                     health: look.health,
+                    harm: look.read.harm(),
                 };
                 binding.health = look.health;
                 let items = Arc::make_mut(&mut call.state.items);
@@ -116,7 +117,8 @@ fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
         let moves = current.progress.step == look.read.progress.step;
         let kept = moves || look.move_on == MoveOn::InOrder;
         let move_on = if kept { look.move_on.clone() } else { MoveOn::Stay };
-        let (_, mut writes) = observe(current, Some(look.health), move_on, now, overdue(now))?;
+        let (_, mut writes) =
+            observe(current, Some(look.health), None, move_on, now, overdue(now))?;
         if blind {
             writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
         }

@@ -6,13 +6,14 @@ use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::protocol::{
     AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Purpose, Refused, Restored,
 };
-use glidepath_core::time::Timestamp;
+use glidepath_core::time::{Span, Timestamp};
 
 use super::overwritten::{Seen, overwritten};
+use super::put_off::{Carrier, put_off};
 use super::weak::{self, Waits, Weakened};
 use super::{finish, nothing_to_write, record_restored, wake};
-use crate::attempt::Attempted;
-use crate::pace::{self, RESTORE_LIFETIME};
+use crate::attempt::{Attempted, Urgency};
+use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::Stop;
@@ -39,6 +40,9 @@ pub struct AlarmOutcome {
     pub stepping: Vec<DeploymentId>,
     /// Deployments whose stable slot has no healthy target.
     pub held: Vec<DeploymentId>,
+    /// Deployments whose traffic goes back as soon as the load balancer's API takes the write; their
+    /// state machines see to it.
+    pub put_off: Vec<DeploymentId>,
     /// Deployments that had ended or committed meanwhile.
     pub untouched: Vec<DeploymentId>,
 }
@@ -86,6 +90,10 @@ where
                 outcome.restored.push(id.clone());
             }
             Ok(Stopped::Stepping) => outcome.stepping.push(id.clone()),
+            Ok(Stopped::PutOff { clean: this }) => {
+                clean &= this;
+                outcome.put_off.push(id.clone());
+            }
             Ok(Stopped::Held) => outcome.held.push(id.clone()),
             Ok(Stopped::Gone) => outcome.untouched.push(id.clone()),
             Err((this, error)) => {
@@ -113,6 +121,7 @@ enum Stopped {
     Restored { clean: bool },
     Stepping,
     Held,
+    PutOff { clean: bool },
     Gone,
 }
 
@@ -139,8 +148,10 @@ where
         }
         // Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
         let stable = Stable { health: binding.health, needed: binding.needed, forced: false };
+        let urgency = Urgency { harm: binding.harm, throttled_since: None, linger: LINGER };
+        let (load_balancer, ambient, intent) = (self.load_balancer, self.ambient, &self.intent);
         let written =
-            restore(self.load_balancer, self.ambient, &self.intent, &binding.routes, stable).await;
+            restore(load_balancer, ambient, intent, &binding.routes, stable, urgency).await;
         let clean = match &written {
             Restore::Attempted(written) => written.attempted.clean,
             // Nothing was written yet.
@@ -188,7 +199,21 @@ where
                 }
             }
         };
-        let Written { attempted: Attempted { result, clean }, beside } = written;
+        let Written { attempted: Attempted { result, clean, put_off: off }, beside } = written;
+        if let Some(off) = &off {
+            let (own, carrier) = (Some(&self.id), Carrier::Woken);
+            let (registry, load_balancer) = (self.registry, self.load_balancer);
+            let off =
+                put_off(registry, load_balancer, self.ambient, &deployment, own, off, carrier);
+            match off.await {
+                Ok(_) => {}
+                // Another rollback has brought it to its end meanwhile.
+                Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
+                Err(stop) => return Err((clean, stop.into())),
+            }
+            self.wake(&deployment).await.map_err(|(_, failure)| (clean, failure))?;
+            return Ok(Stopped::PutOff { clean });
+        }
         if let Err(error) = result {
             // The intent on the alarm stands for the writes; this one only carried the fence.
             let finished = finish(self.registry, id, &self.id).await;
@@ -198,7 +223,7 @@ where
         let seen = beside.map_or(Seen::Nothing, Seen::Beside);
         let overwritten = overwritten(self.load_balancer, &deployment, &seen).await;
         let restored = Restored { own: Some(&self.id), overwritten, forced };
-        match record_restored(self.registry, self.ambient, id, &restored).await {
+        match record_restored(self.registry, self.ambient, id, &restored, Span::ZERO).await {
             Ok(_) => {}
             // Another rollback has brought it to its end meanwhile.
             Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),

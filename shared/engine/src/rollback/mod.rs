@@ -5,6 +5,7 @@
 
 mod alarm;
 mod overwritten;
+mod put_off;
 mod settle;
 mod weak;
 
@@ -14,15 +15,17 @@ use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
     Restored, restored,
 };
+use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use serde::Deserialize;
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
 use self::overwritten::{Seen, overwritten};
+use self::put_off::{Carrier, later, still_off};
 use self::weak::{Waits, Weakened};
-use crate::attempt::Attempted;
-use crate::pace::{self, RESTORE_LIFETIME, overdue};
+use crate::attempt::{Attempted, PutOff, Urgency};
+use crate::pace::{self, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::{Stop, load, transition};
@@ -136,11 +139,20 @@ where
         }
     };
 
-    let turn = Turn { registry, load_balancer, containers, orchestration, ambient };
+    let by = input.by.as_ref();
+    let restored = deployment.progress.restored_at.is_some();
+    let turn = Turn { registry, load_balancer, containers, orchestration, ambient, by };
     match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
             Ok(overtaken(&load(registry, &input.deployment).await?, failure))
+        }
+        // Traffic is safe: what is left has time, and retries in a hurry would take the calls that
+        // other rollbacks need.
+        Err(Stop::Failed(failure)) if restored && failure.code == FailureCode::Transient => {
+            let summary = format!("traffic is on stable; {}", failure.cause);
+            let wait = pace::unhurried(ambient);
+            Ok(Reply::new(&input.deployment, NextStep::Rollback, summary).after(wait))
         }
         turned => Ok(turned?),
     }
@@ -152,6 +164,8 @@ struct Turn<'a, R, L, C, O, A> {
     containers: &'a C,
     orchestration: &'a O,
     ambient: &'a A,
+    /// Who asks, if it is not the state machine.
+    by: Option<&'a FenceTrigger>,
 }
 
 impl<R, L, C, O, A> Turn<'_, R, L, C, O, A>
@@ -169,22 +183,27 @@ where
         id: &IntentId,
         intent: &Intent,
     ) -> Result<Reply, Stop> {
-        let Turn { registry, load_balancer, containers, orchestration, ambient } = *self;
+        let Turn { registry, load_balancer, containers, orchestration, ambient, by } = *self;
+        if let (None, Some(wait)) = (by, still_off(&deployment, ambient.now())) {
+            finish(registry, &deployment.id, id).await?;
+            return Ok(later(&deployment, wait));
+        }
         // A later turn of the same rollback writes again only if somebody moved a route since.
         let written_before = deployment.progress.restored_at.is_some();
-        let astray =
-            if written_before { settle::astray(load_balancer, &deployment).await? } else { None };
+        let astray = if written_before { self.astray(&deployment, id).await? } else { None };
         let told = if written_before && astray.is_none() {
             finish(registry, &deployment.id, id).await?;
             false
         } else {
-            let plan = &deployment.plan;
             let stable = Stable {
-                health: deployment.health,
-                needed: plan.stable.desired_count,
+                health: deployment.vouching(),
+                needed: deployment.plan.stable.desired_count,
                 forced: deployment.forced().is_some(),
             };
-            let written = restore(load_balancer, ambient, intent, &plan.routes, stable).await;
+            let urgency = Urgency::of(&deployment, self.linger());
+            let left = deployment.left();
+            let complete = left.len() == deployment.plan.routes.len();
+            let written = restore(load_balancer, ambient, intent, &left, stable, urgency).await;
             let (written, forced) = match written {
                 Restore::Attempted(written) => (written, None),
                 Restore::TooWeak(health) => {
@@ -202,27 +221,82 @@ where
                 }
             };
             let Written { attempted, beside } = written;
+            if let Some(off) = &attempted.put_off {
+                let own = attempted.clean.then_some(id);
+                return self.put_off(&deployment, own, off).await;
+            }
             if attempted.result.is_err() && attempted.clean {
                 finish(registry, &deployment.id, id).await?;
             }
             attempted.result?;
-            let seen = match (astray, beside) {
+            let seen = match (astray, beside.filter(|_| complete)) {
                 (Some(before), _) => Seen::Before(before),
                 (None, Some(beside)) => Seen::Beside(beside),
                 (None, None) => Seen::Nothing,
             };
             let overwritten = overwritten(load_balancer, &deployment, &seen).await;
+            let rest = put_off::rest(&deployment, id, ambient);
             let own = attempted.clean.then_some(id);
             let restored = Restored { own, overwritten, forced };
-            let recorded = record_restored(registry, ambient, &deployment.id, &restored).await;
-            let (deployment, told) = recorded?;
+            let recorded = record_restored(registry, ambient, &deployment.id, &restored, rest);
+            let (deployment, told) = recorded.await?;
             wake(orchestration, &deployment).await?;
+            if rest > Span::ZERO {
+                let summary = "traffic is on stable; it is looked at when others need no calls";
+                let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
+                return Ok(reply.after(rest).telling(told));
+            }
             told
         };
         let settled =
             settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
         let telling = told || settled.notify;
         Ok(settled.telling(telling))
+    }
+
+    /// Whether a route is not as the rollback wrote it. The claim ends if nobody knows: nothing was
+    /// attempted under it, and a turn that fails must not keep the next ones from ending.
+    async fn astray(
+        &self,
+        deployment: &Deployment,
+        own: &IntentId,
+    ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
+        let astray = settle::astray(self.load_balancer, deployment).await;
+        if astray.is_err() {
+            finish(self.registry, &deployment.id, own).await?;
+        }
+        astray
+    }
+
+    /// How long to wait for the load balancer's API before going away.
+    fn linger(&self) -> Span {
+        match self.by {
+            // Nobody reads the answer where no execution is left: it goes on for as long as its claim lasts, and
+            // the next sweep after it.
+            Some(FenceTrigger::Sweep | FenceTrigger::ExecutionEnd) => RESTORE_LIFETIME,
+            Some(
+                FenceTrigger::Alarm(_) | FenceTrigger::StateMachine | FenceTrigger::Operator(_),
+            )
+            | None => LINGER,
+        }
+    }
+
+    /// The load balancer's API is throttled: the state machine comes back.
+    async fn put_off(
+        &self,
+        deployment: &Deployment,
+        own: Option<&IntentId>,
+        off: &PutOff,
+    ) -> Result<Reply, Stop> {
+        let Turn { registry, load_balancer, orchestration, ambient, by, .. } = *self;
+        let carrier = if by.is_some() { Carrier::Woken } else { Carrier::StateMachine };
+        let off_by =
+            put_off::put_off(registry, load_balancer, ambient, deployment, own, off, carrier);
+        let deployment = off_by.await?;
+        if by.is_some() {
+            wake(orchestration, &deployment).await?;
+        }
+        Ok(later(&deployment, off.wait))
     }
 }
 
@@ -265,16 +339,18 @@ async fn finish(
     finished.map_err(|error| failed(&error))
 }
 
-/// Records that traffic is back; whether somebody must be told now.
+/// Records that traffic is back, and that nothing is due for so long; whether somebody must be told
+/// now.
 async fn record_restored<R: Registry, A: Ambient>(
     registry: &R,
     ambient: &A,
     id: &DeploymentId,
     written: &Restored<'_>,
+    wait: Span,
 ) -> Result<(Deployment, bool), Stop> {
     transition(registry, id, |deployment| {
         let now = ambient.now();
-        let due = overdue(&deployment.plan, now, Span::ZERO);
+        let due = overdue(&deployment.plan, now, wait);
         let (restored, writes) = restored(deployment, written, now, due)?;
         let told = restored.notices > deployment.notices;
         Ok(((restored, told), writes))
@@ -284,7 +360,7 @@ async fn record_restored<R: Registry, A: Ambient>(
 
 /// Everything is on stable already.
 fn nothing_to_write() -> Written {
-    Written { attempted: Attempted { result: Ok(()), clean: true }, beside: None }
+    Written { attempted: Attempted { result: Ok(()), clean: true, put_off: None }, beside: None }
 }
 
 /// Ends the pause of the state machine, so that it takes over the rest of the rollback at once.

@@ -8,7 +8,7 @@ use glidepath_core::protocol::{
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
-use crate::attempt::{Patience, attempt};
+use crate::attempt::{Patience, Urgency, attempt};
 use crate::pace::{self, FORWARD_LIFETIME, overdue};
 use crate::ports::{Committed, Containers, LoadBalancer, Registry, ScaleTo};
 use crate::transition::{Stop, load, refusal, transition};
@@ -125,10 +125,9 @@ where
     })
     .await?;
     let to = ScaleTo { desired_count: 0, task_definition: None };
-    let attempted = attempt(ambient, &intent, Patience::Insist, || {
-        containers.scale(&plan.cluster, canary, &to)
-    })
-    .await;
+    let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
+    let attempted =
+        attempt(ambient, &intent, patience, || containers.scale(&plan.cluster, canary, &to)).await;
     if attempted.clean {
         registry.finish_deployment_intent(&deployment.id, &own).await?;
     }

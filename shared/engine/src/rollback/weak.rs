@@ -12,8 +12,8 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
 use super::finish;
-use crate::attempt::Patience;
-use crate::pace::{self, FORWARD_LIFETIME, overdue};
+use crate::attempt::{Patience, Urgency};
+use crate::pace::{self, FORWARD_LIFETIME, LINGER, overdue};
 use crate::ports::{LoadBalancer, Registry};
 use crate::restore::{Written, write_stable};
 use crate::transition::{Stop, transition};
@@ -69,7 +69,8 @@ where
     match deployment.way_back(health.healthy, ambient.now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
-            let written = write_stable(load_balancer, ambient, intent, routes).await;
+            let urgency = Urgency::of(deployment, LINGER);
+            let written = write_stable(load_balancer, ambient, intent, routes, urgency).await;
             Ok(Weakened::Whole { written, forced })
         }
         WayBack::Stay => weak.stay().await,
@@ -156,8 +157,8 @@ where
         above: &[(&RoutePlan, RouteActions)],
     ) -> Result<(), Stop> {
         let (load_balancer, ambient) = (self.load_balancer, self.ambient);
-        let attempted =
-            routes::write(load_balancer, ambient, intent, Patience::Insist, above).await;
+        let patience = Patience::Insist(Urgency::of(self.look.fenced, FORWARD_LIFETIME));
+        let attempted = routes::write(load_balancer, ambient, intent, patience, above).await;
         if attempted.clean {
             finish(self.registry, &self.look.fenced.id, self.look.own).await?;
         }

@@ -169,6 +169,7 @@ pub async fn begun(
         intents: std::collections::BTreeMap::new(),
         started_at: now,
         progress: Progress::at_start(&plan, now),
+        traffic: None,
         health: RecordedHealth { healthy: 3, at: now, fresh_for: plan.health.interval.times(2) },
         gate: None,
         alarms: plan.health.alarms.binding().cloned().collect(),

@@ -6,6 +6,7 @@ mod bed;
 pub mod example;
 mod machine;
 mod registry;
+pub mod storm;
 mod world;
 
 pub use bed::{Bed, Fault, KILLED};

@@ -9,5 +9,6 @@ mod overwritten;
 mod planning;
 mod races;
 mod rollback;
+mod storm;
 mod success;
 mod weak;

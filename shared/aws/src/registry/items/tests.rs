@@ -15,6 +15,7 @@ use glidepath_core::protocol::{
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
+use glidepath_core::storm::{Harm, RequestsPerMinute};
 use glidepath_core::weight::Weight;
 
 use super::*;
@@ -75,6 +76,7 @@ fn deployment(phase: Phase) -> Deployment {
         started_at: NOW,
         progress: Progress::at_start(&plan, NOW),
         plan,
+        traffic: Some(RequestsPerMinute(600)),
         health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
         gate: None,
         alarms: vec![AlarmArn::new("arn:alarm")],
@@ -129,6 +131,7 @@ fn alarms_come_back_with_bindings_and_intents() {
         routes: plan().routes,
         needed: 3,
         health: deployment(Phase::Open).health,
+        harm: Harm::of(Weight::ALL, Some(RequestsPerMinute(600))),
     };
     let intent = Intent::new(Purpose::Restore, NOW, Span::from_secs(60));
     let key = Key::alarm(&arn);

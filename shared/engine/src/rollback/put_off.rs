@@ -1,0 +1,85 @@
+//! A rollback that the load balancer's API refuses for now: it goes away instead of holding a
+//! function, and comes back when its turn may have come.
+
+use glidepath_core::ids::IntentId;
+use glidepath_core::protocol::{Deployment, Look, NextStep, Reply};
+use glidepath_core::storm::look_back;
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::Ambient;
+use crate::attempt::PutOff;
+use crate::pace::overdue;
+use crate::ports::{LoadBalancer, Registry};
+use crate::restore::{fresh_for, look_at_stable};
+use crate::transition::{Stop, transition};
+
+/// A throttle of less is no storm.
+const SHORT: Span = Span::from_secs(15);
+
+/// Who goes on with a rollback that was put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The state machine, which gets the answer.
+    StateMachine,
+    /// The state machine as well if it lives, once it is woken; the sweep if it does not.
+    Woken,
+}
+
+/// Records what is left and when to try again.
+pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
+    registry: &R,
+    load_balancer: &L,
+    ambient: &A,
+    deployment: &Deployment,
+    own: Option<&IntentId>,
+    off: &PutOff,
+    carrier: Carrier,
+) -> Result<Deployment, Stop> {
+    let plan = &deployment.plan;
+    let again_at = ambient.now() + off.wait;
+    // The next attempt must not wait for a look: it is made now, when there is time. Without an
+    // answer it decides nothing, as always: stable kept its capacity.
+    let look = if deployment.vouching().vouches(0, again_at) {
+        Look::NotNeeded
+    } else {
+        let looked = look_at_stable(load_balancer, ambient, &plan.routes, fresh_for(plan)).await;
+        looked.map_or(Look::NoAnswer, Look::Seen)
+    };
+    transition(registry, &deployment.id, |current| {
+        let now = ambient.now();
+        let due = match carrier {
+            Carrier::StateMachine => overdue(&current.plan, now, off.wait),
+            // If nobody is there to be woken, the sweep must come no later for it.
+            Carrier::Woken => current.next_due_at,
+        };
+        let left = off.left.clone();
+        glidepath_core::protocol::put_off(current, own, left, again_at, look, now, due)
+    })
+    .await
+}
+
+/// How long the state machine has to stay away still, if a rollback was put off for longer.
+pub(super) fn still_off(deployment: &Deployment, now: Timestamp) -> Option<Span> {
+    let throttled = deployment.progress.throttled.as_ref()?;
+    (now < throttled.again_at).then(|| throttled.again_at.since(now))
+}
+
+/// How long a rollback whose write was taken leaves the load balancer alone; not at all if it did
+/// not have to wait long, or if somebody else's write may still land on its routes.
+pub(super) fn rest(deployment: &Deployment, own: &IntentId, ambient: &impl Ambient) -> Span {
+    let now = ambient.now();
+    let Some(throttled) = &deployment.progress.throttled else { return Span::ZERO };
+    let waited = now.since(throttled.since);
+    let mut others = deployment.intents.iter().filter(|(id, _)| *id != own);
+    if waited < SHORT || others.any(|(_, intent)| intent.lives(now)) {
+        return Span::ZERO;
+    }
+    look_back(waited, ambient.number())
+}
+
+/// The answer to the state machine.
+pub(super) fn later(deployment: &Deployment, wait: Span) -> Reply {
+    let summary = "the load balancer's API is throttled: traffic goes back as soon as it takes the \
+                   write";
+    Reply::new(&deployment.id, NextStep::Rollback, summary).after(wait)
+}
