@@ -105,7 +105,7 @@ fn outcome(
             ),
             hint: format!(
                 "repair `{}`; the rollback then goes on by itself. To send everything there all \
-                 the same: {}. {}",
+                 the same: `{}`. {}",
                 plan.stable.service,
                 commands.of("rollback", id, "--force"),
                 commands.to_look(id)

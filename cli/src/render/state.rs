@@ -26,6 +26,9 @@ pub(crate) fn words(deployment: &Deployment, now: Timestamp) -> String {
     state(deployment, now).words
 }
 
+/// Nothing has been written back yet.
+const BEGINS: &str = "rolls back: sends all traffic to stable";
+
 /// Where a deployment is now.
 pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     let fenced = deployment.fence.as_ref();
@@ -34,7 +37,11 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     let (tone, words, since) = match deployment.phase {
         Phase::Open => return forward(deployment, now),
         Phase::RollingBack => match deployment.progress.restored_at {
-            None => (Tone::Bad, "rolls back: sends all traffic to stable".to_owned(), fenced_at),
+            None => {
+                let weak = deployment.progress.weak.is_some();
+                let words = if weak { "rolls back in steps: stable is weak" } else { BEGINS };
+                (Tone::Bad, words.to_owned(), fenced_at)
+            }
             Some(at) => {
                 (Tone::Bad, "rolls back: traffic is on stable, new tasks stop".to_owned(), at)
             }

@@ -2,14 +2,13 @@
 //!
 //! Two deployments of one service, one route, one alarm. Every exploration is exhaustive within its
 //! bounds; time has no bound between invocations, and `pauses` within them. In a test run they take
-//! about a minute and a half on two slow cores and see 2.2 million states: 0.5 in the successor's,
-//! 0.4 in the finer steps of time, 0.2 each in the race and the operator's, 0.1 or less in the rest.
+//! about two and a half minutes of a slow core and see 2 million states: 0.3 each in the finer steps
+//! of time, the successor's and the random runs, 0.2 in the race, 0.1 or less in the rest.
 //!
 //! `GLIDEPATH_MODEL_LARGE=1 cargo test -p glidepath-core --test protocol_model -- --nocapture
 //! --test-threads 1` lets time pass once more during invocations, keeps the reads and writes of
 //! transitions apart and copies every step. Exhausted so far: the crash (0.47 million states), the
-//! unanswered write (0.39), two stages (0.17), the sick slot (0.18), the plan (0.10), the
-//! retirements (0.02) and the redrive (1.58); the others take more than two million.
+//! unanswered write (0.39), two stages (0.17), the plan (0.10), the retirements (0.02) and the redrive (1.58); the others take more than two million.
 
 use std::time::Instant;
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{RequestCounts, StoppedTask};
@@ -54,6 +55,7 @@ pub struct Bed<'a> {
     pub world: &'a World,
     fault: Option<(usize, Fault)>,
     calls: AtomicUsize,
+    operations: Mutex<Vec<&'static str>>,
 }
 
 impl<'a> Bed<'a> {
@@ -68,12 +70,18 @@ impl<'a> Bed<'a> {
         world: &'a World,
         fault: Option<(usize, Fault)>,
     ) -> Self {
-        Self { registry, world, fault, calls: AtomicUsize::new(0) }
+        Self { registry, world, fault, calls: AtomicUsize::new(0), operations: Mutex::default() }
     }
 
     /// How many calls were made.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The calls so far, in the order in which they began; forgotten afterwards.
+    pub fn take_operations(&self) -> Vec<&'static str> {
+        let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut operations)
     }
 
     async fn call<Answer>(
@@ -82,6 +90,7 @@ impl<'a> Bed<'a> {
         effect: impl Future<Output = PortResult<Answer>>,
     ) -> PortResult<Answer> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
         let lost = || PortError::Unanswered { operation, detail: "timed out".to_owned() };
         match self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault) {
             None => effect.await,

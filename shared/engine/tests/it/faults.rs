@@ -26,9 +26,11 @@ enum Way {
     Alarm,
     /// The execution is stopped in the first bake.
     Death,
+    /// An alarm fires while stable has one healthy target of three, and then recovers.
+    Weak,
 }
 
-const WAYS: [Way; 4] = [Way::Success, Way::Veto, Way::Alarm, Way::Death];
+const WAYS: [Way; 5] = [Way::Success, Way::Veto, Way::Alarm, Way::Death, Way::Weak];
 
 fn input() -> PlanInput {
     PlanInput {
@@ -66,11 +68,23 @@ async fn go(way: Way, fault: Option<(usize, Fault)>, twice: bool) -> usize {
     machine.twice = twice;
     match way {
         Way::Success | Way::Veto => drop(machine.run().await),
-        Way::Alarm | Way::Death => {
+        Way::Alarm | Way::Death | Way::Weak => {
             // The pause of the first bake.
             let paused = machine.run_until(|reply| reply.next == NextStep::Gate).await;
             if paused.is_ok() && machine.reply.next == NextStep::Gate {
                 machine.step(None).await;
+            }
+            if way == Way::Weak {
+                // More than stable can take back at once, and nobody has looked for long.
+                world.state().weak.insert(example::group(Slot::Blue), 1);
+                world.state().routes.insert(route(), actions(Weight::ALL));
+                world.pass(Span::from_secs(600));
+                alarm_fires(&mut machine).await;
+                for _ in 0..3 {
+                    machine.step(None).await;
+                }
+                world.state().weak.clear();
+                drop(machine.run().await);
             }
             if way == Way::Alarm {
                 alarm_fires(&mut machine).await;
@@ -82,6 +96,9 @@ async fn go(way: Way, fault: Option<(usize, Fault)>, twice: bool) -> usize {
     let swept = sweep_until_quiet(&machine.bed).await;
     assert!(swept, "{way:?} with {fault:?} never came to rest");
     assert_rest(way, fault, &registry, &world);
+    let stepped =
+        registry.items().notices.iter().any(|entry| entry.notice.event.name() == "steppingBack");
+    assert!(way != Way::Weak || fault.is_some() || stepped, "the way back had no step");
     calls
 }
 

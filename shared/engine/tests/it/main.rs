@@ -4,6 +4,7 @@
 
 mod approval;
 mod bakes;
+mod budgets;
 mod faults;
 mod overwritten;
 mod planning;

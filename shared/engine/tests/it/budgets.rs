@@ -1,0 +1,303 @@
+//! How many calls each trigger of a rollback makes, and in which order: the table of
+//! `docs/budgets.md`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::TargetGroupArn;
+use glidepath_core::plan::{Plan, RoutePlan, Slot};
+use glidepath_core::protocol::{FenceTrigger, NextStep};
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::Span;
+use glidepath_core::weight::Weight;
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::rollback::{
+    self, AlarmEvent, MutedAlarms, RollbackInput, Trigger, on_alarm, read_trigger,
+};
+use glidepath_engine::sweep;
+use glidepath_engine::testing::example::{actions, alarm, begun, group, plan, route, stage, world};
+use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use serde_json::{Value, json};
+
+const MINUTE: Span = Span::from_secs(60);
+
+/// Longer than any recorded health is relied on.
+const STALE: Span = Span::from_secs(600);
+
+/// The call of AWS that a call of a port is.
+fn aws(operation: &str) -> &str {
+    match operation {
+        "fence_alarm" => "fence (alarm)",
+        "join_alarm" => "join (alarm)",
+        "fence_deployment" => "fence (deployment)",
+        "write_route" => "ModifyRule",
+        "routes" => "DescribeRules",
+        "target_health" => "DescribeTargetHealth",
+        "deployment" => "GetItem (deployment)",
+        "alarms" => "BatchGetItem (alarms)",
+        "commit" => "TransactWriteItems",
+        "fail_gate" => "SendTaskFailure",
+        "finish_alarm_intent" => "UpdateItem (alarm's intent)",
+        "finish_deployment_intent" => "UpdateItem (deployment's intent)",
+        "service" => "DescribeServices",
+        "scale" => "UpdateService",
+        "due" => "Query (due)",
+        "start_rollback" => "Invoke (rollback)",
+        other => panic!("`{other}` is not in the table"),
+    }
+}
+
+/// A deployment that bakes at 10 %, paused at its gate.
+async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'a> {
+    let stages = vec![stage(100, STALE.times(10)), stage(1000, MINUTE)];
+    let deployment = begun(registry, plan(stages), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    machine.step(None).await;
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    machine.bed.take_operations();
+    machine
+}
+
+/// CloudWatch's own words for it, as EventBridge hands them over.
+fn event_bridge(state: &str, at: &str) -> Value {
+    json!({
+        "detail-type": "CloudWatch Alarm State Change",
+        "source": "aws.cloudwatch",
+        "resources": [alarm(Slot::Green).as_str()],
+        "detail": {"state": {"value": state, "reason": "1 datapoint", "timestamp": at}},
+    })
+}
+
+fn direct_action(at: &str) -> Value {
+    json!({
+        "source": "aws.cloudwatch",
+        "alarmArn": alarm(Slot::Green).as_str(),
+        "alarmData": {"state": {"value": "ALARM", "reason": "1 datapoint", "timestamp": at}},
+    })
+}
+
+fn notification(at: &str) -> Value {
+    let message = json!({
+        "AlarmArn": alarm(Slot::Green).as_str(), "NewStateValue": "ALARM",
+        "NewStateReason": "1 datapoint", "StateChangeTime": at,
+    });
+    json!({"Records": [{"Sns": {"Message": message.to_string()}}]})
+}
+
+/// One invocation of the rollback function.
+async fn invoked(bed: &Bed<'_>, payload: &Value) {
+    match read_trigger(payload, MutedAlarms::RollBack).unwrap() {
+        Trigger::Ignored(_) => {}
+        Trigger::Alarms(events) => {
+            for event in &events {
+                on_alarm(bed, bed, bed, bed, event).await.unwrap();
+            }
+        }
+        Trigger::Deployment(input) => {
+            rollback::run(bed, bed, bed, bed, bed, &input).await.unwrap();
+        }
+    }
+}
+
+fn by(trigger: &Value) -> Value {
+    json!({"deployment": "d1", "by": trigger, "error": {"name": "Aborted", "cause": "it is slow"}})
+}
+
+/// What each trigger calls.
+async fn measured() -> BTreeMap<String, Vec<&'static str>> {
+    let mut table = BTreeMap::new();
+    let mut measure = async |name: &str, stale: bool, healthy: u32, payloads: &[Value]| {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let machine = baking(&registry, &world).await;
+        if stale {
+            world.pass(STALE);
+        }
+        world.state().weak.insert(group(Slot::Blue), healthy);
+        if healthy == 1 {
+            // More than stable can take back at once.
+            world.state().routes.insert(route(), actions(Weight::ALL));
+        }
+        for payload in payloads {
+            machine.bed.take_operations();
+            invoked(&machine.bed, payload).await;
+        }
+        table.insert(name.to_owned(), machine.bed.take_operations());
+    };
+    // Any time after the start will do.
+    let at = "2027-02-01T08:00:00.000+0000";
+    let alarm_event = event_bridge("ALARM", at);
+    measure("alarm, by EventBridge", false, 3, std::slice::from_ref(&alarm_event)).await;
+    measure("alarm, by its own action", false, 3, &[direct_action(at)]).await;
+    measure("alarm, by SNS", false, 3, &[notification(at)]).await;
+    measure("the same alarm again", false, 3, &[alarm_event.clone(), direct_action(at)]).await;
+    measure("alarm, stable not looked at lately", true, 3, std::slice::from_ref(&alarm_event))
+        .await;
+    measure("alarm, stable has nothing healthy", true, 0, std::slice::from_ref(&alarm_event)).await;
+    measure("alarm, stable has too few healthy", true, 1, std::slice::from_ref(&alarm_event)).await;
+    let early = event_bridge("ALARM", "2020-01-01T00:00:00.000+0000");
+    measure("alarm that fired before the start", false, 3, &[early]).await;
+    measure("alarm that is OK again", false, 3, &[event_bridge("OK", at)]).await;
+    let operator = by(&json!({"operator": "ada"}));
+    measure("operator", false, 3, std::slice::from_ref(&operator)).await;
+    let mut forced = operator;
+    forced["force"] = json!(true);
+    measure("operator, forced", true, 0, &[forced]).await;
+    measure("state machine", false, 3, &[by(&json!("stateMachine"))]).await;
+    measure("death of the execution, or the sweep", false, 3, &[by(&json!("sweep"))]).await;
+
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = baking(&registry, &world).await;
+    world.pass(STALE);
+    {
+        // Nothing is left to deliver.
+        let mut items = registry.items();
+        items.settled = items.notices.iter().map(|entry| entry.notice.id()).collect();
+    }
+    sweep::run(&machine.bed, &machine.bed, &machine.bed).await.unwrap();
+    let swept = machine.bed.take_operations();
+    table.insert("sweep that finds one deployment".to_owned(), swept);
+    machine.reply.next = NextStep::Gate;
+    machine.step(Some(Failure::new(FailureCode::AlarmFired, "woken"))).await;
+    machine.step(None).await;
+    machine.bed.take_operations();
+    machine.step(None).await;
+    assert_eq!(machine.reply.next, NextStep::Failed, "{}", machine.reply.summary);
+    table.insert("last turn of a rollback".to_owned(), machine.bed.take_operations());
+    table
+}
+
+/// The table as it is written: trigger, number of calls, calls in order.
+fn written() -> BTreeMap<String, (usize, String)> {
+    let document = include_str!("../../../../docs/budgets.md");
+    let rows = document.lines().filter_map(|line| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [trigger, count, calls] = cells[..] else { return None };
+        Some((trigger.to_owned(), (count.parse().ok()?, calls.to_owned())))
+    });
+    rows.collect()
+}
+
+#[tokio::test]
+async fn every_trigger_keeps_its_written_budget() {
+    let measured: BTreeMap<_, _> = measured()
+        .await
+        .into_iter()
+        .map(|(trigger, calls)| {
+            let names: Vec<_> = calls.iter().map(|call| aws(call)).collect();
+            (trigger, (calls.len(), names.join(", ")))
+        })
+        .collect();
+    let shown = |table: &BTreeMap<String, (usize, String)>| {
+        let rows = table
+            .iter()
+            .map(|(trigger, (count, calls))| format!("| {trigger} | {count} | {calls} |"));
+        rows.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(
+        shown(&measured),
+        shown(&written()),
+        "docs/budgets.md says something else; what was measured is:\n{}\n",
+        shown(&measured)
+    );
+}
+
+#[tokio::test]
+async fn the_fence_is_the_first_call_and_the_route_the_second() {
+    for (trigger, calls) in measured().await {
+        let Some(write) = calls.iter().position(|call| *call == "write_route") else { continue };
+        // The one stated exception with what a step back needs, and a repeated event, which registers
+        // its own claim first.
+        let between: &[&str] = match trigger.as_str() {
+            "alarm, stable not looked at lately" => &["target_health"],
+            "alarm, stable has too few healthy" => {
+                &["target_health", "fence_deployment", "routes", "deployment", "commit"]
+            }
+            "the same alarm again" => &["join_alarm"],
+            _ => &[],
+        };
+        assert!(calls[0].starts_with("fence"), "{trigger}: {calls:?}");
+        assert_eq!(calls[1..write], *between, "{trigger}");
+    }
+}
+
+/// A load balancer on which no write ends before all of them have begun.
+struct Together<'a> {
+    world: &'a World,
+    wanted: usize,
+    begun: AtomicUsize,
+}
+
+impl LoadBalancer for Together<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..100 {
+            if self.begun.load(Ordering::SeqCst) == self.wanted {
+                return self.world.write_route(route, actions).await;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{route} is written while others have not begun");
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.world.target_health(group).await
+    }
+}
+
+/// The example with three routes, all of them on the canary.
+async fn three_routes(registry: &MemoryRegistry, world: &World) -> Vec<RouteRef> {
+    let whole = plan(vec![stage(1000, MINUTE)]);
+    let routes: Vec<_> =
+        (0..3).map(|number| RouteRef::Rule(format!("{}{number}", route().arn()))).collect();
+    let of = |route: &RouteRef| RoutePlan { route: route.clone(), ..whole.routes[0].clone() };
+    let plan = Plan { routes: routes.iter().map(of).collect(), ..whole.clone() };
+    begun(registry, plan, "d1", world.now()).await;
+    for route in &routes {
+        world.state().routes.insert(route.clone(), actions(Weight::ALL));
+    }
+    routes
+}
+
+#[tokio::test]
+async fn all_routes_are_written_at_once() {
+    for by_alarm in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let routes = three_routes(&registry, &world).await;
+        let together = Together { world: &world, wanted: 3, begun: AtomicUsize::new(0) };
+        if by_alarm {
+            let reason = "threshold crossed".to_owned();
+            let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
+            on_alarm(&registry, &together, &world, &world, &event).await.unwrap();
+        } else {
+            let by = Some(FenceTrigger::Sweep);
+            let deployment = glidepath_core::ids::DeploymentId::new("d1");
+            let input = RollbackInput { deployment, error: None, by, force: false };
+            rollback::run(&registry, &together, &world, &world, &world, &input).await.unwrap();
+        }
+        for route in &routes {
+            assert_eq!(world.state().routes[route], actions(Weight::NONE));
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_routes_are_stepped_back_at_once() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let routes = three_routes(&registry, &world).await;
+    world.pass(STALE);
+    world.state().weak.insert(group(Slot::Blue), 1);
+    let together = Together { world: &world, wanted: 3, begun: AtomicUsize::new(0) };
+    let reason = "threshold crossed".to_owned();
+    let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
+    on_alarm(&registry, &together, &world, &world, &event).await.unwrap();
+    for route in &routes {
+        let kept = actions(Weight::from_permille(667).unwrap());
+        assert_eq!(world.state().routes[route], kept);
+    }
+}
