@@ -169,6 +169,18 @@ pub fn put_off(
     Ok((put_off, writes))
 }
 
+/// Nobody is left to carry this rollback on: the sweep comes for it as soon as it can go on, not only
+/// when it is overdue.
+pub fn leave_to_sweep(
+    deployment: &Deployment,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<((), Vec<RegistryWrite>), Refused> {
+    require_rollback(deployment)?;
+    let left = deployment.revised(now, next_due_at);
+    Ok(((), vec![RegistryWrite::PutDeployment(Box::new(left))]))
+}
+
 /// Claims the write that takes the canary's tasks away; only after everything was written back
 /// and nothing that could send requests there may still land.
 pub fn claim_scale_in(
@@ -252,4 +264,98 @@ pub(super) fn unbind(
             dead: dead.map(|(id, _)| id.clone()).take(SWEPT).collect(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW, deployment};
+    use crate::protocol::Revision;
+    use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
+    use crate::weight::Weight;
+
+    const MINUTE: Span = Span::from_secs(60);
+
+    /// A rollback with a claim of its own.
+    fn rolling_back() -> (Deployment, IntentId) {
+        let own = IntentId::new("own");
+        let closing = Fence {
+            trigger: FenceTrigger::StateMachine,
+            failure: Failure::new(crate::failure::FailureCode::AlarmFired, "crossed"),
+            at: NOW,
+        };
+        let intent = Intent::new(Purpose::Restore, NOW, MINUTE);
+        (fence(&deployment(), &closing, &own, &intent).unwrap(), own)
+    }
+
+    fn put_off_at(deployment: &Deployment, own: Option<&IntentId>, now: Timestamp) -> Deployment {
+        let left = vec![deployment.plan.routes[0].route.clone()];
+        let (put_off, writes) =
+            put_off(deployment, own, left, now + MINUTE, Look::NotNeeded, now, now).unwrap();
+        let put = RegistryWrite::PutDeployment(Box::new(put_off.clone()));
+        assert_eq!(writes, [put]);
+        put_off
+    }
+
+    #[test]
+    fn a_rollback_that_is_put_off_leaves_no_claim_and_remembers_since_when() {
+        let (fenced, own) = rolling_back();
+        let first = put_off_at(&fenced, Some(&own), NOW);
+        assert!(first.intents.is_empty());
+        assert_eq!(first.revision, Revision(fenced.revision.0 + 1));
+        let second = put_off_at(&first, None, NOW + MINUTE);
+        let throttled = second.progress.throttled.clone().unwrap();
+        assert_eq!((throttled.since, throttled.again_at), (NOW, NOW + MINUTE.times(2)));
+        assert_eq!(second.left(), second.plan.routes);
+
+        let (restored, _) = restored(&second, None, None, NOW, NOW).unwrap();
+        assert_eq!(restored.progress.throttled, None);
+    }
+
+    #[test]
+    fn a_claim_with_an_unanswered_attempt_lives_on() {
+        let (fenced, own) = rolling_back();
+        let put_off = put_off_at(&fenced, None, NOW);
+        assert!(put_off.intents.contains_key(&own));
+    }
+
+    #[test]
+    fn only_a_rollback_can_be_put_off() {
+        let refused =
+            put_off(&deployment(), None, Vec::new(), NOW, Look::NotNeeded, NOW, NOW).unwrap_err();
+        assert_eq!(refused, Refused::NotOpen(Phase::Open));
+    }
+
+    #[test]
+    fn a_look_vouches_longer_while_it_is_throttled_and_not_for_ever() {
+        let (fenced, own) = rolling_back();
+        let later = NOW + VOUCHED_FOR;
+        assert!(!fenced.vouching().vouches(3, later));
+        let throttled = put_off_at(&fenced, Some(&own), NOW);
+        assert!(throttled.vouching().vouches(3, later));
+        assert!(!throttled.vouching().vouches(3, later.just_after()));
+        assert!(!throttled.vouching().vouches(4, NOW), "too few are too few");
+        let (unanswered, _) =
+            put_off(&throttled, None, Vec::new(), later, Look::NoAnswer, later, later).unwrap();
+        assert!(unanswered.vouching().vouches(3, later + MINUTE));
+    }
+
+    #[test]
+    fn the_harm_counts_a_shift_that_is_being_written() {
+        let mut shifting = deployment();
+        shifting.traffic = Some(RequestsPerMinute(1_000));
+        assert_eq!(shifting.harm(), Harm::NONE);
+        let quarter = Weight::from_permille(250).unwrap();
+        let intent = Intent::new(Purpose::Shift(quarter), NOW, MINUTE);
+        shifting.intents.insert(IntentId::new("shift"), intent);
+        assert_eq!(shifting.harm().requests_per_minute(), 250);
+    }
+
+    #[test]
+    fn what_was_written_before_storms_were_known_is_still_read() {
+        let mut old = serde_json::to_value(deployment()).unwrap();
+        old.as_object_mut().unwrap().remove("traffic");
+        old["progress"].as_object_mut().unwrap().remove("throttled");
+        assert_eq!(serde_json::from_value::<Deployment>(old).unwrap(), deployment());
+    }
 }

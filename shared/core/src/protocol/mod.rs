@@ -37,8 +37,8 @@ pub use deployment::{
     Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Throttled, Tick,
 };
 pub use fence::{
-    Fence, FenceTrigger, Look, Restored, claim_scale_in, close, fence, may_restore, put_off,
-    restored,
+    Fence, FenceTrigger, Look, Restored, claim_scale_in, close, fence, leave_to_sweep, may_restore,
+    put_off, restored,
 };
 pub use forward::{
     MoveOn, approve, begin, claim_forward, observe, record_shift, release_forward, store_gate,

@@ -13,7 +13,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
-    Restored, restored,
+    Restored, leave_to_sweep, restored,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
@@ -142,7 +142,7 @@ where
     let by = input.by.as_ref();
     let restored = deployment.progress.restored_at.is_some();
     let turn = Turn { registry, load_balancer, containers, orchestration, ambient, by };
-    match turn.take(deployment, &id, &intent).await {
+    let turned: Result<Reply, Failure> = match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
             Ok(overtaken(&load(registry, &input.deployment).await?, failure))
@@ -154,7 +154,20 @@ where
             let wait = pace::unhurried(ambient);
             Ok(Reply::new(&input.deployment, NextStep::Rollback, summary).after(wait))
         }
-        turned => Ok(turned?),
+        turned => turned.map_err(Failure::from),
+    };
+    let reply = turned?;
+    if turn.carried() || reply.next != NextStep::Rollback {
+        return Ok(reply);
+    }
+    let left = transition(registry, &input.deployment, |deployment| {
+        let now = ambient.now();
+        leave_to_sweep(deployment, now, now + Span::from_secs(reply.wait_seconds))
+    });
+    match left.await {
+        // Another rollback has brought it to its end meanwhile.
+        Ok(()) | Err(Stop::Refused(Refused::NotOpen(_))) => Ok(reply),
+        Err(stop) => Err(stop.into()),
     }
 }
 
@@ -268,17 +281,22 @@ where
         astray
     }
 
-    /// How long to wait for the load balancer's API before going away.
-    fn linger(&self) -> Span {
+    /// Whether somebody comes back for the rest.
+    fn carried(&self) -> bool {
         match self.by {
-            // Nobody reads the answer where no execution is left: it goes on for as long as its claim lasts, and
-            // the next sweep after it.
-            Some(FenceTrigger::Sweep | FenceTrigger::ExecutionEnd) => RESTORE_LIFETIME,
+            Some(FenceTrigger::Sweep | FenceTrigger::ExecutionEnd) => false,
             Some(
                 FenceTrigger::Alarm(_) | FenceTrigger::StateMachine | FenceTrigger::Operator(_),
             )
-            | None => LINGER,
+            | None => true,
         }
+    }
+
+    /// How long to wait for the load balancer's API before going away.
+    fn linger(&self) -> Span {
+        // Nobody reads the answer where no execution is left: it goes on for as long as its claim
+        // lasts, and the next sweep after it.
+        if self.carried() { LINGER } else { RESTORE_LIFETIME }
     }
 
     /// The load balancer's API is throttled: the state machine comes back.

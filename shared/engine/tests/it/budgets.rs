@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::TargetGroupArn;
+use glidepath_core::ids::{DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, RoutePlan, Slot};
 use glidepath_core::protocol::{FenceTrigger, NextStep};
 use glidepath_core::route::{RouteActions, RouteRef};
-use glidepath_core::time::Span;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
-use glidepath_engine::rollback::{
-    self, AlarmEvent, MutedAlarms, RollbackInput, Trigger, on_alarm, read_trigger,
-};
+use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{actions, alarm, begun, group, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -60,55 +58,41 @@ async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'
     machine
 }
 
-/// CloudWatch's own words for it, as EventBridge hands them over.
-fn event_bridge(state: &str, at: &str) -> Value {
-    json!({
-        "detail-type": "CloudWatch Alarm State Change",
-        "source": "aws.cloudwatch",
-        "resources": [alarm(Slot::Green).as_str()],
-        "detail": {"state": {"value": state, "reason": "1 datapoint", "timestamp": at}},
-    })
+/// What an invocation of the rollback function is about.
+#[derive(Clone)]
+enum Trigger {
+    Alarm(AlarmEvent),
+    Deployment(RollbackInput),
 }
 
-fn direct_action(at: &str) -> Value {
-    json!({
-        "source": "aws.cloudwatch",
-        "alarmArn": alarm(Slot::Green).as_str(),
-        "alarmData": {"state": {"value": "ALARM", "reason": "1 datapoint", "timestamp": at}},
-    })
-}
-
-fn notification(at: &str) -> Value {
-    let message = json!({
-        "AlarmArn": alarm(Slot::Green).as_str(), "NewStateValue": "ALARM",
-        "NewStateReason": "1 datapoint", "StateChangeTime": at,
-    });
-    json!({"Records": [{"Sns": {"Message": message.to_string()}}]})
+/// An alarm that fired then, however AWS delivers it.
+fn fired(at: &str) -> Trigger {
+    let (alarm, at) = (alarm(Slot::Green), Timestamp::parse(at).unwrap());
+    Trigger::Alarm(AlarmEvent { alarm, at, reason: "1 datapoint".to_owned() })
 }
 
 /// One invocation of the rollback function.
-async fn invoked(bed: &Bed<'_>, payload: &Value) {
-    match read_trigger(payload, MutedAlarms::RollBack).unwrap() {
-        Trigger::Ignored(_) => {}
-        Trigger::Alarms(events) => {
-            for event in &events {
-                on_alarm(bed, bed, bed, bed, event).await.unwrap();
-            }
+async fn invoked(bed: &Bed<'_>, trigger: &Trigger) {
+    match trigger {
+        Trigger::Alarm(event) => {
+            on_alarm(bed, bed, bed, bed, event).await.unwrap();
         }
         Trigger::Deployment(input) => {
-            rollback::run(bed, bed, bed, bed, bed, &input).await.unwrap();
+            rollback::run(bed, bed, bed, bed, bed, input).await.unwrap();
         }
     }
 }
 
-fn by(trigger: &Value) -> Value {
-    json!({"deployment": "d1", "by": trigger, "error": {"name": "Aborted", "cause": "it is slow"}})
+fn by(trigger: FenceTrigger, force: bool) -> Trigger {
+    let error = serde_json::from_value(json!({"name": "Aborted", "cause": "it is slow"})).unwrap();
+    let (deployment, by) = (DeploymentId::new("d1"), Some(trigger));
+    Trigger::Deployment(RollbackInput { deployment, error, by, force })
 }
 
 /// What each trigger calls.
 async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
-    let mut measure = async |name: &str, stale: bool, healthy: u32, payloads: &[Value]| {
+    let mut measure = async |name: &str, stale: bool, healthy: u32, triggers: &[Trigger]| {
         let (registry, world) = (MemoryRegistry::default(), world());
         let machine = baking(&registry, &world).await;
         if stale {
@@ -119,33 +103,28 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
             // More than stable can take back at once.
             world.state().routes.insert(route(), actions(Weight::ALL));
         }
-        for payload in payloads {
+        for trigger in triggers {
             machine.bed.take_operations();
-            invoked(&machine.bed, payload).await;
+            invoked(&machine.bed, trigger).await;
         }
         table.insert(name.to_owned(), machine.bed.take_operations());
     };
     // Any time after the start will do.
     let at = "2027-02-01T08:00:00.000+0000";
-    let alarm_event = event_bridge("ALARM", at);
-    measure("alarm, by EventBridge", false, 3, std::slice::from_ref(&alarm_event)).await;
-    measure("alarm, by its own action", false, 3, &[direct_action(at)]).await;
-    measure("alarm, by SNS", false, 3, &[notification(at)]).await;
-    measure("the same alarm again", false, 3, &[alarm_event.clone(), direct_action(at)]).await;
-    measure("alarm, stable not looked at lately", true, 3, std::slice::from_ref(&alarm_event))
-        .await;
-    measure("alarm, stable has nothing healthy", true, 0, std::slice::from_ref(&alarm_event)).await;
-    measure("alarm, stable has too few healthy", true, 1, std::slice::from_ref(&alarm_event)).await;
-    let early = event_bridge("ALARM", "2020-01-01T00:00:00.000+0000");
+    let alarm_event = [fired(at)];
+    measure("alarm", false, 3, &alarm_event).await;
+    measure("the same alarm again", false, 3, &[fired(at), fired(at)]).await;
+    measure("alarm, stable not looked at lately", true, 3, &alarm_event).await;
+    measure("alarm, stable has nothing healthy", true, 0, &alarm_event).await;
+    measure("alarm, stable has too few healthy", true, 1, &alarm_event).await;
+    let early = fired("2020-01-01T00:00:00.000+0000");
     measure("alarm that fired before the start", false, 3, &[early]).await;
-    measure("alarm that is OK again", false, 3, &[event_bridge("OK", at)]).await;
-    let operator = by(&json!({"operator": "ada"}));
-    measure("operator", false, 3, std::slice::from_ref(&operator)).await;
-    let mut forced = operator;
-    forced["force"] = json!(true);
-    measure("operator, forced", true, 0, &[forced]).await;
-    measure("state machine", false, 3, &[by(&json!("stateMachine"))]).await;
-    measure("death of the execution, or the sweep", false, 3, &[by(&json!("sweep"))]).await;
+    let operator = FenceTrigger::Operator("ada".to_owned());
+    measure("operator", false, 3, &[by(operator.clone(), false)]).await;
+    measure("operator, forced", true, 0, &[by(operator, true)]).await;
+    measure("state machine", false, 3, &[by(FenceTrigger::StateMachine, false)]).await;
+    measure("end of the execution", false, 3, &[by(FenceTrigger::ExecutionEnd, false)]).await;
+    measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = baking(&registry, &world).await;
