@@ -9,8 +9,9 @@ calls::
 ``time`` of a call is when it arrived; the line is written when it is answered. ``service`` is the IAM
 prefix, ``action`` the API action, ``principal`` the name of the role or user, or ``root``; ``invocation``
 is the request id of the invocation that a function called for, null for all others and while a function
-initialises; ``error`` is the error code of the answer. Other modules add lines of other kinds with ``write``: Step Functions
-``state`` and ``execution``, faults that struck, ECS task starts and stops, alarm transitions, weights, request counts.
+initialises; ``error`` is the error code of the answer. Other modules add lines of other kinds with
+``write``: Step Functions ``state`` and ``execution``, faults that struck, ECS task starts and stops,
+alarm transitions, weights, request counts.
 
 Values that are secrets are replaced by ``REDACTED`` before anything is written, whoever wrote them.
 """

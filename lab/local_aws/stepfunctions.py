@@ -7,7 +7,8 @@ branches, never enforces the machine's role and never checks a definition.
 Known deviations from AWS: the result of ``lambda:invoke`` lacks SdkHttpMetadata and SdkResponseMetadata; a
 missing heartbeat is States.Timeout (AWS's documentation names States.HeartbeatTimeout too: catch both);
 nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; TestState is
-ministack's own; a deleted machine stays in the list as DELETING; a redrive enters the outermost state again, of a Parallel with all its branches.
+ministack's own; a deleted machine stays in the list as DELETING; a redrive enters the outermost state
+again, of a Parallel with all its branches.
 """
 
 from __future__ import annotations

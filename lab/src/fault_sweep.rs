@@ -26,7 +26,7 @@ pub struct FaultSweep {
     pub files: Vec<PathBuf>,
     /// Only so many of the runs, chosen by the seed.
     pub sample: Option<usize>,
-    /// What chooses them.
+    /// What chooses them, from calls whose number differs a little from one time to the next.
     pub seed: u64,
     /// Only faults whose JSON contains each of these texts.
     pub matching: Vec<String>,

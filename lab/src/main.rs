@@ -66,7 +66,8 @@ struct FaultsArguments {
     /// Only so many of the possible runs.
     #[arg(long, value_name = "RUNS")]
     sample: Option<usize>,
-    /// Chooses the sample: the same seed, the same runs.
+    /// Chooses the sample. The calls to choose from differ a little from one time to the next, as
+    /// the number of looks at a bake does; `--only` repeats a run exactly.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only faults whose JSON contains this text: an action, a caller, an error. May be repeated.

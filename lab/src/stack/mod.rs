@@ -1,6 +1,7 @@
 //! What the lab deploys through CloudFormation: the project's own template, the channels that it
 //! notifies, and example services.
 
+mod authentication;
 mod deploy;
 mod example;
 mod resources;
