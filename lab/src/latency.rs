@@ -194,6 +194,7 @@ fn latencies(report: &Report) -> Vec<f64> {
             | Event::Script { .. }
             | Event::TimeLimit { .. }
             | Event::FirstBadRequest { .. }
+            | Event::Fault { .. }
             | Event::SweepFailed { .. } => {}
         }
     }

@@ -87,10 +87,9 @@ fn composite() -> Value {
 }
 
 fn alarms(payload: &Value) -> Vec<AlarmEvent> {
-    match read_trigger(payload, MutedAlarms::RollBack).unwrap() {
-        Trigger::Alarms(events) => events,
-        other => panic!("{other:?}"),
-    }
+    let trigger = read_trigger(payload, MutedAlarms::RollBack).unwrap();
+    let Trigger::Alarms(events) = trigger else { panic!("{trigger:?}") };
+    events
 }
 
 #[test]

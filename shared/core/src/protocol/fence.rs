@@ -308,7 +308,9 @@ mod tests {
         assert_eq!((throttled.since, throttled.again_at), (NOW, NOW + MINUTE.times(2)));
         assert_eq!(second.left(), second.plan.routes);
 
-        let (restored, _) = restored(&second, None, None, NOW, NOW).unwrap();
+        let overwritten = Overwritten::Unknown;
+        let written = Restored { own: None, overwritten, forced: None };
+        let (restored, _) = restored(&second, &written, NOW, NOW).unwrap();
         assert_eq!(restored.progress.throttled, None);
     }
 
