@@ -113,6 +113,7 @@ fn execution_end(payload: &Value) -> Result<Trigger, Malformed> {
         }),
         by: Some(FenceTrigger::ExecutionEnd),
         force: false,
+        woken: false,
     }))
 }
 

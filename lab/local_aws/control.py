@@ -3,6 +3,7 @@
     GET    /_lab/faults          {"faults": {"name": how often it struck}}
     POST   /_lab/faults          {"faults": [...]}: from now on these too (see ``faults``)
     DELETE /_lab/faults          ends all; ``?name=NAME`` one
+    POST   /_lab/elb-limits      {"changes": {"burst": 4, "perSecond": 1}}: throttle the ELBv2 API from now on
     GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
 
 AWS has nothing of it, so nothing that is tested may use it.
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs
 from ministack.core.responses import request_scope
 from ministack.services import dynamodb
 
-from local_aws import faults
+from local_aws import elbv2, faults
 from local_aws.faults import FaultError
 from local_aws.settings import Settings
 
@@ -52,6 +53,17 @@ def _change_faults(method: str, query: dict[str, list[str]], body: bytes) -> Any
     return {}
 
 
+def _limit(body: bytes) -> Any:
+    try:
+        for kind, bucket in json.loads(body).items():
+            if kind not in ("changes", "reads"):
+                raise _Refused(400, f"{kind} is neither changes nor reads")
+            elbv2.limit(kind, float(bucket["burst"]), float(bucket["perSecond"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _Refused(400, f'{{"changes": {{"burst": 4, "perSecond": 1}}}} is needed: {error}') from error
+    return {}
+
+
 def _table(name: str, settings: Settings) -> Any:
     items: list[Any] = []
     request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
@@ -72,6 +84,8 @@ def _answer(settings: Settings, method: str, path: str, query: str, body: bytes)
     try:
         if place == "faults":
             return 200, _change_faults(method, parse_qs(query), body)
+        if place == "elb-limits" and method == "POST":
+            return 200, _limit(body)
         if place.startswith("tables/") and method == "GET":
             return 200, _table(place.removeprefix("tables/"), settings)
     except _Refused as refused:

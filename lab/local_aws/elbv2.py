@@ -316,8 +316,10 @@ def install(settings: Settings) -> None:
     creator = _create_load_balancer(table["CreateLoadBalancer"])
     replace_entry(table, "alb._ACTION_MAP", "CreateLoadBalancer", creator, expects=RULE_PARAMETERS)
     _install_reset()
+    _install_throttling()
     if settings.elb_throttling:
-        _install_throttling()
+        limit("changes", 20, 3)
+        limit("reads", 40, 10)
 
 
 def _install_reset() -> None:
@@ -333,8 +335,15 @@ def _install_reset() -> None:
     replace(alb, "reset", reset, expects=())
 
 
+_buckets: dict[str, TokenBucket] = {}
+
+
+def limit(kind: str, burst: float, per_second: float) -> None:
+    """From now on throttle requests of a kind, ``changes`` or ``reads``, beyond this bucket."""
+    _buckets[kind] = TokenBucket(burst, per_second)
+
+
 def _install_throttling() -> None:
-    changes, reads = TokenBucket(20, 3), TokenBucket(40, 10)
     original = alb.handle_request
 
     async def handle_request(
@@ -343,7 +352,9 @@ def _install_throttling() -> None:
         text = body if isinstance(body, str) else (body or b"").decode("utf-8", errors="replace")
         action = (parse_qs(text).get("Action") or [""])[0]
         try:
-            (reads if action.startswith("Describe") else changes).take()
+            bucket = _buckets.get("reads" if action.startswith("Describe") else "changes")
+            if bucket is not None:
+                bucket.take()
         except ServiceError as error:
             return render_error(service_model("elbv2"), QUERY, error)
         answer: HttpResponse = await original(method, path, headers, body, query_params)

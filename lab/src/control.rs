@@ -13,14 +13,14 @@ use crate::scenario::Fault;
 
 /// The local AWS's own paths.
 #[derive(Clone, Debug)]
-pub(crate) struct Control {
+pub struct Control {
     /// `127.0.0.1:PORT`
     authority: String,
 }
 
 impl Control {
     /// Of the local AWS at this base URL.
-    pub(crate) fn new(endpoint: &str) -> Self {
+    pub fn new(endpoint: &str) -> Self {
         Self { authority: endpoint.trim_start_matches("http://").to_owned() }
     }
 
@@ -37,6 +37,13 @@ impl Control {
     /// No faults any more.
     pub(crate) async fn end_faults(&self) -> LabResult<()> {
         self.ask(Method::DELETE, "faults", None).await.map(drop)
+    }
+
+    /// From now on the load balancing API takes this many changes at once, and so many a second
+    /// after that.
+    pub async fn limit_changes(&self, burst: u32, per_second: f64) -> LabResult<()> {
+        let limits = json!({ "changes": { "burst": burst, "perSecond": per_second } });
+        self.ask(Method::POST, "elb-limits", Some(&limits)).await.map(drop)
     }
 
     /// Every item of a DynamoDB table.

@@ -32,6 +32,7 @@ use std::path::Path;
 
 pub use check::Finding;
 pub use clients::Clients;
+pub use control::Control;
 pub use error::{Doing, LabError, LabResult};
 pub use fault_sweep::{FailedRun, FaultSweep, SweptFaults};
 pub use lab::Lab;

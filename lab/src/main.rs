@@ -2,6 +2,7 @@
 
 mod demo;
 mod latency;
+mod storm;
 mod up;
 
 use std::io::Write;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         runs: usize,
     },
+    /// Roll many deployments back at once, with few changes of load balancers allowed.
+    Storm(storm::Arguments),
     /// Print the JSON Schema of scenario files.
     Schema,
 }
@@ -116,6 +119,7 @@ async fn run(command: Command) -> LabResult<ExitCode> {
         Command::Faults(arguments) => faults(arguments).await?,
         Command::Up { file } => up::run(file.as_deref()).await?,
         Command::Latency { runs } => latency::run(runs).await?,
+        Command::Storm(arguments) => storm::run(arguments).await?,
         Command::Schema => {
             print(&format!("{:#}", Scenario::schema()))?;
             true

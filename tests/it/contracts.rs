@@ -118,6 +118,7 @@ fn sample(payload: &Value) -> Value {
             "{% $states.context.State.EnteredTime %}" => json!("2026-11-21T06:23:32.123Z"),
             "{% $states.context.State.RetryCount %}" => json!(0),
             "{% $states.input %}" => json!({"apiVersion": "glidepath/v1"}),
+            "{% $woken %}" => json!(true),
             "{% $error %}" => json!({"name": "AlarmFired", "cause": "why"}),
             other => panic!("no sample for {other}"),
         },

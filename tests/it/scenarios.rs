@@ -34,6 +34,7 @@ scenarios! {
     an_alarm_ends_a_bake: "alarm-during-bake",
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",
     a_topic_of_alarms_brings_everything_back: "alarm-by-topic",
+    a_slot_without_healthy_tasks_gets_nothing_back: "weak-stable",
     an_approval_lets_the_deployment_go_on: "approval",
     a_refusal_brings_everything_back: "approval-refused",
     silence_does_what_the_plan_says: "approval-timed-out",

@@ -19,7 +19,7 @@ const LOOK_AT_TASKS: Duration = Duration::from_millis(400);
 /// Tells of every change of the weights of a service's routes, for ever.
 pub(super) async fn follow_weights(scene: Arc<Scene>, service: String) {
     let Some(resources) = scene.services.get(&service) else { return };
-    let mut ticks = ticks(LOOK_AT_WEIGHTS);
+    let mut ticks = ticks(LOOK_AT_WEIGHTS * crowd(&scene));
     loop {
         ticks.tick().await;
         for (route, number) in resources.routes.iter().zip(1..) {
@@ -80,7 +80,7 @@ fn weights(actions: &[Action], resources: &ServiceResources, number: usize) -> (
 /// Tells of every change of the tasks of a service, for ever.
 pub(super) async fn follow_tasks(scene: Arc<Scene>, service: String) {
     let Some(resources) = scene.services.get(&service) else { return };
-    let mut ticks = ticks(LOOK_AT_TASKS);
+    let mut ticks = ticks(LOOK_AT_TASKS * crowd(&scene));
     let mut before: [Option<(u32, u32, String)>; 2] = [None, None];
     loop {
         ticks.tick().await;
@@ -118,6 +118,13 @@ fn version(resources: &ServiceResources, task_definition: &str) -> String {
         || task_definition.rsplit('/').next().unwrap_or(task_definition).to_owned(),
         |(version, _)| version.clone(),
     )
+}
+
+/// Many services are looked at more rarely, or nothing else would be done.
+fn crowd(scene: &Scene) -> u32 {
+    const LOOKED_AT_AS_OFTEN_AS_CAN_BE: usize = 4;
+    let crowd = scene.services.len().div_ceil(LOOKED_AT_AS_OFTEN_AS_CAN_BE).max(1);
+    u32::try_from(crowd).unwrap_or(u32::MAX)
 }
 
 fn ticks(every: Duration) -> tokio::time::Interval {

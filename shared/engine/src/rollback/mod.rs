@@ -46,6 +46,10 @@ pub struct RollbackInput {
     /// A person sends everything to stable, healthy or not.
     #[serde(default)]
     pub force: bool,
+    /// The state machine was woken from its pause: whoever did it has recorded what nobody has told
+    /// yet.
+    #[serde(default)]
+    pub woken: bool,
 }
 
 impl RollbackInput {
@@ -156,7 +160,9 @@ where
         }
         turned => turned.map_err(Failure::from),
     };
-    let reply = turned?;
+    let mut reply = turned?;
+    // The sweep would only tell it within a minute.
+    reply.notify |= input.woken;
     if turn.carried() || reply.next != NextStep::Rollback {
         return Ok(reply);
     }

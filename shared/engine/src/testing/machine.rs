@@ -156,7 +156,8 @@ impl<'a> Machine<'a> {
                     cause: Some(failure.cause.clone()),
                 });
                 let deployment = self.reply.deployment.clone();
-                let input = RollbackInput { deployment, error, by: None, force: false };
+                let woken = self.steps.iter().rev().nth(1) == Some(&NextStep::Gate);
+                let input = RollbackInput { deployment, error, by: None, force: false, woken };
                 rollback::run(bed, bed, bed, bed, bed, &input).await
             }
             NextStep::Gate => {

@@ -181,8 +181,13 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
                     cause: Some("nothing carried it on".to_owned()),
                 };
                 let by = Some(glidepath_core::protocol::FenceTrigger::Sweep);
-                let input =
-                    RollbackInput { deployment: id.clone(), error: Some(error), by, force: false };
+                let input = RollbackInput {
+                    deployment: id.clone(),
+                    error: Some(error),
+                    by,
+                    force: false,
+                    woken: false,
+                };
                 drop(rollback::run(bed, bed, bed, bed, bed, &input).await);
             }
         }

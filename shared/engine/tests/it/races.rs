@@ -146,8 +146,13 @@ async fn overtaken(registry: &MemoryRegistry, world: &World, heals: bool) -> (Re
     // The recorded health is too old to rely on.
     world.pass(MINUTE.times(10));
     let overtaken = Overtaken { registry, world, heals };
-    let input =
-        RollbackInput { deployment: deployment.id.clone(), error: None, by: None, force: false };
+    let input = RollbackInput {
+        deployment: deployment.id.clone(),
+        error: None,
+        by: None,
+        force: false,
+        woken: false,
+    };
     let reply = rollback::run(registry, &overtaken, world, world, world, &input).await.unwrap();
     (reply, registry.items().deployments[&deployment.id].clone())
 }

@@ -1,4 +1,4 @@
-use glidepath_core::failure::FailureCode;
+use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::AlarmArn;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
@@ -49,6 +49,11 @@ async fn the_route_is_the_first_thing_that_an_alarm_writes() {
     );
     assert_eq!(calls.len(), 3, "{calls:?}");
 
+    machine.step(Some(Failure::new(FailureCode::AlarmFired, "woken"))).await;
+    machine.step(None).await;
+    assert!(machine.reply.notify, "what the alarm's rollback recorded is told at once");
+    machine.step(None).await;
+    assert!(!machine.reply.notify || machine.reply.next == NextStep::Failed, "and once");
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired);
     assert!(failure.cause.contains("green-errors"), "{failure}");
@@ -195,6 +200,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         }),
         by: None,
         force: false,
+        woken: false,
     };
     let reply = glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
         .await

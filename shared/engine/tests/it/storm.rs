@@ -156,7 +156,8 @@ async fn the_state_machine_keeps_to_the_schedule_and_a_person_does_not() {
         throttled.again_at = world.now() + MINUTE;
         throttled.again_at
     };
-    let input = |by| RollbackInput { deployment: id.clone(), error: None, by, force: false };
+    let input =
+        |by| RollbackInput { deployment: id.clone(), error: None, by, force: false, woken: false };
     let early = input(None);
     let reply = rollback::run(&registry, &world, &world, &world, &world, &early).await.unwrap();
     assert_eq!((reply.next, writes(&world)), (NextStep::Rollback, 0));
@@ -188,8 +189,13 @@ async fn a_route_that_was_written_is_not_written_again() {
     let mut errors = throttled(100_000);
     errors.insert(0, (PortError::Throttled { operation: "ModifyRule" }, true));
     world.state().write_errors = errors;
-    let input =
-        RollbackInput { deployment: deployment.id.clone(), error: None, by: None, force: false };
+    let input = RollbackInput {
+        deployment: deployment.id.clone(),
+        error: None,
+        by: None,
+        force: false,
+        woken: false,
+    };
     rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
     {
         let mut items = registry.items();

@@ -104,7 +104,7 @@ async fn execution(
         name: FailureCode::AlarmFired.name().to_owned(),
         cause: Some("threshold crossed".to_owned()),
     });
-    let input = RollbackInput { deployment, error, by: None, force: false };
+    let input = RollbackInput { deployment, error, by: None, force: false, woken: false };
     let mut failed = 0;
     while world.time.now() < START + END && failed <= RETRIES {
         let turned = if world.invoke() {
