@@ -48,7 +48,8 @@ def create_function(lab: Lab, name: str, *statements: Statement, **configuration
     """The probe as a function with a role of its own; returns its ARN."""
     role = create_role(lab, name, *statements)
     functions = lab.client("lambda")
-    settings = {"Timeout": 5, **configuration}
+    # Twenty at once on a busy machine take their time; probes of time-outs set their own.
+    settings = {"Timeout": 60, **configuration}
     arn: str = functions.create_function(
         FunctionName=name,
         Runtime="provided.al2023",

@@ -334,13 +334,14 @@ def test_twenty_executions_at_once(machines: Machines, unique: str) -> None:
         unique, {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "Task"}, "Task": machines.task({"a": 1})}
     )
     executions = [machines.client.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(20)]
-    assert [machines.ended(execution).status for execution in executions] == ["SUCCEEDED"] * 20
+    failed = [ended.description for ended in map(machines.ended, executions) if ended.status != "SUCCEEDED"]
+    assert failed == []
 
 
 def test_delete_ends_executions_at_their_next_transition(machines: Machines, unique: str) -> None:
     """Nothing new starts; what runs finishes its state, and no further one begins."""
     execution = machines.start(
-        unique, {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "After"}, "After": passing({"went": "on"})}
+        unique, {"Wait": {"Type": "Wait", "Seconds": 5, "Next": "After"}, "After": passing({"went": "on"})}
     )
     machine = execution.replace(":execution:", ":stateMachine:").rsplit(":", 1)[0]
     machines.client.delete_state_machine(stateMachineArn=machine)
