@@ -77,6 +77,10 @@ pub(crate) async fn write_stable(
 ) -> Written {
     let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
     let write = routes::write(load_balancer, ambient, intent, Patience::Insist(urgency), &stable);
+    if urgency.throttled_since.is_some() {
+        // Reads share the account's calls with the writes of everybody who waits.
+        return Written { attempted: write.await, beside: None };
+    }
     let (look, patience) = (pin!(routes::read(load_balancer, plan)), pin!(ambient.sleep(BESIDE)));
     let read = select(look, patience);
     // The write first: it takes the connection that is open already.

@@ -40,7 +40,7 @@ fn a_thousand_rollbacks_end_near_the_floor_and_the_worst_first() {
     assert!(tally.over_floor() <= 1.25, "{tally:?}", tally = tally.over_floor());
     assert!(tally.half_over_floor().unwrap() <= 1.0 / 3.0, "{:?}", tally.half_over_floor());
     let share = tally.forward_meanwhile as f64 / settings.rollbacks as f64;
-    assert!(share <= 0.06, "forward shifts took {share} of the calls");
+    assert!(share <= 0.08, "forward shifts took {share} of the calls");
     assert!(tally.calls <= 60 * settings.rollbacks as u64, "{} calls", tally.calls);
 }
 
