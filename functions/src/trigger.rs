@@ -164,7 +164,7 @@ fn notification(payload: &Value) -> Result<Trigger, Malformed> {
 }
 
 fn read<Form: DeserializeOwned>(payload: &Value) -> Result<Form, Malformed> {
-    serde_json::from_value(payload.clone()).map_err(|error| Malformed(error.to_string()))
+    Form::deserialize(payload).map_err(|error| Malformed(error.to_string()))
 }
 
 /// The event of an alarm that went to ALARM, or why there is nothing to do.

@@ -290,23 +290,9 @@ fn time_limit(events: &[Observed]) -> Option<Finding> {
 fn script(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
     let outcomes: BTreeMap<usize, &Option<String>> = events
         .iter()
-        .filter_map(|observed| match &observed.event {
-            Event::Script { step, error, .. } => Some((*step, error)),
-            Event::Started { .. }
-            | Event::Execution { .. }
-            | Event::State { .. }
-            | Event::Verdict { .. }
-            | Event::Stage { .. }
-            | Event::WeightsWritten { .. }
-            | Event::WeightsRead { .. }
-            | Event::Notice { .. }
-            | Event::Alarm { .. }
-            | Event::Tasks { .. }
-            | Event::Requests { .. }
-            | Event::TimeLimit { .. }
-            | Event::FirstBadRequest { .. }
-            | Event::Fault { .. }
-            | Event::SweepFailed { .. } => None,
+        .filter_map(|observed| {
+            let Event::Script { step, error, .. } = &observed.event else { return None };
+            Some((*step, error))
         })
         .collect();
     (1..=scenario.script.len())
@@ -326,24 +312,9 @@ fn faults(scenario: &Scenario, events: &[Observed]) -> Vec<Finding> {
     let asked = scenario.asked_faults().into_iter();
     asked
         .map(|(name, fault)| {
-            let struck = events.iter().any(|observed| match &observed.event {
-                Event::Fault { fault, .. } => *fault == name,
-                Event::Started { .. }
-                | Event::Execution { .. }
-                | Event::State { .. }
-                | Event::Verdict { .. }
-                | Event::Stage { .. }
-                | Event::WeightsWritten { .. }
-                | Event::WeightsRead { .. }
-                | Event::Notice { .. }
-                | Event::Alarm { .. }
-                | Event::Tasks { .. }
-                | Event::Requests { .. }
-                | Event::TimeLimit { .. }
-                | Event::FirstBadRequest { .. }
-                | Event::Script { .. }
-                | Event::SweepFailed { .. } => false,
-            });
+            let struck = events.iter().any(
+                |observed| matches!(&observed.event, Event::Fault { fault, .. } if *fault == name),
+            );
             let expected = format!("{name} strikes: {fault}");
             let finding = Finding::new(expected, struck, "there was no such call");
             Finding { about_faults: true, ..finding }

@@ -217,28 +217,12 @@ fn event_name(document: &str) -> Option<String> {
 /// The terminal notices that arrived, each once however often it came.
 fn terminal_notices(scene: &Scene, deployment: &str) -> BTreeMap<u64, String> {
     scene.timeline.look(|events| {
-        let notices = events.iter().filter_map(|observed| match &observed.event {
-            Event::Notice {
-                deployment: of, name: Some(name), sequence: Some(sequence), ..
-            } if of == deployment && TERMINAL.contains(&name.as_str()) => {
-                Some((*sequence, name.clone()))
-            }
-            Event::Notice { .. }
-            | Event::Started { .. }
-            | Event::Execution { .. }
-            | Event::State { .. }
-            | Event::Verdict { .. }
-            | Event::Stage { .. }
-            | Event::WeightsWritten { .. }
-            | Event::WeightsRead { .. }
-            | Event::Alarm { .. }
-            | Event::Tasks { .. }
-            | Event::Requests { .. }
-            | Event::FirstBadRequest { .. }
-            | Event::Script { .. }
-            | Event::TimeLimit { .. }
-            | Event::Fault { .. }
-            | Event::SweepFailed { .. } => None,
+        let notices = events.iter().filter_map(|observed| {
+            let Event::Notice { deployment: of, name, sequence, .. } = &observed.event else {
+                return None;
+            };
+            let name = name.as_ref().filter(|name| TERMINAL.contains(&name.as_str()))?;
+            (of == deployment).then_some(((*sequence)?, name.clone()))
         });
         notices.collect()
     })

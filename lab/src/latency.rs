@@ -175,31 +175,16 @@ fn latencies(report: &Report) -> Vec<f64> {
     let mut fired = None;
     let mut latencies = Vec::new();
     for observed in events {
-        match &observed.event {
-            Event::Alarm { alarm: AlarmName::Green, state: AlarmState::Alarm, .. } => {
-                fired = Some(observed.at);
-            }
-            Event::WeightsWritten { principal, green, .. }
-                if principal.contains("Rollback") && *green <= 0.0 =>
-            {
-                latencies.extend(fired.take().map(|fired| (observed.at - fired) * 1000.0));
-            }
-            Event::Alarm { .. }
-            | Event::WeightsWritten { .. }
-            | Event::Started { .. }
-            | Event::Execution { .. }
-            | Event::State { .. }
-            | Event::Verdict { .. }
-            | Event::Stage { .. }
-            | Event::WeightsRead { .. }
-            | Event::Notice { .. }
-            | Event::Tasks { .. }
-            | Event::Requests { .. }
-            | Event::Script { .. }
-            | Event::TimeLimit { .. }
-            | Event::FirstBadRequest { .. }
-            | Event::Fault { .. }
-            | Event::SweepFailed { .. } => {}
+        let alarm = (AlarmName::Green, AlarmState::Alarm);
+        if matches!(&observed.event, Event::Alarm { alarm: of, state, .. } if (*of, *state) == alarm)
+        {
+            fired = Some(observed.at);
+        }
+        if let Event::WeightsWritten { principal, green, .. } = &observed.event
+            && principal.contains("Rollback")
+            && *green <= 0.0
+        {
+            latencies.extend(fired.take().map(|fired| (observed.at - fired) * 1000.0));
         }
     }
     latencies

@@ -117,19 +117,9 @@ impl Scenario {
     /// Every deployment that the scenario may start, by name, with its request.
     pub fn deployments(&self) -> Vec<(&str, &Map<String, Value>)> {
         let first = self.request.iter().map(|request| (FIRST_DEPLOYMENT, request));
-        let others = self.script.iter().filter_map(|step| match &step.action {
-            Action::StartDeployment(start) => Some((start.name.as_str(), &start.request)),
-            Action::Behave(_)
-            | Action::SetAlarm(_)
-            | Action::Approve(_)
-            | Action::Reject(_)
-            | Action::StopExecution(_)
-            | Action::RewriteRoute(_)
-            | Action::DeleteStateMachine(_)
-            | Action::UpdateStateMachine(_)
-            | Action::Sweep(_)
-            | Action::Fault(_)
-            | Action::EndFaults(_) => None,
+        let others = self.script.iter().filter_map(|step| {
+            let Action::StartDeployment(start) = &step.action else { return None };
+            Some((start.name.as_str(), &start.request))
         });
         first.chain(others).collect()
     }
@@ -138,21 +128,10 @@ impl Scenario {
     pub fn asked_faults(&self) -> Vec<(String, &Fault)> {
         let listed = self.faults.iter().zip(1..);
         let listed = listed.map(|(fault, number)| (format!("fault {number}"), fault));
-        let scripted =
-            self.script.iter().zip(1..).filter_map(|(step, number)| match &step.action {
-                Action::Fault(fault) => Some((format!("step {number}"), fault)),
-                Action::Behave(_)
-                | Action::SetAlarm(_)
-                | Action::Approve(_)
-                | Action::Reject(_)
-                | Action::StopExecution(_)
-                | Action::RewriteRoute(_)
-                | Action::StartDeployment(_)
-                | Action::DeleteStateMachine(_)
-                | Action::UpdateStateMachine(_)
-                | Action::Sweep(_)
-                | Action::EndFaults(_) => None,
-            });
+        let scripted = self.script.iter().zip(1..).filter_map(|(step, number)| {
+            let Action::Fault(fault) = &step.action else { return None };
+            Some((format!("step {number}"), fault))
+        });
         listed.chain(scripted).collect()
     }
 

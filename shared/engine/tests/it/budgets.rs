@@ -15,8 +15,10 @@ use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, Targe
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{actions, alarm, begun, group, plan, route, stage, world};
-use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, MemoryRegistry, World};
 use serde_json::json;
+
+use crate::baking;
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -44,18 +46,6 @@ fn aws(operation: &str) -> &str {
         "start_rollback" => "Invoke (rollback)",
         other => panic!("`{other}` is not in the table"),
     }
-}
-
-/// A deployment that bakes at 10 %, paused at its gate.
-async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'a> {
-    let stages = vec![stage(100, STALE.times(10)), stage(1000, MINUTE)];
-    let deployment = begun(registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.step(None).await;
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.bed.take_operations();
-    machine
 }
 
 /// What an invocation of the rollback function is about.
@@ -94,7 +84,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
     let mut measure = async |name: &str, stale: bool, healthy: u32, triggers: &[Trigger]| {
         let (registry, world) = (MemoryRegistry::default(), world());
-        let machine = baking(&registry, &world).await;
+        let machine = baking(&registry, &world, STALE.times(10)).await;
         if stale {
             world.pass(STALE);
         }
@@ -127,7 +117,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, STALE.times(10)).await;
     world.pass(STALE);
     {
         // Nothing is left to deliver.

@@ -13,3 +13,22 @@ mod rollback;
 mod storm;
 mod success;
 mod weak;
+
+use glidepath_core::protocol::NextStep;
+use glidepath_core::time::Span;
+use glidepath_engine::ports::Clock;
+use glidepath_engine::testing::example::{begun, plan, stage};
+use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+
+/// A deployment that bakes at 10 % for so long, paused at its gate; nothing was called yet.
+async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World, bake: Span) -> Machine<'a> {
+    let stages = vec![stage(100, bake), stage(1000, Span::from_secs(60))];
+    let deployment = begun(registry, plan(stages), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    machine.step(None).await;
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    world.take_calls();
+    machine.bed.take_operations();
+    machine
+}

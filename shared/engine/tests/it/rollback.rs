@@ -12,19 +12,9 @@ use glidepath_engine::testing::example::{
 };
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 
-const MINUTE: Span = Span::from_secs(60);
+use crate::baking;
 
-/// A deployment that bakes at 10 %, paused at its gate.
-async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'a> {
-    let stages = vec![stage(100, MINUTE.times(10)), stage(1000, MINUTE)];
-    let deployment = begun(registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.step(None).await;
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    world.take_calls();
-    machine
-}
+const MINUTE: Span = Span::from_secs(60);
 
 fn event(alarm: AlarmArn, at: Timestamp) -> AlarmEvent {
     AlarmEvent { alarm, at, reason: "threshold crossed".to_owned() }
@@ -37,7 +27,7 @@ async fn fire(registry: &MemoryRegistry, world: &World, event: &AlarmEvent) -> A
 #[tokio::test]
 async fn the_route_is_the_first_thing_that_an_alarm_writes() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     let outcome = fire(&registry, &world, &event(alarm(Slot::Green), world.now())).await;
     assert_eq!(outcome.restored.len(), 1);
     let calls = world.take_calls();
@@ -68,7 +58,7 @@ async fn the_route_is_the_first_thing_that_an_alarm_writes() {
 #[tokio::test]
 async fn events_that_are_not_about_a_deployment_write_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    baking(&registry, &world).await;
+    baking(&registry, &world, MINUTE.times(10)).await;
     let before_the_start = START - Span::from_secs(1);
     for event in [
         event(alarm(Slot::Green), before_the_start),
@@ -86,7 +76,7 @@ async fn events_that_are_not_about_a_deployment_write_nothing() {
 #[tokio::test]
 async fn a_duplicate_event_writes_the_same_again_and_one_end_is_recorded() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     let event = event(alarm(Slot::Green), world.now());
     for _ in 0..3 {
         assert_eq!(fire(&registry, &world, &event).await.restored.len(), 1);
@@ -105,7 +95,7 @@ async fn a_duplicate_event_writes_the_same_again_and_one_end_is_recorded() {
 #[tokio::test]
 async fn nothing_is_sent_onto_a_stable_slot_without_a_healthy_target() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     world.state().sick.insert(group(Slot::Blue));
     // The recorded health is too old to rely on.
     world.pass(Span::from_secs(600));
@@ -136,7 +126,7 @@ async fn nothing_is_sent_onto_a_stable_slot_without_a_healthy_target() {
 #[tokio::test]
 async fn throttled_writes_are_repeated_until_they_succeed() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    baking(&registry, &world).await;
+    baking(&registry, &world, MINUTE.times(10)).await;
     let throttled = || (PortError::Throttled { operation: "ModifyRule" }, false);
     world.state().write_errors = (0..8).map(|_| throttled()).collect();
     let outcome = fire(&registry, &world, &event(alarm(Slot::Green), world.now())).await;
@@ -148,7 +138,7 @@ async fn throttled_writes_are_repeated_until_they_succeed() {
 #[tokio::test]
 async fn an_unanswered_write_keeps_the_lock_until_it_cannot_land_any_more() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     let lost = PortError::Unanswered { operation: "ModifyRule", detail: "timed out".to_owned() };
     world.state().write_errors = vec![(lost, true)];
     let fired_at = world.now();

@@ -14,6 +14,8 @@ use glidepath_engine::testing::storm::{PlainPolicy, Settings, Tally, Traffic, pl
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, rollback};
 
+use crate::baking;
+
 const MINUTE: Span = Span::from_secs(60);
 
 fn throttled(count: usize) -> Vec<(PortError, bool)> {
@@ -90,18 +92,6 @@ fn little_concurrency_and_equal_harm_change_nothing_of_it() {
     }
 }
 
-/// A deployment that bakes at 10 %, paused at its gate.
-async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World) -> Machine<'a> {
-    let stages = vec![stage(100, MINUTE.times(10)), stage(1000, MINUTE)];
-    let deployment = begun(registry, plan(stages), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.step(None).await;
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    world.take_calls();
-    machine
-}
-
 fn fired(world: &World) -> AlarmEvent {
     AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason: "crossed".to_owned() }
 }
@@ -114,7 +104,7 @@ fn writes(world: &World) -> usize {
 #[tokio::test]
 async fn a_throttled_alarm_hands_over_to_the_state_machine_and_leaves_no_claim() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut machine = baking(&registry, &world).await;
+    let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     world.state().write_errors = throttled(100_000);
     let began = world.now();
     let outcome = on_alarm(&registry, &world, &world, &world, &fired(&world)).await.unwrap();
@@ -144,7 +134,7 @@ async fn a_throttled_alarm_hands_over_to_the_state_machine_and_leaves_no_claim()
 #[tokio::test]
 async fn the_state_machine_keeps_to_the_schedule_and_a_person_does_not() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    baking(&registry, &world).await;
+    baking(&registry, &world, MINUTE.times(10)).await;
     world.state().write_errors = throttled(100_000);
     on_alarm(&registry, &world, &world, &world, &fired(&world)).await.unwrap();
     world.take_calls();
