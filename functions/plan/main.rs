@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let containers = ElasticContainers::new(&clients);
     // Alarms only: no metric is read before the first shift.
     let monitoring = CloudWatch::new(&clients, Publication::default());
-    // Their names only: what delivers would make the function a third larger.
+    // Their names only: what delivers would be loaded with every cold start for nothing.
     let channels: Vec<_> = settings::channels()?.into_keys().collect();
     let system = System::default();
     serve(async |input| {

@@ -60,7 +60,7 @@ fn variable(name: &'static str) -> Result<String, NotConfigured> {
 impl Clients {
     /// In a function: region and credentials as Lambda sets them, and `AWS_ENDPOINT_URL`. Without
     /// the SDK's search for credentials, which brings STS, instance metadata and profiles into
-    /// every function, a tenth of what a cold start loads (docs/adr/009).
+    /// every function: a cold start waits for every byte (docs/adr/009).
     pub fn in_lambda() -> Result<Self, NotConfigured> {
         let credentials = Credentials::new(
             variable("AWS_ACCESS_KEY_ID")?,

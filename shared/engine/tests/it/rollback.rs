@@ -178,6 +178,34 @@ async fn an_advance_that_lost_the_race_takes_its_own_write_back() {
 }
 
 #[tokio::test]
+async fn a_rollback_whose_execution_is_gone_is_due_as_soon_as_it_can_go_on() {
+    use glidepath_core::protocol::FenceTrigger;
+    for (by, carried) in [
+        (FenceTrigger::ExecutionEnd, false),
+        (FenceTrigger::Sweep, false),
+        (FenceTrigger::Operator("ada".to_owned()), true),
+    ] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let machine = baking(&registry, &world, MINUTE.times(10)).await;
+        let input = glidepath_engine::rollback::RollbackInput {
+            deployment: machine.reply.deployment.clone(),
+            error: None,
+            by: Some(by),
+            force: false,
+            woken: false,
+        };
+        let run =
+            glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input);
+        let reply = run.await.unwrap();
+        assert_eq!(reply.next, NextStep::Rollback);
+        let due = registry.items().deployments[&input.deployment].next_due_at;
+        let can_go_on = world.now() + Span::from_secs(reply.wait_seconds);
+        // Whoever has an execution is the sweep's only once that is overdue.
+        assert_eq!(due <= can_go_on, !carried, "{:?}", input.by);
+    }
+}
+
+#[tokio::test]
 async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let input = glidepath_engine::rollback::RollbackInput {
