@@ -1,8 +1,13 @@
 //! From evidence to a verdict.
 
+mod ceiling;
+mod cells;
 mod evidence;
 mod judge;
+pub mod sequential;
 
+pub use ceiling::{CEILING, breaks_ceiling};
+pub use cells::{Cell, SlotRequests};
 pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RequestCounts, RouteTargets, StoppedTask, Watched,
 };
