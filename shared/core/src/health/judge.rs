@@ -1,6 +1,7 @@
 //! Judges a stage by thresholds. Every check adds its reason, the good ones too: a verdict without
 //! all its reasons cannot be acted on.
 
+use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RequestCounts, RouteTargets, StoppedTask, Watched,
 };
@@ -11,14 +12,6 @@ use crate::weight::Weight;
 /// Stopped canary tasks that count as sickness. One may be a lost host or a spot interruption,
 /// which holds the stage; the second within the same stage is no accident.
 pub const STOPPED_TASKS_LIMIT: usize = 2;
-
-/// Share of bad requests that needs no minimum of requests. At 60 % bursts of errors in a healthy
-/// version raise the false rollbacks by 0.17 points only, and a version that fails nearly always
-/// is stopped after its first complete minute.
-pub const GROSS_FAILURE: Permille = Permille(600);
-
-/// Requests below which a share is not even looked at: three bad ones of four are bad luck.
-pub const FEWEST_REQUESTS: u64 = 30;
 
 /// What the evidence says. In order: the worst of several is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,7 +235,7 @@ fn requests(
     let stable = Share::new(counts.stable_bad, counts.stable);
     let enough = canary.all >= minimum;
     // The ceiling is there for early stops; it never undercuts the plan's own limit.
-    let grossly = canary.all >= FEWEST_REQUESTS && canary.reaches(GROSS_FAILURE);
+    let grossly = canary.all >= FEWEST_REQUESTS && canary.reaches(CEILING);
     reasons.push(if canary.exceeds(limit) && (enough || grossly) {
         if stable.all >= FEWEST_REQUESTS && !canary.worse_than(stable) {
             inconclusive(format!(
