@@ -1,11 +1,15 @@
 //! A deployment as it will be carried out: the request with every default filled in and every name
 //! resolved against the real resources. Written once by `plan`, never changed afterwards.
 
+mod health;
+
+pub use health::{
+    AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TargetGroupArn,
-    TaskDefinition,
+    ChannelName, ClusterName, EcsServiceName, ServiceLabel, TargetGroupArn, TaskDefinition,
 };
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
@@ -259,73 +263,6 @@ impl CanaryCapacity {
                 u32::try_from(tasks).unwrap_or(stable).max(1)
             }
         }
-    }
-}
-
-/// How the canary is judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HealthPlan {
-    /// Time between two looks.
-    pub interval: Span,
-    /// Alarms, by what they watch.
-    pub alarms: AlarmPlan,
-    /// Highest share of bad requests, in permille of the canary's requests; `None`: not judged.
-    pub bad_requests_limit: Option<Permille>,
-    /// Canary requests of a stage below which its share says nothing.
-    pub minimum_requests: u64,
-    /// How much longer than its bake a stage may take to gather enough evidence.
-    pub extend_up_to: Span,
-    /// What happens when that was not enough.
-    pub on_inconclusive: OnInconclusive,
-}
-
-/// A share in permille, 0 to 1000, of something other than traffic weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Permille(pub u16);
-
-impl std::fmt::Display for Permille {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_multiple_of(10) {
-            write!(formatter, "{} %", self.0 / 10)
-        } else {
-            write!(formatter, "{}.{} %", self.0 / 10, self.0 % 10)
-        }
-    }
-}
-
-/// What happens to a stage whose evidence stayed inconclusive for all the time it was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OnInconclusive {
-    /// The weight stays where it is until a person says otherwise.
-    Hold,
-    /// Everything returns to stable.
-    Rollback,
-    /// The next stage begins.
-    Continue,
-}
-
-/// Alarms by the role of the slot that they watch in this deployment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AlarmPlan {
-    /// They watch the slot that serves today: firing, they hold the deployment.
-    pub stable: Vec<AlarmArn>,
-    /// They watch the new version: firing, they roll back.
-    pub canary: Vec<AlarmArn>,
-    /// They watch the service as a whole: firing, they roll back.
-    pub service: Vec<AlarmArn>,
-    /// Alarms that were already firing at the start and were named with `force`: they are
-    /// neither bound nor looked at.
-    pub forced: Vec<AlarmArn>,
-}
-
-impl AlarmPlan {
-    /// The alarms whose firing rolls back.
-    pub fn binding(&self) -> impl Iterator<Item = &AlarmArn> {
-        self.canary.iter().chain(&self.service)
     }
 }
 

@@ -6,12 +6,13 @@
 
 use std::future::Future;
 
-use glidepath_core::health::{RequestCounts, StoppedTask};
+use glidepath_core::health::{Periods, Shift, StoppedTask};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
 };
 use glidepath_core::notice::Notice;
+use glidepath_core::plan::BadRequestsAre;
 use glidepath_core::protocol::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
 };
@@ -283,8 +284,12 @@ pub trait Containers: Sync {
 pub struct RequestQuery {
     /// Load balancer dimension, canary group and stable group of every route.
     pub routes: Vec<(String, TargetGroupArn, TargetGroupArn)>,
-    /// The verified shift.
-    pub since: Timestamp,
+    /// The verified shifts, in order; the first begins the window.
+    pub shifts: Vec<Shift>,
+    /// Which requests are bad.
+    pub bad_are: BadRequestsAre,
+    /// Requests that take longer are slow; `None`: they are not counted.
+    pub slower_than: Option<Span>,
     /// Now; the newest, incomplete period is left out.
     pub now: Timestamp,
 }
@@ -296,11 +301,11 @@ pub trait Monitoring: Sync {
         &self,
         names: &[String],
     ) -> impl Future<Output = PortResult<Vec<Option<Alarm>>>> + Send;
-    /// Requests of both slots; `None` while there is no complete period since the shift.
+    /// Requests of both slots, by period; `None` while there is no complete one since the shift.
     fn requests(
         &self,
         query: &RequestQuery,
-    ) -> impl Future<Output = PortResult<Option<RequestCounts>>> + Send;
+    ) -> impl Future<Output = PortResult<Option<Periods>>> + Send;
 }
 
 /// How the answer to a token ended.

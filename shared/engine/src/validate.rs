@@ -41,7 +41,7 @@ where
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
-    let (evidence, observed) = join(
+    let ((evidence, traffic), observed) = join(
         gather(load_balancer, containers, monitoring, clock, &deployment),
         routes::read(load_balancer, &deployment.plan.routes),
     )
@@ -55,7 +55,6 @@ where
     let look = Look { deployment: &deployment, verdict: &verdict, foreign, now: clock.now() };
     let course = look.course()?;
     let health = recorded(&deployment, &evidence);
-    let traffic = traffic(&evidence);
     let (seen, told) = transition(registry, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
@@ -238,25 +237,14 @@ fn recorded(deployment: &Deployment, evidence: &Evidence) -> Option<RecordedHeal
     }
 }
 
-/// Requests of both slots, which decide who goes first when many roll back at once.
-fn traffic(evidence: &Evidence) -> Option<RequestsPerMinute> {
-    match &evidence.requests {
-        Reading::Read(counts) => RequestsPerMinute::measured(
-            counts.canary.saturating_add(counts.stable),
-            counts.until.since(counts.from),
-        ),
-        Reading::Unreadable(_) => None,
-    }
-}
-
-/// Everything there is to know, read at once; what cannot be read is said, never left out.
+/// Everything there is to know, read at once, and how much traffic the service has; what cannot be read is said, never left out.
 async fn gather<L, C, M, K>(
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
     clock: &K,
     deployment: &Deployment,
-) -> Evidence
+) -> (Evidence, Option<RequestsPerMinute>)
 where
     L: LoadBalancer,
     C: Containers,
@@ -275,7 +263,9 @@ where
                 (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
             })
             .collect(),
-        since,
+        shifts: deployment.progress.shifts.clone(),
+        bad_are: plan.health.bad_requests_are,
+        slower_than: plan.health.slower_than,
         now,
     };
     let (alarms, targets, (stopped, requests)) = join3(
@@ -292,17 +282,20 @@ where
         ),
     )
     .await;
-    Evidence {
+    // Which decides who goes first when many roll back at once.
+    let traffic = requests.as_ref().ok().and_then(|periods| periods.as_ref()?.traffic());
+    let evidence = Evidence {
         at: now,
         alarms: reading(alarms),
         targets: reading(targets),
         stopped_tasks: reading(stopped),
         requests: match requests {
-            Ok(Some(requests)) => Reading::Read(requests),
+            Ok(Some(periods)) => Reading::Read(periods.by_stage(&query.shifts)),
             Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
             Err(error) => Reading::Unreadable(error.to_string()),
         },
-    }
+    };
+    (evidence, traffic)
 }
 
 fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {

@@ -4,7 +4,7 @@ mod alarms;
 mod requests;
 
 use aws_sdk_cloudwatch::Client;
-use glidepath_core::health::RequestCounts;
+use glidepath_core::health::Periods;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Alarm, Monitoring, PortResult, RequestQuery};
 
@@ -45,7 +45,7 @@ impl Monitoring for CloudWatch {
         alarms::read(&self.client, names).await
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
-        requests::count(&self.client, self.publication, query).await
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
+        requests::read(&self.client, self.publication, query).await
     }
 }

@@ -1,7 +1,8 @@
-//! Requests of both slots, from one GetMetricData call.
+//! Requests of both slots by period, from one GetMetricData call.
 //!
-//! A request is bad unless it was answered with 2xx, 3xx or 4xx: that also counts connections that
-//! the target refused or dropped, which have no 5xx count of the target.
+//! Every look reads everything since the first shift again: what CloudWatch got late is counted then.
+
+mod counting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,68 +11,67 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode,
 };
-use glidepath_core::health::RequestCounts;
+use glidepath_core::health::{Period, Periods, SlotRequests};
 use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{PortError, PortResult, RequestQuery};
 
 use super::Publication;
 use crate::error::{incomplete, port_error};
+use counting::{Asked, Values, asked, count};
 
-const OPERATION: &str = "cloudwatch:GetMetricData";
+pub(super) const OPERATION: &str = "cloudwatch:GetMetricData";
 
 /// Most queries that one call takes.
 const QUERIES_PER_CALL: usize = 500;
 
 /// CloudWatch keeps periods of a minute for 15 days; a window that would reach further back begins
-/// here instead, and says so.
+/// here instead.
 const LONGEST_WINDOW: Span = Span::from_secs(14 * 86_400);
-
-/// What is asked of every group, in this order.
-const METRICS: [&str; 4] = [
-    "RequestCount",
-    "HTTPCode_Target_2XX_Count",
-    "HTTPCode_Target_3XX_Count",
-    "HTTPCode_Target_4XX_Count",
-];
 
 /// A group with its load balancer, asked once however many routes it is on.
 type Group<'query> = (&'query str, &'query TargetGroupArn);
 
-/// Sums by metric, of one group and period.
-type Period = [Option<u64>; METRICS.len()];
+/// What was measured of every group (its place among the groups) in every period.
+type Measured = BTreeMap<(i64, usize), Values>;
 
-/// The requests since the shift; `None` while there is no complete period.
-pub(super) async fn count(
+/// The requests since the first shift; `None` while there is no complete period.
+pub(super) async fn read(
     client: &Client,
     publication: Publication,
     query: &RequestQuery,
-) -> PortResult<Option<RequestCounts>> {
-    let Some((from, until)) = window(publication, query) else { return Ok(None) };
+) -> PortResult<Option<Periods>> {
+    let Some(window) = window(publication, query) else { return Ok(None) };
     let groups = groups(query);
-    let periods = fetch(client, publication, &groups, from, until).await?;
-    let mut counts =
-        RequestCounts { from, until, canary: 0, canary_bad: 0, stable: 0, stable_bad: 0 };
+    let asked = asked(query.bad_are, query.slower_than);
+    let measured = fetch(client, publication, &groups, &asked, window).await?;
     let canaries: BTreeSet<_> = query.routes.iter().map(|(_, canary, _)| canary).collect();
-    for ((group, _), period) in &periods {
-        let (requests, bad) = judge(period);
+    let mut periods: BTreeMap<i64, Period> = BTreeMap::new();
+    for ((seconds, group), values) in &measured {
+        let Some(requests) = count(query, values)? else { continue };
+        let from = Timestamp::from_millis(seconds.saturating_mul(1000));
+        let none = SlotRequests::default();
+        let period = periods.entry(*seconds).or_insert(Period { from, canary: none, stable: none });
         let canary = groups.get(*group).is_some_and(|(_, group)| canaries.contains(group));
-        let (all, failed) = if canary {
-            (&mut counts.canary, &mut counts.canary_bad)
-        } else {
-            (&mut counts.stable, &mut counts.stable_bad)
-        };
-        *all += requests;
-        *failed += bad;
+        let slot = if canary { &mut period.canary } else { &mut period.stable };
+        *slot = slot.plus(requests);
     }
-    Ok(Some(counts))
+    let mut counts: Vec<_> = periods.into_values().collect();
+    if query.slower_than.is_some() {
+        // No requests, so none was slow: not the same as not having measured.
+        for slot in counts.iter_mut().flat_map(|period| [&mut period.canary, &mut period.stable]) {
+            slot.slow.get_or_insert(0);
+        }
+    }
+    let length = Span::from_secs(u64::from(publication.period_seconds.max(1)));
+    Ok(Some(Periods { length, counts }))
 }
 
 /// From the first period that begins after the shift to the newest that is complete.
 fn window(publication: Publication, query: &RequestQuery) -> Option<(Timestamp, Timestamp)> {
     let period = i64::from(publication.period_seconds.max(1)) * 1000;
     let oldest = query.now - LONGEST_WINDOW;
-    let from = query.since.max(oldest).as_millis();
+    let from = query.shifts.first()?.at.max(oldest).as_millis();
     let from = from.saturating_add(period - 1).div_euclid(period) * period;
     let until = (query.now - publication.lag).as_millis().div_euclid(period) * period;
     (from < until).then(|| (Timestamp::from_millis(from), Timestamp::from_millis(until)))
@@ -85,20 +85,19 @@ fn groups(query: &RequestQuery) -> Vec<Group<'_>> {
     both.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Sums by group (its place among the groups) and period.
 async fn fetch(
     client: &Client,
     publication: Publication,
     groups: &[Group<'_>],
-    from: Timestamp,
-    until: Timestamp,
-) -> PortResult<BTreeMap<(usize, i64), Period>> {
-    let queries = queries(publication, groups);
+    asked: &[Asked],
+    window: (Timestamp, Timestamp),
+) -> PortResult<Measured> {
+    let queries = queries(publication, groups, asked);
     if queries.len() > QUERIES_PER_CALL {
         let detail = format!("{} target groups are too many for one look", groups.len());
         return Err(PortError::Refused { operation: OPERATION, detail });
     }
-    let mut periods = BTreeMap::new();
+    let mut measured = BTreeMap::new();
     // A result that needs several pages is partial on all but the last.
     let mut last_status: HashMap<String, Option<StatusCode>> = HashMap::new();
     let mut page = None;
@@ -106,13 +105,13 @@ async fn fetch(
         let call = client
             .get_metric_data()
             .set_metric_data_queries(Some(queries.clone()))
-            .start_time(DateTime::from_millis(from.as_millis()))
-            .end_time(DateTime::from_millis(until.as_millis()))
+            .start_time(DateTime::from_millis(window.0.as_millis()))
+            .end_time(DateTime::from_millis(window.1.as_millis()))
             .set_next_token(page);
         let answer = call.send().await.map_err(|error| port_error(OPERATION, error))?;
         for result in answer.metric_data_results() {
             let id = result.id().ok_or_else(|| incomplete(OPERATION, "Id"))?;
-            add(&mut periods, id, result)?;
+            add(&mut measured, id, result, publication, window)?;
             last_status.insert(id.to_owned(), result.status_code().cloned());
         }
         page = answer.next_token;
@@ -124,25 +123,29 @@ async fn fetch(
         let id = query.id().unwrap_or_default();
         complete(id, last_status.get(id).and_then(Option::as_ref))?;
     }
-    Ok(periods)
+    Ok(measured)
 }
 
 /// `g3m1`: metric 1 of group 3.
-fn queries(publication: Publication, groups: &[Group<'_>]) -> Vec<MetricDataQuery> {
+fn queries(
+    publication: Publication,
+    groups: &[Group<'_>],
+    asked: &[Asked],
+) -> Vec<MetricDataQuery> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
-    let mut queries = Vec::with_capacity(groups.len() * METRICS.len());
+    let mut queries = Vec::with_capacity(groups.len() * asked.len());
     for (place, (load_balancer, group)) in groups.iter().enumerate() {
-        for (kind, name) in METRICS.iter().enumerate() {
+        for (kind, asked) in asked.iter().enumerate() {
             let metric = Metric::builder()
                 .namespace("AWS/ApplicationELB")
-                .metric_name(*name)
+                .metric_name(asked.metric)
                 .dimensions(dimension("TargetGroup", group.dimension()))
                 .dimensions(dimension("LoadBalancer", load_balancer))
                 .build();
             let statistic = MetricStat::builder()
                 .metric(metric)
                 .period(i32::from(publication.period_seconds))
-                .stat("Sum")
+                .stat(&asked.statistic)
                 .build();
             let id = format!("g{place}m{kind}");
             queries.push(MetricDataQuery::builder().id(id).metric_stat(statistic).build());
@@ -151,21 +154,44 @@ fn queries(publication: Publication, groups: &[Group<'_>]) -> Vec<MetricDataQuer
     queries
 }
 
+/// Adds the points of a result. One that cannot be is an error and not a guess: with a wrong number
+/// the canary could be acquitted.
 fn add(
-    periods: &mut BTreeMap<(usize, i64), Period>,
+    measured: &mut Measured,
     id: &str,
     result: &MetricDataResult,
+    publication: Publication,
+    (from, until): (Timestamp, Timestamp),
 ) -> PortResult<()> {
     let parsed = id.strip_prefix('g').and_then(|rest| rest.split_once('m'));
     let parsed = parsed.and_then(|(group, kind)| {
         Some((group.parse::<usize>().ok()?, kind.parse::<usize>().ok()?))
     });
     let (group, kind) = parsed.ok_or_else(|| incomplete(OPERATION, "Id"))?;
-    for (timestamp, value) in result.timestamps().iter().zip(result.values()) {
-        let sums = periods.entry((group, timestamp.secs())).or_default();
-        let sum = sums.get_mut(kind).ok_or_else(|| incomplete(OPERATION, "Id"))?;
-        // Sums of counts: whole and never negative.
-        *sum = Some(value.round() as u64);
+    let nonsense = |what: String| PortError::Refused {
+        operation: OPERATION,
+        detail: format!("metric `{id}` has {what}"),
+    };
+    if result.timestamps().len() != result.values().len() {
+        return Err(nonsense("not as many values as times".to_owned()));
+    }
+    let period = i64::from(publication.period_seconds.max(1));
+    for (timestamp, &value) in result.timestamps().iter().zip(result.values()) {
+        let seconds = timestamp.secs();
+        let at = Timestamp::from_millis(seconds.saturating_mul(1000));
+        if !value.is_finite() || value < 0.0 {
+            return Err(nonsense(format!("the value {value} at {at}")));
+        }
+        if at < from || at >= until || seconds % period != 0 {
+            return Err(nonsense(format!(
+                "a point at {at}, which is none of the periods asked for"
+            )));
+        }
+        let values = measured.entry((seconds, group)).or_default();
+        let place = values.get_mut(kind).ok_or_else(|| incomplete(OPERATION, "Id"))?;
+        if place.replace(value).is_some() {
+            return Err(nonsense(format!("two points at {at}")));
+        }
     }
     Ok(())
 }
@@ -183,15 +209,6 @@ fn complete(id: &str, status: Option<&StatusCode>) -> PortResult<()> {
             detail: format!("metric `{id}` is {}", status.map_or("missing", StatusCode::as_str)),
         }),
     }
-}
-
-/// Requests and bad requests of a period. Counters that are absent are zero only where there were
-/// requests; without them the period says nothing.
-fn judge(period: &Period) -> (u64, u64) {
-    let [Some(requests), answered @ ..] = period else { return (0, 0) };
-    let answered: u64 = answered.iter().flatten().sum();
-    // Answers may be counted in a later period than their requests.
-    (*requests, requests.saturating_sub(answered))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cells::Cell;
 use crate::ids::AlarmArn;
 use crate::time::Timestamp;
 
@@ -18,8 +19,8 @@ pub struct Evidence {
     pub targets: Reading<Vec<RouteTargets>>,
     /// Canary tasks that stopped by themselves since the stage was shifted.
     pub stopped_tasks: Reading<Vec<StoppedTask>>,
-    /// Requests of both slots since the verified shift, up to the newest complete period.
-    pub requests: Reading<RequestCounts>,
+    /// Requests of both slots since the first verified shift, up to the newest complete period.
+    pub requests: Reading<Vec<Cell>>,
 }
 
 /// Something read from AWS, or why it could not be.
@@ -94,22 +95,4 @@ pub struct StoppedTask {
     pub reason: String,
     /// When it stopped.
     pub at: Timestamp,
-}
-
-/// Requests since the verified shift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RequestCounts {
-    /// The window begins here.
-    pub from: Timestamp,
-    /// The window ends here: the end of the newest complete period.
-    pub until: Timestamp,
-    /// Requests for which the load balancer chose a canary target.
-    pub canary: u64,
-    /// Canary requests that were not answered with 2xx, 3xx or 4xx.
-    pub canary_bad: u64,
-    /// Requests for which the load balancer chose a stable target.
-    pub stable: u64,
-    /// Stable requests that were not answered with 2xx, 3xx or 4xx.
-    pub stable_bad: u64,
 }

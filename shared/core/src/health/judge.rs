@@ -1,13 +1,12 @@
 //! Judges a stage by thresholds. Every check adds its reason, the good ones too: a verdict without
 //! all its reasons cannot be acted on.
 
-use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::evidence::{
-    AlarmReading, AlarmSignal, Evidence, Reading, RequestCounts, RouteTargets, StoppedTask, Watched,
+    AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
+use super::requests;
 use crate::ids::AlarmArn;
-use crate::plan::{HealthPlan, Permille, Plan, StageIndex};
-use crate::weight::Weight;
+use crate::plan::{HealthPlan, Plan, StageIndex};
 
 /// Stopped canary tasks that count as sickness. One may be a lost host or a spot interruption,
 /// which holds the stage; the second within the same stage is no accident.
@@ -67,31 +66,28 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     alarms(&plan.health, &evidence.alarms, &mut reasons);
     targets(plan, &evidence.targets, &mut reasons);
     stopped_tasks(&evidence.stopped_tasks, &mut reasons);
-    match (plan.health.bad_requests_limit, plan.stage(stage).map(|stage| stage.weight)) {
-        (None, _) => {}
-        // Waiting for requests that cannot come would hold an idle check for ever.
-        (Some(_), Some(Weight::NONE)) => reasons.push(pass("no requests expected at weight 0 %")),
-        (Some(limit), Some(_) | None) => {
-            requests(limit, plan.health.minimum_requests, &evidence.requests, &mut reasons);
-        }
-    }
+    requests::judge(plan, stage, &evidence.requests, &mut reasons);
     Verdict::of(reasons)
 }
 
-fn pass(text: impl Into<String>) -> Reason {
+pub(super) fn pass(text: impl Into<String>) -> Reason {
     Reason { judgement: Judgement::Pass, text: text.into() }
 }
 
-fn inconclusive(text: impl Into<String>) -> Reason {
+pub(super) fn inconclusive(text: impl Into<String>) -> Reason {
     Reason { judgement: Judgement::Inconclusive, text: text.into() }
 }
 
-fn fail(text: impl Into<String>) -> Reason {
+pub(super) fn fail(text: impl Into<String>) -> Reason {
     Reason { judgement: Judgement::Fail, text: text.into() }
 }
 
 /// The text of something that was read, or an inconclusive reason.
-fn read<'a, T>(what: &str, reading: &'a Reading<T>, reasons: &mut Vec<Reason>) -> Option<&'a T> {
+pub(super) fn read<'a, T>(
+    what: &str,
+    reading: &'a Reading<T>,
+    reasons: &mut Vec<Reason>,
+) -> Option<&'a T> {
     match reading {
         Reading::Read(value) => Some(value),
         Reading::Unreadable(why) => {
@@ -185,75 +181,6 @@ fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, reasons: &mut Vec<Reason>)
     };
     let text = format!("{count}; the newest, `{}`: {}", newest.task, newest.reason);
     reasons.push(if tasks.len() >= STOPPED_TASKS_LIMIT { fail(text) } else { inconclusive(text) });
-}
-
-/// Bad requests of one slot among all of its requests.
-#[derive(Clone, Copy)]
-struct Share {
-    bad: u64,
-    all: u64,
-}
-
-impl Share {
-    fn new(bad: u64, all: u64) -> Self {
-        // A request that crosses a period can be counted as bad before it is counted at all.
-        Self { bad: bad.min(all), all }
-    }
-
-    fn exceeds(self, limit: Permille) -> bool {
-        u128::from(self.bad) * 1000 > u128::from(self.all) * u128::from(limit.0)
-    }
-
-    fn reaches(self, limit: Permille) -> bool {
-        u128::from(self.bad) * 1000 >= u128::from(self.all) * u128::from(limit.0)
-    }
-
-    fn worse_than(self, other: Self) -> bool {
-        u128::from(self.bad) * u128::from(other.all) > u128::from(other.bad) * u128::from(self.all)
-    }
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Rounded to one decimal; at most 1000 permille, so it fits.
-        let permille = (u128::from(self.bad) * 1000 + u128::from(self.all / 2))
-            .checked_div(u128::from(self.all))
-            .unwrap_or(0);
-        let permille = Permille(u16::try_from(permille).unwrap_or(1000));
-        write!(formatter, "{} of {} requests were bad ({permille})", self.bad, self.all)
-    }
-}
-
-fn requests(
-    limit: Permille,
-    minimum: u64,
-    reading: &Reading<RequestCounts>,
-    reasons: &mut Vec<Reason>,
-) {
-    let Some(counts) = read("requests", reading, reasons) else { return };
-    let canary = Share::new(counts.canary_bad, counts.canary);
-    let stable = Share::new(counts.stable_bad, counts.stable);
-    let enough = canary.all >= minimum;
-    // The ceiling is there for early stops; it never undercuts the plan's own limit.
-    let grossly = canary.all >= FEWEST_REQUESTS && canary.reaches(CEILING);
-    reasons.push(if canary.exceeds(limit) && (enough || grossly) {
-        if stable.all >= FEWEST_REQUESTS && !canary.worse_than(stable) {
-            inconclusive(format!(
-                "the canary is over the limit of {limit} ({canary}), and stable is no better \
-                 ({stable}): not the canary's doing alone"
-            ))
-        } else {
-            fail(format!("canary: {canary}, allowed are {limit}; stable: {stable}"))
-        }
-    } else if enough {
-        pass(format!("canary: {canary}, allowed are {limit}; stable: {stable}"))
-    } else {
-        let missing = minimum.saturating_sub(canary.all);
-        inconclusive(format!(
-            "{missing} more canary requests are needed to judge: {} of {minimum} so far, {} bad",
-            canary.all, canary.bad
-        ))
-    });
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 mod ceiling;
 mod cells;
+mod comparison;
 mod evidence;
 mod judge;
+mod requests;
 pub mod sequential;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
-pub use cells::{Cell, SlotRequests};
+pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
+pub use comparison::{Comparison, evidence, is_compared};
 pub use evidence::{
-    AlarmReading, AlarmSignal, Evidence, Reading, RequestCounts, RouteTargets, StoppedTask, Watched,
+    AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};

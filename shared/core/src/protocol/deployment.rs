@@ -9,6 +9,7 @@ use super::fence::Fence;
 use super::intent::{Intent, Purpose, all_dead_at};
 use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
+use crate::health::Shift;
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
@@ -126,6 +127,9 @@ pub struct Progress {
     pub verified: Vec<RouteActions>,
     /// When the canary's present weight was read back; `None` before the first shift.
     pub shifted_at: Option<Timestamp>,
+    /// Every shift that was read back, in order: tells which stage a minute of metrics belongs to.
+    #[serde(default)]
+    pub shifts: Vec<Shift>,
     /// When a rollback has written everything back to stable; `None` before.
     pub restored_at: Option<Timestamp>,
     /// That stable is too weak for the rollback, if it was found so.

@@ -6,6 +6,7 @@ use super::deployment::{Decision, Deployment, Gate, Progress, Refused, Step};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
+use crate::health::Shift;
 use crate::ids::{GateId, IntentId};
 use crate::notice::{Event, Notice};
 use crate::plan::{Approval, Plan, Stage, StageIndex};
@@ -84,6 +85,7 @@ pub fn record_shift(
     shifted.progress.shifted_at = Some(now);
     shifted.progress.told = None;
     let stage = shifted.progress.stage;
+    shifted.progress.shifts.push(Shift { stage, at: now });
     let told = notice(&mut shifted, now, Event::Shifted { stage });
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(shifted.clone())), told];
     writes.extend(deployment.require_quiet());
@@ -205,6 +207,7 @@ impl Progress {
             step: first_step(plan.stage(StageIndex::default()), now),
             verified: plan.routes.iter().map(|route| route.original.clone()).collect(),
             shifted_at: None,
+            shifts: Vec::new(),
             restored_at: None,
             weak: None,
             forced: None,

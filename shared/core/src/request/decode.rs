@@ -99,15 +99,28 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Reads a length of time that is not zero.
-    pub(crate) fn span_above_zero(self) -> Option<Span> {
+    /// Reads a value that also passes a check; what is wrong with it and what to write otherwise.
+    pub(crate) fn checked<T: Decode>(
+        self,
+        check: impl FnOnce(&T) -> Result<(), (String, &'static str)>,
+    ) -> Option<T> {
         let Self { value, path, findings } = self;
-        let span = Span::decode(Node { value, path: path.clone(), findings: &mut *findings })?;
-        if span == Span::ZERO {
-            findings.error(path, "no time at all", "write a length of time such as 60s");
+        let decoded = T::decode(Node { value, path: path.clone(), findings: &mut *findings })?;
+        if let Err((message, hint)) = check(&decoded) {
+            findings.error(path, message, hint);
             return None;
         }
-        Some(span)
+        Some(decoded)
+    }
+
+    /// Reads a length of time that is not zero.
+    pub(crate) fn span_above_zero(self) -> Option<Span> {
+        self.checked(|span| {
+            if *span == Span::ZERO {
+                return Err(("no time at all".to_owned(), "write a length of time such as 60s"));
+            }
+            Ok(())
+        })
     }
 
     /// Reads one of a few words.
@@ -297,8 +310,17 @@ impl Fields<'_> {
 
     /// A field that may be absent.
     pub(crate) fn optional<T: Decode>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.optional_with(name, T::decode)
+    }
+
+    /// A field that may be absent and is read in its own way.
+    pub(crate) fn optional_with<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl FnOnce(Node<'_>) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.node(name) {
-            Some(node) => T::decode(node).map(Some),
+            Some(node) => decode(node).map(Some),
             None => Some(None),
         }
     }

@@ -1,8 +1,8 @@
 //! Every default of a request, each with its unit and its reason. The schema, the reference and
 //! the decoder all take them from here.
 
-use super::{Concurrency, Percent};
-use crate::plan::{CanaryCapacity, OnInconclusive, OnTimeout};
+use super::{Concurrency, Percent, Ratio, Sensitivity};
+use crate::plan::{BadRequestsAre, CanaryCapacity, OnInconclusive, OnTimeout};
 use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
 use crate::weight::Weight;
@@ -67,6 +67,35 @@ pub fn interval() -> Span {
 pub fn bad_requests_limit() -> Percent {
     // In range by itself.
     Percent::from_permille(Weight::from_permille(50).unwrap_or(Weight::ALL))
+}
+
+/// Everything that was not answered well: the 502 of a canary that crashed carries no count of its
+/// target group.
+pub fn bad_requests_are() -> BadRequestsAre {
+    BadRequestsAre::NotAnsweredWell
+}
+
+/// Three periods: a retry storm or one bad minute never decides, and a regression is found at most
+/// two minutes later.
+pub fn sensitivity() -> Sensitivity {
+    Sensitivity::Standard
+}
+
+/// A quarter more than the old version: what is less is not worth a rollback to most.
+pub fn ratio() -> Ratio {
+    Ratio::from_thousandths(1250)
+}
+
+/// 0.2 %: two bad requests of a thousand are few, even where the old version has none.
+pub fn floor() -> Percent {
+    // In range by itself.
+    Percent::from_permille(Weight::from_permille(2).unwrap_or(Weight::ALL))
+}
+
+/// 1 %: one good release of a hundred, where errors are independent; simulated far below that.
+pub fn false_rollbacks() -> Percent {
+    // In range by itself.
+    Percent::from_permille(Weight::from_permille(10).unwrap_or(Weight::ALL))
 }
 
 /// 200 canary requests: at 5 % that is ten bad ones, more than chance gives a healthy version.

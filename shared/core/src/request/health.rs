@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{AlarmName, Decode, Node, Percent, defaults};
-use crate::plan::OnInconclusive;
+use super::{AlarmName, Compared, Decode, Node, Percent, defaults};
+use crate::plan::{BadRequestsAre, OnInconclusive};
 use crate::time::Span;
 
 /// How the new version is judged.
@@ -17,9 +17,15 @@ pub struct Health {
     /// CloudWatch alarms, by what they watch.
     #[serde(default)]
     pub alarms: Alarms,
-    /// Requests that the load balancer did not answer with 2xx, 3xx or 4xx.
+    /// Requests that went wrong.
     #[serde(default)]
     pub bad_requests: BadRequests,
+    /// Requests that took too long.
+    #[serde(default)]
+    pub slow_requests: SlowRequests,
+    /// The comparison with the old version.
+    #[serde(default)]
+    pub comparison: Compared,
     /// Requests to the new version in a stage below which its share of bad ones says nothing.
     #[serde(default = "defaults::minimum_requests")]
     #[schemars(range(min = 1))]
@@ -35,6 +41,8 @@ impl Default for Health {
             interval: defaults::interval(),
             alarms: Alarms::default(),
             bad_requests: BadRequests::default(),
+            slow_requests: SlowRequests::default(),
+            comparison: Compared::default(),
             minimum_requests: defaults::minimum_requests(),
             on_inconclusive: Inconclusive::default(),
         }
@@ -51,6 +59,8 @@ impl Decode for Health {
             );
             let alarms = fields.defaulted("alarms", Alarms::default);
             let bad_requests = fields.defaulted("badRequests", BadRequests::default);
+            let slow_requests = fields.defaulted("slowRequests", SlowRequests::default);
+            let comparison = fields.defaulted("comparison", Compared::default);
             let minimum_requests = fields.defaulted_with(
                 "minimumRequests",
                 |node| node.whole_number(1),
@@ -61,6 +71,8 @@ impl Decode for Health {
                 interval: interval?,
                 alarms: alarms?,
                 bad_requests: bad_requests?,
+                slow_requests: slow_requests?,
+                comparison: comparison?,
                 minimum_requests: minimum_requests?,
                 on_inconclusive: on_inconclusive?,
             })
@@ -96,7 +108,7 @@ impl Decode for Alarms {
     }
 }
 
-/// A limit on the share of bad requests.
+/// Requests that went wrong, and a limit on their share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRequests {
@@ -104,11 +116,14 @@ pub struct BadRequests {
     /// since no share is above it.
     #[serde(default = "defaults::bad_requests_limit")]
     pub limit: Percent,
+    /// Which requests are bad.
+    #[serde(default = "defaults::bad_requests_are")]
+    pub are: BadRequestsAre,
 }
 
 impl Default for BadRequests {
     fn default() -> Self {
-        Self { limit: defaults::bad_requests_limit() }
+        Self { limit: defaults::bad_requests_limit(), are: defaults::bad_requests_are() }
     }
 }
 
@@ -116,7 +131,36 @@ impl Decode for BadRequests {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.object(|fields| {
             let limit = fields.defaulted("limit", defaults::bad_requests_limit);
-            Some(Self { limit: limit? })
+            let are = fields.defaulted("are", defaults::bad_requests_are);
+            Some(Self { limit: limit?, are: are? })
+        })
+    }
+}
+
+impl Decode for BadRequestsAre {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.word(&[
+            ("notAnsweredWell", Self::NotAnsweredWell),
+            ("targetErrors", Self::TargetErrors),
+        ])
+    }
+}
+
+/// Requests that took too long. They are compared with the old version's, not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowRequests {
+    /// A request is slow if its target took longer than this to begin its answer. Without it nobody
+    /// asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower_than: Option<Span>,
+}
+
+impl Decode for SlowRequests {
+    fn decode(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let slower_than = fields.optional_with("slowerThan", |node| node.span_above_zero());
+            Some(Self { slower_than: slower_than? })
         })
     }
 }

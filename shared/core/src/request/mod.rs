@@ -1,5 +1,6 @@
 //! What a person asks for. [`decode`] reads it, `preflight` holds it against the real resources.
 
+mod comparison;
 mod decode;
 pub mod defaults;
 mod finding;
@@ -16,9 +17,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use comparison::{Compared, Ratio, Sensitivity};
 pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
-pub use health::{Alarms, BadRequests, Health, Inconclusive};
+pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
 pub use percent::Percent;
 pub use rollback::Rollback;
 pub use schema::schema;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{RequestCounts, StoppedTask};
+use glidepath_core::health::{Periods, StoppedTask};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
@@ -264,7 +264,7 @@ impl Monitoring for Bed<'_> {
         self.call("describe_alarms", Monitoring::alarms(self.world, names)).await
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
         self.call("requests", self.world.requests(query)).await
     }
 }

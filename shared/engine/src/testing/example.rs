@@ -1,13 +1,13 @@
 //! An example service: blue serves with three tasks, green is idle, one route, one alarm each.
 
-use glidepath_core::health::{AlarmSignal, RequestCounts};
+use glidepath_core::health::{AlarmSignal, SlotRequests};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, ServiceLabel,
     TargetGroupArn, TaskDefinition,
 };
 use glidepath_core::plan::{
-    AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Permille, Plan, RoutePlan, Slot,
-    SlotPlan, Stage, StrategyName,
+    AlarmPlan, BadRequestsAre, CanaryCapacity, ComparisonPlan, HealthPlan, OnInconclusive,
+    Permille, Plan, RoutePlan, Slot, SlotPlan, Stage, StrategyName, Thousandths,
 };
 use glidepath_core::protocol::{
     Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision, begin,
@@ -98,9 +98,10 @@ pub fn world() -> World {
     world
 }
 
-/// As many requests on either slot, of which the canary fails some.
-pub fn requests(canary: u64, canary_bad: u64) -> RequestCounts {
-    RequestCounts { from: START, until: START, canary, canary_bad, stable: canary, stable_bad: 0 }
+/// The canary's and stable's: as many on either slot, of which the canary fails some.
+pub fn requests(all: u64, canary_bad: u64) -> (SlotRequests, SlotRequests) {
+    let slot = |bad| SlotRequests { all, bad, slow: None };
+    (slot(canary_bad), slot(0))
 }
 
 /// A stage without approval.
@@ -144,6 +145,14 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
                 forced: Vec::new(),
             },
             bad_requests_limit: Some(Permille(50)),
+            bad_requests_are: BadRequestsAre::NotAnsweredWell,
+            slower_than: None,
+            comparison: Some(ComparisonPlan {
+                witnesses: 3,
+                ratio: Thousandths(1250),
+                floor: Permille(2),
+                false_rollbacks: Permille(10),
+            }),
             minimum_requests: 200,
             extend_up_to: Span::from_secs(600),
             on_inconclusive: OnInconclusive::Rollback,

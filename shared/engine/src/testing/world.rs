@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{AlarmSignal, RequestCounts, StoppedTask};
+use glidepath_core::health::{AlarmSignal, Period, Periods, SlotRequests, StoppedTask};
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
@@ -61,7 +61,7 @@ pub struct State {
     /// Alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
     /// What the canary and stable answered since the shift.
-    pub requests: Option<RequestCounts>,
+    pub requests: Option<(SlotRequests, SlotRequests)>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -234,9 +234,13 @@ impl Monitoring for World {
         Ok(names.iter().map(by_name).collect())
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<RequestCounts>> {
+    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
         let counted = self.state().requests;
-        Ok(counted.map(|counts| RequestCounts { from: query.since, until: query.now, ..counts }))
+        let shifted = query.shifts.last().map_or(query.now, |shift| shift.at);
+        Ok(counted.map(|(canary, stable)| Periods {
+            length: query.now.since(shifted),
+            counts: vec![Period { from: shifted, canary, stable }],
+        }))
     }
 }
 

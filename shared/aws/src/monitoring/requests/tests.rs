@@ -1,5 +1,8 @@
 //! Windows, counting and incomplete answers.
 
+use glidepath_core::health::Shift;
+use glidepath_core::plan::{BadRequestsAre, StageIndex};
+
 use super::*;
 
 const PUBLICATION: Publication = Publication { period_seconds: 60, lag: Span::from_secs(60) };
@@ -13,7 +16,13 @@ fn query(since: i64, now: i64) -> RequestQuery {
         let group = |slot: &str| TargetGroupArn::new(format!("arn:1:targetgroup/{slot}/{rule}"));
         ("app/front/1".to_owned(), group("green"), group("blue"))
     };
-    RequestQuery { routes: vec![route("1"), route("1")], since: at(since), now: at(now) }
+    RequestQuery {
+        routes: vec![route("1"), route("1")],
+        shifts: vec![Shift { stage: StageIndex(0), at: at(since) }],
+        bad_are: BadRequestsAre::NotAnsweredWell,
+        slower_than: None,
+        now: at(now),
+    }
 }
 
 #[test]
@@ -23,7 +32,8 @@ fn the_period_of_the_shift_and_the_newest_one_do_not_count() {
     assert_eq!(window(PUBLICATION, &query(601, 779)), None);
     assert_eq!(window(PUBLICATION, &query(601, 601)), None);
     let second = Publication { period_seconds: 1, lag: Span::ZERO };
-    let shifted = RequestQuery { since: Timestamp::from_millis(1), ..query(0, 3) };
+    let mut shifted = query(0, 3);
+    shifted.shifts[0].at = Timestamp::from_millis(1);
     assert_eq!(window(second, &shifted), Some((at(1), at(3))));
 }
 
@@ -39,19 +49,11 @@ fn a_group_on_several_routes_is_asked_once() {
     let query = query(0, 600);
     let groups = groups(&query);
     assert_eq!(groups.len(), 2);
-    let queries = queries(PUBLICATION, &groups);
+    let queries = queries(PUBLICATION, &groups, &asked(query.bad_are, query.slower_than));
     assert_eq!(queries.len(), 8);
     let metric = queries[7].metric_stat().unwrap().metric().unwrap();
     assert_eq!(metric.metric_name(), Some("HTTPCode_Target_4XX_Count"));
     assert_eq!(metric.dimensions()[0].value(), Some("targetgroup/green/1"));
-}
-
-#[test]
-fn absent_counters_are_zero_only_where_there_were_requests() {
-    assert_eq!(judge(&[Some(10), Some(7), None, Some(1)]), (10, 2));
-    assert_eq!(judge(&[Some(10), None, None, None]), (10, 10));
-    assert_eq!(judge(&[None, Some(7), None, None]), (0, 0));
-    assert_eq!(judge(&[Some(5), Some(6), None, None]), (5, 0));
 }
 
 #[test]
@@ -74,9 +76,30 @@ fn values_are_kept_by_group_metric_and_period() {
         .values(3.0)
         .values(4.0)
         .build();
-    let mut periods = BTreeMap::new();
-    add(&mut periods, "g1m2", &result).unwrap();
-    assert_eq!(periods[&(1, 60)], [None, None, Some(3), None]);
-    assert_eq!(periods[&(1, 120)], [None, None, Some(4), None]);
-    assert!(add(&mut periods, "other", &result).is_err());
+    let mut measured = BTreeMap::new();
+    let window = (at(60), at(180));
+    add(&mut measured, "g1m2", &result, PUBLICATION, window).unwrap();
+    assert_eq!(measured[&(60, 1)][..4], [None, None, Some(3.0), None]);
+    assert_eq!(measured[&(120, 1)][..4], [None, None, Some(4.0), None]);
+    assert!(add(&mut measured, "other", &result, PUBLICATION, window).is_err());
+}
+
+#[test]
+fn a_point_that_cannot_be_is_named_and_never_counted() {
+    let said = |points: &[(i64, f64)]| {
+        let mut result = MetricDataResult::builder().id("g0m0");
+        for (seconds, value) in points {
+            result = result.timestamps(DateTime::from_secs(*seconds)).values(*value);
+        }
+        let window = (at(60), at(300));
+        let error = add(&mut BTreeMap::new(), "g0m0", &result.build(), PUBLICATION, window);
+        error.unwrap_err().to_string()
+    };
+    assert!(said(&[(60, -1.0)]).contains("`g0m0` has the value -1 at 1970-01-01T00:01:00Z"));
+    assert!(said(&[(60, f64::NAN)]).contains("the value NaN"));
+    assert!(said(&[(60, f64::INFINITY)]).contains("the value inf"));
+    assert!(said(&[(300, 1.0)]).contains("none of the periods asked for"));
+    assert!(said(&[(0, 1.0)]).contains("none of the periods asked for"));
+    assert!(said(&[(90, 1.0)]).contains("none of the periods asked for"));
+    assert!(said(&[(60, 1.0), (60, 2.0)]).contains("two points at"));
 }

@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{self, NOW, alarm_arn};
-use crate::plan::AlarmPlan;
-use crate::time::Span;
+use crate::health::{Cell, SlotRequests};
+use crate::plan::{AlarmPlan, Permille};
+use crate::weight::Weight;
 
 /// Everything read, nothing wrong, and enough of it.
 fn healthy(plan: &Plan) -> Evidence {
@@ -31,9 +32,20 @@ fn targets(canary_healthy: u32, canary_needed: u32, stable_healthy: u32) -> Rout
     RouteTargets { canary_healthy, canary_needed, stable_healthy }
 }
 
-fn counts(canary_bad: u64, canary: u64, stable_bad: u64, stable: u64) -> RequestCounts {
-    let until = NOW + Span::from_secs(300);
-    RequestCounts { from: NOW, until, canary, canary_bad, stable, stable_bad }
+/// One period of stage 1.
+fn counts(canary_bad: u64, canary: u64, stable_bad: u64, stable: u64) -> Vec<Cell> {
+    let slot = |all, bad| SlotRequests { all, bad, slow: None };
+    vec![Cell {
+        from: NOW,
+        stage: StageIndex(0),
+        canary: slot(canary, canary_bad),
+        stable: slot(stable, stable_bad),
+    }]
+}
+
+/// The same period of stage 1 over and over.
+fn minutes(count: usize, cell: &[Cell]) -> Vec<Cell> {
+    cell.iter().copied().cycle().take(count).collect()
 }
 
 fn task(name: &str) -> StoppedTask {
@@ -48,7 +60,7 @@ fn verdict(change: impl FnOnce(&mut Plan, &mut Evidence)) -> Verdict {
     judge(&plan, StageIndex(0), &evidence)
 }
 
-fn by_requests(counts: RequestCounts) -> Verdict {
+fn by_requests(counts: Vec<Cell>) -> Verdict {
     verdict(|_, evidence| evidence.requests = Reading::Read(counts))
 }
 
@@ -140,8 +152,10 @@ proptest! {
         });
         let worst = verdict.reasons.iter().map(|reason| reason.judgement).max();
         prop_assert_eq!(Some(verdict.judgement), worst);
-        // Three alarms, targets, tasks and requests: no check is silent, whatever it says.
-        prop_assert_eq!(verdict.reasons.len(), 6);
+        // Three alarms, targets, tasks, the comparison and the level of requests: no check is
+        // silent, whatever it says. Gross failure speaks only when there is one.
+        let gross = usize::from(bad >= 600);
+        prop_assert_eq!(verdict.reasons.len(), 7 + gross);
     }
 }
 
@@ -158,6 +172,9 @@ fn a_healthy_canary_passes_with_every_reason() {
             "the stable slot's alarm `shop-blue-5xx` is OK",
             "1 of 1 canary targets are healthy in `green`",
             "no canary task stopped",
+            "the canary is not shown to be worse than stable; bad requests: stable has none to \
+             compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
+             from 0 of 1 periods",
             "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
              stable: 0 of 19000 requests were bad (0 %)",
         ]
@@ -268,7 +285,67 @@ fn requests_are_not_waited_for_at_weight_zero_or_without_a_limit() {
     assert_says(&idle, Judgement::Pass, "no requests expected at weight 0 %");
     let unlimited = verdict(|plan, evidence| {
         plan.health.bad_requests_limit = None;
+        plan.health.comparison = None;
         evidence.requests = none.clone();
     });
     assert_eq!(unlimited.judgement, Judgement::Pass);
+}
+
+#[test]
+fn a_canary_far_below_the_limit_is_found_worse_than_stable() {
+    let worse = counts(12, 500, 40, 9_500);
+    assert_eq!(by_requests(minutes(2, &worse)).judgement, Judgement::Pass);
+    let verdict = by_requests(minutes(12, &worse));
+    assert_says(
+        &verdict,
+        Judgement::Fail,
+        "the canary is worse than stable beyond what is allowed",
+    );
+    assert_says(&verdict, Judgement::Fail, "5.7 times stable's");
+    // The level alone lets it pass.
+    let uncompared = verdict_of(minutes(12, &worse), |plan| plan.health.comparison = None);
+    assert_eq!(uncompared.judgement, Judgement::Pass);
+}
+
+#[test]
+fn what_was_shown_once_is_not_forgotten() {
+    let mut cells = minutes(12, &counts(12, 500, 40, 9_500));
+    cells.extend(minutes(500, &counts(0, 500, 40, 9_500)));
+    assert_eq!(by_requests(cells).judgement, Judgement::Fail);
+}
+
+#[test]
+fn evidence_of_earlier_stages_counts_and_everything_at_100_percent_does_not() {
+    let mut cells = minutes(12, &counts(12, 500, 40, 9_500));
+    for cell in &mut cells[6..] {
+        cell.stage = StageIndex(1);
+    }
+    assert_eq!(by_requests(cells.clone()).judgement, Judgement::Fail);
+    let alone = verdict_of(cells, |plan| {
+        for stage in &mut plan.stages {
+            stage.weight = Weight::ALL;
+        }
+    });
+    assert_eq!(alone.judgement, Judgement::Pass);
+}
+
+#[test]
+fn slow_requests_are_compared_where_the_plan_asks() {
+    let mut cells = minutes(12, &counts(0, 500, 0, 9_500));
+    for cell in &mut cells {
+        cell.canary.slow = Some(25);
+        cell.stable.slow = Some(95);
+    }
+    assert_eq!(by_requests(cells.clone()).judgement, Judgement::Pass);
+    let asked = verdict_of(cells, |plan| {
+        plan.health.slower_than = Some(crate::time::Span::from_secs(1));
+    });
+    assert_says(&asked, Judgement::Fail, "slow requests: 5.0 times stable's");
+}
+
+fn verdict_of(cells: Vec<Cell>, change: impl FnOnce(&mut Plan)) -> Verdict {
+    verdict(|plan, evidence| {
+        change(plan);
+        evidence.requests = Reading::Read(cells);
+    })
 }

@@ -1,0 +1,151 @@
+//! Which metrics are asked of a target group, and what they add up to.
+
+use glidepath_core::health::SlotRequests;
+use glidepath_core::plan::BadRequestsAre;
+use glidepath_core::time::Span;
+use glidepath_engine::ports::{PortError, PortResult, RequestQuery};
+
+use super::OPERATION;
+
+/// Most metrics of a group.
+const MOST: usize = 7;
+
+/// What was measured in one period of one group, in the order asked; `None` where there is no point.
+pub(super) type Values = [Option<f64>; MOST];
+
+/// One metric of a target group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) metric: &'static str,
+    pub(super) statistic: String,
+}
+
+/// What is asked: requests, what bad ones are counted by, then what slow ones are.
+pub(super) fn asked(bad_are: BadRequestsAre, slower_than: Option<Span>) -> Vec<Asked> {
+    let sum = |metric| Asked { metric, statistic: "Sum".to_owned() };
+    let counts: &[&'static str] = match bad_are {
+        BadRequestsAre::NotAnsweredWell => {
+            &["HTTPCode_Target_2XX_Count", "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count"]
+        }
+        BadRequestsAre::TargetErrors => {
+            &["HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"]
+        }
+    };
+    let mut asked: Vec<_> =
+        std::iter::once("RequestCount").chain(counts.iter().copied()).map(sum).collect();
+    if let Some(slower_than) = slower_than {
+        let seconds = slower_than.as_millis() as f64 / 1000.0;
+        // A trimmed count is what is wanted; the percentile rank says the same in percent of the
+        // samples, for where CloudWatch has no trimmed count of this metric.
+        let statistics =
+            [format!("TC({seconds}:)"), format!("PR({seconds}:)"), "SampleCount".to_owned()];
+        let time = |statistic| Asked { metric: "TargetResponseTime", statistic };
+        asked.extend(statistics.map(time));
+    }
+    asked
+}
+
+/// Requests of a period, with the bad and slow ones; `None` where the group had none. Counters that
+/// are absent are zero only where there were requests; without them the period says nothing.
+pub(super) fn count(query: &RequestQuery, values: &Values) -> PortResult<Option<SlotRequests>> {
+    let mut values = values.iter().copied();
+    let Some(Some(all)) = values.next() else { return Ok(None) };
+    let mut whole = |counters: usize| -> u64 {
+        values.by_ref().take(counters).flatten().map(|value| value.round() as u64).sum()
+    };
+    // Sums of counts: whole and never negative.
+    let all = all.round() as u64;
+    let bad = match query.bad_are {
+        // Answers may be counted in a later period than their requests: never below zero.
+        BadRequestsAre::NotAnsweredWell => all.saturating_sub(whole(3)),
+        // Or in a later one than theirs: never more than there were.
+        BadRequestsAre::TargetErrors => whole(2).min(all),
+    };
+    let slow = match query.slower_than {
+        Some(_) => Some(
+            slow(values.next().flatten(), values.next().flatten(), values.next().flatten())?
+                .min(all),
+        ),
+        None => None,
+    };
+    Ok(Some(SlotRequests { all, bad, slow }))
+}
+
+/// Slow answers from the trimmed count, or from the percentile rank and the number of samples.
+fn slow(trimmed: Option<f64>, rank: Option<f64>, samples: Option<f64>) -> PortResult<u64> {
+    match (trimmed, rank, samples) {
+        (Some(trimmed), _, _) => Ok(trimmed.round() as u64),
+        (None, Some(rank), Some(samples)) => Ok((rank / 100.0 * samples).round() as u64),
+        // Nothing was answered in this period.
+        (None, _, None) => Ok(0),
+        (None, None, Some(_)) => Err(PortError::Refused {
+            operation: OPERATION,
+            detail: "TargetResponseTime has samples, but neither a trimmed count nor a percentile \
+                     rank of them"
+                .to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::time::Timestamp;
+
+    use super::*;
+
+    fn query(bad_are: BadRequestsAre, slower_than: Option<Span>) -> RequestQuery {
+        let now = Timestamp::from_millis(0);
+        RequestQuery { routes: vec![], shifts: vec![], bad_are, slower_than, now }
+    }
+
+    fn counted(query: &RequestQuery, values: &[Option<f64>]) -> Option<SlotRequests> {
+        let mut all = Values::default();
+        all[..values.len()].copy_from_slice(values);
+        count(query, &all).unwrap()
+    }
+
+    fn requests(all: u64, bad: u64, slow: Option<u64>) -> Option<SlotRequests> {
+        Some(SlotRequests { all, bad, slow })
+    }
+
+    #[test]
+    fn absent_counters_are_zero_only_where_there_were_requests() {
+        let query = query(BadRequestsAre::NotAnsweredWell, None);
+        let counted = |values: [Option<f64>; 4]| counted(&query, &values);
+        assert_eq!(counted([Some(10.0), Some(7.0), None, Some(1.0)]), requests(10, 2, None));
+        assert_eq!(counted([Some(10.0), None, None, None]), requests(10, 10, None));
+        assert_eq!(counted([None, Some(7.0), None, None]), None);
+        assert_eq!(counted([Some(5.0), Some(6.0), None, None]), requests(5, 0, None));
+    }
+
+    #[test]
+    fn bad_requests_can_be_what_targets_did() {
+        let query = query(BadRequestsAre::TargetErrors, None);
+        assert_eq!(asked(query.bad_are, None).len(), 3);
+        assert_eq!(counted(&query, &[Some(10.0), Some(1.0), Some(2.0)]), requests(10, 3, None));
+        assert_eq!(counted(&query, &[Some(10.0), None, None]), requests(10, 0, None));
+        assert_eq!(counted(&query, &[Some(2.0), Some(9.0), None]), requests(2, 2, None));
+    }
+
+    #[test]
+    fn slow_requests_are_counted_whichever_statistic_there_is() {
+        let query = query(BadRequestsAre::TargetErrors, Some(Span::from_millis(1_500)));
+        let statistics: Vec<_> = asked(query.bad_are, query.slower_than)
+            .into_iter()
+            .map(|asked| asked.statistic)
+            .collect();
+        assert_eq!(statistics, ["Sum", "Sum", "Sum", "TC(1.5:)", "PR(1.5:)", "SampleCount"]);
+        let slow = |trimmed, rank, samples| {
+            counted(&query, &[Some(50.0), None, None, trimmed, rank, samples])
+        };
+        assert_eq!(slow(Some(4.0), Some(90.0), Some(40.0)), requests(50, 0, Some(4)));
+        assert_eq!(slow(None, Some(25.0), Some(40.0)), requests(50, 0, Some(10)));
+        assert_eq!(slow(None, None, None), requests(50, 0, Some(0)));
+        let mut values = Values::default();
+        values[0] = Some(50.0);
+        values[5] = Some(40.0);
+        assert!(
+            count(&query, &values).unwrap_err().to_string().contains("neither a trimmed count")
+        );
+    }
+}
