@@ -8,6 +8,7 @@ mod connection;
 mod decision;
 mod document;
 mod follow;
+mod history;
 mod render;
 mod report;
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod judge;
 mod plan;
 mod reject;
 mod rollback;
@@ -18,6 +19,7 @@ use crate::report::Stopped;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Plan(plan::Arguments),
+    Judge(judge::Arguments),
     Start(start::Arguments),
     Status(status::Arguments),
     Approve(approve::Arguments),
@@ -37,6 +39,7 @@ impl Command {
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.
         match self {
             Self::Plan(arguments) => Box::pin(plan::run(arguments, options, output)).await,
+            Self::Judge(arguments) => judge::run(arguments, output),
             Self::Start(arguments) => Box::pin(start::run(arguments, options, output)).await,
             Self::Status(arguments) => Box::pin(status::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,

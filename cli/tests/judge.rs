@@ -1,0 +1,114 @@
+//! `glidepath judge` as a person runs it.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn judge(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_glidepath"))
+        .arg("judge")
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/histories"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have stopped before it reads.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn shown(output: &Output) -> String {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const HEADER: &str = "cell,stage,canary_requests,canary_bad,stable_requests,stable_bad\n";
+
+const WORKED: &str = "\
+cell  stage  canary bad  stable bad  evidence  cells against
+   0      1     0 of 25    2 of 475      0.71              0
+   1      1     0 of 27    1 of 480      0.65              0
+   2      1     1 of 22    0 of 490      0.84              1
+   3      1     0 of 26    3 of 470      0.72              1
+   4      1     0 of 25    1 of 481      0.68              1
+   5      2     1 of 52    1 of 455      0.95              2
+   6      2     3 of 49    2 of 448      8.47              3
+   7      2     4 of 55    0 of 460       133              4  <- rolls back
+   8      2     3 of 47    1 of 452      1651              5
+   9      2     5 of 51    2 of 449     28108              6
+
+rolls back at cell 7 in stage 2: evidence 133 of 100, and 4 of 3 cells speak against the canary
+bad requests: 16.1 times stable's (3.4 to 69.1)
+";
+
+#[test]
+fn the_worked_example_is_judged_cell_by_cell() {
+    assert_eq!(shown(&judge(&["worked.csv"], "")), WORKED);
+    let input = include_str!("histories/worked.csv");
+    assert_eq!(shown(&judge(&["-"], input)), WORKED);
+}
+
+#[test]
+fn programs_get_every_digit() {
+    let shown = shown(&judge(&["worked.csv", "--json"], ""));
+    let judged: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(judged["rollsBack"]["cell"], "7");
+    assert_eq!(judged["rollsBack"]["why"], "comparison");
+    let log10 = judged["cells"][9]["log10E"].as_f64().unwrap();
+    assert!((log10 - 4.4488).abs() < 5e-5, "{log10}");
+    assert_eq!(judged["slowRequests"], Value::Null);
+}
+
+#[test]
+fn options_change_the_verdict() {
+    let strict = shown(&judge(&["worked.csv", "--alpha", "0.001"], ""));
+    assert!(strict.contains("rolls back at cell 8 in stage 2"), "{strict}");
+    let lenient = shown(&judge(&["worked.csv", "-r", "20", "-a", "0.05"], ""));
+    assert!(lenient.contains("does not roll back"), "{lenient}");
+    let refused = judge(&["worked.csv", "--ratio", "0.5"], "");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("the ratio 0.5"));
+}
+
+#[test]
+fn gross_failure_is_named_and_slow_requests_are_compared() {
+    let gross = shown(&judge(&["-"], &format!("{HEADER}a,5 %,50,40,450,1\n")));
+    assert!(gross.contains("rolls back at cell a in stage 5 %: gross failure, 60 %"), "{gross}");
+    let header = HEADER.trim_end();
+    let lines: String = (0..9).map(|cell| format!("{cell},1,500,0,9500,0,25,95\n")).collect();
+    let slow = shown(&judge(&["-"], &format!("{header},canary_slow,stable_slow\n{lines}")));
+    assert!(slow.contains("slow requests: 5.0 times stable's"), "{slow}");
+    assert!(slow.contains("<- rolls back"), "{slow}");
+}
+
+#[test]
+fn a_mistake_is_named_with_its_place_and_nothing_is_judged() {
+    for (input, message) in [
+        ("", "the column `cell` is missing"),
+        (HEADER, "there is no cell"),
+        ("cell,stage,canary_requests,canary_bad\n", "the column `stable_requests` is missing"),
+        (&format!("{HEADER}0,1,5,1,5,1,9\n"), "line 2: 7 fields where the first line has 6"),
+        (&format!("{HEADER}0,1,5,-1,5,1\n"), "line 2: canary_bad: "),
+        (&format!("{HEADER}0,1,5,NaN,5,1\n"), "line 2: canary_bad: "),
+        (&format!("{HEADER}0,1,5,6,5,1\n"), "line 2: canary_bad is 6, of 5 requests"),
+        (&format!("{HEADER}0,1,5,1,5,1\n0,1,5,1,5,1\n"), "line 3: cell `0` is there twice"),
+        (
+            &format!("{HEADER}0,1,5,1,5,1\n1,2,5,1,5,1\n2,1,5,1,5,1\n"),
+            "line 4: stage `1` begins again after another one",
+        ),
+        (
+            &format!("{},canary_slow\n", HEADER.trim_end()),
+            "line 1: the column `stable_slow` is missing",
+        ),
+    ] {
+        let output = judge(&["-"], input);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(message), "{message}: {error}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{error}");
+    }
+    let missing = judge(&["nowhere.csv"], "");
+    assert_eq!(missing.status.code(), Some(2));
+}
