@@ -6,6 +6,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 fn judge(arguments: &[&str], input: &str) -> Output {
+    run(arguments, input).unwrap_or_else(|error| panic!("the command does not run: {error}"))
+}
+
+fn run(arguments: &[&str], input: &str) -> std::io::Result<Output> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_glidepath"))
         .arg("judge")
         .args(arguments)
@@ -13,11 +17,12 @@ fn judge(arguments: &[&str], input: &str) -> Output {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It may have stopped before it reads.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+        .spawn()?;
+    if let Some(mut standard_input) = child.stdin.take() {
+        // It may have stopped before it reads.
+        let _ = standard_input.write_all(input.as_bytes());
+    }
+    child.wait_with_output()
 }
 
 fn shown(output: &Output) -> String {
