@@ -15,7 +15,9 @@ use crate::call::{Attempt, Call, End, Turn};
 use crate::example::{LIFETIME, green_share, overdue, slot_index, task_definition};
 use crate::marks::{Mark, Marks};
 use crate::state::{Author, Effect};
-use crate::transit::{Restored, Restoring, Transit, Transited, foreign, the_route};
+use crate::transit::{
+    Restored, Restoring, Transit, Transited, Vouched, Wrote, foreign, the_route, vouched,
+};
 
 /// Where a turn is. `Read` is the deployment as the turn began.
 #[derive(Clone, Debug)]
@@ -71,6 +73,11 @@ impl Advance {
 
     pub(crate) const fn attempts(&self) -> bool {
         matches!(self, Self::Scale { .. } | Self::Write { .. } | Self::UndoWrite { .. })
+    }
+
+    /// Whether the next call may write everything to stable.
+    pub(crate) const fn restores(&self) -> bool {
+        matches!(self, Self::UndoWrite { .. })
     }
 
     pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
@@ -201,16 +208,25 @@ impl Advance {
             }
             Self::UndoWrite { read, intent, restoring } => {
                 let route = the_route(&read.plan);
-                let health = (read.health, read.plan.stable.desired_count, read.forced().is_some());
-                match restoring.step(call, who, &intent, route, health) {
+                let vouched =
+                    Vouched { health: read.health, throttled_since: None, ..vouched(&read) };
+                match restoring.step(call, who, &intent, route, vouched) {
                     Restored::On(restoring) => {
                         Turn::On(Self::UndoWrite { read, intent, restoring })
                     }
-                    Restored::Attempted { written: false, .. } => Turn::End(End::Transient),
-                    Restored::Attempted { written: true, clean } if !call.clean(clean) => {
-                        Turn::End(End::Failed)
+                    Restored::TooWeak(_) => Turn::On(Self::FinishUndo),
+                    Restored::Attempted { wrote, clean } => {
+                        // A throttled one is left to the rollback, which the refusal leads to: until
+                        // then traffic may be on the canary although it was restored before.
+                        call.state.seen.fault |= wrote == Wrote::PutOff;
+                        match wrote {
+                            Wrote::Nothing => Turn::End(End::Transient),
+                            Wrote::Everything | Wrote::PutOff if call.clean(clean) => {
+                                Turn::On(Self::FinishUndo)
+                            }
+                            Wrote::Everything | Wrote::PutOff => Turn::End(End::Failed),
+                        }
                     }
-                    Restored::TooWeak(_) | Restored::Attempted { .. } => Turn::On(Self::FinishUndo),
                 }
             }
             Self::FinishUndo => {

@@ -12,8 +12,9 @@ use crate::bounds::Mistake;
 use crate::call::{Call, End, Turn};
 use crate::example::{LIFETIME, Who};
 use crate::marks::{Mark, Marks};
+use crate::put_off::{Carrier, PutOff, PuttingOff};
 use crate::rollback::record_restored;
-use crate::transit::{Restored, Restoring, Transit, Transited};
+use crate::transit::{Restored, Restoring, Transit, Transited, Vouched, Wrote};
 use crate::weak::{Begun, Weakened, Weakening};
 
 /// One delivery.
@@ -42,6 +43,7 @@ enum Place {
     FinishFence {
         clean: bool,
     },
+    PutOff(Arc<Deployment>, PuttingOff),
     Restored(Arc<Deployment>, Transit),
     Wake(Arc<Deployment>),
     FinishAlarm,
@@ -56,7 +58,7 @@ enum Saw {
 
 #[derive(Clone, Copy, Debug, Hash)]
 struct Written {
-    written: bool,
+    wrote: Wrote,
     clean: bool,
 }
 
@@ -79,6 +81,12 @@ impl ByAlarm {
     pub(crate) const fn attempts(&self) -> bool {
         matches!(self.place, Place::Restore(_))
             || matches!(&self.place, Place::Weak(_, weakening) if weakening.attempts())
+    }
+
+    /// Whether the next call may write everything.
+    pub(crate) const fn restores(&self) -> bool {
+        matches!(self.place, Place::Restore(_))
+            || matches!(&self.place, Place::Weak(_, weakening) if weakening.restores())
     }
 
     pub(crate) fn step(mut self, call: &mut Call<'_>) -> Turn<Self> {
@@ -121,12 +129,12 @@ impl ByAlarm {
             }
             Place::Weak(begun, weakening) => match weakening.step(call, call.who, &begun) {
                 Weakened::On(weakening) => self.on(Place::Weak(begun, weakening)),
-                Weakened::Whole { written, clean } => {
+                Weakened::Whole { wrote, clean } => {
                     let clean = call.clean(clean);
-                    self.attempted(begun.read, Written { written, clean })
+                    self.attempted(begun.read, Written { wrote, clean })
                 }
                 Weakened::InPlace => {
-                    self.attempted(begun.read, Written { written: true, clean: true })
+                    self.attempted(begun.read, Written { wrote: Wrote::Everything, clean: true })
                 }
                 Weakened::Waits => self.on(Place::Wake(begun.read)),
                 Weakened::Refused(Refused::NotOpen(_)) => self.next_deployment(),
@@ -136,6 +144,18 @@ impl ByAlarm {
                 let own = call.own();
                 call.finish_deployment_intent(call.who, &own);
                 self.lost(clean)
+            }
+            Place::PutOff(fenced, putting) => {
+                let own = call.own();
+                match putting.step(call, &fenced, Some(&own), Carrier::Woken) {
+                    PutOff::On(putting) => self.on(Place::PutOff(fenced, putting)),
+                    PutOff::Done(_) if call.mistaken(Mistake::PutOffAsleep) => {
+                        self.next_deployment()
+                    }
+                    PutOff::Done(_) => self.on(Place::Wake(fenced)),
+                    PutOff::Refused(Refused::NotOpen(_)) => self.next_deployment(),
+                    PutOff::Refused(_) => self.lost(true),
+                }
             }
             Place::Restored(fenced, transit) => match record_restored(call, transit, true) {
                 Transited::On(transit) => self.on(Place::Restored(fenced, transit)),
@@ -176,13 +196,14 @@ impl ByAlarm {
     fn restore(mut self, call: &mut Call<'_>, intent: &Intent, restoring: Restoring) -> Turn<Self> {
         let (_, binding) = self.first();
         let route = binding.routes.first().expect("a binding has a route");
-        let health = (binding.health, binding.needed, false);
-        match restoring.step(call, call.who, intent, route, health) {
+        let Binding { health, needed, .. } = *binding;
+        let vouched = Vouched { health, needed, forced: false, throttled_since: None };
+        match restoring.step(call, call.who, intent, route, vouched) {
             Restored::On(restoring) => self.on(Place::Restore(restoring)),
             Restored::TooWeak(health) => self.on(Place::FenceDeployment(Saw::TooWeak(health))),
-            Restored::Attempted { written, clean } => {
+            Restored::Attempted { wrote, clean } => {
                 let clean = call.clean(clean);
-                let written = Written { written, clean };
+                let written = Written { wrote, clean };
                 self.on(Place::FenceDeployment(Saw::Attempted(written)))
             }
         }
@@ -192,13 +213,15 @@ impl ByAlarm {
     fn attempted(
         mut self,
         fenced: Arc<Deployment>,
-        Written { written, clean }: Written,
+        Written { wrote, clean }: Written,
     ) -> Turn<Self> {
-        if !written {
-            return self.on(Place::FinishFence { clean });
-        }
+        let place = match wrote {
+            Wrote::Nothing => return self.on(Place::FinishFence { clean }),
+            Wrote::PutOff => Place::PutOff(fenced, PuttingOff::Begin),
+            Wrote::Everything => Place::Restored(fenced, Transit::Load),
+        };
         self.clean &= clean;
-        self.on(Place::Restored(fenced, Transit::Load))
+        self.on(place)
     }
 
     fn first(&self) -> (DeploymentId, Arc<Binding>) {
@@ -257,6 +280,10 @@ impl Mark for ByAlarm {
             Place::Weak(begun, weakening) => {
                 begun.mark(marks);
                 weakening.mark(marks);
+            }
+            Place::PutOff(fenced, putting) => {
+                marks.deployment(fenced);
+                putting.mark(marks);
             }
             Place::Restored(fenced, transit) => {
                 marks.deployment(fenced);

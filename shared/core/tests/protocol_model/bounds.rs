@@ -80,6 +80,8 @@ pub(crate) struct Budget {
     pub(crate) crashes: u8,
     /// A write to the world is not answered: it lands later or never.
     pub(crate) unanswered: u8,
+    /// The load balancer's API refuses a rollback's write for being one too many.
+    pub(crate) throttles: u8,
     /// An invocation is made twice; the copy runs whenever it likes.
     pub(crate) duplicates: u8,
     /// An execution ends without finishing.
@@ -133,6 +135,14 @@ pub(crate) enum Mistake {
     RestoreWithoutLook,
     /// A step back is claimed whatever others have claimed.
     StepsCross,
+    /// A rollback that is put off counts as one that has written.
+    ThrottledIsWritten,
+    /// A rollback that is put off leaves the execution asleep.
+    PutOffAsleep,
+    /// A rollback is put off without a look at stable on which its next turn can rely.
+    PutOffWithoutLook,
+    /// A rollback is put off whatever others have recorded meanwhile.
+    PutOffBlindly,
     /// The end of a rollback does not require that it has not ended already.
     EndTwice,
 }

@@ -29,6 +29,8 @@ pub(crate) enum Choice {
     Veto,
     /// A write to the world gets no answer.
     Unanswered,
+    /// A write of everything to stable is refused for now.
+    Throttled,
 }
 
 /// How an invocation ends.
@@ -187,6 +189,16 @@ impl Call<'_> {
     /// Whether every attempt was answered, as far as the writer admits it.
     pub(crate) fn clean(&self, clean: bool) -> bool {
         clean || self.mistaken(Mistake::FinishUnanswered)
+    }
+
+    /// Whether the load balancer's API refuses an attempt to write everything to stable for now.
+    pub(crate) fn throttled(&mut self, intent: &Intent) -> bool {
+        let throttled = self.choice == Choice::Throttled && intent.may_attempt(self.now());
+        if throttled {
+            self.state.left.throttles -= 1;
+            self.state.seen.throttled = true;
+        }
+        throttled
     }
 
     /// One attempt of a claimed write.

@@ -29,6 +29,9 @@ pub(crate) const COARSE: Span = Span::from_secs(30);
 /// may land; after two it is dead.
 pub(crate) const FINE: Span = Span::from_secs(15);
 
+/// For how long a rollback is put off.
+pub(crate) const PUT_OFF_FOR: Span = FINE;
+
 /// When the model begins.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

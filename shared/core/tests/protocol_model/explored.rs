@@ -17,7 +17,7 @@ use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model, Unifor
 use crate::bounds::{Bounds, Budget, From, Successor};
 use crate::example::{COARSE, FINE};
 use crate::model::Exploration;
-use crate::properties::{ROLLS_BACK, SUCCEEDS};
+use crate::properties::{COMES_BACK, ROLLS_BACK, SUCCEEDS};
 use crate::state::At;
 use crate::told::line;
 
@@ -49,6 +49,9 @@ fn explore(name: &str, bounds: Bounds) {
     }
     if budget.firings > 0 {
         assert!(checker.discovery(ROLLS_BACK).is_some(), "{name}: {ROLLS_BACK} was never seen");
+    }
+    if budget.throttles > 0 {
+        assert!(checker.discovery(COMES_BACK).is_some(), "{name}: {COMES_BACK} was never seen");
     }
 }
 
@@ -92,6 +95,7 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
         sweeps: 0,
         crashes: 0,
         unanswered: 0,
+        throttles: 0,
         duplicates: 0,
         deaths: 0,
         redrives: 0,
@@ -179,6 +183,31 @@ fn a_step_back_that_is_not_answered() {
 }
 
 #[test]
+fn a_rollback_that_is_put_off_and_not_answered() {
+    let budget = Budget { firings: 1, throttles: 2, unanswered: 1, pauses: 0, ..BUDGET };
+    explore("put off", Bounds { budget, from: From::Shift, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_rollback_that_is_put_off_beside_a_persons() {
+    let budget = Budget { firings: 1, operators: 1, throttles: 1, pauses: 0, ..BUDGET };
+    explore("put off twice", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_rollback_that_is_put_off_while_the_gate_is_open() {
+    let budget = Budget { firings: 1, throttles: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    explore("put off at the gate", Bounds { gates: true, ..bounds });
+}
+
+#[test]
+fn a_rollback_that_is_put_off_while_stable_is_sick() {
+    let budget = Budget { firings: 1, throttles: 1, sicknesses: 1, pauses: 0, ..BUDGET };
+    explore("put off sick", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
+}
+
+#[test]
 fn a_person_forces_it_while_stable_is_sick() {
     let budget = Budget { vetoes: 1, forces: 1, sicknesses: 1, pauses: 0, ..BUDGET };
     explore("forced", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
@@ -245,6 +274,7 @@ fn random_runs_with_everything_that_can_happen() {
         sweeps: 3,
         crashes: 2,
         unanswered: 2,
+        throttles: 2,
         duplicates: 2,
         deaths: 1,
         redrives: 1,

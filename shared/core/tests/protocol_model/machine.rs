@@ -10,7 +10,7 @@ use crate::example::Who;
 use crate::gate::Gate;
 use crate::plan::Planning;
 use crate::process::{Origin, Process, Work};
-use crate::rollback::Rollback;
+use crate::rollback::{By, Rollback};
 use crate::state::{At, State};
 use crate::validate::Validate;
 
@@ -32,7 +32,7 @@ impl State {
             At::Gate => Work::Gate(Gate::new(who, machine.tick())),
             At::Validate => Work::Validate(Validate::Load),
             At::Complete => Work::Complete(Complete::Load),
-            At::Rollback => Work::Rollback(Rollback::Fence),
+            At::Rollback => Work::Rollback(Rollback::new(By::StateMachine)),
             At::Paused | At::Ended => return None,
         })
     }

@@ -14,7 +14,7 @@
 //! | `state.rs`, `marks.rs` | a state, and what of it counts |
 //! | `model.rs`, `machine.rs` | what can happen; the state machine |
 //! | `call.rs`, `transit.rs`, `process.rs` | what an invocation can do in a step |
-//! | `plan.rs` ... `alarm.rs`, `weak.rs`, `settle.rs` | the use cases |
+//! | `plan.rs` ... `alarm.rs`, `weak.rs`, `put_off.rs`, `settle.rs` | the use cases |
 //! | `properties.rs`, `ending.rs` | what must hold |
 //! | `explored.rs`, `seeded.rs` | the tests |
 // The numbers of states are what an exploration is worth, so they are printed.
@@ -34,6 +34,7 @@ mod model;
 mod plan;
 mod process;
 mod properties;
+mod put_off;
 mod retire;
 mod rollback;
 mod settle;

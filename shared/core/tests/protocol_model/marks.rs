@@ -9,6 +9,7 @@ use glidepath_core::protocol::{
     AlarmItem, Binding, Deployment, Intent, Lock, LockKey, Phase, RecordedHealth, Retirement,
     Revision, Step, Tick,
 };
+use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::example::{COARSE, FINE, NEVER, Who, green_share};
@@ -17,6 +18,9 @@ use crate::state::{Author, Effect, State};
 
 /// No comparison reaches further.
 const REACH: Span = COARSE.plus(FINE);
+
+/// But for those with a look at stable that vouches for a throttled rollback.
+const FAR: Span = REACH.plus(VOUCHED_FOR);
 
 /// Something that adds to the marks of a state.
 pub(crate) trait Mark {
@@ -30,6 +34,7 @@ pub(crate) struct Marks<'a> {
     order: Vec<Timestamp>,
     /// What was dead by then is dead for everybody, also for those who looked at the clock before.
     horizon: Timestamp,
+    reach: Span,
     words: Vec<u64>,
     /// The numbers of the invocations, in an order that does not depend on them.
     numbers: Vec<u8>,
@@ -49,7 +54,14 @@ impl<'a> Marks<'a> {
         order.sort_unstable();
         order.dedup();
         let horizon = if state.busy() { state.now - REACH } else { state.now };
-        Self { state, order, horizon, words: Vec::with_capacity(256), numbers: Vec::new() }
+        // Somebody who is under way may have read a deployment while it was throttled.
+        let far = |item: &Deployment| {
+            let throttled = item.progress.throttled.is_some() || state.busy();
+            state.seen.throttled && throttled && item.health.fresh_for < NEVER
+        };
+        let reach = if state.items.deployments.values().any(far) { FAR } else { REACH };
+        let words = Vec::with_capacity(256);
+        Self { state, order, horizon, reach, words, numbers: Vec::new() }
     }
 
     pub(crate) fn word(&mut self, word: u64) {
@@ -75,7 +87,7 @@ impl<'a> Marks<'a> {
 
     /// Time from now, as far as any comparison reaches.
     pub(crate) fn time(&mut self, time: Timestamp) {
-        let reach = i64::try_from(REACH.as_millis()).unwrap_or(i64::MAX);
+        let reach = i64::try_from(self.reach.as_millis()).unwrap_or(i64::MAX);
         let from_now = time.as_millis().saturating_sub(self.state.now.as_millis());
         self.words.push(from_now.clamp(-reach, reach).cast_unsigned());
     }
@@ -90,8 +102,13 @@ impl<'a> Marks<'a> {
     }
 
     /// Something that the sweep looks at, if it still comes.
-    fn due(&mut self, time: Timestamp) {
+    pub(crate) fn due(&mut self, time: Timestamp) {
         self.time(time.max(self.state.now));
+    }
+
+    /// Whether a rollback can be put off, or was.
+    pub(crate) fn storms(&self) -> bool {
+        self.state.left.throttles > 0 || self.state.seen.throttled
     }
 
     pub(crate) fn intent(&mut self, intent: &Intent) {
@@ -179,6 +196,10 @@ impl<'a> Marks<'a> {
             marks.hash((&weak.steps, weak.told_of_none, weak.told_of_few));
         });
         self.health(deployment.health);
+        self.some(progress.throttled.as_ref(), |marks, throttled| {
+            marks.time(throttled.since);
+            marks.due(throttled.again_at);
+        });
         self.some(deployment.gate.as_ref(), |marks, gate| {
             marks.tick(who_of(deployment), gate.tick)
         });

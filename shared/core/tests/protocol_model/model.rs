@@ -15,7 +15,7 @@ use crate::example::{SLOTS, Who, key};
 use crate::process::{Origin, Work};
 use crate::properties;
 use crate::retire::Retire;
-use crate::rollback::Rollback;
+use crate::rollback::{By, Rollback};
 use crate::state::{At, Event, Sick, State};
 
 /// An exploration to certain bounds.
@@ -95,6 +95,9 @@ impl Model for Exploration {
             actions.push(Action::Step(process.number, Choice::Go));
             if process.work.attempts() && state.left.unanswered > 0 {
                 actions.push(Action::Step(process.number, Choice::Unanswered));
+            }
+            if process.work.restores() && state.left.throttles > 0 {
+                actions.push(Action::Step(process.number, Choice::Throttled));
             }
             if process.work.judges() {
                 if self.bounds.gates {
@@ -188,11 +191,11 @@ impl Model for Exploration {
             }
             Action::Operate(who) => {
                 next.left.operators -= 1;
-                next.start(who, Origin::Nobody, Work::Rollback(Rollback::Fence));
+                next.start(who, Origin::Nobody, Work::Rollback(Rollback::new(By::Somebody)));
             }
             Action::Force(who) => {
                 next.left.forces -= 1;
-                next.start(who, Origin::Nobody, Work::Rollback(Rollback::FenceForced));
+                next.start(who, Origin::Nobody, Work::Rollback(Rollback::new(By::Forcing)));
             }
             Action::Sweep(who) => {
                 next.left.sweeps -= 1;
@@ -339,7 +342,9 @@ impl State {
     /// What the sweep starts for a deployment, if it has not ended.
     pub(crate) fn sweeps(&self, who: Who) -> Option<Work> {
         match self.deployment(who)?.phase {
-            Phase::Open | Phase::RollingBack | Phase::Held => Some(Work::Rollback(Rollback::Fence)),
+            Phase::Open | Phase::RollingBack | Phase::Held => {
+                Some(Work::Rollback(Rollback::new(By::Somebody)))
+            }
             Phase::Committed => Some(Work::Complete(Complete::Load)),
             Phase::Closed(_) => None,
         }

@@ -76,6 +76,20 @@ impl Work {
         }
     }
 
+    /// Whether the next call may write everything to stable, and be refused for now.
+    pub(crate) const fn restores(&self) -> bool {
+        match self {
+            Self::Rollback(work) => work.restores(),
+            Self::ByAlarm(work) => work.restores(),
+            Self::Advance(work) => work.restores(),
+            Self::Plan(_)
+            | Self::Gate(_)
+            | Self::Validate(_)
+            | Self::Complete(_)
+            | Self::Retire(_) => false,
+        }
+    }
+
     /// Whether the next step judges the canary.
     pub(crate) const fn judges(&self) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! What must hold in every state.
 
-use glidepath_core::protocol::{Outcome, Phase};
+use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_core::weight::Weight;
 use stateright::Property;
 
@@ -67,7 +67,9 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
             !state.seen.stopped_by_the_past
         }),
         Property::always(NO_UNSEEN_FIRING, |_, state| no_unseen_firing(state)),
-        Property::always(THE_GATE_IS_WOKEN, |_, state: &State| !state.seen.not_woken),
+        Property::always(THE_GATE_IS_WOKEN, |_, state: &State| {
+            !state.seen.not_woken && !sleeps_through(state)
+        }),
         Property::always(ROLLBACKS_DO_NOT_FAIL, |_, state: &State| !state.seen.rollback_failed),
         Property::always(ROLES_ARE_CURRENT, |_, state: &State| !state.seen.wrong_roles),
         Property::always(NOT_ONTO_THE_DEAD, |_, state: &State| !state.seen.onto_nothing),
@@ -76,6 +78,9 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         // The model is not empty: these must be reached.
         Property::sometimes(SUCCEEDS, |_, state| ended(state, Who::First, Outcome::Succeeded)),
         Property::sometimes(ROLLS_BACK, |_, state| ended(state, Who::First, Outcome::RolledBack)),
+        Property::sometimes(COMES_BACK, |_, state: &State| {
+            state.seen.throttled && ended(state, Who::First, Outcome::RolledBack)
+        }),
     ]
 }
 
@@ -83,6 +88,8 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
 pub(crate) const SUCCEEDS: &str = "a deployment succeeds";
 /// Something that must be possible.
 pub(crate) const ROLLS_BACK: &str = "a deployment is rolled back";
+/// Something that must be possible.
+pub(crate) const COMES_BACK: &str = "a rollback that was put off ends";
 
 fn ended(state: &State, who: Who, outcome: Outcome) -> bool {
     state.closed(&who.id()) == Some(outcome)
@@ -113,6 +120,22 @@ fn restored_at_once(state: &State) -> bool {
             || deployment.progress.restored_at.is_none()
             || !state.world.carries(deployment.plan.canary.slot)
     })
+}
+
+/// Whether an execution still waits for its gate while its rollback was put off and nobody else goes
+/// on with it.
+fn sleeps_through(state: &State) -> bool {
+    let sleeps = |who: &Who| {
+        let machine = state.machines[who.index()];
+        let waits = machine.alive && machine.at == At::Paused;
+        let put_off = |deployment: &&Deployment| match deployment.phase {
+            Phase::RollingBack | Phase::Held => deployment.progress.throttled.is_some(),
+            Phase::Open | Phase::Committed | Phase::Closed(_) => false,
+        };
+        let gate = state.deployment(*who).filter(put_off).and_then(|item| item.gate.as_ref());
+        waits && gate.is_some_and(|gate| gate.tick == machine.tick())
+    };
+    !state.seen.fault && !state.busy() && Who::BOTH.iter().any(sleeps)
 }
 
 fn locks_are_owned(state: &State) -> bool {

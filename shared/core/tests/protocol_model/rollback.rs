@@ -7,19 +7,38 @@ use glidepath_core::protocol::{
     restored,
 };
 
+use crate::bounds::Mistake;
 use crate::call::{Call, End, Turn};
 use crate::example::{LIFETIME, overdue};
 use crate::marks::{Mark, Marks};
+use crate::put_off::{Carrier, PutOff, PuttingOff, rests, still_off};
 use crate::settle::{Settled, Settling, astray};
-use crate::transit::{Restored, Restoring, Transit, Transited, the_route};
+use crate::transit::{Restored, Restoring, Transit, Transited, Wrote, the_route, vouched};
 use crate::weak::{Begun, Weakened, Weakening};
 
-/// Where a rollback is.
+/// A rollback.
 #[derive(Clone, Debug)]
-pub(crate) enum Rollback {
+pub(crate) struct Rollback {
+    by: By,
+    place: Place,
+}
+
+/// Who asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    StateMachine,
+    /// A person or the sweep.
+    Somebody,
+    /// A person who does not wait for stable.
+    Forcing,
+}
+
+/// Where it is.
+#[derive(Clone, Debug)]
+enum Place {
     Fence,
-    /// By a person who does not wait for stable.
-    FenceForced,
+    /// It was put off for longer.
+    FinishEarly,
     Astray(Read, Intent),
     /// The routes are where they should be: nothing to write.
     FinishUnused(Read),
@@ -27,11 +46,18 @@ pub(crate) enum Rollback {
     Weak(Begun, Weakening),
     /// Every attempt was answered, and none succeeded.
     FinishUnwritten,
+    PutOff {
+        read: Read,
+        clean: bool,
+        putting: PuttingOff,
+    },
     Restored {
         clean: bool,
+        rests: bool,
         transit: Transit,
     },
-    Wake(Read),
+    /// And whether it ends there for now.
+    Wake(Read, bool),
     Settle(Settling),
     Overtaken,
 }
@@ -42,102 +68,107 @@ type Read = Arc<Deployment>;
 const AGAIN: End = End::Reply(NextStep::Rollback);
 
 impl Rollback {
+    pub(crate) const fn new(by: By) -> Self {
+        Self { by, place: Place::Fence }
+    }
+
     pub(crate) const fn fresh(&self) -> bool {
-        matches!(self, Self::Fence | Self::FenceForced)
+        matches!(self.place, Place::Fence)
     }
 
     pub(crate) const fn attempts(&self) -> bool {
-        match self {
-            Self::Restore(..) => true,
-            Self::Weak(_, weakening) => weakening.attempts(),
-            Self::Settle(settling) => settling.attempts(),
-            Self::Fence
-            | Self::FenceForced
-            | Self::Astray(..)
-            | Self::FinishUnused(_)
-            | Self::FinishUnwritten
-            | Self::Restored { .. }
-            | Self::Wake(_)
-            | Self::Overtaken => false,
+        match &self.place {
+            Place::Restore(..) => true,
+            Place::Weak(_, weakening) => weakening.attempts(),
+            Place::Settle(settling) => settling.attempts(),
+            Place::Fence
+            | Place::FinishEarly
+            | Place::Astray(..)
+            | Place::FinishUnused(_)
+            | Place::FinishUnwritten
+            | Place::PutOff { .. }
+            | Place::Restored { .. }
+            | Place::Wake(..)
+            | Place::Overtaken => false,
         }
     }
 
+    /// Whether the next call may write everything to stable, and be put off.
+    pub(crate) const fn restores(&self) -> bool {
+        matches!(self.place, Place::Restore(..))
+            || matches!(&self.place, Place::Weak(_, weakening) if weakening.restores())
+    }
+
     pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
+        let by = self.by;
         match self.next(call) {
-            Ok(next) => Turn::On(next),
+            Ok(place) => Turn::On(Self { by, place }),
             Err(end) => Turn::End(end),
         }
     }
 
-    fn next(self, call: &mut Call<'_>) -> Result<Self, End> {
-        let who = call.who;
-        match self {
-            Self::Fence | Self::FenceForced => {
-                let person = matches!(self, Self::FenceForced).then(|| "ada".to_owned());
-                let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME).forced_by(person);
-                match call.fence_deployment(who, &intent, None) {
-                    Fenced::Closed(read) if read.progress.restored_at.is_some() => {
-                        Ok(Self::Astray(Arc::new(read), intent))
-                    }
-                    Fenced::Closed(read) => {
-                        Ok(Self::Restore(Arc::new(read), intent, Restoring::Begin))
-                    }
-                    Fenced::NotWritten(read) => Err(End::Reply(too_late(&read))),
-                    Fenced::Unknown => Err(End::Reply(NextStep::Failed)),
-                }
-            }
-            Self::Astray(read, intent) => Ok(if astray(call, &read) {
-                Self::Restore(read, intent, Restoring::Begin)
-            } else {
-                Self::FinishUnused(read)
-            }),
-            Self::FinishUnused(read) => {
+    fn next(self, call: &mut Call<'_>) -> Result<Place, End> {
+        let (who, by) = (call.who, self.by);
+        match self.place {
+            Place::Fence => fence(call, by),
+            Place::FinishEarly => {
                 let own = call.own();
                 call.finish_deployment_intent(who, &own);
-                Ok(Self::Settle(Settling::begin(call, read)))
+                Err(AGAIN)
             }
-            Self::Restore(read, intent, restoring) => {
+            Place::Astray(read, intent) => Ok(if astray(call, &read) {
+                Place::Restore(read, intent, Restoring::Begin)
+            } else {
+                Place::FinishUnused(read)
+            }),
+            Place::FinishUnused(read) => {
+                let own = call.own();
+                call.finish_deployment_intent(who, &own);
+                Ok(Place::Settle(Settling::begin(call, read)))
+            }
+            Place::Restore(read, intent, restoring) => {
                 let route = the_route(&read.plan);
-                let forced = read.forced().is_some();
-                let health = (read.health, read.plan.stable.desired_count, forced);
-                match restoring.step(call, who, &intent, route, health) {
-                    Restored::On(restoring) => Ok(Self::Restore(read, intent, restoring)),
+                match restoring.step(call, who, &intent, route, vouched(&read)) {
+                    Restored::On(restoring) => Ok(Place::Restore(read, intent, restoring)),
                     Restored::TooWeak(health) => {
                         let begun = Begun { read, intent, health };
-                        Ok(Self::Weak(begun, Weakening::Begin))
+                        Ok(Place::Weak(begun, Weakening::Begin))
                     }
-                    Restored::Attempted { written, clean } => attempted(call, written, clean),
+                    Restored::Attempted { wrote, clean } => attempted(call, read, wrote, clean),
                 }
             }
-            Self::Weak(begun, weakening) => match weakening.step(call, who, &begun) {
-                Weakened::On(weakening) => Ok(Self::Weak(begun, weakening)),
-                Weakened::Whole { written, clean } => attempted(call, written, clean),
-                Weakened::InPlace => attempted(call, true, true),
+            Place::Weak(begun, weakening) => match weakening.step(call, who, &begun) {
+                Weakened::On(weakening) => Ok(Place::Weak(begun, weakening)),
+                Weakened::Whole { wrote, clean } => attempted(call, begun.read, wrote, clean),
+                Weakened::InPlace => attempted(call, begun.read, Wrote::Everything, true),
                 Weakened::Waits => Err(AGAIN),
                 Weakened::Refused(refused) => overtaken(&refused),
                 Weakened::Failed => Err(End::Transient),
             },
-            Self::FinishUnwritten => {
+            Place::FinishUnwritten => {
                 let own = call.own();
                 call.finish_deployment_intent(who, &own);
                 Err(End::Transient)
             }
-            Self::Restored { clean, transit } => match record_restored(call, transit, clean) {
-                Transited::On(transit) => Ok(Self::Restored { clean, transit }),
-                Transited::Done(read) => Ok(Self::Wake(Arc::new(read))),
-                Transited::Refused(refused) => overtaken(&refused),
-            },
-            Self::Wake(read) => {
-                call.wake(&read);
-                Ok(Self::Settle(Settling::begin(call, read)))
+            Place::PutOff { read, clean, putting } => put_off(call, by, read, clean, putting),
+            Place::Restored { clean, rests, transit } => {
+                match record_restored(call, transit, clean) {
+                    Transited::On(transit) => Ok(Place::Restored { clean, rests, transit }),
+                    Transited::Done(read) => Ok(Place::Wake(Arc::new(read), rests)),
+                    Transited::Refused(refused) => overtaken(&refused),
+                }
             }
-            Self::Settle(settling) => match settling.step(call) {
-                Ok(settling) => Ok(Self::Settle(settling)),
+            Place::Wake(read, ends) => {
+                call.wake(&read);
+                if ends { Err(AGAIN) } else { Ok(Place::Settle(Settling::begin(call, read))) }
+            }
+            Place::Settle(settling) => match settling.step(call) {
+                Ok(settling) => Ok(Place::Settle(settling)),
                 Err(Settled::Again) => Err(AGAIN),
                 Err(Settled::Refused(refused)) => overtaken(&refused),
                 Err(Settled::End(end)) => Err(end),
             },
-            Self::Overtaken => Err(End::Reply(match call.load(who) {
+            Place::Overtaken => Err(End::Reply(match call.load(who) {
                 None => NextStep::Failed,
                 Some(read) => match read.phase {
                     Phase::Open | Phase::RollingBack | Phase::Held => NextStep::Rollback,
@@ -148,12 +179,55 @@ impl Rollback {
     }
 }
 
+fn fence(call: &mut Call<'_>, by: By) -> Result<Place, End> {
+    let person = (by == By::Forcing).then(|| "ada".to_owned());
+    let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME).forced_by(person);
+    match call.fence_deployment(call.who, &intent, None) {
+        Fenced::Closed(read) if by == By::StateMachine && still_off(&read, call.now()) => {
+            Ok(Place::FinishEarly)
+        }
+        Fenced::Closed(read) if read.progress.restored_at.is_some() => {
+            Ok(Place::Astray(Arc::new(read), intent))
+        }
+        Fenced::Closed(read) => Ok(Place::Restore(Arc::new(read), intent, Restoring::Begin)),
+        Fenced::NotWritten(read) => Err(End::Reply(too_late(&read))),
+        Fenced::Unknown => Err(End::Reply(NextStep::Failed)),
+    }
+}
+
 /// What follows the attempts to write everything.
-fn attempted(call: &Call<'_>, written: bool, clean: bool) -> Result<Rollback, End> {
-    match (written, call.clean(clean)) {
-        (true, clean) => Ok(Rollback::Restored { clean, transit: Transit::Load }),
-        (false, true) => Ok(Rollback::FinishUnwritten),
-        (false, false) => Err(End::Transient),
+fn attempted(call: &Call<'_>, read: Read, wrote: Wrote, clean: bool) -> Result<Place, End> {
+    match (wrote, call.clean(clean)) {
+        (Wrote::Everything, clean) => {
+            let rests = rests(call, &read);
+            Ok(Place::Restored { clean, rests, transit: Transit::Load })
+        }
+        (Wrote::PutOff, clean) => Ok(Place::PutOff { read, clean, putting: PuttingOff::Begin }),
+        (Wrote::Nothing, true) => Ok(Place::FinishUnwritten),
+        (Wrote::Nothing, false) => Err(End::Transient),
+    }
+}
+
+fn put_off(
+    call: &mut Call<'_>,
+    by: By,
+    read: Read,
+    clean: bool,
+    putting: PuttingOff,
+) -> Result<Place, End> {
+    let own = call.own();
+    let own = clean.then_some(&own);
+    let carrier = match by {
+        By::StateMachine => Carrier::StateMachine,
+        By::Somebody | By::Forcing => Carrier::Woken,
+    };
+    match putting.step(call, &read, own, carrier) {
+        PutOff::On(putting) => Ok(Place::PutOff { read, clean, putting }),
+        PutOff::Done(off) => match carrier {
+            Carrier::Woken if !call.mistaken(Mistake::PutOffAsleep) => Ok(Place::Wake(off, true)),
+            Carrier::Woken | Carrier::StateMachine => Err(AGAIN),
+        },
+        PutOff::Refused(refused) => overtaken(&refused),
     }
 }
 
@@ -169,9 +243,9 @@ fn too_late(read: &Deployment) -> NextStep {
 }
 
 /// Another rollback was faster: where it has come to counts.
-const fn overtaken(refused: &Refused) -> Result<Rollback, End> {
+const fn overtaken(refused: &Refused) -> Result<Place, End> {
     match refused {
-        Refused::NotOpen(_) => Ok(Rollback::Overtaken),
+        Refused::NotOpen(_) => Ok(Place::Overtaken),
         Refused::Busy { .. } | Refused::InUse(_) => Err(End::Transient),
         Refused::Fired(_) | Refused::NotNewer | Refused::NoSuchApproval(_) => Err(End::Failed),
     }
@@ -190,28 +264,44 @@ pub(crate) fn record_restored(
 
 impl Mark for Rollback {
     fn mark(&self, marks: &mut Marks<'_>) {
-        marks.hash(std::mem::discriminant(self));
-        match self {
-            Self::Fence | Self::FenceForced | Self::FinishUnwritten | Self::Overtaken => {}
-            Self::Astray(read, intent) => {
+        marks.hash(std::mem::discriminant(&self.place));
+        // Who asks decides only whether it is a person's claim, and who goes on with a put-off.
+        marks.word(match self.by {
+            By::Forcing if self.fresh() => 2,
+            By::StateMachine if marks.storms() => 1,
+            By::StateMachine | By::Somebody | By::Forcing => 0,
+        });
+        match &self.place {
+            Place::Fence | Place::FinishEarly | Place::FinishUnwritten | Place::Overtaken => {}
+            Place::Astray(read, intent) => {
                 marks.deployment(read);
                 marks.intent(intent);
             }
-            Self::Restore(read, intent, restoring) => {
+            Place::Restore(read, intent, restoring) => {
                 marks.deployment(read);
                 marks.intent(intent);
                 restoring.mark(marks);
             }
-            Self::Weak(begun, weakening) => {
+            Place::Weak(begun, weakening) => {
                 begun.mark(marks);
                 weakening.mark(marks);
             }
-            Self::Restored { clean, transit } => {
+            Place::PutOff { read, clean, putting } => {
+                marks.deployment(read);
                 marks.flag(*clean);
+                putting.mark(marks);
+            }
+            Place::Restored { clean, rests, transit } => {
+                marks.flag(*clean);
+                marks.flag(*rests);
                 transit.mark(marks);
             }
-            Self::FinishUnused(read) | Self::Wake(read) => marks.deployment(read),
-            Self::Settle(settling) => settling.mark(marks),
+            Place::FinishUnused(read) => marks.deployment(read),
+            Place::Wake(read, ends) => {
+                marks.deployment(read);
+                marks.flag(*ends);
+            }
+            Place::Settle(settling) => settling.mark(marks),
         }
     }
 }

@@ -65,6 +65,34 @@ fn steps_back_must_not_cross() {
 }
 
 #[test]
+fn a_throttled_write_must_not_count_as_written() {
+    let budget = Budget { throttles: 1, ..alarm().budget };
+    let bounds = Bounds { budget, from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::ThrottledIsWritten, RESTORED_AT_ONCE, bounds);
+}
+
+#[test]
+fn a_rollback_that_is_put_off_must_wake_the_execution() {
+    let budget = Budget { throttles: 1, pauses: 0, ..alarm().budget };
+    let bounds = Bounds { budget, gates: true, from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::PutOffAsleep, THE_GATE_IS_WOKEN, bounds);
+}
+
+#[test]
+fn a_rollback_that_is_put_off_must_look_at_stable() {
+    let budget = Budget { throttles: 1, sicknesses: 1, pauses: 0, ..alarm().budget };
+    let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    find(Mistake::PutOffWithoutLook, NOT_ONTO_THE_DEAD, bounds);
+}
+
+#[test]
+fn a_rollback_must_not_be_put_off_after_its_end() {
+    let budget = Budget { throttles: 1, operators: 2, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    find(Mistake::PutOffBlindly, NO_LATE_WRITE, bounds);
+}
+
+#[test]
 fn an_unlock_must_wait_for_live_intents() {
     find(Mistake::UnlockWithLiveIntent, NO_LATE_WRITE, alarm());
 }

@@ -19,16 +19,32 @@ use crate::transit::{Transit, Transited, the_route};
 /// Where it is.
 #[derive(Clone, Debug)]
 pub(crate) enum Settling {
-    Load(Read),
-    Alarms { read: Read, now: Timestamp },
-    ReadBack { read: Read, now: Timestamp },
+    /// With what was read before, if a mistake relies on it.
+    Load(Option<Read>),
+    Alarms {
+        read: Read,
+        now: Timestamp,
+    },
+    ReadBack {
+        read: Read,
+        now: Timestamp,
+    },
     Service(Read),
     ClaimScaleIn(Transit),
-    ScaleIn { intent: Intent, clean: bool },
-    FinishScaleIn { written: bool },
+    ScaleIn {
+        intent: Intent,
+        clean: bool,
+    },
+    FinishScaleIn {
+        written: bool,
+    },
     EndAlarms,
     EndLoad(Arc<Vec<AlarmItem>>),
-    End { alarms: Arc<Vec<AlarmItem>>, read: Read, now: Timestamp },
+    End {
+        alarms: Arc<Vec<AlarmItem>>,
+        read: Read,
+        now: Timestamp,
+    },
 }
 
 type Read = Arc<Deployment>;
@@ -47,7 +63,7 @@ impl Settling {
         if call.mistaken(Mistake::ReadBackTooEarly) {
             return Self::ReadBack { read, now: call.now() };
         }
-        Self::Load(read)
+        Self::Load(None)
     }
 
     pub(crate) const fn attempts(&self) -> bool {
@@ -60,12 +76,8 @@ impl Settling {
         match self {
             Self::Load(before) => {
                 let now = call.now();
-                // With the mistake the deployment is read again after the read-back, beside the alarms.
-                let read = if call.mistaken(Mistake::ReadBackTooEarly) {
-                    before
-                } else {
-                    call.load(who).ok_or(gone)?
-                };
+                // With the mistake the deployment is read again beside the alarms only.
+                let read = before.or_else(|| call.load(who)).ok_or(gone)?;
                 Ok(Self::Alarms { read, now })
             }
             Self::Alarms { read, now } => {
@@ -96,7 +108,7 @@ impl Settling {
                     return Err(Settled::Again);
                 }
                 Ok(if call.mistaken(Mistake::ReadBackTooEarly) {
-                    Self::Load(read)
+                    Self::Load(Some(read))
                 } else {
                     Self::Service(read)
                 })
@@ -217,7 +229,8 @@ impl Mark for Settling {
             Self::EndAlarms => {}
             Self::ClaimScaleIn(transit) => transit.mark(marks),
             Self::FinishScaleIn { written } => marks.flag(*written),
-            Self::Load(read) | Self::Service(read) => marks.deployment(read),
+            Self::Load(before) => marks.some(before.as_deref(), Marks::deployment),
+            Self::Service(read) => marks.deployment(read),
             Self::Alarms { read, now } | Self::ReadBack { read, now } => {
                 marks.deployment(read);
                 marks.time(*now);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{Deployment, Intent, Items, Outcome, Phase, Tick};
-use glidepath_core::time::Timestamp;
+use glidepath_core::storm::VOUCHED_FOR;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::bounds::{Bounds, Budget, Successor};
-use crate::example::{COARSE, LIFETIME, SLOTS, START, Who, slot_index};
+use crate::example::{COARSE, LIFETIME, PUT_OFF_FOR, SLOTS, START, Who, slot_index};
 use crate::process::Process;
 
 /// Everything at one instant.
@@ -182,6 +183,8 @@ pub(crate) struct Seen {
     pub(crate) onto_nothing: bool,
     /// A step back gave the canary more.
     pub(crate) stepped_forward: bool,
+    /// A rollback's write was refused for being one too many. Not a fault: nothing was lost.
+    pub(crate) throttled: bool,
     /// A rollback did not wake an execution whose token was stored.
     pub(crate) not_woken: bool,
 }
@@ -255,14 +258,26 @@ impl State {
     }
 
     /// Whether a slot has had nothing healthy for so long before this claim that nobody could rely
-    /// on an older look.
-    pub(crate) fn dead(&self, slot: Slot, claim: &Intent) -> bool {
+    /// on an older look. A rollback that is throttled since some time relies on a look for longer,
+    /// but on none that was too old for its next turn when it was put off first, which is recorded
+    /// after `pauses` at most.
+    pub(crate) fn dead(
+        &self,
+        slot: Slot,
+        claim: &Intent,
+        throttled_since: Option<Timestamp>,
+        pauses: Span,
+    ) -> bool {
         let claimed_at = claim.deadline - LIFETIME;
-        self.world.healthy(slot) == 0
-            && self
-                .world
-                .sick
-                .is_some_and(|sick| sick.slot == slot && sick.since + COARSE < claimed_at)
+        let Some(sick) = self.world.sick.filter(|sick| sick.slot == slot) else { return false };
+        let unseen = match throttled_since {
+            None => sick.since + COARSE >= claimed_at,
+            Some(since) => {
+                sick.since + COARSE.minus(PUT_OFF_FOR).plus(pauses) >= since
+                    && sick.since + VOUCHED_FOR >= claimed_at
+            }
+        };
+        self.world.healthy(slot) == 0 && !unseen
     }
 
     fn has_not_shifted(&self, author: Author) -> bool {

@@ -119,9 +119,58 @@ pub(crate) enum Restored {
     /// With what was seen.
     TooWeak(RecordedHealth),
     Attempted {
-        written: bool,
+        wrote: Wrote,
         clean: bool,
     },
+}
+
+/// What attempts to write everything have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Wrote {
+    Everything,
+    /// The deadline has come.
+    Nothing,
+    /// The load balancer's API refuses it for now.
+    PutOff,
+}
+
+/// What is known of stable before anybody looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vouched {
+    pub(crate) health: RecordedHealth,
+    pub(crate) needed: u32,
+    pub(crate) forced: bool,
+    /// Since when the rollback is throttled.
+    pub(crate) throttled_since: Option<Timestamp>,
+}
+
+/// As the deployment vouches for stable.
+pub(crate) fn vouched(read: &Deployment) -> Vouched {
+    Vouched {
+        health: read.vouching(),
+        needed: read.plan.stable.desired_count,
+        forced: read.forced().is_some(),
+        throttled_since: read.progress.throttled.as_ref().map(|throttled| throttled.since),
+    }
+}
+
+/// `engine::restore::write_stable`: an attempt; `None` if another one follows.
+pub(crate) fn write_stable(
+    call: &mut Call<'_>,
+    who: Who,
+    intent: &Intent,
+    route: &RoutePlan,
+) -> Option<Wrote> {
+    if call.throttled(intent) {
+        let mistaken = call.mistaken(Mistake::ThrottledIsWritten);
+        return Some(if mistaken { Wrote::Everything } else { Wrote::PutOff });
+    }
+    let effect = Effect::Route(green_share(&route.stable_only()));
+    match call.attempt(Author::Deployment(who), intent, effect) {
+        Attempt::Again => None,
+        Attempt::Done => Some(Wrote::Everything),
+        Attempt::Expired => Some(Wrote::Nothing),
+    }
 }
 
 impl Restoring {
@@ -131,7 +180,7 @@ impl Restoring {
         who: Who,
         intent: &Intent,
         route: &RoutePlan,
-        (health, needed, forced): (RecordedHealth, u32, bool),
+        Vouched { health, needed, forced, throttled_since }: Vouched,
     ) -> Restored {
         let clean = match self {
             Self::Begin
@@ -153,17 +202,16 @@ impl Restoring {
             Self::Begin => true,
             Self::Write { clean } => clean,
         };
-        let effect = Effect::Route(green_share(&route.stable_only()));
         // Forced or not, by the plan or by a person, is told apart elsewhere.
         let stable = crate::example::SLOTS
             .into_iter()
             .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable));
-        call.state.seen.onto_nothing |=
-            !forced && stable.is_some_and(|slot| call.state.dead(slot, intent));
-        match call.attempt(Author::Deployment(who), intent, effect) {
-            Attempt::Again => Restored::On(Self::Write { clean: false }),
-            Attempt::Done => Restored::Attempted { written: true, clean },
-            Attempt::Expired => Restored::Attempted { written: false, clean },
+        let pauses = call.bounds.tick.times(call.bounds.budget.pauses.into());
+        let dead = |slot| call.state.dead(slot, intent, throttled_since, pauses);
+        call.state.seen.onto_nothing |= !forced && stable.is_some_and(dead);
+        match write_stable(call, who, intent, route) {
+            None => Restored::On(Self::Write { clean: false }),
+            Some(wrote) => Restored::Attempted { wrote, clean },
         }
     }
 }

@@ -102,10 +102,12 @@ fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
     let stage = read.progress.stage;
     match call.choice {
         Choice::Wait => (MoveOn::InOrder, waits),
-        Choice::Go | Choice::Veto | Choice::Unanswered if read.plan.is_last(stage) => {
+        Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled
+            if read.plan.is_last(stage) =>
+        {
             (MoveOn::InOrder, NextStep::Complete)
         }
-        Choice::Go | Choice::Veto | Choice::Unanswered => {
+        Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled => {
             (MoveOn::Stage(stage.next()), NextStep::Advance)
         }
     }

@@ -13,7 +13,7 @@ use crate::call::{Attempt, Call};
 use crate::example::{LIFETIME, Who, green_share, overdue};
 use crate::marks::{Mark, Marks};
 use crate::state::{Author, Effect};
-use crate::transit::{Transit, Transited, the_route};
+use crate::transit::{Transit, Transited, Wrote, the_route, write_stable};
 
 /// Where it is.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(crate) enum Weakening {
 pub(crate) enum Weakened {
     On(Weakening),
     Whole {
-        written: bool,
+        wrote: Wrote,
         clean: bool,
     },
     /// Nothing more can be done for now.
@@ -62,6 +62,11 @@ impl Weakening {
         matches!(self, Self::Whole { .. } | Self::Step { .. })
     }
 
+    /// Whether the next call may write everything.
+    pub(crate) const fn restores(&self) -> bool {
+        matches!(self, Self::Begin | Self::Whole { .. })
+    }
+
     pub(crate) fn step(self, call: &mut Call<'_>, who: Who, begun: &Begun) -> Weakened {
         let Begun { read, intent, health } = begun;
         let own = call.own();
@@ -86,14 +91,10 @@ impl Weakening {
                     Weakened::On(Self::Claim { keeps, above, transit: Transit::Load })
                 }
             },
-            Self::Whole { clean } => {
-                let effect = Effect::Route(green_share(&route.stable_only()));
-                match call.attempt(Author::Deployment(who), intent, effect) {
-                    Attempt::Again => Weakened::On(Self::Whole { clean: false }),
-                    Attempt::Done => Weakened::Whole { written: true, clean },
-                    Attempt::Expired => Weakened::Whole { written: false, clean },
-                }
-            }
+            Self::Whole { clean } => match write_stable(call, who, intent, route) {
+                None => Weakened::On(Self::Whole { clean: false }),
+                Some(wrote) => Weakened::Whole { wrote, clean },
+            },
             Self::Hold(transit) => {
                 let held = transit.step(call, who, |deployment, now| {
                     let look = WeakLook { fenced: read, own: &own, health: *health, found: None };
