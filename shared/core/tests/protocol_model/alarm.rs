@@ -6,6 +6,7 @@ use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{
     AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, RecordedHealth, Refused,
 };
+use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;
@@ -44,22 +45,24 @@ enum Place {
         clean: bool,
     },
     PutOff(Arc<Deployment>, PuttingOff),
-    Restored(Arc<Deployment>, Transit),
+    Restored(Arc<Deployment>, Option<Forced>, Transit),
     Wake(Arc<Deployment>),
     FinishAlarm,
 }
 
 /// What came of the first look and write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Saw {
     TooWeak(RecordedHealth),
     Attempted(Written),
 }
 
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Debug, Hash)]
 struct Written {
     wrote: Wrote,
     clean: bool,
+    /// Whose decision it was, if stable is too weak for it.
+    forced: Option<Forced>,
 }
 
 impl ByAlarm {
@@ -129,12 +132,13 @@ impl ByAlarm {
             }
             Place::Weak(begun, weakening) => match weakening.step(call, call.who, &begun) {
                 Weakened::On(weakening) => self.on(Place::Weak(begun, weakening)),
-                Weakened::Whole { wrote, clean } => {
+                Weakened::Whole { wrote, clean, forced } => {
                     let clean = call.clean(clean);
-                    self.attempted(begun.read, Written { wrote, clean })
+                    self.attempted(begun.read, Written { wrote, clean, forced })
                 }
                 Weakened::InPlace => {
-                    self.attempted(begun.read, Written { wrote: Wrote::Everything, clean: true })
+                    let written = Written { wrote: Wrote::Everything, clean: true, forced: None };
+                    self.attempted(begun.read, written)
                 }
                 Weakened::Waits => self.on(Place::Wake(begun.read)),
                 Weakened::Refused(Refused::NotOpen(_)) => self.next_deployment(),
@@ -157,12 +161,14 @@ impl ByAlarm {
                     PutOff::Refused(_) => self.lost(true),
                 }
             }
-            Place::Restored(fenced, transit) => match record_restored(call, transit, true) {
-                Transited::On(transit) => self.on(Place::Restored(fenced, transit)),
-                Transited::Done(_) => self.on(Place::Wake(fenced)),
-                Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
-                Transited::Refused(_) => self.lost(true),
-            },
+            Place::Restored(fenced, forced, transit) => {
+                match record_restored(call, transit, true, forced.as_ref()) {
+                    Transited::On(transit) => self.on(Place::Restored(fenced, forced, transit)),
+                    Transited::Done(_) => self.on(Place::Wake(fenced)),
+                    Transited::Refused(Refused::NotOpen(_)) => self.next_deployment(),
+                    Transited::Refused(_) => self.lost(true),
+                }
+            }
             Place::Wake(fenced) => {
                 call.wake(&fenced);
                 self.next_deployment()
@@ -203,7 +209,7 @@ impl ByAlarm {
             Restored::TooWeak(health) => self.on(Place::FenceDeployment(Saw::TooWeak(health))),
             Restored::Attempted { wrote, clean } => {
                 let clean = call.clean(clean);
-                let written = Written { wrote, clean };
+                let written = Written { wrote, clean, forced: None };
                 self.on(Place::FenceDeployment(Saw::Attempted(written)))
             }
         }
@@ -213,12 +219,12 @@ impl ByAlarm {
     fn attempted(
         mut self,
         fenced: Arc<Deployment>,
-        Written { wrote, clean }: Written,
+        Written { wrote, clean, forced }: Written,
     ) -> Turn<Self> {
         let place = match wrote {
             Wrote::Nothing => return self.on(Place::FinishFence { clean }),
             Wrote::PutOff => Place::PutOff(fenced, PuttingOff::Begin),
-            Wrote::Everything => Place::Restored(fenced, Transit::Load),
+            Wrote::Everything => Place::Restored(fenced, forced, Transit::Load),
         };
         self.clean &= clean;
         self.on(place)
@@ -285,8 +291,9 @@ impl Mark for ByAlarm {
                 marks.deployment(fenced);
                 putting.mark(marks);
             }
-            Place::Restored(fenced, transit) => {
+            Place::Restored(fenced, forced, transit) => {
                 marks.deployment(fenced);
+                marks.flag(forced.is_some());
                 transit.mark(marks);
             }
             Place::FinishFence { clean } => marks.flag(*clean),

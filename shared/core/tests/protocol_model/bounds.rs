@@ -1,5 +1,6 @@
 //! How much may happen in a run, and what may be wrong with it.
 
+use glidepath_core::rollback::AfterHold;
 use glidepath_core::time::Span;
 
 use crate::state::At;
@@ -17,6 +18,8 @@ pub(crate) struct Bounds {
     pub(crate) successor: Successor,
     /// Whether a deployment that has succeeded is retired by the sweep.
     pub(crate) retirement: bool,
+    /// What a rollback does that has waited for stable long enough.
+    pub(crate) then: AfterHold,
     /// How far the first deployment has come without anything happening besides.
     pub(crate) from: From,
     /// Whether reading a deployment and writing the decision on it is one step. Who writes in
@@ -143,6 +146,14 @@ pub(crate) enum Mistake {
     PutOffWithoutLook,
     /// A rollback is put off whatever others have recorded meanwhile.
     PutOffBlindly,
+    /// Every look at a weak stable begins the wait for it anew.
+    WaitBeginsAnew,
+    /// The plan forces it without having waited for stable.
+    ForceAtOnce,
+    /// What is forced is recorded without being written.
+    ForceUnwritten,
+    /// What the plan forces is written after the rollback's claim has ended.
+    ForceUnclaimed,
     /// The end of a rollback does not require that it has not ended already.
     EndTwice,
 }

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use glidepath_core::protocol::{Outcome, Phase};
+use glidepath_core::rollback::AfterHold;
 use glidepath_core::weight::Weight;
 
 use crate::bounds::{Budget, Mistake};
@@ -19,7 +20,8 @@ const SWEEPS: u32 = 30;
 const CALLS: u32 = 80;
 
 /// Whether the sweep alone brings everything to its end: closed, locks free, one terminal notice
-/// each, all traffic on one slot; or held or stepping back, and told, as long as stable is sick.
+/// each, all traffic on one slot; or held or stepping back, and told, as long as stable is sick and
+/// the plan does not force it.
 pub(crate) fn is_brought_about(exploration: &Exploration, state: &State) -> bool {
     let mut state = state.clone();
     state.left = Budget::default();
@@ -59,7 +61,10 @@ fn ends(exploration: &Exploration, mut state: State) -> bool {
             }
         }
     }
-    held_with_a_page(&state)
+    match exploration.bounds.then {
+        AfterHold::Hold => held_with_a_page(&state),
+        AfterHold::Force => false,
+    }
 }
 
 fn open(state: &State, who: Who) -> bool {

@@ -29,6 +29,10 @@ pub(crate) const COARSE: Span = Span::from_secs(30);
 /// may land; after two it is dead.
 pub(crate) const FINE: Span = Span::from_secs(15);
 
+/// How long a rollback waits for stable where the plan forces it afterwards: longer than until the
+/// next look.
+pub(crate) const HOLD_FOR: Span = COARSE.plus(FINE);
+
 /// For how long a rollback is put off.
 pub(crate) const PUT_OFF_FOR: Span = FINE;
 
@@ -188,8 +192,11 @@ pub(crate) fn plan(
         },
         rollback: RollbackPlan {
             weak_stable: WeakStable::StepBack,
-            hold_for: NEVER,
-            then: AfterHold::Hold,
+            hold_for: match bounds.then {
+                AfterHold::Force => HOLD_FOR,
+                AfterHold::Hold => NEVER,
+            },
+            then: bounds.then,
         },
         notify: Vec::new(),
     }

@@ -2,22 +2,25 @@
 //!
 //! Two deployments of one service, one route, one alarm. Every exploration is exhaustive within its
 //! bounds; time has no bound between invocations, and `pauses` within them. In a test run they take
-//! about two and a half minutes of a slow core and see 2 million states: 0.3 each in the finer steps
-//! of time, the successor's and the random runs, 0.2 in the race, 0.1 or less in the rest.
+//! less than three minutes of a slow core and see 2.3 million states: 0.3 each in the finer steps of
+//! time and the random runs, 0.2 each in the successor's, the race and what is put off while stable
+//! is sick, 0.1 or less in the rest.
 //!
 //! `GLIDEPATH_MODEL_LARGE=1 cargo test -p glidepath-core --test protocol_model -- --nocapture
 //! --test-threads 1` lets time pass once more during invocations, keeps the reads and writes of
 //! transitions apart and copies every step. Exhausted so far: the crash (0.47 million states), the
-//! unanswered write (0.39), two stages (0.17), the plan (0.10), the retirements (0.02) and the redrive (1.58); the others take more than two million.
+//! unanswered write (0.39), two stages (0.17), the plan (0.10), the retirements (0.02) and
+//! the redrive (1.58); the others take more than two million.
 
 use std::time::Instant;
 
+use glidepath_core::rollback::AfterHold;
 use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model, UniformChooser};
 
 use crate::bounds::{Bounds, Budget, From, Successor};
 use crate::example::{COARSE, FINE};
 use crate::model::Exploration;
-use crate::properties::{COMES_BACK, ROLLS_BACK, SUCCEEDS};
+use crate::properties::{COMES_BACK, FORCES, ROLLS_BACK, SUCCEEDS};
 use crate::state::At;
 use crate::told::line;
 
@@ -38,7 +41,7 @@ fn explore(name: &str, bounds: Bounds) {
         repeated: bounds.repeated.filter(|_| !large),
         ..bounds
     };
-    let from = bounds.from;
+    let (from, then) = (bounds.from, bounds.then);
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let checker = Exploration::of(bounds).checker().threads(threads);
@@ -49,6 +52,9 @@ fn explore(name: &str, bounds: Bounds) {
     }
     if budget.firings > 0 {
         assert!(checker.discovery(ROLLS_BACK).is_some(), "{name}: {ROLLS_BACK} was never seen");
+    }
+    if then == AfterHold::Force {
+        assert!(checker.discovery(FORCES).is_some(), "{name}: {FORCES} was never seen");
     }
     if budget.throttles > 0 {
         assert!(checker.discovery(COMES_BACK).is_some(), "{name}: {COMES_BACK} was never seen");
@@ -82,6 +88,7 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
     gates: false,
     successor: Successor::Never,
     retirement: false,
+    then: AfterHold::Hold,
     from: From::Tasks,
     fused: false,
     tick: COARSE,
@@ -208,6 +215,27 @@ fn a_rollback_that_is_put_off_while_stable_is_sick() {
 }
 
 #[test]
+fn the_plan_forces_it_while_stable_is_sick() {
+    let budget = Budget { firings: 1, sicknesses: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
+    explore("forced by the plan", Bounds { then: AfterHold::Force, ..bounds });
+}
+
+#[test]
+fn the_plan_forces_it_while_stable_recovers() {
+    let budget = Budget { operators: 3, unanswered: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, tasks: 3, from: From::Weak, fused: true, ..ALL_AT_ONCE };
+    explore("forced weak", Bounds { then: AfterHold::Force, ..bounds });
+}
+
+#[test]
+fn what_the_plan_forces_is_put_off() {
+    let budget = Budget { operators: 3, throttles: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, tasks: 2, from: From::Weak, fused: true, ..ALL_AT_ONCE };
+    explore("forced and put off", Bounds { then: AfterHold::Force, ..bounds });
+}
+
+#[test]
 fn a_person_forces_it_while_stable_is_sick() {
     let budget = Budget { vetoes: 1, forces: 1, sicknesses: 1, pauses: 0, ..BUDGET };
     explore("forced", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
@@ -282,13 +310,20 @@ fn random_runs_with_everything_that_can_happen() {
         forces: 1,
         vetoes: 1,
     };
-    let bounds = Bounds { budget, tick: FINE, gates: true, from: From::Plan, ..ALL_AT_ONCE };
+    let bounds = Bounds { budget, tick: FINE, gates: true, ..ALL_AT_ONCE };
     let bounds =
         Bounds { stages: &[500, 1000], retirement: true, concurrent: 4, tasks: 3, ..bounds };
     let bounds = Bounds { successor: Successor::AtAnyTime, ..bounds };
-    let steps = if std::env::var_os(LARGE).is_some() { 5_000_000 } else { 300_000 };
-    let begun = Instant::now();
-    let checker = Exploration::of(bounds).checker().target_state_count(steps);
-    let checker = checker.finish_when(HasDiscoveries::AnyFailures);
-    told("random", &checker.spawn_simulation(1, UniformChooser).join(), begun);
+    let steps = if std::env::var_os(LARGE).is_some() { 2_500_000 } else { 150_000 };
+    for (then, from, seed) in [(AfterHold::Hold, From::Plan, 1), (AfterHold::Force, From::Weak, 2)]
+    {
+        let begun = Instant::now();
+        let bounds = Bounds { then, from, ..bounds.clone() };
+        let checker = Exploration::of(bounds).checker().target_state_count(steps);
+        let checker = checker.finish_when(HasDiscoveries::AnyFailures);
+        let checker = checker.spawn_simulation(seed, UniformChooser).join();
+        told("random", &checker, begun);
+        let forces = checker.discovery(FORCES).is_some();
+        assert_eq!(forces, then == AfterHold::Force, "random: {FORCES}");
+    }
 }

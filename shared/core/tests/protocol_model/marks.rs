@@ -9,6 +9,7 @@ use glidepath_core::protocol::{
     AlarmItem, Binding, Deployment, Intent, Lock, LockKey, Phase, RecordedHealth, Retirement,
     Revision, Step, Tick,
 };
+use glidepath_core::rollback::AfterHold;
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -194,6 +195,10 @@ impl<'a> Marks<'a> {
         self.flag(deployment.forced().is_some());
         self.some(progress.weak.as_ref(), |marks, weak| {
             marks.hash((&weak.steps, weak.told_of_none, weak.told_of_few));
+            match deployment.plan.rollback.then {
+                AfterHold::Force => marks.time(weak.since),
+                AfterHold::Hold => {}
+            }
         });
         self.health(deployment.health);
         self.some(progress.throttled.as_ref(), |marks, throttled| {

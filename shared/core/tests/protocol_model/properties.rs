@@ -1,6 +1,7 @@
 //! What must hold in every state.
 
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::rollback::Forced;
 use glidepath_core::weight::Weight;
 use stateright::Property;
 
@@ -78,6 +79,10 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         // The model is not empty: these must be reached.
         Property::sometimes(SUCCEEDS, |_, state| ended(state, Who::First, Outcome::Succeeded)),
         Property::sometimes(ROLLS_BACK, |_, state| ended(state, Who::First, Outcome::RolledBack)),
+        Property::sometimes(FORCES, |_, state: &State| {
+            let deployment = state.deployment(Who::First);
+            deployment.is_some_and(|item| item.progress.forced == Some(Forced::Plan))
+        }),
         Property::sometimes(COMES_BACK, |_, state: &State| {
             state.seen.throttled && ended(state, Who::First, Outcome::RolledBack)
         }),
@@ -90,6 +95,8 @@ pub(crate) const SUCCEEDS: &str = "a deployment succeeds";
 pub(crate) const ROLLS_BACK: &str = "a deployment is rolled back";
 /// Something that must be possible.
 pub(crate) const COMES_BACK: &str = "a rollback that was put off ends";
+/// Something that must be possible.
+pub(crate) const FORCES: &str = "a plan forces its rollback";
 
 fn ended(state: &State, who: Who, outcome: Outcome) -> bool {
     state.closed(&who.id()) == Some(outcome)

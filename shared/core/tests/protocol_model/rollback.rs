@@ -6,6 +6,7 @@ use glidepath_core::protocol::{
     Deployment, Fenced, Intent, NextStep, Outcome, Phase, Purpose, Refused, Restored as Written,
     restored,
 };
+use glidepath_core::rollback::Forced;
 
 use crate::bounds::Mistake;
 use crate::call::{Call, End, Turn};
@@ -53,6 +54,7 @@ enum Place {
     },
     Restored {
         clean: bool,
+        forced: Option<Forced>,
         rests: bool,
         transit: Transit,
     },
@@ -134,13 +136,17 @@ impl Rollback {
                         let begun = Begun { read, intent, health };
                         Ok(Place::Weak(begun, Weakening::Begin))
                     }
-                    Restored::Attempted { wrote, clean } => attempted(call, read, wrote, clean),
+                    Restored::Attempted { wrote, clean } => {
+                        attempted(call, read, wrote, clean, None)
+                    }
                 }
             }
             Place::Weak(begun, weakening) => match weakening.step(call, who, &begun) {
                 Weakened::On(weakening) => Ok(Place::Weak(begun, weakening)),
-                Weakened::Whole { wrote, clean } => attempted(call, begun.read, wrote, clean),
-                Weakened::InPlace => attempted(call, begun.read, Wrote::Everything, true),
+                Weakened::Whole { wrote, clean, forced } => {
+                    attempted(call, begun.read, wrote, clean, forced)
+                }
+                Weakened::InPlace => attempted(call, begun.read, Wrote::Everything, true, None),
                 Weakened::Waits => Err(AGAIN),
                 Weakened::Refused(refused) => overtaken(&refused),
                 Weakened::Failed => Err(End::Transient),
@@ -151,9 +157,9 @@ impl Rollback {
                 Err(End::Transient)
             }
             Place::PutOff { read, clean, putting } => put_off(call, by, read, clean, putting),
-            Place::Restored { clean, rests, transit } => {
-                match record_restored(call, transit, clean) {
-                    Transited::On(transit) => Ok(Place::Restored { clean, rests, transit }),
+            Place::Restored { clean, forced, rests, transit } => {
+                match record_restored(call, transit, clean, forced.as_ref()) {
+                    Transited::On(transit) => Ok(Place::Restored { clean, forced, rests, transit }),
                     Transited::Done(read) => Ok(Place::Wake(Arc::new(read), rests)),
                     Transited::Refused(refused) => overtaken(&refused),
                 }
@@ -196,11 +202,17 @@ fn fence(call: &mut Call<'_>, by: By) -> Result<Place, End> {
 }
 
 /// What follows the attempts to write everything.
-fn attempted(call: &Call<'_>, read: Read, wrote: Wrote, clean: bool) -> Result<Place, End> {
+fn attempted(
+    call: &Call<'_>,
+    read: Read,
+    wrote: Wrote,
+    clean: bool,
+    forced: Option<Forced>,
+) -> Result<Place, End> {
     match (wrote, call.clean(clean)) {
         (Wrote::Everything, clean) => {
             let rests = rests(call, &read);
-            Ok(Place::Restored { clean, rests, transit: Transit::Load })
+            Ok(Place::Restored { clean, forced, rests, transit: Transit::Load })
         }
         (Wrote::PutOff, clean) => Ok(Place::PutOff { read, clean, putting: PuttingOff::Begin }),
         (Wrote::Nothing, true) => Ok(Place::FinishUnwritten),
@@ -256,9 +268,11 @@ pub(crate) fn record_restored(
     call: &mut Call<'_>,
     transit: Transit,
     done: bool,
+    forced: Option<&Forced>,
 ) -> Transited<Deployment> {
     let (who, own) = (call.who, call.own());
-    let written = Written { own: done.then_some(&own), ..Written::default() };
+    let forced = forced.cloned();
+    let written = Written { own: done.then_some(&own), forced, ..Written::default() };
     transit.step(call, who, |deployment, now| restored(deployment, &written, now, overdue(now)))
 }
 
@@ -291,8 +305,9 @@ impl Mark for Rollback {
                 marks.flag(*clean);
                 putting.mark(marks);
             }
-            Place::Restored { clean, rests, transit } => {
+            Place::Restored { clean, forced, rests, transit } => {
                 marks.flag(*clean);
+                marks.flag(forced.is_some());
                 marks.flag(*rests);
                 transit.mark(marks);
             }

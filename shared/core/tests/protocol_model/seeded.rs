@@ -1,5 +1,6 @@
 //! Mistakes that somebody could make: each is found, by the property that it breaks.
 
+use glidepath_core::rollback::AfterHold;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::bounds::{Bounds, Budget, From, Mistake, Successor};
@@ -90,6 +91,34 @@ fn a_rollback_must_not_be_put_off_after_its_end() {
     let budget = Budget { throttles: 1, operators: 2, ..BUDGET };
     let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
     find(Mistake::PutOffBlindly, NO_LATE_WRITE, bounds);
+}
+
+/// Stable is weak, and the plan forces it after a while.
+fn forced() -> Bounds {
+    let budget = Budget { operators: 3, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, tasks: 2, from: From::Weak, fused: true, ..ALL_AT_ONCE };
+    Bounds { then: AfterHold::Force, ..bounds }
+}
+
+#[test]
+fn the_wait_for_stable_must_come_to_its_end() {
+    find(Mistake::WaitBeginsAnew, EVERY_RUN_ENDS, forced());
+}
+
+#[test]
+fn the_plan_must_not_force_it_before_its_time() {
+    let budget = Budget { sicknesses: 1, pauses: 0, ..alarm().budget };
+    find(Mistake::ForceAtOnce, NOT_ONTO_THE_DEAD, Bounds { budget, from: From::Bake, ..forced() });
+}
+
+#[test]
+fn what_is_forced_must_be_written() {
+    find(Mistake::ForceUnwritten, EVERY_RUN_ENDS, forced());
+}
+
+#[test]
+fn what_is_forced_must_be_claimed() {
+    find(Mistake::ForceUnclaimed, NO_LATE_WRITE, forced());
 }
 
 #[test]

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use glidepath_core::plan::{Plan, RoutePlan};
+use glidepath_core::plan::{Plan, RoutePlan, Slot};
 use glidepath_core::protocol::{Deployment, Intent, Phase, RecordedHealth, Refused, RegistryWrite};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;
 use crate::call::{Attempt, Call};
-use crate::example::{Who, green_share};
+use crate::example::{SLOTS, Who, green_share, group};
 use crate::marks::{Mark, Marks};
 use crate::state::{Author, Effect};
 
@@ -104,6 +104,11 @@ pub(crate) fn the_route(plan: &Plan) -> &RoutePlan {
     plan.routes.first().expect("a plan has a route")
 }
 
+fn stable_slot(route: &RoutePlan) -> Slot {
+    let stable = |slot: &Slot| group(*slot) == *route.group(Role::Stable);
+    SLOTS.into_iter().find(stable).expect("a group belongs to a slot")
+}
+
 /// Sends everything back to stable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Restoring {
@@ -154,13 +159,22 @@ pub(crate) fn vouched(read: &Deployment) -> Vouched {
     }
 }
 
-/// `engine::restore::write_stable`: an attempt; `None` if another one follows.
+/// `engine::restore::write_stable`: an attempt; `None` if another one follows. `decided`: by a person
+/// or by the plan, that the health of stable does not matter.
 pub(crate) fn write_stable(
     call: &mut Call<'_>,
     who: Who,
     intent: &Intent,
     route: &RoutePlan,
+    throttled_since: Option<Timestamp>,
+    decided: bool,
 ) -> Option<Wrote> {
+    if decided && call.mistaken(Mistake::ForceUnwritten) {
+        return Some(Wrote::Everything);
+    }
+    let pauses = call.bounds.tick.times(call.bounds.budget.pauses.into());
+    let dead = call.state.dead(stable_slot(route), intent, throttled_since, pauses);
+    call.state.seen.onto_nothing |= dead && !decided;
     if call.throttled(intent) {
         let mistaken = call.mistaken(Mistake::ThrottledIsWritten);
         return Some(if mistaken { Wrote::Everything } else { Wrote::PutOff });
@@ -188,11 +202,7 @@ impl Restoring {
                     && !call.mistaken(Mistake::RestoreWithoutLook)
                     && !health.vouches(needed, call.now()) =>
             {
-                let stable = crate::example::SLOTS
-                    .into_iter()
-                    .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable))
-                    .expect("a group belongs to a slot");
-                let healthy = call.healthy(stable);
+                let healthy = call.healthy(stable_slot(route));
                 return if healthy == 0 || healthy < needed {
                     Restored::TooWeak(RecordedHealth { healthy, at: call.now(), ..health })
                 } else {
@@ -202,14 +212,7 @@ impl Restoring {
             Self::Begin => true,
             Self::Write { clean } => clean,
         };
-        // Forced or not, by the plan or by a person, is told apart elsewhere.
-        let stable = crate::example::SLOTS
-            .into_iter()
-            .find(|slot| crate::example::group(*slot) == *route.group(Role::Stable));
-        let pauses = call.bounds.tick.times(call.bounds.budget.pauses.into());
-        let dead = |slot| call.state.dead(slot, intent, throttled_since, pauses);
-        call.state.seen.onto_nothing |= !forced && stable.is_some_and(dead);
-        match write_stable(call, who, intent, route) {
+        match write_stable(call, who, intent, route, throttled_since, forced) {
             None => Restored::On(Self::Write { clean: false }),
             Some(wrote) => Restored::Attempted { wrote, clean },
         }

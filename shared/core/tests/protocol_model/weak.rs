@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use glidepath_core::protocol::{
-    Deployment, Intent, Purpose, RecordedHealth, Refused, StepBack, WeakLook, hold, step_back,
+    Deployment, Intent, Purpose, RecordedHealth, Refused, RegistryWrite, StepBack, WeakLook, hold,
+    step_back,
 };
-use glidepath_core::rollback::WayBack;
+use glidepath_core::rollback::{Forced, WayBack};
+use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
 use crate::bounds::Mistake;
 use crate::call::{Attempt, Call};
-use crate::example::{LIFETIME, Who, green_share, overdue};
+use crate::example::{HOLD_FOR, LIFETIME, NEVER, Who, green_share, overdue};
 use crate::marks::{Mark, Marks};
 use crate::state::{Author, Effect};
-use crate::transit::{Transit, Transited, Wrote, the_route, write_stable};
+use crate::transit::{Transit, Transited, Wrote, the_route, vouched, write_stable};
 
 /// Where it is.
 #[derive(Clone, Debug)]
 pub(crate) enum Weakening {
     Begin,
-    Whole { clean: bool },
+    Whole { forced: Option<Forced>, clean: bool },
     Hold(Transit),
     Claim { keeps: Weight, above: bool, transit: Transit },
     Step { keeps: Weight, intent: Intent, clean: bool },
@@ -32,6 +34,8 @@ pub(crate) enum Weakened {
     Whole {
         wrote: Wrote,
         clean: bool,
+        /// Whose decision it was, if stable is too weak for it.
+        forced: Option<Forced>,
     },
     /// Nothing more can be done for now.
     Waits,
@@ -75,8 +79,14 @@ impl Weakening {
             call.read_route().canary_share(&route.pair).expect("two groups share the route")
         };
         match self {
-            Self::Begin => match read.way_back(health.healthy, call.now()) {
-                WayBack::Whole(_) => Self::Whole { clean: true }.step(call, who, begun),
+            Self::Begin => match way_back(call, begun) {
+                WayBack::Whole(Some(Forced::Plan)) if call.mistaken(Mistake::ForceUnclaimed) => {
+                    call.finish_deployment_intent(who, &own);
+                    Weakened::On(Self::Whole { forced: Some(Forced::Plan), clean: true })
+                }
+                WayBack::Whole(forced) => {
+                    Self::Whole { forced, clean: true }.step(call, who, begun)
+                }
                 WayBack::Stay if read.progress.restored_at.is_none() => {
                     Self::Hold(Transit::Load).step(call, who, begun)
                 }
@@ -91,14 +101,20 @@ impl Weakening {
                     Weakened::On(Self::Claim { keeps, above, transit: Transit::Load })
                 }
             },
-            Self::Whole { clean } => match write_stable(call, who, intent, route) {
-                None => Weakened::On(Self::Whole { clean: false }),
-                Some(wrote) => Weakened::Whole { wrote, clean },
-            },
+            Self::Whole { forced, clean } => {
+                let throttled_since = vouched(read).throttled_since;
+                let decided = forced.as_ref().is_some_and(|by| in_force(call, by, read));
+                match write_stable(call, who, intent, route, throttled_since, decided) {
+                    None => Weakened::On(Self::Whole { forced, clean: false }),
+                    Some(wrote) => Weakened::Whole { wrote, clean, forced },
+                }
+            }
             Self::Hold(transit) => {
+                let anew = call.mistaken(Mistake::WaitBeginsAnew);
                 let held = transit.step(call, who, |deployment, now| {
                     let look = WeakLook { fenced: read, own: &own, health: *health, found: None };
-                    hold(deployment, &look, now, overdue(now))
+                    let (held, writes) = hold(deployment, &look, now, overdue(now))?;
+                    Ok((held, if anew { begun_anew(writes, now) } else { writes }))
                 });
                 match held {
                     Transited::On(transit) => Weakened::On(Self::Hold(transit)),
@@ -108,6 +124,7 @@ impl Weakening {
             }
             Self::Claim { keeps, above, transit } => {
                 let lifetime = above.then_some(LIFETIME);
+                let anew = call.mistaken(Mistake::WaitBeginsAnew);
                 let crossing = call.mistaken(Mistake::StepsCross);
                 let claimed = transit.step(call, who, |deployment, now| {
                     let mut current = deployment.clone();
@@ -118,7 +135,9 @@ impl Weakening {
                     }
                     let fenced = if crossing { &current } else { &**read };
                     let look = WeakLook { fenced, own: &own, health: *health, found: None };
-                    step_back(&current, &look, keeps, lifetime, now, overdue(now))
+                    let due = overdue(now);
+                    let (step, writes) = step_back(&current, &look, keeps, lifetime, now, due)?;
+                    Ok((step, if anew { begun_anew(writes, now) } else { writes }))
                 });
                 match claimed {
                     Transited::On(transit) => Weakened::On(Self::Claim { keeps, above, transit }),
@@ -157,12 +176,42 @@ impl Weakening {
     }
 }
 
+/// What may be written now.
+fn way_back(call: &Call<'_>, Begun { read, health, .. }: &Begun) -> WayBack {
+    if call.mistaken(Mistake::ForceAtOnce) {
+        let needed = read.plan.stable.desired_count;
+        let forced = read.forced();
+        return read.plan.rollback.way_back(health.healthy, needed, forced.as_ref(), NEVER);
+    }
+    read.way_back(health.healthy, call.now())
+}
+
+/// Whether somebody has decided it, or the plan's time is over.
+fn in_force(call: &Call<'_>, by: &Forced, read: &Deployment) -> bool {
+    match by {
+        Forced::Operator(_) => true,
+        Forced::Plan => read.waited(call.now()) >= HOLD_FOR,
+    }
+}
+
+/// The same writes, with a wait for stable that begins now.
+fn begun_anew(mut writes: Vec<RegistryWrite>, now: Timestamp) -> Vec<RegistryWrite> {
+    for write in &mut writes {
+        if let RegistryWrite::PutDeployment(put) = write
+            && let Some(weak) = &mut put.progress.weak
+        {
+            weak.since = now;
+        }
+    }
+    writes
+}
+
 impl Mark for Weakening {
     fn mark(&self, marks: &mut Marks<'_>) {
         marks.hash(std::mem::discriminant(self));
         match self {
             Self::Begin => {}
-            Self::Whole { clean } => marks.flag(*clean),
+            Self::Whole { forced, clean } => marks.hash((forced, clean)),
             Self::Hold(transit) => transit.mark(marks),
             Self::Claim { keeps, above, transit } => {
                 marks.hash((keeps, above));
