@@ -144,6 +144,8 @@ pub(crate) enum Mistake {
     PutOffAsleep,
     /// A rollback is put off without a look at stable on which its next turn can rely.
     PutOffWithoutLook,
+    /// A rollback that is put off opens its fence until it comes back.
+    PutOffReopens,
     /// A rollback is put off whatever others have recorded meanwhile.
     PutOffBlindly,
     /// Every look at a weak stable begins the wait for it anew.

@@ -9,7 +9,7 @@ use glidepath_core::notice::Notice;
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{
     ATTEMPT_TIMEOUT, AlarmItem, Deployment, Fence, FenceTrigger, Fenced, Intent, LANDING_GRACE,
-    NextStep, Phase, RegistryWrite,
+    NextStep, Outcome, Phase, RegistryWrite,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Timestamp;
@@ -72,6 +72,16 @@ pub(crate) enum Attempt {
     Expired,
 }
 
+/// Whether a rollback has begun and not ended.
+const fn rolls_back(phase: Option<Phase>) -> bool {
+    matches!(phase, Some(Phase::RollingBack | Phase::Held))
+}
+
+/// Whether a deployment is on its way forward, or there.
+const fn goes_on(phase: Option<Phase>) -> bool {
+    matches!(phase, Some(Phase::Open | Phase::Committed | Phase::Closed(Outcome::Succeeded)))
+}
+
 impl Call<'_> {
     pub(crate) fn now(&self) -> Timestamp {
         self.state.now
@@ -117,6 +127,7 @@ impl Call<'_> {
             if before.is_none() && phase.is_some() {
                 self.state.seen.last = Some(who);
             }
+            self.state.seen.went_on |= rolls_back(before) && goes_on(phase);
             if phase != before && phase == Some(Phase::Committed) {
                 self.state.seen.committed_after_firing |= self.state.seen.fired[who.index()];
             }

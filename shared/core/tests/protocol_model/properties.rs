@@ -30,6 +30,8 @@ pub(crate) const EVERY_RUN_ENDS: &str = "the sweep alone brings every run to its
 pub(crate) const ONE_END: &str = "exactly one terminal notice for each deployment that has ended";
 /// The fence wins against the commit.
 pub(crate) const NO_COMMIT_AFTER_FIRING: &str = "no commit after a bound alarm fired";
+/// Rollback wins, however long it takes.
+pub(crate) const NEVER_FORWARD_AGAIN: &str = "no deployment goes on once its rollback has begun";
 /// A late event is about another deployment.
 pub(crate) const NOT_STOPPED_BY_THE_PAST: &str = "no deployment is stopped by an older event";
 /// An alarm that fires while a plan is being made is seen.
@@ -64,6 +66,7 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         Property::always(NO_COMMIT_AFTER_FIRING, |_, state: &State| {
             !state.seen.committed_after_firing
         }),
+        Property::always(NEVER_FORWARD_AGAIN, |_, state: &State| !state.seen.went_on),
         Property::always(NOT_STOPPED_BY_THE_PAST, |_, state: &State| {
             !state.seen.stopped_by_the_past
         }),

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Deployment, Look, RecordedHealth, Refused, put_off};
+use glidepath_core::protocol::{
+    Deployment, Look, Phase, RecordedHealth, Refused, RegistryWrite, put_off,
+};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::bounds::Mistake;
@@ -61,6 +63,7 @@ impl PuttingOff {
             }
             Self::Record { look, again_at, transit } => (look, again_at, transit),
         };
+        let reopens = call.mistaken(Mistake::PutOffReopens);
         let blind = call.mistaken(Mistake::PutOffBlindly);
         let recorded = transit.step(call, call.who, |current, now| {
             let due = match carrier {
@@ -70,7 +73,11 @@ impl PuttingOff {
             let left = vec![the_route(&read.plan).route.clone()];
             let as_fenced = Deployment { revision: current.revision, ..read.clone() };
             let current = if blind { &as_fenced } else { current };
-            put_off(current, own, left, again_at, look, now, due)
+            let (off, mut writes) = put_off(current, own, left, again_at, look, now, due)?;
+            if reopens && let Some(RegistryWrite::PutDeployment(put)) = writes.first_mut() {
+                put.phase = Phase::Open;
+            }
+            Ok((off, writes))
         });
         match recorded {
             Transited::On(transit) => PutOff::On(Self::Record { look, again_at, transit }),

@@ -8,9 +8,10 @@ use crate::example::FINE;
 use crate::explored::ALL_AT_ONCE;
 use crate::model::Exploration;
 use crate::properties::{
-    BINDINGS_END, EVERY_RUN_ENDS, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE,
-    NO_UNSEEN_FIRING, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, ONE_END,
-    RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
+    BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING,
+    NO_LATE_WRITE, NO_UNSEEN_FIRING, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST,
+    NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK,
+    THE_GATE_IS_WOKEN,
 };
 use crate::state::At;
 
@@ -84,6 +85,13 @@ fn a_rollback_that_is_put_off_must_look_at_stable() {
     let budget = Budget { throttles: 1, sicknesses: 1, pauses: 0, ..alarm().budget };
     let bounds = Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE };
     find(Mistake::PutOffWithoutLook, NOT_ONTO_THE_DEAD, bounds);
+}
+
+#[test]
+fn a_rollback_that_is_put_off_must_keep_its_fence() {
+    let budget = Budget { throttles: 1, operators: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Shift, fused: true, ..ALL_AT_ONCE };
+    find(Mistake::PutOffReopens, NEVER_FORWARD_AGAIN, bounds);
 }
 
 #[test]

@@ -172,6 +172,8 @@ pub(crate) struct Seen {
     pub(crate) wrong_roles: bool,
     /// A deployment was committed although its alarm had fired.
     pub(crate) committed_after_firing: bool,
+    /// A deployment was opened, committed or succeeded although its rollback had begun.
+    pub(crate) went_on: bool,
     /// A deployment was stopped by an event from before its start.
     pub(crate) stopped_by_the_past: bool,
     /// A rollback failed although everything that it called answered in time.
