@@ -4,6 +4,7 @@
 pub mod advance;
 pub mod complete;
 pub mod decide;
+mod evidence;
 pub mod gate;
 pub mod notify;
 pub mod plan;

@@ -1,24 +1,19 @@
 //! Looks at a deployment that waits, gathers evidence and judges. Every turn also refreshes the
 //! recorded health of stable, on which a rollback relies to write without looking.
 
-use futures_util::future::{join, join3};
+use futures_util::future::join;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::health::{
-    AlarmReading, AlarmSignal, Evidence, Judgement, Reading, RouteTargets, Verdict, Watched, judge,
-};
+use glidepath_core::health::{AlarmSignal, Evidence, Judgement, Reading, Verdict, Watched, judge};
 use glidepath_core::notice::Event;
-use glidepath_core::plan::{OnInconclusive, OnTimeout, StageIndex};
+use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
     Decision, Deployment, MoveOn, NextStep, RecordedHealth, Reply, Step, observe,
 };
-use glidepath_core::route::Role;
-use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
 
+use crate::evidence::{gather, watched_stage};
 use crate::pace::{self, overdue};
-use crate::ports::{
-    Clock, Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry, RequestQuery,
-};
+use crate::ports::{Clock, Containers, LoadBalancer, Monitoring, Registry};
 use crate::restore::fresh_for;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
@@ -71,17 +66,6 @@ where
     })
     .await?;
     Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
-}
-
-/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
-/// still the one before it.
-fn watched_stage(deployment: &Deployment) -> StageIndex {
-    match deployment.progress.step {
-        Step::Baking { .. } => deployment.progress.stage,
-        Step::Settling { .. } | Step::Approving { .. } => {
-            StageIndex(deployment.progress.stage.0.saturating_sub(1))
-        }
-    }
 }
 
 /// The failure that the evidence leads to, if it does.
@@ -235,126 +219,4 @@ fn recorded(deployment: &Deployment, evidence: &Evidence) -> Option<RecordedHeal
         }
         Reading::Unreadable(_) => None,
     }
-}
-
-/// Everything there is to know, read at once, and how much traffic the service has; what cannot be read is said, never left out.
-async fn gather<L, C, M, K>(
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    clock: &K,
-    deployment: &Deployment,
-) -> (Evidence, Option<RequestsPerMinute>)
-where
-    L: LoadBalancer,
-    C: Containers,
-    M: Monitoring,
-    K: Clock,
-{
-    let plan = &deployment.plan;
-    let now = clock.now();
-    let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
-    let query = RequestQuery {
-        routes: plan
-            .routes
-            .iter()
-            .map(|route| {
-                let load_balancer = route.load_balancer.clone();
-                (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
-            })
-            .collect(),
-        shifts: deployment.progress.shifts.clone(),
-        bad_are: plan.health.bad_requests_are,
-        slower_than: plan.health.slower_than,
-        now,
-    };
-    let (alarms, targets, (stopped, requests)) = join3(
-        read_alarms(monitoring, deployment),
-        read_targets(load_balancer, deployment),
-        join(
-            containers.stopped_tasks(
-                &plan.cluster,
-                &plan.canary.service,
-                &plan.task_definition,
-                since,
-            ),
-            monitoring.requests(&query),
-        ),
-    )
-    .await;
-    // Which decides who goes first when many roll back at once.
-    let traffic = requests.as_ref().ok().and_then(|periods| periods.as_ref()?.traffic());
-    let evidence = Evidence {
-        at: now,
-        alarms: reading(alarms),
-        targets: reading(targets),
-        stopped_tasks: reading(stopped),
-        requests: match requests {
-            Ok(Some(periods)) => Reading::Read(periods.by_stage(&query.shifts)),
-            Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
-            Err(error) => Reading::Unreadable(error.to_string()),
-        },
-    };
-    (evidence, traffic)
-}
-
-fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
-    match result {
-        Ok(value) => Reading::Read(value),
-        Err(error) => Reading::Unreadable(error.to_string()),
-    }
-}
-
-/// Alarms as they are now: an alarm that fired before it was bound, or whose event was lost, is
-/// seen here.
-async fn read_alarms(
-    monitoring: &impl Monitoring,
-    deployment: &Deployment,
-) -> Result<Vec<AlarmReading>, PortError> {
-    let alarms = &deployment.plan.health.alarms;
-    let wanted: Vec<_> = [
-        (Watched::Stable, &alarms.stable),
-        (Watched::Canary, &alarms.canary),
-        (Watched::Service, &alarms.service),
-    ]
-    .into_iter()
-    .flat_map(|(watched, list)| list.iter().map(move |alarm| (watched, alarm)))
-    .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let names: Vec<_> = wanted.iter().map(|(_, alarm)| alarm.as_str().to_owned()).collect();
-    let found = monitoring.alarms(&names).await?;
-    Ok(wanted
-        .into_iter()
-        .zip(found)
-        .map(|((watched, alarm), found)| AlarmReading {
-            alarm: alarm.clone(),
-            watched,
-            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
-            reason: found.map_or_else(String::new, |found| found.reason),
-        })
-        .collect())
-}
-
-async fn read_targets(
-    load_balancer: &impl LoadBalancer,
-    deployment: &Deployment,
-) -> PortResult<Vec<RouteTargets>> {
-    let plan = &deployment.plan;
-    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
-    let mut targets = Vec::with_capacity(plan.routes.len());
-    for route in &plan.routes {
-        let (canary, stable) = join(
-            load_balancer.target_health(route.group(Role::Canary)),
-            load_balancer.target_health(route.group(Role::Stable)),
-        )
-        .await;
-        targets.push(RouteTargets {
-            canary_healthy: canary?.healthy,
-            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
-            stable_healthy: stable?.healthy,
-        });
-    }
-    Ok(targets)
 }

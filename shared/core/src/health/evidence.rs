@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::Cell;
+use super::metrics::MeasuredMetrics;
 use crate::ids::AlarmArn;
 use crate::time::Timestamp;
 
@@ -19,8 +19,8 @@ pub struct Evidence {
     pub targets: Reading<Vec<RouteTargets>>,
     /// Canary tasks that stopped by themselves since the stage was shifted.
     pub stopped_tasks: Reading<Vec<StoppedTask>>,
-    /// Requests of both slots since the first verified shift, up to the newest complete period.
-    pub requests: Reading<Vec<Cell>>,
+    /// Everything that CloudWatch measured.
+    pub metrics: Reading<MeasuredMetrics>,
 }
 
 /// Something read from AWS, or why it could not be.

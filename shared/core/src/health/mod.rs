@@ -2,16 +2,22 @@
 
 mod ceiling;
 mod cells;
+mod checks;
 mod comparison;
+mod connections;
 mod evidence;
 mod judge;
+mod metrics;
 mod requests;
 pub mod sequential;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
 pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
+pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
+pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
+pub use metrics::MeasuredMetrics;

@@ -16,14 +16,6 @@ pub(super) fn judge(
     reasons: &mut Vec<Reason>,
 ) {
     let health = &plan.health;
-    if health.bad_requests_limit.is_none() && health.comparison.is_none() {
-        return;
-    }
-    if plan.stage(stage).is_some_and(|stage| stage.weight == Weight::NONE) {
-        // Waiting for requests that cannot come would hold an idle check for ever.
-        reasons.push(pass("no requests expected at weight 0 %"));
-        return;
-    }
     let Some(cells) = read("requests", reading, reasons) else { return };
     if let Some(comparison) = &health.comparison {
         compare(plan, comparison, cells, reasons);
@@ -36,6 +28,34 @@ pub(super) fn judge(
     let limit = health.bad_requests_limit;
     reasons.push(level(limit, health.minimum_requests, canary.into(), stable.into()));
     reasons.extend(cells.iter().find_map(gross));
+    let weight = plan.stage(stage).map(|stage| stage.weight);
+    reasons.extend(weight.and_then(|weight| share_reached(weight, canary.all, stable.all)));
+}
+
+/// Fewest requests of either slot that a share is measured by: by chance it is then off by no more
+/// than a third.
+const FEWEST_OF_SHARE: u64 = 100;
+
+/// Tells when the share of requests is far from the weight: by sticky sessions, by rules that are no
+/// routes of the deployment, by a test listener. It is not the canary's fault, and holding would not
+/// mend it; but whoever counts on the weight should know.
+fn share_reached(weight: Weight, canary: u64, stable: u64) -> Option<Reason> {
+    let all = u128::from(canary) + u128::from(stable);
+    let expected = all * u128::from(weight.permille()) / 1000;
+    let enough = u128::from(FEWEST_OF_SHARE);
+    if expected < enough || (weight < Weight::ALL && all - expected < enough) {
+        return None;
+    }
+    let found = u128::from(canary);
+    if (expected / 2..=expected * 2).contains(&found) {
+        return None;
+    }
+    let permille = u16::try_from(found * 1000 / all).unwrap_or(1000);
+    Some(pass(format!(
+        "the canary gets {} of the requests at a weight of {weight}: sticky sessions, or rules that \
+         are no routes of this deployment",
+        Permille(permille)
+    )))
 }
 
 fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &mut Vec<Reason>) {

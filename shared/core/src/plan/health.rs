@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::Check;
 use crate::health::sequential::Terms;
 use crate::ids::AlarmArn;
 use crate::time::Span;
@@ -25,6 +26,9 @@ pub struct HealthPlan {
     /// How the canary is compared with stable; `None`: it is not.
     #[serde(default)]
     pub comparison: Option<ComparisonPlan>,
+    /// Measures of the user's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Canary requests of a stage below which its share says nothing.
     pub minimum_requests: u64,
     /// How much longer than its bake a stage may take to gather enough evidence.

@@ -31,6 +31,16 @@ pub fn approval_timeout() -> Span {
     Span::from_secs(4 * 3600)
 }
 
+/// Three points in a row: one may be an accident of measuring, and a second its echo.
+pub fn check_points() -> u64 {
+    3
+}
+
+/// What most metrics are looked at by.
+pub fn statistic() -> String {
+    "Average".to_owned()
+}
+
 /// Silence is no consent.
 pub fn on_timeout() -> OnTimeout {
     OnTimeout::Rollback

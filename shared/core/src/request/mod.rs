@@ -1,5 +1,6 @@
 //! What a person asks for. [`decode`] reads it, `preflight` holds it against the real resources.
 
+mod checks;
 mod comparison;
 mod decode;
 pub mod defaults;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use checks::{CheckRequest, Limits, Metric, Placeholder};
 pub use comparison::{Compared, Ratio, Sensitivity};
 pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};

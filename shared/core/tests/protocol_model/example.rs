@@ -179,6 +179,7 @@ pub(crate) fn plan(
             bad_requests_are: glidepath_core::plan::BadRequestsAre::NotAnsweredWell,
             slower_than: None,
             comparison: None,
+            checks: vec![],
             minimum_requests: 0,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Rollback,

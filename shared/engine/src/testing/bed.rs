@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{Periods, StoppedTask};
+use glidepath_core::health::StoppedTask;
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
@@ -20,8 +20,8 @@ use glidepath_core::time::{Span, Timestamp};
 use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
-    FoundRoute, Functions, LoadBalancer, Monitoring, Orchestration, OutboxEntry, PortError,
-    PortResult, Random, Registry, RequestQuery, ScaleTo, TargetHealth, Woken,
+    FoundRoute, Functions, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
+    OutboxEntry, PortError, PortResult, Random, Registry, ScaleTo, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -264,8 +264,8 @@ impl Monitoring for Bed<'_> {
         self.call("describe_alarms", Monitoring::alarms(self.world, names)).await
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
-        self.call("requests", self.world.requests(query)).await
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        self.call("metrics", self.world.metrics(query)).await
     }
 }
 

@@ -153,6 +153,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
                 floor: Permille(2),
                 false_rollbacks: Permille(10),
             }),
+            checks: vec![],
             minimum_requests: 200,
             extend_up_to: Span::from_secs(600),
             on_inconclusive: OnInconclusive::Rollback,

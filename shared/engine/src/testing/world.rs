@@ -6,20 +6,24 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{AlarmSignal, Period, Periods, SlotRequests, StoppedTask};
+use glidepath_core::health::{
+    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, SlotRequests,
+    StoppedTask,
+};
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
 use glidepath_core::notice::Notice;
+use glidepath_core::plan::{Measure, Number};
 use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::{
-    Alarm, Channels, Clock, Containers, Due, EcsService, FoundRoute, Functions, LoadBalancer,
-    Monitoring, Orchestration, PortError, PortResult, Random, RequestQuery, Rollout, ScaleTo,
-    TargetHealth, Woken,
+    Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions,
+    LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult, Random,
+    Rollout, ScaleTo, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -62,6 +66,13 @@ pub struct State {
     pub alarms: BTreeMap<String, Alarm>,
     /// What the canary and stable answered since the shift.
     pub requests: Option<(SlotRequests, SlotRequests)>,
+    /// Connections that failed.
+    pub connection_errors: ConnectionErrors,
+    /// What the load balancers answered themselves.
+    pub load_balancer_errors: Vec<LoadBalancerErrors>,
+    /// The newest points of every measure, oldest first and a minute apart; one that is not here
+    /// has none.
+    pub measures: Vec<(Measure, PortResult<Vec<Number>>)>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -71,6 +82,18 @@ pub struct State {
     /// What was called, in order.
     pub calls: Vec<Call>,
 }
+
+impl State {
+    fn measured(&self, measure: &Measure, now: Timestamp) -> PortResult<Series> {
+        let found = self.measures.iter().find(|(known, _)| known == measure);
+        let Some((_, points)) = found else { return Ok(Series::new()) };
+        let newest_first = points.clone()?.into_iter().rev().zip(1_u64..);
+        Ok(newest_first.map(|(value, age)| (now - MINUTE.times(age), value)).collect())
+    }
+}
+
+/// The length of a period.
+const MINUTE: Span = Span::from_secs(60);
 
 /// A world in memory.
 #[derive(Debug)]
@@ -234,12 +257,27 @@ impl Monitoring for World {
         Ok(names.iter().map(by_name).collect())
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
-        let counted = self.state().requests;
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        let state = self.state();
         let shifted = query.shifts.last().map_or(query.now, |shift| shift.at);
-        Ok(counted.map(|(canary, stable)| Periods {
-            length: query.now.since(shifted),
-            counts: vec![Period { from: shifted, canary, stable }],
+        let checks = query.checks.iter().map(|check| {
+            let series = |measure: &Measure| state.measured(measure, query.now);
+            CheckAnswer {
+                canary: series(&check.canary),
+                stable: check.stable.as_ref().map(series),
+                period: MINUTE,
+                until: query.now,
+            }
+        });
+        let checks: Vec<_> = checks.collect();
+        Ok(state.requests.map(|(canary, stable)| Metrics {
+            requests: Ok(Periods {
+                length: query.now.since(shifted),
+                counts: vec![Period { from: shifted, canary, stable }],
+            }),
+            connection_errors: Ok(state.connection_errors),
+            load_balancer_errors: Ok(state.load_balancer_errors.clone()),
+            checks,
         }))
     }
 }

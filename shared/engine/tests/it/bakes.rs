@@ -1,11 +1,13 @@
-use glidepath_core::failure::FailureCode;
+use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::notice::Event;
-use glidepath_core::plan::{OnInconclusive, Slot};
+use glidepath_core::plan::{
+    Bounds, Check, CheckMode, Measure, MetricStatistic, Number, OnInconclusive, Slot,
+};
 use glidepath_core::protocol::{NextStep, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, PortError, PortResult};
 use glidepath_engine::testing::example::{self, begun, plan, requests, stage, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry};
 
@@ -187,4 +189,60 @@ async fn a_route_that_is_put_right_before_the_first_shift_is_told_of_no_more() {
     machine.step(None).await;
     machine.step(None).await;
     assert_eq!(told(), None);
+}
+
+/// A check of the canary's own measure, and what it measured, oldest first.
+async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Failure> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let measure = |slot: &str| {
+        Measure::Metric(MetricStatistic {
+            namespace: "Shop".to_owned(),
+            name: "FailedOrders".to_owned(),
+            dimensions: [("Slot".to_owned(), slot.to_owned())].into(),
+            statistic: "Sum".to_owned(),
+        })
+    };
+    let numbers = |points: Vec<f64>| points.into_iter().filter_map(Number::new).collect();
+    world.state().measures = vec![(measure("green"), points.map(numbers))];
+    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    plan.health.checks = vec![Check {
+        name: "failed orders".to_owned(),
+        canary: measure("green"),
+        stable: measure("blue"),
+        limit: Bounds { above: Number::new(10.0), below: None },
+        against_stable: Bounds::default(),
+        points: 3,
+        period: None,
+        mode,
+    }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    ended
+}
+
+#[tokio::test]
+async fn a_check_of_the_user_s_own_rolls_back_or_only_says_that_it_would() {
+    let bad = || Ok(vec![11.0, 12.5, 30.0]);
+    let failure = checked(CheckMode::Critical, bad()).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::VerdictFailed);
+    assert!(
+        failure.cause.contains("check `failed orders`: 30, allowed is at most 10"),
+        "{failure}"
+    );
+    checked(CheckMode::DryRun, bad()).await.unwrap();
+    checked(CheckMode::Informative, bad()).await.unwrap();
+    checked(CheckMode::Critical, Ok(vec![11.0, 12.5, 3.0])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_check_that_says_nothing_holds_and_is_no_pass() {
+    let error = PortError::Refused { operation: "cloudwatch", detail: "two series".to_owned() };
+    for points in [Ok(vec![]), Ok(vec![1.0, 2.0]), Err(error)] {
+        let failure = checked(CheckMode::Critical, points.clone()).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Inconclusive);
+        assert!(failure.cause.contains("check `failed orders`"), "{failure}");
+        checked(CheckMode::DryRun, points).await.unwrap();
+    }
 }

@@ -57,6 +57,7 @@ fn plan() -> Plan {
             bad_requests_are: glidepath_core::plan::BadRequestsAre::NotAnsweredWell,
             slower_than: None,
             comparison: None,
+            checks: vec![],
             minimum_requests: 200,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Hold,

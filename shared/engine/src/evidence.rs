@@ -1,0 +1,192 @@
+//! What a look gathers about a deployment.
+
+use futures_util::future::{join, join3};
+use glidepath_core::health::{
+    AlarmReading, AlarmSignal, CheckReading, Evidence, MeasuredMetrics, Reading, RouteTargets,
+    Watched,
+};
+use glidepath_core::plan::{Check, StageIndex};
+use glidepath_core::protocol::{Deployment, Step};
+use glidepath_core::route::Role;
+use glidepath_core::storm::RequestsPerMinute;
+use glidepath_core::time::Timestamp;
+
+use crate::ports::{
+    CheckAnswer, CheckQuery, Clock, Containers, LoadBalancer, Metrics, MetricsQuery, Monitoring,
+    PortError, PortResult,
+};
+
+/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
+/// still the one before it.
+pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
+    match deployment.progress.step {
+        Step::Baking { .. } => deployment.progress.stage,
+        Step::Settling { .. } | Step::Approving { .. } => {
+            StageIndex(deployment.progress.stage.0.saturating_sub(1))
+        }
+    }
+}
+
+/// Everything there is to know, read at once, and how much traffic the service has; what cannot be
+/// read is said, never left out.
+pub(crate) async fn gather<L, C, M, K>(
+    load_balancer: &L,
+    containers: &C,
+    monitoring: &M,
+    clock: &K,
+    deployment: &Deployment,
+) -> (Evidence, Option<RequestsPerMinute>)
+where
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    K: Clock,
+{
+    let plan = &deployment.plan;
+    let now = clock.now();
+    let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
+    let query = metrics_query(deployment, now);
+    let (alarms, targets, (stopped, metrics)) = join3(
+        read_alarms(monitoring, deployment),
+        read_targets(load_balancer, deployment),
+        join(
+            containers.stopped_tasks(
+                &plan.cluster,
+                &plan.canary.service,
+                &plan.task_definition,
+                since,
+            ),
+            monitoring.metrics(&query),
+        ),
+    )
+    .await;
+    // Which decides who goes first when many roll back at once.
+    let traffic = match &metrics {
+        Ok(Some(Metrics { requests: Ok(periods), .. })) => periods.traffic(),
+        Ok(_) | Err(_) => None,
+    };
+    let evidence = Evidence {
+        at: now,
+        alarms: reading(alarms),
+        targets: reading(targets),
+        stopped_tasks: reading(stopped),
+        metrics: match metrics {
+            Ok(Some(metrics)) => Reading::Read(measured(metrics, &query)),
+            Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
+            Err(error) => Reading::Unreadable(error.to_string()),
+        },
+    };
+    (evidence, traffic)
+}
+
+fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
+    let plan = &deployment.plan;
+    let shifts = &deployment.progress.shifts;
+    let watched = watched_stage(deployment);
+    let shift = shifts.iter().rev().find(|shift| shift.stage == watched);
+    MetricsQuery {
+        routes: plan
+            .routes
+            .iter()
+            .map(|route| {
+                let load_balancer = route.load_balancer.clone();
+                (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
+            })
+            .collect(),
+        shifts: shifts.clone(),
+        bad_are: plan.health.bad_requests_are,
+        slower_than: plan.health.slower_than,
+        checks: plan.health.checks.iter().map(check_query).collect(),
+        // What was measured at another weight says nothing about this one.
+        checks_since: shift.map_or(deployment.started_at, |shift| shift.at),
+        now,
+    }
+}
+
+fn check_query(check: &Check) -> CheckQuery {
+    let compared = !check.against_stable.is_empty();
+    CheckQuery {
+        canary: check.canary.clone(),
+        stable: compared.then(|| check.stable.clone()),
+        period: check.period,
+    }
+}
+
+fn measured(metrics: Metrics, query: &MetricsQuery) -> MeasuredMetrics {
+    MeasuredMetrics {
+        requests: reading(metrics.requests.map(|periods| periods.by_stage(&query.shifts))),
+        connection_errors: reading(metrics.connection_errors),
+        load_balancer_errors: reading(metrics.load_balancer_errors),
+        checks: metrics
+            .checks
+            .into_iter()
+            .map(|CheckAnswer { canary, stable, period, until }| CheckReading {
+                canary: reading(canary),
+                stable: stable.map(reading),
+                period,
+                until,
+            })
+            .collect(),
+    }
+}
+
+fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
+    match result {
+        Ok(value) => Reading::Read(value),
+        Err(error) => Reading::Unreadable(error.to_string()),
+    }
+}
+
+/// Alarms as they are now: an alarm that fired before it was bound, or whose event was lost, is
+/// seen here.
+async fn read_alarms(
+    monitoring: &impl Monitoring,
+    deployment: &Deployment,
+) -> Result<Vec<AlarmReading>, PortError> {
+    let alarms = &deployment.plan.health.alarms;
+    let wanted: Vec<_> = [
+        (Watched::Stable, &alarms.stable),
+        (Watched::Canary, &alarms.canary),
+        (Watched::Service, &alarms.service),
+    ]
+    .into_iter()
+    .flat_map(|(watched, list)| list.iter().map(move |alarm| (watched, alarm)))
+    .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<_> = wanted.iter().map(|(_, alarm)| alarm.as_str().to_owned()).collect();
+    let found = monitoring.alarms(&names).await?;
+    Ok(wanted
+        .into_iter()
+        .zip(found)
+        .map(|((watched, alarm), found)| AlarmReading {
+            alarm: alarm.clone(),
+            watched,
+            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
+            reason: found.map_or_else(String::new, |found| found.reason),
+        })
+        .collect())
+}
+
+async fn read_targets(
+    load_balancer: &impl LoadBalancer,
+    deployment: &Deployment,
+) -> PortResult<Vec<RouteTargets>> {
+    let plan = &deployment.plan;
+    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
+    let mut targets = Vec::with_capacity(plan.routes.len());
+    for route in &plan.routes {
+        let (canary, stable) = join(
+            load_balancer.target_health(route.group(Role::Canary)),
+            load_balancer.target_health(route.group(Role::Stable)),
+        )
+        .await;
+        targets.push(RouteTargets {
+            canary_healthy: canary?.healthy,
+            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
+            stable_healthy: stable?.healthy,
+        });
+    }
+    Ok(targets)
+}
