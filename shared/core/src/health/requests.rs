@@ -5,6 +5,7 @@ use super::cells::{Cell, SlotRequests};
 use super::comparison::{Comparison, evidence};
 use super::evidence::Reading;
 use super::judge::{Reason, fail, inconclusive, pass, read};
+use super::sequential::{Pair, Tally};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
 use crate::weight::Weight;
 
@@ -68,9 +69,11 @@ fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &m
     };
     // At 100 % and before the first complete period there is nothing to compare.
     let Some(latest) = compared.latest() else { return };
-    let mut found = format!("bad requests: {}", compared.bad);
-    if let Some(slow) = &compared.slow {
-        found.push_str(&format!("; slow requests: {slow}"));
+    let bad = counted(compared.cells.iter().map(|cell| Some(cell.bad())));
+    let mut found = format!("bad requests: {bad}; {}", compared.bad);
+    if let Some(ratio) = &compared.slow {
+        let slow = counted(compared.cells.iter().map(Cell::slow));
+        found.push_str(&format!("; slow requests: {slow}; {ratio}"));
     }
     let needed = evidence(compared.parameters.bound());
     let sum = format!(
@@ -87,6 +90,22 @@ fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &m
         )),
         None => pass(format!("the canary is not shown to be worse than stable; {found}; {sum}")),
     });
+}
+
+/// `14 of 300 of the canary, 1 of 320 of stable`
+fn counted(pairs: impl Iterator<Item = Option<Pair>>) -> String {
+    let sum = |one: Tally, other: Tally| Tally {
+        events: one.events.saturating_add(other.events),
+        requests: one.requests.saturating_add(other.requests),
+    };
+    let none = Tally::default();
+    let (canary, stable) = pairs.flatten().fold((none, none), |(canary, stable), pair| {
+        (sum(canary, pair.canary), sum(stable, pair.stable))
+    });
+    format!(
+        "{} of {} of the canary, {} of {} of stable",
+        canary.events, canary.requests, stable.events, stable.requests
+    )
 }
 
 /// A single period that needs no second one.

@@ -193,8 +193,8 @@ fn a_healthy_canary_passes_with_every_reason() {
             "the stable slot's alarm `shop-blue-5xx` is OK",
             "1 of 1 canary targets are healthy in `green`",
             "no canary task stopped",
-            "the canary is not shown to be worse than stable; bad requests: stable has none to \
-             compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
+            "the canary is not shown to be worse than stable; bad requests: 0 of 1000 of the canary, 0 \
+             of 19000 of stable; stable has none to compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
              from 0 of 1 periods",
             "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
              stable: 0 of 19000 requests were bad (0 %)",
@@ -363,7 +363,11 @@ fn slow_requests_are_compared_where_the_plan_asks() {
     let asked = verdict_of(cells, |plan| {
         plan.health.slower_than = Some(crate::time::Span::from_secs(1));
     });
-    assert_says(&asked, Judgement::Fail, "slow requests: 5.0 times stable's");
+    assert_says(
+        &asked,
+        Judgement::Fail,
+        "slow requests: 300 of 6000 of the canary, 1140 of 114000 of stable; 5.0 times",
+    );
 }
 
 fn verdict_of(cells: Vec<Cell>, change: impl FnOnce(&mut Plan)) -> Verdict {
