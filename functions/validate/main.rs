@@ -3,6 +3,7 @@
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::hooks::LambdaHooks;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::CloudWatch;
 use glidepath_aws::registry::DynamoRegistry;
@@ -17,9 +18,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let load_balancer = ElasticLoadBalancing::new(&clients);
     let containers = ElasticContainers::new(&clients);
     let monitoring = CloudWatch::new(&clients, settings::publication()?);
+    let hooks = LambdaHooks::new(&clients);
     let system = System::default();
     serve(async |input| {
-        validate::run(&registry, &load_balancer, &containers, &monitoring, &system, &input).await
+        validate::run(&registry, &load_balancer, &containers, &monitoring, &hooks, &system, &input)
+            .await
     })
     .await
 }

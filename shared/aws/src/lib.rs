@@ -9,6 +9,7 @@ pub mod clock;
 pub mod containers;
 mod error;
 pub mod functions;
+pub mod hooks;
 pub mod load_balancer;
 pub mod monitoring;
 #[cfg(feature = "stack")]

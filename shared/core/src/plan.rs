@@ -3,12 +3,14 @@
 
 mod checks;
 mod health;
+mod hooks;
 
 pub(crate) use checks::words;
 pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
 pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
+pub use hooks::{Hook, HookDetails, LifecycleStage};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{

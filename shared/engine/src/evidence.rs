@@ -1,19 +1,20 @@
 //! What a look gathers about a deployment.
 
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, CheckReading, Evidence, MeasuredMetrics, Reading, RouteTargets,
-    Watched,
+    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, MeasuredMetrics,
+    Reading, RouteTargets, ServiceDeployments, Watched, hook_event, hooks_at,
 };
-use glidepath_core::plan::{Check, StageIndex};
-use glidepath_core::protocol::{Deployment, Step};
+use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
+use glidepath_core::protocol::{Deployment, Progress, Step};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
 
 use crate::ports::{
-    CheckAnswer, CheckQuery, Clock, Containers, LoadBalancer, Metrics, MetricsQuery, Monitoring,
-    PortError, PortResult,
+    CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, PortError, PortResult,
 };
 
 /// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
@@ -29,10 +30,11 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
 
 /// Everything there is to know, read at once, and how much traffic the service has; what cannot be
 /// read is said, never left out.
-pub(crate) async fn gather<L, C, M, K>(
+pub(crate) async fn gather<L, C, M, H, K>(
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
+    hooks: &H,
     clock: &K,
     deployment: &Deployment,
 ) -> (Evidence, Option<RequestsPerMinute>)
@@ -40,16 +42,17 @@ where
     L: LoadBalancer,
     C: Containers,
     M: Monitoring,
+    H: Hooks,
     K: Clock,
 {
     let plan = &deployment.plan;
     let now = clock.now();
     let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
     let query = metrics_query(deployment, now);
-    let (alarms, targets, (stopped, metrics)) = join3(
+    let (alarms, targets, (stopped, metrics, hooks)) = join3(
         read_alarms(monitoring, deployment),
         read_targets(load_balancer, deployment),
-        join(
+        join3(
             containers.stopped_tasks(
                 &plan.cluster,
                 &plan.canary.service,
@@ -57,6 +60,7 @@ where
                 since,
             ),
             monitoring.metrics(&query),
+            ask_hooks(containers, hooks, deployment, now),
         ),
     )
     .await;
@@ -75,6 +79,7 @@ where
             Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
             Err(error) => Reading::Unreadable(error.to_string()),
         },
+        hooks,
     };
     (evidence, traffic)
 }
@@ -128,6 +133,84 @@ fn measured(metrics: Metrics, query: &MetricsQuery) -> MeasuredMetrics {
             })
             .collect(),
     }
+}
+
+/// Asks the hooks that have a say at this stage and are due. Those that have answered are not asked
+/// again.
+async fn ask_hooks<C, H>(
+    containers: &C,
+    hooks: &H,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Vec<HookReading>
+where
+    C: Containers,
+    H: Hooks,
+{
+    let plan = &deployment.plan;
+    let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
+    let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
+    let asked: Vec<_> = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
+    let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
+    // Two calls that only deployments with hooks make, and only when one is asked.
+    let found = if due { Some(service_deployments(containers, deployment).await) } else { None };
+    let found = found.as_ref();
+    let readings = asked.into_iter().map(|(hook, at, before)| async move {
+        let kept = before.filter(|run| !run.is_due(now));
+        let run = match (kept, found) {
+            (Some(run), _) => Ok(run.clone()),
+            (None, Some(Ok(found))) => {
+                ask_hook(hooks, deployment, (hook, at, before), stage.weight, found, now).await
+            }
+            (None, Some(Err(error))) => Err(error.clone()),
+            (None, None) => Err("it was not asked".to_owned()),
+        };
+        let run = run.map_or_else(Reading::Unreadable, Reading::Read);
+        HookReading { hook, at, run }
+    });
+    join_all(readings).await
+}
+
+async fn ask_hook(
+    hooks: &impl Hooks,
+    deployment: &Deployment,
+    (place, at, before): (usize, LifecycleStage, Option<&HookRun>),
+    weight: Weight,
+    found: &ServiceDeployments,
+    now: Timestamp,
+) -> Result<HookRun, String> {
+    let hook = deployment.plan.health.hooks.get(place).ok_or("it is not in the plan")?;
+    let details = before.map_or(&hook.details, |run| &run.details).clone();
+    let event = hook_event(deployment, place, at, weight, &details, found);
+    let answer = hooks.ask(&hook.function, &event).await.map_err(|error| error.to_string())?;
+    HookRun::answered(place, at, before, details, &answer, now)
+}
+
+async fn service_deployments(
+    containers: &impl Containers,
+    deployment: &Deployment,
+) -> Result<ServiceDeployments, String> {
+    let plan = &deployment.plan;
+    let of = |role: Role| async move {
+        let service = &plan.slot(role).service;
+        let found = containers.service_deployment(&plan.cluster, service).await;
+        let found = found.map_err(|error| error.to_string())?;
+        found.ok_or_else(|| format!("`{service}` has no service deployment"))
+    };
+    let (canary, stable) = join(of(Role::Canary), of(Role::Stable)).await;
+    Ok(ServiceDeployments { canary: canary?, stable: stable? })
+}
+
+/// What is to be remembered of the hooks: their newest answers, and what was known of those that
+/// gave none.
+pub(crate) fn hook_runs(evidence: &Evidence, before: &[HookRun]) -> Vec<HookRun> {
+    let answered = evidence.hooks.iter().filter_map(|reading| match &reading.run {
+        Reading::Read(run) => Some(run),
+        Reading::Unreadable(_) => {
+            before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)
+        }
+    });
+    answered.cloned().collect()
 }
 
 fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {

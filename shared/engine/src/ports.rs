@@ -7,7 +7,7 @@
 use std::future::Future;
 
 use glidepath_core::health::{
-    ConnectionErrors, LoadBalancerErrors, Periods, Series, Shift, StoppedTask,
+    ConnectionErrors, LoadBalancerErrors, Periods, Series, ServiceDeployment, Shift, StoppedTask,
 };
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
@@ -271,6 +271,12 @@ pub trait Containers: Sync {
         service: &EcsServiceName,
         to: &ScaleTo,
     ) -> impl Future<Output = PortResult<()>> + Send;
+    /// The newest deployment of a service, as ECS counts them.
+    fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> impl Future<Output = PortResult<Option<ServiceDeployment>>> + Send;
     /// Tasks of this version that stopped by themselves since then, not by scaling.
     fn stopped_tasks(
         &self,
@@ -350,6 +356,16 @@ pub trait Monitoring: Sync {
         &self,
         query: &MetricsQuery,
     ) -> impl Future<Output = PortResult<Option<Metrics>>> + Send;
+}
+
+/// Functions of the user's own that have a say.
+pub trait Hooks: Sync {
+    /// What the function answers to an event; an error if it failed or did not answer in time.
+    fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> impl Future<Output = PortResult<serde_json::Value>> + Send;
 }
 
 /// How the answer to a token ended.

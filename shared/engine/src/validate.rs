@@ -7,23 +7,24 @@ use glidepath_core::health::{AlarmSignal, Evidence, Judgement, Reading, Verdict,
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
-    Decision, Deployment, MoveOn, NextStep, RecordedHealth, Reply, Step, observe,
+    Decision, Deployment, MoveOn, NextStep, Observed, RecordedHealth, Reply, Step, observe,
 };
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::evidence::{gather, watched_stage};
+use crate::evidence::{gather, hook_runs, watched_stage};
 use crate::pace::{self, overdue};
-use crate::ports::{Clock, Containers, LoadBalancer, Monitoring, Registry};
+use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Registry};
 use crate::restore::fresh_for;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
 /// One look.
-pub async fn run<R, L, C, M, K>(
+pub async fn run<R, L, C, M, H, K>(
     registry: &R,
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
+    hooks: &H,
     clock: &K,
     input: &StepInput,
 ) -> Result<Reply, Failure>
@@ -32,12 +33,13 @@ where
     L: LoadBalancer,
     C: Containers,
     M: Monitoring,
+    H: Hooks,
     K: Clock,
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let ((evidence, traffic), observed) = join(
-        gather(load_balancer, containers, monitoring, clock, &deployment),
+        gather(load_balancer, containers, monitoring, hooks, clock, &deployment),
         routes::read(load_balancer, &deployment.plan.routes),
     )
     .await;
@@ -60,7 +62,11 @@ where
             MoveOn::Stay
         };
         let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
-        let (seen, writes) = observe(current, health, traffic, move_on, now, due)?;
+        // Answers of hooks belong to the stage at which they were asked.
+        let same_stage = current.progress.stage == deployment.progress.stage;
+        let hooks = same_stage.then(|| hook_runs(&evidence, &deployment.progress.hooks));
+        let observed = Observed { health, traffic, hooks };
+        let (seen, writes) = observe(current, observed, move_on, now, due)?;
         let told = seen.notices > current.notices;
         Ok(((seen, told), writes))
     })

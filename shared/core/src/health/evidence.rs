@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hooks::HookReading;
 use super::metrics::MeasuredMetrics;
 use crate::ids::AlarmArn;
 use crate::time::Timestamp;
@@ -21,6 +22,8 @@ pub struct Evidence {
     pub stopped_tasks: Reading<Vec<StoppedTask>>,
     /// Everything that CloudWatch measured.
     pub metrics: Reading<MeasuredMetrics>,
+    /// The plan's hooks that have a say at this stage.
+    pub hooks: Vec<HookReading>,
 }
 
 /// Something read from AWS, or why it could not be.

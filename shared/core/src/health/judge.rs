@@ -4,7 +4,7 @@
 use super::evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
-use super::metrics;
+use super::{hooks, metrics};
 use crate::ids::AlarmArn;
 use crate::plan::{HealthPlan, Plan, StageIndex};
 
@@ -67,6 +67,7 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     targets(plan, &evidence.targets, &mut reasons);
     stopped_tasks(&evidence.stopped_tasks, &mut reasons);
     metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
+    hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
     Verdict::of(reasons)
 }
 

@@ -6,6 +6,7 @@ mod checks;
 mod comparison;
 mod connections;
 mod evidence;
+mod hooks;
 mod judge;
 mod metrics;
 mod requests;
@@ -18,6 +19,9 @@ pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
+};
+pub use hooks::{
+    HookReading, HookRun, HookStatus, ServiceDeployment, ServiceDeployments, hook_event, hooks_at,
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
 pub use metrics::MeasuredMetrics;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::checks::Check;
+use super::hooks::Hook;
 use crate::health::sequential::Terms;
 use crate::ids::AlarmArn;
 use crate::time::Span;
@@ -29,6 +30,9 @@ pub struct HealthPlan {
     /// Measures of the user's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// Functions of the user's own that have a say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Canary requests of a stage below which its share says nothing.
     pub minimum_requests: u64,
     /// How much longer than its bake a stage may take to gather enough evidence.

@@ -4,6 +4,7 @@
 mod alarms;
 mod budget;
 mod checks;
+mod hooks;
 mod routes;
 mod slots;
 
@@ -139,6 +140,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     };
     plan.health.checks = checks::resolve(request, &plan);
     checks::short_bakes(request, &plan, &mut findings);
+    hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
     budget::check(request, &plan, &mut findings);
     if findings.has_errors() {
@@ -223,6 +225,7 @@ fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
         comparison: health.comparison.plan(),
         // Measures name parts of the plan.
         checks: Vec::new(),
+        hooks: hooks::resolve(request),
         minimum_requests: health.minimum_requests,
         extend_up_to: health.on_inconclusive.extend_up_to,
         on_inconclusive: health.on_inconclusive.then,

@@ -2,7 +2,7 @@
 //! the decoder all take them from here.
 
 use super::{Concurrency, Percent, Ratio, Sensitivity};
-use crate::plan::{BadRequestsAre, CanaryCapacity, OnInconclusive, OnTimeout};
+use crate::plan::{BadRequestsAre, CanaryCapacity, LifecycleStage, OnInconclusive, OnTimeout};
 use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
 use crate::weight::Weight;
@@ -34,6 +34,11 @@ pub fn approval_timeout() -> Span {
 /// Three points in a row: one may be an accident of measuring, and a second its echo.
 pub fn check_points() -> u64 {
     3
+}
+
+/// After every shift: the one lifecycle stage that every strategy has.
+pub fn hook_stages() -> Vec<LifecycleStage> {
+    vec![LifecycleStage::ProductionTrafficShift]
 }
 
 /// What most metrics are looked at by.

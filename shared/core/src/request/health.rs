@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::checks::{self, CheckRequest};
+use super::hooks::HookRequest;
 use super::{AlarmName, Compared, Decode, Node, Percent, defaults};
 use crate::plan::{BadRequestsAre, OnInconclusive};
 use crate::time::Span;
@@ -30,6 +31,9 @@ pub struct Health {
     /// Measures of your own.
     #[serde(default)]
     pub checks: Vec<CheckRequest>,
+    /// Functions of your own that have a say.
+    #[serde(default)]
+    pub hooks: Vec<HookRequest>,
     /// Requests to the new version in a stage below which its share of bad ones says nothing.
     #[serde(default = "defaults::minimum_requests")]
     #[schemars(range(min = 1))]
@@ -48,6 +52,7 @@ impl Default for Health {
             slow_requests: SlowRequests::default(),
             comparison: Compared::default(),
             checks: Vec::new(),
+            hooks: Vec::new(),
             minimum_requests: defaults::minimum_requests(),
             on_inconclusive: Inconclusive::default(),
         }
@@ -67,6 +72,7 @@ impl Decode for Health {
             let slow_requests = fields.defaulted("slowRequests", SlowRequests::default);
             let comparison = fields.defaulted("comparison", Compared::default);
             let checks = fields.defaulted_with("checks", checks::checks, Vec::new);
+            let hooks = fields.defaulted_with("hooks", |node| node.set_or_empty(), Vec::new);
             let minimum_requests = fields.defaulted_with(
                 "minimumRequests",
                 |node| node.whole_number(1),
@@ -80,6 +86,7 @@ impl Decode for Health {
                 slow_requests: slow_requests?,
                 comparison: comparison?,
                 checks: checks?,
+                hooks: hooks?,
                 minimum_requests: minimum_requests?,
                 on_inconclusive: on_inconclusive?,
             })

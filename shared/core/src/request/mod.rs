@@ -6,6 +6,7 @@ mod decode;
 pub mod defaults;
 mod finding;
 mod health;
+mod hooks;
 mod percent;
 #[cfg(test)]
 mod reference;
@@ -23,6 +24,7 @@ pub use comparison::{Compared, Ratio, Sensitivity};
 pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
+pub use hooks::{HookRequest, LONGEST_DETAILS};
 pub use percent::Percent;
 pub use rollback::Rollback;
 pub use schema::schema;

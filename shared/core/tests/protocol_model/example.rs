@@ -180,6 +180,7 @@ pub(crate) fn plan(
             slower_than: None,
             comparison: None,
             checks: vec![],
+            hooks: vec![],
             minimum_requests: 0,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Rollback,

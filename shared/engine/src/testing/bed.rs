@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::StoppedTask;
+use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
@@ -20,7 +20,7 @@ use glidepath_core::time::{Span, Timestamp};
 use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
-    FoundRoute, Functions, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
+    FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
     OutboxEntry, PortError, PortResult, Random, Registry, ScaleTo, TargetHealth, Woken,
 };
 
@@ -247,6 +247,14 @@ impl Containers for Bed<'_> {
         self.call("scale", self.world.scale(cluster, service, to)).await
     }
 
+    async fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        self.call("service_deployment", self.world.service_deployment(cluster, service)).await
+    }
+
     async fn stopped_tasks(
         &self,
         cluster: &ClusterName,
@@ -256,6 +264,16 @@ impl Containers for Bed<'_> {
     ) -> PortResult<Vec<StoppedTask>> {
         let stopped = self.world.stopped_tasks(cluster, service, task_definition, since);
         self.call("stopped_tasks", stopped).await
+    }
+}
+
+impl Hooks for Bed<'_> {
+    async fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> PortResult<serde_json::Value> {
+        self.call("ask", self.world.ask(function, event)).await
     }
 }
 

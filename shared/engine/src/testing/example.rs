@@ -154,6 +154,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
                 false_rollbacks: Permille(10),
             }),
             checks: vec![],
+            hooks: vec![],
             minimum_requests: 200,
             extend_up_to: Span::from_secs(600),
             on_inconclusive: OnInconclusive::Rollback,

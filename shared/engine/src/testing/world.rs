@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{
-    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, SlotRequests,
-    StoppedTask,
+    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, ServiceDeployment,
+    SlotRequests, StoppedTask,
 };
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
@@ -20,8 +20,10 @@ use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 
+use serde_json::Value;
+
 use crate::ports::{
-    Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions,
+    Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult, Random,
     Rollout, ScaleTo, TargetHealth, Woken,
 };
@@ -73,6 +75,10 @@ pub struct State {
     /// The newest points of every measure, oldest first and a minute apart; one that is not here
     /// has none.
     pub measures: Vec<(Measure, PortResult<Vec<Number>>)>,
+    /// What hooks answer, in order; the last one goes for every further invocation.
+    pub answers: BTreeMap<String, Vec<PortResult<Value>>>,
+    /// Which hooks were asked, with their events, in order.
+    pub asked: Vec<(String, Value)>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -236,6 +242,18 @@ impl Containers for World {
         Ok(())
     }
 
+    async fn service_deployment(
+        &self,
+        _: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        Ok(Some(ServiceDeployment {
+            arn: format!("arn:deployment/{service}"),
+            service: format!("arn:service/{service}"),
+            revision: format!("arn:revision/{service}"),
+        }))
+    }
+
     async fn stopped_tasks(
         &self,
         _: &ClusterName,
@@ -279,6 +297,18 @@ impl Monitoring for World {
             load_balancer_errors: Ok(state.load_balancer_errors.clone()),
             checks,
         }))
+    }
+}
+
+impl Hooks for World {
+    async fn ask(&self, function: &str, event: &Value) -> PortResult<Value> {
+        let mut state = self.state();
+        state.asked.push((function.to_owned(), event.clone()));
+        let mut answers = state.answers.get(function).cloned().unwrap_or_default();
+        // The last one goes for every further invocation.
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        state.answers.insert(function.to_owned(), answers);
+        answer
     }
 }
 

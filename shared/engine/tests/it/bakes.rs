@@ -2,7 +2,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{
-    Bounds, Check, CheckMode, Measure, MetricStatistic, Number, OnInconclusive, Slot,
+    Bounds, Check, CheckMode, Hook, HookDetails, LifecycleStage, Measure, MetricStatistic, Number,
+    OnInconclusive, Slot,
 };
 use glidepath_core::protocol::{NextStep, Outcome, Phase};
 use glidepath_core::time::Span;
@@ -10,6 +11,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, PortError, PortResult};
 use glidepath_engine::testing::example::{self, begun, plan, requests, stage, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry};
+use serde_json::{Value, json};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -244,5 +246,66 @@ async fn a_check_that_says_nothing_holds_and_is_no_pass() {
         assert_eq!(failure.code, FailureCode::Inconclusive);
         assert!(failure.cause.contains("check `failed orders`"), "{failure}");
         checked(CheckMode::DryRun, points).await.unwrap();
+    }
+}
+
+/// How a deployment with a hook ends that answers so, one after the other, and what it was asked.
+async fn hooked(answers: &[PortResult<Value>]) -> (Result<(), Failure>, Vec<Value>) {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().answers.insert("smoke".to_owned(), answers.to_vec());
+    let mut plan = plan(vec![stage(0, MINUTE), stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    plan.health.hooks = vec![Hook {
+        function: "smoke".to_owned(),
+        stages: vec![LifecycleStage::PostScaleUp, LifecycleStage::ProductionTrafficShift],
+        details: HookDetails::new(),
+    }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    let asked = world.state().asked.iter().map(|(_, event)| event.clone()).collect();
+    (ended, asked)
+}
+
+fn hook_says(status: &str) -> PortResult<Value> {
+    Ok(json!({ "hookStatus": status, "hookDetails": { "last": status } }))
+}
+
+#[tokio::test]
+async fn a_hook_is_asked_once_at_every_stage_and_again_while_it_is_in_progress() {
+    let (ended, asked) = hooked(&[hook_says("SUCCEEDED")]).await;
+    ended.unwrap();
+    let stages: Vec<_> = asked.iter().map(|event| event["lifecycleStage"].clone()).collect();
+    let shift = "PRODUCTION_TRAFFIC_SHIFT";
+    assert_eq!(stages, ["POST_SCALE_UP", shift, shift]);
+    let weights = &asked[1]["executionDetails"]["productionTrafficWeights"];
+    assert_eq!(weights["arn:revision/shop-green"], 50);
+
+    let (ended, asked) =
+        hooked(&[hook_says("IN_PROGRESS"), hook_says("IN_PROGRESS"), hook_says("SUCCEEDED")]).await;
+    ended.unwrap();
+    assert_eq!(asked.len(), 5);
+    assert_eq!(asked[0]["hookDetails"], json!({}));
+    assert_eq!(asked[1]["hookDetails"], json!({ "last": "IN_PROGRESS" }));
+    assert_eq!(asked[1]["executionId"], asked[2]["executionId"]);
+    // What it passed on belongs to the stage.
+    assert_eq!(asked[3]["hookDetails"], json!({}));
+    assert_ne!(asked[3]["executionId"], asked[2]["executionId"]);
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_rolls_back_and_one_that_says_nothing_is_no_pass() {
+    let (ended, asked) = hooked(&[hook_says("SUCCEEDED"), hook_says("FAILED")]).await;
+    let failure = ended.unwrap_err();
+    assert_eq!(failure.code, FailureCode::VerdictFailed);
+    assert!(failure.cause.contains("hook `smoke` at PRODUCTION_TRAFFIC_SHIFT failed"), "{failure}");
+    assert_eq!(asked.len(), 2);
+
+    let crash = Err(PortError::Refused { operation: "Invoke", detail: "it failed".to_owned() });
+    let late = Err(PortError::Unanswered { operation: "Invoke", detail: "timed out".to_owned() });
+    for nothing in [crash, late, Ok(json!("done")), hook_says("MAYBE"), hook_says("IN_PROGRESS")] {
+        let failure = hooked(&[nothing]).await.0.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Inconclusive);
+        assert!(failure.cause.contains("hook `smoke` at POST_SCALE_UP"), "{failure}");
     }
 }

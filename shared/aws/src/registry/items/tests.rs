@@ -58,6 +58,7 @@ fn plan() -> Plan {
             slower_than: None,
             comparison: None,
             checks: vec![],
+            hooks: vec![],
             minimum_requests: 200,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Hold,

@@ -27,6 +27,7 @@ fn healthy(plan: &Plan) -> Evidence {
         targets: Reading::Read(vec![targets(1, 1, 3)]),
         stopped_tasks: Reading::Read(vec![]),
         metrics: Reading::Read(measured(counts(0, 1_000, 0, 19_000))),
+        hooks: vec![],
     }
 }
 
