@@ -22,6 +22,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("elasticloadbalancing:DescribeRules", "reads routes that are rules"),
             ("elasticloadbalancing:DescribeTargetHealth", "records the health of stable"),
             ("cloudwatch:DescribeAlarms", "checks the alarms, and whether one fires already"),
+            ("cloudwatch:GetMetricData", "tries the checks"),
         ],
     ),
     (

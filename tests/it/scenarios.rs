@@ -34,6 +34,7 @@ scenarios! {
     a_check_of_the_user_s_own_brings_everything_back: "own-checks",
     a_version_worse_than_stable_is_stopped_below_every_limit: "worse-than-stable",
     a_version_slower_than_stable_is_stopped: "slower-than-stable",
+    a_check_that_cloudwatch_does_not_take_changes_nothing: "refused-check",
     hooks_have_a_say: "hooks",
     an_alarm_ends_a_bake: "alarm-during-bake",
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",

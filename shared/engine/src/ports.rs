@@ -58,6 +58,14 @@ impl PortError {
         }
     }
 
+    /// Whether only a permission is missing.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Refused { detail, .. } => detail.starts_with("AccessDenied"),
+            Self::Throttled { .. } | Self::Unanswered { .. } => false,
+        }
+    }
+
     /// Whether the call certainly had no effect and will have none.
     pub const fn answered(&self) -> bool {
         match self {

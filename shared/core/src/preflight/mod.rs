@@ -4,9 +4,12 @@
 mod alarms;
 mod budget;
 mod checks;
+mod forecast;
 mod hooks;
 mod routes;
 mod slots;
+
+pub use forecast::{LastDay, forecast};
 
 use crate::failure::{Failure, FailureCode};
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TaskDefinition};

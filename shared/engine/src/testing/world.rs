@@ -288,7 +288,12 @@ impl Monitoring for World {
             }
         });
         let checks: Vec<_> = checks.collect();
-        Ok(state.requests.map(|(canary, stable)| Metrics {
+        // Without routes only checks are asked for, and they are there without requests too.
+        let counted = match query.routes.as_slice() {
+            [] => Some(<(SlotRequests, SlotRequests)>::default()),
+            [..] => state.requests,
+        };
+        Ok(counted.map(|(canary, stable)| Metrics {
             requests: Ok(Periods {
                 length: query.now.since(shifted),
                 counts: vec![Period { from: shifted, canary, stable }],

@@ -32,3 +32,4 @@ async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World, bake: Span) 
     machine.bed.take_operations();
     machine
 }
+mod forecast;
