@@ -123,7 +123,7 @@ fn unseen_regression(request: &Request, plan: &Plan, day: &Periods, findings: &m
     let Some(comparison) = &plan.health.comparison else { return };
     let compared = || plan.stages.iter().enumerate().filter(|(_, stage)| is_compared(stage.weight));
     // Without such a stage nothing is compared, and that is the strategy's choice.
-    let Some((last, stage)) = compared().last() else { return };
+    let Some((last, stage)) = compared().next_back() else { return };
     let typical = typical(day);
     if typical == 0 {
         findings.warning(
