@@ -9,7 +9,7 @@ use glidepath_core::plan::{Check, StageIndex};
 use glidepath_core::protocol::{Deployment, Step};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
-use glidepath_core::time::Timestamp;
+use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::{
     CheckAnswer, CheckQuery, Clock, Containers, LoadBalancer, Metrics, MetricsQuery, Monitoring,
@@ -27,15 +27,24 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
     }
 }
 
-/// Everything there is to know, read at once, and how much traffic the service has; what cannot be
-/// read is said, never left out.
+/// What one look found.
+pub(crate) struct Gathered {
+    /// What is judged; what cannot be read is said, never left out.
+    pub(crate) evidence: Evidence,
+    /// How much traffic the service has.
+    pub(crate) traffic: Option<RequestsPerMinute>,
+    /// The length of the periods in which requests were counted.
+    pub(crate) period: Option<Span>,
+}
+
+/// Everything there is to know, read at once.
 pub(crate) async fn gather<L, C, M, K>(
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
     clock: &K,
     deployment: &Deployment,
-) -> (Evidence, Option<RequestsPerMinute>)
+) -> Gathered
 where
     L: LoadBalancer,
     C: Containers,
@@ -61,9 +70,11 @@ where
     )
     .await;
     // Which decides who goes first when many roll back at once.
-    let traffic = match &metrics {
-        Ok(Some(Metrics { requests: Ok(periods), .. })) => periods.traffic(),
-        Ok(_) | Err(_) => None,
+    let (traffic, period) = match &metrics {
+        Ok(Some(Metrics { requests: Ok(periods), .. })) => {
+            (periods.traffic(), Some(periods.length))
+        }
+        Ok(_) | Err(_) => (None, None),
     };
     let evidence = Evidence {
         at: now,
@@ -76,7 +87,7 @@ where
             Err(error) => Reading::Unreadable(error.to_string()),
         },
     };
-    (evidence, traffic)
+    Gathered { evidence, traffic, period }
 }
 
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {

@@ -10,6 +10,7 @@ mod judge;
 mod metrics;
 mod requests;
 pub mod sequential;
+mod stored;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
 pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
@@ -21,3 +22,4 @@ pub use evidence::{
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
 pub use metrics::MeasuredMetrics;
+pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
