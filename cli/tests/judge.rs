@@ -47,7 +47,7 @@ cell  stage  canary bad  stable bad  evidence  cells against
 
 stage    from  minutes         canary bad         stable bad  evidence
     1  cell 0        5   1 of 125 (0.8 %)  7 of 2396 (0.3 %)      0.68
-    2  cell 5        5  16 of 254 (6.3 %)  6 of 2264 (0.3 %)     28108  <- rolls back
+    2  cell 5        5  16 of 254 (6.3 %)  6 of 2264 (0.3 %)     28108  <- fails
 
 canary bad  ▁▁▄▁▁▂▅▆▆█  0 to 9.8 %
 stable bad  ▁▁▁▁▁▁▁▁▁▁  0 to 9.8 %

@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use glidepath_core::health::sequential::{Parameters, RateRatio, Terms};
+use glidepath_core::health::sequential::{Parameters, Terms};
 use glidepath_core::health::{CEILING, Comparison, SlotRequests, evidence};
 use glidepath_core::time::Span;
 use serde_json::{Value, json};
 
 use crate::health_report::{
-    Because, End, Report, Row, StageName, Times, by_stage, first_failing, rows, write_drawing,
-    write_rows,
+    Because, End, Report, Row, StageName, Times, by_stage, first_failing, interval, rows,
+    write_drawing, write_rows,
 };
 use crate::history::{History, read};
 use crate::report::Stopped;
@@ -245,10 +245,6 @@ const fn why(because: Because) -> &'static str {
         Because::Comparison => "comparison",
         Because::GrossFailure => "grossFailure",
     }
-}
-
-fn interval(ratio: &RateRatio) -> Value {
-    json!({ "timesStable": ratio.estimate, "lower": ratio.lower, "upper": ratio.upper })
 }
 
 fn of(part: u64, slot: SlotRequests) -> String {

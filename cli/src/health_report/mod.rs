@@ -9,10 +9,12 @@ mod words;
 
 use std::path::Path;
 
-use glidepath_core::health::sequential::Point;
+use glidepath_core::health::sequential::{Point, RateRatio};
 use glidepath_core::health::{Cell, Comparison, SlotRequests, breaks_ceiling};
 use glidepath_core::plan::Permille;
 use glidepath_core::time::{Span, Timestamp};
+
+use serde_json::{Value, json};
 
 use crate::report::Stopped;
 pub(crate) use table::write_rows;
@@ -71,7 +73,6 @@ pub(crate) enum Times {
     /// By the rows' own labels; when they were is not known.
     Labels(Vec<String>),
     /// By the clock, in UTC.
-    #[allow(dead_code, reason = "reports of deployments follow")]
     Clock,
 }
 
@@ -159,6 +160,17 @@ pub(crate) fn write_drawing(report: &Report, file: &Path) -> Result<(), Stopped>
         message: format!("cannot write `{}`: {error}", file.display()),
         hint: "--svg takes the name of a file in a directory that exists".to_owned(),
     })
+}
+
+/// How many times stable's proportion, for programs.
+pub(crate) fn interval(ratio: &RateRatio) -> Value {
+    json!({ "timesStable": ratio.estimate, "lower": ratio.lower, "upper": ratio.upper })
+}
+
+/// All requests of a slot.
+pub(crate) fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
+    // Begins with the first: a sum with the default would forget whether slow ones were counted.
+    rows.iter().map(slot).reduce(SlotRequests::plus).unwrap_or_default()
 }
 
 /// Which requests of a slot.

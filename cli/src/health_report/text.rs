@@ -4,7 +4,7 @@ use glidepath_core::health::{SlotRequests, evidence};
 
 use super::sparkline::sparkline;
 use super::words::{clock, percent};
-use super::{Metric, Report, Row, Times, first_failing, write_rows};
+use super::{Metric, Report, Row, Times, first_failing, total, write_rows};
 
 /// Characters of a sparkline.
 const WIDTH: usize = 60;
@@ -52,7 +52,7 @@ fn stages(report: &Report) -> String {
         }
         let before = report.rows.partition_point(|row| row.cell.from < stage.from);
         if failing.is_some_and(|at| (before..before + rows.len()).contains(&at)) {
-            line.push("<- rolls back".to_owned());
+            line.push("<- fails".to_owned());
         }
         table.push(line);
     }
@@ -74,10 +74,6 @@ fn minutes(rows: &[Row]) -> String {
     let millis: u64 = rows.iter().map(|row| row.length.as_millis()).sum();
     let minutes = millis as f64 / 60_000.0;
     if millis.is_multiple_of(60_000) { format!("{minutes:.0}") } else { format!("{minutes:.1}") }
-}
-
-fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
-    rows.iter().map(slot).fold(SlotRequests::default(), SlotRequests::plus)
 }
 
 /// `14 of 254 (5.5 %)`

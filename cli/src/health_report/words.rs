@@ -76,7 +76,6 @@ impl Report {
     }
 
     /// The moment as this report names it.
-    #[allow(dead_code, reason = "reports of deployments follow")]
     pub(crate) fn when(&self, at: Timestamp) -> String {
         let minute = at.since(self.begins()).as_millis() / self.period.as_millis().max(1) + 1;
         match &self.times {
