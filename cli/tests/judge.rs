@@ -79,6 +79,15 @@ fn a_drawing_is_written_beside_the_answer() {
 }
 
 #[test]
+fn the_drawing_in_the_documentation_is_the_one_that_is_drawn() {
+    let drawn = concat!(env!("CARGO_TARGET_TMPDIR"), "/regression.svg");
+    shown(&judge(&["regression.csv", "--svg", drawn], ""));
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/report.svg");
+    let (drawn, kept) = (std::fs::read(drawn).unwrap(), std::fs::read(kept).unwrap());
+    assert!(drawn == kept, "look at it and commit it: docs/health.md has the command");
+}
+
+#[test]
 fn programs_get_every_digit() {
     let shown = shown(&judge(&["worked.csv", "--json"], ""));
     let judged: Value = serde_json::from_str(&shown).unwrap();
