@@ -57,7 +57,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:BatchGetItem", "finds out which alarm fired"),
             ("dynamodb:ConditionCheckItem", "goes on only while every alarm is quiet"),
             ("dynamodb:GetItem", "reads the deployment"),
-            ("dynamodb:PutItem", "records progress and notices"),
+            ("dynamodb:PutItem", "records progress and notices, keeps the cells for the report"),
             ("dynamodb:UpdateItem", "refreshes the recorded health of stable"),
             ("ecs:DescribeTasks", "reads why tasks stopped"),
             ("ecs:ListServiceDeployments", "tells hooks which revisions are compared"),

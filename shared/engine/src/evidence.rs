@@ -9,7 +9,7 @@ use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
 use glidepath_core::protocol::{Deployment, Progress, Step};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
-use glidepath_core::time::Timestamp;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::ports::{
@@ -28,8 +28,17 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
     }
 }
 
-/// Everything there is to know, read at once, and how much traffic the service has; what cannot be
-/// read is said, never left out.
+/// What one look found.
+pub(crate) struct Gathered {
+    /// What is judged; what cannot be read is said, never left out.
+    pub(crate) evidence: Evidence,
+    /// How much traffic the service has.
+    pub(crate) traffic: Option<RequestsPerMinute>,
+    /// The length of the periods in which requests were counted.
+    pub(crate) period: Option<Span>,
+}
+
+/// Everything there is to know, read at once.
 pub(crate) async fn gather<L, C, M, H, K>(
     load_balancer: &L,
     containers: &C,
@@ -37,7 +46,7 @@ pub(crate) async fn gather<L, C, M, H, K>(
     hooks: &H,
     clock: &K,
     deployment: &Deployment,
-) -> (Evidence, Option<RequestsPerMinute>)
+) -> Gathered
 where
     L: LoadBalancer,
     C: Containers,
@@ -65,9 +74,11 @@ where
     )
     .await;
     // Which decides who goes first when many roll back at once.
-    let traffic = match &metrics {
-        Ok(Some(Metrics { requests: Ok(periods), .. })) => periods.traffic(),
-        Ok(_) | Err(_) => None,
+    let (traffic, period) = match &metrics {
+        Ok(Some(Metrics { requests: Ok(periods), .. })) => {
+            (periods.traffic(), Some(periods.length))
+        }
+        Ok(_) | Err(_) => (None, None),
     };
     let evidence = Evidence {
         at: now,
@@ -81,7 +92,7 @@ where
         },
         hooks,
     };
-    (evidence, traffic)
+    Gathered { evidence, traffic, period }
 }
 
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {

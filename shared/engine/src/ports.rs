@@ -8,6 +8,7 @@ use std::future::Future;
 
 use glidepath_core::health::{
     ConnectionErrors, LoadBalancerErrors, Periods, Series, ServiceDeployment, Shift, StoppedTask,
+    StoredCells,
 };
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
@@ -206,6 +207,14 @@ pub trait Registry: Sync {
         channel: &ChannelName,
         last: bool,
     ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Keeps the cells of a deployment for its report, in place of older ones. Called once and not
+    /// repeated: nothing but a report depends on it, and the next look writes them again.
+    fn store_cells(&self, cells: &StoredCells) -> impl Future<Output = PortResult<()>> + Send;
+    /// The cells of the latest look that could be kept, if there was one.
+    fn stored_cells(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
     /// The deployments that have not ended, and the newest that have; newest first.
     fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Vec<Deployment>>> + Send;
 }

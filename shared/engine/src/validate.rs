@@ -1,9 +1,14 @@
 //! Looks at a deployment that waits, gathers evidence and judges. Every turn also refreshes the
 //! recorded health of stable, on which a rollback relies to write without looking.
 
-use futures_util::future::join;
+use std::pin::pin;
+
+use futures_util::future::{Either, join, select};
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::health::{AlarmSignal, Evidence, Judgement, Reading, Verdict, Watched, judge};
+use glidepath_core::health::{
+    AlarmSignal, Evidence, Judgement, MeasuredMetrics, Reading, StoredCells, Verdict, Watched,
+    judge,
+};
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
@@ -11,7 +16,7 @@ use glidepath_core::protocol::{
 };
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::evidence::{gather, hook_runs, watched_stage};
+use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::{self, overdue};
 use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Registry};
 use crate::restore::fresh_for;
@@ -38,7 +43,7 @@ where
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
-    let ((evidence, traffic), observed) = join(
+    let (Gathered { evidence, traffic, period }, observed) = join(
         gather(load_balancer, containers, monitoring, hooks, clock, &deployment),
         routes::read(load_balancer, &deployment.plan.routes),
     )
@@ -46,6 +51,8 @@ where
     let foreign = routes::foreign(&deployment, &observed?, None);
     let in_order = foreign.is_none();
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
+    // The look that fails is the one that a report must not miss.
+    keep(registry, clock, &deployment, &evidence, period).await;
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
     }
@@ -72,6 +79,38 @@ where
     })
     .await?;
     Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
+}
+
+/// How long a look waits for its cells to be kept: what follows it may be a rollback.
+const KEPT_WITHIN: Span = Span::from_millis(500);
+
+/// Keeps what was counted, for the report. Whatever becomes of it, the verdict stands.
+async fn keep(
+    registry: &impl Registry,
+    clock: &impl Clock,
+    deployment: &Deployment,
+    evidence: &Evidence,
+    period: Option<Span>,
+) {
+    let cells = match &evidence.metrics {
+        Reading::Read(MeasuredMetrics { requests: Reading::Read(cells), .. }) => cells,
+        Reading::Read(_) | Reading::Unreadable(_) => return,
+    };
+    let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
+    let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
+    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), evidence.at);
+    let written = pin!(registry.store_cells(&cells));
+    let late = pin!(clock.sleep(KEPT_WITHIN));
+    let error = match select(written, late).await {
+        Either::Left((Ok(()), _)) => return,
+        Either::Left((Err(error), _)) => error.to_string(),
+        Either::Right(((), _)) => format!("no answer within {KEPT_WITHIN}"),
+    };
+    tracing::warn!(
+        deployment.id = %id,
+        error,
+        "the cells were not kept; the report is as of the look before"
+    );
 }
 
 /// The failure that the evidence leads to, if it does.

@@ -11,6 +11,7 @@ mod judge;
 mod metrics;
 mod requests;
 pub mod sequential;
+mod stored;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
 pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
@@ -25,3 +26,4 @@ pub use hooks::{
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
 pub use metrics::MeasuredMetrics;
+pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};

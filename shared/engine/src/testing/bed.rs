@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{ServiceDeployment, StoppedTask};
+use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
@@ -204,6 +204,14 @@ impl Registry for Bed<'_> {
         last: bool,
     ) -> PortResult<()> {
         self.call("delivered", self.registry.delivered(notice, channel, last)).await
+    }
+
+    async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {
+        self.call("store_cells", self.registry.store_cells(cells)).await
+    }
+
+    async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
+        self.call("stored_cells", self.registry.stored_cells(deployment)).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {

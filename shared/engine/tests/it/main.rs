@@ -6,6 +6,7 @@ mod approval;
 mod bakes;
 mod budgets;
 mod faults;
+mod kept;
 mod overwritten;
 mod planning;
 mod races;

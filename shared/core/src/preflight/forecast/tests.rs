@@ -44,8 +44,18 @@ fn a_regression_that_cannot_be_seen_is_told_with_what_would_help() {
         "warning: at 100 requests a minute, 2.5 % bad requests instead of 0.5 % cannot be seen in 20m \
          at $.strategy.canary.stages[1].bake\n  hint: bake stage 2 for 70m"
     );
-    let said = self::said(&request, day(400, |minute| 2 * u64::from(minute % 2 == 0)), None);
-    assert_eq!(said, "");
+    let hints = [600, 1_000, 1_300].map(|requests| {
+        let bad = |minute: u64| requests / 200 * (minute % 2);
+        self::said(&request, day(requests, bad), None).lines().last().unwrap_or_default().to_owned()
+    });
+    assert_eq!(
+        hints,
+        [
+            "  hint: bake stage 2 for 25m",
+            "  hint: bake stage 2 for 15m, or raise its weight to 13 %",
+            "",
+        ]
+    );
 }
 
 #[test]
