@@ -113,9 +113,11 @@ fn compared(metric: Metric, ratio: &RateRatio) -> String {
         Some(estimate) => {
             format!("canary {does} {estimate:.1} times as often as stable ({sure})")
         }
-        None => match metric {
-            Metric::Bad => format!("stable has no bad request to compare with ({sure})"),
-            Metric::Slow => format!("stable has no slow request to compare with ({sure})"),
-        },
+        None if ratio.lower > 0.0 => format!(
+            "canary {does} at least {:.1} times as often as stable, which has no {} request",
+            ratio.lower,
+            metric.word()
+        ),
+        None => format!("stable has no {} request to compare with", metric.word()),
     }
 }
