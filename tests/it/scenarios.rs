@@ -36,6 +36,7 @@ scenarios! {
     a_version_slower_than_stable_is_stopped: "slower-than-stable",
     a_check_that_cloudwatch_does_not_take_changes_nothing: "refused-check",
     hooks_have_a_say: "hooks",
+    a_url_that_answers_wrongly_brings_everything_back: "probe",
     an_alarm_ends_a_bake: "alarm-during-bake",
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",
     a_topic_of_alarms_brings_everything_back: "alarm-by-topic",

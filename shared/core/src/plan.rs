@@ -4,6 +4,7 @@
 mod checks;
 mod health;
 mod hooks;
+mod probes;
 
 pub(crate) use checks::words;
 pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
@@ -11,6 +12,7 @@ pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
 pub use hooks::{Hook, HookDetails, LifecycleStage};
+pub use probes::Probe;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{

@@ -3,7 +3,8 @@
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
     AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, MeasuredMetrics,
-    Reading, RouteTargets, ServiceDeployments, Watched, hook_event, hooks_at,
+    ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployments, Watched, hook_event,
+    hooks_at, probed,
 };
 use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
 use glidepath_core::protocol::{Deployment, Progress, Step};
@@ -14,8 +15,11 @@ use glidepath_core::weight::Weight;
 
 use crate::ports::{
     CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
-    Monitoring, PortError, PortResult,
+    Monitoring, PortError, PortResult, Probing,
 };
+
+/// Time between two attempts of a probe.
+const BETWEEN_PROBES: Span = Span::from_secs(1);
 
 /// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
 /// still the one before it.
@@ -26,6 +30,21 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
             StageIndex(deployment.progress.stage.0.saturating_sub(1))
         }
     }
+}
+
+/// What evidence is gathered from.
+#[derive(Debug)]
+pub struct Sources<'a, L, C, M, H, P> {
+    /// Routes and target health.
+    pub load_balancer: &'a L,
+    /// Stopped tasks, and the ECS deployments that hooks are told of.
+    pub containers: &'a C,
+    /// Alarms and metrics.
+    pub monitoring: &'a M,
+    /// Functions of the user's own.
+    pub hooks: &'a H,
+    /// URLs of the user's own.
+    pub probing: &'a P,
 }
 
 /// What one look found.
@@ -39,11 +58,8 @@ pub(crate) struct Gathered {
 }
 
 /// Everything there is to know, read at once.
-pub(crate) async fn gather<L, C, M, H, K>(
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    hooks: &H,
+pub(crate) async fn gather<L, C, M, H, P, K>(
+    sources: &Sources<'_, L, C, M, H, P>,
     clock: &K,
     deployment: &Deployment,
 ) -> Gathered
@@ -52,13 +68,15 @@ where
     C: Containers,
     M: Monitoring,
     H: Hooks,
+    P: Probing,
     K: Clock,
 {
+    let Sources { load_balancer, containers, monitoring, hooks, probing } = *sources;
     let plan = &deployment.plan;
     let now = clock.now();
     let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
     let query = metrics_query(deployment, now);
-    let (alarms, targets, (stopped, metrics, hooks)) = join3(
+    let (alarms, targets, (stopped, metrics, (hooks, probes))) = join3(
         read_alarms(monitoring, deployment),
         read_targets(load_balancer, deployment),
         join3(
@@ -69,7 +87,7 @@ where
                 since,
             ),
             monitoring.metrics(&query),
-            ask_hooks(containers, hooks, deployment, now),
+            join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment)),
         ),
     )
     .await;
@@ -91,6 +109,7 @@ where
             Err(error) => Reading::Unreadable(error.to_string()),
         },
         hooks,
+        probes,
     };
     Gathered { evidence, traffic, period }
 }
@@ -144,6 +163,35 @@ fn measured(metrics: Metrics, query: &MetricsQuery) -> MeasuredMetrics {
             })
             .collect(),
     }
+}
+
+/// Asks every URL until it answers as it must, or as often as the plan says.
+async fn probe(
+    probing: &impl Probing,
+    clock: &impl Clock,
+    deployment: &Deployment,
+) -> Vec<ProbeReading> {
+    let Step::Baking { .. } = deployment.progress.step else { return Vec::new() };
+    let probes = deployment.plan.health.probes.iter().enumerate();
+    let readings = probes.map(|(place, probe)| async move {
+        let mut attempts = Vec::new();
+        for attempt in 0..probe.attempts {
+            if attempt > 0 {
+                clock.sleep(BETWEEN_PROBES).await;
+            }
+            let attempt = match probing.get(&probe.url, probe.timeout).await {
+                Ok(answer) => probed(probe, answer.status, &answer.body),
+                Err(error) => ProbeAttempt::Unanswered(error.to_string()),
+            };
+            let good = attempt == ProbeAttempt::Good;
+            attempts.push(attempt);
+            if good {
+                break;
+            }
+        }
+        ProbeReading { probe: place, attempts }
+    });
+    join_all(readings).await
 }
 
 /// Asks the hooks that have a say at this stage and are due. Those that have answered are not asked

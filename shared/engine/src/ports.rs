@@ -385,6 +385,22 @@ pub trait Hooks: Sync {
     ) -> impl Future<Output = PortResult<serde_json::Value>> + Send;
 }
 
+/// What a URL answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// As much of the body as is looked at.
+    pub body: String,
+}
+
+/// URLs of the user's own.
+pub trait Probing: Sync {
+    /// What the URL answers to GET.
+    fn get(&self, url: &str, timeout: Span)
+    -> impl Future<Output = PortResult<ProbeAnswer>> + Send;
+}
+
 /// How the answer to a token ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {

@@ -16,20 +16,18 @@ use glidepath_core::protocol::{
 };
 use glidepath_core::time::{Span, Timestamp};
 
+pub use crate::evidence::Sources;
 use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::{self, overdue};
-use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Registry};
+use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Probing, Registry};
 use crate::restore::fresh_for;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
 /// One look.
-pub async fn run<R, L, C, M, H, K>(
+pub async fn run<R, L, C, M, H, P, K>(
     registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    hooks: &H,
+    sources: &Sources<'_, L, C, M, H, P>,
     clock: &K,
     input: &StepInput,
 ) -> Result<Reply, Failure>
@@ -39,13 +37,14 @@ where
     C: Containers,
     M: Monitoring,
     H: Hooks,
+    P: Probing,
     K: Clock,
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let (Gathered { evidence, traffic, period }, observed) = join(
-        gather(load_balancer, containers, monitoring, hooks, clock, &deployment),
-        routes::read(load_balancer, &deployment.plan.routes),
+        gather(sources, clock, &deployment),
+        routes::read(sources.load_balancer, &deployment.plan.routes),
     )
     .await;
     let foreign = routes::foreign(&deployment, &observed?, None);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hooks::HookReading;
 use super::metrics::MeasuredMetrics;
+use super::probes::ProbeReading;
 use crate::ids::AlarmArn;
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct Evidence {
     pub metrics: Reading<MeasuredMetrics>,
     /// The plan's hooks that have a say at this stage.
     pub hooks: Vec<HookReading>,
+    /// The plan's probes.
+    pub probes: Vec<ProbeReading>,
 }
 
 /// Something read from AWS, or why it could not be.

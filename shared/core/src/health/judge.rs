@@ -4,7 +4,7 @@
 use super::evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
-use super::{hooks, metrics};
+use super::{hooks, metrics, probes};
 use crate::ids::AlarmArn;
 use crate::plan::{HealthPlan, Plan, StageIndex};
 
@@ -68,6 +68,7 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     stopped_tasks(&evidence.stopped_tasks, &mut reasons);
     metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
     hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
+    probes::judge(&plan.health.probes, &evidence.probes, &mut reasons);
     Verdict::of(reasons)
 }
 

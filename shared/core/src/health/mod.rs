@@ -9,6 +9,7 @@ mod evidence;
 mod hooks;
 mod judge;
 mod metrics;
+mod probes;
 mod requests;
 pub mod sequential;
 mod stored;
@@ -26,4 +27,5 @@ pub use hooks::{
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
 pub use metrics::MeasuredMetrics;
+pub use probes::{ProbeAttempt, ProbeReading, probed};
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};

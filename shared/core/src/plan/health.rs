@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::Check;
 use super::hooks::Hook;
+use super::probes::Probe;
 use crate::health::sequential::Terms;
 use crate::ids::AlarmArn;
 use crate::time::Span;
@@ -33,6 +34,9 @@ pub struct HealthPlan {
     /// Functions of the user's own that have a say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
+    /// URLs that must answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
     /// Canary requests of a stage below which its share says nothing.
     pub minimum_requests: u64,
     /// How much longer than its bake a stage may take to gather enough evidence.

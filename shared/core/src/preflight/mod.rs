@@ -6,6 +6,7 @@ mod budget;
 mod checks;
 mod forecast;
 mod hooks;
+mod probes;
 mod routes;
 mod slots;
 
@@ -142,6 +143,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
         (_, _, _) => return Err(refusal(found, findings)),
     };
     plan.health.checks = checks::resolve(request, &plan);
+    plan.health.probes = probes::resolve(request, &plan);
     checks::short_bakes(request, &plan, &mut findings);
     hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
@@ -229,6 +231,7 @@ fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
         // Measures name parts of the plan.
         checks: Vec::new(),
         hooks: hooks::resolve(request),
+        probes: Vec::new(),
         minimum_requests: health.minimum_requests,
         extend_up_to: health.on_inconclusive.extend_up_to,
         on_inconclusive: health.on_inconclusive.then,

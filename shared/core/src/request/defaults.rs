@@ -41,6 +41,21 @@ pub fn hook_stages() -> Vec<LifecycleStage> {
     vec![LifecycleStage::ProductionTrafficShift]
 }
 
+/// What an answer of a healthy URL has.
+pub fn probe_status() -> u64 {
+    200
+}
+
+/// Three: one answer may be lost.
+pub fn probe_attempts() -> u64 {
+    3
+}
+
+/// Longer than a patient user waits.
+pub fn probe_timeout() -> Span {
+    Span::from_secs(5)
+}
+
 /// What most metrics are looked at by.
 pub fn statistic() -> String {
     "Average".to_owned()

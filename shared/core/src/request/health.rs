@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::checks::{self, CheckRequest};
 use super::hooks::HookRequest;
+use super::probes::ProbeRequest;
 use super::{AlarmName, Compared, Decode, Node, Percent, defaults};
 use crate::plan::{BadRequestsAre, OnInconclusive};
 use crate::time::Span;
@@ -34,6 +35,9 @@ pub struct Health {
     /// Functions of your own that have a say.
     #[serde(default)]
     pub hooks: Vec<HookRequest>,
+    /// URLs that must answer.
+    #[serde(default)]
+    pub probes: Vec<ProbeRequest>,
     /// Requests to the new version in a stage below which its share of bad ones says nothing.
     #[serde(default = "defaults::minimum_requests")]
     #[schemars(range(min = 1))]
@@ -53,6 +57,7 @@ impl Default for Health {
             comparison: Compared::default(),
             checks: Vec::new(),
             hooks: Vec::new(),
+            probes: Vec::new(),
             minimum_requests: defaults::minimum_requests(),
             on_inconclusive: Inconclusive::default(),
         }
@@ -73,6 +78,7 @@ impl Decode for Health {
             let comparison = fields.defaulted("comparison", Compared::default);
             let checks = fields.defaulted_with("checks", checks::checks, Vec::new);
             let hooks = fields.defaulted_with("hooks", |node| node.set_or_empty(), Vec::new);
+            let probes = fields.defaulted_with("probes", |node| node.set_or_empty(), Vec::new);
             let minimum_requests = fields.defaulted_with(
                 "minimumRequests",
                 |node| node.whole_number(1),
@@ -87,6 +93,7 @@ impl Decode for Health {
                 comparison: comparison?,
                 checks: checks?,
                 hooks: hooks?,
+                probes: probes?,
                 minimum_requests: minimum_requests?,
                 on_inconclusive: on_inconclusive?,
             })

@@ -8,6 +8,7 @@ mod finding;
 mod health;
 mod hooks;
 mod percent;
+mod probes;
 #[cfg(test)]
 mod reference;
 mod rollback;
@@ -26,6 +27,7 @@ pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
 pub use hooks::{HookRequest, LONGEST_DETAILS};
 pub use percent::Percent;
+pub use probes::ProbeRequest;
 pub use rollback::Rollback;
 pub use schema::schema;
 pub use values::AlarmName;

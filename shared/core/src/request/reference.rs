@@ -118,10 +118,13 @@ impl<'s> Reference<'s> {
         let kinds = schema["type"].as_array().map_or(&[][..], Vec::as_slice);
         let kind = kinds.iter().find(|kind| *kind != "null").unwrap_or(&schema["type"]);
         match kind.as_str() {
-            Some("object") => match &schema["additionalProperties"] {
-                Value::Bool(_) => "anything by name".to_owned(),
-                values => format!("{} by name", self.type_of(values)),
-            },
+            Some("object") => {
+                let values = &schema["additionalProperties"];
+                if values.is_boolean() {
+                    return "anything by name".to_owned();
+                }
+                format!("{} by name", self.type_of(values))
+            }
             Some("array") => format!("list of {}", self.type_of(&schema["items"])),
             Some("integer") => "whole number".to_owned(),
             Some("string") => "text".to_owned(),

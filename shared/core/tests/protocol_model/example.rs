@@ -181,6 +181,7 @@ pub(crate) fn plan(
             comparison: None,
             checks: vec![],
             hooks: vec![],
+            probes: vec![],
             minimum_requests: 0,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Rollback,

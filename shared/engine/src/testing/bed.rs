@@ -21,7 +21,8 @@ use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
     FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
-    OutboxEntry, PortError, PortResult, Random, Registry, ScaleTo, TargetHealth, Woken,
+    OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry, ScaleTo,
+    TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -282,6 +283,12 @@ impl Hooks for Bed<'_> {
         event: &serde_json::Value,
     ) -> PortResult<serde_json::Value> {
         self.call("ask", self.world.ask(function, event)).await
+    }
+}
+
+impl Probing for Bed<'_> {
+    async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
+        self.call("get", self.world.get(url, timeout)).await
     }
 }
 

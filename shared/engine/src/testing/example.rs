@@ -155,6 +155,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
             }),
             checks: vec![],
             hooks: vec![],
+            probes: vec![],
             minimum_requests: 200,
             extend_up_to: Span::from_secs(600),
             on_inconclusive: OnInconclusive::Rollback,

@@ -24,8 +24,8 @@ use serde_json::Value;
 
 use crate::ports::{
     Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions, Hooks,
-    LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult, Random,
-    Rollout, ScaleTo, TargetHealth, Woken,
+    LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
+    ProbeAnswer, Probing, Random, Rollout, ScaleTo, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -75,6 +75,8 @@ pub struct State {
     /// The newest points of every measure, oldest first and a minute apart; one that is not here
     /// has none.
     pub measures: Vec<(Measure, PortResult<Vec<Number>>)>,
+    /// What URLs answer.
+    pub pages: BTreeMap<String, PortResult<ProbeAnswer>>,
     /// What hooks answer, in order; the last one goes for every further invocation.
     pub answers: BTreeMap<String, Vec<PortResult<Value>>>,
     /// Which hooks were asked, with their events, in order.
@@ -314,6 +316,15 @@ impl Hooks for World {
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
         state.answers.insert(function.to_owned(), answers);
         answer
+    }
+}
+
+impl Probing for World {
+    async fn get(&self, url: &str, _: Span) -> PortResult<ProbeAnswer> {
+        self.state().pages.get(url).cloned().unwrap_or_else(|| {
+            let detail = "nobody is there".to_owned();
+            Err(PortError::Unanswered { operation: "probe", detail })
+        })
     }
 }
 

@@ -3,12 +3,12 @@ use glidepath_core::health::AlarmSignal;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{
     Bounds, Check, CheckMode, Hook, HookDetails, LifecycleStage, Measure, MetricStatistic, Number,
-    OnInconclusive, Slot,
+    OnInconclusive, Probe, Slot,
 };
 use glidepath_core::protocol::{NextStep, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{Clock, PortError, PortResult};
+use glidepath_engine::ports::{Clock, PortError, PortResult, ProbeAnswer};
 use glidepath_engine::testing::example::{self, begun, plan, requests, stage, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry};
 use serde_json::{Value, json};
@@ -308,4 +308,34 @@ async fn a_hook_that_fails_rolls_back_and_one_that_says_nothing_is_no_pass() {
         assert_eq!(failure.code, FailureCode::Inconclusive);
         assert!(failure.cause.contains("hook `smoke` at POST_SCALE_UP"), "{failure}");
     }
+}
+
+/// How a deployment ends whose new version answers so under the URL of a probe.
+async fn probing(answer: PortResult<ProbeAnswer>) -> Result<(), Failure> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let url = "https://green.example.com/health".to_owned();
+    world.state().pages.insert(url.clone(), answer);
+    let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    let (status, contains, timeout) = (200, Some("ready".to_owned()), Span::from_secs(5));
+    plan.health.probes = vec![Probe { url, status, contains, attempts: 3, timeout }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    ended
+}
+
+#[tokio::test]
+async fn a_url_that_answers_wrongly_rolls_back_and_one_that_does_not_answer_is_no_pass() {
+    let answer = |status, body: &str| Ok(ProbeAnswer { status, body: body.to_owned() });
+    probing(answer(200, "ready")).await.unwrap();
+    for (status, body) in [(503, "ready"), (200, "starting")] {
+        let failure = probing(answer(status, body)).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::VerdictFailed);
+        assert!(failure.cause.contains("3 times in a row"), "{failure}");
+    }
+    let nobody = Err(PortError::Unanswered { operation: "probe", detail: "timed out".to_owned() });
+    let failure = probing(nobody).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Inconclusive);
+    assert!(failure.cause.contains("was not answered every time of 3"), "{failure}");
 }

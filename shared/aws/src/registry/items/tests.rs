@@ -60,6 +60,7 @@ fn plan() -> Plan {
             comparison: None,
             checks: vec![],
             hooks: vec![],
+            probes: vec![],
             minimum_requests: 200,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Hold,

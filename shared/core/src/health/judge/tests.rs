@@ -28,6 +28,7 @@ fn healthy(plan: &Plan) -> Evidence {
         stopped_tasks: Reading::Read(vec![]),
         metrics: Reading::Read(measured(counts(0, 1_000, 0, 19_000))),
         hooks: vec![],
+        probes: vec![],
     }
 }
 

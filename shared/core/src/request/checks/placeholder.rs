@@ -61,7 +61,7 @@ impl Placeholder {
     }
 
     /// Refuses what looks like a placeholder and is none.
-    pub(super) fn check(text: &str) -> Result<(), (String, String)> {
+    pub(in crate::request) fn check(text: &str) -> Result<(), (String, String)> {
         let words = || Self::ALL.iter().map(|placeholder| placeholder.word());
         for part in text.split("${").skip(1) {
             let word = part.split_once('}').map(|(word, _)| word);
@@ -93,10 +93,13 @@ impl Placeholder {
 
     /// The measure of the slot in a role.
     pub fn fill(measure: &Measure, plan: &Plan, role: Role) -> Measure {
-        measure.map(|text| {
-            Self::ALL.iter().fold(text.to_owned(), |text, known| {
-                text.replace(&known.written(), &known.value(plan, role))
-            })
+        measure.map(|text| Self::filled(text, plan, role))
+    }
+
+    /// The text of the slot in a role.
+    pub fn filled(text: &str, plan: &Plan, role: Role) -> String {
+        Self::ALL.iter().fold(text.to_owned(), |text, known| {
+            text.replace(&known.written(), &known.value(plan, role))
         })
     }
 }
