@@ -43,12 +43,14 @@ pub(crate) async fn run(
     }
     let Connection { clients, stack, registry, .. } = options.connect().await?;
     let monitoring = CloudWatch::new(&clients, Publication::default());
+    let now = System::default().now();
     let surveyed = survey(
         &registry,
         &ElasticLoadBalancing::new(&clients),
         &ElasticContainers::new(&clients),
         &monitoring,
         &stack.channels.into_keys().collect::<Vec<_>>(),
+        now,
         &document,
     )
     .await;
@@ -57,7 +59,6 @@ pub(crate) async fn run(
         Err(Unfit::Refused(refusal)) => return Err(Stopped::Findings(refusal.findings().clone())),
         Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
     };
-    let now = System::default().now();
     let tried = try_checks(&monitoring, now, &plan).await;
     if tried.has_errors() {
         return Err(Stopped::Findings(tried));

@@ -2,10 +2,10 @@
 //! warnings, and every check of the plan once, so that one that CloudWatch refuses is found here.
 
 use futures_util::future::{join, join_all};
-use glidepath_core::health::{Periods, Shift};
+use glidepath_core::health::{Periods, Shift, is_even};
 use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
-use glidepath_core::preflight::{self, LastDay};
-use glidepath_core::request::{Findings, Request};
+use glidepath_core::preflight::{self, LastDay, Resolved};
+use glidepath_core::request::{Findings, Request, Sensitivity};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::{
@@ -14,6 +14,9 @@ use crate::ports::{
 
 /// How far back the service is looked at.
 const DAY: Span = Span::from_secs(86_400);
+
+/// How far back stable's errors are looked at for evenness.
+const EVENNESS: Span = Span::from_secs(3 * 3_600);
 
 /// How far back a check is tried: less than a high resolution is kept for.
 const TRIAL: Span = Span::from_secs(3_600);
@@ -30,10 +33,10 @@ pub async fn forecast(
         BadRequestsAre::NotAnsweredWell => Some(BadRequestsAre::TargetErrors),
         BadRequestsAre::TargetErrors => None,
     };
-    let counted = last_day(monitoring, now, plan, plan.health.bad_requests_are);
+    let counted = requests(monitoring, now, DAY, plan, plan.health.bad_requests_are);
     let other = async {
         match other {
-            Some(bad_are) => last_day(monitoring, now, plan, bad_are).await.map(Some),
+            Some(bad_are) => requests(monitoring, now, DAY, plan, bad_are).await.map(Some),
             None => Ok(None),
         }
     };
@@ -53,19 +56,45 @@ pub async fn forecast(
     }
 }
 
-async fn last_day(
+async fn requests(
     monitoring: &impl Monitoring,
     now: Timestamp,
+    span: Span,
     plan: &Plan,
     bad_are: BadRequestsAre,
 ) -> PortResult<Periods> {
     let routes = plan.routes.iter().map(|route| {
         (route.load_balancer.clone(), route.pair.canary.clone(), route.pair.stable.clone())
     });
-    let query = MetricsQuery { routes: routes.collect(), bad_are, ..since(now, DAY) };
+    let query = MetricsQuery { routes: routes.collect(), bad_are, ..since(now, span) };
     match monitoring.metrics(&query).await? {
         Some(metrics) => metrics.requests,
-        None => Ok(Periods { length: DAY, counts: Vec::new() }),
+        None => Ok(Periods { length: span, counts: Vec::new() }),
+    }
+}
+
+/// Sets how many periods have to speak against the canary by how evenly stable's errors came. What
+/// cannot be read leaves the more careful number.
+pub(crate) async fn adapt(monitoring: &impl Monitoring, now: Timestamp, resolved: &mut Resolved) {
+    let Resolved { plan, warnings } = resolved;
+    let read = requests(monitoring, now, EVENNESS, plan, plan.health.bad_requests_are).await;
+    let Some(comparison) = &mut plan.health.comparison else { return };
+    match read {
+        Ok(periods) => {
+            let tallies: Vec<_> = periods
+                .counts
+                .iter()
+                .map(|period| period.stable.plus(period.canary).bad_tally())
+                .collect();
+            if let (true, Some(witnesses)) = (is_even(&tallies), Sensitivity::Fast.witnesses()) {
+                comparison.witnesses = witnesses;
+            }
+        }
+        Err(error) => warnings.warning(
+            "$.health.comparison.sensitivity",
+            format!("the requests of the last three hours could not be read: {error}"),
+            "it is `standard` then",
+        ),
     }
 }
 

@@ -83,6 +83,7 @@ where
                     containers,
                     monitoring,
                     channels,
+                    clock.now(),
                     &input.request,
                 );
                 let surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;

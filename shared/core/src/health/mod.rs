@@ -5,6 +5,7 @@ mod cells;
 mod checks;
 mod comparison;
 mod connections;
+mod evenness;
 mod evidence;
 mod hooks;
 mod judge;
@@ -19,6 +20,7 @@ pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
 pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
+pub use evenness::is_even;
 pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };

@@ -92,6 +92,9 @@ pub enum Sensitivity {
     Fast,
     /// Three.
     Standard,
+    /// `fast` where the errors of the version that serves came alone during the last three hours,
+    /// otherwise `standard`.
+    Adaptive,
     /// Four: for services whose errors come in bursts.
     Strict,
 }
@@ -102,7 +105,8 @@ impl Sensitivity {
         match self {
             Self::None => None,
             Self::Fast => Some(2),
-            Self::Standard => Some(3),
+            // Until the three hours are read.
+            Self::Standard | Self::Adaptive => Some(3),
             Self::Strict => Some(4),
         }
     }
@@ -115,6 +119,7 @@ impl Decode for Sensitivity {
             ("fast", Self::Fast),
             ("standard", Self::Standard),
             ("strict", Self::Strict),
+            ("adaptive", Self::Adaptive),
         ])
     }
 }

@@ -68,6 +68,8 @@ pub struct State {
     pub alarms: BTreeMap<String, Alarm>,
     /// What the canary and stable answered since the shift.
     pub requests: Option<(SlotRequests, SlotRequests)>,
+    /// The periods instead, minute by minute, if there are any; or why nobody knows.
+    pub history: Option<PortResult<Vec<Period>>>,
     /// Connections that failed.
     pub connection_errors: ConnectionErrors,
     /// What the load balancers answered themselves.
@@ -296,10 +298,13 @@ impl Monitoring for World {
             [..] => state.requests,
         };
         Ok(counted.map(|(canary, stable)| Metrics {
-            requests: Ok(Periods {
-                length: query.now.since(shifted),
-                counts: vec![Period { from: shifted, canary, stable }],
-            }),
+            requests: match state.history.clone() {
+                Some(history) => history.map(|counts| Periods { length: MINUTE, counts }),
+                None => Ok(Periods {
+                    length: query.now.since(shifted),
+                    counts: vec![Period { from: shifted, canary, stable }],
+                }),
+            },
             connection_errors: Ok(state.connection_errors),
             load_balancer_errors: Ok(state.load_balancer_errors.clone()),
             checks,
