@@ -67,8 +67,11 @@ fn a_group_on_several_routes_is_asked_once() {
     assert_eq!(metric.dimensions()[0].value(), Some("targetgroup/green/1"));
 }
 
+/// Id, status and points of a result.
+type Answered = (String, &'static str, Vec<(i64, f64)>);
+
 /// The answer of CloudWatch: each query's status and its points, all with the id as the label.
-fn answered(results: &[(String, &str, Vec<(i64, f64)>)]) -> Answer {
+fn answered(results: &[Answered]) -> Answer {
     let mut encoder = Encoder::new(Vec::new());
     encoder.begin_map().str("MetricDataResults").array(results.len());
     for (id, status, points) in results {
@@ -88,7 +91,7 @@ fn answered(results: &[(String, &str, Vec<(i64, f64)>)]) -> Answer {
 }
 
 /// Every query of one route, complete: 10 requests in the period from 60, all answered with 2xx.
-fn complete() -> Vec<(String, &'static str, Vec<(i64, f64)>)> {
+fn complete() -> Vec<Answered> {
     let groups = (0..2).flat_map(|group| (0..5).map(move |metric| (group, metric)));
     let of_groups = groups.map(|(group, metric)| {
         let points = if metric == 0 || metric == 2 { vec![(60, 10.0)] } else { vec![] };
