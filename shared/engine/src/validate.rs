@@ -70,7 +70,8 @@ where
         let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
         // Answers of hooks belong to the stage at which they were asked.
         let same_stage = current.progress.stage == deployment.progress.stage;
-        let hooks = same_stage.then(|| hook_runs(&evidence, &deployment.progress.hooks));
+        let asked = same_stage && !evidence.hooks.is_empty();
+        let hooks = asked.then(|| hook_runs(&evidence, &deployment.progress.hooks));
         let observed = Observed { health, traffic, hooks };
         let (seen, writes) = observe(current, observed, move_on, now, due)?;
         let told = seen.notices > current.notices;
