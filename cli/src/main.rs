@@ -8,6 +8,7 @@ mod connection;
 mod decision;
 mod document;
 mod follow;
+mod health_report;
 mod history;
 mod render;
 mod report;

@@ -45,6 +45,14 @@ cell  stage  canary bad  stable bad  evidence  cells against
    8      2     3 of 47    1 of 452      1651              5
    9      2     5 of 51    2 of 449     28108              6
 
+stage    from  minutes         canary bad         stable bad  evidence
+    1  cell 0        5   1 of 125 (0.8 %)  7 of 2396 (0.3 %)      0.68
+    2  cell 5        5  16 of 254 (6.3 %)  6 of 2264 (0.3 %)     28108  <- fails
+
+canary bad  ▁▁▄▁▁▂▅▆▆█  0 to 9.8 %
+stable bad  ▁▁▁▁▁▁▁▁▁▁  0 to 9.8 %
+evidence    ▁▁▁▁▁▂▅███  0.65 to 100, logarithmic
+
 rolls back at cell 7 in stage 2: evidence 133 of 100, and 4 of 3 cells speak against the canary
 bad requests: 16.1 times stable's (3.4 to 69.1)
 ";
@@ -54,6 +62,29 @@ fn the_worked_example_is_judged_cell_by_cell() {
     assert_eq!(shown(&judge(&["worked.csv"], "")), WORKED);
     let input = include_str!("histories/worked.csv");
     assert_eq!(shown(&judge(&["-"], input)), WORKED);
+}
+
+#[test]
+fn a_drawing_is_written_beside_the_answer() {
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/worked.svg");
+    assert_eq!(shown(&judge(&["worked.csv", "--svg", file], "")), WORKED);
+    let drawn = std::fs::read_to_string(file).unwrap();
+    let title = "worked.csv: canary fails 16.1 times as often as stable (at least 3.4 times); \
+                 rolled back at cell 7";
+    assert!(drawn.contains(title), "{drawn}");
+    let refused = judge(&["worked.csv", "--svg", "nowhere/drawn.svg"], "");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(error.contains("cannot write `nowhere/drawn.svg`"), "{error}");
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0));
+}
+
+#[test]
+fn the_drawing_in_the_documentation_is_the_one_that_is_drawn() {
+    let drawn = concat!(env!("CARGO_TARGET_TMPDIR"), "/regression.svg");
+    shown(&judge(&["regression.csv", "--svg", drawn], ""));
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/report.svg");
+    let (drawn, kept) = (std::fs::read(drawn).unwrap(), std::fs::read(kept).unwrap());
+    assert!(drawn == kept, "look at it and commit it: docs/health.md has the command");
 }
 
 #[test]

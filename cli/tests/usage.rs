@@ -28,7 +28,7 @@ fn assert_refused(arguments: &[&str], code: i32, expected: &str) {
 
 #[test]
 fn wrong_usage_is_refused_with_what_is_missing() {
-    for command in ["approve", "reject", "rollback", "abort"] {
+    for command in ["approve", "reject", "report", "rollback", "abort"] {
         assert_refused(&[command], 2, "<DEPLOYMENT>");
     }
     assert_refused(&["start"], 2, "<FILE>");
@@ -50,6 +50,7 @@ fn without_a_region_the_hint_names_both_ways_to_give_one() {
         &["status"][..],
         &["plan", "good.yaml"],
         &["start", "good.yaml"],
+        &["report", "shop-42"],
         &["approve", "shop-42"],
         &["reject", "shop-42", "--reason", "it is slow"],
         &["rollback", "shop-42"],

@@ -16,7 +16,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let load_balancer = ElasticLoadBalancing::new(&clients);
     let containers = ElasticContainers::new(&clients);
-    // Alarms only: no metric is read before the first shift.
     let monitoring = CloudWatch::new(&clients, Publication::default());
     // Their names only: what delivers would be loaded with every cold start for nothing.
     let channels: Vec<_> = settings::channels()?.into_keys().collect();

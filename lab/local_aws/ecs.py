@@ -236,6 +236,28 @@ def describe_services(request: Document) -> Document:
     return {"services": found, "failures": failures}
 
 
+def list_service_deployments(request: Document) -> Document:
+    """ListServiceDeployments: newest first, without filters and without pages."""
+    cluster = _cluster(request)
+    service = _find_service(cluster, request["service"])
+    if service is None:
+        raise ServiceError("ServiceNotFoundException", "Service not found.")
+    arn = service["serviceArn"]
+    found = []
+    for deployment in service["deployments"]:
+        number = deployment["id"].rpartition("/")[2]
+        found.append({
+            "serviceDeploymentArn": f"{arn.replace(':service/', ':service-deployment/')}/{number}",
+            "serviceArn": arn,
+            "clusterArn": service["clusterArn"],
+            "createdAt": deployment["createdAt"],
+            "startedAt": deployment["createdAt"],
+            "targetServiceRevisionArn": f"{arn.replace(':service/', ':service-revision/')}/{number}",
+            "status": "SUCCESSFUL" if deployment["rolloutState"] == "COMPLETED" else "IN_PROGRESS",
+        })
+    return {"serviceDeployments": found[: int(request.get("maxResults", 100))]}
+
+
 def run_task(request: Document) -> Document:
     """RunTask."""
     cluster = _cluster(request)
@@ -328,6 +350,7 @@ OPERATIONS: tuple[tuple[str, str, Callable[[Document], Document]], ...] = (
     ("_update_service", "UpdateService", update_service),
     ("_delete_service", "DeleteService", delete_service),
     ("_describe_services", "DescribeServices", describe_services),
+    ("_list_service_deployments", "ListServiceDeployments", list_service_deployments),
     ("_run_task", "RunTask", run_task),
     ("_stop_task", "StopTask", stop_task),
 )

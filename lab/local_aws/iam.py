@@ -41,6 +41,7 @@ ECS_SERVICE_FIELDS = {
     "CreateService": "serviceName",
     "DeleteService": "service",
     "DescribeServices": "services",
+    "ListServiceDeployments": "service",
     "UpdateService": "service",
 }
 ECS_TASK_FIELDS = {"DescribeTasks": "tasks", "StopTask": "task"}

@@ -23,7 +23,7 @@ use crate::scenario::{Action, AwsSettings, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
-use crate::{logs, run, setup};
+use crate::{logs, people, run, setup};
 
 const HEALTHY_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(100);
@@ -208,6 +208,12 @@ impl Lab {
         ));
         let outcome = run::play(&scene, &mut self.aws, &self.slack, events).await?;
         Report::new(&scene, outcome, &self.aws.journal(), since)
+    }
+
+    /// Runs `glidepath` with these arguments in this lab; what it prints.
+    pub async fn command_line(&self, arguments: &[&str]) -> LabResult<String> {
+        setup::prepare_command_line(&self.paths).await?;
+        people::command_line(self.endpoint(), arguments).await
     }
 
     /// Removes the services of the last scenario: many scenarios in one lab would otherwise leave as

@@ -34,23 +34,30 @@ pub(crate) async fn answer(
         Answer::Approve => "approve",
         Answer::Reject => "reject",
     };
-    let doing = format!("glidepath {verb} {}", deployment.id());
+    let mut arguments = vec![verb, deployment.id()];
+    if let Some(reason) = reason {
+        arguments.extend(["--reason", reason]);
+    }
+    command_line(&scene.endpoint, &arguments).await.map(|_| ())
+}
+
+/// Runs `glidepath` as a person would; what it prints.
+pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
+    let doing = format!("glidepath {}", arguments.join(" "));
     let mut command = Command::new(Paths::new().binaries().join("glidepath"));
     command
-        .args([verb, deployment.id(), "--stack", STACK_NAME])
+        .args(arguments)
+        .args(["--stack", STACK_NAME])
         .env_clear()
-        .env("AWS_ENDPOINT_URL", &scene.endpoint)
+        .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
         .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    if let Some(reason) = reason {
-        command.args(["--reason", reason]);
-    }
     let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     Err(LabError::new(format!("{doing} failed: {}", errors.trim())))

@@ -5,5 +5,6 @@ mod contracts;
 mod faults;
 mod local_aws;
 mod privileges;
+mod reports;
 mod scenarios;
 mod triggers;

@@ -31,6 +31,12 @@ macro_rules! scenarios {
 scenarios! {
     a_good_version_takes_over: "good-version",
     a_bad_version_is_stopped: "bad-version",
+    a_check_of_the_user_s_own_brings_everything_back: "own-checks",
+    a_version_worse_than_stable_is_stopped_below_every_limit: "worse-than-stable",
+    a_version_slower_than_stable_is_stopped: "slower-than-stable",
+    a_check_that_cloudwatch_does_not_take_changes_nothing: "refused-check",
+    hooks_have_a_say: "hooks",
+    a_url_that_answers_wrongly_brings_everything_back: "probe",
     an_alarm_ends_a_bake: "alarm-during-bake",
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",
     a_topic_of_alarms_brings_everything_back: "alarm-by-topic",

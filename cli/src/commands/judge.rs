@@ -3,12 +3,20 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use glidepath_core::health::sequential::{Parameters, RateRatio, Terms};
+use glidepath_core::health::sequential::{Parameters, Terms};
 use glidepath_core::health::{CEILING, Comparison, SlotRequests, evidence};
+use glidepath_core::time::Span;
 use serde_json::{Value, json};
 
+use crate::health_report::{
+    Because, End, Report, Row, StageName, Times, by_stage, first_failing, interval, rows,
+    write_drawing, write_rows,
+};
 use crate::history::{History, read};
 use crate::report::Stopped;
+
+/// A cell of a history.
+const MINUTE: Span = Span::from_secs(60);
 
 /// Judge a history of requests as a deployment would have been judged, to tune the comparison
 #[derive(clap::Args)]
@@ -29,6 +37,9 @@ pub(crate) struct Arguments {
     /// The proportion that is always allowed, 0 to 0.5
     #[arg(short = 'a', long, value_name = "PROPORTION", default_value_t = Terms::default().floor)]
     floor: f64,
+    /// Draw it, too: an SVG for this file, in light and dark
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -50,11 +61,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         }
     })?;
     let comparison = Comparison::of(parameters, history.cells.clone());
-    let judged = Judged { history, comparison };
+    let judged = Judged::of(&arguments.file, history, comparison);
+    if let Some(file) = &arguments.svg {
+        write_drawing(&judged.report, file)?;
+    }
     if arguments.json {
         writeln!(output, "{:#}", judged.json())?;
     } else {
-        judged.table(output)?;
+        write!(output, "{}", judged.text())?;
     }
     Ok(())
 }
@@ -69,14 +83,49 @@ fn open(file: &Path) -> Result<History, String> {
 struct Judged {
     history: History,
     comparison: Comparison,
+    report: Report,
 }
 
 impl Judged {
-    /// The first cell that rolls back, and what does it: gross failure goes before, in one cell.
-    fn end(&self) -> Option<(usize, &'static str)> {
-        let compared = self.comparison.fails_at().map(|at| (at, "comparison"));
-        let gross = self.comparison.breaks_ceiling_at().map(|at| (at, "grossFailure"));
-        compared.into_iter().chain(gross).min()
+    fn of(file: &Path, history: History, comparison: Comparison) -> Self {
+        let cells = history.cells.iter().map(|cell| (*cell, MINUTE)).collect();
+        let rows = rows(cells, Some(&comparison));
+        let stages = history.stages.iter().enumerate().filter_map(|(place, name)| {
+            let first = history.cells.iter().find(|cell| cell.stage.0 == place)?;
+            Some(StageName { name: name.clone(), weight: None, from: first.from })
+        });
+        let failing =
+            first_failing(&rows).and_then(|(at, because)| Some((at, because, rows.get(at)?)));
+        let end = failing.map(|(at, because, row)| {
+            let label = history.labels.get(at).map_or("", String::as_str);
+            let why = match because {
+                Because::Comparison => "",
+                Because::GrossFailure => ", gross failure",
+            };
+            End { at: row.until(), words: format!("rolled back at cell {label}{why}") }
+        });
+        let outcome = end.as_ref().map_or("not rolled back", |end| &end.words).to_owned();
+        let report = Report {
+            subject: file
+                .file_name()
+                .map_or("-".into(), |name| name.to_string_lossy())
+                .into_owned(),
+            outcome,
+            stages: stages.collect(),
+            rows,
+            times: Times::Labels(history.labels.clone()),
+            period: MINUTE,
+            comparison: Some(comparison.clone()),
+            limit: None,
+            slower_than: None,
+            end,
+        };
+        Self { history, comparison, report }
+    }
+
+    /// The first cell that rolls back, and what does it.
+    fn end(&self) -> Option<(usize, Because)> {
+        first_failing(&self.report.rows)
     }
 
     fn label(&self, at: usize) -> &str {
@@ -89,41 +138,44 @@ impl Judged {
         stage.map_or("", String::as_str)
     }
 
-    fn table(&self, output: &mut impl Write) -> std::io::Result<()> {
+    fn text(&self) -> String {
+        let Report { rows, .. } = &self.report;
         let slow = self.history.slow;
-        let mut rows = vec![heading(slow)];
-        for (at, (cell, point)) in
-            self.history.cells.iter().zip(&self.comparison.points).enumerate()
-        {
-            let mut row = vec![self.label(at).to_owned(), self.stage(at).to_owned()];
-            row.extend([cell.canary, cell.stable].map(|slot| of(slot.bad, slot)));
-            if slow {
-                let slow =
-                    |slot: SlotRequests| slot.slow.map_or("-".to_owned(), |slow| of(slow, slot));
-                row.extend([cell.canary, cell.stable].map(slow));
-            }
-            row.extend([evidence(point.ln_e), point.witnesses.to_string()]);
-            if let Some((_, what)) = self.end().filter(|(end, _)| *end == at) {
-                let why = if what == "comparison" { "rolls back" } else { "gross failure" };
-                row.push(format!("<- {why}"));
-            }
-            rows.push(row);
-        }
-        write_rows(&rows, output)?;
-        writeln!(output)?;
-        writeln!(output, "{}", self.sentence())?;
-        writeln!(output, "bad requests: {}", self.comparison.bad)?;
+        let mut lines = vec![heading(slow)];
+        lines.extend(rows.iter().enumerate().map(|(at, row)| self.line(at, row)));
+        let mut text = format!("{}\n{}\n", write_rows(&lines), by_stage(&self.report));
+        text.push_str(&format!("{}\nbad requests: {}\n", self.sentence(), self.comparison.bad));
         if let Some(slow) = &self.comparison.slow {
-            writeln!(output, "slow requests: {slow}")?;
+            text.push_str(&format!("slow requests: {slow}\n"));
         }
-        Ok(())
+        text
+    }
+
+    fn line(&self, at: usize, row: &Row) -> Vec<String> {
+        let cell = row.cell;
+        let mut line = vec![self.label(at).to_owned(), self.stage(at).to_owned()];
+        line.extend([cell.canary, cell.stable].map(|slot| of(slot.bad, slot)));
+        if self.history.slow {
+            let slow = |slot: SlotRequests| slot.slow.map_or("-".to_owned(), |slow| of(slow, slot));
+            line.extend([cell.canary, cell.stable].map(slow));
+        }
+        if let Some(point) = &row.point {
+            line.extend([evidence(point.ln_e), point.witnesses.to_string()]);
+        }
+        if let Some((_, because)) = self.end().filter(|(end, _)| *end == at) {
+            line.push(match because {
+                Because::Comparison => "<- rolls back".to_owned(),
+                Because::GrossFailure => "<- gross failure".to_owned(),
+            });
+        }
+        line
     }
 
     fn sentence(&self) -> String {
         let needed = evidence(self.comparison.parameters.bound());
         let witnesses = self.comparison.parameters.witnesses();
         match self.end() {
-            Some((at, "comparison")) => {
+            Some((at, Because::Comparison)) => {
                 let point = self.comparison.points.get(at);
                 let (sum, cells) = point.map_or((0.0, 0), |point| (point.ln_e, point.witnesses));
                 format!(
@@ -134,7 +186,7 @@ impl Judged {
                     evidence(sum),
                 )
             }
-            Some((at, _)) => format!(
+            Some((at, Because::GrossFailure)) => format!(
                 "rolls back at cell {} in stage {}: gross failure, {CEILING} of its canary \
                  requests or more are bad",
                 self.label(at),
@@ -170,7 +222,7 @@ impl Judged {
             })
             .collect();
         let end = self.end().map(
-            |(at, why)| json!({ "cell": self.label(at), "stage": self.stage(at), "why": why }),
+            |(at, because)| json!({ "cell": self.label(at), "stage": self.stage(at), "why": why(because) }),
         );
         json!({
             "alpha": parameters.alpha(),
@@ -187,8 +239,12 @@ impl Judged {
     }
 }
 
-fn interval(ratio: &RateRatio) -> Value {
-    json!({ "timesStable": ratio.estimate, "lower": ratio.lower, "upper": ratio.upper })
+/// For programs.
+const fn why(because: Because) -> &'static str {
+    match because {
+        Because::Comparison => "comparison",
+        Because::GrossFailure => "grossFailure",
+    }
 }
 
 fn of(part: u64, slot: SlotRequests) -> String {
@@ -200,20 +256,4 @@ fn heading(slow: bool) -> Vec<String> {
     let slow: &[&str] = if slow { &["canary slow", "stable slow"] } else { &[] };
     let last = ["evidence", "cells against"];
     bad.iter().chain(slow).chain(&last).map(|&name| name.to_owned()).collect()
-}
-
-fn write_rows(rows: &[Vec<String>], output: &mut impl Write) -> std::io::Result<()> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    for row in rows {
-        let aligned = row.iter().enumerate().map(|(column, text)| match widths.get(column) {
-            Some(width) => format!("{text:>width$}"),
-            None => text.clone(),
-        });
-        writeln!(output, "{}", aligned.collect::<Vec<_>>().join("  "))?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ mod approve;
 mod judge;
 mod plan;
 mod reject;
+mod report;
 mod rollback;
 mod schema;
 mod start;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Judge(judge::Arguments),
     Start(start::Arguments),
     Status(status::Arguments),
+    Report(report::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
     #[command(visible_alias = "abort")]
@@ -42,6 +44,7 @@ impl Command {
             Self::Judge(arguments) => judge::run(arguments, output),
             Self::Start(arguments) => Box::pin(start::run(arguments, options, output)).await,
             Self::Status(arguments) => Box::pin(status::run(arguments, options, output)).await,
+            Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,

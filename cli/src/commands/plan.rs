@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_core::preflight::Resolved;
 use glidepath_core::request::decode;
 use glidepath_core::timetable::Timetable;
+use glidepath_engine::forecast::{forecast, try_checks};
+use glidepath_engine::ports::Clock;
 use glidepath_engine::survey::{Unfit, survey};
 
 use crate::connection::{Connection, Options};
@@ -39,21 +42,29 @@ pub(crate) async fn run(
         return Ok(());
     }
     let Connection { clients, stack, registry, .. } = options.connect().await?;
+    let monitoring = CloudWatch::new(&clients, Publication::default());
+    let now = System::default().now();
     let surveyed = survey(
         &registry,
         &ElasticLoadBalancing::new(&clients),
         &ElasticContainers::new(&clients),
-        // Alarms only: no metric is read before the first shift.
-        &CloudWatch::new(&clients, Publication::default()),
+        &monitoring,
         &stack.channels.into_keys().collect::<Vec<_>>(),
+        now,
         &document,
     )
     .await;
-    let Resolved { plan, warnings } = match surveyed {
+    let Resolved { plan, mut warnings } = match surveyed {
         Ok(surveyed) => surveyed.resolved,
         Err(Unfit::Refused(refusal)) => return Err(Stopped::Findings(refusal.findings().clone())),
         Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
     };
+    let tried = try_checks(&monitoring, now, &plan).await;
+    if tried.has_errors() {
+        return Err(Stopped::Findings(tried));
+    }
+    warnings.extend(tried);
+    warnings.extend(forecast(&monitoring, now, &request, &plan).await);
     writeln!(output, "{}", Timetable::of_plan(&plan))?;
     if !warnings.is_empty() {
         writeln!(output)?;

@@ -122,6 +122,12 @@ fn substituted(
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((name, after)) = after.split_once('}') else { break };
+        if !name.contains('.') {
+            // One of Glidepath's own, such as ${service} in a check.
+            result.push_str(&format!("{before}${{{name}}}"));
+            rest = after;
+            continue;
+        }
         let found = placeholders.get(name).ok_or_else(|| UnknownPlaceholder {
             name: name.to_owned(),
             known: placeholders.keys().map(String::as_str).collect::<Vec<_>>().join(", "),

@@ -35,6 +35,9 @@ pub struct Service {
     /// When the alarms fire.
     #[serde(default)]
     pub alarms: AlarmSettings,
+    /// Whether there is a Lambda function to ask as a hook.
+    #[serde(default)]
+    pub hook: bool,
 }
 
 /// One of the two interchangeable halves of a service.

@@ -22,6 +22,11 @@ pub(super) fn route_url(address: &str, number: usize, kind: RouteKind) -> String
     }
 }
 
+/// The function that a service's hooks may name: the stack's own pattern allows it.
+pub(super) fn hook_name(prefix: &str) -> String {
+    format!("glidepath-hook-{prefix}")
+}
+
 /// The output with the ARN of an alarm.
 pub(super) fn alarm_output(alarm: AlarmName) -> &'static str {
     match alarm {
@@ -46,6 +51,7 @@ pub(super) fn template(prefix: &str, service: &Service, alarm_action: Option<&st
     builder.bystanders();
     builder.containers();
     builder.alarms();
+    builder.hook();
     json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "An example service for Glidepath's lab",
@@ -308,6 +314,33 @@ impl Builder<'_> {
             self.resource(id, "AWS::CloudWatch::Alarm", properties);
             self.output(id, attribute(id, "Arn"));
         }
+    }
+
+    /// A hook that answers what its details say, one after the other: `answers: [IN_PROGRESS, ...]`.
+    fn hook(&mut self) {
+        if !self.service.hook {
+            return;
+        }
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "lambda.amazonaws.com" },
+                "Action": "sts:AssumeRole",
+            }],
+        });
+        self.resource("HookRole", "AWS::IAM::Role", json!({ "AssumeRolePolicyDocument": trust }));
+        self.resource(
+            "Hook",
+            "AWS::Lambda::Function",
+            json!({
+                "FunctionName": hook_name(self.prefix),
+                "Runtime": "python3.13",
+                "Handler": "index.handler",
+                "Role": attribute("HookRole", "Arn"),
+                "Code": { "ZipFile": include_str!("hook.py") },
+            }),
+        );
     }
 
     /// Percent of bad requests. FILL makes it dense: the load balancer reports no 5xx metric at all

@@ -166,7 +166,11 @@ impl ServiceResources {
         });
         // The ECS services are called `CLUSTER-blue` and `CLUSTER-green`.
         let cluster = std::iter::once((format!("{name}.cluster"), self.cluster.as_str()));
-        cluster.chain(versions).chain(alarms).chain(routes)
+        let urls =
+            self.routes.iter().zip(1..).map(move |(route, number)| {
+                (format!("{name}.route{number}.url"), route.url.as_str())
+            });
+        cluster.chain(versions).chain(alarms).chain(routes).chain(urls)
     }
 }
 

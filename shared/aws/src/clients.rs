@@ -25,6 +25,10 @@ const READ: Duration = Duration::from_secs(15);
 /// [`glidepath_core::protocol::ATTEMPT_TIMEOUT`], after which it counts as unanswered.
 const WRITE_ATTEMPT: Duration = Duration::from_secs(4);
 
+/// Longest time that a hook may take to answer; one that needs longer answers that it is in progress.
+/// Below the time-out of the function that asks, with room for what it does besides.
+const ASK: Duration = Duration::from_secs(45);
+
 /// Longest time of one attempt of a registry call. Short, because each is safe to repeat and a
 /// rollback begins with one.
 const REGISTRY_ATTEMPT: Duration = Duration::from_secs(2);
@@ -39,6 +43,7 @@ pub struct NotConfigured(&'static str);
 pub struct Clients {
     reading: SdkConfig,
     writing: SdkConfig,
+    asking: SdkConfig,
     registry: SdkConfig,
 }
 
@@ -113,7 +118,12 @@ impl Clients {
                 .timeout_config(timeouts(attempt).build())
                 .build()
         };
-        Self { reading, writing: once(WRITE_ATTEMPT), registry: once(REGISTRY_ATTEMPT) }
+        Self {
+            reading,
+            writing: once(WRITE_ATTEMPT),
+            asking: once(ASK),
+            registry: once(REGISTRY_ATTEMPT),
+        }
     }
 
     /// For calls that change nothing, or that may be repeated blindly.
@@ -124,6 +134,11 @@ impl Clients {
     /// For claimed writes.
     pub(crate) fn writing(&self) -> &SdkConfig {
         &self.writing
+    }
+
+    /// For functions of the user's own, each asked once.
+    pub(crate) fn asking(&self) -> &SdkConfig {
+        &self.asking
     }
 
     /// For the registry, which repeats calls itself.

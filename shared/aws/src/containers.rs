@@ -5,13 +5,15 @@ use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{
     DeploymentRolloutState, DesiredStatus, Service, Task, TaskDefinitionStatus, TaskStopCode,
 };
-use glidepath_core::health::StoppedTask;
+use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TargetGroupArn, TaskDefinition};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Containers, EcsService, PortError, PortResult, Rollout, ScaleTo};
 
 use crate::clients::Clients;
 use crate::error::{code, incomplete, port_error};
+
+const DEPLOYMENTS: &str = "ecs:ListServiceDeployments";
 
 /// Most tasks that one DescribeTasks call takes.
 const TASKS_PER_CALL: usize = 100;
@@ -112,6 +114,29 @@ impl Containers for ElasticContainers {
             .await
             .map(|_| ())
             .map_err(|error| port_error("ecs:UpdateService", error))
+    }
+
+    async fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        let call = self
+            .reading
+            .list_service_deployments()
+            .cluster(cluster.as_str())
+            .service(service.as_str())
+            .max_results(1);
+        let listed = call.send().await.map_err(|error| port_error(DEPLOYMENTS, error))?;
+        let Some(newest) = listed.service_deployments().first() else { return Ok(None) };
+        let text = |value: Option<&str>, name| {
+            value.map(str::to_owned).ok_or_else(|| incomplete(DEPLOYMENTS, name))
+        };
+        Ok(Some(ServiceDeployment {
+            arn: text(newest.service_deployment_arn(), "serviceDeploymentArn")?,
+            service: text(newest.service_arn(), "serviceArn")?,
+            revision: text(newest.target_service_revision_arn(), "targetServiceRevisionArn")?,
+        }))
     }
 
     async fn stopped_tasks(

@@ -9,11 +9,14 @@ pub mod clock;
 pub mod containers;
 mod error;
 pub mod functions;
+pub mod hooks;
+mod http;
 pub mod load_balancer;
 pub mod monitoring;
 #[cfg(feature = "stack")]
 pub mod operator;
 pub mod orchestration;
+pub mod probing;
 pub mod registry;
 #[cfg(feature = "stack")]
 pub mod stack;

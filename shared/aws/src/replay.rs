@@ -12,28 +12,33 @@ use aws_types::region::Region;
 use crate::clients::Clients;
 
 /// An answer: status and body.
-pub(crate) struct Answer(u16, String);
+pub(crate) struct Answer(u16, Vec<u8>);
 
 impl Answer {
     /// With this status and JSON body.
     pub(crate) fn new(status: u16, body: &serde_json::Value) -> Self {
-        Self(status, body.to_string())
+        Self(status, body.to_string().into_bytes())
     }
 }
 
 /// A good answer of a JSON protocol.
 pub(crate) fn json(body: &serde_json::Value) -> Answer {
-    Answer(200, body.to_string())
+    Answer(200, body.to_string().into_bytes())
+}
+
+/// A good answer of the CBOR protocol.
+pub(crate) const fn cbor(body: Vec<u8>) -> Answer {
+    Answer(200, body)
 }
 
 /// A good answer of the query protocol.
 pub(crate) fn xml(body: &str) -> Answer {
-    Answer(200, body.to_owned())
+    Answer(200, body.as_bytes().to_vec())
 }
 
 /// An error as the JSON protocols write it.
 pub(crate) fn error_of(status: u16, code: &str, message: &str) -> Answer {
-    Answer(status, serde_json::json!({ "__type": code, "message": message }).to_string())
+    Answer::new(status, &serde_json::json!({ "__type": code, "message": message }))
 }
 
 /// An error as the query protocol writes it.
@@ -43,7 +48,8 @@ pub(crate) fn xml_error(status: u16, code: &str, message: &str) -> Answer {
         format!(
             "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error>\
              <RequestId>1</RequestId></ErrorResponse>"
-        ),
+        )
+        .into_bytes(),
     )
 }
 

@@ -1,11 +1,18 @@
 //! A deployment as it will be carried out: the request with every default filled in and every name
 //! resolved against the real resources. Written once by `plan`, never changed afterwards.
 
+mod checks;
 mod health;
+mod hooks;
+mod probes;
 
+pub(crate) use checks::words;
+pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
 pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
+pub use hooks::{Hook, HookDetails, LifecycleStage};
+pub use probes::Probe;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{

@@ -6,8 +6,8 @@ use glidepath_core::ids::{GateId, IntentId};
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
-    Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Purpose, Refused, Reply, Step,
-    claim_forward, observe, record_shift, release_forward,
+    Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Reply,
+    Step, claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::storm::give_way;
@@ -155,7 +155,7 @@ where
         transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, wait);
-            observe(deployment, None, None, move_on.clone(), now, due)
+            observe(deployment, Observed::default(), move_on.clone(), now, due)
         })
         .await
     }

@@ -4,6 +4,8 @@
 pub mod advance;
 pub mod complete;
 pub mod decide;
+mod evidence;
+pub mod forecast;
 pub mod gate;
 pub mod notify;
 pub mod plan;

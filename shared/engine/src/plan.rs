@@ -17,6 +17,7 @@ use glidepath_core::time::{Span, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::forecast::try_checks;
 use crate::pace::overdue;
 use crate::ports::{Clock, Committed, Containers, LoadBalancer, Monitoring, Registry};
 use crate::restore::{fresh_for, look_at_stable};
@@ -82,9 +83,14 @@ where
                     containers,
                     monitoring,
                     channels,
+                    clock.now(),
                     &input.request,
                 );
                 let surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;
+                let tried = try_checks(monitoring, clock.now(), &surveyed.resolved.plan).await;
+                if tried.has_errors() {
+                    return Err(tried.failure(FailureCode::InvalidRequest));
+                }
                 begun = try_begin(registry, load_balancer, clock, input, surveyed).await?;
                 if begun.is_some() {
                     break;

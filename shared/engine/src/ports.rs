@@ -6,13 +6,16 @@
 
 use std::future::Future;
 
-use glidepath_core::health::{Periods, Shift, StoppedTask};
+use glidepath_core::health::{
+    ConnectionErrors, LoadBalancerErrors, Periods, Series, ServiceDeployment, Shift, StoppedTask,
+    StoredCells,
+};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
 };
 use glidepath_core::notice::Notice;
-use glidepath_core::plan::BadRequestsAre;
+use glidepath_core::plan::{BadRequestsAre, Measure};
 use glidepath_core::protocol::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
 };
@@ -53,6 +56,14 @@ impl PortError {
         match self {
             Self::Throttled { .. } | Self::Unanswered { .. } => true,
             Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether only a permission is missing.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Refused { detail, .. } => detail.starts_with("AccessDenied"),
+            Self::Throttled { .. } | Self::Unanswered { .. } => false,
         }
     }
 
@@ -196,6 +207,14 @@ pub trait Registry: Sync {
         channel: &ChannelName,
         last: bool,
     ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Keeps the cells of a deployment for its report, in place of older ones. Called once and not
+    /// repeated: nothing but a report depends on it, and the next look writes them again.
+    fn store_cells(&self, cells: &StoredCells) -> impl Future<Output = PortResult<()>> + Send;
+    /// The cells of the latest look that could be kept, if there was one.
+    fn stored_cells(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
     /// The deployments that have not ended, and the newest that have; newest first.
     fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Vec<Deployment>>> + Send;
 }
@@ -269,6 +288,12 @@ pub trait Containers: Sync {
         service: &EcsServiceName,
         to: &ScaleTo,
     ) -> impl Future<Output = PortResult<()>> + Send;
+    /// The newest deployment of a service, as ECS counts them.
+    fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> impl Future<Output = PortResult<Option<ServiceDeployment>>> + Send;
     /// Tasks of this version that stopped by themselves since then, not by scaling.
     fn stopped_tasks(
         &self,
@@ -279,9 +304,9 @@ pub trait Containers: Sync {
     ) -> impl Future<Output = PortResult<Vec<StoppedTask>>> + Send;
 }
 
-/// Which requests to count.
+/// Which requests to count, and what else to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestQuery {
+pub struct MetricsQuery {
     /// Load balancer dimension, canary group and stable group of every route.
     pub routes: Vec<(String, TargetGroupArn, TargetGroupArn)>,
     /// The verified shifts, in order; the first begins the window.
@@ -290,8 +315,50 @@ pub struct RequestQuery {
     pub bad_are: BadRequestsAre,
     /// Requests that take longer are slow; `None`: they are not counted.
     pub slower_than: Option<Span>,
+    /// Measures of the user's own.
+    pub checks: Vec<CheckQuery>,
+    /// Their points from earlier are left out.
+    pub checks_since: Timestamp,
     /// Now; the newest, incomplete period is left out.
     pub now: Timestamp,
+}
+
+/// A measure of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckQuery {
+    /// Of the canary.
+    pub canary: Measure,
+    /// Of stable, where they are compared.
+    pub stable: Option<Measure>,
+    /// The length of a period; `None`: as the load balancer publishes its metrics.
+    pub period: Option<Span>,
+}
+
+/// What was measured. Each part has an error of its own: a metric that cannot be read must not take
+/// the others with it.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Requests of both slots, by period.
+    pub requests: PortResult<Periods>,
+    /// Connections to targets that failed, since the first shift.
+    pub connection_errors: PortResult<ConnectionErrors>,
+    /// What each load balancer answered itself.
+    pub load_balancer_errors: PortResult<Vec<LoadBalancerErrors>>,
+    /// Each check, in the order asked.
+    pub checks: Vec<CheckAnswer>,
+}
+
+/// What was measured for one check.
+#[derive(Clone, Debug)]
+pub struct CheckAnswer {
+    /// Of the canary.
+    pub canary: PortResult<Series>,
+    /// Of stable, where that was asked.
+    pub stable: Option<PortResult<Series>>,
+    /// The length of a period.
+    pub period: Span,
+    /// Where the newest complete period ends.
+    pub until: Timestamp,
 }
 
 /// Alarms and metrics.
@@ -301,11 +368,37 @@ pub trait Monitoring: Sync {
         &self,
         names: &[String],
     ) -> impl Future<Output = PortResult<Vec<Option<Alarm>>>> + Send;
-    /// Requests of both slots, by period; `None` while there is no complete one since the shift.
-    fn requests(
+    /// Everything measured since the first shift; `None` while there is no complete period.
+    fn metrics(
         &self,
-        query: &RequestQuery,
-    ) -> impl Future<Output = PortResult<Option<Periods>>> + Send;
+        query: &MetricsQuery,
+    ) -> impl Future<Output = PortResult<Option<Metrics>>> + Send;
+}
+
+/// Functions of the user's own that have a say.
+pub trait Hooks: Sync {
+    /// What the function answers to an event; an error if it failed or did not answer in time.
+    fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> impl Future<Output = PortResult<serde_json::Value>> + Send;
+}
+
+/// What a URL answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// As much of the body as is looked at.
+    pub body: String,
+}
+
+/// URLs of the user's own.
+pub trait Probing: Sync {
+    /// What the URL answers to GET.
+    fn get(&self, url: &str, timeout: Span)
+    -> impl Future<Output = PortResult<ProbeAnswer>> + Send;
 }
 
 /// How the answer to a token ended.

@@ -11,11 +11,13 @@ use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
 };
 use glidepath_core::protocol::{Lock, LockKey};
-use glidepath_core::request::{Request, decode};
+use glidepath_core::request::{Request, Sensitivity, decode};
+use glidepath_core::time::Timestamp;
 use glidepath_core::world::Alarm;
 use serde_json::Value;
 
 use crate::failed;
+use crate::forecast::adapt;
 use crate::ports::{Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry};
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
@@ -59,6 +61,7 @@ pub async fn survey<R, L, C, M>(
     containers: &C,
     monitoring: &M,
     channels: &[ChannelName],
+    now: Timestamp,
     document: &Value,
 ) -> Result<Survey, Unfit>
 where
@@ -75,7 +78,10 @@ where
     let mut found = look(load_balancer, containers, monitoring, &request).await?;
     found.channels = channels.to_vec();
     found.holders = holders(registry, &first).await?;
-    let resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
+    let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
+    if request.health.comparison.sensitivity == Sensitivity::Adaptive {
+        adapt(monitoring, now, &mut resolved).await;
+    }
     let locks = all_locks(registry, &resolved.plan, first).await?;
     found.holders = holders(registry, &locks).await?;
     if !found.holders.is_empty() {

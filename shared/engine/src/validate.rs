@@ -1,34 +1,33 @@
 //! Looks at a deployment that waits, gathers evidence and judges. Every turn also refreshes the
 //! recorded health of stable, on which a rollback relies to write without looking.
 
-use futures_util::future::{join, join3};
+use std::pin::pin;
+
+use futures_util::future::{Either, join, select};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, Evidence, Judgement, Reading, RouteTargets, Verdict, Watched, judge,
+    AlarmSignal, Evidence, Judgement, MeasuredMetrics, Reading, StoredCells, Verdict, Watched,
+    judge,
 };
 use glidepath_core::notice::Event;
-use glidepath_core::plan::{OnInconclusive, OnTimeout, StageIndex};
+use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
-    Decision, Deployment, MoveOn, NextStep, RecordedHealth, Reply, Step, observe,
+    Decision, Deployment, MoveOn, NextStep, Observed, RecordedHealth, Reply, Step, observe,
 };
-use glidepath_core::route::Role;
-use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
 
+pub use crate::evidence::Sources;
+use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::{self, overdue};
-use crate::ports::{
-    Clock, Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry, RequestQuery,
-};
+use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Probing, Registry};
 use crate::restore::fresh_for;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
 /// One look.
-pub async fn run<R, L, C, M, K>(
+pub async fn run<R, L, C, M, H, P, K>(
     registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
+    sources: &Sources<'_, L, C, M, H, P>,
     clock: &K,
     input: &StepInput,
 ) -> Result<Reply, Failure>
@@ -37,18 +36,22 @@ where
     L: LoadBalancer,
     C: Containers,
     M: Monitoring,
+    H: Hooks,
+    P: Probing,
     K: Clock,
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
-    let ((evidence, traffic), observed) = join(
-        gather(load_balancer, containers, monitoring, clock, &deployment),
-        routes::read(load_balancer, &deployment.plan.routes),
+    let (Gathered { evidence, traffic, period }, observed) = join(
+        gather(sources, clock, &deployment),
+        routes::read(sources.load_balancer, &deployment.plan.routes),
     )
     .await;
     let foreign = routes::foreign(&deployment, &observed?, None);
     let in_order = foreign.is_none();
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
+    // The look that fails is the one that a report must not miss.
+    keep(registry, clock, &deployment, &evidence, period).await;
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
     }
@@ -65,7 +68,12 @@ where
             MoveOn::Stay
         };
         let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
-        let (seen, writes) = observe(current, health, traffic, move_on, now, due)?;
+        // Answers of hooks belong to the stage at which they were asked.
+        let same_stage = current.progress.stage == deployment.progress.stage;
+        let asked = same_stage && !evidence.hooks.is_empty();
+        let hooks = asked.then(|| hook_runs(&evidence, &deployment.progress.hooks));
+        let observed = Observed { health, traffic, hooks };
+        let (seen, writes) = observe(current, observed, move_on, now, due)?;
         let told = seen.notices > current.notices;
         Ok(((seen, told), writes))
     })
@@ -73,15 +81,36 @@ where
     Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
 }
 
-/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
-/// still the one before it.
-fn watched_stage(deployment: &Deployment) -> StageIndex {
-    match deployment.progress.step {
-        Step::Baking { .. } => deployment.progress.stage,
-        Step::Settling { .. } | Step::Approving { .. } => {
-            StageIndex(deployment.progress.stage.0.saturating_sub(1))
-        }
-    }
+/// How long a look waits for its cells to be kept: what follows it may be a rollback.
+const KEPT_WITHIN: Span = Span::from_millis(500);
+
+/// Keeps what was counted, for the report. Whatever becomes of it, the verdict stands.
+async fn keep(
+    registry: &impl Registry,
+    clock: &impl Clock,
+    deployment: &Deployment,
+    evidence: &Evidence,
+    period: Option<Span>,
+) {
+    let cells = match &evidence.metrics {
+        Reading::Read(MeasuredMetrics { requests: Reading::Read(cells), .. }) => cells,
+        Reading::Read(_) | Reading::Unreadable(_) => return,
+    };
+    let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
+    let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
+    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), evidence.at);
+    let written = pin!(registry.store_cells(&cells));
+    let late = pin!(clock.sleep(KEPT_WITHIN));
+    let error = match select(written, late).await {
+        Either::Left((Ok(()), _)) => return,
+        Either::Left((Err(error), _)) => error.to_string(),
+        Either::Right(((), _)) => format!("no answer within {KEPT_WITHIN}"),
+    };
+    tracing::warn!(
+        deployment.id = %id,
+        error,
+        "the cells were not kept; the report is as of the look before"
+    );
 }
 
 /// The failure that the evidence leads to, if it does.
@@ -235,126 +264,4 @@ fn recorded(deployment: &Deployment, evidence: &Evidence) -> Option<RecordedHeal
         }
         Reading::Unreadable(_) => None,
     }
-}
-
-/// Everything there is to know, read at once, and how much traffic the service has; what cannot be read is said, never left out.
-async fn gather<L, C, M, K>(
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    clock: &K,
-    deployment: &Deployment,
-) -> (Evidence, Option<RequestsPerMinute>)
-where
-    L: LoadBalancer,
-    C: Containers,
-    M: Monitoring,
-    K: Clock,
-{
-    let plan = &deployment.plan;
-    let now = clock.now();
-    let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
-    let query = RequestQuery {
-        routes: plan
-            .routes
-            .iter()
-            .map(|route| {
-                let load_balancer = route.load_balancer.clone();
-                (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
-            })
-            .collect(),
-        shifts: deployment.progress.shifts.clone(),
-        bad_are: plan.health.bad_requests_are,
-        slower_than: plan.health.slower_than,
-        now,
-    };
-    let (alarms, targets, (stopped, requests)) = join3(
-        read_alarms(monitoring, deployment),
-        read_targets(load_balancer, deployment),
-        join(
-            containers.stopped_tasks(
-                &plan.cluster,
-                &plan.canary.service,
-                &plan.task_definition,
-                since,
-            ),
-            monitoring.requests(&query),
-        ),
-    )
-    .await;
-    // Which decides who goes first when many roll back at once.
-    let traffic = requests.as_ref().ok().and_then(|periods| periods.as_ref()?.traffic());
-    let evidence = Evidence {
-        at: now,
-        alarms: reading(alarms),
-        targets: reading(targets),
-        stopped_tasks: reading(stopped),
-        requests: match requests {
-            Ok(Some(periods)) => Reading::Read(periods.by_stage(&query.shifts)),
-            Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
-            Err(error) => Reading::Unreadable(error.to_string()),
-        },
-    };
-    (evidence, traffic)
-}
-
-fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
-    match result {
-        Ok(value) => Reading::Read(value),
-        Err(error) => Reading::Unreadable(error.to_string()),
-    }
-}
-
-/// Alarms as they are now: an alarm that fired before it was bound, or whose event was lost, is
-/// seen here.
-async fn read_alarms(
-    monitoring: &impl Monitoring,
-    deployment: &Deployment,
-) -> Result<Vec<AlarmReading>, PortError> {
-    let alarms = &deployment.plan.health.alarms;
-    let wanted: Vec<_> = [
-        (Watched::Stable, &alarms.stable),
-        (Watched::Canary, &alarms.canary),
-        (Watched::Service, &alarms.service),
-    ]
-    .into_iter()
-    .flat_map(|(watched, list)| list.iter().map(move |alarm| (watched, alarm)))
-    .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let names: Vec<_> = wanted.iter().map(|(_, alarm)| alarm.as_str().to_owned()).collect();
-    let found = monitoring.alarms(&names).await?;
-    Ok(wanted
-        .into_iter()
-        .zip(found)
-        .map(|((watched, alarm), found)| AlarmReading {
-            alarm: alarm.clone(),
-            watched,
-            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
-            reason: found.map_or_else(String::new, |found| found.reason),
-        })
-        .collect())
-}
-
-async fn read_targets(
-    load_balancer: &impl LoadBalancer,
-    deployment: &Deployment,
-) -> PortResult<Vec<RouteTargets>> {
-    let plan = &deployment.plan;
-    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
-    let mut targets = Vec::with_capacity(plan.routes.len());
-    for route in &plan.routes {
-        let (canary, stable) = join(
-            load_balancer.target_health(route.group(Role::Canary)),
-            load_balancer.target_health(route.group(Role::Stable)),
-        )
-        .await;
-        targets.push(RouteTargets {
-            canary_healthy: canary?.healthy,
-            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
-            stable_healthy: stable?.healthy,
-        });
-    }
-    Ok(targets)
 }

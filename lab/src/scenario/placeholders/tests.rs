@@ -69,3 +69,11 @@ fn an_unknown_placeholder_names_the_known_ones() {
     let message = error.to_string();
     assert!(message.contains("${shop.rout1}") && message.contains("shop.route1.blue"), "{message}");
 }
+
+#[test]
+fn placeholders_of_glidepath_s_own_stay() {
+    let mut value = json!({ "a": "${targetGroup} ${shop.cluster}" });
+    let placeholders = std::collections::BTreeMap::from([("shop.cluster".to_owned(), "lab")]);
+    substitute(&mut value, &placeholders).unwrap();
+    assert_eq!(value, json!({ "a": "${targetGroup} lab" }));
+}

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -14,6 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::clients::Clients;
 use crate::error::port_error;
+use crate::http::LazyClient;
 
 const OPERATION: &str = "slack webhook";
 
@@ -22,7 +22,7 @@ const DELIVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Slack {
     secrets: Client,
-    http: OnceLock<reqwest::Client>,
+    http: LazyClient,
     /// URLs by the ARN of their secret, kept while the sandbox lives.
     urls: Mutex<HashMap<String, reqwest::Url>>,
 }
@@ -37,7 +37,7 @@ impl Slack {
     pub(super) fn new(clients: &Clients) -> Self {
         Self {
             secrets: Client::new(clients.reading()),
-            http: OnceLock::new(),
+            http: LazyClient::default(),
             urls: Mutex::default(),
         }
     }
@@ -49,8 +49,8 @@ impl Slack {
         deployment: &Deployment,
     ) -> PortResult<()> {
         let url = self.url(secret).await?;
-        let http = self.http()?;
-        let answer = http.post(url).json(&slack::body(notice, deployment)).send().await;
+        let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
+        let answer = http.json(&slack::body(notice, deployment)).send().await;
         // `without_url`: the error would show it.
         let answer = answer.map_err(|error| PortError::Unanswered {
             operation: OPERATION,
@@ -62,24 +62,6 @@ impl Slack {
             self.urls.lock().await.remove(secret);
         }
         judged
-    }
-
-    /// Built at the first delivery: most functions never deliver.
-    fn http(&self) -> PortResult<&reqwest::Client> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        let failed = |detail: String| PortError::Refused { operation: OPERATION, detail };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Lost only to somebody who has installed one in between, which is as good.
-            let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());
-        }
-        let http = reqwest::Client::builder()
-            .timeout(DELIVERY)
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(self.http.get_or_init(|| http))
     }
 
     async fn url(&self, secret: &str) -> PortResult<reqwest::Url> {

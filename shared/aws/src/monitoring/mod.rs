@@ -1,12 +1,11 @@
 //! Alarms and metrics of CloudWatch.
 
 mod alarms;
-mod requests;
+mod metrics;
 
 use aws_sdk_cloudwatch::Client;
-use glidepath_core::health::Periods;
 use glidepath_core::time::Span;
-use glidepath_engine::ports::{Alarm, Monitoring, PortResult, RequestQuery};
+use glidepath_engine::ports::{Alarm, Metrics, MetricsQuery, Monitoring, PortResult};
 
 use crate::clients::Clients;
 
@@ -17,6 +16,13 @@ pub struct Publication {
     pub period_seconds: u8,
     /// How long after its end a period may still be incomplete.
     pub lag: Span,
+}
+
+impl Publication {
+    /// Length of a period.
+    pub fn period(self) -> Span {
+        Span::from_secs(u64::from(self.period_seconds.max(1)))
+    }
 }
 
 impl Default for Publication {
@@ -45,7 +51,7 @@ impl Monitoring for CloudWatch {
         alarms::read(&self.client, names).await
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
-        requests::read(&self.client, self.publication, query).await
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        metrics::read(&self.client, self.publication, query).await
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
 //! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
 //! | `lock#KEY` | `lock` | `holder`, `epoch` |
 //! | `retirement#KEY` | `retirement` | `revision`, `deployment`, `document`, `nextDueAt`, `due` |
@@ -14,6 +15,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{AlarmItem, Deployment, Lock, LockKey, Phase, Retirement, Revision};
@@ -66,6 +68,10 @@ impl Key {
             partition: format!("deployment#{deployment}"),
             sort: format!("notice#{sequence:06}"),
         }
+    }
+
+    pub(super) fn cells(deployment: &DeploymentId) -> Self {
+        Self { partition: format!("deployment#{deployment}"), sort: "cells".to_owned() }
     }
 
     pub(super) fn alarm(arn: &AlarmArn) -> Self {
@@ -228,6 +234,19 @@ pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
         Some(_) => return Err(key.corrupt("`delivered` is no set of texts")),
     };
     Ok(OutboxEntry { notice, delivered })
+}
+
+pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {
+    let key = Key::cells(&cells.deployment);
+    let mut item = key.attributes();
+    item.insert("document".to_owned(), json(&key, cells)?);
+    item.insert("expiresAt".to_owned(), expiry(cells.written_at));
+    Ok(item)
+}
+
+pub(super) fn read_cells(item: &Item) -> PortResult<StoredCells> {
+    let key = Key::of(item)?;
+    Reader { key: &key, item }.json("document")
 }
 
 /// Seconds since 1970, as the table's time to live wants them.

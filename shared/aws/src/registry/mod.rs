@@ -13,6 +13,7 @@ use std::future::Future;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
+use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{
@@ -90,6 +91,13 @@ impl DynamoRegistry {
     async fn pause(&self, window: Span) {
         let jitter = self.system.number() % window.as_millis().max(1);
         self.system.sleep(Span::from_millis(jitter)).await;
+    }
+
+    /// Writes a whole item, whatever is there.
+    async fn put(&self, item: items::Item) -> PortResult<()> {
+        let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let answer = call.send().await;
+        answer.map(|_| ()).map_err(|error| port_error("dynamodb:PutItem", error))
     }
 
     async fn transact(&self, token: &str, writes: &[RegistryWrite]) -> PortResult<Transacted> {
@@ -232,6 +240,15 @@ impl Registry for DynamoRegistry {
         last: bool,
     ) -> PortResult<()> {
         self.repeated(|| self.mark_delivered(notice, channel, last)).await
+    }
+
+    async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {
+        self.put(items::write_cells(cells)?).await
+    }
+
+    async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
+        let item = self.repeated(|| self.get(items::Key::cells(deployment))).await?;
+        item.as_ref().map(items::read_cells).transpose()
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {

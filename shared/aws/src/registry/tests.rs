@@ -138,3 +138,17 @@ async fn an_item_that_is_not_as_it_must_be_is_named() {
     assert!(error.to_string().contains("`deployment#d`"), "{error}");
     assert!(error.to_string().contains("dancing") && !error.may_pass(), "{error}");
 }
+
+#[tokio::test]
+async fn cells_are_written_once_whatever_the_answer() {
+    let cells: StoredCells = serde_json::from_value(json!({
+        "deployment": "d", "writtenAt": 0, "period": "1m", "begins": 0, "gaps": [], "stages": [],
+        "canary": { "all": [], "bad": [] }, "stable": { "all": [], "bad": [] },
+    }))
+    .unwrap();
+    let (clients, replay) = watched(vec![error_of(400, "ThrottlingException", "slow down")]);
+    let error = DynamoRegistry::new(&clients, "table").store_cells(&cells).await.unwrap_err();
+    assert!(error.may_pass(), "{error}");
+    assert_eq!(replay.actual_requests().count(), 1);
+    assert_eq!(registry(vec![answer(&json!({}))]).store_cells(&cells).await, Ok(()));
+}

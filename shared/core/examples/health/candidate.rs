@@ -2,6 +2,7 @@
 //! question: the increment of a cell is the smaller of two fair ones, and nothing that shapes it
 //! knows the cell itself.
 
+use glidepath_core::health::is_even;
 use glidepath_core::health::sequential::{Pair, Tally, Terms};
 
 use crate::evidence::{absolute, ln_sum, relative};
@@ -256,12 +257,4 @@ fn neighbours(before: &[Tally]) -> impl Iterator<Item = f64> {
         [canary, stable] => squared_deviation(&Pair { canary: *canary, stable: *stable }, 1.0),
         _ => None,
     })
-}
-
-/// Whether stable's minutes before show neither unevenness nor a single burst, and had enough bad
-/// requests to show it.
-fn is_even(before: &[Tally]) -> bool {
-    let squares: Vec<f64> = neighbours(before).collect();
-    let mean = squares.iter().sum::<f64>() / squares.len() as f64;
-    squares.len() >= 30 && mean < 1.4 && squares.iter().all(|square| *square < 16.0)
 }

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::Cell;
+use super::hooks::HookReading;
+use super::metrics::MeasuredMetrics;
+use super::probes::ProbeReading;
 use crate::ids::AlarmArn;
 use crate::time::Timestamp;
 
@@ -19,8 +21,12 @@ pub struct Evidence {
     pub targets: Reading<Vec<RouteTargets>>,
     /// Canary tasks that stopped by themselves since the stage was shifted.
     pub stopped_tasks: Reading<Vec<StoppedTask>>,
-    /// Requests of both slots since the first verified shift, up to the newest complete period.
-    pub requests: Reading<Vec<Cell>>,
+    /// Everything that CloudWatch measured.
+    pub metrics: Reading<MeasuredMetrics>,
+    /// The plan's hooks that have a say at this stage.
+    pub hooks: Vec<HookReading>,
+    /// The plan's probes.
+    pub probes: Vec<ProbeReading>,
 }
 
 /// Something read from AWS, or why it could not be.

@@ -4,7 +4,7 @@
 use super::evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
-use super::requests;
+use super::{hooks, metrics, probes};
 use crate::ids::AlarmArn;
 use crate::plan::{HealthPlan, Plan, StageIndex};
 
@@ -66,7 +66,9 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     alarms(&plan.health, &evidence.alarms, &mut reasons);
     targets(plan, &evidence.targets, &mut reasons);
     stopped_tasks(&evidence.stopped_tasks, &mut reasons);
-    requests::judge(plan, stage, &evidence.requests, &mut reasons);
+    metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
+    hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
+    probes::judge(&plan.health.probes, &evidence.probes, &mut reasons);
     Verdict::of(reasons)
 }
 

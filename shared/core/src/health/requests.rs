@@ -5,6 +5,7 @@ use super::cells::{Cell, SlotRequests};
 use super::comparison::{Comparison, evidence};
 use super::evidence::Reading;
 use super::judge::{Reason, fail, inconclusive, pass, read};
+use super::sequential::{Pair, Tally};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
 use crate::weight::Weight;
 
@@ -16,14 +17,6 @@ pub(super) fn judge(
     reasons: &mut Vec<Reason>,
 ) {
     let health = &plan.health;
-    if health.bad_requests_limit.is_none() && health.comparison.is_none() {
-        return;
-    }
-    if plan.stage(stage).is_some_and(|stage| stage.weight == Weight::NONE) {
-        // Waiting for requests that cannot come would hold an idle check for ever.
-        reasons.push(pass("no requests expected at weight 0 %"));
-        return;
-    }
     let Some(cells) = read("requests", reading, reasons) else { return };
     if let Some(comparison) = &health.comparison {
         compare(plan, comparison, cells, reasons);
@@ -36,6 +29,34 @@ pub(super) fn judge(
     let limit = health.bad_requests_limit;
     reasons.push(level(limit, health.minimum_requests, canary.into(), stable.into()));
     reasons.extend(cells.iter().find_map(gross));
+    let weight = plan.stage(stage).map(|stage| stage.weight);
+    reasons.extend(weight.and_then(|weight| share_reached(weight, canary.all, stable.all)));
+}
+
+/// Fewest requests of either slot that a share is measured by: by chance it is then off by no more
+/// than a third.
+const FEWEST_OF_SHARE: u64 = 100;
+
+/// Tells when the share of requests is far from the weight: by sticky sessions, by rules that are no
+/// routes of the deployment, by a test listener. It is not the canary's fault, and holding would not
+/// mend it; but whoever counts on the weight should know.
+fn share_reached(weight: Weight, canary: u64, stable: u64) -> Option<Reason> {
+    let all = u128::from(canary) + u128::from(stable);
+    let expected = all * u128::from(weight.permille()) / 1000;
+    let enough = u128::from(FEWEST_OF_SHARE);
+    if expected < enough || (weight < Weight::ALL && all - expected < enough) {
+        return None;
+    }
+    let found = u128::from(canary);
+    if (expected / 2..=expected * 2).contains(&found) {
+        return None;
+    }
+    let permille = u16::try_from(found * 1000 / all).unwrap_or(1000);
+    Some(pass(format!(
+        "the canary gets {} of the requests at a weight of {weight}: sticky sessions, or rules that \
+         are no routes of this deployment",
+        Permille(permille)
+    )))
 }
 
 fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &mut Vec<Reason>) {
@@ -48,9 +69,11 @@ fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &m
     };
     // At 100 % and before the first complete period there is nothing to compare.
     let Some(latest) = compared.latest() else { return };
-    let mut found = format!("bad requests: {}", compared.bad);
-    if let Some(slow) = &compared.slow {
-        found.push_str(&format!("; slow requests: {slow}"));
+    let bad = counted(compared.cells.iter().map(|cell| Some(cell.bad())));
+    let mut found = format!("bad requests: {bad}; {}", compared.bad);
+    if let Some(ratio) = &compared.slow {
+        let slow = counted(compared.cells.iter().map(Cell::slow));
+        found.push_str(&format!("; slow requests: {slow}; {ratio}"));
     }
     let needed = evidence(compared.parameters.bound());
     let sum = format!(
@@ -67,6 +90,22 @@ fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &m
         )),
         None => pass(format!("the canary is not shown to be worse than stable; {found}; {sum}")),
     });
+}
+
+/// `14 of 300 of the canary, 1 of 320 of stable`
+fn counted(pairs: impl Iterator<Item = Option<Pair>>) -> String {
+    let sum = |one: Tally, other: Tally| Tally {
+        events: one.events.saturating_add(other.events),
+        requests: one.requests.saturating_add(other.requests),
+    };
+    let none = Tally::default();
+    let (canary, stable) = pairs.flatten().fold((none, none), |(canary, stable), pair| {
+        (sum(canary, pair.canary), sum(stable, pair.stable))
+    });
+    format!(
+        "{} of {} of the canary, {} of {} of stable",
+        canary.events, canary.requests, stable.events, stable.requests
+    )
 }
 
 /// A single period that needs no second one.

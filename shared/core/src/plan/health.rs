@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::Check;
+use super::hooks::Hook;
+use super::probes::Probe;
 use crate::health::sequential::Terms;
 use crate::ids::AlarmArn;
 use crate::time::Span;
@@ -25,6 +28,15 @@ pub struct HealthPlan {
     /// How the canary is compared with stable; `None`: it is not.
     #[serde(default)]
     pub comparison: Option<ComparisonPlan>,
+    /// Measures of the user's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// Functions of the user's own that have a say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    /// URLs that must answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
     /// Canary requests of a stage below which its share says nothing.
     pub minimum_requests: u64,
     /// How much longer than its bake a stage may take to gather enough evidence.

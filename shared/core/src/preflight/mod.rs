@@ -3,8 +3,14 @@
 
 mod alarms;
 mod budget;
+mod checks;
+mod forecast;
+mod hooks;
+mod probes;
 mod routes;
 mod slots;
+
+pub use forecast::{LastDay, forecast};
 
 use crate::failure::{Failure, FailureCode};
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TaskDefinition};
@@ -116,7 +122,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let alarms = alarms::check(request, found, serving, &mut findings);
     let notify = channels(request, found, &mut findings);
 
-    let plan = match (routes.and_then(routes::Routes::plans), roles, task_definition) {
+    let mut plan = match (routes.and_then(routes::Routes::plans), roles, task_definition) {
         (Some(routes), Some((stable, canary)), Some(task_definition)) => Plan {
             service: request.service.clone(),
             cluster: request.target.cluster.clone(),
@@ -136,6 +142,10 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
         },
         (_, _, _) => return Err(refusal(found, findings)),
     };
+    plan.health.checks = checks::resolve(request, &plan);
+    plan.health.probes = probes::resolve(request, &plan);
+    checks::short_bakes(request, &plan, &mut findings);
+    hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
     budget::check(request, &plan, &mut findings);
     if findings.has_errors() {
@@ -218,6 +228,10 @@ fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
         bad_requests_are: health.bad_requests.are,
         slower_than: health.slow_requests.slower_than,
         comparison: health.comparison.plan(),
+        // Measures name parts of the plan.
+        checks: Vec::new(),
+        hooks: hooks::resolve(request),
+        probes: Vec::new(),
         minimum_requests: health.minimum_requests,
         extend_up_to: health.on_inconclusive.extend_up_to,
         on_inconclusive: health.on_inconclusive.then,

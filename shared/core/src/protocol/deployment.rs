@@ -9,7 +9,7 @@ use super::fence::Fence;
 use super::intent::{Intent, Purpose, all_dead_at};
 use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
-use crate::health::Shift;
+use crate::health::{HookRun, Shift};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
@@ -130,6 +130,9 @@ pub struct Progress {
     /// Every shift that was read back, in order: tells which stage a minute of metrics belongs to.
     #[serde(default)]
     pub shifts: Vec<Shift>,
+    /// What the plan's hooks have answered at this stage.
+    #[serde(default)]
+    pub hooks: Vec<HookRun>,
     /// When a rollback has written everything back to stable; `None` before.
     pub restored_at: Option<Timestamp>,
     /// That stable is too weak for the rollback, if it was found so.

@@ -6,7 +6,7 @@ use super::deployment::{Decision, Deployment, Gate, Progress, Refused, Step};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
-use crate::health::Shift;
+use crate::health::{HookRun, Shift};
 use crate::ids::{GateId, IntentId};
 use crate::notice::{Event, Notice};
 use crate::plan::{Approval, Plan, Stage, StageIndex};
@@ -146,19 +146,31 @@ pub enum MoveOn {
     Stage(StageIndex),
 }
 
+/// What a look found that is worth keeping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The health of stable; `None` if it was not read.
+    pub health: Option<RecordedHealth>,
+    /// The service's traffic; `None` if it was not measured.
+    pub traffic: Option<RequestsPerMinute>,
+    /// What the hooks of this stage have answered; `None` if they were not looked at.
+    pub hooks: Option<Vec<HookRun>>,
+}
+
 /// Records a look: where to go from here, and if stable was looked at, its health on every binding.
 /// Traffic that could not be measured is taken to be what it was.
 pub fn observe(
     deployment: &Deployment,
-    health: Option<RecordedHealth>,
-    traffic: Option<RequestsPerMinute>,
+    observed: Observed,
     move_on: MoveOn,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    let Observed { health, traffic, hooks } = observed;
     let mut seen = deployment.revised(now, next_due_at);
     let mut writes = Vec::new();
+    seen.progress.hooks = hooks.unwrap_or(seen.progress.hooks);
     match move_on {
         MoveOn::Stay => {}
         MoveOn::InOrder => {
@@ -180,6 +192,7 @@ pub fn observe(
         }
         MoveOn::Stage(stage) => {
             seen.progress.stage = stage;
+            seen.progress.hooks.clear();
             seen.progress.step = first_step(seen.plan.stage(stage), now);
             seen.progress.told = None;
         }
@@ -208,6 +221,7 @@ impl Progress {
             verified: plan.routes.iter().map(|route| route.original.clone()).collect(),
             shifted_at: None,
             shifts: Vec::new(),
+            hooks: Vec::new(),
             restored_at: None,
             weak: None,
             forced: None,

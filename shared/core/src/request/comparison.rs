@@ -12,7 +12,7 @@ use crate::plan::{ComparisonPlan, Permille, Thousandths};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Compared {
-    /// How many periods have to speak against the new version, or `off`.
+    /// How many periods have to speak against the new version, or `none`.
     #[serde(default = "defaults::sensitivity")]
     pub sensitivity: Sensitivity,
     /// The new version may have this many times the old one's share of bad (or slow) requests.
@@ -38,7 +38,7 @@ impl Default for Compared {
 }
 
 impl Compared {
-    /// As the plan holds it; `None` when it is off.
+    /// As the plan holds it; `None` when it is not compared.
     pub fn plan(&self) -> Option<ComparisonPlan> {
         Some(ComparisonPlan {
             witnesses: self.sensitivity.witnesses()?,
@@ -85,24 +85,28 @@ fn up_to_half(node: Node<'_>) -> Option<Percent> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Sensitivity {
-    /// It is not compared; alarms, limits and gross failure still roll back.
-    Off,
+    /// It is not compared (`off` would be a truth value in YAML); alarms, limits and gross failure still roll back.
+    None,
     /// Two: for services whose errors come alone. Where they come in bursts, up to one good release
     /// in ten is rolled back.
     Fast,
     /// Three.
     Standard,
+    /// `fast` where the errors of the version that serves came alone during the last three hours,
+    /// otherwise `standard`.
+    Adaptive,
     /// Four: for services whose errors come in bursts.
     Strict,
 }
 
 impl Sensitivity {
-    /// The number of periods; `None` when it is off.
+    /// The number of periods; `None` when it is not compared.
     pub const fn witnesses(self) -> Option<u32> {
         match self {
-            Self::Off => None,
+            Self::None => None,
             Self::Fast => Some(2),
-            Self::Standard => Some(3),
+            // Until the three hours are read.
+            Self::Standard | Self::Adaptive => Some(3),
             Self::Strict => Some(4),
         }
     }
@@ -111,10 +115,11 @@ impl Sensitivity {
 impl Decode for Sensitivity {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.word(&[
-            ("off", Self::Off),
+            ("none", Self::None),
             ("fast", Self::Fast),
             ("standard", Self::Standard),
             ("strict", Self::Strict),
+            ("adaptive", Self::Adaptive),
         ])
     }
 }

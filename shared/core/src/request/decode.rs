@@ -14,6 +14,8 @@
 //! All fields are asked for before the first `?`, so that a mistake in one hides none in another;
 //! whatever was not asked for is unknown.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::finding::Findings;
@@ -221,6 +223,35 @@ impl<'a> Node<'a> {
         let decoded = read(&mut fields);
         fields.finish();
         decoded.filter(|_| fields.findings.len() == before)
+    }
+
+    /// Reads an object whose fields are names of the user's, at most so many.
+    pub(crate) fn map<T: Decode>(
+        self,
+        most: usize,
+        check: impl Fn(&str) -> Result<(), (String, &'static str)>,
+    ) -> Option<BTreeMap<String, T>> {
+        let Some(object) = self.value.as_object() else {
+            return self.wrong_type("an object", "write { name: ... }");
+        };
+        if object.len() > most {
+            let message = format!("{} entries", object.len());
+            return self.error(message, format!("name at most {most}"));
+        }
+        let Self { path, findings, .. } = self;
+        let entries: Vec<_> = object
+            .iter()
+            .map(|(name, value)| {
+                let path = member(&path, name);
+                if let Err((message, hint)) = check(name) {
+                    findings.error(path, message, hint);
+                    return None;
+                }
+                let value = T::decode(Node { value, path, findings: &mut *findings })?;
+                Some((name.clone(), value))
+            })
+            .collect();
+        entries.into_iter().collect()
     }
 
     /// Reads an object that has exactly one of a few fields, such as `{rule: ...}`.

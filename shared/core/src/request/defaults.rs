@@ -2,7 +2,7 @@
 //! the decoder all take them from here.
 
 use super::{Concurrency, Percent, Ratio, Sensitivity};
-use crate::plan::{BadRequestsAre, CanaryCapacity, OnInconclusive, OnTimeout};
+use crate::plan::{BadRequestsAre, CanaryCapacity, LifecycleStage, OnInconclusive, OnTimeout};
 use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
 use crate::weight::Weight;
@@ -29,6 +29,36 @@ pub fn idle_bake() -> Span {
 /// side.
 pub fn approval_timeout() -> Span {
     Span::from_secs(4 * 3600)
+}
+
+/// Three points in a row: one may be an accident of measuring, and a second its echo.
+pub fn check_points() -> u64 {
+    3
+}
+
+/// After every shift: the one lifecycle stage that every strategy has.
+pub fn hook_stages() -> Vec<LifecycleStage> {
+    vec![LifecycleStage::ProductionTrafficShift]
+}
+
+/// What an answer of a healthy URL has.
+pub fn probe_status() -> u64 {
+    200
+}
+
+/// Three: one answer may be lost.
+pub fn probe_attempts() -> u64 {
+    3
+}
+
+/// Longer than a patient user waits.
+pub fn probe_timeout() -> Span {
+    Span::from_secs(5)
+}
+
+/// What most metrics are looked at by.
+pub fn statistic() -> String {
+    "Average".to_owned()
 }
 
 /// Silence is no consent.

@@ -76,6 +76,11 @@ impl Findings {
         self.0.push(Finding { path, message, hint, severity });
     }
 
+    /// Adds all of these.
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
     /// Whether nothing was found, not even a warning.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

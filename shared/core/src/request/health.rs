@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::checks::{self, CheckRequest};
+use super::hooks::HookRequest;
+use super::probes::ProbeRequest;
 use super::{AlarmName, Compared, Decode, Node, Percent, defaults};
 use crate::plan::{BadRequestsAre, OnInconclusive};
 use crate::time::Span;
@@ -26,6 +29,15 @@ pub struct Health {
     /// The comparison with the old version.
     #[serde(default)]
     pub comparison: Compared,
+    /// Measures of your own.
+    #[serde(default)]
+    pub checks: Vec<CheckRequest>,
+    /// Functions of your own that have a say.
+    #[serde(default)]
+    pub hooks: Vec<HookRequest>,
+    /// URLs that must answer.
+    #[serde(default)]
+    pub probes: Vec<ProbeRequest>,
     /// Requests to the new version in a stage below which its share of bad ones says nothing.
     #[serde(default = "defaults::minimum_requests")]
     #[schemars(range(min = 1))]
@@ -43,6 +55,9 @@ impl Default for Health {
             bad_requests: BadRequests::default(),
             slow_requests: SlowRequests::default(),
             comparison: Compared::default(),
+            checks: Vec::new(),
+            hooks: Vec::new(),
+            probes: Vec::new(),
             minimum_requests: defaults::minimum_requests(),
             on_inconclusive: Inconclusive::default(),
         }
@@ -61,6 +76,9 @@ impl Decode for Health {
             let bad_requests = fields.defaulted("badRequests", BadRequests::default);
             let slow_requests = fields.defaulted("slowRequests", SlowRequests::default);
             let comparison = fields.defaulted("comparison", Compared::default);
+            let checks = fields.defaulted_with("checks", checks::checks, Vec::new);
+            let hooks = fields.defaulted_with("hooks", |node| node.set_or_empty(), Vec::new);
+            let probes = fields.defaulted_with("probes", |node| node.set_or_empty(), Vec::new);
             let minimum_requests = fields.defaulted_with(
                 "minimumRequests",
                 |node| node.whole_number(1),
@@ -73,6 +91,9 @@ impl Decode for Health {
                 bad_requests: bad_requests?,
                 slow_requests: slow_requests?,
                 comparison: comparison?,
+                checks: checks?,
+                hooks: hooks?,
+                probes: probes?,
                 minimum_requests: minimum_requests?,
                 on_inconclusive: on_inconclusive?,
             })

@@ -1,11 +1,14 @@
 //! What a person asks for. [`decode`] reads it, `preflight` holds it against the real resources.
 
+mod checks;
 mod comparison;
 mod decode;
 pub mod defaults;
 mod finding;
 mod health;
+mod hooks;
 mod percent;
+mod probes;
 #[cfg(test)]
 mod reference;
 mod rollback;
@@ -17,11 +20,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use checks::{CheckRequest, Limits, Metric, Placeholder};
 pub use comparison::{Compared, Ratio, Sensitivity};
 pub(crate) use decode::{Decode, Node};
 pub use finding::{Finding, Findings, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
+pub use hooks::{HookRequest, LONGEST_DETAILS};
 pub use percent::Percent;
+pub use probes::ProbeRequest;
 pub use rollback::Rollback;
 pub use schema::schema;
 pub use values::AlarmName;

@@ -110,7 +110,21 @@ impl<'s> Reference<'s> {
             }
             return format!("[{name}](#{})", name.to_lowercase());
         }
-        match schema["type"].as_str() {
+        // What may be absent is also null in the schema.
+        let alternatives = schema["anyOf"].as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(present) = alternatives.iter().find(|found| found["type"] != "null") {
+            return self.type_of(present);
+        }
+        let kinds = schema["type"].as_array().map_or(&[][..], Vec::as_slice);
+        let kind = kinds.iter().find(|kind| *kind != "null").unwrap_or(&schema["type"]);
+        match kind.as_str() {
+            Some("object") => {
+                let values = &schema["additionalProperties"];
+                if values.is_boolean() {
+                    return "anything by name".to_owned();
+                }
+                format!("{} by name", self.type_of(values))
+            }
             Some("array") => format!("list of {}", self.type_of(&schema["items"])),
             Some("integer") => "whole number".to_owned(),
             Some("string") => "text".to_owned(),

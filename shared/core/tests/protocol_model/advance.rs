@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
-    Deployment, Fenced, Intent, MoveOn, NextStep, Purpose, Refused, Step, claim_forward, observe,
-    record_shift,
+    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Step, claim_forward,
+    observe, record_shift,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
@@ -122,7 +122,7 @@ impl Advance {
             }
             Self::Touch(move_on, transit) => {
                 let touched = transit.step(call, who, |deployment, now| {
-                    observe(deployment, None, None, move_on.clone(), now, overdue(now))
+                    observe(deployment, Observed::default(), move_on.clone(), now, overdue(now))
                 });
                 match touched {
                     Transited::On(transit) => Turn::On(Self::Touch(move_on, transit)),

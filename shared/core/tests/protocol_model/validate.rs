@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
-    Binding, Deployment, MoveOn, NextStep, RecordedHealth, RegistryWrite, Step, observe,
+    Binding, Deployment, MoveOn, NextStep, Observed, RecordedHealth, RegistryWrite, Step, observe,
 };
 use glidepath_core::time::Timestamp;
 
@@ -119,8 +119,8 @@ fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
         let moves = current.progress.step == look.read.progress.step;
         let kept = moves || look.move_on == MoveOn::InOrder;
         let move_on = if kept { look.move_on.clone() } else { MoveOn::Stay };
-        let (_, mut writes) =
-            observe(current, Some(look.health), None, move_on, now, overdue(now))?;
+        let observed = Observed { health: Some(look.health), ..Observed::default() };
+        let (_, mut writes) = observe(current, observed, move_on, now, overdue(now))?;
         if blind {
             writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
         }

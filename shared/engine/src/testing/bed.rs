@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{Periods, StoppedTask};
+use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
@@ -20,8 +20,9 @@ use glidepath_core::time::{Span, Timestamp};
 use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
-    FoundRoute, Functions, LoadBalancer, Monitoring, Orchestration, OutboxEntry, PortError,
-    PortResult, Random, Registry, RequestQuery, ScaleTo, TargetHealth, Woken,
+    FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
+    OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry, ScaleTo,
+    TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -206,6 +207,14 @@ impl Registry for Bed<'_> {
         self.call("delivered", self.registry.delivered(notice, channel, last)).await
     }
 
+    async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {
+        self.call("store_cells", self.registry.store_cells(cells)).await
+    }
+
+    async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
+        self.call("stored_cells", self.registry.stored_cells(deployment)).await
+    }
+
     async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
         self.call("recent", self.registry.recent(limit)).await
     }
@@ -247,6 +256,14 @@ impl Containers for Bed<'_> {
         self.call("scale", self.world.scale(cluster, service, to)).await
     }
 
+    async fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        self.call("service_deployment", self.world.service_deployment(cluster, service)).await
+    }
+
     async fn stopped_tasks(
         &self,
         cluster: &ClusterName,
@@ -259,13 +276,29 @@ impl Containers for Bed<'_> {
     }
 }
 
+impl Hooks for Bed<'_> {
+    async fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> PortResult<serde_json::Value> {
+        self.call("ask", self.world.ask(function, event)).await
+    }
+}
+
+impl Probing for Bed<'_> {
+    async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
+        self.call("get", self.world.get(url, timeout)).await
+    }
+}
+
 impl Monitoring for Bed<'_> {
     async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
         self.call("describe_alarms", Monitoring::alarms(self.world, names)).await
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
-        self.call("requests", self.world.requests(query)).await
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        self.call("metrics", self.world.metrics(query)).await
     }
 }
 

@@ -148,7 +148,16 @@ impl<'a> Machine<'a> {
         let input = StepInput { deployment: self.reply.deployment.clone() };
         match next {
             NextStep::Advance => advance::run(bed, bed, bed, bed, &input).await,
-            NextStep::Validate => validate::run(bed, bed, bed, bed, bed, &input).await,
+            NextStep::Validate => {
+                let sources = validate::Sources {
+                    load_balancer: bed,
+                    containers: bed,
+                    monitoring: bed,
+                    hooks: bed,
+                    probing: bed,
+                };
+                validate::run(bed, &sources, bed, &input).await
+            }
             NextStep::Complete => complete::run(bed, bed, bed, &self.reply.deployment).await,
             NextStep::Rollback => {
                 let error = self.caught.as_ref().map(|failure| CaughtError {

@@ -1,8 +1,10 @@
 //! The registry in memory, with the conditions that [`RegistryWrite`] states.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{
@@ -22,6 +24,8 @@ pub struct Items {
     kept: protocol::Items,
     /// The timeline of every deployment.
     pub notices: Vec<OutboxEntry>,
+    /// The cells of the latest look.
+    pub cells: BTreeMap<DeploymentId, StoredCells>,
     /// Notices that every channel has taken.
     pub settled: Vec<String>,
 }
@@ -173,6 +177,15 @@ impl Registry for MemoryRegistry {
             items.settled.push(notice.id());
         }
         Ok(())
+    }
+
+    async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {
+        self.items().cells.insert(cells.deployment.clone(), cells.clone());
+        Ok(())
+    }
+
+    async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
+        Ok(self.items().cells.get(deployment).cloned())
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {

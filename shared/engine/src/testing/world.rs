@@ -6,20 +6,26 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{AlarmSignal, Period, Periods, SlotRequests, StoppedTask};
+use glidepath_core::health::{
+    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, ServiceDeployment,
+    SlotRequests, StoppedTask,
+};
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
 use glidepath_core::notice::Notice;
+use glidepath_core::plan::{Measure, Number};
 use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 
+use serde_json::Value;
+
 use crate::ports::{
-    Alarm, Channels, Clock, Containers, Due, EcsService, FoundRoute, Functions, LoadBalancer,
-    Monitoring, Orchestration, PortError, PortResult, Random, RequestQuery, Rollout, ScaleTo,
-    TargetHealth, Woken,
+    Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions, Hooks,
+    LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
+    ProbeAnswer, Probing, Random, Rollout, ScaleTo, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -62,6 +68,21 @@ pub struct State {
     pub alarms: BTreeMap<String, Alarm>,
     /// What the canary and stable answered since the shift.
     pub requests: Option<(SlotRequests, SlotRequests)>,
+    /// The periods instead, minute by minute, if there are any; or why nobody knows.
+    pub history: Option<PortResult<Vec<Period>>>,
+    /// Connections that failed.
+    pub connection_errors: ConnectionErrors,
+    /// What the load balancers answered themselves.
+    pub load_balancer_errors: Vec<LoadBalancerErrors>,
+    /// The newest points of every measure, oldest first and a minute apart; one that is not here
+    /// has none.
+    pub measures: Vec<(Measure, PortResult<Vec<Number>>)>,
+    /// What URLs answer.
+    pub pages: BTreeMap<String, PortResult<ProbeAnswer>>,
+    /// What hooks answer, in order; the last one goes for every further invocation.
+    pub answers: BTreeMap<String, Vec<PortResult<Value>>>,
+    /// Which hooks were asked, with their events, in order.
+    pub asked: Vec<(String, Value)>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -71,6 +92,18 @@ pub struct State {
     /// What was called, in order.
     pub calls: Vec<Call>,
 }
+
+impl State {
+    fn measured(&self, measure: &Measure, now: Timestamp) -> PortResult<Series> {
+        let found = self.measures.iter().find(|(known, _)| known == measure);
+        let Some((_, points)) = found else { return Ok(Series::new()) };
+        let newest_first = points.clone()?.into_iter().rev().zip(1_u64..);
+        Ok(newest_first.map(|(value, age)| (now - MINUTE.times(age), value)).collect())
+    }
+}
+
+/// The length of a period.
+const MINUTE: Span = Span::from_secs(60);
 
 /// A world in memory.
 #[derive(Debug)]
@@ -213,6 +246,18 @@ impl Containers for World {
         Ok(())
     }
 
+    async fn service_deployment(
+        &self,
+        _: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        Ok(Some(ServiceDeployment {
+            arn: format!("arn:deployment/{service}"),
+            service: format!("arn:service/{service}"),
+            revision: format!("arn:revision/{service}"),
+        }))
+    }
+
     async fn stopped_tasks(
         &self,
         _: &ClusterName,
@@ -234,13 +279,57 @@ impl Monitoring for World {
         Ok(names.iter().map(by_name).collect())
     }
 
-    async fn requests(&self, query: &RequestQuery) -> PortResult<Option<Periods>> {
-        let counted = self.state().requests;
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        let state = self.state();
         let shifted = query.shifts.last().map_or(query.now, |shift| shift.at);
-        Ok(counted.map(|(canary, stable)| Periods {
-            length: query.now.since(shifted),
-            counts: vec![Period { from: shifted, canary, stable }],
+        let checks = query.checks.iter().map(|check| {
+            let series = |measure: &Measure| state.measured(measure, query.now);
+            CheckAnswer {
+                canary: series(&check.canary),
+                stable: check.stable.as_ref().map(series),
+                period: MINUTE,
+                until: query.now,
+            }
+        });
+        let checks: Vec<_> = checks.collect();
+        // Without routes only checks are asked for, and they are there without requests too.
+        let counted = match query.routes.as_slice() {
+            [] => Some(<(SlotRequests, SlotRequests)>::default()),
+            [..] => state.requests,
+        };
+        Ok(counted.map(|(canary, stable)| Metrics {
+            requests: match state.history.clone() {
+                Some(history) => history.map(|counts| Periods { length: MINUTE, counts }),
+                None => Ok(Periods {
+                    length: query.now.since(shifted),
+                    counts: vec![Period { from: shifted, canary, stable }],
+                }),
+            },
+            connection_errors: Ok(state.connection_errors),
+            load_balancer_errors: Ok(state.load_balancer_errors.clone()),
+            checks,
         }))
+    }
+}
+
+impl Hooks for World {
+    async fn ask(&self, function: &str, event: &Value) -> PortResult<Value> {
+        let mut state = self.state();
+        state.asked.push((function.to_owned(), event.clone()));
+        let mut answers = state.answers.get(function).cloned().unwrap_or_default();
+        // The last one goes for every further invocation.
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        state.answers.insert(function.to_owned(), answers);
+        answer
+    }
+}
+
+impl Probing for World {
+    async fn get(&self, url: &str, _: Span) -> PortResult<ProbeAnswer> {
+        self.state().pages.get(url).cloned().unwrap_or_else(|| {
+            let detail = "nobody is there".to_owned();
+            Err(PortError::Unanswered { operation: "probe", detail })
+        })
     }
 }
 

@@ -1,13 +1,17 @@
-use glidepath_core::failure::FailureCode;
+use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::notice::Event;
-use glidepath_core::plan::{OnInconclusive, Slot};
+use glidepath_core::plan::{
+    Bounds, Check, CheckMode, Hook, HookDetails, LifecycleStage, Measure, MetricStatistic, Number,
+    OnInconclusive, Probe, Slot,
+};
 use glidepath_core::protocol::{NextStep, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, PortError, PortResult, ProbeAnswer};
 use glidepath_engine::testing::example::{self, begun, plan, requests, stage, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry};
+use serde_json::{Value, json};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -187,4 +191,151 @@ async fn a_route_that_is_put_right_before_the_first_shift_is_told_of_no_more() {
     machine.step(None).await;
     machine.step(None).await;
     assert_eq!(told(), None);
+}
+
+/// A check of the canary's own measure, and what it measured, oldest first.
+async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Failure> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let measure = |slot: &str| {
+        Measure::Metric(MetricStatistic {
+            namespace: "Shop".to_owned(),
+            name: "FailedOrders".to_owned(),
+            dimensions: [("Slot".to_owned(), slot.to_owned())].into(),
+            statistic: "Sum".to_owned(),
+        })
+    };
+    let numbers = |points: Vec<f64>| points.into_iter().filter_map(Number::new).collect();
+    world.state().measures = vec![(measure("green"), points.map(numbers))];
+    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    plan.health.checks = vec![Check {
+        name: "failed orders".to_owned(),
+        canary: measure("green"),
+        stable: measure("blue"),
+        limit: Bounds { above: Number::new(10.0), below: None },
+        against_stable: Bounds::default(),
+        points: 3,
+        period: None,
+        mode,
+    }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    ended
+}
+
+#[tokio::test]
+async fn a_check_of_the_user_s_own_rolls_back_or_only_says_that_it_would() {
+    let bad = || Ok(vec![11.0, 12.5, 30.0]);
+    let failure = checked(CheckMode::Critical, bad()).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::VerdictFailed);
+    assert!(
+        failure.cause.contains("check `failed orders`: 30, allowed is at most 10"),
+        "{failure}"
+    );
+    checked(CheckMode::DryRun, bad()).await.unwrap();
+    checked(CheckMode::Informative, bad()).await.unwrap();
+    checked(CheckMode::Critical, Ok(vec![11.0, 12.5, 3.0])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_check_that_says_nothing_holds_and_is_no_pass() {
+    let error = PortError::Refused { operation: "cloudwatch", detail: "two series".to_owned() };
+    for points in [Ok(vec![]), Ok(vec![1.0, 2.0]), Err(error)] {
+        let failure = checked(CheckMode::Critical, points.clone()).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Inconclusive);
+        assert!(failure.cause.contains("check `failed orders`"), "{failure}");
+        checked(CheckMode::DryRun, points).await.unwrap();
+    }
+}
+
+/// How a deployment with a hook ends that answers so, one after the other, and what it was asked.
+async fn hooked(answers: &[PortResult<Value>]) -> (Result<(), Failure>, Vec<Value>) {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().answers.insert("smoke".to_owned(), answers.to_vec());
+    let mut plan = plan(vec![stage(0, MINUTE), stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    plan.health.hooks = vec![Hook {
+        function: "smoke".to_owned(),
+        stages: vec![LifecycleStage::PostScaleUp, LifecycleStage::ProductionTrafficShift],
+        details: HookDetails::new(),
+    }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    let asked = world.state().asked.iter().map(|(_, event)| event.clone()).collect();
+    (ended, asked)
+}
+
+fn hook_says(status: &str) -> PortResult<Value> {
+    Ok(json!({ "hookStatus": status, "hookDetails": { "last": status } }))
+}
+
+#[tokio::test]
+async fn a_hook_is_asked_once_at_every_stage_and_again_while_it_is_in_progress() {
+    let (ended, asked) = hooked(&[hook_says("SUCCEEDED")]).await;
+    ended.unwrap();
+    let stages: Vec<_> = asked.iter().map(|event| event["lifecycleStage"].clone()).collect();
+    let shift = "PRODUCTION_TRAFFIC_SHIFT";
+    assert_eq!(stages, ["POST_SCALE_UP", shift, shift]);
+    let weights = &asked[1]["executionDetails"]["productionTrafficWeights"];
+    assert_eq!(weights["arn:revision/shop-green"], 50);
+
+    let (ended, asked) =
+        hooked(&[hook_says("IN_PROGRESS"), hook_says("IN_PROGRESS"), hook_says("SUCCEEDED")]).await;
+    ended.unwrap();
+    assert_eq!(asked.len(), 5);
+    assert_eq!(asked[0]["hookDetails"], json!({}));
+    assert_eq!(asked[1]["hookDetails"], json!({ "last": "IN_PROGRESS" }));
+    assert_eq!(asked[1]["executionId"], asked[2]["executionId"]);
+    // What it passed on belongs to the stage.
+    assert_eq!(asked[3]["hookDetails"], json!({}));
+    assert_ne!(asked[3]["executionId"], asked[2]["executionId"]);
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_rolls_back_and_one_that_says_nothing_is_no_pass() {
+    let (ended, asked) = hooked(&[hook_says("SUCCEEDED"), hook_says("FAILED")]).await;
+    let failure = ended.unwrap_err();
+    assert_eq!(failure.code, FailureCode::VerdictFailed);
+    assert!(failure.cause.contains("hook `smoke` at PRODUCTION_TRAFFIC_SHIFT failed"), "{failure}");
+    assert_eq!(asked.len(), 2);
+
+    let crash = Err(PortError::Refused { operation: "Invoke", detail: "it failed".to_owned() });
+    let late = Err(PortError::Unanswered { operation: "Invoke", detail: "timed out".to_owned() });
+    for nothing in [crash, late, Ok(json!("done")), hook_says("MAYBE"), hook_says("IN_PROGRESS")] {
+        let failure = hooked(&[nothing]).await.0.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Inconclusive);
+        assert!(failure.cause.contains("hook `smoke` at POST_SCALE_UP"), "{failure}");
+    }
+}
+
+/// How a deployment ends whose new version answers so under the URL of a probe.
+async fn probing(answer: PortResult<ProbeAnswer>) -> Result<(), Failure> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let url = "https://green.example.com/health".to_owned();
+    world.state().pages.insert(url.clone(), answer);
+    let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.on_inconclusive = OnInconclusive::Rollback;
+    let (status, contains, timeout) = (200, Some("ready".to_owned()), Span::from_secs(5));
+    plan.health.probes = vec![Probe { url, status, contains, attempts: 3, timeout }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
+    assert_eq!(ended.is_err(), everything_on_blue(&world));
+    ended
+}
+
+#[tokio::test]
+async fn a_url_that_answers_wrongly_rolls_back_and_one_that_does_not_answer_is_no_pass() {
+    let answer = |status, body: &str| Ok(ProbeAnswer { status, body: body.to_owned() });
+    probing(answer(200, "ready")).await.unwrap();
+    for (status, body) in [(503, "ready"), (200, "starting")] {
+        let failure = probing(answer(status, body)).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::VerdictFailed);
+        assert!(failure.cause.contains("3 times in a row"), "{failure}");
+    }
+    let nobody = Err(PortError::Unanswered { operation: "probe", detail: "timed out".to_owned() });
+    let failure = probing(nobody).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Inconclusive);
+    assert!(failure.cause.contains("was not answered every time of 3"), "{failure}");
 }

@@ -1,14 +1,17 @@
 use glidepath_core::failure::FailureCode;
-use glidepath_core::health::AlarmSignal;
+use glidepath_core::health::{AlarmSignal, Period, SlotRequests};
 use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::plan::{PlanInput, run};
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
 use serde_json::{Value, json};
+
+const START: Timestamp = Timestamp::from_millis(1_795_244_400_000);
 
 fn request() -> Value {
     json!({
@@ -173,4 +176,33 @@ async fn a_deployment_that_found_the_weights_changed_under_its_lock_ends_untouch
     assert_eq!(items.deployments[&input.deployment].phase, Phase::Closed(Outcome::Abandoned));
     assert!(items.locks.values().all(|lock| lock.holder.is_none()));
     assert!(items.alarms.values().all(|alarm| alarm.bindings.is_empty()));
+}
+
+#[tokio::test]
+async fn an_adaptive_comparison_takes_two_periods_only_after_three_even_hours() {
+    let even = |minute: u64| 8 + 4 * (minute % 2);
+    let bursts = |minute: u64| 40 * (minute % 2);
+    let hours = |bad: fn(u64) -> u64| {
+        (0..180_u64).map(move |minute| Period {
+            from: START + Span::from_secs(60).times(minute),
+            canary: SlotRequests::default(),
+            stable: SlotRequests { all: 1_000, bad: bad(minute), slow: None },
+        })
+    };
+    let unknown = Err(PortError::Throttled { operation: "GetMetricData" });
+    for (history, sensitivity, witnesses) in [
+        (Ok(hours(even).collect()), "adaptive", 2),
+        (Ok(hours(bursts).collect()), "adaptive", 3),
+        (Ok(vec![]), "adaptive", 3),
+        (unknown, "adaptive", 3),
+        (Ok(hours(even).collect()), "standard", 3),
+    ] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        world.state().history = Some(history);
+        let mut request = request();
+        request["health"]["comparison"] = json!({ "sensitivity": sensitivity });
+        plan(&registry, &world, &named("d1", request)).await.unwrap();
+        let found = registry.items().deployments[&DeploymentId::new("d1")].clone();
+        assert_eq!(found.plan.health.comparison.unwrap().witnesses, witnesses);
+    }
 }

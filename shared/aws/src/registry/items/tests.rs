@@ -1,6 +1,7 @@
 //! What is written is read again as it was, in every phase.
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::{Cell, SlotRequests};
 use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
     TaskDefinition,
@@ -8,7 +9,7 @@ use glidepath_core::ids::{
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{
     AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
-    StrategyName,
+    StageIndex, StrategyName,
 };
 use glidepath_core::protocol::{
     Binding, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
@@ -57,6 +58,9 @@ fn plan() -> Plan {
             bad_requests_are: glidepath_core::plan::BadRequestsAre::NotAnsweredWell,
             slower_than: None,
             comparison: None,
+            checks: vec![],
+            hooks: vec![],
+            probes: vec![],
             minimum_requests: 200,
             extend_up_to: Span::ZERO,
             on_inconclusive: OnInconclusive::Hold,
@@ -181,4 +185,39 @@ fn a_lock_without_a_holder_is_free() {
     assert_eq!(read_lock(&key, &item), Ok(free));
     item.insert("holder".to_owned(), number(1));
     assert!(read_lock(&key, &item).is_err());
+}
+
+#[test]
+fn cells_come_back_and_expire() {
+    let deployment = deployment(Phase::Open);
+    let slot = SlotRequests { all: 50, bad: 1, slow: None };
+    let cell = Cell { from: NOW, stage: StageIndex(0), canary: slot, stable: slot };
+    let minute = Span::from_secs(60);
+    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], (minute, &[cell]), NOW);
+    let item = write_cells(&cells).unwrap();
+    assert_eq!(read_cells(&item).unwrap(), cells);
+    assert!(item.contains_key("expiresAt") && !item.contains_key("due"));
+}
+
+#[test]
+fn the_largest_cells_are_an_item() {
+    let deployment = deployment(Phase::Open);
+    let slot = SlotRequests { all: u64::MAX, bad: u64::MAX, slow: Some(u64::MAX) };
+    let minute = Span::from_secs(60);
+    let cells: Vec<_> = (0..5_000)
+        .map(|number| Cell {
+            from: NOW + minute.times(number),
+            stage: StageIndex(0),
+            canary: slot,
+            stable: slot,
+        })
+        .collect();
+    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], (minute, &cells), NOW);
+    let bytes: usize = write_cells(&cells)
+        .unwrap()
+        .iter()
+        .map(|(name, value)| name.len() + format!("{value:?}").len())
+        .sum();
+    // DynamoDB counts names and values in UTF-8; the quotes of the debug form are on top here.
+    assert!(bytes < 400 * 1024, "{bytes}");
 }

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{self, NOW, alarm_arn};
-use crate::health::{Cell, SlotRequests};
+use crate::health::{
+    Cell, ConnectionErrors, Errors, LoadBalancerErrors, MeasuredMetrics, SlotRequests,
+};
 use crate::plan::{AlarmPlan, Permille};
 use crate::weight::Weight;
 
@@ -24,7 +26,27 @@ fn healthy(plan: &Plan) -> Evidence {
         alarms: Reading::Read(alarms.chain(service.iter().map(alarm(Watched::Service))).collect()),
         targets: Reading::Read(vec![targets(1, 1, 3)]),
         stopped_tasks: Reading::Read(vec![]),
-        requests: Reading::Read(counts(0, 1_000, 0, 19_000)),
+        metrics: Reading::Read(measured(counts(0, 1_000, 0, 19_000))),
+        hooks: vec![],
+        probes: vec![],
+    }
+}
+
+fn measured(cells: Vec<Cell>) -> MeasuredMetrics {
+    MeasuredMetrics {
+        requests: Reading::Read(cells),
+        connection_errors: Reading::Read(ConnectionErrors::default()),
+        load_balancer_errors: Reading::Read(vec![load_balancer_errors(0, 0)]),
+        checks: vec![],
+    }
+}
+
+/// So many in half an hour before the deployment, so many in the newest three minutes.
+fn load_balancer_errors(before: u64, newest: u64) -> LoadBalancerErrors {
+    LoadBalancerErrors {
+        load_balancer: "app/front/1".to_owned(),
+        before: Errors { count: before, periods: 30 },
+        newest: Errors { count: newest, periods: 3 },
     }
 }
 
@@ -61,7 +83,7 @@ fn verdict(change: impl FnOnce(&mut Plan, &mut Evidence)) -> Verdict {
 }
 
 fn by_requests(counts: Vec<Cell>) -> Verdict {
-    verdict(|_, evidence| evidence.requests = Reading::Read(counts))
+    verdict(|_, evidence| evidence.metrics = Reading::Read(measured(counts)))
 }
 
 fn with_signal(alarm: &str, signal: AlarmSignal) -> Verdict {
@@ -92,7 +114,7 @@ proptest! {
         let verdict = verdict(|plan, evidence| {
             plan.health.bad_requests_limit = Some(Permille(limit));
             plan.health.minimum_requests = minimum;
-            evidence.requests = Reading::Read(counts(canary_bad, canary, stable_bad, stable));
+            evidence.metrics = Reading::Read(measured(counts(canary_bad, canary, stable_bad, stable)));
         });
         prop_assert!(!verdict.reasons.is_empty());
     }
@@ -107,7 +129,7 @@ proptest! {
             verdict(|plan, evidence| {
                 plan.health.bad_requests_limit = Some(Permille(limit));
                 plan.health.minimum_requests = minimum;
-                evidence.requests = Reading::Read(counts(bad, canary, stable_bad, stable));
+                evidence.metrics = Reading::Read(measured(counts(bad, canary, stable_bad, stable)));
             })
             .judgement
         };
@@ -136,7 +158,7 @@ proptest! {
             if alarms { evidence.alarms = Reading::Unreadable(why()); }
             if targets { evidence.targets = Reading::Unreadable(why()); }
             if tasks { evidence.stopped_tasks = Reading::Unreadable(why()); }
-            if requests { evidence.requests = Reading::Unreadable(why()); }
+            if requests { evidence.metrics = Reading::Unreadable(why()); }
         });
         let anything = alarms || targets || tasks || requests;
         let expected = if anything { Judgement::Inconclusive } else { Judgement::Pass };
@@ -146,16 +168,17 @@ proptest! {
     #[test]
     fn the_verdict_is_its_worst_reason(bad in 0u64..1_000, healthy in 0u32..2, stopped in 0usize..3) {
         let verdict = verdict(|_, evidence| {
-            evidence.requests = Reading::Read(counts(bad, 1_000, 0, 1_000));
+            evidence.metrics = Reading::Read(measured(counts(bad, 1_000, 0, 1_000)));
             evidence.targets = Reading::Read(vec![targets(healthy, 1, 3)]);
             evidence.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
         });
         let worst = verdict.reasons.iter().map(|reason| reason.judgement).max();
         prop_assert_eq!(Some(verdict.judgement), worst);
-        // Three alarms, targets, tasks, the comparison and the level of requests: no check is
-        // silent, whatever it says. Gross failure speaks only when there is one.
+        // Three alarms, targets, tasks, the comparison, the level of requests and the load
+        // balancer: no check is silent, whatever it says. Gross failure speaks only when there is
+        // one, and so does the share of requests, here far from the stage's 5 %.
         let gross = usize::from(bad >= 600);
-        prop_assert_eq!(verdict.reasons.len(), 7 + gross);
+        prop_assert_eq!(verdict.reasons.len(), 9 + gross);
     }
 }
 
@@ -172,11 +195,13 @@ fn a_healthy_canary_passes_with_every_reason() {
             "the stable slot's alarm `shop-blue-5xx` is OK",
             "1 of 1 canary targets are healthy in `green`",
             "no canary task stopped",
-            "the canary is not shown to be worse than stable; bad requests: stable has none to \
-             compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
+            "the canary is not shown to be worse than stable; bad requests: 0 of 1000 of the canary, 0 \
+             of 19000 of stable; stable has none to compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
              from 0 of 1 periods",
             "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
              stable: 0 of 19000 requests were bad (0 %)",
+            "load balancer `front` itself answered 0 requests with 5xx in 3 periods; before the \
+             deployment 0 in 30",
         ]
     );
 }
@@ -280,13 +305,13 @@ fn requests_are_not_waited_for_at_weight_zero_or_without_a_limit() {
     let none = Reading::Unreadable("no complete period since the shift yet".to_owned());
     let idle = verdict(|plan, evidence| {
         plan.stages[0].weight = Weight::NONE;
-        evidence.requests = none.clone();
+        evidence.metrics = none.clone();
     });
     assert_says(&idle, Judgement::Pass, "no requests expected at weight 0 %");
     let unlimited = verdict(|plan, evidence| {
         plan.health.bad_requests_limit = None;
         plan.health.comparison = None;
-        evidence.requests = none.clone();
+        evidence.metrics = none.clone();
     });
     assert_eq!(unlimited.judgement, Judgement::Pass);
 }
@@ -340,12 +365,48 @@ fn slow_requests_are_compared_where_the_plan_asks() {
     let asked = verdict_of(cells, |plan| {
         plan.health.slower_than = Some(crate::time::Span::from_secs(1));
     });
-    assert_says(&asked, Judgement::Fail, "slow requests: 5.0 times stable's");
+    assert_says(
+        &asked,
+        Judgement::Fail,
+        "slow requests: 300 of 6000 of the canary, 1140 of 114000 of stable; 5.0 times",
+    );
 }
 
 fn verdict_of(cells: Vec<Cell>, change: impl FnOnce(&mut Plan)) -> Verdict {
     verdict(|plan, evidence| {
         change(plan);
-        evidence.requests = Reading::Read(cells);
+        evidence.metrics = Reading::Read(measured(cells));
     })
+}
+
+#[test]
+fn errors_of_the_load_balancer_itself_hold_when_they_rise() {
+    let judged = |before, newest| {
+        verdict(|_, evidence| {
+            let mut metrics = measured(counts(0, 1_000, 0, 19_000));
+            metrics.load_balancer_errors =
+                Reading::Read(vec![load_balancer_errors(before, newest)]);
+            evidence.metrics = Reading::Read(metrics);
+        })
+    };
+    assert_says(&judged(0, 10), Judgement::Inconclusive, "`front` itself answered 10 requests");
+    assert_eq!(judged(0, 9).judgement, Judgement::Pass);
+    // Three times as many as before, and one more.
+    assert_eq!(judged(99, 30).judgement, Judgement::Pass);
+    assert_eq!(judged(99, 31).judgement, Judgement::Inconclusive);
+}
+
+#[test]
+fn failed_connections_and_a_share_far_from_the_weight_are_told() {
+    let verdict = verdict(|_, evidence| {
+        let mut metrics = measured(counts(0, 400, 0, 19_600));
+        metrics.connection_errors = Reading::Read(ConnectionErrors { canary: 3, stable: 1 });
+        evidence.metrics = Reading::Read(metrics);
+    });
+    assert_says(&verdict, Judgement::Pass, "3 connections to canary targets failed, 1 to stable");
+    assert_says(
+        &verdict,
+        Judgement::Pass,
+        "the canary gets 2 % of the requests at a weight of 5 %",
+    );
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::StoppedTask;
+use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
 };
@@ -235,6 +235,14 @@ impl Containers for StormWorld {
     async fn scale(&self, _: &ClusterName, _: &EcsServiceName, _: &ScaleTo) -> PortResult<()> {
         self.time.sleep(LOAD_BALANCER).await;
         Ok(())
+    }
+
+    async fn service_deployment(
+        &self,
+        _: &ClusterName,
+        _: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        Ok(None)
     }
 
     async fn stopped_tasks(

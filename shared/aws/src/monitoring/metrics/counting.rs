@@ -3,12 +3,12 @@
 use glidepath_core::health::SlotRequests;
 use glidepath_core::plan::BadRequestsAre;
 use glidepath_core::time::Span;
-use glidepath_engine::ports::{PortError, PortResult, RequestQuery};
+use glidepath_engine::ports::{MetricsQuery, PortError, PortResult};
 
 use super::OPERATION;
 
 /// Most metrics of a group.
-const MOST: usize = 7;
+const MOST: usize = 8;
 
 /// What was measured in one period of one group, in the order asked; `None` where there is no point.
 pub(super) type Values = [Option<f64>; MOST];
@@ -20,19 +20,22 @@ pub(super) struct Asked {
     pub(super) statistic: String,
 }
 
-/// What is asked: requests, what bad ones are counted by, then what slow ones are.
+/// What is asked: requests, connection errors, what else bad requests are counted by, then what slow
+/// ones are.
 pub(super) fn asked(bad_are: BadRequestsAre, slower_than: Option<Span>) -> Vec<Asked> {
     let sum = |metric| Asked { metric, statistic: "Sum".to_owned() };
     let counts: &[&'static str] = match bad_are {
         BadRequestsAre::NotAnsweredWell => {
             &["HTTPCode_Target_2XX_Count", "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count"]
         }
-        BadRequestsAre::TargetErrors => {
-            &["HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"]
-        }
+        BadRequestsAre::TargetErrors => &["HTTPCode_Target_5XX_Count"],
     };
-    let mut asked: Vec<_> =
-        std::iter::once("RequestCount").chain(counts.iter().copied()).map(sum).collect();
+    let mut asked: Vec<_> = ["RequestCount", "TargetConnectionErrorCount"]
+        .iter()
+        .chain(counts)
+        .copied()
+        .map(sum)
+        .collect();
     if let Some(slower_than) = slower_than {
         let seconds = slower_than.as_millis() as f64 / 1000.0;
         // A trimmed count is what is wanted; the percentile rank says the same in percent of the
@@ -47,9 +50,10 @@ pub(super) fn asked(bad_are: BadRequestsAre, slower_than: Option<Span>) -> Vec<A
 
 /// Requests of a period, with the bad and slow ones; `None` where the group had none. Counters that
 /// are absent are zero only where there were requests; without them the period says nothing.
-pub(super) fn count(query: &RequestQuery, values: &Values) -> PortResult<Option<SlotRequests>> {
+pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<SlotRequests>> {
     let mut values = values.iter().copied();
     let Some(Some(all)) = values.next() else { return Ok(None) };
+    let unconnected = values.next().flatten().map_or(0, |value| value.round() as u64);
     let mut whole = |counters: usize| -> u64 {
         values.by_ref().take(counters).flatten().map(|value| value.round() as u64).sum()
     };
@@ -59,7 +63,7 @@ pub(super) fn count(query: &RequestQuery, values: &Values) -> PortResult<Option<
         // Answers may be counted in a later period than their requests: never below zero.
         BadRequestsAre::NotAnsweredWell => all.saturating_sub(whole(3)),
         // Or in a later one than theirs: never more than there were.
-        BadRequestsAre::TargetErrors => whole(2).min(all),
+        BadRequestsAre::TargetErrors => whole(1).saturating_add(unconnected).min(all),
     };
     let slow = match query.slower_than {
         Some(_) => Some(
@@ -69,6 +73,11 @@ pub(super) fn count(query: &RequestQuery, values: &Values) -> PortResult<Option<
         None => None,
     };
     Ok(Some(SlotRequests { all, bad, slow }))
+}
+
+/// Connections of a period that failed.
+pub(super) fn connection_errors(values: &Values) -> u64 {
+    values.get(1).copied().flatten().map_or(0, |value| value.round() as u64)
 }
 
 /// Slow answers from the trimmed count, or from the percentile rank and the number of samples.
@@ -93,12 +102,13 @@ mod tests {
 
     use super::*;
 
-    fn query(bad_are: BadRequestsAre, slower_than: Option<Span>) -> RequestQuery {
+    fn query(bad_are: BadRequestsAre, slower_than: Option<Span>) -> MetricsQuery {
         let now = Timestamp::from_millis(0);
-        RequestQuery { routes: vec![], shifts: vec![], bad_are, slower_than, now }
+        let (routes, shifts, checks) = (vec![], vec![], vec![]);
+        MetricsQuery { routes, shifts, bad_are, slower_than, checks, checks_since: now, now }
     }
 
-    fn counted(query: &RequestQuery, values: &[Option<f64>]) -> Option<SlotRequests> {
+    fn counted(query: &MetricsQuery, values: &[Option<f64>]) -> Option<SlotRequests> {
         let mut all = Values::default();
         all[..values.len()].copy_from_slice(values);
         count(query, &all).unwrap()
@@ -111,11 +121,13 @@ mod tests {
     #[test]
     fn absent_counters_are_zero_only_where_there_were_requests() {
         let query = query(BadRequestsAre::NotAnsweredWell, None);
-        let counted = |values: [Option<f64>; 4]| counted(&query, &values);
-        assert_eq!(counted([Some(10.0), Some(7.0), None, Some(1.0)]), requests(10, 2, None));
-        assert_eq!(counted([Some(10.0), None, None, None]), requests(10, 10, None));
-        assert_eq!(counted([None, Some(7.0), None, None]), None);
-        assert_eq!(counted([Some(5.0), Some(6.0), None, None]), requests(5, 0, None));
+        let counted = |values: [Option<f64>; 5]| counted(&query, &values);
+        assert_eq!(counted([Some(10.0), None, Some(7.0), None, Some(1.0)]), requests(10, 2, None));
+        assert_eq!(counted([Some(10.0), None, None, None, None]), requests(10, 10, None));
+        assert_eq!(counted([None, Some(1.0), Some(7.0), None, None]), None);
+        assert_eq!(counted([Some(5.0), None, Some(6.0), None, None]), requests(5, 0, None));
+        // Those that could not connect are among those that were not answered.
+        assert_eq!(counted([Some(9.0), Some(2.0), Some(7.0), None, None]), requests(9, 2, None));
     }
 
     #[test]

@@ -1,0 +1,281 @@
+//! `glidepath report`: what a deployment's requests said, minute by minute, as text and as a drawing.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use glidepath_aws::clock::System;
+use glidepath_core::health::{Comparison, StoredCells};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::time::Timestamp;
+use glidepath_engine::ports::{Clock, Registry};
+use serde_json::{Value, json};
+
+use crate::connection::{Commands, Options};
+use crate::health_report::{
+    End, Report, StageName, Times, by_stage, interval, rows, total, write_drawing,
+};
+use crate::render::words;
+use crate::report::Stopped;
+
+/// Show how the requests of a deployment went, stage by stage, also after it has ended
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the deployment
+    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
+    deployment: DeploymentId,
+    /// Draw it, too: an SVG for this file, in light and dark
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print JSON, with every period
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let connection = options.connect().await?;
+    let (id, now) = (&arguments.deployment, System::default().now());
+    let (deployment, stored) = find(&connection.registry, id, &options.commands()).await?;
+    let report = report(&deployment, &stored, now);
+    if let Some(file) = &arguments.svg {
+        write_drawing(&report, file)?;
+    }
+    let text = if arguments.json {
+        format!("{:#}\n", view(&deployment, &stored, &report))
+    } else {
+        shown(&deployment, &stored, &report)
+    };
+    write!(output, "{text}")?;
+    Ok(())
+}
+
+async fn find(
+    registry: &impl Registry,
+    id: &DeploymentId,
+    commands: &Commands,
+) -> Result<(Deployment, StoredCells), Stopped> {
+    let deployment = registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id))?;
+    match registry.stored_cells(id).await? {
+        Some(stored) => Ok((deployment, stored)),
+        None => Err(nothing_yet(&deployment, commands)),
+    }
+}
+
+/// Nothing was counted, and whether that can still change.
+fn nothing_yet(deployment: &Deployment, commands: &Commands) -> Stopped {
+    let id = &deployment.id;
+    let hint = match deployment.phase {
+        Phase::Open => {
+            "requests are counted by complete minutes from the first shift on, and kept at the \
+             next look; try again in some minutes"
+        }
+        Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => {
+            "it ended before a look could count a complete minute; why it ended is in its timeline"
+        }
+    };
+    Stopped::Unusable {
+        message: format!("no requests of `{id}` have been counted"),
+        hint: format!("{hint}; {}", commands.to_look(id)),
+    }
+}
+
+fn report(deployment: &Deployment, stored: &StoredCells, now: Timestamp) -> Report {
+    let plan = &deployment.plan;
+    let (new, old) = (plan.task_definition.short(), plan.stable.task_definition.short());
+    let cells: Vec<_> = stored.cells.iter().map(|stored| stored.cell).collect();
+    // The plan's terms were tested when it was made.
+    let comparison =
+        stored.comparison.and_then(|terms| Comparison::planned(plan, &terms, &cells).ok());
+    let lengths = stored.cells.iter().map(|stored| (stored.cell, stored.length));
+    let rows = rows(lengths.collect(), comparison.as_ref());
+    let shifts = stored.shifts.chunk_by(|one, other| one.stage == other.stage);
+    let stages = shifts.filter_map(|shifts| shifts.first()).map(|shift| StageName {
+        name: shift.stage.to_string(),
+        weight: plan.stage(shift.stage).map(|stage| stage.weight.to_string()),
+        from: shift.at,
+    });
+    let mut report = Report {
+        subject: format!("{}: {new} replaces {old} of {}", deployment.id, plan.service),
+        outcome: words(deployment, now),
+        stages: stages.collect(),
+        rows,
+        times: Times::Clock,
+        period: stored.period,
+        comparison,
+        limit: plan.health.bad_requests_limit,
+        slower_than: stored.slower_than,
+        end: None,
+    };
+    if let Some(fence) = &deployment.fence {
+        let at = report.when(fence.at);
+        let begun = match deployment.phase {
+            Phase::Closed(_) => "rolled back",
+            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => "rolls back since",
+        };
+        report.outcome = format!("{begun} at {at}, {}", fence.failure.code);
+        report.end = Some(End { at: fence.at, words: format!("{begun}, {}", fence.failure.code) });
+    }
+    report
+}
+
+fn shown(deployment: &Deployment, stored: &StoredCells, report: &Report) -> String {
+    let mut text = format!("{}\n{}\n", report.subject, report.headline());
+    if let Some(fence) = &deployment.fence {
+        text.push_str(&format!("{}: {}\n", fence.failure.code, fence.failure.cause));
+    }
+    if let Some(reason) = report.reason() {
+        text.push_str(&format!("{reason}\n"));
+    }
+    text.push_str(&format!("\n{}\ncounted at {}", by_stage(report), stored.written_at));
+    if stored.is_merged() {
+        text.push_str(
+            "; older minutes were merged to save room, so the evidence shown is less than the \
+             judge had",
+        );
+    }
+    text.push('\n');
+    text
+}
+
+/// For programs.
+fn view(deployment: &Deployment, stored: &StoredCells, report: &Report) -> Value {
+    let cells = report.rows.iter().map(|row| {
+        json!({
+            "from": row.cell.from.to_string(),
+            "length": row.length,
+            "stage": row.cell.stage.to_string(),
+            "canary": row.cell.canary,
+            "stable": row.cell.stable,
+            "log10E": row.point.as_ref().map(|point| point.log10_e()),
+            "witnesses": row.point.as_ref().map(|point| point.witnesses),
+            "fails": row.point.as_ref().map(|point| point.fails),
+        })
+    });
+    let comparison = report.comparison.as_ref().map(|comparison| {
+        let parameters = &comparison.parameters;
+        json!({
+            "alpha": parameters.alpha(),
+            "witnesses": parameters.witnesses(),
+            "ratio": parameters.ratio(),
+            "floor": parameters.floor(),
+            "badRequests": interval(&comparison.bad),
+            "slowRequests": comparison.slow.as_ref().map(interval),
+        })
+    });
+    let failure = deployment
+        .fence
+        .as_ref()
+        .map(|fence| json!({ "name": fence.failure.code.name(), "cause": fence.failure.cause }));
+    json!({
+        "deployment": deployment.id,
+        "headline": report.headline(),
+        "phase": deployment.phase.name(),
+        "failure": failure,
+        "countedAt": stored.written_at.to_string(),
+        "merged": stored.is_merged(),
+        "stages": report.stages.iter().map(|stage| json!({
+            "stage": stage.name,
+            "weight": stage.weight,
+            "from": stage.from.to_string(),
+        })).collect::<Vec<_>>(),
+        "comparison": comparison,
+        "totals": {
+            "canary": total(&report.rows, |row| row.cell.canary),
+            "stable": total(&report.rows, |row| row.cell.stable),
+        },
+        "cells": cells.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::health::{Cell, Shift, SlotRequests};
+    use glidepath_core::plan::{ComparisonPlan, Permille, StageIndex, Thousandths};
+    use glidepath_core::time::Span;
+    use glidepath_engine::testing::MemoryRegistry;
+
+    use super::*;
+    use crate::fixtures::{self, NOW, minutes, same_as_file};
+
+    const MINUTE: Span = Span::from_secs(60);
+
+    fn counted(deployment: &mut Deployment, slow: Option<u64>) -> StoredCells {
+        deployment.plan.health.comparison = Some(ComparisonPlan {
+            witnesses: 3,
+            ratio: Thousandths(1_250),
+            floor: Permille(2),
+            false_rollbacks: Permille(10),
+        });
+        deployment.plan.health.slower_than = slow.map(|_| Span::from_secs(1));
+        let begins = NOW - minutes(14);
+        let shifts = [
+            Shift { stage: StageIndex(0), at: begins - Span::from_secs(20) },
+            Shift { stage: StageIndex(1), at: begins + minutes(7) },
+        ];
+        let cell = |minute: u64| {
+            let (stage, all) = if minute < 7 { (0, 50) } else { (1, 250) };
+            let bad = if minute < 8 { 0 } else { 9 };
+            Cell {
+                from: begins + MINUTE.times(minute),
+                stage: StageIndex(stage),
+                canary: SlotRequests { all, bad, slow },
+                stable: SlotRequests { all: 1_000 - all, bad: 3, slow },
+            }
+        };
+        let cells: Vec<_> = (0..13).map(cell).collect();
+        StoredCells::of(&deployment.id, &deployment.plan, &shifts, (MINUTE, &cells), NOW)
+    }
+
+    #[test]
+    fn a_report_says_what_happened_when_and_why() {
+        for (file, slow) in [("report.txt", None), ("report-slow.txt", Some(1))] {
+            let mut deployment = fixtures::rolled_back();
+            let stored = counted(&mut deployment, slow);
+            let report = report(&deployment, &stored, NOW);
+            same_as_file(file, &shown(&deployment, &stored, &report));
+        }
+    }
+
+    #[test]
+    fn programs_get_every_period() {
+        let mut deployment = fixtures::baking();
+        let stored = counted(&mut deployment, None);
+        let view = view(&deployment, &stored, &report(&deployment, &stored, NOW));
+        assert_eq!(view["cells"].as_array().unwrap().len(), 13);
+        assert_eq!(view["cells"][12]["fails"], true);
+        assert_eq!(view["failure"], Value::Null);
+        assert_eq!(view["stages"][1]["weight"], "25 %");
+        assert_eq!(view["totals"]["canary"]["bad"], 45);
+        assert!(!view.to_string().contains(fixtures::TOKEN));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_with_what_to_do() {
+        let registry = MemoryRegistry::default();
+        let commands = Commands::default();
+        let id = DeploymentId::new("shop-42");
+        let unknown = find(&registry, &id, &commands).await.unwrap_err();
+        assert!(unknown.to_string().contains("there is no deployment `shop-42`"), "{unknown}");
+        for (deployment, wanted) in
+            [(fixtures::baking(), "try again"), (fixtures::abandoned(), "it ended before")]
+        {
+            registry.items().deployments.insert(id.clone(), deployment);
+            let Stopped::Unusable { message, hint } =
+                find(&registry, &id, &commands).await.unwrap_err()
+            else {
+                panic!("nothing was counted, and yet there is a report");
+            };
+            assert_eq!(message, "no requests of `shop-42` have been counted");
+            assert!(hint.contains(wanted) && hint.contains("glidepath status shop-42"), "{hint}");
+        }
+        let mut deployment = fixtures::baking();
+        let stored = counted(&mut deployment, None);
+        registry.store_cells(&stored).await.unwrap();
+        assert_eq!(find(&registry, &id, &commands).await.unwrap().1, stored);
+    }
+}

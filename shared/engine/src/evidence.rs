@@ -1,0 +1,334 @@
+//! What a look gathers about a deployment.
+
+use futures_util::future::{join, join_all, join3};
+use glidepath_core::health::{
+    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, MeasuredMetrics,
+    ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployments, Watched, hook_event,
+    hooks_at, probed,
+};
+use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
+use glidepath_core::protocol::{Deployment, Progress, Step};
+use glidepath_core::route::Role;
+use glidepath_core::storm::RequestsPerMinute;
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::weight::Weight;
+
+use crate::ports::{
+    CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, PortError, PortResult, Probing,
+};
+
+/// Time between two attempts of a probe.
+const BETWEEN_PROBES: Span = Span::from_secs(1);
+
+/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
+/// still the one before it.
+pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
+    match deployment.progress.step {
+        Step::Baking { .. } => deployment.progress.stage,
+        Step::Settling { .. } | Step::Approving { .. } => {
+            StageIndex(deployment.progress.stage.0.saturating_sub(1))
+        }
+    }
+}
+
+/// What evidence is gathered from.
+#[derive(Debug)]
+pub struct Sources<'a, L, C, M, H, P> {
+    /// Routes and target health.
+    pub load_balancer: &'a L,
+    /// Stopped tasks, and the ECS deployments that hooks are told of.
+    pub containers: &'a C,
+    /// Alarms and metrics.
+    pub monitoring: &'a M,
+    /// Functions of the user's own.
+    pub hooks: &'a H,
+    /// URLs of the user's own.
+    pub probing: &'a P,
+}
+
+/// What one look found.
+pub(crate) struct Gathered {
+    /// What is judged; what cannot be read is said, never left out.
+    pub(crate) evidence: Evidence,
+    /// How much traffic the service has.
+    pub(crate) traffic: Option<RequestsPerMinute>,
+    /// The length of the periods in which requests were counted.
+    pub(crate) period: Option<Span>,
+}
+
+/// Everything there is to know, read at once.
+pub(crate) async fn gather<L, C, M, H, P, K>(
+    sources: &Sources<'_, L, C, M, H, P>,
+    clock: &K,
+    deployment: &Deployment,
+) -> Gathered
+where
+    L: LoadBalancer,
+    C: Containers,
+    M: Monitoring,
+    H: Hooks,
+    P: Probing,
+    K: Clock,
+{
+    let Sources { load_balancer, containers, monitoring, hooks, probing } = *sources;
+    let plan = &deployment.plan;
+    let now = clock.now();
+    let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
+    let query = metrics_query(deployment, now);
+    let (alarms, targets, (stopped, metrics, (hooks, probes))) = join3(
+        read_alarms(monitoring, deployment),
+        read_targets(load_balancer, deployment),
+        join3(
+            containers.stopped_tasks(
+                &plan.cluster,
+                &plan.canary.service,
+                &plan.task_definition,
+                since,
+            ),
+            monitoring.metrics(&query),
+            join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment)),
+        ),
+    )
+    .await;
+    // Which decides who goes first when many roll back at once.
+    let (traffic, period) = match &metrics {
+        Ok(Some(Metrics { requests: Ok(periods), .. })) => {
+            (periods.traffic(), Some(periods.length))
+        }
+        Ok(_) | Err(_) => (None, None),
+    };
+    let evidence = Evidence {
+        at: now,
+        alarms: reading(alarms),
+        targets: reading(targets),
+        stopped_tasks: reading(stopped),
+        metrics: match metrics {
+            Ok(Some(metrics)) => Reading::Read(measured(metrics, &query)),
+            Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
+            Err(error) => Reading::Unreadable(error.to_string()),
+        },
+        hooks,
+        probes,
+    };
+    Gathered { evidence, traffic, period }
+}
+
+fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
+    let plan = &deployment.plan;
+    let shifts = &deployment.progress.shifts;
+    let watched = watched_stage(deployment);
+    let shift = shifts.iter().rev().find(|shift| shift.stage == watched);
+    MetricsQuery {
+        routes: plan
+            .routes
+            .iter()
+            .map(|route| {
+                let load_balancer = route.load_balancer.clone();
+                (load_balancer, route.pair.canary.clone(), route.pair.stable.clone())
+            })
+            .collect(),
+        shifts: shifts.clone(),
+        bad_are: plan.health.bad_requests_are,
+        slower_than: plan.health.slower_than,
+        checks: plan.health.checks.iter().map(check_query).collect(),
+        // What was measured at another weight says nothing about this one.
+        checks_since: shift.map_or(deployment.started_at, |shift| shift.at),
+        now,
+    }
+}
+
+fn check_query(check: &Check) -> CheckQuery {
+    let compared = !check.against_stable.is_empty();
+    CheckQuery {
+        canary: check.canary.clone(),
+        stable: compared.then(|| check.stable.clone()),
+        period: check.period,
+    }
+}
+
+fn measured(metrics: Metrics, query: &MetricsQuery) -> MeasuredMetrics {
+    MeasuredMetrics {
+        requests: reading(metrics.requests.map(|periods| periods.by_stage(&query.shifts))),
+        connection_errors: reading(metrics.connection_errors),
+        load_balancer_errors: reading(metrics.load_balancer_errors),
+        checks: metrics
+            .checks
+            .into_iter()
+            .map(|CheckAnswer { canary, stable, period, until }| CheckReading {
+                canary: reading(canary),
+                stable: stable.map(reading),
+                period,
+                until,
+            })
+            .collect(),
+    }
+}
+
+/// Asks every URL until it answers as it must, or as often as the plan says.
+async fn probe(
+    probing: &impl Probing,
+    clock: &impl Clock,
+    deployment: &Deployment,
+) -> Vec<ProbeReading> {
+    let Step::Baking { .. } = deployment.progress.step else { return Vec::new() };
+    let probes = deployment.plan.health.probes.iter().enumerate();
+    let readings = probes.map(|(place, probe)| async move {
+        let mut attempts = Vec::new();
+        for attempt in 0..probe.attempts {
+            if attempt > 0 {
+                clock.sleep(BETWEEN_PROBES).await;
+            }
+            let attempt = match probing.get(&probe.url, probe.timeout).await {
+                Ok(answer) => probed(probe, answer.status, &answer.body),
+                Err(error) => ProbeAttempt::Unanswered(error.to_string()),
+            };
+            let good = attempt == ProbeAttempt::Good;
+            attempts.push(attempt);
+            if good {
+                break;
+            }
+        }
+        ProbeReading { probe: place, attempts }
+    });
+    join_all(readings).await
+}
+
+/// Asks the hooks that have a say at this stage and are due. Those that have answered are not asked
+/// again.
+async fn ask_hooks<C, H>(
+    containers: &C,
+    hooks: &H,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Vec<HookReading>
+where
+    C: Containers,
+    H: Hooks,
+{
+    let plan = &deployment.plan;
+    let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
+    let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
+    let asked: Vec<_> = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
+    let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
+    // Two calls that only deployments with hooks make, and only when one is asked.
+    let found = if due { Some(service_deployments(containers, deployment).await) } else { None };
+    let found = found.as_ref();
+    let readings = asked.into_iter().map(|(hook, at, before)| async move {
+        let kept = before.filter(|run| !run.is_due(now));
+        let run = match (kept, found) {
+            (Some(run), _) => Ok(run.clone()),
+            (None, Some(Ok(found))) => {
+                ask_hook(hooks, deployment, (hook, at, before), stage.weight, found, now).await
+            }
+            (None, Some(Err(error))) => Err(error.clone()),
+            (None, None) => Err("it was not asked".to_owned()),
+        };
+        let run = run.map_or_else(Reading::Unreadable, Reading::Read);
+        HookReading { hook, at, run }
+    });
+    join_all(readings).await
+}
+
+async fn ask_hook(
+    hooks: &impl Hooks,
+    deployment: &Deployment,
+    (place, at, before): (usize, LifecycleStage, Option<&HookRun>),
+    weight: Weight,
+    found: &ServiceDeployments,
+    now: Timestamp,
+) -> Result<HookRun, String> {
+    let hook = deployment.plan.health.hooks.get(place).ok_or("it is not in the plan")?;
+    let details = before.map_or(&hook.details, |run| &run.details).clone();
+    let event = hook_event(deployment, place, at, weight, &details, found);
+    let answer = hooks.ask(&hook.function, &event).await.map_err(|error| error.to_string())?;
+    HookRun::answered(place, at, before, details, &answer, now)
+}
+
+async fn service_deployments(
+    containers: &impl Containers,
+    deployment: &Deployment,
+) -> Result<ServiceDeployments, String> {
+    let plan = &deployment.plan;
+    let of = |role: Role| async move {
+        let service = &plan.slot(role).service;
+        let found = containers.service_deployment(&plan.cluster, service).await;
+        let found = found.map_err(|error| error.to_string())?;
+        found.ok_or_else(|| format!("`{service}` has no service deployment"))
+    };
+    let (canary, stable) = join(of(Role::Canary), of(Role::Stable)).await;
+    Ok(ServiceDeployments { canary: canary?, stable: stable? })
+}
+
+/// What is to be remembered of the hooks: their newest answers, and what was known of those that
+/// gave none.
+pub(crate) fn hook_runs(evidence: &Evidence, before: &[HookRun]) -> Vec<HookRun> {
+    let answered = evidence.hooks.iter().filter_map(|reading| match &reading.run {
+        Reading::Read(run) => Some(run),
+        Reading::Unreadable(_) => {
+            before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)
+        }
+    });
+    answered.cloned().collect()
+}
+
+fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
+    match result {
+        Ok(value) => Reading::Read(value),
+        Err(error) => Reading::Unreadable(error.to_string()),
+    }
+}
+
+/// Alarms as they are now: an alarm that fired before it was bound, or whose event was lost, is
+/// seen here.
+async fn read_alarms(
+    monitoring: &impl Monitoring,
+    deployment: &Deployment,
+) -> Result<Vec<AlarmReading>, PortError> {
+    let alarms = &deployment.plan.health.alarms;
+    let wanted: Vec<_> = [
+        (Watched::Stable, &alarms.stable),
+        (Watched::Canary, &alarms.canary),
+        (Watched::Service, &alarms.service),
+    ]
+    .into_iter()
+    .flat_map(|(watched, list)| list.iter().map(move |alarm| (watched, alarm)))
+    .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<_> = wanted.iter().map(|(_, alarm)| alarm.as_str().to_owned()).collect();
+    let found = monitoring.alarms(&names).await?;
+    Ok(wanted
+        .into_iter()
+        .zip(found)
+        .map(|((watched, alarm), found)| AlarmReading {
+            alarm: alarm.clone(),
+            watched,
+            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
+            reason: found.map_or_else(String::new, |found| found.reason),
+        })
+        .collect())
+}
+
+async fn read_targets(
+    load_balancer: &impl LoadBalancer,
+    deployment: &Deployment,
+) -> PortResult<Vec<RouteTargets>> {
+    let plan = &deployment.plan;
+    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
+    let mut targets = Vec::with_capacity(plan.routes.len());
+    for route in &plan.routes {
+        let (canary, stable) = join(
+            load_balancer.target_health(route.group(Role::Canary)),
+            load_balancer.target_health(route.group(Role::Stable)),
+        )
+        .await;
+        targets.push(RouteTargets {
+            canary_healthy: canary?.healthy,
+            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
+            stable_healthy: stable?.healthy,
+        });
+    }
+    Ok(targets)
+}

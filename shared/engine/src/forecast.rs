@@ -1,0 +1,184 @@
+//! Reads what CloudWatch already knows before a deployment begins: the service's last day, for
+//! warnings, and every check of the plan once, so that one that CloudWatch refuses is found here.
+
+use futures_util::future::{join, join_all};
+use glidepath_core::health::{Periods, Shift, is_even};
+use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
+use glidepath_core::preflight::{self, LastDay, Resolved};
+use glidepath_core::request::{Findings, Request, Sensitivity};
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::ports::{
+    CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring, PortError, PortResult,
+};
+
+/// How far back the service is looked at.
+const DAY: Span = Span::from_secs(86_400);
+
+/// How far back stable's errors are looked at for evenness.
+const EVENNESS: Span = Span::from_secs(3 * 3_600);
+
+/// How far back a check is tried: less than a high resolution is kept for.
+const TRIAL: Span = Span::from_secs(3_600);
+
+/// What the last day says about a plan. What cannot be read is a warning: nobody should have to wait
+/// for it.
+pub async fn forecast(
+    monitoring: &impl Monitoring,
+    now: Timestamp,
+    request: &Request,
+    plan: &Plan,
+) -> Findings {
+    let other = match plan.health.bad_requests_are {
+        BadRequestsAre::NotAnsweredWell => Some(BadRequestsAre::TargetErrors),
+        BadRequestsAre::TargetErrors => None,
+    };
+    let counted = requests(monitoring, now, DAY, plan, plan.health.bad_requests_are);
+    let other = async {
+        match other {
+            Some(bad_are) => requests(monitoring, now, DAY, plan, bad_are).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    match join(counted, other).await {
+        (Ok(counted), Ok(target_errors)) => {
+            preflight::forecast(request, plan, &LastDay { counted, target_errors })
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let mut findings = Findings::default();
+            findings.warning(
+                "$.health",
+                format!("the requests of the last day could not be read: {error}"),
+                "without them nobody can say whether the stages are long enough",
+            );
+            findings
+        }
+    }
+}
+
+async fn requests(
+    monitoring: &impl Monitoring,
+    now: Timestamp,
+    span: Span,
+    plan: &Plan,
+    bad_are: BadRequestsAre,
+) -> PortResult<Periods> {
+    let routes = plan.routes.iter().map(|route| {
+        (route.load_balancer.clone(), route.pair.canary.clone(), route.pair.stable.clone())
+    });
+    let query = MetricsQuery { routes: routes.collect(), bad_are, ..since(now, span) };
+    match monitoring.metrics(&query).await? {
+        Some(metrics) => metrics.requests,
+        None => Ok(Periods { length: span, counts: Vec::new() }),
+    }
+}
+
+/// Sets how many periods have to speak against the canary by how evenly stable's errors came. What
+/// cannot be read leaves the more careful number.
+pub(crate) async fn adapt(monitoring: &impl Monitoring, now: Timestamp, resolved: &mut Resolved) {
+    let Resolved { plan, warnings } = resolved;
+    let read = requests(monitoring, now, EVENNESS, plan, plan.health.bad_requests_are).await;
+    let Some(comparison) = &mut plan.health.comparison else { return };
+    match read {
+        Ok(periods) => {
+            let tallies: Vec<_> = periods
+                .counts
+                .iter()
+                .map(|period| period.stable.plus(period.canary).bad_tally())
+                .collect();
+            if let (true, Some(witnesses)) = (is_even(&tallies), Sensitivity::Fast.witnesses()) {
+                comparison.witnesses = witnesses;
+            }
+        }
+        Err(error) => warnings.warning(
+            "$.health.comparison.sensitivity",
+            format!("the requests of the last three hours could not be read: {error}"),
+            "it is `standard` then",
+        ),
+    }
+}
+
+/// Nothing, of so much time.
+fn since(now: Timestamp, span: Span) -> MetricsQuery {
+    let from = now - span;
+    MetricsQuery {
+        routes: Vec::new(),
+        shifts: vec![Shift { stage: StageIndex::default(), at: from }],
+        bad_are: BadRequestsAre::default(),
+        slower_than: None,
+        checks: Vec::new(),
+        checks_since: from,
+        now,
+    }
+}
+
+/// Tries every check on the slot that serves; errors are those that waiting cannot mend.
+pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Plan) -> Findings {
+    let mut findings = Findings::default();
+    let checks: Vec<_> = plan
+        .health
+        .checks
+        .iter()
+        .map(|check| CheckQuery {
+            canary: check.stable.clone(),
+            stable: None,
+            period: check.period,
+        })
+        .collect();
+    let together = answers(monitoring, now, checks.clone()).await;
+    // One that CloudWatch does not understand takes the others with it: which one was it?
+    let answers = match together {
+        Err(error) if !error.may_pass() && checks.len() > 1 => {
+            let alone = checks.into_iter().map(|check| async move {
+                let mut answers = answers(monitoring, now, vec![check]).await?;
+                answers.pop().ok_or(error_of_nothing())
+            });
+            join_all(alone).await
+        }
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => checks.iter().map(|_| Err(error.clone())).collect(),
+    };
+    for (index, (check, answer)) in plan.health.checks.iter().zip(answers).enumerate() {
+        let (path, name) = (format!("$.health.checks[{index}]"), &check.name);
+        match answer.and_then(|answer| answer.canary) {
+            Ok(series) if series.is_empty() => findings.warning(
+                path,
+                format!("`{name}` had no data during the last hour"),
+                "while it has none, a critical check holds every stage; FILL(id, 0) fills a metric that \
+                 is only published now and then",
+            ),
+            Ok(_) => {}
+            Err(error) if error.may_pass() || error.is_denied() => findings.warning(
+                path,
+                format!("`{name}` could not be tried: {error}"),
+                "if it stays so, a critical check holds every stage",
+            ),
+            Err(error) => findings.error(
+                path,
+                format!("CloudWatch does not take `{name}`: {error}"),
+                "try it in CloudWatch's console, or with `aws cloudwatch get-metric-data`",
+            ),
+        }
+    }
+    findings
+}
+
+async fn answers(
+    monitoring: &impl Monitoring,
+    now: Timestamp,
+    checks: Vec<CheckQuery>,
+) -> PortResult<Vec<CheckAnswer>> {
+    if checks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = MetricsQuery { checks, ..since(now, TRIAL) };
+    let Some(Metrics { checks, .. }) = monitoring.metrics(&query).await? else {
+        return Err(error_of_nothing());
+    };
+    Ok(checks)
+}
+
+fn error_of_nothing() -> PortError {
+    let detail = "no answer to the check".to_owned();
+    PortError::Unanswered { operation: "cloudwatch:GetMetricData", detail }
+}

@@ -1,0 +1,56 @@
+//! After a real run the report is there, and says what the run said.
+
+use std::path::Path;
+
+use glidepath_lab::{Event, Lab, Report, Scenario};
+use serde_json::Value;
+
+fn scenario() -> Scenario {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios/worse-than-stable.yaml");
+    Scenario::load(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The deployment's name and the cause of its failure, as the execution tells them.
+fn told(report: &Report) -> (String, String) {
+    let events = || report.events.iter().map(|observed| &observed.event);
+    let name = events().find_map(|event| {
+        if let Event::Started { execution, .. } = event { Some(execution.clone()) } else { None }
+    });
+    let cause = events().find_map(|event| {
+        if let Event::Execution { cause, .. } = event { cause.clone() } else { None }
+    });
+    (name.unwrap_or_default(), cause.unwrap_or_default())
+}
+
+#[test]
+fn the_report_of_a_stopped_version_says_the_verdict_that_stopped_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut lab = Lab::start(&Default::default()).await.unwrap();
+        let ran = lab.run(scenario(), None).await.unwrap();
+        assert!(ran.passed(), "{}", ran.failures());
+        let (name, cause) = told(&ran);
+
+        let drawn = format!("{}/reported.svg", env!("CARGO_TARGET_TMPDIR"));
+        let text = lab.command_line(&["report", &name, "--svg", &drawn]).await.unwrap();
+        assert!(text.contains(&format!("VerdictFailed: {cause}")), "{cause}\n{text}");
+        assert!(text.contains("rolled back at "), "{text}");
+        let drawn = std::fs::read_to_string(drawn).unwrap();
+        let headline = text.lines().nth(1).unwrap_or_default();
+        assert!(drawn.contains(&format!("{headline}</title>")), "{headline}");
+
+        // The stored cells, judged again, are the judge's own numbers: the look that failed is there.
+        let told = lab.command_line(&["report", &name, "--json"]).await.unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["failure"]["cause"], cause.as_str());
+        let cells = told["cells"].as_array().unwrap();
+        let failing = cells.iter().find(|cell| cell["fails"] == true);
+        let failing = failing.unwrap_or_else(|| panic!("no cell fails: {told:#}"));
+        let since = failing["from"].as_str().unwrap_or_default();
+        assert!(cause.contains(&format!("allowed since {since}")), "{since}: {cause}");
+
+        let unknown = lab.command_line(&["report", "nobody"]).await.unwrap_err();
+        assert!(unknown.to_string().contains("there is no deployment `nobody`"), "{unknown}");
+    });
+}
