@@ -63,19 +63,18 @@ pub(super) async fn read(
         return Err(PortError::Refused { operation: OPERATION, detail });
     }
     let reach = reach(publication, window);
-    let (answers, of_checks) = match ask(client, &queries, reach).await {
-        Ok(answers) => (Some(answers), None),
+    let (answers, refused) = match ask(client, &queries, reach).await {
+        Ok(answers) => (answers, None),
         // One expression that CloudWatch does not understand refuses the whole call. The requests
         // must be judged all the same.
         Err(PortError::Refused { operation, detail })
             if without_checks > 0 && without_checks < queries.len() =>
         {
             let answers = ask(client, &queries[..without_checks], reach).await?;
-            (Some(answers), Some(PortError::Refused { operation, detail }))
+            (answers, Some(PortError::Refused { operation, detail }))
         }
         Err(error) => return Err(error),
     };
-    let answers = answers.unwrap_or_default();
     let (requests, connection_errors) =
         match requests(publication, query, &groups, &asked, window, &answers) {
             Ok((requests, errors)) => (Ok(requests), Ok(errors)),
@@ -87,10 +86,7 @@ pub(super) async fn read(
         .map(|(place, name)| load_balancer_errors(publication, place, name, window, &answers))
         .collect();
     let since = Window { from: query.checks_since.max(window.from), ..window };
-    let answered = match of_checks {
-        Some(error) => Err(error),
-        None => Ok(answers),
-    };
+    let answered = refused.map_or(Ok(answers), Err);
     let checks = checks::found(publication, &query.checks, since, &answered);
     Ok(Some(Metrics { requests, connection_errors, load_balancer_errors, checks }))
 }

@@ -7,7 +7,7 @@ use super::evidence::Reading;
 use super::judge::{Reason, fail, inconclusive, pass};
 use crate::plan::{Hook, HookDetails, LifecycleStage};
 use crate::protocol::Deployment;
-use crate::request::LONGEST_DETAILS;
+use crate::request::{LONGEST_DETAILS, shortened};
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -128,11 +128,6 @@ impl HookRun {
         let since = before.map_or(now, |before| before.since);
         Ok(Self { hook, at, status, details, since, again_at: now + delay })
     }
-}
-
-/// A text of somebody else's, short enough for a message.
-fn shortened(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 /// The ECS deployments of both slots, as a hook knows them.

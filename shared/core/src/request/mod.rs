@@ -31,7 +31,7 @@ pub use probes::ProbeRequest;
 pub use rollback::Rollback;
 pub use schema::schema;
 pub use values::AlarmName;
-pub(crate) use words::nearest;
+pub(crate) use words::{nearest, shortened};
 
 use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
 use crate::plan::{CanaryCapacity, Slot};

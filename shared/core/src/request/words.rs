@@ -30,7 +30,7 @@ pub(super) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
 }
 
 /// A text short enough for a message.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const LONGEST: usize = 80;
     if text.chars().count() <= LONGEST {
         return text.to_owned();

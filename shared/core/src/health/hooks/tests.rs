@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{self, NOW};
+use crate::health::judge::Judgement;
 use crate::weight::Weight;
 
 fn hook(stages: &[LifecycleStage]) -> Hook {
@@ -38,8 +39,6 @@ fn answers_are_those_of_the_contract() {
     assert!(!open.is_due(NOW + Span::from_secs(29)) && open.is_due(NOW + Span::from_secs(30)));
     assert_eq!(said(Reading::Read(open)).judgement, Judgement::Inconclusive);
 }
-
-use super::super::judge::Judgement;
 
 #[test]
 fn delay_and_details_are_kept_for_the_next_time() {

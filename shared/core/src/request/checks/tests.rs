@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures;
-use crate::request::{Findings, decode};
+use crate::request::{Findings, Request, decode};
 use crate::route::Role;
 
 fn document(checks: &Value) -> Value {
@@ -54,8 +54,6 @@ fn a_check_is_read_with_its_defaults() {
     let again: Request = decode(&serde_json::to_value(&request).unwrap()).unwrap();
     assert_eq!(again, request);
 }
-
-use crate::request::Request;
 
 #[test]
 fn mistakes_are_named_with_their_place() {
