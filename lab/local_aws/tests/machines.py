@@ -84,9 +84,9 @@ class Machines:
         """Create a machine, run it to its end."""
         return self.ended(self.start(name, states, given, **settings))
 
-    def ended(self, execution: str, seconds: float = 15) -> Ended:
+    def ended(self, execution: str) -> Ended:
         """Wait for the end of an execution."""
-        wait_for(lambda: self.status(execution) != "RUNNING", seconds=seconds, what=f"the end of {execution}")
+        wait_for(lambda: self.status(execution) != "RUNNING", what=f"the end of {execution}")
         description = self.client.describe_execution(executionArn=execution)
         return Ended(description, self.events(execution))
 
@@ -98,6 +98,18 @@ class Machines:
         """The history so far."""
         pages = self.client.get_paginator("get_execution_history").paginate(executionArn=execution)
         return [event for page in pages for event in page["events"]]
+
+    def tokens(self, execution: str, attempts: int = 1) -> list[str]:
+        """The tokens that were handed out, once there are that many and the last one's function has returned."""
+
+        def submitted() -> list[str] | None:
+            events = self.events(execution)
+            if sum(event["type"] == "TaskSubmitted" for event in events) < attempts:
+                return None
+            scheduled = [event["taskScheduledEventDetails"] for event in events if event["type"] == "TaskScheduled"]
+            return [json.loads(details["parameters"])["Payload"]["token"] for details in scheduled]
+
+        return wait_for(submitted, what="the task token")
 
     def refused(self, call: Callable[..., Any], **parameters: Any) -> str:
         """The error code that a call is refused with."""

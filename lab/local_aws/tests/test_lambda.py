@@ -8,6 +8,7 @@ import signal
 import statistics
 import time
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -74,37 +75,42 @@ def test_exit_and_kill(lab: Lab, unique: str) -> None:
     assert (answer["errorType"], error) == ("Runtime.ExitError", "Unhandled")
     process, _ = invoke(lab, unique, {"do": "process"})
     with ThreadPoolExecutor() as pool:
-        sleeping = pool.submit(invoke, lab, unique, {"do": "sleep", "seconds": 4})
+        sleeping = pool.submit(invoke, lab, unique, {"do": "sleep", "seconds": 20})
         wait_for(
             lambda: any(
                 line["request"]["FunctionName"] == unique for line in lab.journal_lines(kind="call", action="Invoke")
             )
         )
-        time.sleep(0.2)  # until the function has its event; there is nothing outside to see it by
+        time.sleep(1)  # until the function has its event; there is nothing outside to see it by
         os.kill(process, signal.SIGKILL)
-        answer, error = sleeping.result(timeout=3)
+        answer, error = sleeping.result(timeout=60)
     assert (answer["errorType"], error) == ("Runtime.ExitError", "Unhandled")
     assert invoke(lab, unique, {"a": 1}) == ({"a": 1}, None)
 
 
 def test_time_limit(lab: Lab, unique: str) -> None:
-    create_function(lab, unique, Timeout=1)
-    answer, error = invoke(lab, unique, {"do": "sleep", "seconds": 5})
+    create_function(lab, unique, Timeout=5)
+    answer, error = invoke(lab, unique, {"do": "sleep", "seconds": 60})
     assert (answer["errorType"], error) == ("Sandbox.Timedout", "Unhandled")
-    assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
+    assert "Task timed out after 5.00 seconds" in answer["errorMessage"]
     assert invoke(lab, unique, {"a": 1}) == ({"a": 1}, None)
 
 
 def test_warm_invocations_are_fast(lab: Lab, probe: str) -> None:
-    """ministack alone takes 50 ms for each."""
+    """ministack alone takes 50 ms for each. Measured against a call that waits for no function: both are slow together."""
     invoke(lab, probe, {})
     client = lab.client("lambda")
-    taken = []
-    for _ in range(15):
-        started = time.perf_counter()
-        client.invoke(FunctionName=probe, Payload=b"{}")["Payload"].read()
-        taken.append(time.perf_counter() - started)
-    assert statistics.median(taken) < 0.04
+
+    def median(call: Callable[[], Any]) -> float:
+        taken = []
+        for _ in range(15):
+            started = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - started)
+        return statistics.median(taken)
+
+    plain = median(lambda: client.get_function_configuration(FunctionName=probe))
+    assert median(lambda: client.invoke(FunctionName=probe, Payload=b"{}")["Payload"].read()) < plain + 0.04
 
 
 def test_twenty_at_once(lab: Lab, unique: str) -> None:
@@ -115,7 +121,7 @@ def test_twenty_at_once(lab: Lab, unique: str) -> None:
             pool.map(lambda number: invoke(lab, unique, {"do": "sleep", "seconds": 1, "n": number}), range(20))
         )
     assert [answer["n"] for answer, _ in answers] == list(range(20))
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
 
 
 def test_reserved_concurrency(lab: Lab, unique: str) -> None:

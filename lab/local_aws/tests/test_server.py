@@ -57,7 +57,7 @@ def test_functions_end_with_a_killed_lab(tmp_path: Path, victim: str) -> None:
     assert server != killed.process.pid
     os.kill(killed.process.pid if victim == "supervisor" else server, signal.SIGKILL)
     killed.process.wait(5)
-    wait_for(lambda: not _processes_below(tmp_path), seconds=5, what="the end of everything")
+    wait_for(lambda: not _processes_below(tmp_path), what="the end of everything")
 
 
 def test_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert parent.stdout is not None and parent.stdout.readline() == b"ready\n"
     parent.kill()
     parent.wait()
-    wait_for(lambda: not _processes_below(tmp_path), seconds=5, what="the end of the orphaned lab")
+    wait_for(lambda: not _processes_below(tmp_path), what="the end of the orphaned lab")
 
 
 def test_a_taken_port_is_a_clear_error(lab: Lab, tmp_path: Path) -> None:

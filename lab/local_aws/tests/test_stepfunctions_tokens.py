@@ -17,22 +17,9 @@ def gate(machines: Machines, payload: Any = None, **fields: Any) -> State:
     return machines.task(payload or TOKEN, resource=INVOKE_AND_WAIT, **fields)
 
 
-def tokens(machines: Machines, execution: str, attempts: int = 1) -> list[str]:
-    """The tokens that were handed out, once there are that many and the last one's function has returned."""
-
-    def submitted() -> list[str] | None:
-        events = machines.events(execution)
-        if sum(event["type"] == "TaskSubmitted" for event in events) < attempts:
-            return None
-        scheduled = [event["taskScheduledEventDetails"] for event in events if event["type"] == "TaskScheduled"]
-        return [json.loads(details["parameters"])["Payload"]["token"] for details in scheduled]
-
-    return wait_for(submitted, what="the task token")
-
-
 def test_success(machines: Machines, unique: str) -> None:
     execution = machines.start(unique, {"Gate": gate(machines, Output="{% $states.result %}")})
-    (token,) = tokens(machines, execution)
+    (token,) = machines.tokens(execution)
     machines.client.send_task_success(taskToken=token, output='{"approved":true}')
     ended = machines.ended(execution)
     assert ended.output == {"approved": True}
@@ -45,7 +32,7 @@ def test_failure_is_caught_by_its_name(machines: Machines, unique: str) -> None:
     catch = [{"ErrorEquals": ["Glidepath.RolledBack"], "Output": "{% $states.errorOutput %}", "Next": "End"}]
     execution = machines.start(unique, {"Gate": gate(machines, Catch=catch), "End": passing("{% $states.input %}")})
     machines.client.send_task_failure(
-        taskToken=tokens(machines, execution)[0], error="Glidepath.RolledBack", cause="alarm"
+        taskToken=machines.tokens(execution)[0], error="Glidepath.RolledBack", cause="alarm"
     )
     assert machines.ended(execution).output == {"Error": "Glidepath.RolledBack", "Cause": "alarm"}
 
@@ -54,7 +41,7 @@ def test_only_the_first_answer_counts(machines: Machines, unique: str) -> None:
     execution = machines.start(
         unique, {"Gate": gate(machines, Next="Wait"), "Wait": {"Type": "Wait", "Seconds": 30, "End": True}}
     )
-    (token,) = tokens(machines, execution)
+    (token,) = machines.tokens(execution)
     machines.client.send_task_success(taskToken=token, output="1")
     assert machines.refused(machines.client.send_task_success, taskToken=token, output="2") == "TaskTimedOut"
     assert machines.refused(machines.client.send_task_failure, taskToken=token) == "TaskTimedOut"
@@ -65,7 +52,7 @@ def test_only_the_first_answer_counts(machines: Machines, unique: str) -> None:
 def test_an_answer_after_the_timeout_is_late(machines: Machines, unique: str) -> None:
     catch = [{"ErrorEquals": ["States.Timeout"], "Next": "End"}]
     execution = machines.start(unique, {"Gate": gate(machines, TimeoutSeconds=1, Catch=catch), "End": passing(1)})
-    (token,) = tokens(machines, execution)
+    (token,) = machines.tokens(execution)
     assert machines.ended(execution).output == 1
     assert machines.refused(machines.client.send_task_success, taskToken=token, output="{}") == "TaskTimedOut"
 
@@ -83,15 +70,15 @@ def test_the_functions_error_fails_the_state(machines: Machines, unique: str) ->
         "End": passing("{% $states.input %}"),
     }
     ended = machines.run(unique, states)
-    assert (ended.output, ended.seconds() < 5) == ("Gate.Closed", True)
+    assert ended.output == "Gate.Closed"
 
 
 def test_every_retry_has_a_token_of_its_own(machines: Machines, unique: str) -> None:
     retry = [{"ErrorEquals": ["Again"], "IntervalSeconds": 1, "MaxAttempts": 1}]
     execution = machines.start(unique, {"Gate": gate(machines, Retry=retry, Output="{% $states.result %}")})
-    (first,) = tokens(machines, execution)
+    (first,) = machines.tokens(execution)
     machines.client.send_task_failure(taskToken=first, error="Again")
-    old, second = tokens(machines, execution, attempts=2)
+    old, second = machines.tokens(execution, attempts=2)
     assert old == first != second
     assert machines.refused(machines.client.send_task_success, taskToken=first, output="1") == "TaskTimedOut"
     machines.client.send_task_success(taskToken=second, output="2")
@@ -100,10 +87,10 @@ def test_every_retry_has_a_token_of_its_own(machines: Machines, unique: str) -> 
 
 def test_heartbeats_keep_a_task_alive(machines: Machines, unique: str) -> None:
     execution = machines.start(
-        unique, {"Gate": gate(machines, HeartbeatSeconds=1, TimeoutSeconds=30, Output="{% $states.result %}")}
+        unique, {"Gate": gate(machines, HeartbeatSeconds=4, TimeoutSeconds=30, Output="{% $states.result %}")}
     )
-    (token,) = tokens(machines, execution)
-    until = time.monotonic() + 1.6
+    (token,) = machines.tokens(execution)
+    until = time.monotonic() + 5
     while time.monotonic() < until:
         machines.client.send_task_heartbeat(taskToken=token)
         time.sleep(0.2)
@@ -114,15 +101,14 @@ def test_heartbeats_keep_a_task_alive(machines: Machines, unique: str) -> None:
 def test_a_missing_heartbeat_is_a_timeout(machines: Machines, unique: str) -> None:
     """AWS's documentation names both States.Timeout and States.HeartbeatTimeout for this; the lab raises the
     former, as LocalStack found it on AWS. Catch both names."""
-    states = {"Gate": gate(machines, HeartbeatSeconds="{% $states.input.h %}", TimeoutSeconds=30)}
+    states = {"Gate": gate(machines, HeartbeatSeconds="{% $states.input.h %}", TimeoutSeconds=3000)}
     ended = machines.run(unique, states, {"h": 1})
     assert (ended.status, ended.error[0]) == ("FAILED", "States.Timeout")
-    assert ended.seconds() < 3
 
 
 def test_tokens_stay_out_of_the_journal(machines: Machines, unique: str) -> None:
     execution = machines.start(unique, {"Gate": gate(machines)})
-    (token,) = tokens(machines, execution)
+    (token,) = machines.tokens(execution)
     machines.client.send_task_success(taskToken=token, output=json.dumps({"hidden": token}))
     machines.ended(execution)
     written = machines.lab.journal.read_text()
