@@ -79,6 +79,9 @@ pub(crate) fn baking() -> Deployment {
             token: TaskToken::new(TOKEN),
         }),
         alarms: plan.health.alarms.binding().cloned().collect(),
+        warnings: vec![
+            "`orders` had no data during the last hour at $.health.checks[0]: fill it".to_owned(),
+        ],
         notices: 2,
         next_due_at: NOW + minutes(10),
         progress,

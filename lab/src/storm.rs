@@ -15,10 +15,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// First stages of the deployments, in turns: what each does harm with.
+/// First stages of the deployments, in turns: one part of what each does harm with.
 const WEIGHTS: [u32; 4] = [5, 10, 25, 50];
-/// So that the deployments wait at their gates, as most do when alarms fire.
-const SETTLING: Duration = Duration::from_secs(3);
+/// Requests a second of the services, in turns: the other part. One in five is busy.
+const REQUESTS: [u32; 5] = [1, 1, 1, 1, 8];
+/// So that the deployments wait at their gates, as most do when alarms fire, and each has been looked
+/// at once: by then its traffic is known.
+const SETTLING: Duration = Duration::from_secs(25);
 const EVENTS_UNDER_WAY: usize = 4096;
 
 /// How large the storm is.
@@ -62,6 +65,15 @@ const fn weight(number: usize) -> u32 {
     WEIGHTS[number % WEIGHTS.len()]
 }
 
+const fn requests(number: usize) -> u32 {
+    REQUESTS[number % REQUESTS.len()]
+}
+
+/// How fast a deployment does harm: percent of requests a second.
+const fn harm(number: usize) -> u32 {
+    weight(number) * requests(number)
+}
+
 /// As many services, each with a deployment that bakes until its alarm fires.
 fn scenario(deployments: usize) -> LabResult<Scenario> {
     let mut services = BTreeMap::new();
@@ -83,7 +95,10 @@ fn scenario(deployments: usize) -> LabResult<Scenario> {
         }));
         expected.insert(service.clone(), json!({ "status": "FAILED", "failure": "AlarmFired" }));
         let versions = json!({ "v1": {}, "v2": {} });
-        services.insert(service, json!({ "tasks": 1, "traffic": 1, "versions": versions }));
+        services.insert(
+            service,
+            json!({ "tasks": 1, "traffic": requests(number), "versions": versions }),
+        );
     }
     let document = json!({
         "title": "many deployments are rolled back at once",
@@ -181,17 +196,16 @@ fn restored(report: &Report, begun: f64) -> BTreeMap<String, f64> {
     restored
 }
 
-/// When half of all harm, the weight over the time until it is taken away, was over. All services
-/// have the same traffic.
+/// When half of all harm, the share of each service's requests until it is taken away, was over.
 fn half(restored: &BTreeMap<String, f64>) -> f64 {
     let mut ends: Vec<(f64, f64)> = (0..restored.len())
-        .filter_map(|number| Some((*restored.get(&service(number))?, f64::from(weight(number)))))
+        .filter_map(|number| Some((*restored.get(&service(number))?, f64::from(harm(number)))))
         .collect();
     ends.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let all: f64 = ends.iter().map(|(_, weight)| weight).sum();
+    let all: f64 = ends.iter().map(|(_, harm)| harm).sum();
     let mut left = all;
-    for (at, weight) in ends {
-        left -= weight;
+    for (at, harm) in ends {
+        left -= harm;
         if left <= all / 2.0 {
             return at;
         }

@@ -76,6 +76,7 @@ impl Detail<'_> {
         )?;
         self.state(text)?;
         self.failure(text)?;
+        self.warnings(text)?;
         self.traffic(text)?;
         self.stages(text)?;
         self.commands(text)?;
@@ -115,6 +116,14 @@ impl Detail<'_> {
             row(text, std::mem::take(&mut label), line)?;
         }
         Ok(())
+    }
+
+    fn warnings(&self, text: &mut String) -> fmt::Result {
+        let mut label = "warnings";
+        self.deployment
+            .warnings
+            .iter()
+            .try_for_each(|warning| row(text, std::mem::take(&mut label), warning))
     }
 
     fn traffic(&self, text: &mut String) -> fmt::Result {

@@ -167,6 +167,7 @@ pub(crate) fn deployment() -> Deployment {
             token: TaskToken::new("AQCEAAAAKgAAAAMAAAAA-secret"),
         }),
         alarms: plan.health.alarms.binding().cloned().collect(),
+        warnings: Vec::new(),
         notices: 3,
         next_due_at: NOW,
         plan,

@@ -2,9 +2,9 @@
 
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, MeasuredMetrics,
-    ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployments, Watched, hook_event,
-    hooks_at, probed,
+    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, Judgement,
+    MeasuredMetrics, ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployments,
+    Watched, hook_event, hooks_at, judge, probed,
 };
 use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
 use glidepath_core::protocol::{Deployment, Progress, Step};
@@ -57,7 +57,7 @@ pub(crate) struct Gathered {
     pub(crate) period: Option<Span>,
 }
 
-/// Everything there is to know, read at once.
+/// Everything there is to know: what AWS knows at once, then what the user's own hooks and URLs say.
 pub(crate) async fn gather<L, C, M, H, P, K>(
     sources: &Sources<'_, L, C, M, H, P>,
     clock: &K,
@@ -76,10 +76,10 @@ where
     let now = clock.now();
     let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
     let query = metrics_query(deployment, now);
-    let (alarms, targets, (stopped, metrics, (hooks, probes))) = join3(
+    let (alarms, targets, (stopped, metrics)) = join3(
         read_alarms(monitoring, deployment),
         read_targets(load_balancer, deployment),
-        join3(
+        join(
             containers.stopped_tasks(
                 &plan.cluster,
                 &plan.canary.service,
@@ -87,7 +87,6 @@ where
                 since,
             ),
             monitoring.metrics(&query),
-            join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment)),
         ),
     )
     .await;
@@ -98,7 +97,7 @@ where
         }
         Ok(_) | Err(_) => (None, None),
     };
-    let evidence = Evidence {
+    let mut evidence = Evidence {
         at: now,
         alarms: reading(alarms),
         targets: reading(targets),
@@ -108,9 +107,16 @@ where
             Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
             Err(error) => Reading::Unreadable(error.to_string()),
         },
-        hooks,
-        probes,
+        hooks: Vec::new(),
+        probes: Vec::new(),
     };
+    // A hook may think for 45 s and a probe be tried for 34 s: a verdict that stands without them
+    // does not wait.
+    if judge(plan, watched_stage(deployment), &evidence).judgement != Judgement::Fail {
+        (evidence.hooks, evidence.probes) =
+            join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment))
+                .await;
+    }
     Gathered { evidence, traffic, period }
 }
 

@@ -8,10 +8,12 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, ExecutionArn};
 use glidepath_core::plan::Plan;
+use glidepath_core::preflight::Resolved;
 use glidepath_core::protocol::{
     Deployment, LockKey, NextStep, Outcome, Phase, Progress, RegistryWrite, Reply, Revision, begin,
     close,
 };
+use glidepath_core::request::Finding;
 use glidepath_core::route::Role;
 use glidepath_core::time::{Span, Timestamp};
 use serde::Deserialize;
@@ -86,11 +88,12 @@ where
                     clock.now(),
                     &input.request,
                 );
-                let surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;
+                let mut surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;
                 let tried = try_checks(monitoring, clock.now(), &surveyed.resolved.plan).await;
                 if tried.has_errors() {
                     return Err(tried.failure(FailureCode::InvalidRequest));
                 }
+                surveyed.resolved.warnings.extend(tried);
                 begun = try_begin(registry, load_balancer, clock, input, surveyed).await?;
                 if begun.is_some() {
                     break;
@@ -129,7 +132,7 @@ where
     K: Clock,
 {
     let Survey { resolved, locks } = surveyed;
-    let plan = resolved.plan;
+    let Resolved { plan, warnings } = resolved;
     let alarms: Vec<AlarmArn> = plan.health.alarms.binding().cloned().collect();
     let known = registry.alarms(&alarms).await.map_err(|error| failed(&error))?;
     let now = clock.now();
@@ -156,6 +159,7 @@ where
         traffic: None,
         gate: None,
         alarms,
+        warnings: warnings.iter().map(Finding::sentence).collect(),
         notices: 0,
         next_due_at: overdue(&plan, now, Span::ZERO),
         plan,

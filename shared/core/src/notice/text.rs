@@ -75,14 +75,13 @@ impl Told<'_> {
         let plan = &self.deployment.plan;
         let (old, new) = (version(&plan.stable), self.new_version());
         let weights: Vec<_> = plan.stages.iter().map(|stage| stage.weight.to_string()).collect();
-        (
-            format!("deployment of {new} has begun"),
-            vec![
-                format!("{} goes through {}.", self.new_version(), weights.join(", ")),
-                format!("{old} serves now, in the {} slot, and stays ready.", plan.stable.slot),
-                self.to_end_it(),
-            ],
-        )
+        let mut lines = vec![
+            format!("{} goes through {}.", self.new_version(), weights.join(", ")),
+            format!("{old} serves now, in the {} slot, and stays ready.", plan.stable.slot),
+            self.to_end_it(),
+        ];
+        lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
+        (format!("deployment of {new} has begun"), lines)
     }
 
     fn approval_needed(&self, stage: StageIndex) -> (String, Vec<String>) {

@@ -5,6 +5,7 @@ use crate::health::sequential::{Expected, ExpectedStage, Parameters, found_after
 use crate::health::{Period, Periods, is_compared};
 use crate::plan::{BadRequestsAre, Plan, StageIndex};
 use crate::request::{Findings, Request};
+use crate::strategy::Strategy;
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -70,6 +71,23 @@ fn typical(periods: &Periods) -> u64 {
     counts.get(known / 2).copied().unwrap_or(0)
 }
 
+/// What of a plan would be changed.
+#[derive(Clone, Copy)]
+enum Changed {
+    One(StageIndex),
+    /// The steps of a linear strategy share one bake.
+    Every,
+}
+
+impl Changed {
+    fn contains(self, stage: usize) -> bool {
+        match self {
+            Self::One(one) => one.0 == stage,
+            Self::Every => true,
+        }
+    }
+}
+
 /// A plan in the terms of the planner, and what is changed about it to find out what would help.
 struct Course<'a> {
     parameters: Parameters,
@@ -85,11 +103,11 @@ impl Course<'_> {
         u32::try_from(periods.saturating_sub(UNCOUNTED)).unwrap_or(u32::MAX)
     }
 
-    /// Whether the regression is found, with one stage changed.
-    fn is_found(&self, changed: StageIndex, weight: Weight, bake: Span) -> bool {
+    /// Whether the regression is found, with what differs about the stages changed.
+    fn is_found(&self, changed: Changed, weight: Option<Weight>, bake: Span) -> bool {
         let stages = self.plan.stages.iter().enumerate().filter_map(|(index, stage)| {
-            let (weight, bake) = match index == changed.0 {
-                true => (weight, bake),
+            let (weight, bake) = match changed.contains(index) {
+                true => (weight.unwrap_or(stage.weight), bake),
                 false => (stage.weight, stage.bake),
             };
             let share = f64::from(weight.permille()) / 1000.0;
@@ -99,12 +117,12 @@ impl Course<'_> {
         found_after(&self.parameters, &self.expected, &stages).is_some()
     }
 
-    /// The shortest longer bake of a stage with which it is found.
-    fn bake(&self, stage: StageIndex, weight: Weight, bake: Span) -> Option<Span> {
+    /// The shortest longer bake with which it is found.
+    fn bake(&self, changed: Changed, bake: Span) -> Option<Span> {
         let steps = LONGEST_BAKE.as_millis() / BAKE_STEP.as_millis();
         let first = bake.as_millis() / BAKE_STEP.as_millis() + 1;
         // Longer is never worse: the evidence only grows.
-        let found = |steps: &u64| self.is_found(stage, weight, BAKE_STEP.times(*steps));
+        let found = |steps: &u64| self.is_found(changed, None, BAKE_STEP.times(*steps));
         (first..=steps).find(found).map(|steps| BAKE_STEP.times(steps))
     }
 
@@ -115,7 +133,7 @@ impl Course<'_> {
         percents
             .filter_map(|percent| Weight::from_permille(percent * 10).ok())
             .take_while(|higher| *higher < next)
-            .find(|higher| self.is_found(stage, *higher, bake))
+            .find(|higher| self.is_found(Changed::One(stage), Some(*higher), bake))
     }
 }
 
@@ -150,18 +168,25 @@ fn unseen_regression(request: &Request, plan: &Plan, day: &Periods, findings: &m
     };
     let course = Course { parameters, expected, period: day.length, plan };
     let index = StageIndex(last);
-    if course.is_found(index, stage.weight, stage.bake) {
+    if course.is_found(Changed::One(index), None, stage.bake) {
         return;
     }
     let total = compared().fold(Span::ZERO, |total, (_, stage)| total.plus(stage.bake));
-    let bake = course.bake(index, stage.weight, stage.bake);
-    let weight = course.weight(index, stage.weight, stage.bake);
     let number = last + 1;
-    let hint = match (bake, weight) {
+    let (changed, bakes, weight) = match &request.strategy {
+        // A larger step is another number of stages, each of which has its part of what is allowed.
+        Strategy::Linear(_) => (Changed::Every, "let every step bake".to_owned(), None),
+        Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::AllAtOnce(_) => (
+            Changed::One(index),
+            format!("bake stage {number}"),
+            course.weight(index, stage.weight, stage.bake),
+        ),
+    };
+    let hint = match (course.bake(changed, stage.bake), weight) {
         (Some(bake), Some(weight)) => {
-            format!("bake stage {number} for {bake}, or raise its weight to {weight}")
+            format!("{bakes} for {bake}, or raise its weight to {weight}")
         }
-        (Some(bake), None) => format!("bake stage {number} for {bake}"),
+        (Some(bake), None) => format!("{bakes} for {bake}"),
         (None, Some(weight)) => format!("raise the weight of stage {number} to {weight}"),
         (None, None) => {
             "no bake of a day would: let an alarm, a check or a hook judge instead, or begin with a \

@@ -51,6 +51,10 @@ pub struct Deployment {
     pub gate: Option<Gate>,
     /// Alarms that are bound to it.
     pub alarms: Vec<AlarmArn>,
+    /// What somebody should know who began it without `glidepath plan`, one sentence each. Records
+    /// from before this was kept must still be read.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// How many notices it has written.
     pub notices: u32,
     /// Past this the sweep looks after it, whatever its execution says.

@@ -39,6 +39,13 @@ pub struct Finding {
     pub severity: Severity,
 }
 
+impl Finding {
+    /// On one line, for those who do not have the request before them.
+    pub fn sentence(&self) -> String {
+        format!("{} at {}: {}", self.message, self.path, self.hint)
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, message, hint, severity } = self;

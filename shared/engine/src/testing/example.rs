@@ -185,6 +185,7 @@ pub async fn begun(
         health: RecordedHealth { healthy: 3, at: now, fresh_for: plan.health.interval.times(2) },
         gate: None,
         alarms: plan.health.alarms.binding().cloned().collect(),
+        warnings: Vec::new(),
         notices: 0,
         next_due_at: now + Span::from_secs(600),
         plan,

@@ -310,6 +310,38 @@ async fn a_hook_that_fails_rolls_back_and_one_that_says_nothing_is_no_pass() {
     }
 }
 
+#[tokio::test]
+async fn a_verdict_that_stands_does_not_wait_for_hooks_and_probes() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let page = "https://green.example.com/health".to_owned();
+    world.state().pages.insert(page.clone(), Ok(ProbeAnswer { status: 200, body: String::new() }));
+    world.state().answers.insert("smoke".to_owned(), vec![hook_says("IN_PROGRESS")]);
+    let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.hooks = vec![Hook {
+        function: "smoke".to_owned(),
+        stages: vec![LifecycleStage::ProductionTrafficShift],
+        details: HookDetails::new(),
+    }];
+    let (status, contains, timeout) = (200, None, Span::from_secs(5));
+    plan.health.probes = vec![Probe { url: page, status, contains, attempts: 1, timeout }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    let failed = loop {
+        // What one step calls: the world remembers.
+        world.take_calls();
+        if world.state().asked.len() == 1 {
+            world.state().requests = Some(requests(1_000, 900));
+        }
+        if let Err(failure) = machine.run_until(|reply| reply.next == NextStep::Gate).await {
+            break failure;
+        }
+        machine.step(None).await;
+    };
+    assert_eq!(failed.code, FailureCode::VerdictFailed);
+    // Once while the requests were fine; not in the look that they decided.
+    assert_eq!(world.state().asked.len(), 1);
+}
+
 /// How a deployment ends whose new version answers so under the URL of a probe.
 async fn probing(answer: PortResult<ProbeAnswer>) -> Result<(), Failure> {
     let (registry, world) = (MemoryRegistry::default(), world());

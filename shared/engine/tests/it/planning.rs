@@ -1,6 +1,7 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::{AlarmSignal, Period, SlotRequests};
 use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn};
+use glidepath_core::notice::{Event, message};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
 use glidepath_core::time::{Span, Timestamp};
@@ -47,6 +48,24 @@ async fn plan(
     input: &PlanInput,
 ) -> Result<glidepath_core::protocol::Reply, glidepath_core::failure::Failure> {
     run(registry, world, world, world, &[ChannelName::new("team")], world, input).await
+}
+
+#[tokio::test]
+async fn what_somebody_should_know_is_told_when_nobody_ran_the_command() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut request = request();
+    request["health"]["checks"] = json!([{
+        "name": "orders",
+        "metric": { "namespace": "Shop", "name": "Orders", "statistic": "Sum" },
+        "limit": { "below": 1 },
+    }]);
+    plan(&registry, &world, &named("d1", request)).await.unwrap();
+    let items = registry.items();
+    let deployment = &items.deployments[&DeploymentId::new("d1")];
+    assert_eq!(deployment.warnings.len(), 1, "{:?}", deployment.warnings);
+    let started = items.notices.iter().find(|entry| entry.notice.event == Event::Started).unwrap();
+    let told = message(&started.notice, deployment).to_string();
+    assert!(told.contains("Warning: `orders` had no data during the last hour"), "{told}");
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ fn deployment(phase: Phase) -> Deployment {
         health: RecordedHealth { healthy: 3, at: NOW, fresh_for: Span::from_secs(120) },
         gate: None,
         alarms: vec![AlarmArn::new("arn:alarm")],
+        warnings: vec!["`orders` had no data".to_owned()],
         notices: 2,
         next_due_at: NOW + Span::from_secs(90),
     }

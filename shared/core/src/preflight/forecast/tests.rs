@@ -59,6 +59,22 @@ fn a_regression_that_cannot_be_seen_is_told_with_what_would_help() {
 }
 
 #[test]
+fn the_steps_of_a_linear_strategy_are_changed_together() {
+    let linear = |bake: &str| {
+        let mut document = fixtures::document();
+        document["strategy"] = json!({ "linear": { "step": 10, "bake": bake } });
+        decode(&document).unwrap()
+    };
+    let day = || day(100, |minute| u64::from(minute % 2 == 0));
+    let told = said(&linear("3m"), day(), None);
+    assert!(told.contains("cannot be seen in 27m at $.strategy.linear.bake"), "{told}");
+    let (_, proposed) =
+        told.split_once("hint: let every step bake for ").unwrap_or_else(|| panic!("{told}"));
+    // Which is enough.
+    assert_eq!(said(&linear(proposed), day(), None), "");
+}
+
+#[test]
 fn a_busy_service_and_one_that_compares_nothing_are_told_nothing() {
     let canary = request(&[5.0, 25.0, 100.0], &["10m", "10m", "30m"]);
     assert_eq!(said(&canary, day(5_000, |_| 5), None), "");

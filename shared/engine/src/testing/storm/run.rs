@@ -203,6 +203,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
         },
         gate: None,
         alarms: plan.health.alarms.binding().cloned().collect(),
+        warnings: Vec::new(),
         notices: 0,
         next_due_at: START + Span::from_secs(180),
         plan,
