@@ -1,6 +1,7 @@
 //! After a real run the report is there, and says what the run said.
 
 use std::path::Path;
+use std::time::Duration;
 
 use glidepath_lab::{Event, Lab, Report, Scenario};
 use serde_json::Value;
@@ -21,6 +22,40 @@ fn told(report: &Report) -> (String, String) {
         if let Event::Execution { cause, .. } = event { cause.clone() } else { None }
     });
     (name.unwrap_or_default(), cause.unwrap_or_default())
+}
+
+/// How often the plan is asked for: metrics count once their minute and the one after it are over.
+const ATTEMPTS: u32 = 20;
+
+/// The same request again, before it is started: what the service's own requests say about it.
+async fn plan_warns_with_the_traffic_of_the_service(lab: &Lab, name: &str) {
+    let machines = lab.clients().sfn.list_state_machines().send().await.unwrap();
+    let machine = machines.state_machines().first().unwrap().state_machine_arn();
+    let execution = format!("{}:{name}", machine.replace(":stateMachine:", ":execution:"));
+    let execution = lab.clients().sfn.describe_execution().execution_arn(execution).send().await;
+    let request = format!("{}/planned.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&request, execution.unwrap().input().unwrap()).unwrap();
+    let mut planned = String::new();
+    for _ in 0..ATTEMPTS {
+        planned = lab.command_line(&["plan", &request]).await.unwrap();
+        if !planned.contains("hardly any requests") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let warning = planned.lines().find(|line| line.starts_with("warning: at "));
+    let warning = warning.unwrap_or_else(|| panic!("{planned}"));
+    // 150 requests a second, less what the edges of the minutes cut off.
+    let per_minute = warning.split(' ').nth(2).and_then(|word| word.parse::<u32>().ok());
+    assert!(
+        per_minute.is_some_and(|per_minute| (3_000..=9_500).contains(&per_minute)),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("cannot be seen in 60s at $.strategy.canary.stages[0].bake"),
+        "{warning}"
+    );
+    assert!(planned.contains("hint: bake stage 1 for 5m"), "{planned}");
 }
 
 #[test]
@@ -52,5 +87,7 @@ fn the_report_of_a_stopped_version_says_the_verdict_that_stopped_it() {
 
         let unknown = lab.command_line(&["report", "nobody"]).await.unwrap_err();
         assert!(unknown.to_string().contains("there is no deployment `nobody`"), "{unknown}");
+
+        plan_warns_with_the_traffic_of_the_service(&lab, &name).await;
     });
 }

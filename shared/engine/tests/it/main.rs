@@ -6,6 +6,7 @@ mod approval;
 mod bakes;
 mod budgets;
 mod faults;
+mod forecast;
 mod kept;
 mod overwritten;
 mod planning;
@@ -33,4 +34,3 @@ async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World, bake: Span) 
     machine.bed.take_operations();
     machine
 }
-mod forecast;

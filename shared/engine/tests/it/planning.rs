@@ -4,8 +4,10 @@ use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn};
 use glidepath_core::notice::{Event, message};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
+use glidepath_core::request::decode;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
+use glidepath_engine::forecast::forecast;
 use glidepath_engine::plan::{PlanInput, run};
 use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
@@ -66,6 +68,36 @@ async fn what_somebody_should_know_is_told_when_nobody_ran_the_command() {
     let started = items.notices.iter().find(|entry| entry.notice.event == Event::Started).unwrap();
     let told = message(&started.notice, deployment).to_string();
     assert!(told.contains("Warning: `orders` had no data during the last hour"), "{told}");
+}
+
+#[tokio::test]
+async fn the_last_day_says_whether_the_stages_are_long_enough() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut document = request();
+    document["strategy"]["canary"]["stages"][0]["bake"] = json!("8m");
+    plan(&registry, &world, &named("d1", document.clone())).await.unwrap();
+    let planned = registry.items().deployments[&DeploymentId::new("d1")].plan.clone();
+    let request = decode(&document).unwrap();
+    let forecast = || async { forecast(&world, world.now(), &request, &planned).await.to_string() };
+    let day = |all: u64| {
+        let stable = SlotRequests { all, bad: all / 200, slow: None };
+        let minutes = (1..=1440_u64).rev().map(|minutes| Period {
+            from: world.now() - Span::from_secs(60 * minutes),
+            canary: SlotRequests::default(),
+            stable,
+        });
+        Some(Ok(minutes.collect()))
+    };
+    world.state().history = day(200);
+    let said = forecast().await;
+    assert!(said.starts_with("warning: at 200 requests a minute, 2.5 % bad requests"), "{said}");
+    assert!(said.contains("cannot be seen in 8m at $.strategy.canary.stages[0].bake"), "{said}");
+    world.state().history = day(2_000_000);
+    assert!(!forecast().await.contains("cannot be seen"));
+    let nobody = PortError::Unanswered { operation: "GetMetricData", detail: "late".to_owned() };
+    world.state().history = Some(Err(nobody));
+    let said = forecast().await;
+    assert!(said.starts_with("warning: the requests of the last day could not be read"), "{said}");
 }
 
 #[tokio::test]
