@@ -1,0 +1,246 @@
+//! The world as the use cases see it. Each port has types of its own; adapters translate.
+//!
+//! Errors of ports are of two kinds. An operation that was *answered* has an outcome of its own
+//! type, even if the answer is no. Everything else is a [`PortError`]: for a read it may be tried
+//! again, for a write nobody knows whether it has happened or still will.
+
+mod monitoring;
+mod registry;
+
+use std::future::Future;
+
+use glidepath_core::health::{ServiceDeployment, StoppedTask};
+use glidepath_core::ids::{
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
+    TaskDefinition, TaskToken,
+};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::Deployment;
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::{Span, Timestamp};
+pub use glidepath_core::world::{Alarm, AlarmDimension, EcsService, FoundRoute, Rollout};
+
+pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
+pub use self::registry::{AlarmFence, Committed, DeploymentFence, Due, OutboxEntry, Registry};
+
+/// A call that did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// AWS asked to come back later (throttling, a 5xx that is known to have had no effect).
+    #[error("{operation}: throttled")]
+    Throttled {
+        /// Which call.
+        operation: &'static str,
+    },
+    /// No answer: a time-out, a lost connection, or a 5xx. A write may have happened, or still will.
+    #[error("{operation}: no answer ({detail})")]
+    Unanswered {
+        /// Which call.
+        operation: &'static str,
+        /// What was seen instead.
+        detail: String,
+    },
+    /// AWS refused for good: no permission, no such resource, a malformed request.
+    #[error("{operation}: {detail}")]
+    Refused {
+        /// Which call.
+        operation: &'static str,
+        /// AWS's code and message.
+        detail: String,
+    },
+}
+
+impl PortError {
+    /// Whether the same call may succeed later.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Unanswered { .. } => true,
+            Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether only a permission is missing.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Refused { detail, .. } => detail.starts_with("AccessDenied"),
+            Self::Throttled { .. } | Self::Unanswered { .. } => false,
+        }
+    }
+
+    /// Whether the call certainly had no effect and will have none.
+    pub const fn answered(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Refused { .. } => true,
+            Self::Unanswered { .. } => false,
+        }
+    }
+}
+
+/// What a port answers.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// The time, and waiting.
+pub trait Clock: Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Waits.
+    fn sleep(&self, span: Span) -> impl Future<Output = ()> + Send;
+}
+
+/// Randomness, for jitter and for ids.
+pub trait Random: Sync {
+    /// Any number.
+    fn number(&self) -> u64;
+}
+
+/// Registered targets of a group by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// `healthy`.
+    pub healthy: u32,
+    /// `unused`: the group is in no rule, so nobody checks them.
+    pub unused: u32,
+    /// Registered and neither healthy, unused nor draining.
+    pub other: u32,
+}
+
+/// Load balancers.
+pub trait LoadBalancer: Sync {
+    /// Routes as they are now, in the order asked.
+    fn routes(
+        &self,
+        routes: &[RouteRef],
+    ) -> impl Future<Output = PortResult<Vec<FoundRoute>>> + Send;
+    /// Writes all actions of a route. Not retried by the adapter: the caller holds the deadline.
+    fn write_route(
+        &self,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Health of a group's targets.
+    fn target_health(
+        &self,
+        group: &TargetGroupArn,
+    ) -> impl Future<Output = PortResult<TargetHealth>> + Send;
+}
+
+/// What an ECS service is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleTo {
+    /// Wanted tasks.
+    pub desired_count: u32,
+    /// Which version; `None` leaves it.
+    pub task_definition: Option<TaskDefinition>,
+}
+
+/// Containers.
+pub trait Containers: Sync {
+    /// The service, if there is an active one of this name.
+    fn service(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> impl Future<Output = PortResult<Option<EcsService>>> + Send;
+    /// The full ARN of a task definition that exists and is active.
+    fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> impl Future<Output = PortResult<Option<TaskDefinition>>> + Send;
+    /// Changes a service. Not retried by the adapter.
+    fn scale(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScaleTo,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// The newest deployment of a service, as ECS counts them.
+    fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> impl Future<Output = PortResult<Option<ServiceDeployment>>> + Send;
+    /// Tasks of this version that stopped by themselves since then, not by scaling.
+    fn stopped_tasks(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        task_definition: &TaskDefinition,
+        since: Timestamp,
+    ) -> impl Future<Output = PortResult<Vec<StoppedTask>>> + Send;
+}
+
+/// Functions of the user's own that have a say.
+pub trait Hooks: Sync {
+    /// What the function answers to an event; an error if it failed or did not answer in time.
+    fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> impl Future<Output = PortResult<serde_json::Value>> + Send;
+}
+
+/// What a URL answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// As much of the body as is looked at.
+    pub body: String,
+}
+
+/// URLs of the user's own.
+pub trait Probing: Sync {
+    /// What the URL answers to GET.
+    fn get(&self, url: &str, timeout: Span)
+    -> impl Future<Output = PortResult<ProbeAnswer>> + Send;
+}
+
+/// How the answer to a token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The state machine goes on.
+    Yes,
+    /// The token is not waited for any more.
+    Gone,
+}
+
+/// Step Functions.
+pub trait Orchestration: Sync {
+    /// Ends a gate well.
+    fn open_gate(&self, token: &TaskToken) -> impl Future<Output = PortResult<Woken>> + Send;
+    /// Ends a gate with a failure.
+    fn fail_gate(
+        &self,
+        token: &TaskToken,
+        failure: &glidepath_core::failure::Failure,
+    ) -> impl Future<Output = PortResult<Woken>> + Send;
+    /// Whether the execution still runs.
+    fn running(&self, execution: &ExecutionArn) -> impl Future<Output = PortResult<bool>> + Send;
+}
+
+/// Other functions of the stack.
+pub trait Functions: Sync {
+    /// Has the rollback of a deployment looked at, soon.
+    fn start_rollback(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Has a committed deployment completed, or an old slot retired, soon.
+    fn start_completion(&self, due: &Due) -> impl Future<Output = PortResult<()>> + Send;
+    /// Has the notices of a deployment delivered, soon.
+    fn start_delivery(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// Channels by name, as the stack configures them.
+pub trait Channels: Sync {
+    /// Hands a notice over.
+    fn deliver(
+        &self,
+        channel: &ChannelName,
+        notice: &Notice,
+        deployment: &Deployment,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+}

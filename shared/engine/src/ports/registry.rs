@@ -1,0 +1,148 @@
+//! What is remembered, and how its transactions end.
+
+use std::future::Future;
+
+use glidepath_core::health::StoredCells;
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
+use glidepath_core::notice::Notice;
+use glidepath_core::protocol::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+};
+use glidepath_core::time::Timestamp;
+
+use super::PortResult;
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All of it happened.
+    Yes,
+    /// A condition did not hold, or another transaction was faster: nothing happened. Read again
+    /// and decide again.
+    Conflict,
+}
+
+/// How the fence of an alarm ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlarmFence {
+    /// It is closed now, with the rollback's intent. The alarm as it is after the update.
+    Closed(AlarmItem),
+    /// It was closed before, at this time or later. The alarm as it is; nothing was written.
+    ClosedBefore(AlarmItem),
+    /// Nobody ever bound this alarm; nothing was written.
+    Unknown,
+}
+
+/// How the fence of a deployment ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeploymentFence {
+    /// The deployment rolls back now (or did before), with the rollback's intent.
+    Closed(Box<Deployment>),
+    /// It has committed or ended; nothing was written.
+    TooLate(Box<Deployment>),
+    /// There is none of this name; nothing was written.
+    Unknown,
+}
+
+/// Something whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A deployment that has not ended.
+    Deployment(DeploymentId),
+    /// An old slot.
+    Retirement(LockKey),
+    /// Notices of this deployment that a channel has not taken yet.
+    Notices(DeploymentId),
+}
+
+/// Locks, deployments, alarms, retirements and notices. Every read is consistent.
+pub trait Registry: Sync {
+    /// The deployment, if there is one of this name.
+    fn deployment(
+        &self,
+        id: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Option<Deployment>>> + Send;
+    /// The alarms; one that the registry does not know is empty.
+    fn alarms(&self, arns: &[AlarmArn]) -> impl Future<Output = PortResult<Vec<AlarmItem>>> + Send;
+    /// The locks; one that was never taken is free at epoch 0.
+    fn locks(&self, keys: &[LockKey]) -> impl Future<Output = PortResult<Vec<Lock>>> + Send;
+    /// What is to be retired under this lock.
+    fn retirement(
+        &self,
+        key: &LockKey,
+    ) -> impl Future<Output = PortResult<Option<Retirement>>> + Send;
+    /// Everything whose time has come, oldest first; possibly not the newest changes.
+    fn due(&self, now: Timestamp) -> impl Future<Output = PortResult<Vec<Due>>> + Send;
+    /// All of these writes, or none.
+    fn commit(
+        &self,
+        writes: Vec<RegistryWrite>,
+    ) -> impl Future<Output = PortResult<Committed>> + Send;
+    /// [`AlarmItem::fire`] as one update.
+    fn fence_alarm(
+        &self,
+        alarm: &AlarmArn,
+        at: Timestamp,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> impl Future<Output = PortResult<AlarmFence>> + Send;
+    /// [`AlarmItem::join`] as one update; whether it was written.
+    fn join_alarm(
+        &self,
+        alarm: &AlarmArn,
+        deployment: &DeploymentId,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> impl Future<Output = PortResult<bool>> + Send;
+    /// [`glidepath_core::protocol::fence`] as one update.
+    fn fence_deployment(
+        &self,
+        deployment: &DeploymentId,
+        fence: &Fence,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> impl Future<Output = PortResult<DeploymentFence>> + Send;
+    /// Removes the intent of an alarm; every attempt of it got an answer.
+    fn finish_alarm_intent(
+        &self,
+        alarm: &AlarmArn,
+        id: &IntentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Removes the intent of a deployment; every attempt of it got an answer.
+    fn finish_deployment_intent(
+        &self,
+        deployment: &DeploymentId,
+        id: &IntentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// The timeline, in order, with the channels that have taken each notice.
+    fn notices(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Vec<OutboxEntry>>> + Send;
+    /// Remembers that a channel has taken a notice; with `last` no channel is missing any more.
+    fn delivered(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        last: bool,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Keeps the cells of a deployment for its report, in place of older ones. Called once and not
+    /// repeated: nothing but a report depends on it, and the next look writes them again.
+    fn store_cells(&self, cells: &StoredCells) -> impl Future<Output = PortResult<()>> + Send;
+    /// The cells of the latest look that could be kept, if there was one.
+    fn stored_cells(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
+    /// The deployments that have not ended, and the newest that have; newest first.
+    fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Vec<Deployment>>> + Send;
+}
+
+/// A notice with the channels that have taken it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// What.
+    pub notice: Notice,
+    /// Who has it.
+    pub delivered: Vec<ChannelName>,
+}
