@@ -53,7 +53,7 @@ canary bad  ▁▁▄▁▁▂▅▆▆█  0 to 9.8 %
 stable bad  ▁▁▁▁▁▁▁▁▁▁  0 to 9.8 %
 evidence    ▁▁▁▁▁▂▅███  0.65 to 100, logarithmic
 
-rolls back at cell 7 in stage 2: evidence 133 of 100, and 4 of 3 cells speak against the canary
+rolls back at cell 7 in stage 2: evidence 133 (100 are needed), and 4 cells (3 are needed) speak against the canary
 bad requests: 16.1 times stable's (3.4 to 69.1)
 ";
 

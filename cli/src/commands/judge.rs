@@ -179,8 +179,8 @@ impl Judged {
                 let point = self.comparison.points.get(at);
                 let (sum, cells) = point.map_or((0.0, 0), |point| (point.ln_e, point.witnesses));
                 format!(
-                    "rolls back at cell {} in stage {}: evidence {} of {needed}, and {cells} of \
-                     {witnesses} cells speak against the canary",
+                    "rolls back at cell {} in stage {}: evidence {} ({needed} are needed), and \
+                     {cells} cells ({witnesses} are needed) speak against the canary",
                     self.label(at),
                     self.stage(at),
                     evidence(sum),
@@ -196,8 +196,8 @@ impl Judged {
                 let sum = self.comparison.latest().map_or(0.0, |point| point.ln_e);
                 let cells = self.comparison.latest().map_or(0, |point| point.witnesses);
                 format!(
-                    "does not roll back: evidence {} of {needed}, and {cells} of {witnesses} cells \
-                     speak against the canary",
+                    "does not roll back: evidence {} ({needed} are needed), and {cells} cells \
+                     ({witnesses} are needed) speak against the canary",
                     evidence(sum),
                 )
             }

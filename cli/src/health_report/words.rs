@@ -70,7 +70,8 @@ impl Report {
         };
         let (sum, against) = point.map_or((0.0, 0), |point| (point.ln_e, point.witnesses));
         Some(format!(
-            "evidence {} of {needed}, and {against} of {witnesses} minutes speak against the canary",
+            "evidence {} ({needed} are needed), and {against} minutes ({witnesses} are needed) speak \
+             against the canary",
             evidence(sum)
         ))
     }
