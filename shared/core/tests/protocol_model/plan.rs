@@ -215,6 +215,7 @@ impl Draft {
             traffic: None,
             gate: None,
             alarms: plan.health.alarms.binding().cloned().collect(),
+            warnings: Vec::new(),
             notices: 0,
             next_due_at: overdue(now),
             plan,
