@@ -17,8 +17,9 @@ use tokio::time::sleep;
 
 /// First stages of the deployments, in turns: one part of what each does harm with.
 const WEIGHTS: [u32; 4] = [5, 10, 25, 50];
-/// Requests a second of most services, and of one in twelve, half of whose requests go to the canary.
+/// Requests a second of most services.
 const REQUESTS: u32 = 1;
+/// Requests a second of one service in twelve; half of them go to the canary.
 const BUSY: u32 = 40;
 /// So that the deployments wait at their gates, as most do when alarms fire, and each has been looked
 /// at once: by then its traffic is known.

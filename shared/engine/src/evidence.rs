@@ -111,8 +111,9 @@ where
         probes: Vec::new(),
     };
     // A hook may think for 45 s and a probe be tried for 34 s: a verdict that stands without them
-    // does not wait.
-    if judge(plan, watched_stage(deployment), &evidence).judgement != Judgement::Fail {
+    // does not wait. Most deployments have neither, and are judged once.
+    let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
+    if asks && judge(plan, watched_stage(deployment), &evidence).judgement != Judgement::Fail {
         (evidence.hooks, evidence.probes) =
             join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment))
                 .await;
