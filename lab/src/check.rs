@@ -230,15 +230,19 @@ fn service(
         );
     }
     let (requests, bad, load_balancer) = facts.requests.get(name).copied().unwrap_or_default();
+    // Where nobody asked, nobody was refused.
+    let asked = requests > 0;
     if let Some(limit) = expected.max_bad_requests {
-        add(format!("at most {limit} bad requests"), bad <= limit, format!("{bad} of {requests}"));
+        let what = format!("at most {limit} bad requests");
+        add(what, asked && bad <= limit, format!("{bad} of {requests}"));
     }
     if let Some(limit) = expected.min_requests {
         add(format!("at least {limit} requests"), requests >= limit, requests.to_string());
     }
     if expected.no_load_balancer_errors {
         let what = "no errors of the load balancer itself".to_owned();
-        add(what, load_balancer == 0, format!("{load_balancer} of {requests} requests"));
+        let found = format!("{load_balancer} of {requests} requests");
+        add(what, asked && load_balancer == 0, found);
     }
 }
 

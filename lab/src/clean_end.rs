@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use serde_json::Value;
 
 use crate::check::Finding;
+use crate::control::Control;
 use crate::error::{Doing, LabResult};
 use crate::scenario::Slot;
 use crate::scene::Scene;
@@ -106,6 +107,30 @@ async fn slots(
     Ok(findings)
 }
 
+/// Whether the registry holds nothing that anybody would still have to do something about.
+pub(crate) async fn nothing_is_left(control: &Control, table: &str) -> LabResult<bool> {
+    let mut registry = Registry::default();
+    for item in control.items(table).await? {
+        registry.take(&item, &Ids::All);
+    }
+    Ok(registry.left.is_empty())
+}
+
+/// Whose items are looked at.
+enum Ids {
+    These(BTreeSet<String>),
+    All,
+}
+
+impl Ids {
+    fn contain(&self, id: &str) -> bool {
+        match self {
+            Self::These(ids) => ids.contains(id),
+            Self::All => true,
+        }
+    }
+}
+
 /// What the registry holds of the scenario's deployments.
 #[derive(Default)]
 struct Registry {
@@ -119,8 +144,8 @@ struct Registry {
 
 impl Registry {
     async fn read(scene: &Scene) -> LabResult<Self> {
-        let ids: BTreeSet<String> =
-            scene.state().deployments.values().map(|running| running.id().to_owned()).collect();
+        let deployments = &scene.state().deployments;
+        let ids = Ids::These(deployments.values().map(|running| running.id().to_owned()).collect());
         let mut registry = Self::default();
         for item in scene.control.items(scene.glidepath.table()?).await? {
             registry.take(&item, &ids);
@@ -128,12 +153,12 @@ impl Registry {
         Ok(registry)
     }
 
-    fn take(&mut self, item: &Value, ids: &BTreeSet<String>) {
+    fn take(&mut self, item: &Value, ids: &Ids) {
         let text = |name: &str| item.get(name)?.get("S")?.as_str();
-        let ours = |name: &str| text(name).filter(|id| ids.contains(*id));
+        let ours = |name: &str| text(name).filter(|id| ids.contain(id));
         let (Some(partition), Some(sort)) = (text("pk"), text("sk")) else { return };
         let due = item.get("due").is_some();
-        if let Some(id) = partition.strip_prefix("deployment#").filter(|id| ids.contains(*id)) {
+        if let Some(id) = partition.strip_prefix("deployment#").filter(|id| ids.contain(id)) {
             if sort == "deployment" {
                 let phase = text("phase").unwrap_or_default();
                 self.open.insert(id.to_owned(), due);
@@ -153,8 +178,17 @@ impl Registry {
                 self.left.push(format!("{holder} holds the lock of {key}"));
             }
         } else if partition.starts_with("alarm#") {
-            let bound = ids.iter().filter(|id| item.get(format!("binding:{id}")).is_some());
-            self.left.extend(bound.map(|id| format!("{id} is bound to {partition}")));
+            for attribute in item.as_object().into_iter().flat_map(|members| members.keys()) {
+                match attribute.split_once(':') {
+                    Some(("binding", id)) if ids.contain(id) => {
+                        self.left.push(format!("{id} is bound to {partition}"));
+                    }
+                    Some(("intent", id)) => {
+                        self.left.push(format!("intent {id} is left on {partition}"));
+                    }
+                    Some(_) | None => {}
+                }
+            }
         } else if partition.starts_with("retirement#")
             && let Some(id) = ours("deployment")
         {
@@ -184,22 +218,26 @@ impl Registry {
         findings
     }
 
-    /// The slot with the traffic is the one that the only deployment of the service ended on.
+    /// The slot with the traffic is the one that the last deployment of the service ended on. One
+    /// that was refused left everything as it was.
     fn is_where_it_ended(&self, scene: &Scene, service: &str, serving: Slot) -> Finding {
         let expected = format!("clean end: the traffic of `{service}` is where its record says");
         let state = scene.state();
-        let mut of_service = state
+        let last = state
             .deployments
             .values()
-            .filter(|running| running.service.as_deref() == Some(service));
-        let (Some(only), None) = (of_service.next(), of_service.next()) else {
-            // Which of several was last is what the scenario itself says.
-            return Finding::new(expected, true, "");
+            .filter(|running| running.service.as_deref() == Some(service))
+            .filter(|running| self.open.contains_key(running.id()))
+            .max_by_key(|running| running.number);
+        let Some(last) = last else {
+            let initially = scene.scenario.services.get(service).map(|service| service.serving);
+            let found = format!("{serving} although nothing was deployed");
+            return Finding::new(expected, initially == Some(serving), found);
         };
-        let records = self.terminal.get(only.id()).map(Vec::as_slice).unwrap_or_default();
+        let records = self.terminal.get(last.id()).map(Vec::as_slice).unwrap_or_default();
         let succeeded = records.iter().any(|record| record == SUCCEEDED);
-        let stays = only.stable == Some(serving);
-        let found = format!("{serving} after {}", records.join(", "));
+        let stays = last.stable == Some(serving);
+        let found = format!("{serving} after {} of {}", records.join(", "), last.id());
         Finding::new(expected, succeeded != stays, found)
     }
 }
@@ -235,7 +273,7 @@ mod tests {
     use super::*;
 
     fn registry(items: &[Value]) -> Registry {
-        let ids = BTreeSet::from(["first-1".to_owned()]);
+        let ids = Ids::These(BTreeSet::from(["first-1".to_owned()]));
         let mut registry = Registry::default();
         items.iter().for_each(|item| registry.take(item, &ids));
         registry
@@ -246,8 +284,15 @@ mod tests {
         let lock = json!({ "pk": { "S": "lock#route#a" }, "sk": { "S": "lock" }, "holder": { "S": "first-1" } });
         let others = json!({ "pk": { "S": "lock#route#b" }, "sk": { "S": "lock" }, "holder": { "S": "first-11" } });
         let alarm = json!({ "pk": { "S": "alarm#a" }, "sk": { "S": "alarm" }, "binding:first-1": { "S": "{}" } });
-        let left = registry(&[lock, others, alarm]).left;
-        assert_eq!(left, ["first-1 holds the lock of route#a", "first-1 is bound to alarm#a"]);
+        let dead =
+            json!({ "pk": { "S": "alarm#b" }, "sk": { "S": "alarm" }, "intent:i1": { "S": "{}" } });
+        let left = registry(&[lock, others, alarm, dead]).left;
+        let told = [
+            "first-1 holds the lock of route#a",
+            "first-1 is bound to alarm#a",
+            "intent i1 is left on alarm#b",
+        ];
+        assert_eq!(left, told);
     }
 
     #[test]

@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{LabError, LabResult};
-use crate::lab::Lab;
+use crate::labs::Labs;
 use crate::observe::Call;
-use crate::report::Report;
 use crate::scenario::{
     Again, CallError, Caller, Expectations, FailCalls, Fault, Length, RepeatInvocation, Scenario,
 };
 
-/// A local AWS is used for so many runs: it remembers all of them, and gets slower.
-const RUNS_OF_A_LAB: usize = 20;
 /// A claimed write whose answer was lost may land for more than a minute, and nobody unlocks before.
 const PATIENCE: Length = Length::seconds(150);
 const TIME_LIMIT: Length = Length::seconds(360);
@@ -79,13 +76,13 @@ impl FaultSweep {
                 Ok((file.as_path(), scenario))
             })
             .collect::<LabResult<Vec<_>>>()?;
-        let mut labs = Labs::default();
+        let labs = Labs::new();
         let mut runs = Vec::new();
         for (file, scenario) in &scenarios {
             let faults = match &self.only {
                 Some(fault) => vec![fault.clone()],
                 None => {
-                    let report = labs.run(scenario.clone()).await?;
+                    let report = labs.run(scenario.clone(), None).await?;
                     if !report.passed() {
                         let (file, failures) = (file.display(), report.failures());
                         return Err(LabError::new(format!("{file} without faults: {failures}")));
@@ -102,7 +99,7 @@ impl FaultSweep {
             shuffle(&mut runs, self.seed);
             runs.truncate(sample);
         }
-        self.make(&mut labs, runs, &mut tell).await
+        self.make(&labs, runs, &mut tell).await
     }
 
     fn wants(&self, fault: &Fault) -> bool {
@@ -112,14 +109,15 @@ impl FaultSweep {
 
     async fn make(
         &self,
-        labs: &mut Labs,
+        labs: &Labs,
         runs: Vec<Run<'_>>,
         tell: &mut impl FnMut(String),
     ) -> LabResult<SweptFaults> {
         let mut swept = SweptFaults::default();
         let (began, count) = (Instant::now(), runs.len());
         for (run, number) in runs.into_iter().zip(1u32..) {
-            let report = labs.run(run.scenario()).await?;
+            let logs = self.keep_logs.as_ref().map(|directory| directory.join(number.to_string()));
+            let report = labs.run(run.scenario(), logs.as_deref()).await?;
             let struck = report.strikes() > 0;
             let broken = report.failures_besides_strikes();
             let outcome = match (broken.is_empty(), struck) {
@@ -128,10 +126,7 @@ impl FaultSweep {
                 (true, false) => "clean, but there was no such call",
             };
             if !broken.is_empty() {
-                labs.keep_logs(self.keep_logs.as_deref(), number).await?;
                 swept.failures.push(FailedRun { repeat: run.repeat(), failures: broken });
-                // What is left of it must not meet the next run.
-                labs.end();
             }
             if struck {
                 swept.runs += 1
@@ -211,42 +206,6 @@ fn faults_of(calls: &[Call]) -> Vec<Fault> {
         }
     }
     faults
-}
-
-/// One running lab after the other.
-#[derive(Default)]
-struct Labs {
-    running: Option<Lab>,
-    runs: usize,
-}
-
-impl Labs {
-    async fn run(&mut self, scenario: Scenario) -> LabResult<Report> {
-        if self.runs >= RUNS_OF_A_LAB {
-            self.end();
-        }
-        let mut lab = match self.running.take() {
-            Some(lab) => lab,
-            None => Lab::start(&scenario.aws).await?,
-        };
-        self.runs += 1;
-        let report = lab.run(scenario, None).await;
-        lab.remove_examples().await?;
-        self.running = Some(lab);
-        report
-    }
-
-    async fn keep_logs(&self, into: Option<&Path>, number: u32) -> LabResult<()> {
-        match (&self.running, into) {
-            (Some(lab), Some(into)) => lab.keep_logs(&into.join(number.to_string())).await,
-            (Some(_) | None, _) => Ok(()),
-        }
-    }
-
-    fn end(&mut self) {
-        self.running = None;
-        self.runs = 0;
-    }
 }
 
 /// The same order for the same seed, on every machine.

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use crate::behaviours::Behaviours;
+use crate::clean_end;
 use crate::clients::Clients;
+use crate::control::Control;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::observe::{Call, SlackReceiver, read_calls};
@@ -23,10 +25,12 @@ use crate::scenario::{Action, AwsSettings, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
-use crate::{logs, people, run, setup};
+use crate::{logs, people, play, run, setup};
 
 const HEALTHY_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(100);
+/// An old slot is retired some seconds after its deployment has ended.
+const CLEARING_LIMIT: Duration = Duration::from_secs(15);
 
 /// A local AWS with Glidepath deployed. Scenarios run in it one after the other.
 pub struct Lab {
@@ -216,14 +220,27 @@ impl Lab {
         people::command_line(self.endpoint(), arguments).await
     }
 
-    /// Removes the services of the last scenario: many scenarios in one lab would otherwise leave as
-    /// many tasks running.
-    pub async fn remove_examples(&mut self) -> LabResult<()> {
+    /// Removes the services of what was played; whether nothing else is left of it.
+    pub(crate) async fn clear(&mut self) -> LabResult<bool> {
+        let control = Control::new(self.endpoint());
+        let table = self.glidepath.table()?;
+        let deadline = Instant::now() + CLEARING_LIMIT;
+        let cleared = loop {
+            // What is due takes the services: an old slot that is to be retired.
+            play::sweep(&self.clients, &self.glidepath).await?;
+            if clean_end::nothing_is_left(&control, table).await? {
+                break true;
+            }
+            if Instant::now() > deadline {
+                break false;
+            }
+            sleep(POLL).await;
+        };
         for stack in std::mem::take(&mut self.examples) {
             let delete = self.clients.cloudformation.delete_stack().stack_name(&stack);
             delete.send().await.doing(format!("removing {stack}"))?;
         }
-        Ok(())
+        Ok(cleared)
     }
 
     /// Copies the logs of the local AWS and of every function.

@@ -3,12 +3,14 @@
 
 mod behaviours;
 mod check;
+mod child;
 mod clean_end;
 mod clients;
 mod control;
 mod error;
 mod fault_sweep;
 mod lab;
+mod labs;
 mod local_aws;
 mod logs;
 mod matching;
@@ -28,14 +30,13 @@ mod stack;
 mod timeline;
 mod traffic;
 
-use std::path::Path;
-
 pub use check::Finding;
 pub use clients::Clients;
 pub use control::Control;
 pub use error::{Doing, LabError, LabResult};
 pub use fault_sweep::{FailedRun, FaultSweep, SweptFaults};
 pub use lab::Lab;
+pub use labs::Labs;
 pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
 pub use observe::Call;
 pub use paths::Paths;
@@ -45,22 +46,6 @@ pub use scenario::Scenario;
 pub use setup::prepare;
 pub use stack::{Glidepath, RouteResources, STACK_NAME, ServiceResources};
 pub use timeline::{Answered, Event, Observed};
-
-/// Runs a scenario file in a lab of its own.
-pub async fn run_file(path: &Path) -> LabResult<Report> {
-    let scenario = Scenario::load(path).map_err(|error| LabError::new(error.to_string()))?;
-    run_scenario(scenario).await
-}
-
-/// Runs a scenario in a lab of its own.
-pub async fn run_scenario(scenario: Scenario) -> LabResult<Report> {
-    let mut lab = Lab::start(&scenario.aws).await?;
-    let report = lab.run(scenario, None).await?;
-    if !report.passed() {
-        lab.explain(&report).await;
-    }
-    Ok(report)
-}
 
 /// A complete request that deploys a version of a service which does not run yet (or the one that
 /// does), for people to begin with.

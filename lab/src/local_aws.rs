@@ -146,7 +146,7 @@ fn command(
         .env("HOME", data)
         .env("LANG", "C.UTF-8")
         .env("PYTHONPATH", paths.python_path())
-        .env("PYTHONPYCACHEPREFIX", paths.binaries().join("pycache"))
+        .env("PYTHONPYCACHEPREFIX", paths.own().join("pycache"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(errors)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct Paths {
     root: PathBuf,
     target: PathBuf,
+    functions: Option<PathBuf>,
 }
 
 impl Paths {
@@ -14,12 +15,13 @@ impl Paths {
     pub fn new() -> Self {
         let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = lab.parent().unwrap_or(lab).to_path_buf();
-        let target = match std::env::var_os("CARGO_TARGET_DIR") {
-            // Cargo reads it relative to where it is called.
-            Some(directory) => std::path::absolute(&directory).unwrap_or(directory.into()),
-            None => root.join("target"),
+        // Relative to where the lab is called, as cargo reads its own.
+        let given = |name: &str| {
+            let directory = std::env::var_os(name).filter(|directory| !directory.is_empty())?;
+            Some(std::path::absolute(&directory).unwrap_or(directory.into()))
         };
-        Self { root, target }
+        let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target"));
+        Self { root, target, functions: given(Self::FUNCTIONS) }
     }
 
     /// The checkout.
@@ -32,14 +34,37 @@ impl Paths {
         &self.target
     }
 
-    /// Where cargo puts the binaries of the profile `lab`, and the lab its own things.
-    pub fn binaries(&self) -> PathBuf {
+    /// Names a directory of functions that are built already: those that ship, for example.
+    pub const FUNCTIONS: &str = "GLIDEPATH_FUNCTIONS";
+
+    /// Where the lab puts its own things.
+    pub fn own(&self) -> PathBuf {
         self.target.join("lab")
+    }
+
+    /// Where cargo puts what it builds for the lab.
+    fn built(&self) -> PathBuf {
+        self.target.join("debug")
+    }
+
+    /// The functions that somebody else has built, if the environment names them.
+    pub(crate) fn given_functions(&self) -> Option<&Path> {
+        self.functions.as_deref()
+    }
+
+    /// Where the binaries of the functions are.
+    pub fn functions(&self) -> PathBuf {
+        self.functions.clone().unwrap_or_else(|| self.built())
+    }
+
+    /// The command line.
+    pub fn command_line(&self) -> PathBuf {
+        self.built().join("glidepath")
     }
 
     /// The private virtual environment.
     pub fn environment(&self) -> PathBuf {
-        self.binaries().join("venv")
+        self.own().join("venv")
     }
 
     /// The environment's interpreter.
@@ -69,7 +94,7 @@ impl Paths {
 
     /// Data directories of running labs.
     pub fn runs(&self) -> PathBuf {
-        self.binaries().join("runs")
+        self.own().join("runs")
     }
 }
 

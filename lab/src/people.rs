@@ -44,7 +44,7 @@ pub(crate) async fn answer(
 /// Runs `glidepath` as a person would; what it prints.
 pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
     let doing = format!("glidepath {}", arguments.join(" "));
-    let mut command = Command::new(Paths::new().binaries().join("glidepath"));
+    let mut command = Command::new(Paths::new().command_line());
     command
         .args(arguments)
         .args(["--stack", STACK_NAME])

@@ -8,6 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, TargetGroupTuple};
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
+use crate::clients::Clients;
 use crate::error::{Doing, LabError, LabResult};
 use crate::matching::{Matcher, WeightIs};
 use crate::people;
@@ -15,7 +16,7 @@ use crate::scenario::{
     Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, SetAlarm, Step, complete_request,
 };
 use crate::scene::{Running, Scene};
-use crate::stack::{CHANNELS, RouteResources, ServiceResources};
+use crate::stack::{CHANNELS, Glidepath, RouteResources, ServiceResources};
 use crate::timeline::Event;
 
 /// Waits for a step's moment and does it. Answers whether the moment came, which it may never do.
@@ -72,7 +73,7 @@ async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
         Action::StartDeployment(start) => {
             start_deployment(scene, &start.name, &start.request).await
         }
-        Action::Sweep(_) => sweep(scene).await,
+        Action::Sweep(_) => sweep(&scene.clients, &scene.glidepath).await,
         Action::Fault(fault) => scene.control.add_faults([(format!("step {number}"), fault)]).await,
         Action::EndFaults(_) => scene.control.end_faults().await,
     }
@@ -199,16 +200,8 @@ pub(crate) async fn start_deployment(
     let id = format!("{name}-{}", scene.number);
     let machine = scene.glidepath.state_machine()?;
     let execution = format!("{}:{id}", machine.replacen(":stateMachine:", ":execution:", 1));
-    let running = Running {
-        execution: execution.clone(),
-        service: service.clone(),
-        stable,
-        highest_weight: 0.0,
-        stages: 0,
-        ended: false,
-    };
     // Known before it is started, so that none of its events is a stranger's.
-    scene.state().deployments.insert(name.to_owned(), running);
+    scene.state().begins(name, execution.clone(), service.clone(), stable);
     let deployment = name.to_owned();
     scene.timeline.add(Event::Started { deployment, service, execution: id.clone(), stable });
     let start = scene.clients.sfn.start_execution().state_machine_arn(machine).name(&id);
@@ -223,16 +216,9 @@ pub(crate) async fn start_deployment(
 }
 
 /// Invokes the sweep as its schedule would.
-pub(crate) async fn sweep(scene: &Scene) -> LabResult<()> {
-    let function = scene.glidepath.sweep_function()?;
-    let answer = scene
-        .clients
-        .lambda
-        .invoke()
-        .function_name(function)
-        .send()
-        .await
-        .doing("invoking the sweep")?;
+pub(crate) async fn sweep(clients: &Clients, glidepath: &Glidepath) -> LabResult<()> {
+    let invoke = clients.lambda.invoke().function_name(glidepath.sweep_function()?);
+    let answer = invoke.send().await.doing("invoking the sweep")?;
     match answer.function_error() {
         None => Ok(()),
         Some(_) => {
@@ -250,7 +236,7 @@ pub(crate) async fn keep_sweeping(scene: Arc<Scene>) {
     }
     loop {
         sleep(every).await;
-        if let Err(error) = sweep(&scene).await {
+        if let Err(error) = sweep(&scene.clients, &scene.glidepath).await {
             scene.timeline.add(Event::SweepFailed { error: error.to_string() });
         }
     }

@@ -1,12 +1,17 @@
 //! What a person who waits sees, on standard error: standard output belongs to the results.
 
 use std::io::Write;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 const DIM: Style = AnsiColor::BrightBlack.on_default();
+/// Without a terminal, whatever takes longer says so again and again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Writes one line.
 pub fn say(text: impl std::fmt::Display) {
@@ -15,15 +20,23 @@ pub fn say(text: impl std::fmt::Display) {
 }
 
 /// A line that moves while something takes time; gone when dropped.
-pub(crate) struct Waiting(ProgressBar);
+pub(crate) struct Waiting {
+    bar: ProgressBar,
+    detail: Arc<Mutex<String>>,
+    /// Writes lines where no terminal shows the bar.
+    telling: Option<JoinHandle<()>>,
+}
 
 impl Waiting {
-    /// Says what is being waited for. Without a terminal it is one plain line.
+    /// Says what is being waited for. Without a terminal it is a plain line, and another every ten
+    /// seconds.
     pub(crate) fn new(text: &str) -> Self {
         let bar = ProgressBar::new_spinner();
-        if bar.is_hidden() {
+        let detail = Arc::default();
+        let telling = bar.is_hidden().then(|| {
             say(text);
-        }
+            tokio::spawn(keep_telling(text.to_owned(), Arc::clone(&detail)))
+        });
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}")
         {
@@ -31,17 +44,32 @@ impl Waiting {
         }
         bar.set_prefix(text.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self(bar)
+        Self { bar, detail, telling }
     }
 
     /// The newest detail.
     pub(crate) fn detail(&self, text: &str) {
-        self.0.set_message(text.to_owned());
+        text.clone_into(&mut self.detail.lock().unwrap_or_else(PoisonError::into_inner));
+        self.bar.set_message(text.to_owned());
+    }
+}
+
+async fn keep_telling(text: String, detail: Arc<Mutex<String>>) {
+    let begun = Instant::now();
+    loop {
+        sleep(SIGN_OF_LIFE).await;
+        let seconds = begun.elapsed().as_secs();
+        let detail = detail.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        say(format_args!("{text} ({seconds} s){detail}"));
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Some(telling) = &self.telling {
+            telling.abort();
+        }
+        self.bar.finish_and_clear();
     }
 }

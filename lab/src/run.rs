@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::check::{Finding, check};
 use crate::clean_end::{self, Places};
-use crate::error::{LabError, LabResult};
+use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::observe::{self, SlackReceiver};
 use crate::routing::{self, Routing};
@@ -38,8 +38,9 @@ pub(crate) async fn play(
         tasks.spawn(forward(scene.clone(), events));
     }
     observe::start(scene, aws.journal(), slack, &mut tasks);
-    for service in scene.services.keys() {
-        tasks.spawn(traffic::flow(scene.clone(), service.clone()));
+    for (service, resources) in &scene.services {
+        let targets = traffic::targets(resources)?;
+        tasks.spawn(traffic::flow(scene.clone(), service.clone(), targets));
     }
     until_seen(scene).await?;
     let faults = scene.scenario.faults.iter().zip(1..);
@@ -56,7 +57,7 @@ pub(crate) async fn play(
         tasks.spawn(play::step(scene.clone(), 0, step));
     }
     tasks.spawn(play::keep_sweeping(scene.clone()));
-    let over = until_over(scene, aws).await;
+    let over = until_over(scene, aws, &mut tasks).await;
     // The next scenario of this lab has nothing to do with them.
     let ended = scene.control.end_faults().await;
     over?;
@@ -91,7 +92,7 @@ async fn until_seen(scene: &Scene) -> LabResult<()> {
 }
 
 /// Until every deployment has ended and every expectation came true or had its time.
-async fn until_over(scene: &Scene, aws: &mut LocalAws) -> LabResult<()> {
+async fn until_over(scene: &Scene, aws: &mut LocalAws, tasks: &mut JoinSet<()>) -> LabResult<()> {
     let limit = scene.scenario.time_limit.duration();
     let patience = scene.scenario.patience.duration();
     let began = Instant::now();
@@ -101,6 +102,10 @@ async fn until_over(scene: &Scene, aws: &mut LocalAws) -> LabResult<()> {
         sleep(LOOK).await;
         if let Some(error) = aws.ended() {
             return Err(error);
+        }
+        // What observes, asks and acts ends by itself only when it is done.
+        while let Some(ended) = tasks.try_join_next() {
+            ended.doing("a part of the lab broke down")?;
         }
         if scene.state().deployments.values().any(|running| !running.ended) {
             quiet_since = None;

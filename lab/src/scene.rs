@@ -44,9 +44,34 @@ pub(crate) struct State {
     pub slots_of_tags: BTreeMap<String, Slot>,
 }
 
+impl State {
+    /// A deployment is about to be started.
+    pub(crate) fn begins(
+        &mut self,
+        name: &str,
+        execution: String,
+        service: Option<String>,
+        stable: Option<Slot>,
+    ) {
+        let number = self.deployments.len();
+        let running = Running {
+            number,
+            execution,
+            service,
+            stable,
+            highest_weight: 0.0,
+            stages: 0,
+            ended: false,
+        };
+        self.deployments.insert(name.to_owned(), running);
+    }
+}
+
 /// A deployment that was started.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
+    /// Its place in the order in which the scenario's deployments were started.
+    pub number: usize,
     /// ARN of its execution.
     pub execution: String,
     /// The service it deploys, if it is one of the scenario.

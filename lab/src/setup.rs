@@ -2,99 +2,92 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
 
+use glidepath_machine::PYTHON;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
+use crate::child::{self, Build};
 use crate::error::{Doing, LabError, LabResult};
 use crate::paths::Paths;
-use crate::process_group::ProcessGroup;
-use crate::progress::{Waiting, say};
+use crate::progress::Waiting;
 
-/// Prints the version if everything that is needed to make a virtual environment is there.
-const PYTHON_PROBE: &str = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])";
-const OLDEST_PYTHON: (u32, u32) = (3, 10);
 const STAMP: &str = "requirements.sha256";
+/// The binaries that template.yaml deploys, one for each folder of `functions/`.
+const FUNCTIONS: [&str; 8] =
+    ["plan", "advance", "gate", "validate", "complete", "rollback", "notify", "sweep"];
+const COMMAND_LINE: &str = "glidepath";
 
 /// Makes everything ready: checks the machine, makes the virtual environment and builds the
-/// functions. Cheap when there is nothing to do.
+/// functions. Once in a process; cheap when there is nothing to do.
 pub async fn prepare(paths: &Paths) -> LabResult<()> {
-    let directory = paths.binaries();
-    std::fs::create_dir_all(&directory).doing(format!("cannot make {}", directory.display()))?;
-    // Two processes that start at once (two tests, say) would install over each other.
-    let lock = lock(&directory.join("setup.lock")).await?;
-    let python = find_python().await?;
-    make_environment(paths, &python).await?;
-    build(paths, "glidepath-functions", "Building the functions").await?;
-    drop(lock);
-    Ok(())
+    static READY: OnceCell<()> = OnceCell::const_new();
+    READY.get_or_try_init(|| prepare_once(paths)).await.copied()
+}
+
+async fn prepare_once(paths: &Paths) -> LabResult<()> {
+    let _lock = lock(paths).await?;
+    glidepath_machine::check(paths.target()).map_err(|lacks| LabError::new(lacks.to_string()))?;
+    // Installing waits for the network and building does not.
+    tokio::try_join!(make_environment(paths), build_functions(paths)).map(|_| ())
 }
 
 /// Builds the command line, for scenarios in which a person answers.
 pub(crate) async fn prepare_command_line(paths: &Paths) -> LabResult<()> {
-    let _lock = lock(&paths.binaries().join("setup.lock")).await?;
-    build(paths, "glidepath-cli", "Building the command line").await
+    static READY: OnceCell<()> = OnceCell::const_new();
+    let ready = READY.get_or_try_init(|| async {
+        let _lock = lock(paths).await?;
+        build(paths, &[COMMAND_LINE], "Building the command line").await
+    });
+    ready.await.copied()
 }
 
-async fn lock(path: &Path) -> LabResult<File> {
+/// Two processes that start at once (two labs, say) would install over each other.
+async fn lock(paths: &Paths) -> LabResult<File> {
+    let directory = paths.own();
+    std::fs::create_dir_all(&directory).doing(format!("cannot make {}", directory.display()))?;
+    let path = directory.join("setup.lock");
     let doing = format!("cannot lock {}", path.display());
     let file = File::options().create(true).append(true).open(path).doing(&doing)?;
     if file.try_lock().is_ok() {
         return Ok(file);
     }
-    say("waiting for another lab that is setting up");
+    let _waiting = Waiting::new("Waiting for another lab that is setting up");
     let locking = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
     locking.await.doing(&doing)?.doing(&doing)
 }
 
-/// The interpreter to make the environment with.
-async fn find_python() -> LabResult<String> {
-    if !cfg!(target_os = "linux") {
-        return Err(LabError::new(
-            "the lab needs Linux (WSL will do): its tasks listen on addresses of 127.0.0.0/8",
-        ));
-    }
-    let python = "python3".to_owned();
-    let found =
-        Command::new(&python).args(["-c", PYTHON_PROBE]).stdin(Stdio::null()).output().await;
-    let missing = match found {
-        Err(_) => "python3",
-        Ok(output) if !output.status.success() => "python3-venv",
-        Ok(output) if version(&output.stdout).is_some_and(|found| found >= OLDEST_PYTHON) => {
-            return Ok(python);
+async fn build_functions(paths: &Paths) -> LabResult<()> {
+    match paths.given_functions() {
+        None => build(paths, &FUNCTIONS, "Building the functions").await,
+        Some(directory) => {
+            let missing = FUNCTIONS.iter().find(|name| !directory.join(name).exists());
+            missing.map_or(Ok(()), |name| Err(no_function(directory, name)))
         }
-        Ok(_) => "python3 (3.10 or newer)",
-    };
-    Err(LabError::new(format!("missing: {missing}; install it with: {}", install_command())))
+    }
 }
 
-fn version(output: &[u8]) -> Option<(u32, u32)> {
-    let text = std::str::from_utf8(output).ok()?;
-    let (major, minor) = text.trim().split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
+fn no_function(directory: &Path, name: &str) -> LabError {
+    let place = directory.display();
+    LabError::new(format!("{} names {place}, where there is no `{name}`", Paths::FUNCTIONS))
+        .hint("build them there (cargo build --release -p glidepath-functions), or unset it")
 }
 
-/// The command for the package manager that this machine has.
-fn install_command() -> &'static str {
-    const MANAGERS: [(&str, &str); 5] = [
-        ("apt-get", "sudo apt-get install -y python3 python3-venv"),
-        ("dnf", "sudo dnf install -y python3"),
-        ("pacman", "sudo pacman -S --noconfirm python"),
-        ("zypper", "sudo zypper install -y python3"),
-        ("apk", "sudo apk add python3"),
-    ];
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<_> = std::env::split_paths(&search).collect();
-    let present = |program: &str| directories.iter().any(|place| place.join(program).exists());
-    MANAGERS
-        .into_iter()
-        .find(|(manager, _)| present(manager))
-        .map_or("your system's package manager (Python 3.10 or newer, with venv)", |(_, line)| line)
+/// Builds binaries with the features of the whole workspace, as `cargo test` does: the SDK is
+/// compiled once for all of them.
+async fn build(paths: &Paths, binaries: &[&str], doing: &str) -> LabResult<()> {
+    let mut command = Command::from(glidepath_machine::cargo());
+    command.arg("build").args(binaries.iter().flat_map(|binary| ["--bin", binary]));
+    command.arg("--target-dir").arg(paths.target()).current_dir(paths.root());
+    // How far it is, also where nobody has a terminal.
+    command.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "80");
+    let waiting = Waiting::new(doing);
+    let mut build = Build::default();
+    child::run(command, doing, |line| build.read(line, &waiting)).await
 }
 
-async fn make_environment(paths: &Paths, python: &str) -> LabResult<()> {
+async fn make_environment(paths: &Paths) -> LabResult<()> {
     let requirements = paths.requirements();
     let content =
         std::fs::read(&requirements).doing(format!("cannot read {}", requirements.display()))?;
@@ -106,83 +99,41 @@ async fn make_environment(paths: &Paths, python: &str) -> LabResult<()> {
     {
         return Ok(());
     }
-    let waiting = Waiting::new("Installing the local AWS into target/lab/venv (once)");
-    if environment.exists() {
-        std::fs::remove_dir_all(&environment)
-            .doing(format!("cannot remove {}", environment.display()))?;
-    }
-    let mut create = Command::new(python);
-    create.args(["-m", "venv"]).arg(&environment);
-    run(create, "making the virtual environment", &waiting).await?;
-    // The user's pip configuration stays in force: an index, a certificate, local wheels.
-    let mut install = Command::new(paths.python());
-    install
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--require-hashes",
-            "--no-input",
-            "--progress-bar",
-            "off",
-            "-r",
-        ])
-        .arg(&requirements);
-    run(install, "installing Python packages", &waiting).await.map_err(|error| {
-        error.hint("the packages come from PyPI, or from where your pip configuration says; is it reachable?")
-    })?;
+    remove(&environment)?;
+    let made = install(paths, &environment, &requirements).await;
     // Written last: an installation that was interrupted has no stamp and is made again.
-    std::fs::write(&stamp, wanted).doing(format!("cannot write {}", stamp.display()))
+    let made = made.and_then(|()| {
+        std::fs::write(&stamp, wanted).doing(format!("cannot write {}", stamp.display()))
+    });
+    if made.is_err() {
+        // Half of it helps nobody, least of all on a full disk.
+        remove(&environment)?;
+    }
+    made
 }
 
-async fn run(mut command: Command, doing: &str, waiting: &Waiting) -> LabResult<()> {
-    const KEPT_LINES: usize = 20;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // With everything it starts: a compiler would go on after an interrupted cargo.
-        .process_group(0)
-        .spawn()
-        .doing(doing)?;
-    let mut group = ProcessGroup::led_by(child.id());
-    let mut tail = std::collections::VecDeque::new();
-    let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(LabError::new(format!("{doing}: no output to read")));
-    };
-    let (mut output, mut errors) = (BufReader::new(output).lines(), BufReader::new(errors).lines());
-    let (mut output_open, mut errors_open) = (true, true);
-    while output_open || errors_open {
-        let line = tokio::select! {
-            line = output.next_line(), if output_open => { let line = line.doing(doing)?; output_open = line.is_some(); line }
-            line = errors.next_line(), if errors_open => { let line = line.doing(doing)?; errors_open = line.is_some(); line }
-        };
-        if let Some(line) = line {
-            waiting.detail(line.trim());
-            if tail.len() == KEPT_LINES {
-                tail.pop_front();
-            }
-            tail.push_back(line);
-        }
-    }
-    let status = child.wait().await.doing(doing)?;
-    group.forget();
-    if status.success() {
+fn remove(environment: &Path) -> LabResult<()> {
+    if !environment.exists() {
         return Ok(());
     }
-    let tail: Vec<String> = tail.into();
-    Err(LabError::new(format!("{doing} failed ({status}):\n{}", tail.join("\n"))))
+    std::fs::remove_dir_all(environment).doing(format!("cannot remove {}", environment.display()))
 }
 
-/// Builds one package, never the workspace: feature unification would bring what only the command
-/// line needs into the functions.
-async fn build(paths: &Paths, package: &str, doing: &str) -> LabResult<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--quiet", "--profile", "lab", "-p", package, "--target-dir"])
-        .arg(paths.target())
-        .current_dir(paths.root());
-    let waiting = Waiting::new(doing);
-    run(command, doing, &waiting).await
+async fn install(paths: &Paths, environment: &Path, requirements: &Path) -> LabResult<()> {
+    let waiting = Waiting::new("Installing the local AWS into target/lab/venv (once)");
+    let mut create = Command::new(PYTHON);
+    create.args(["-m", "venv"]).arg(environment);
+    child::run(create, "making the virtual environment", |_| false).await?;
+    // The user's pip configuration stays in force: an index, a certificate, local wheels. Modules
+    // are compiled when they are imported: most never are.
+    let mut install = Command::new(paths.python());
+    install.args(["-m", "pip", "install", "--require-hashes", "--no-input", "--no-compile"]);
+    install.args(["--disable-pip-version-check", "--progress-bar", "off", "-r"]).arg(requirements);
+    let installing = child::run(install, "installing Python packages", |line| {
+        waiting.detail(line);
+        true
+    });
+    installing.await.map_err(|error| {
+        error.hint("the packages come from PyPI, or from where your pip configuration says; is it reachable?")
+    })
 }

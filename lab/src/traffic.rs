@@ -13,7 +13,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::error::{Doing, LabResult};
 use crate::scene::Scene;
+use crate::stack::ServiceResources;
 use crate::timeline::{Answered, Event};
 
 /// More requests than this are never under way at once for one service; the next ones count as bad.
@@ -25,22 +27,25 @@ const NOBODY: &str = "none";
 
 type Connection = SendRequest<Empty<Bytes>>;
 
-/// Sends requests to every route of a service in turn, for ever. Open loop: slow answers do not
-/// make the next request wait.
-pub(crate) async fn flow(scene: Arc<Scene>, service: String) {
-    let Some(resources) = scene.services.get(&service) else { return };
-    let rate = scene.scenario.services.get(&service).map_or(0, |service| service.traffic);
-    let tally = Arc::new(Tally::default());
+/// Where the clients of a service send their requests: to every route in turn.
+pub(crate) fn targets(resources: &ServiceResources) -> LabResult<Vec<Arc<Target>>> {
     let prefix = Arc::from(format!("{}-", resources.prefix));
-    let targets: Vec<Arc<Target>> = resources
-        .routes
-        .iter()
-        .filter_map(|route| route.url.parse().ok())
-        .map(|url| Arc::new(Target { url, idle: Mutex::default(), prefix: Arc::clone(&prefix) }))
-        .collect();
-    if rate == 0 || targets.is_empty() {
+    let routes = resources.routes.iter();
+    routes
+        .map(|route| {
+            let url = route.url.parse().doing(format!("`{}` is no address", route.url))?;
+            Ok(Arc::new(Target { url, idle: Mutex::default(), prefix: Arc::clone(&prefix) }))
+        })
+        .collect()
+}
+
+/// Sends requests to them, for ever. Open loop: slow answers do not make the next request wait.
+pub(crate) async fn flow(scene: Arc<Scene>, service: String, targets: Vec<Arc<Target>>) {
+    let rate = scene.scenario.services.get(&service).map_or(0, |service| service.traffic);
+    if rate == 0 {
         return;
     }
+    let tally = Arc::new(Tally::default());
     let mut send = interval(Duration::from_secs_f64(1.0 / f64::from(rate)));
     send.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut report = interval(Duration::from_secs(1));
@@ -92,7 +97,7 @@ fn tell(scene: &Scene, service: &str, tally: &Tally) {
 }
 
 /// Where requests go, with the connections that wait for the next one.
-struct Target {
+pub(crate) struct Target {
     url: Uri,
     idle: Mutex<Vec<Connection>>,
     prefix: Arc<str>,

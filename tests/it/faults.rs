@@ -1,8 +1,8 @@
 //! A sample of `cargo lab faults`: a fault anywhere, and still a clean end. The command plays all.
 
-use std::path::{Path, PathBuf};
-
 use glidepath_lab::FaultSweep;
+
+use crate::{block_on, scenarios_directory};
 
 /// Chooses calls of several functions, and several faults.
 const SEED: u64 = 3;
@@ -11,14 +11,11 @@ const RUNS: usize = 6;
 
 #[test]
 fn a_deployment_ends_clean_whatever_fails() {
-    let scenario = |name: &str| -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios").join(name)
-    };
-    let files = ["short-success.yaml", "short-veto.yaml", "short-alarm.yaml"].map(scenario);
+    let files = ["short-success.yaml", "short-veto.yaml", "short-alarm.yaml"];
+    let files = files.map(|name| scenarios_directory().join(name));
     let sweep =
         FaultSweep { files: files.into(), sample: Some(RUNS), seed: SEED, ..FaultSweep::default() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let swept = runtime.block_on(sweep.run(|line| println!("{line}"))).unwrap();
+    let swept = block_on(sweep.run(|line| println!("{line}"))).unwrap();
     assert!(swept.failures.is_empty(), "{swept}");
     assert!(swept.runs > 0, "no fault struck: {swept}");
 }

@@ -4,11 +4,12 @@ use std::process::Command;
 
 use glidepath_lab::{Paths, prepare};
 
+use crate::block_on;
+
 #[test]
 fn the_local_aws_does_what_the_functions_rely_on() {
     let paths = Paths::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(prepare(&paths)).unwrap();
+    block_on(prepare(&paths)).unwrap();
     let status = Command::new(paths.python())
         .args(["-m", "pytest", "-q", "lab/local_aws/tests"])
         .current_dir(paths.root())

@@ -3,8 +3,35 @@
 
 mod contracts;
 mod faults;
+mod features;
 mod local_aws;
 mod privileges;
 mod reports;
 mod scenarios;
 mod triggers;
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use glidepath_lab::{Labs, Scenario};
+use tokio::runtime::{Builder, Runtime};
+
+/// What several tests play their scenarios in, one after the other.
+static LABS: Labs = Labs::new();
+
+/// Labs live on the runtime that they were started on, and outlive the test that started them.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+fn block_on<Answer>(future: impl Future<Output = Answer>) -> Answer {
+    RUNTIME.block_on(future)
+}
+
+fn scenarios_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios")
+}
+
+fn scenario(name: &str) -> Scenario {
+    let file = scenarios_directory().join(format!("{name}.yaml"));
+    Scenario::load(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}

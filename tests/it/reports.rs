@@ -1,16 +1,11 @@
 //! After a real run the report is there, and says what the run said.
 
-use std::path::Path;
 use std::time::Duration;
 
-use glidepath_lab::{Event, Lab, Report, Scenario};
+use glidepath_lab::{Event, Lab, Report};
 use serde_json::Value;
 
-fn scenario() -> Scenario {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios/worse-than-stable.yaml");
-    Scenario::load(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
+use crate::{block_on, scenario};
 
 /// The deployment's name and the cause of its failure, as the execution tells them.
 fn told(report: &Report) -> (String, String) {
@@ -57,10 +52,9 @@ async fn plan_warns_with_the_traffic_of_the_service(lab: &Lab, name: &str) {
 
 #[test]
 fn the_report_of_a_stopped_version_says_the_verdict_that_stopped_it() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let mut lab = Lab::start(&Default::default()).await.unwrap();
-        let ran = lab.run(scenario(), None).await.unwrap();
+        let ran = lab.run(scenario("worse-than-stable"), None).await.unwrap();
         assert!(ran.passed(), "{}", ran.failures());
         let (name, cause) = told(&ran);
 

@@ -2,17 +2,11 @@
 //! load balancer, IAM enforced. Each scenario is a file in `lab/scenarios/` with its expectations.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
-use glidepath_lab::run_file;
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/scenarios")
-}
+use crate::{LABS, block_on, scenario, scenarios_directory};
 
 fn run(name: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let report = runtime.block_on(run_file(&directory().join(format!("{name}.yaml")))).unwrap();
+    let report = block_on(LABS.run(scenario(name), None)).unwrap();
     assert!(report.passed(), "{name}: {}", report.failures());
 }
 
@@ -65,7 +59,7 @@ scenarios! {
 
 #[test]
 fn every_scenario_file_is_run() {
-    let files: BTreeSet<_> = std::fs::read_dir(directory())
+    let files: BTreeSet<_> = std::fs::read_dir(scenarios_directory())
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use glidepath_lab::{Call, Lab};
 use serde_json::{Value, json};
 
+use crate::block_on;
+
 const LIMIT: Duration = Duration::from_secs(60);
 const ALARM: &str = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:nobody-s";
 
@@ -62,8 +64,7 @@ fn wrote(call: &Call) -> bool {
 
 #[test]
 fn events_that_start_nothing_write_nothing_and_unreadable_ones_are_kept_with_the_reason() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let lab = Lab::start(&Default::default()).await.unwrap();
         for payload in of_no_concern().iter().chain(malformed().iter().map(|(payload, _)| payload))
         {

@@ -103,9 +103,10 @@ fn a_notice_seen_on_two_channels_is_one_notice() {
 fn nothing_seen_fulfils_nothing() {
     let expecting = scenario(
         "{ deployments: { first: { status: SUCCEEDED, failure: VerdictFailed, causeContains: [x], weights: [5] } },
-           services: { shop: { serving: blue, version: { blue: v1 }, desiredCount: { blue: 3 }, minRequests: 1 } } }",
+           services: { shop: { serving: blue, version: { blue: v1 }, desiredCount: { blue: 3 }, minRequests: 1,
+             maxBadRequests: 0, noLoadBalancerErrors: true } } }",
     );
-    assert_eq!(failed(&expecting, &[]).len(), 8);
+    assert_eq!(failed(&expecting, &[]).len(), 10);
 }
 
 #[test]

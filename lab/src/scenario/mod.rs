@@ -99,6 +99,23 @@ pub enum AlarmsBy {
 }
 
 impl Scenario {
+    /// Whether it changes what the lab was started with, so that nothing else can be played in it.
+    pub(crate) fn changes_the_stack(&self) -> bool {
+        self.script.iter().any(|step| match &step.action {
+            Action::DeleteStateMachine(_) | Action::UpdateStateMachine(_) => true,
+            Action::Behave(_)
+            | Action::SetAlarm(_)
+            | Action::Approve(_)
+            | Action::Reject(_)
+            | Action::StopExecution(_)
+            | Action::RewriteRoute(_)
+            | Action::StartDeployment(_)
+            | Action::Sweep(_)
+            | Action::Fault(_)
+            | Action::EndFaults(_) => false,
+        })
+    }
+
     /// Reads a scenario; `source` names it in errors.
     pub fn parse(text: &str, source: &str) -> Result<Self, ScenarioError> {
         load::parse(text, source)

@@ -106,11 +106,12 @@ pub fn wait(harm: Harm, waited: Span, random: u64) -> Span {
     jittered(window(harm, waited), random)
 }
 
-/// How long a forward shift that was throttled stays away: at least an interval between looks, and
-/// as long again as its stage has been `settling`, jittered to twice that. Rollbacks ask many times
-/// in between, so that next to nothing of the bucket is left to forward shifts while any waits.
+/// How long a forward shift that was throttled stays away: at least an interval between looks and
+/// the widest window of a rollback, and as long again as its stage has been `settling`, jittered to
+/// twice that. Rollbacks ask many times in between, so that next to nothing of the bucket is left to
+/// forward shifts while any waits.
 pub fn give_way(interval: Span, settling: Span, random: u64) -> Span {
-    doubled(interval.max(settling.min(LONGEST_AWAY)), random)
+    doubled(interval.max(settling.min(LONGEST_AWAY)).max(WIDEST), random)
 }
 
 /// How long a rollback that was throttled for `waited` leaves the load balancer alone once its
@@ -179,11 +180,13 @@ mod tests {
         }
 
         #[test]
-        fn a_forward_shift_stays_away_longer_than_any_rollback(settling in 0u64.., random in 0u64..) {
-            let (interval, settling) = (Span::from_secs(60), Span::from_millis(settling));
+        fn a_forward_shift_stays_away_longer_than_any_rollback(
+            interval in 1u64..=3_600_000, settling in 0u64.., random in 0u64..,
+        ) {
+            let (interval, settling) = (Span::from_millis(interval), Span::from_millis(settling));
             let away = give_way(interval, settling, random);
-            prop_assert!(away >= WIDEST && away >= settling.min(LONGEST_AWAY));
-            prop_assert!(away <= LONGEST_AWAY.times(2));
+            prop_assert!(away >= WIDEST && away >= settling.min(LONGEST_AWAY) && away >= interval);
+            prop_assert!(away <= LONGEST_AWAY.max(interval).times(2));
         }
     }
 
