@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from ministack.services import sts
+
+from local_aws.replacing import replace
+from local_aws.settings import Settings
 
 LONGEST_CALL_SECONDS = 960
 
@@ -52,3 +56,17 @@ def client_as(role: str, endpoint: str, region: str, service: str) -> Any:
             client = session.client(service, region_name=region, endpoint_url=endpoint, config=config, **keys)
             _clients[role, region, service] = client
     return client
+
+
+def _evict_expired_sessions() -> None:
+    """ministack goes over its sessions while other threads add theirs, which fails now and then."""
+    now = time.time()
+    for key, session in list(sts._sessions.items()):
+        expiration = session.get("Expiration")
+        if isinstance(expiration, (int, float)) and now > expiration:
+            sts._sessions.pop(key, None)
+
+
+def install(settings: Settings) -> None:
+    """Let many threads take sessions at once."""
+    replace(sts, "_evict_expired_sessions", _evict_expired_sessions, expects=())

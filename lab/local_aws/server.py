@@ -24,6 +24,7 @@ SERVICES = (
     "journal",
     "calls",
     "iam",
+    "role_clients",
     "lambda_functions",
     "function_environments",
     "faults",

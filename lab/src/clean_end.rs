@@ -144,8 +144,11 @@ struct Registry {
 
 impl Registry {
     async fn read(scene: &Scene) -> LabResult<Self> {
-        let deployments = &scene.state().deployments;
-        let ids = Ids::These(deployments.values().map(|running| running.id().to_owned()).collect());
+        let ids = {
+            let state = scene.state();
+            state.deployments.values().map(|running| running.id().to_owned()).collect()
+        };
+        let ids = Ids::These(ids);
         let mut registry = Self::default();
         for item in scene.control.items(scene.glidepath.table()?).await? {
             registry.take(&item, &ids);
