@@ -83,7 +83,7 @@ def start_lab(data_directory: Path, *arguments: str) -> Lab:
     return Lab(announced["endpoint"], announced["addresses"], data_directory, data_directory / "journal.jsonl", process)
 
 
-def wait_for(condition: Callable[[], Value | None], *, seconds: float = 60, what: str = "the condition") -> Value:
+def wait_for(condition: Callable[[], Value | None], *, seconds: float = 300, what: str = "the condition") -> Value:
     """The first true value of ``condition``, asked every 20 ms; fails the test when it never comes."""
     deadline = time.monotonic() + seconds
     while True:
