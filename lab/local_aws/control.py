@@ -5,6 +5,8 @@
     DELETE /_lab/faults          ends all; ``?name=NAME`` one
     POST   /_lab/elb-limits      {"changes": {"burst": 4, "perSecond": 1}}: throttle the ELBv2 API from now on
     GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
+    GET    /_lab/logs            {"groups": {NAME: [{"stream", "timestamp", "message"}]}}: what was logged, in order;
+                                 ``?since=SECONDS``
 
 AWS has nothing of it, so nothing that is tested may use it.
 """
@@ -16,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
-from ministack.services import dynamodb
+from ministack.services import cloudwatch_logs, dynamodb
 
 from local_aws import elbv2, faults
 from local_aws.faults import FaultError
@@ -79,6 +81,24 @@ def _table(name: str, settings: Settings) -> Any:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
+def _logs(query: dict[str, list[str]], settings: Settings) -> Any:
+    since = float(query.get("since", ["0"])[0]) * 1000
+    with request_scope(settings.account, settings.region):
+        groups = {
+            name: sorted(
+                (
+                    {"stream": stream, "timestamp": event["timestamp"], "message": event["message"]}
+                    for stream, content in list(group["streams"].items())
+                    for event in list(content["events"])
+                    if event["timestamp"] >= since
+                ),
+                key=lambda event: event["timestamp"],
+            )
+            for name, group in list(cloudwatch_logs._log_groups.items())
+        }
+    return {"groups": groups}
+
+
 def _answer(settings: Settings, method: str, path: str, query: str, body: bytes) -> tuple[int, Any]:
     place = path.removeprefix(PREFIX)
     try:
@@ -86,6 +106,8 @@ def _answer(settings: Settings, method: str, path: str, query: str, body: bytes)
             return 200, _change_faults(method, parse_qs(query), body)
         if place == "elb-limits" and method == "POST":
             return 200, _limit(body)
+        if place == "logs" and method == "GET":
+            return 200, _logs(parse_qs(query), settings)
         if place.startswith("tables/") and method == "GET":
             return 200, _table(place.removeprefix("tables/"), settings)
     except _Refused as refused:

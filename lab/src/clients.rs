@@ -17,8 +17,6 @@ pub struct Clients {
     pub cloudformation: aws_sdk_cloudformation::Client,
     /// CloudWatch.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
-    /// CloudWatch Logs.
-    pub logs: aws_sdk_cloudwatchlogs::Client,
     /// ECS.
     pub ecs: aws_sdk_ecs::Client,
     /// Load balancing.
@@ -52,7 +50,6 @@ impl Clients {
         Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             ecs: aws_sdk_ecs::Client::new(&config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),

@@ -1,15 +1,25 @@
 //! What the runner asks of the local AWS besides AWS's own API: faults, and a look at the registry.
 
+use std::collections::BTreeMap;
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::error::{Doing, LabError, LabResult};
 use crate::scenario::Fault;
+
+/// One line of a log.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogLine {
+    pub(crate) stream: String,
+    pub(crate) message: String,
+}
 
 /// The local AWS's own paths.
 #[derive(Clone, Debug)]
@@ -53,6 +63,13 @@ impl Control {
             Some(Value::Array(items)) => Ok(items),
             Some(_) | None => Err(LabError::new(format!("the table {table} cannot be read"))),
         }
+    }
+
+    /// Everything that was logged since a moment in seconds since 1970, by the name of its group.
+    pub(crate) async fn logs(&self, since: f64) -> LabResult<BTreeMap<String, Vec<LogLine>>> {
+        let mut answer = self.ask(Method::GET, &format!("logs?since={since}"), None).await?;
+        let groups = answer.get_mut("groups").map(Value::take).unwrap_or_default();
+        serde_json::from_value(groups).doing("the logs cannot be read")
     }
 
     async fn ask(&self, method: Method, place: &str, document: Option<&Value>) -> LabResult<Value> {

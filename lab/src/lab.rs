@@ -80,6 +80,10 @@ impl Lab {
         &self.clients
     }
 
+    fn control(&self) -> Control {
+        Control::new(self.endpoint())
+    }
+
     /// The deployed product.
     pub fn glidepath(&self) -> &Glidepath {
         &self.glidepath
@@ -222,7 +226,7 @@ impl Lab {
 
     /// Removes the services of what was played; whether nothing else is left of it.
     pub(crate) async fn clear(&mut self) -> LabResult<bool> {
-        let control = Control::new(self.endpoint());
+        let control = self.control();
         let table = self.glidepath.table()?;
         let deadline = Instant::now() + CLEARING_LIMIT;
         let cleared = loop {
@@ -246,7 +250,7 @@ impl Lab {
     /// Copies the logs of the local AWS and of every function.
     pub async fn keep_logs(&self, into: &Path) -> LabResult<()> {
         self.aws.keep_logs(into)?;
-        logs::keep(&logs::read(&self.clients, 0.0).await?, into)
+        logs::keep(&logs::read(&self.control(), 0.0).await?, into)
     }
 
     /// Tells a person what may have gone wrong.
@@ -255,7 +259,7 @@ impl Lab {
         for line in report.last_states() {
             say(line);
         }
-        match logs::read(&self.clients, 0.0).await {
+        match logs::read(&self.control(), 0.0).await {
             Ok(logs) => {
                 let errors = logs::errors(&logs);
                 for line in errors.iter().rev().take(MOST_LINES).rev() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::clients::Clients;
+use crate::control::{Control, LogLine};
 use crate::error::{Doing, LabResult};
 
 const GROUPS: &str = "/aws/lambda/";
@@ -26,35 +26,14 @@ impl Log {
 }
 
 /// The logs of every function since a moment in seconds since 1970.
-pub(crate) async fn read(clients: &Clients, since: f64) -> LabResult<Vec<Log>> {
-    let doing = "reading the functions' logs";
-    let groups = clients.logs.describe_log_groups().log_group_name_prefix(GROUPS).send();
-    let mut logs = Vec::new();
-    for group in groups.await.doing(doing)?.log_groups.unwrap_or_default() {
-        let Some(name) = group.log_group_name else { continue };
-        let mut lines = Vec::new();
-        let mut token = None;
-        loop {
-            let page = clients.logs.filter_log_events().log_group_name(&name).limit(10_000);
-            let page = page.start_time(milliseconds(since)).set_next_token(token);
-            let page = page.send().await.doing(doing)?;
-            lines.extend(page.events.unwrap_or_default().into_iter().filter_map(|event| {
-                let stream = event.log_stream_name.unwrap_or_default();
-                event.message.map(|message| format!("{stream} {}", message.trim_end()))
-            }));
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
-        logs.push(Log { group: name.trim_start_matches(GROUPS).to_owned(), lines });
-    }
-    Ok(logs)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
-fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1000.0) as i64
+pub(crate) async fn read(control: &Control, since: f64) -> LabResult<Vec<Log>> {
+    let groups = control.logs(since).await?.into_iter();
+    let of_functions = groups.filter_map(|(name, lines)| {
+        let group = name.strip_prefix(GROUPS)?.to_owned();
+        let line = |line: LogLine| format!("{} {}", line.stream, line.message.trim_end());
+        Some(Log { group, lines: lines.into_iter().map(line).collect() })
+    });
+    Ok(of_functions.collect())
 }
 
 /// Writes one file for each group.

@@ -38,8 +38,10 @@ pub(crate) async fn no_secrets(scene: &Scene, places: &Places<'_>) -> LabResult<
             seen.push(format!("the webhook's URL in {place}"));
         }
     };
-    for log in logs::read(&scene.clients, places.since).await? {
+    let mut lines = 0;
+    for log in logs::read(&scene.control, places.since).await? {
         for line in log.lines() {
+            lines += 1;
             look(format!("the log of {}", log.group()), line);
         }
     }
@@ -60,6 +62,10 @@ pub(crate) async fn no_secrets(scene: &Scene, places: &Places<'_>) -> LabResult<
         }
     }
     seen.dedup();
+    if lines == 0 {
+        // Every function logs; where nothing was read, nothing was looked at.
+        seen.push("no log of any function".to_owned());
+    }
     let expected = "clean end: no secret in logs, calls, notices, inputs and outputs";
     Ok(vec![Finding::new(expected, seen.is_empty(), seen.join("; "))])
 }
