@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local_aws import server, supervisor
+from local_aws import server, settings, supervisor
 from local_aws.server import Options
 
 
@@ -38,9 +38,30 @@ def _arguments() -> argparse.Namespace:
         help="JSON file that steers the example application; default: DATA_DIR/behaviours.json",
     )
     parser.add_argument(
-        "--routing-delay", type=float, default=0.0, help="seconds until a change of weights reaches the traffic"
+        "--routing-delay", type=float, default=0.0, help="seconds until a change of a rule reaches the traffic"
     )
     parser.add_argument("--elb-throttling", action="store_true", help="throttle the ELBv2 API as AWS does")
+    parser.add_argument(
+        "--order-seed", type=int, default=1, help="decides the order of lists whose order AWS does not promise"
+    )
+    parser.add_argument(
+        "--sub-minute-retention",
+        type=float,
+        default=settings.SUB_MINUTE_RETENTION,
+        help="seconds for which metrics can be read with periods below a minute (AWS: 3 hours)",
+    )
+    parser.add_argument(
+        "--service-deployment-retention",
+        type=float,
+        default=settings.SERVICE_DEPLOYMENT_RETENTION,
+        help="seconds for which ECS knows a service deployment (AWS: 90 days)",
+    )
+    parser.add_argument(
+        "--execution-name-retention",
+        type=float,
+        default=settings.EXECUTION_NAME_RETENTION,
+        help="seconds after its end for which an execution keeps its name (AWS: 90 days)",
+    )
     return parser.parse_args()
 
 
@@ -67,6 +88,10 @@ def main() -> int:
         behaviours=(arguments.behaviours or data_directory / "behaviours.json").resolve(),
         routing_delay=arguments.routing_delay,
         elb_throttling=arguments.elb_throttling,
+        order_seed=arguments.order_seed,
+        sub_minute_retention=arguments.sub_minute_retention,
+        service_deployment_retention=arguments.service_deployment_retention,
+        execution_name_retention=arguments.execution_name_retention,
     )
     try:
         return supervisor.run(lambda: server.serve(options))

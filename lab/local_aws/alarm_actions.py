@@ -14,7 +14,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import sns
 
-from local_aws import journal
+from local_aws import journal, log_alarms
 from local_aws.aws_protocol import Document
 from local_aws.function_invocation import NotDelivered, invoke_asynchronously
 from local_aws.service_events import emit
@@ -22,6 +22,7 @@ from local_aws.service_events import emit
 ACTIONS_OF = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 LONGEST_SUBJECT = 100
+SUPPRESSION = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 logger = logging.getLogger("alarms")
 
 
@@ -99,7 +100,11 @@ def configuration(alarm: Document) -> Document:
     if alarm.get("AlarmDescription"):
         result["description"] = alarm["AlarmDescription"]
     if "AlarmRule" in alarm:
-        return {**result, "alarmRule": alarm["AlarmRule"]}
+        suppression = {member[0].lower() + member[1:]: alarm[member] for member in SUPPRESSION if member in alarm}
+        return {**result, "alarmRule": alarm["AlarmRule"], **suppression}
+    if "ScheduledQueryConfiguration" in alarm:
+        updated = timestamp_text(alarm["AlarmConfigurationUpdatedTimestamp"])
+        return {**result, **log_alarms.configuration(alarm), "timestamp": updated}
     if alarm.get("Metrics"):
         return {**result, "metrics": [_query_document(query) for query in alarm["Metrics"]]}
     metric = {
@@ -117,6 +122,8 @@ def _query_document(query: Document) -> Document:
     document: Document = {"id": query["Id"], "returnData": query.get("ReturnData", True)}
     if "Label" in query:
         document["label"] = query["Label"]
+    if "Period" in query:
+        document["period"] = query["Period"]
     if "Expression" in query:
         return {**document, "expression": query["Expression"]}
     stat = query["MetricStat"]
@@ -147,6 +154,9 @@ def _sns_message(alarm: Document, state: Document, previous: Document) -> Docume
     }
     if "AlarmRule" in alarm:
         return {**message, "AlarmRule": alarm["AlarmRule"], "TriggeringChildren": []}
+    if "ScheduledQueryConfiguration" in alarm:
+        # What AWS sends of a log alarm beyond the common members is not documented.
+        return message
     trigger: dict[str, Any] = {
         "Period": alarm.get("Period"),
         "EvaluationPeriods": alarm["EvaluationPeriods"],

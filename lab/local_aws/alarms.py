@@ -1,4 +1,4 @@
-"""CloudWatch alarms: metric alarms with metric math, composite alarms, evaluation on a clock.
+"""CloudWatch alarms: metric alarms with metric math, composite and log alarms, evaluation on a clock.
 
 Replaced because ministack evaluates alarms only when somebody publishes data, ignores dimensions,
 DatapointsToAlarm and TreatMissingData, refuses metric math and describes alarms incompletely.
@@ -19,7 +19,9 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import cloudwatch
 
+from local_aws import log_alarms
 from local_aws.alarm_actions import perform, state_document, timestamp_text
+from local_aws.alarm_descriptions import describe_alarms, kind_of
 from local_aws.alarm_evaluation import (
     ALARM,
     COMPARISONS,
@@ -37,8 +39,6 @@ from local_aws.replacing import replace
 from local_aws.settings import Settings
 
 STATES = (OK, ALARM, INSUFFICIENT_DATA)
-MOST_RECORDS = 100
-DEFAULT_RECORDS = 50
 # The data plane reports a second 0.25 s after it ended. Looking at a second before that would find
 # its data missing and could flip an alarm back for a moment.
 REPORTING_LAG = 0.5
@@ -60,7 +60,7 @@ def transition(alarm: Document, state: str, reason: str, reason_data: str | None
     if state == previous["value"]:
         return
     alarm["StateTransitionedTimestamp"] = now
-    kind = "CompositeAlarm" if "AlarmRule" in alarm else "MetricAlarm"
+    kind = kind_of(alarm)
     data = json.loads(reason_data) if reason_data else None
     cloudwatch._record_history(alarm["AlarmName"], previous["value"], state, reason, kind, data)
     perform(alarm, previous)
@@ -100,9 +100,15 @@ def evaluate_parents(child: Document) -> None:
                 transition(parent, state, reason, _triggering(child))
 
 
-def _triggering(child: Document) -> str:
-    state = {"value": child["StateValue"], "timestamp": timestamp_text(child["StateUpdatedTimestamp"])}
-    return json.dumps({"triggeringAlarms": [{"arn": child["AlarmArn"], "state": state}]})
+def _triggering(*children: Document) -> str:
+    triggering = [
+        {
+            "arn": child["AlarmArn"],
+            "state": {"value": child["StateValue"], "timestamp": timestamp_text(child["StateUpdatedTimestamp"])},
+        }
+        for child in children
+    ]
+    return json.dumps({"triggeringAlarms": triggering})
 
 
 def _plain_query(alarm: Document) -> Document:
@@ -175,10 +181,24 @@ def put_composite_alarm(request: Document) -> Document:
             f"Could not save the composite alarm as alarms {missing} in the alarm rule do not exist",
         )
     with _lock:
+        known = request["AlarmName"] in cloudwatch._composite_alarms
         alarm = _store(request, cloudwatch._composite_alarms)
         state = cloudwatch._composite_rule_state(alarm)
         if state != alarm["StateValue"]:
-            transition(alarm, state, f"{alarm['AlarmArn']} was saved and its alarm rule evaluates to {state}", None)
+            happened = "was updated and its new alarm rule" if known else "was created and its alarm rule"
+            names = cloudwatch._matching_children(alarm, state)
+            children = [cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name] for name in names]
+            reason = f"{alarm['AlarmArn']} {happened} evaluates to {state}"
+            transition(alarm, state, reason, _triggering(*children))
+    return {}
+
+
+def put_log_alarm(request: Document) -> Document:
+    """PutLogAlarm: the state of an alarm that exists already is kept."""
+    with _lock:
+        log_alarms.check(request)
+        request.setdefault("TreatMissingData", "missing")
+        _store(log_alarms.with_query_arn(request), log_alarms.alarms)
     return {}
 
 
@@ -188,48 +208,11 @@ def set_alarm_state(request: Document) -> Document:
         raise ServiceError("ValidationError", f"StateValue must be one of {STATES}")
     name = request["AlarmName"]
     with _lock:
-        alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
+        alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name) or log_alarms.alarms.get(name)
         if alarm is None:
             raise ServiceError("ResourceNotFound", f"Alarm {name} does not exist", 404)
         transition(alarm, request["StateValue"], request["StateReason"], request.get("StateReasonData"))
     return {}
-
-
-def describe_alarms(request: Document) -> Document:
-    """DescribeAlarms: metric alarms only, unless AlarmTypes asks for more."""
-    types = request.get("AlarmTypes") or ["MetricAlarm"]
-    found: list[tuple[str, str, Document]] = []
-    for kind, store in (("MetricAlarm", cloudwatch._alarms), ("CompositeAlarm", cloudwatch._composite_alarms)):
-        if kind in types:
-            found += [(name, kind, alarm) for name, alarm in store.items() if _selected(alarm, request)]
-    found.sort(key=lambda entry: entry[:2])
-    token = request.get("NextToken")
-    if token:
-        found = [entry for entry in found if entry[0] >= token]
-    size = min(int(request.get("MaxRecords", DEFAULT_RECORDS)), MOST_RECORDS)
-    page = found[:size]
-    return {
-        "MetricAlarms": [alarm for _, kind, alarm in page if kind == "MetricAlarm"],
-        "CompositeAlarms": [alarm for _, kind, alarm in page if kind == "CompositeAlarm"],
-        "NextToken": found[size][0] if len(found) > size else None,
-    }
-
-
-def _selected(alarm: Document, request: Document) -> bool:
-    names = request.get("AlarmNames")
-    actions = [*alarm.get("AlarmActions", []), *alarm.get("OKActions", []), *alarm.get("InsufficientDataActions", [])]
-    action_prefix = request.get("ActionPrefix")
-    children_of = request.get("ChildrenOfAlarmName")
-    if children_of:
-        parent = cloudwatch._composite_alarms.get(children_of)
-        if parent is None or alarm["AlarmName"] not in cloudwatch._composite_children(parent):
-            return False
-    return (
-        (not names or alarm["AlarmName"] in names)
-        and alarm["AlarmName"].startswith(request.get("AlarmNamePrefix", ""))
-        and request.get("StateValue", alarm["StateValue"]) == alarm["StateValue"]
-        and (not action_prefix or any(action.startswith(action_prefix) for action in actions))
-    )
 
 
 def _validate_metric_alarm(request: Document) -> None:
@@ -261,7 +244,7 @@ def _store(request: Document, store: Any) -> Document:
             "AlarmActions": [],
             "OKActions": [],
             "InsufficientDataActions": [],
-            **({} if "AlarmRule" in request or request.get("Metrics") else {"Dimensions": []}),
+            **({"Dimensions": []} if "MetricName" in request else {}),
             **request,
             "AlarmArn": f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{name}",
             "AlarmConfigurationUpdatedTimestamp": now,
@@ -311,5 +294,6 @@ def install(settings: Settings) -> None:
     for function, name, handler in handlers:
         replace(cloudwatch, function, operation(name, handler), expects=HANDLER_PARAMETERS)
     replace(cloudwatch, "_evaluate_alarm", _evaluate_nothing, expects=("alarm",))
+    log_alarms.install(put_log_alarm)
     clock = threading.Thread(target=_run_clock, args=(settings,), name="alarms", daemon=True)
     clock.start()

@@ -17,10 +17,11 @@ from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.stacks import _add_event
 
-from local_aws import alarms, elbv2, elbv2_state
+from local_aws import alarms, elbv2, elbv2_state, log_alarms
 from local_aws import ecs as services
 from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
-from local_aws.elbv2_actions import normalise, normalise_conditions
+from local_aws.elbv2_actions import normalise_conditions
+from local_aws.elbv2_state import accept_actions
 from local_aws.replacing import replace, replace_entry
 from local_aws.settings import Settings
 from local_aws.targets import registry
@@ -79,9 +80,9 @@ def _listener_update(
         return created
     listener = alb._listeners[physical_id]
     request = operation_input("elbv2", "CreateListener", new)
-    elbv2.set_default_actions(
-        listener, normalise(request["DefaultActions"], alb._tgs, listener["DefaultActions"])
-    )
+    balancer = listener["LoadBalancerArn"]
+    actions = accept_actions(request["DefaultActions"], balancer, listener["DefaultActions"])
+    elbv2.set_default_actions(listener, actions)
     listener["Port"] = request.get("Port", listener["Port"])
     listener["Protocol"] = request.get("Protocol", listener["Protocol"])
     elbv2_state.publish()
@@ -107,9 +108,11 @@ def _rule_update(
         return created
     rule = alb._rules[physical_id]
     request = operation_input("elbv2", "CreateRule", new)
+    balancer = alb._listeners[rule["ListenerArn"]]["LoadBalancerArn"]
+    actions = accept_actions(request["Actions"], balancer, rule["Actions"])
     rule["Priority"] = str(request["Priority"])
     rule["Conditions"] = normalise_conditions(request["Conditions"])
-    rule["Actions"] = normalise(request["Actions"], alb._tgs, rule["Actions"])
+    rule["Actions"] = actions
     rule["Transforms"] = request.get("Transforms", [])
     elbv2_state.journal_weights(physical_id, rule["Actions"])
     elbv2_state.publish()
@@ -212,25 +215,33 @@ def _alarm_update(
     return name, attributes
 
 
-def _composite_put(logical_id: str, props: Document, stack_name: str) -> Created:
-    named = {"AlarmName": provisioners._physical_name(stack_name, logical_id, max_len=255), **props}
-    alarms.put_composite_alarm(operation_input("cloudwatch", "PutCompositeAlarm", named))
-    name = named["AlarmName"]
-    return name, {"Arn": cloudwatch_of_ministack._composite_alarms[name]["AlarmArn"]}
+def _other_alarm(kind: str, operation: str, put: Callable[[Document], Document], store: Any) -> Document:
+    """The handlers of a type of alarm that ministack has no provisioner for."""
 
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        named = {"AlarmName": provisioners._physical_name(stack_name, logical_id, max_len=255), **props}
+        put(operation_input("cloudwatch", operation, named))
+        name = named["AlarmName"]
+        return name, {"Arn": store[name]["AlarmArn"]}
 
-def _composite_update(
-    physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
-) -> Created:
-    kept = {} if "AlarmName" in new else {"AlarmName": physical_id}
-    name, attributes = _composite_put(logical_id or physical_id, {**kept, **new}, stack_name)
-    if name != physical_id:
-        _composite_delete(physical_id, old)
-    return name, attributes
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None
+    ) -> Created:
+        kept = {} if "AlarmName" in new else {"AlarmName": physical_id}
+        name, attributes = create(logical_id or physical_id, {**kept, **new}, stack_name)
+        if name != physical_id:
+            delete(physical_id, old)
+        return name, attributes
 
+    def delete(physical_id: str, props: Document) -> None:
+        store.pop(physical_id, None)
 
-def _composite_delete(physical_id: str, props: Document) -> None:
-    cloudwatch_of_ministack._composite_alarms.pop(physical_id, None)
+    return {
+        "create": _telling(kind, create),
+        "update": _telling(kind, update),
+        "update_with_logical_id": True,
+        "delete": delete,
+    }
 
 
 # ---- functions -----------------------------------------------------------------------------------
@@ -337,11 +348,15 @@ def install(settings: Settings) -> None:
     function = handlers["AWS::Lambda::Function"]
     _replace("AWS::Lambda::Function", "create", _function_create(function["create"]), CREATE)
     _replace("AWS::Lambda::Function", "update", _function_update(function["update"]), UPDATE_WITH_NAME)
-    handlers["AWS::CloudWatch::CompositeAlarm"] = {
-        "create": _telling("AWS::CloudWatch::CompositeAlarm", _composite_put),
-        "update": _telling("AWS::CloudWatch::CompositeAlarm", _composite_update),
-        "update_with_logical_id": True,
-        "delete": _composite_delete,
-    }
+    for kind, operation, put, store in (
+        (
+            "AWS::CloudWatch::CompositeAlarm",
+            "PutCompositeAlarm",
+            alarms.put_composite_alarm,
+            cloudwatch_of_ministack._composite_alarms,
+        ),
+        ("AWS::CloudWatch::LogAlarm", "PutLogAlarm", alarms.put_log_alarm, log_alarms.alarms),
+    ):
+        handlers[kind] = _other_alarm(kind, operation, put, store)
     for kind in STUBBED:
         handlers.setdefault(kind, _stub(kind))

@@ -6,7 +6,7 @@ most extended statistics (it silently answers the average), ignores ScanBy, and 
 
 Known deviations from AWS: data is readable at once and not after a minute or two; any metric can be
 read with periods down to one second (AWS: standard metrics from 60 s); times of response are kept in
-classes 1 % apart (``traffic_metrics``).
+classes 1 % apart (``traffic_metrics``); Metrics Insights is a small part of it (``metrics_insights``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from typing import Any
 
 from ministack.services import cloudwatch
 
-from local_aws import metric_math
+from local_aws import metric_math, metric_periods, metrics_insights
 from local_aws.aws_protocol import CBOR, JSON, QUERY, Document, HttpResponse, ServiceError, call
 from local_aws.metric_math import MetricMathError, Series
-from local_aws.metric_store import Point, metric_key, store
+from local_aws.metric_periods import MINUTE, first_period, is_kept
+from local_aws.metric_store import MetricKey, Point, metric_key, store
+from local_aws.metrics_insights import InsightsError
 from local_aws.replacing import replace
 from local_aws.settings import Settings
 from local_aws.statistics_of import BASIC, is_statistic, statistic
@@ -31,7 +33,6 @@ from local_aws.statistics_of import BASIC, is_statistic, statistic
 MOST_QUERIES = 500
 MOST_DATAPOINTS = 100_800
 HIGH_RESOLUTION_PERIODS = frozenset({1, 5, 10, 20, 30})
-MINUTE = 60
 LIST_PAGE = 500
 RECENTLY_ACTIVE_SECONDS = 3 * 3600
 QUERY_ID = re.compile(r"[a-z]\w{0,254}")
@@ -55,11 +56,15 @@ def run_queries(queries: Sequence[Document], start: float, end: float) -> list[Q
     series: dict[str, Series] = {}
     periods: dict[str, int] = {}
     metrics = [query["Id"] for query in queries if "MetricStat" in query]
+    insights = metrics_insights.of(queries)
     for query in queries:
         if "MetricStat" in query:
             series[query["Id"]] = _metric_series(query["MetricStat"], start, end)
             periods[query["Id"]] = int(query["MetricStat"]["Period"])
-    pending = {query["Id"]: query for query in queries if "MetricStat" not in query}
+        elif query["Id"] in insights:
+            periods[query["Id"]] = int(query.get("Period", MINUTE))
+            series[query["Id"]] = _insight_series(query, periods[query["Id"]], start, end)
+    pending = {query["Id"]: query for query in queries if query["Id"] not in series}
     while pending:
         ready = [
             name
@@ -85,17 +90,24 @@ def run_queries(queries: Sequence[Document], start: float, end: float) -> list[Q
 
 
 def get_metric_data(request: Document) -> Document:
-    """GetMetricData. What has no data has no data points; nothing is filled up."""
+    """GetMetricData. What has no data has no data points; nothing is filled up.
+
+    The limit of data points is that of the whole answer; how AWS divides it is not documented, here each
+    series gets the same. With metric math there is no next page ("NextToken is not returned if you are
+    performing a math expression", the model's text of StatusCode), only PartialData.
+    """
     if request["StartTime"] >= request["EndTime"]:
         raise ServiceError("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
-    results = run_queries(request["MetricDataQueries"], request["StartTime"], request["EndTime"])
+    queries = request["MetricDataQueries"]
+    results = [
+        result for result in run_queries(queries, request["StartTime"], request["EndTime"]) if result.returned
+    ]
     newest_first = request.get("ScanBy", "TimestampDescending") != "TimestampAscending"
     skip = _token_offset(request.get("NextToken"))
-    room = min(int(request.get("MaxDatapoints", MOST_DATAPOINTS)), MOST_DATAPOINTS)
+    allowed = min(int(request.get("MaxDatapoints", MOST_DATAPOINTS)), MOST_DATAPOINTS)
+    room = max(1, allowed // max(1, len(results)))
     rendered = []
     for result in results:
-        if not result.returned:
-            continue
         timestamps = sorted(result.series, reverse=newest_first)
         page = timestamps[skip : skip + room]
         rendered.append({
@@ -105,8 +117,8 @@ def get_metric_data(request: Document) -> Document:
             "Values": [result.series[timestamp] for timestamp in page],
             "StatusCode": "Complete" if skip + room >= len(timestamps) else "PartialData",
         })
-    more = any(item["StatusCode"] == "PartialData" for item in rendered)
-    # AWS divides MaxDatapoints among the metrics; here it holds for each metric of its own.
+    calculates = any("Expression" in query and not metrics_insights.is_query(query["Expression"]) for query in queries)
+    more = any(item["StatusCode"] == "PartialData" for item in rendered) and not calculates
     return {"MetricDataResults": rendered, "NextToken": str(skip + room) if more else None, "Messages": []}
 
 
@@ -132,7 +144,7 @@ def get_metric_statistics(request: Document) -> Document:
         request["Namespace"], request["MetricName"], dimensions_of(request.get("Dimensions", []))
     )
     datapoints = []
-    for timestamp, points in store.buckets(key, request["StartTime"], request["EndTime"], period).items():
+    for timestamp, points in _buckets(key, request["StartTime"], request["EndTime"], period).items():
         datapoint: Document = {"Timestamp": timestamp, "Unit": store.unit(key), "ExtendedStatistics": {}}
         for name in wanted:
             value = statistic(name, points)
@@ -184,6 +196,9 @@ def _validate(queries: Sequence[Document]) -> None:
             raise ServiceError("ValidationError", f"The id '{identifier}' must start with a lower-case letter")
     if len(set(identifiers)) != len(identifiers):
         raise ServiceError("ValidationError", "The ids of metric data queries must be unique")
+    if len(metrics_insights.of(queries)) > 1:
+        # "Each GetMetricData operation can include only one query" (the model's text of GetMetricData).
+        raise ServiceError("ValidationError", "Maximum number of queries (1) exceeded")
     for query in queries:
         if ("MetricStat" in query) == ("Expression" in query):
             raise ServiceError(
@@ -193,6 +208,13 @@ def _validate(queries: Sequence[Document]) -> None:
             check_period(int(query["MetricStat"]["Period"]))
             if not is_statistic(query["MetricStat"]["Stat"]):
                 raise ServiceError("ValidationError", f"Invalid statistic: {query['MetricStat']['Stat']}")
+        elif "Period" in query:
+            check_period(int(query["Period"]))
+
+
+def _buckets(key: MetricKey, start: float, end: float, period: int) -> Mapping[int, list[Point]]:
+    now = time.time()
+    return store.buckets(key, first_period(start, period, now), end, period) if is_kept(start, period, now) else {}
 
 
 def _metric_series(metric_stat: Document, start: float, end: float) -> Series:
@@ -201,11 +223,20 @@ def _metric_series(metric_stat: Document, start: float, end: float) -> Series:
         metric["Namespace"], metric["MetricName"], dimensions_of(metric.get("Dimensions", []))
     )
     series = {}
-    for timestamp, points in store.buckets(key, start, end, int(metric_stat["Period"])).items():
+    for timestamp, points in _buckets(key, start, end, int(metric_stat["Period"])).items():
         value = statistic(metric_stat["Stat"], points)
         if value is not None:
             series[timestamp] = value
     return series
+
+
+def _insight_series(query: Document, period: int, start: float, end: float) -> Series:
+    now = time.time()
+    try:
+        series = metrics_insights.evaluate(query["Expression"], first_period(start, period, now), end, period)
+    except InsightsError as error:
+        raise ServiceError("ValidationError", f"Error in expression '{query['Id']}': {error}") from error
+    return series if is_kept(start, period, now) else {}
 
 
 def _expression_period(query: Document, periods: Mapping[str, int], metrics: Sequence[str]) -> int:
@@ -224,7 +255,7 @@ def _expression_series(
     start: float,
     end: float,
 ) -> Series:
-    timestamps = range(int(start // period) * period, math.ceil(end), period)
+    timestamps = range(first_period(start, period, time.time()), math.ceil(end), period)
     try:
         return metric_math.evaluate(query["Expression"], series, metrics, timestamps, period)
     except MetricMathError as error:
@@ -275,6 +306,7 @@ def _record_metric(
 
 def install(settings: Settings) -> None:
     """Replace the reading and writing of metrics."""
+    metric_periods.configure(settings)
     for function, name, handler in (
         ("_put_metric_data", "PutMetricData", put_metric_data),
         ("_get_metric_data", "GetMetricData", get_metric_data),

@@ -4,6 +4,7 @@
     POST   /_lab/faults          {"faults": [...]}: from now on these too (see ``faults``)
     DELETE /_lab/faults          ends all; ``?name=NAME`` one
     POST   /_lab/elb-limits      {"changes": {"burst": 4, "perSecond": 1}}: throttle the ELBv2 API from now on
+    POST   /_lab/ecs-limits      {"tasks": 3}: place at most so many tasks at once; null: any number
     GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
     GET    /_lab/logs            {"groups": {NAME: [{"stream", "timestamp", "message"}]}}: what was logged, in order;
                                  ``?since=SECONDS``
@@ -20,7 +21,7 @@ from urllib.parse import parse_qs
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch_logs, dynamodb
 
-from local_aws import elbv2, faults
+from local_aws import ecs, elbv2, faults
 from local_aws.faults import FaultError
 from local_aws.settings import Settings
 
@@ -66,6 +67,17 @@ def _limit(body: bytes) -> Any:
     return {}
 
 
+def _limit_tasks(body: bytes) -> Any:
+    try:
+        most = json.loads(body)["tasks"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Refused(400, f'{{"tasks": 3}} is needed: {error}') from error
+    if most is not None and (not isinstance(most, int) or most < 0):
+        raise _Refused(400, f"tasks must be a number or null; it is {most}")
+    ecs.limit_tasks(most)
+    return {}
+
+
 def _table(name: str, settings: Settings) -> Any:
     items: list[Any] = []
     request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
@@ -108,6 +120,8 @@ def _answer(settings: Settings, method: str, path: str, query: str, body: bytes)
             return 200, _limit(body)
         if place == "logs" and method == "GET":
             return 200, _logs(parse_qs(query), settings)
+        if place == "ecs-limits" and method == "POST":
+            return 200, _limit_tasks(body)
         if place.startswith("tables/") and method == "GET":
             return 200, _table(place.removeprefix("tables/"), settings)
     except _Refused as refused:

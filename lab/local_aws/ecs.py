@@ -4,12 +4,14 @@ Replaced as a whole because ministack runs tasks only through Docker; without it
 at once, registers no targets, and no task ever fails.
 
 Known deviations from AWS: a replacement for a failing task waits 2 s at most; a container's
-stopTimeout counts up to 5 s; placement, capacity providers and auto scaling do not exist.
+stopTimeout counts up to 5 s; capacity providers and auto scaling do not exist, and tasks are placed
+wherever the lab is, unless a limit was set (``limit_tasks``). More in ``ecs_kinds``.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import alb, ecs
 
-from local_aws import ecs_services, ecs_tasks
+from local_aws import ecs_history, ecs_kinds, ecs_services, ecs_tasks
 from local_aws.addresses import AddressPool, task_addresses
 from local_aws.aws_protocol import JSON, Document, HttpResponse, ServiceError, call
 from local_aws.ecs_tasks import Task
@@ -27,11 +29,6 @@ from local_aws.settings import Settings
 
 TICK = 0.05
 KEPT_STOPPED_TASKS = 500
-DEFAULT_DEPLOYMENT_CONFIGURATION = {
-    "maximumPercent": 200,
-    "minimumHealthyPercent": 100,
-    "deploymentCircuitBreaker": {"enable": False, "rollback": False},
-}
 CHANGEABLE = (
     "capacityProviderStrategy",
     "enableExecuteCommand",
@@ -53,6 +50,7 @@ class Scheduler:
         self._addresses: AddressPool = task_addresses(settings)
         self.lock = threading.RLock()
         self.tasks: dict[str, Task] = {}
+        self.most_tasks: int | None = None
 
     def run(self) -> None:
         """The scheduler's thread."""
@@ -71,12 +69,18 @@ class Scheduler:
         for service in ecs._services.values():
             tasks = self.of_service(service)
             if service["status"] != "INACTIVE":
-                ecs_services.reconcile(service, tasks, self.launch)
+                ecs_services.reconcile(service, tasks, self.launch, self.room())
             if service["status"] == "DRAINING" and not any(task.status != "STOPPED" for task in tasks):
                 service["status"] = "INACTIVE"
         self._forget_old_tasks()
         for cluster in ecs._clusters.keys():
             ecs._recount_cluster(cluster)
+
+    def room(self) -> int:
+        """How many tasks can be placed."""
+        if self.most_tasks is None:
+            return sys.maxsize
+        return max(0, self.most_tasks - sum(task.status != "STOPPED" for task in self.tasks.values()))
 
     def launch(self, task: Task) -> None:
         """Start a new task."""
@@ -97,6 +101,7 @@ class Scheduler:
     def clear(self) -> None:
         """End all tasks at once."""
         with self.lock:
+            self.most_tasks = None
             for task in self.tasks.values():
                 ecs_tasks.kill(task)
             self.tasks.clear()
@@ -124,6 +129,12 @@ def _scheduler() -> Scheduler:
     return scheduler
 
 
+def limit_tasks(most: int | None) -> None:
+    """From now on place at most so many tasks at once, as a quota of AWS's does; None: any number."""
+    with _scheduler().lock:
+        _scheduler().most_tasks = most
+
+
 # ---- operations ----------------------------------------------------------------------------------
 
 
@@ -135,28 +146,26 @@ def create_service(request: Document) -> Document:
     existing = ecs._services.get(key)
     if existing is not None and existing["status"] != "INACTIVE":
         raise ServiceError("InvalidParameterException", "Creation of service was not idempotent.")
-    definition = _definition(request.get("taskDefinition", ""))
+    kind = ecs_kinds.kind_fields(request)
+    definition = ""
+    if "taskDefinition" in request or ecs_kinds.starts_tasks(kind):
+        definition = _definition(request.get("taskDefinition", ""))["taskDefinitionArn"]
     balancers = request.get("loadBalancers", [])
     _check_load_balancers(balancers)
     arn = f"arn:aws:ecs:{get_region()}:{get_account_id()}:service/{key}"
-    configuration = {**DEFAULT_DEPLOYMENT_CONFIGURATION, **request.get("deploymentConfiguration", {})}
     service: Document = {
+        **kind,
         "serviceArn": arn,
         "serviceName": name,
         "clusterArn": cluster["clusterArn"],
         "status": "ACTIVE",
-        "taskDefinition": definition["taskDefinitionArn"],
-        "desiredCount": int(request.get("desiredCount", 1)),
+        "taskDefinition": definition or None,
         "runningCount": 0,
         "pendingCount": 0,
-        "launchType": request.get("launchType", "FARGATE"),
         "platformVersion": request.get("platformVersion", "LATEST"),
         "loadBalancers": balancers,
         "networkConfiguration": request.get("networkConfiguration"),
         "healthCheckGracePeriodSeconds": request.get("healthCheckGracePeriodSeconds", 0),
-        "schedulingStrategy": "REPLICA",
-        "deploymentController": request.get("deploymentController", {"type": "ECS"}),
-        "deploymentConfiguration": configuration,
         "deployments": [],
         "events": [],
         "createdAt": time.time(),
@@ -169,7 +178,17 @@ def create_service(request: Document) -> Document:
     with _scheduler().lock:
         ecs_services.begin_deployment(service)
         ecs._services[key] = service
-        return {"service": service}
+        return {"service": ecs_kinds.shown(service)}
+
+
+def create_express_gateway_service(request: Document) -> Document:
+    """CreateExpressGatewayService."""
+
+    def record_of(arn: str) -> Document:
+        return next(service for service in ecs._services.values() if service["serviceArn"] == arn)
+
+    with _scheduler().lock:
+        return ecs_kinds.create_express_gateway_service(request, create_service, record_of)
 
 
 def update_service(request: Document) -> Document:
@@ -178,6 +197,7 @@ def update_service(request: Document) -> Document:
         service = _service(request)
         if service["status"] != "ACTIVE":
             raise ServiceError("ServiceNotActiveException", "Service was not ACTIVE.")
+        ecs_kinds.check_update(service, request)
         changes = {name: request[name] for name in CHANGEABLE if name in request}
         _check_load_balancers(changes.get("loadBalancers", []))
         if "taskDefinition" in request:
@@ -199,7 +219,7 @@ def update_service(request: Document) -> Document:
         primary = service["deployments"][0]
         primary["desiredCount"] = service["desiredCount"]
         primary["updatedAt"] = time.time()
-        return {"service": service}
+        return {"service": ecs_kinds.shown(service)}
 
 
 def delete_service(request: Document) -> Document:
@@ -216,7 +236,7 @@ def delete_service(request: Document) -> Document:
         service["status"] = "DRAINING"
         for task in _scheduler().of_service(service):
             ecs_tasks.stop(task, "Service deleted", "ServiceSchedulerInitiated")
-        return {"service": service}
+        return {"service": ecs_kinds.shown(service)}
 
 
 def describe_services(request: Document) -> Document:
@@ -232,30 +252,14 @@ def describe_services(request: Document) -> Document:
             failures.append({"arn": reference if reference.startswith("arn:") else arn, "reason": "MISSING"})
         else:
             tags = ecs._tags.get(service["serviceArn"], []) if "TAGS" in request.get("include", []) else None
-            found.append({**service, "tags": tags})
+            found.append({**ecs_kinds.shown(service), "tags": tags})
     return {"services": found, "failures": failures}
 
 
 def list_service_deployments(request: Document) -> Document:
-    """ListServiceDeployments: newest first, without filters and without pages."""
-    cluster = _cluster(request)
-    service = _find_service(cluster, request["service"])
-    if service is None:
-        raise ServiceError("ServiceNotFoundException", "Service not found.")
-    arn = service["serviceArn"]
-    found = []
-    for deployment in service["deployments"]:
-        number = deployment["id"].rpartition("/")[2]
-        found.append({
-            "serviceDeploymentArn": f"{arn.replace(':service/', ':service-deployment/')}/{number}",
-            "serviceArn": arn,
-            "clusterArn": service["clusterArn"],
-            "createdAt": deployment["createdAt"],
-            "startedAt": deployment["createdAt"],
-            "targetServiceRevisionArn": f"{arn.replace(':service/', ':service-revision/')}/{number}",
-            "status": "SUCCESSFUL" if deployment["rolloutState"] == "COMPLETED" else "IN_PROGRESS",
-        })
-    return {"serviceDeployments": found[: int(request.get("maxResults", 100))]}
+    """ListServiceDeployments."""
+    with _scheduler().lock:
+        return ecs_history.page(_service(request), request)
 
 
 def run_task(request: Document) -> Document:
@@ -354,6 +358,9 @@ OPERATIONS: tuple[tuple[str, str, Callable[[Document], Document]], ...] = (
     ("_run_task", "RunTask", run_task),
     ("_stop_task", "StopTask", stop_task),
 )
+NOT_IN_MINISTACK: tuple[tuple[str, Callable[[Document], Document]], ...] = (
+    ("CreateExpressGatewayService", create_express_gateway_service),
+)
 
 
 def _operation(name: str, handler: Callable[[Document], Document]) -> Callable[[Document], HttpResponse]:
@@ -369,10 +376,13 @@ def install(settings: Settings) -> None:
     """Replace services and tasks and start the scheduler."""
     global scheduler
     scheduler = Scheduler(settings)
+    ecs_history.configure(settings)
     for function, name, handler in OPERATIONS:
         answer = _operation(name, handler)
         replace(ecs, function, answer, expects=("data",))
         replace_entry(ecs._ACTION_MAP, "ecs._ACTION_MAP", name, answer, expects=("data",))
+    for name, handler in NOT_IN_MINISTACK:
+        ecs._ACTION_MAP[name] = _operation(name, handler)
     replace(ecs, "_get_docker", _no_docker, expects=())
     original: Callable[[], Any] = ecs.reset
 

@@ -2,7 +2,7 @@
 
 Replaced because ministack cuts a weighted forward action to its first group, checks neither weights
 nor whether a group exists, pages nothing, reports every target healthy and has no data plane worth the
-name. What ministack does well (attributes, tags, transforms, load balancers) stays its own; its stores
+name. What ministack does well (tags, transforms, load balancers) stays its own; its stores
 stay the one source of truth.
 
 Known deviations from AWS: authenticate actions are accepted on HTTP listeners too (AWS: HTTPS only);
@@ -11,28 +11,31 @@ intervals of health checks may be as short as 1 s (AWS: 5 s); DNSName is an addr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 from ministack.services import alb
 
 from local_aws.aws_protocol import QUERY, Document, HttpResponse, ServiceError, call, render_error, service_model
-from local_aws.elbv2_actions import group_arns, normalise, normalise_conditions, visible
+from local_aws.elbv2_actions import normalise_conditions
 from local_aws.elbv2_state import (
-    attachments,
+    accept_actions,
     configure,
     give_back_address,
     journal_weights,
     page_of,
     publish,
     require,
+    shown,
     take_address,
 )
 from local_aws.elbv2_targets import (
     delete_target_group,
     deregister_targets,
+    describe_target_group_attributes,
     describe_target_groups,
     describe_target_health,
+    modify_target_group_attributes,
     register_targets,
 )
 from local_aws.replacing import replace, replace_entry
@@ -53,8 +56,7 @@ def create_listener(request: Document) -> Document:
     arn = balancer["LoadBalancerArn"]
     if any(known["LoadBalancerArn"] == arn and known["Port"] == port for known in alb._listeners.values()):
         raise ServiceError("DuplicateListener", f"A listener already exists on this port for this load balancer '{arn}'")
-    actions = normalise(request.get("DefaultActions", []), alb._tgs)
-    _refuse_second_load_balancer(actions, arn)
+    actions = accept_actions(request.get("DefaultActions", []), arn)
     listener_arn = f"{arn.replace(':loadbalancer/', ':listener/')}/{alb._short_id()}"
     listener = {
         "ListenerArn": listener_arn,
@@ -91,8 +93,8 @@ def modify_listener(request: Document) -> Document:
     """ModifyListener: what is omitted stays, DefaultActions are replaced as a whole."""
     listener = require(alb._listeners, request["ListenerArn"], "ListenerNotFound", "Listener")
     if "DefaultActions" in request:
-        actions = normalise(request["DefaultActions"], alb._tgs, listener["DefaultActions"])
-        _refuse_second_load_balancer(actions, listener["LoadBalancerArn"])
+        balancer = listener["LoadBalancerArn"]
+        actions = accept_actions(request["DefaultActions"], balancer, listener["DefaultActions"])
         set_default_actions(listener, actions)
     for name in ("Port", "Protocol"):
         if name in request:
@@ -133,8 +135,7 @@ def create_rule(request: Document) -> Document:
     priority = str(request["Priority"])
     if any(rule["ListenerArn"] == arn and rule["Priority"] == priority for rule in alb._rules.values()):
         raise ServiceError("PriorityInUse", f"Priority '{priority}' is currently in use")
-    actions = normalise(request.get("Actions", []), alb._tgs)
-    _refuse_second_load_balancer(actions, listener["LoadBalancerArn"])
+    actions = accept_actions(request.get("Actions", []), listener["LoadBalancerArn"])
     rule = {
         "RuleArn": f"{arn.replace(':listener/', ':listener-rule/')}/{alb._short_id()}",
         "ListenerArn": arn,
@@ -162,9 +163,8 @@ def modify_rule(request: Document) -> Document:
         raise ServiceError("OperationNotPermitted", f"Default rule '{rule['RuleArn']}' cannot be modified")
     changes: Document = {}
     if "Actions" in given:
-        changes["Actions"] = normalise(request["Actions"], alb._tgs, rule["Actions"])
         balancer = alb._listeners[rule["ListenerArn"]]["LoadBalancerArn"]
-        _refuse_second_load_balancer(changes["Actions"], balancer)
+        changes["Actions"] = accept_actions(request["Actions"], balancer, rule["Actions"])
     if "Conditions" in given:
         changes["Conditions"] = normalise_conditions(request["Conditions"])
     if "Transforms" in given:
@@ -197,16 +197,6 @@ def describe_rules(request: Document) -> Document:
 # ---- helpers -------------------------------------------------------------------------------------
 
 
-def _refuse_second_load_balancer(actions: Sequence[Document], balancer: str) -> None:
-    attached = attachments()
-    for arn in group_arns(actions):
-        if attached.get(arn, balancer) != balancer:
-            raise ServiceError(
-                "TargetGroupAssociationLimit",
-                f"The following target groups cannot be associated with more than one load balancer: {arn}",
-            )
-
-
 def _checked_transforms(transforms: list[Document]) -> list[Document]:
     problem = alb._transforms_model_error(transforms) or alb._transforms_problem(transforms)
     if problem:
@@ -223,13 +213,13 @@ def _listener_view(listener: Document) -> Document:
     certificates = [{"CertificateArn": arn} for arn in listener.get("Certificates", [])]
     return {
         **listener,
-        "DefaultActions": visible(listener["DefaultActions"]),
+        "DefaultActions": shown(listener["DefaultActions"]),
         "Certificates": certificates or None,
     }
 
 
 def _rule_view(rule: Document) -> Document:
-    return {**rule, "Actions": visible(rule["Actions"])}
+    return {**rule, "Actions": shown(rule["Actions"])}
 
 
 # ---- installation --------------------------------------------------------------------------------
@@ -241,7 +231,9 @@ OPERATIONS: Mapping[str, Callable[[Document], Document]] = {
     "CreateRule": create_rule,
     "ModifyRule": modify_rule,
     "DescribeRules": describe_rules,
+    "DescribeTargetGroupAttributes": describe_target_group_attributes,
     "DescribeTargetGroups": describe_target_groups,
+    "ModifyTargetGroupAttributes": modify_target_group_attributes,
     "DeleteTargetGroup": delete_target_group,
     "RegisterTargets": register_targets,
     "DeregisterTargets": deregister_targets,

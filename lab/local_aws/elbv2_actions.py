@@ -51,6 +51,12 @@ def forward_groups(action: Mapping[str, Any]) -> list[Document]:
     return groups
 
 
+def group_stickiness(action: Mapping[str, Any]) -> bool:
+    """Whether a forward action keeps a client at the group it once got."""
+    config = action.get("ForwardConfig") or {}
+    return bool((config.get("TargetGroupStickinessConfig") or {}).get("Enabled", False))
+
+
 def group_arns(actions: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return every group that an action list names, whatever its weight."""
     return {group["TargetGroupArn"] for action in actions for group in forward_groups(action)}
@@ -81,7 +87,7 @@ def normalise(
 
 
 def visible(actions: Sequence[Document]) -> list[Document]:
-    """Copy an action list as Describe* returns it: without the OIDC client secret."""
+    """Copy an action list without the OIDC client secret, which nobody is shown."""
     result = copy.deepcopy(list(actions))
     for action in result:
         config = action.get("AuthenticateOidcConfig")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,16 +14,19 @@ from ministack.services import alb
 from local_aws import journal, load_balancer
 from local_aws.addresses import AddressPool, load_balancer_addresses
 from local_aws.aws_protocol import Document, ServiceError
-from local_aws.elbv2_actions import forward_groups, group_arns, visible
+from local_aws.elbv2_actions import forward_groups, group_arns, group_stickiness, normalise, visible
 from local_aws.load_balancer import Routes, listener_routes
 from local_aws.settings import Settings
 
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE_SIZE = 400
+STICKY = "stickiness.enabled"
+LONE_WEIGHT = 1
 
 _scope: tuple[str, str] = ("", "")
 _addresses: AddressPool | None = None
 _publishing = threading.Lock()
+_order = random.Random()
 
 
 def configure(settings: Settings) -> None:
@@ -30,6 +34,57 @@ def configure(settings: Settings) -> None:
     global _scope, _addresses
     _scope = (settings.account, settings.region)
     _addresses = load_balancer_addresses(settings)
+    _order.seed(settings.order_seed)
+
+
+def accept_actions(
+    actions: Sequence[Document], balancer: str, previous: Sequence[Document] = ()
+) -> list[Document]:
+    """The actions for a rule or listener of this load balancer as AWS keeps them, or its refusal."""
+    accepted = normalise(actions, alb._tgs, previous)
+    attached = attachments()
+    for arn in group_arns(accepted):
+        if attached.get(arn, balancer) != balancer:
+            raise ServiceError(
+                "TargetGroupAssociationLimit",
+                f"The following target groups cannot be associated with more than one load balancer: {arn}",
+            )
+    for action in accepted:
+        # AWS's page on rule actions: of several groups with one that has sticky sessions "you must enable
+        # target group stickiness". The words are AWS's; which of its codes they come with is not known.
+        groups = forward_groups(action)
+        if len(groups) > 1 and not group_stickiness(action) and any(is_sticky(g["TargetGroupArn"]) for g in groups):
+            raise ServiceError(
+                "InvalidLoadBalancerAction",
+                "You must enable group stickiness on a rule if you enabled target stickiness on one of its "
+                "target groups",
+            )
+    return accepted
+
+
+def is_sticky(group: str) -> bool:
+    """Whether a target group has sticky sessions of its own."""
+    return any(
+        attribute["Key"] == STICKY and str(attribute["Value"]).lower() == "true"
+        for attribute in alb._tg_attrs.get(group, [])
+    )
+
+
+def shown(actions: Sequence[Document]) -> list[Document]:
+    """An action list as AWS answers it: groups in an order of its own, a lone group with a weight of its own.
+
+    No page of AWS promises the order in which groups were written. Its own controller for Kubernetes sorts
+    them and ignores the weight of a lone group before it compares (kubernetes-sigs/aws-load-balancer-controller
+    #4350), because equal rules were not read back equal. Which order AWS has is not known, so here it is
+    another one with each answer.
+    """
+    result = visible(actions)
+    for action in result:
+        groups = forward_groups(action)
+        _order.shuffle(groups)
+        if len(groups) == 1:
+            groups[0]["Weight"] = LONE_WEIGHT
+    return result
 
 
 def attachments() -> dict[str, str]:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from ministack.services import alb
 
 from local_aws.aws_protocol import Document, ServiceError
-from local_aws.elbv2_state import attachments, page_of, publish, require
+from local_aws.elbv2_actions import forward_groups, group_stickiness
+from local_aws.elbv2_state import STICKY, attachments, page_of, publish, require
 from local_aws.targets import registry
 
 DEFAULT_DEREGISTRATION_DELAY = 300.0
+# The model's text of TargetGroupAttribute, for a group of addresses behind an Application Load Balancer.
+DEFAULT_ATTRIBUTES = {
+    "deregistration_delay.timeout_seconds": "300",
+    STICKY: "false",
+    "stickiness.type": "lb_cookie",
+    "stickiness.lb_cookie.duration_seconds": "86400",
+    "slow_start.duration_seconds": "0",
+    "load_balancing.algorithm.type": "round_robin",
+    "load_balancing.algorithm.anomaly_mitigation": "off",
+    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
+}
 
 
 def describe_target_groups(request: Document) -> Document:
@@ -25,6 +37,42 @@ def describe_target_groups(request: Document) -> Document:
                 raise ServiceError("TargetGroupNotFound", "One or more target groups not found")
     page, marker = page_of(found, request)
     return {"TargetGroups": page, "NextMarker": marker}
+
+
+def describe_target_group_attributes(request: Document) -> Document:
+    """DescribeTargetGroupAttributes: every attribute, with its default where it was never set.
+
+    ministack answers only those that a template named.
+    """
+    arn = request["TargetGroupArn"]
+    require(alb._tgs, arn, "TargetGroupNotFound", "Target group")
+    values = {**DEFAULT_ATTRIBUTES, **{item["Key"]: item["Value"] for item in alb._tg_attrs.get(arn, [])}}
+    return {"Attributes": [{"Key": key, "Value": value} for key, value in values.items()]}
+
+
+def modify_target_group_attributes(request: Document) -> Document:
+    """ModifyTargetGroupAttributes: what is omitted stays."""
+    arn = request["TargetGroupArn"]
+    require(alb._tgs, arn, "TargetGroupNotFound", "Target group")
+    given = {item["Key"]: item["Value"] for item in request.get("Attributes", [])}
+    if str(given.get(STICKY, "")).lower() == "true":
+        _refuse_stickiness_behind_several_groups(arn)
+    kept = {item["Key"]: item["Value"] for item in alb._tg_attrs.get(arn, [])}
+    alb._tg_attrs[arn] = [{"Key": key, "Value": value} for key, value in {**kept, **given}.items()]
+    return describe_target_group_attributes(request)
+
+
+def _refuse_stickiness_behind_several_groups(arn: str) -> None:
+    """The other way round of what ``accept_actions`` refuses, as quoted in aws-load-balancer-controller#2734."""
+    for rule in alb._rules.values():
+        for action in rule["Actions"]:
+            groups = [group["TargetGroupArn"] for group in forward_groups(action)]
+            if arn in groups and len(groups) > 1 and not group_stickiness(action):
+                raise ServiceError(
+                    "InvalidConfigurationRequest",
+                    f"This target group appears behind a rule with group stickiness disabled ({rule['RuleArn']}). "
+                    "You must enable group stickiness before enabling target stickiness",
+                )
 
 
 def delete_target_group(request: Document) -> Document:

@@ -8,7 +8,8 @@ Ports below 1024 need privileges, so a listener on such a port is found at port 
 
 Known deviations from AWS: authenticate actions let every request pass; HTTPS listeners speak plain
 HTTP; transforms are kept but not applied; target stickiness, slow start and zonal shift are not known;
-bodies are passed on whole, not streamed.
+bodies are passed on whole, not streamed. With a routing delay only changes and deletions of rules are
+slow; listeners and new rules are there at once, so that what a stack creates serves once it is complete.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from local_aws import metric_store
@@ -33,7 +34,7 @@ from local_aws.http_messages import (
     response,
     status_of,
 )
-from local_aws.routing import CompiledRule, RequestHead, compile_rules
+from local_aws.routing import CompiledRule, RequestHead, compile_rules, in_order
 from local_aws.settings import Settings
 from local_aws.target_connections import (
     TargetBroken,
@@ -105,6 +106,8 @@ class DataPlane:
         self._routing_delay = routing_delay
         self._loop = asyncio.new_event_loop()
         self._routes = Routes()
+        self._wanted = Routes()
+        """What ``_routes`` will be once everything has propagated."""
         self._servers: dict[str, tuple[tuple[str, int], asyncio.Server]] = {}
         self._connections = TargetConnections()
         self._health = HealthChecks()
@@ -128,21 +131,26 @@ class DataPlane:
         self._loop.run_forever()
 
     def _update_later(self, routes: Routes) -> None:
-        # Listeners and group settings take effect at once; only the rules of listeners that are
-        # already being served propagate slowly.
         self._health.use(routes.groups)
         registry.attach(set(routes.attachments))
+        self._wanted = routes
         if self._routing_delay > 0:
-            self._loop.call_later(self._routing_delay, self._apply, routes)
-            fresh = {arn: value for arn, value in routes.listeners.items() if arn not in self._routes.listeners}
-            listeners = {**self._routes.listeners, **fresh}
-            self._routes = Routes(listeners, routes.groups, routes.attachments)
-            self._reconcile_servers()
+            self._loop.call_later(self._routing_delay, self._propagated, routes)
+            served = self._routes.listeners
+            self._serve({arn: _with_new_rules(served.get(arn), new) for arn, new in routes.listeners.items()})
         else:
-            self._apply(routes)
+            self._serve(routes.listeners)
 
-    def _apply(self, routes: Routes) -> None:
-        self._routes = routes
+    def _propagated(self, routes: Routes) -> None:
+        """The changes up to these routes have reached the traffic; the later ones have not."""
+        served = self._routes.listeners
+        self._serve({
+            arn: _with_old_rules(served[arn], routes.listeners[arn], wanted) if arn in routes.listeners else served[arn]
+            for arn, wanted in self._wanted.listeners.items()
+        })
+
+    def _serve(self, listeners: Mapping[str, ListenerRoutes]) -> None:
+        self._routes = replace(self._wanted, listeners=listeners)
         self._reconcile_servers()
 
     def _reconcile_servers(self) -> None:
@@ -249,6 +257,23 @@ class DataPlane:
                     publish_hosts(second, load_balancer, group, registry.group(group), metric_store.store.add)
                 keys = {target.key for _, group in registry.groups() for target in group.targets.values()}
                 self._connections.forget(keys)
+
+
+def _with_new_rules(served: ListenerRoutes | None, new: ListenerRoutes) -> ListenerRoutes:
+    """A listener as it is now, with the rules that it did not have: all others propagate later."""
+    if served is None:
+        return new
+    known = {rule.arn for rule in served.rules}
+    created = [rule for rule in new.rules if rule.arn not in known]
+    return replace(new, rules=in_order([*served.rules, *created]))
+
+
+def _with_old_rules(served: ListenerRoutes, propagated: ListenerRoutes, wanted: ListenerRoutes) -> ListenerRoutes:
+    """A listener with the rules that have propagated, and with those that were created since then."""
+    carried = {rule.arn for rule in propagated.rules}
+    existing = {rule.arn for rule in wanted.rules}
+    created = [rule for rule in served.rules if rule.arn not in carried and rule.arn in existing]
+    return replace(served, rules=in_order([*propagated.rules, *created]))
 
 
 def _transform(request: Message, rule: CompiledRule) -> None:

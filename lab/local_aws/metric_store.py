@@ -74,19 +74,16 @@ class MetricStore:
             metric.updated = time.time()
             metric.seconds.setdefault(int(timestamp), []).append(point)
 
-    def buckets(self, key: MetricKey, start: float, end: float, period: int) -> dict[int, list[Point]]:
-        """The points by the beginning of their period.
-
-        ``start`` is rounded down to a full period, as CloudWatch does; ``end`` is exclusive.
-        """
+    def buckets(self, key: MetricKey, first: int, end: float, period: int) -> dict[int, list[Point]]:
+        """The points by the beginning of their period; ``first`` begins the first one, ``end`` is exclusive."""
         result: dict[int, list[Point]] = {}
-        first = int(start // period) * period
         with self._lock:
             metric = self._metrics.get(key)
             if metric is None:
                 return result
             for second in sorted(second for second in metric.seconds if first <= second < end):
-                result.setdefault(second // period * period, []).extend(metric.seconds[second])
+                beginning = first + (second - first) // period * period
+                result.setdefault(beginning, []).extend(metric.seconds[second])
         return result
 
     def unit(self, key: MetricKey) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -81,6 +81,8 @@ class ForwardGroups:
 class CompiledRule:
     """One rule: all matchers must agree."""
 
+    arn: str
+    priority: float
     matchers: tuple[Matcher, ...]
     action: Mapping[str, Any]
     forward: ForwardGroups | None
@@ -95,11 +97,12 @@ def cookie_for(arn: str) -> str:
 
 def compile_rules(rules: Sequence[Mapping[str, Any]]) -> tuple[CompiledRule, ...]:
     """Compile the rules of one listener in the order in which they are tried."""
+    return in_order(_compile(rule) for rule in rules)
 
-    def priority(rule: Mapping[str, Any]) -> float:
-        return float("inf") if rule["Priority"] == "default" else int(rule["Priority"])
 
-    return tuple(_compile(rule) for rule in sorted(rules, key=priority))
+def in_order(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
+    """Rules in the order in which they are tried, the default rule last."""
+    return tuple(sorted(rules, key=lambda rule: rule.priority))
 
 
 def _compile(rule: Mapping[str, Any]) -> CompiledRule:
@@ -119,7 +122,15 @@ def _compile(rule: Mapping[str, Any]) -> CompiledRule:
     transforms = {transform["Type"]: transform for transform in rule.get("Transforms") or []}
     rewrite_host = _rewrite(transforms.get("host-header-rewrite", {}).get("HostHeaderRewriteConfig"))
     rewrite_url = _rewrite(transforms.get("url-rewrite", {}).get("UrlRewriteConfig"))
-    return CompiledRule(matchers, action, forward, rewrite_host, rewrite_url)
+    return CompiledRule(
+        arn=rule["RuleArn"],
+        priority=float("inf") if rule["Priority"] == "default" else int(rule["Priority"]),
+        matchers=matchers,
+        action=action,
+        forward=forward,
+        rewrite_host=rewrite_host,
+        rewrite_url=rewrite_url,
+    )
 
 
 def _rewrite(config: Mapping[str, Any] | None) -> Rewrite:

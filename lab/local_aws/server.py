@@ -61,6 +61,10 @@ class Options:
     behaviours: Path
     routing_delay: float
     elb_throttling: bool
+    order_seed: int
+    sub_minute_retention: float
+    service_deployment_retention: float
+    execution_name_retention: float
 
 
 def _claim_addresses() -> tuple[socket.socket, IPv4Network]:
@@ -189,6 +193,10 @@ def serve(options: Options) -> int:
             behaviours=options.behaviours,
             routing_delay=options.routing_delay,
             elb_throttling=options.elb_throttling,
+            order_seed=options.order_seed,
+            sub_minute_retention=options.sub_minute_retention,
+            service_deployment_retention=options.service_deployment_retention,
+            execution_name_retention=options.execution_name_retention,
         )
         _set_environment(settings)
         _raise_file_limit()

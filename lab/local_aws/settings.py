@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+SUB_MINUTE_RETENTION = 3 * 3600.0
+SERVICE_DEPLOYMENT_RETENTION = 90 * 86_400.0
+EXECUTION_NAME_RETENTION = 90 * 86_400.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -39,8 +43,21 @@ class Settings:
     """JSON file of how each version of the example application behaves; tasks get it as BEHAVIOURS."""
 
     routing_delay: float = 0.0
-    """Seconds between an answered ModifyRule or ModifyListener and its effect on traffic."""
+    """Seconds between an answered ModifyRule, ModifyListener or DeleteRule and its effect on traffic."""
 
     elb_throttling: bool = False
     """Whether the ELBv2 API refuses requests beyond AWS's token buckets (20 and 3 a second for changes,
     40 and 10 a second for reads)."""
+
+    order_seed: int = 1
+    """Decides the order of lists whose order AWS does not promise: the target groups of an action, the
+    deployments of a service."""
+
+    sub_minute_retention: float = SUB_MINUTE_RETENTION
+    """Seconds for which metrics can be read with periods below a minute."""
+
+    service_deployment_retention: float = SERVICE_DEPLOYMENT_RETENTION
+    """Seconds for which ListServiceDeployments has a service deployment."""
+
+    execution_name_retention: float = EXECUTION_NAME_RETENTION
+    """Seconds after its end for which an execution is known and its name taken."""

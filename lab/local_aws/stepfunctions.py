@@ -6,7 +6,8 @@ branches, never enforces the machine's role and never checks a definition.
 
 Known deviations from AWS: the result of ``lambda:invoke`` lacks SdkHttpMetadata and SdkResponseMetadata; a
 missing heartbeat is States.Timeout (AWS's documentation names States.HeartbeatTimeout too: catch both);
-nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; TestState is
+nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; ListExecutions still
+has executions that are forgotten otherwise (``_forget_if_old``) until their name is used; TestState is
 ministack's own; a deleted machine stays in the list as DELETING; a redrive enters the outermost state
 again, of a Parallel with all its branches.
 """
@@ -29,7 +30,7 @@ from local_aws import stepfunctions_definition as definitions
 from local_aws import stepfunctions_integrations, stepfunctions_interpreter, stepfunctions_jsonata
 from local_aws import stepfunctions_tokens as tokens
 from local_aws.replacing import AnyFunction, replace
-from local_aws.settings import Settings
+from local_aws.settings import EXECUTION_NAME_RETENTION, Settings
 from local_aws.stepfunctions_execution import (
     REDRIVABLE,
     RunningExecution,
@@ -37,12 +38,14 @@ from local_aws.stepfunctions_execution import (
     now,
     redrive_status,
     running,
+    seconds_since_end,
     suspended,
 )
 
 Parameters = dict[str, Any]
 Answer = tuple[int, dict[str, str], Any]
 DELETING = "DELETING"
+_name_retention = EXECUTION_NAME_RETENTION
 EXECUTION_NAME = re.compile(r"^[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}$")
 
 
@@ -86,6 +89,17 @@ def _new_record(machine: Parameters, requested: str, arn: str, name: str, given:
     }
 
 
+def _forget_if_old(arn: str) -> None:
+    """Forget an execution that ended long ago: "You can reuse the name 90 days after it closes" (the model's
+    text of StartExecution), and as long "you can no longer retrieve or view" it (the quotas page, which lets
+    accounts reduce the time to 30 days).
+    """
+    record = service._executions.get(arn)
+    if record is not None and seconds_since_end(record) >= _name_retention:
+        service._executions.pop(arn, None)
+        suspended(arn)
+
+
 def _start_execution(data: Parameters) -> Answer:
     """StartExecution: idempotent by name and input while the execution runs, as AWS documents it.
 
@@ -107,6 +121,7 @@ def _start_execution(data: Parameters) -> Answer:
     if not EXECUTION_NAME.match(name):
         return _error("InvalidName", f"Invalid Name: '{name}'")
     arn = f"arn:aws:states:{get_region()}:{get_account_id()}:execution:{machine['name']}:{name}"
+    _forget_if_old(arn)
     existing = service._executions.get(arn)
     if existing is not None:
         if existing["status"] == "RUNNING" and existing["input"] == given:
@@ -137,6 +152,7 @@ def _stop_execution(data: Parameters) -> Answer:
     For an execution that has ended AWS answers with the date it ended.
     """
     arn = data.get("executionArn", "")
+    _forget_if_old(arn)
     record = service._executions.get(arn)
     if record is None:
         return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
@@ -166,6 +182,7 @@ def _delete_state_machine(data: Parameters) -> Answer:
 def _redrive_execution(data: Parameters) -> Answer:
     """RedriveExecution: enter the state again in which the execution ended, with the same input and variables."""
     arn = data.get("executionArn", "")
+    _forget_if_old(arn)
     record = service._executions.get(arn)
     if record is None:
         return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
@@ -264,6 +281,7 @@ def _install_describe() -> None:
 
     def describe(data: Parameters) -> Answer:
         """ministack's, with the redrive fields and without nulls, which SDKs do not expect."""
+        _forget_if_old(data.get("executionArn", ""))
         status, headers, body = original(data)
         if status != 200:
             return status, headers, body
@@ -286,6 +304,17 @@ def _install_describe() -> None:
     original = replace(service, "_describe_execution", describe, expects=("data",))
 
 
+def _install_history() -> None:
+    original: AnyFunction
+
+    def history(data: Parameters) -> Answer:
+        _forget_if_old(data.get("executionArn", ""))
+        answer: Answer = original(data)
+        return answer
+
+    original = replace(service, "_get_execution_history", history, expects=("data",))
+
+
 def _install_redrive() -> None:
     """RedriveExecution is missing in ministack's table of actions, which is local to its handler."""
     original: AnyFunction
@@ -302,6 +331,8 @@ def _install_redrive() -> None:
 
 def install(settings: Settings) -> None:
     """Put moto's interpreter under ministack's API."""
+    global _name_retention
+    _name_retention = settings.execution_name_retention
     stepfunctions_integrations.install(settings)
     stepfunctions_jsonata.install()
     stepfunctions_interpreter.install()
@@ -317,4 +348,5 @@ def install(settings: Settings) -> None:
     _replace_checked("_update_state_machine")
     _install_cloudformation_check()
     _install_describe()
+    _install_history()
     _install_redrive()

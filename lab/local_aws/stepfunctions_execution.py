@@ -277,6 +277,14 @@ def suspended(arn: str) -> Suspended | None:
     return _suspended.pop(arn, None)
 
 
+def seconds_since_end(record: dict[str, Any]) -> float:
+    """How long ago an execution ended; negative while it runs."""
+    if record["status"] == "RUNNING" or not record.get("stopDate"):
+        return -1.0
+    ended = datetime.datetime.fromisoformat(record["stopDate"].replace("Z", "+00:00"))
+    return (datetime.datetime.now(datetime.timezone.utc) - ended).total_seconds()
+
+
 def _milliseconds(moment: str | None) -> int | None:
     if moment is None:
         return None

@@ -182,6 +182,11 @@ def forward(*weighted: tuple[str, int], sticky_seconds: int = 0, **more: Any) ->
     return {"Type": "forward", "ForwardConfig": config, **more}
 
 
+def weights(action: dict[str, Any]) -> dict[str, int]:
+    """The weights of a forward action, whatever the order of its groups."""
+    return {group["TargetGroupArn"]: group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]}
+
+
 def fixed(status: int, body: str = "") -> dict[str, Any]:
     """A fixed-response action."""
     return {

@@ -1,6 +1,7 @@
 """What an ECS task of the tests runs: answers with its image tag; the tag decides how it behaves.
 
-``bad`` fails every fourth request, ``crash`` exits at once. It listens on the address it is given.
+``bad`` fails every fourth request, ``crash`` exits at once, ``late`` exits once it is RUNNING, ``once``
+exits at once the first time and leaves the file MARK. It listens on the address it is given.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 TAG = os.environ.get("IMAGE_TAG", "latest")
 _requests = itertools.count(1)
@@ -31,5 +34,11 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     if TAG == "crash":
+        sys.exit(1)
+    if TAG == "once" and not Path(os.environ["MARK"]).exists():
+        Path(os.environ["MARK"]).touch()
+        sys.exit(1)
+    if TAG == "late":
+        time.sleep(1)
         sys.exit(1)
     ThreadingHTTPServer((os.environ["BIND_IP"], int(os.environ.get("PORT", "8080"))), Handler).serve_forever()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local_aws.tests.balancing import Balancer
+from local_aws.tests.balancing import Balancer, weights
 from local_aws.tests.functions import probe_zip
 from local_aws.tests.support import Lab, wait_for
 
@@ -217,9 +217,11 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def weights(lab: Lab, rule: str) -> list[int]:
-    action = lab.client("elbv2").describe_rules(RuleArns=[rule])["Rules"][0]["Actions"][0]
-    return [group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]]
+def weights_of(lab: Lab, outputs: dict[str, str]) -> tuple[int, int]:
+    """The weights of blue and green in the example's rule."""
+    action = lab.client("elbv2").describe_rules(RuleArns=[outputs["RuleArn"]])["Rules"][0]["Actions"][0]
+    found = weights(action)
+    return found[outputs["BlueArn"]], found[outputs["GreenArn"]]
 
 
 def test_an_example_service_is_created_updated_and_deleted(lab: Lab, unique: str) -> None:
@@ -230,7 +232,7 @@ def test_an_example_service_is_created_updated_and_deleted(lab: Lab, unique: str
     assert outputs["GreenFullName"] == outputs["GreenArn"].rsplit(":", 1)[-1]
     rule = elb.describe_rules(RuleArns=[outputs["RuleArn"]])["Rules"][0]
     config = rule["Actions"][0]["ForwardConfig"]
-    assert weights(lab, outputs["RuleArn"]) == [900, 100]
+    assert weights_of(lab, outputs) == (900, 100)
     assert config["TargetGroupStickinessConfig"] == {"Enabled": True, "DurationSeconds": 60}
 
     def states() -> list[str]:
@@ -254,7 +256,7 @@ def test_an_example_service_is_created_updated_and_deleted(lab: Lab, unique: str
 
     updated = stack.update(EXAMPLE, Weights="0,999", Image="demo:v2", Scaling="no")
     assert updated["RuleArn"] == outputs["RuleArn"]
-    assert weights(lab, outputs["RuleArn"]) == [0, 999]
+    assert weights_of(lab, outputs) == (0, 999)
 
     def version() -> str:
         service = ecs.describe_services(cluster=outputs["ClusterName"], services=[outputs["ServiceName"]])["services"][0]
@@ -321,3 +323,58 @@ def test_the_project_s_kind_of_functions(lab: Lab, unique: str) -> None:
     assert functions.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 3
     stack.delete()
     assert not [rule for rule in events.list_rules()["Rules"] if rule["Name"].startswith(unique)]
+
+
+ALARMS = """
+Parameters:
+  Needed: {Type: String, Default: '1'}
+Resources:
+  First: &alarm
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Namespace: Lab/Stacks
+      MetricName: nothing
+      Statistic: Sum
+      Period: 60
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanThreshold
+  Second: *alarm
+  Either:
+    Type: AWS::CloudWatch::CompositeAlarm
+    Properties: {AlarmRule: !Sub 'AT_LEAST(${Needed}, ALARM, (${First}, ${Second}))'}
+  Log:
+    Type: AWS::CloudWatch::LogAlarm
+    Properties:
+      ScheduledQueryConfiguration:
+        QueryString: fields @message
+        AggregationExpression: count(*)
+        LogGroupIdentifiers: [/ecs/app]
+        ScheduledQueryRoleARN: !Sub 'arn:aws:iam::${AWS::AccountId}:role/query'
+        ScheduleConfiguration: {ScheduleExpression: rate(5 minutes), StartTimeOffset: 300}
+      QueryResultsToEvaluate: 3
+      QueryResultsToAlarm: 2
+      Threshold: 10
+      ComparisonOperator: GreaterThanThreshold
+Outputs:
+  Either: {Value: !GetAtt Either.Arn}
+  Log: {Value: !GetAtt Log.Arn}
+"""
+
+
+def test_composite_and_log_alarms_come_from_stacks_too(lab: Lab, unique: str) -> None:
+    stack = Stack(lab, unique)
+    outputs = stack.create(ALARMS)
+    cloudwatch = lab.client("cloudwatch")
+
+    def found() -> dict[str, Any]:
+        types = ["CompositeAlarm", "LogAlarm"]
+        answer = cloudwatch.describe_alarms(AlarmNamePrefix=unique, AlarmTypes=types)
+        return {alarm["AlarmArn"]: alarm for kind in ("CompositeAlarms", "LogAlarms") for alarm in answer[kind]}
+
+    assert set(found()) == {outputs["Either"], outputs["Log"]}
+    assert found()[outputs["Log"]]["QueryResultsToAlarm"] == 2
+    stack.update(ALARMS, Needed="2")
+    assert found()[outputs["Either"]]["AlarmRule"].startswith("AT_LEAST(2, ALARM, (")
+    stack.delete()
+    assert found() == {}

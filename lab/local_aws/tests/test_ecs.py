@@ -16,93 +16,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.tests.balancing import Balancer, forward
-from local_aws.tests.receiving import Inbox
+from local_aws.tests.clusters import Cluster
 from local_aws.tests.support import Lab, wait_for
 
 EXAMPLE = Path(__file__).parents[2] / "example" / "app.py"
-
-
-class Cluster:
-    """A cluster and helpers to run the demo image in it."""
-
-    def __init__(self, lab: Lab, name: str) -> None:
-        self.ecs = lab.client("ecs")
-        self.name = name
-        self.ecs.create_cluster(clusterName=name)
-
-    def definition(self, image: str, **container: Any) -> str:
-        """Register a task definition with one container."""
-        web = {
-            "name": "web",
-            "image": image,
-            "essential": True,
-            "portMappings": [{"containerPort": 8080}],
-            **container,
-        }
-        arn: str = self.ecs.register_task_definition(
-            family=self.name,
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="256",
-            memory="512",
-            containerDefinitions=[web],
-        )["taskDefinition"]["taskDefinitionArn"]
-        return arn
-
-    def create(self, definition: str, count: int = 1, groups: tuple[str, ...] = (), **more: Any) -> None:
-        """Create the service ``app``."""
-        balancers = [
-            {"targetGroupArn": group, "containerName": "web", "containerPort": 8080} for group in groups
-        ]
-        self.ecs.create_service(
-            cluster=self.name,
-            serviceName="app",
-            taskDefinition=definition,
-            desiredCount=count,
-            launchType="FARGATE",
-            loadBalancers=balancers,
-            networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
-            **more,
-        )
-
-    def update(self, **changes: Any) -> dict[str, Any]:
-        """UpdateService."""
-        service: dict[str, Any] = self.ecs.update_service(cluster=self.name, service="app", **changes)["service"]
-        return service
-
-    def service(self) -> dict[str, Any]:
-        """DescribeServices."""
-        found: dict[str, Any] = self.ecs.describe_services(cluster=self.name, services=["app"])["services"][0]
-        return found
-
-    def settled(self) -> dict[str, Any]:
-        """Wait until the service has one completed deployment."""
-
-        def complete() -> dict[str, Any] | None:
-            service = self.service()
-            (first, *others) = service["deployments"]
-            done = first["rolloutState"] == "COMPLETED" and not others
-            return service if done and service["runningCount"] == service["desiredCount"] else None
-
-        return wait_for(complete, what="a steady service")
-
-    def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
-        """ListTasks and DescribeTasks."""
-        arns = self.ecs.list_tasks(cluster=self.name, serviceName="app", desiredStatus=status)["taskArns"]
-        if not arns:
-            return []
-        found: list[dict[str, Any]] = self.ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"]
-        return found
-
-    def addresses(self) -> list[str]:
-        """The addresses of the running tasks."""
-        return [
-            detail["value"]
-            for task in self.tasks()
-            for attachment in task["attachments"]
-            for detail in attachment["details"]
-            if detail["name"] == "privateIPv4Address"
-        ]
 
 
 def body_of(address: str) -> str:
@@ -239,34 +156,6 @@ def listening_process(address: str) -> int:
         except (PermissionError, ProcessLookupError, FileNotFoundError):
             continue
     raise AssertionError(f"no process is bound to {address}")
-
-
-def test_the_circuit_breaker_fails_a_deployment_and_rolls_back(lab: Lab, unique: str) -> None:
-    cluster = Cluster(lab, unique)
-    inbox = Inbox(lab, unique)
-    events = lab.client("events")
-    good = cluster.definition("demo:v1")
-    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
-    cluster.create(good, 1, deploymentConfiguration=breaker)
-    arn = cluster.settled()["serviceArn"]
-    pattern = {"source": ["aws.ecs"], "resources": [arn], "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}}
-    events.put_rule(Name=unique, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=unique, Targets=[{"Id": "queue", "Arn": inbox.arn}])
-    failing = cluster.update(taskDefinition=cluster.definition("demo:crash"))["deployments"][0]["id"]
-
-    def failed() -> dict[str, Any] | None:
-        return next(
-            (d for d in cluster.service()["deployments"] if d["id"] == failing and d["rolloutState"] == "FAILED"),
-            None,
-        )
-
-    wait_for(failed, what="the failed deployment")
-    service = cluster.settled()
-    assert service["taskDefinition"] == good
-    crashed = [task for task in cluster.tasks("STOPPED") if task["stopCode"] == "EssentialContainerExited"]
-    assert len(crashed) == 3
-    assert {task["containers"][0]["exitCode"] for task in crashed} == {1}
-    assert inbox.wait_for()[0]["detail"]["deploymentId"] == failing
 
 
 def test_an_image_that_does_not_exist(lab: Lab, unique: str) -> None:

@@ -316,8 +316,24 @@ def test_weights_can_take_a_while_to_reach_the_traffic(tmp_path: Path) -> None:
         started = time.monotonic()
         set_default(balancer, fixed(200, "new"))
         assert balancer.get().body == "old"
-        wait_for(lambda: balancer.get().body == "new")
+        # What is created meanwhile serves at once, and goes on doing so when the change has propagated: a
+        # stack that is complete has no route that still meets no rule.
+        paths = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/api/*"]}}
+        arn = rule(balancer, 10, paths, fixed(200, "created"))
+        wait_for(lambda: balancer.get("/api/x").body == "created")
+        balancer.elb.modify_rule(RuleArn=arn, Actions=[fixed(200, "modified")])
+        other = Balancer(slow, "other", 8090)
+        other.listen([fixed(200, "other")])
+        seen = []
+        while balancer.get().body != "new":
+            seen.append((balancer.get("/api/x").body, other.get().body))
         assert time.monotonic() - started >= 3
+        assert set(seen) <= {("created", "other"), ("modified", "other")}
+        wait_for(lambda: balancer.get("/api/x").body == "modified")
+        assert other.get().body == "other"
+        balancer.elb.delete_rule(RuleArn=arn)
+        assert balancer.get("/api/x").body == "modified"
+        wait_for(lambda: balancer.get("/api/x").body == "new")
     finally:
         slow.process.terminate()
         slow.process.wait(10)
