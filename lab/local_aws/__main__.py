@@ -41,6 +41,11 @@ def _arguments() -> argparse.Namespace:
         "--routing-delay", type=float, default=0.0, help="seconds until a change of weights reaches the traffic"
     )
     parser.add_argument("--elb-throttling", action="store_true", help="throttle the ELBv2 API as AWS does")
+    parser.add_argument(
+        "--check-all-answers",
+        action="store_true",
+        help="hold answers to the account's root user to the service models too (see contracts.py)",
+    )
     return parser.parse_args()
 
 
@@ -67,6 +72,7 @@ def main() -> int:
         behaviours=(arguments.behaviours or data_directory / "behaviours.json").resolve(),
         routing_delay=arguments.routing_delay,
         elb_throttling=arguments.elb_throttling,
+        check_all_answers=arguments.check_all_answers,
     )
     try:
         return supervisor.run(lambda: server.serve(options))

@@ -27,6 +27,7 @@ SERVICES = (
     "lambda_functions",
     "function_environments",
     "faults",
+    "contracts",
     "elbv2",
     "load_balancer",
     "ecs",
@@ -60,6 +61,7 @@ class Options:
     behaviours: Path
     routing_delay: float
     elb_throttling: bool
+    check_all_answers: bool
 
 
 def _claim_addresses() -> tuple[socket.socket, IPv4Network]:
@@ -188,6 +190,7 @@ def serve(options: Options) -> int:
             behaviours=options.behaviours,
             routing_delay=options.routing_delay,
             elb_throttling=options.elb_throttling,
+            check_all_answers=options.check_all_answers,
         )
         _set_environment(settings)
         _raise_file_limit()

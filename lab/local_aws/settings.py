@@ -44,3 +44,6 @@ class Settings:
     elb_throttling: bool = False
     """Whether the ELBv2 API refuses requests beyond AWS's token buckets (20 and 3 a second for changes,
     40 and 10 a second for reads)."""
+
+    check_all_answers: bool = False
+    """Whether answers to the account's root user are held to the service models too (``contracts``)."""
