@@ -23,6 +23,7 @@ from local_aws.settings import Settings
 SERVICES = (
     "journal",
     "calls",
+    "corrections",
     "iam",
     "lambda_functions",
     "function_environments",
