@@ -62,6 +62,11 @@ def _arguments() -> argparse.Namespace:
         default=settings.EXECUTION_NAME_RETENTION,
         help="seconds after its end for which an execution keeps its name (AWS: 90 days)",
     )
+    parser.add_argument(
+        "--check-all-answers",
+        action="store_true",
+        help="hold answers to the account's root user to the service models too (see contracts.py)",
+    )
     return parser.parse_args()
 
 
@@ -92,6 +97,7 @@ def main() -> int:
         sub_minute_retention=arguments.sub_minute_retention,
         service_deployment_retention=arguments.service_deployment_retention,
         execution_name_retention=arguments.execution_name_retention,
+        check_all_answers=arguments.check_all_answers,
     )
     try:
         return supervisor.run(lambda: server.serve(options))

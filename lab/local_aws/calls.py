@@ -15,9 +15,10 @@ import json
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
+from xml.sax.saxutils import escape
 
 import cbor2
 from ministack import app
@@ -34,9 +35,28 @@ Interceptor = Callable[["Call", Proceed], Awaitable[Answer]]
 
 # What CloudTrail and the SDKs call an action whose IAM permission has another name.
 ACTION_OF_PERMISSION = {("lambda", "InvokeFunction"): "Invoke"}
+PERMISSION_OF_ACTION = {(service, action): name for (service, name), action in ACTION_OF_PERMISSION.items()}
+ROOT = "root"
 CBOR = "application/cbor"
 
 _interceptors: list[Interceptor] = []
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A call as it arrived."""
+
+    service: str = ""
+    """ministack's name of the service: ``monitoring`` for CloudWatch."""
+
+    method: str = "POST"
+    path: str = "/"
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, list[str]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """The query together with a form in the body, as ministack's router merges them."""
+
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -55,14 +75,21 @@ class Call:
     caller: Caller | None = None
     """The process that calls, if it is a function's."""
 
+    http: HttpRequest = field(default_factory=HttpRequest)
+
+    @property
+    def permission(self) -> str:
+        """The IAM action that allows it."""
+        return f"{self.service}:{PERMISSION_OF_ACTION.get((self.service, self.action), self.action)}"
+
     def failure(self, status: int, code: str, message: str) -> Answer:
         """An error answer in the protocol the caller speaks."""
         kind = self.headers.get("content-type", "")
         if "x-www-form-urlencoded" in kind:
             fault = "Sender" if status < 500 else "Receiver"
             body = (
-                f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-                "<RequestId>lab</RequestId></ErrorResponse>"
+                f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code>"
+                f"<Message>{escape(message)}</Message></Error><RequestId>lab</RequestId></ErrorResponse>"
             ).encode()
             return status, {"Content-Type": "text/xml"}, body
         if CBOR in kind:
@@ -211,6 +238,7 @@ def install(settings: Settings) -> None:
             request=_request(service, path, headers, content, query_params),
             headers=headers,
             caller=caller_of(headers),
+            http=HttpRequest(detected, method, path, headers, query_params, routing, content),
         )
 
         async def proceed() -> Answer:

@@ -1,90 +1,198 @@
-"""IAM: which resource a call is authorized on, where ministack has it otherwise than AWS.
+"""IAM: on what a call is authorized, where ministack has it otherwise than AWS.
 
 A role that is scoped to its rules and services would be denied here and work on AWS, or the other way
-round. The actions are those of AWS's Service Authorization Reference; an action without a resource type
-there can only be allowed on ``*``.
+round. Which kinds of resources an action can be allowed on, and which condition keys its requests carry,
+comes from AWS's own reference (``service_authorization``); what that does not say is in ``iam_rules``. An
+action without a resource type can only be allowed on ``*``, a condition on a key that its requests do not
+carry is not met, and of a call that names several resources each is authorized.
 
-Known deviation: of a call that names several services or tasks only the first is checked.
+DynamoDB is left to ministack, which knows its indexes and transactions.
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.core.router import extract_access_key_id
+from ministack.services import ecs
 
+from local_aws import iam_rules, service_authorization
+from local_aws.calls import ROOT, Answer, Call, Proceed, add_interceptor
+from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
 from local_aws.settings import Settings
 
-ANY = "*"
-ELB_PARAMETERS = {
-    "AddTags": "ResourceArns.member.1",
-    "CreateListener": "LoadBalancerArn",
-    "CreateRule": "ListenerArn",
-    "DeleteListener": "ListenerArn",
-    "DeleteLoadBalancer": "LoadBalancerArn",
-    "DeleteRule": "RuleArn",
-    "DeleteTargetGroup": "TargetGroupArn",
-    "DeregisterTargets": "TargetGroupArn",
-    "ModifyListener": "ListenerArn",
-    "ModifyListenerAttributes": "ListenerArn",
-    "ModifyLoadBalancerAttributes": "LoadBalancerArn",
-    "ModifyRule": "RuleArn",
-    "ModifyTargetGroup": "TargetGroupArn",
-    "ModifyTargetGroupAttributes": "TargetGroupArn",
-    "RegisterTargets": "TargetGroupArn",
-    "RemoveTags": "ResourceArns.member.1",
-    "SetRulePriorities": "RulePriorities.member.1.RuleArn",
+# The services whose resources are found here by the reference.
+SERVICES = frozenset({
+    "cloudwatch",
+    "ecs",
+    "elasticloadbalancing",
+    "lambda",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "states",
+})
+# ECS names its resources in many ways: request fields to the kind in the ARN, and whether it has the cluster.
+ECS_RESOURCES = {
+    "cluster": ("cluster", False),
+    "clusters": ("cluster", False),
+    "containerInstance": ("container-instance", True),
+    "containerInstances": ("container-instance", True),
+    "service": ("service", True),
+    "serviceDeploymentArn": ("service-deployment", True),
+    "serviceDeploymentArns": ("service-deployment", True),
+    "serviceName": ("service", True),
+    "services": ("service", True),
+    "task": ("task", True),
+    "taskDefinition": ("task-definition", False),
+    "tasks": ("task", True),
 }
-ECS_SERVICE_FIELDS = {
-    "CreateService": "serviceName",
-    "DeleteService": "service",
-    "DescribeServices": "services",
-    "ListServiceDeployments": "service",
-    "UpdateService": "service",
-}
-ECS_TASK_FIELDS = {"DescribeTasks": "tasks", "StopTask": "task"}
-ECS_CLUSTER_FIELDS = {"DeleteCluster": "cluster", "DescribeClusters": "clusters", "UpdateCluster": "cluster"}
+NO_RESOURCES: tuple[str, ...] = ()
+
+_resources: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("resources", default=NO_RESOURCES)
+"""What the call that is being answered is authorized on, as far as it is found here."""
 
 
-def _first(value: Any) -> str:
-    if isinstance(value, list):
-        value = value[0] if value else ""
-    return str(value or "")
+# ---- resources -----------------------------------------------------------------------------------
 
 
-def _ecs_arn(kind: str, name: str, cluster: str | None, scope: str) -> str:
-    if name.startswith("arn:"):
-        return name
-    path = f"{cluster}/{name}" if cluster is not None else name
-    return f"{scope}:{kind}/{path}"
+def _each(value: Any) -> list[str]:
+    """The texts of a field that holds one or a list."""
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str) and item]
 
 
-def _ecs_resource(action: str, body: bytes, region: str, account: str) -> str:
-    request = json.loads(body or b"{}")
-    scope = f"arn:aws:ecs:{region}:{account}"
-    cluster = _first(request.get("cluster")).rsplit("/", 1)[-1] or "default"
-    for fields, kind, within in (
-        (ECS_SERVICE_FIELDS, "service", cluster),
-        (ECS_TASK_FIELDS, "task", cluster),
-        (ECS_CLUSTER_FIELDS, "cluster", None),
-    ):
-        if action in fields and (name := _first(request.get(fields[action]))):
-            return _ecs_arn(kind, name, within, scope)
-    if action == "RunTask":
-        return _ecs_arn("task-definition", _first(request.get("taskDefinition")), None, scope)
-    return ANY
+def _arns_in(value: Any) -> Iterator[str]:
+    """Every ARN in a request."""
+    if isinstance(value, str):
+        if value.startswith("arn:"):
+            yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _arns_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _arns_in(item)
 
 
-def _ecs_cluster(body: bytes, settings: Settings) -> str:
-    """The condition key ``ecs:cluster``: without it nobody could list tasks of some clusters only."""
-    name = _first(json.loads(body or b"{}").get("cluster")) or "default"
-    return _ecs_arn("cluster", name, None, f"arn:aws:ecs:{settings.region}:{settings.account}")
+def _ecs_arns(request: dict[str, Any]) -> Iterator[str]:
+    """Every resource of ECS that a request names, by ARN or by name."""
+    scope = f"arn:aws:ecs:{get_region()}:{get_account_id()}"
+    cluster = _cluster_name(request)
+    for field, (kind, in_cluster) in ECS_RESOURCES.items():
+        for name in _each(request.get(field)):
+            if name.startswith("arn:"):
+                yield name
+            elif field == "taskDefinition":
+                definition = ecs._task_defs.get(ecs._resolve_td_key(name))
+                yield definition["taskDefinitionArn"] if definition else f"{scope}:{kind}/{name}"
+            else:
+                yield f"{scope}:{kind}/{cluster}/{name}" if in_cluster else f"{scope}:{kind}/{name}"
+
+
+def _cluster_name(request: dict[str, Any]) -> str:
+    names = _each(request.get("cluster"))
+    return names[0].rsplit("/", 1)[-1] if names else "default"
+
+
+def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
+    """What a call is authorized on; nothing if that is left to ministack."""
+    permission = call.permission
+    known = service_authorization.action(permission) if call.service in SERVICES else None
+    if known is None:
+        return NO_RESOURCES
+    if not known.resources or permission in ONLY_ANY:
+        return (ANY,)
+    if call.service == "elasticloadbalancing":
+        named = _arns_in(call.request)
+    elif call.service == "ecs":
+        named = _ecs_arns(call.request)
+    else:
+        http = call.http
+        region, account = get_region(), get_account_id()
+        arguments = (http.service, http.method, http.path, http.headers, http.body, http.parameters, region, account)
+        named = iter((str(original(*arguments)),))
+    return tuple(arn for arn in dict.fromkeys(named) if known.takes(arn)) or (ANY,)
+
+
+# ---- conditions ----------------------------------------------------------------------------------
+
+
+def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
+    """The condition keys of a request that ministack does not know."""
+    known = service_authorization.action(permission)
+    if service != "ecs" or known is None or not known.has_condition("ecs:cluster"):
+        return {}
+    # Without it nobody could list tasks of some clusters only.
+    cluster = _cluster_name(json.loads(body or b"{}"))
+    return {"ecs:cluster": f"arn:aws:ecs:{get_region()}:{get_account_id()}:cluster/{cluster}"}
+
+
+# ---- what a call needs beside its own permission -------------------------------------------------
+
+
+def _refusal(call: Call, requirement: Requirement) -> Answer | None:
+    """The answer to a call that lacks this; None if it has it, and if it is not known who calls."""
+    http = call.http
+    prefix = requirement.permission.partition(":")[0]
+    denied = iam_evaluator.enforce(
+        extract_access_key_id(http.headers, http.query),
+        requirement.permission,
+        prefix,
+        get_region(),
+        resource_arn=requirement.resource,
+        service_context=requirement.context,
+    )
+    if denied is None or isinstance(denied, iam_evaluator.AuthError):
+        # Who is not known is refused by ministack itself, with the code of its service.
+        return None
+    explicit = denied.decision == "Deny"
+    message = iam_actions.identity_denial_message(
+        requirement.permission, denied.principal_arn, requirement.resource, explicit
+    )
+    if requirement.refusal is not None:
+        return call.failure(requirement.refusal.status, requirement.refusal.code, requirement.refusal.words or message)
+    answer: Answer = iam_actions.access_denied_response(
+        http.service,
+        requirement.permission,
+        denied.principal_arn,
+        str(uuid.uuid4()),
+        message=message,
+        headers=http.headers,
+    )
+    return answer
+
+
+def _authorization(original: AnyFunction) -> Any:
+    async def authorize(call: Call, proceed: Proceed) -> Answer:
+        if call.principal == ROOT:
+            return await proceed()
+        resources = _resources_of(call, original)
+        further = iam_rules.beyond_its_own(call)
+        if further or len(resources) > 1:
+            context = _conditions(call.service, call.permission, call.http.body)
+            own = [Requirement(call.permission, resource, context) for resource in resources]
+            for requirement in (*own, *further):
+                refusal = _refusal(call, requirement)
+                if refusal is not None:
+                    return refusal
+        token = _resources.set(resources)
+        try:
+            return await proceed()
+        finally:
+            _resources.reset(token)
+
+    return authorize
 
 
 def install(settings: Settings) -> None:
-    """Correct the resources of load balancing, ECS and alarms, and the cluster of ECS as a condition."""
+    """Authorize calls on what AWS authorizes them on."""
     original: AnyFunction
 
     def resource_arn(
@@ -97,27 +205,16 @@ def install(settings: Settings) -> None:
         region: str,
         account_id: str,
     ) -> str:
-        permission = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ""
-        action = permission.partition(":")[2]
-        if service == "elasticloadbalancing":
-            return _first(query_params.get(ELB_PARAMETERS.get(action, ""))) or ANY
-        if service == "ecs":
-            return _ecs_resource(action, body, region, account_id)
-        if permission == "cloudwatch:DescribeAlarms":
-            return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:*"
+        known = _resources.get()
+        if known:
+            return known[0]
         return str(original(service, method, path, headers, body, query_params, region, account_id))
 
     def condition_context(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-        context = dict(tags(service, iam_action, body, params))
-        if service == "ecs":
-            context["ecs:cluster"] = _ecs_cluster(body, settings)
-        return context
+        return {**tags(service, iam_action, body, params), **_conditions(service, iam_action, body)}
 
-    tags: AnyFunction = replace(
-        iam_actions,
-        "request_tag_context",
-        condition_context,
-        expects=("service", "iam_action", "body", "params"),
-    )
+    expects: tuple[str, ...] = ("service", "iam_action", "body", "params")
+    tags: AnyFunction = replace(iam_actions, "request_tag_context", condition_context, expects=expects)
     expects = ("service", "method", "path", "headers", "body", "query_params", "region", "account_id")
     original = replace(iam_actions, "extract_resource_arn", resource_arn, expects=expects)
+    add_interceptor(_authorization(original))

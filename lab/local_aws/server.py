@@ -23,11 +23,13 @@ from local_aws.settings import Settings
 SERVICES = (
     "journal",
     "calls",
+    "corrections",
     "iam",
     "role_clients",
     "lambda_functions",
     "function_environments",
     "faults",
+    "contracts",
     "elbv2",
     "load_balancer",
     "ecs",
@@ -65,6 +67,7 @@ class Options:
     sub_minute_retention: float
     service_deployment_retention: float
     execution_name_retention: float
+    check_all_answers: bool
 
 
 def _claim_addresses() -> tuple[socket.socket, IPv4Network]:
@@ -197,6 +200,7 @@ def serve(options: Options) -> int:
             sub_minute_retention=options.sub_minute_retention,
             service_deployment_retention=options.service_deployment_retention,
             execution_name_retention=options.execution_name_retention,
+            check_all_answers=options.check_all_answers,
         )
         _set_environment(settings)
         _raise_file_limit()

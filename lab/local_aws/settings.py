@@ -61,3 +61,6 @@ class Settings:
 
     execution_name_retention: float = EXECUTION_NAME_RETENTION
     """Seconds after its end for which an execution is known and its name taken."""
+
+    check_all_answers: bool = False
+    """Whether answers to the account's root user are held to the service models too (``contracts``)."""

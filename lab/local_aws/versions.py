@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from importlib import metadata
 
-PINNED = {"ministack": "1.5.33", "moto": "5.2.5", "aws-sam-translator": "1.115.0", "cbor2": "6.2.1"}
+PINNED = {
+    "aws-sam-translator": "1.115.0",
+    "botocore": "1.43.106",
+    "cbor2": "6.2.1",
+    "ministack": "1.5.33",
+    "moto": "5.2.5",
+    "policy_sentry": "0.15.2",
+}
 
 
 class VersionError(RuntimeError):

@@ -22,10 +22,25 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     directory = tmp_path_factory.mktemp("lab")
     images = directory / "images.json"
     images.write_text(json.dumps(TEST_IMAGES))
-    running = start_lab(directory / "data", "--images", str(images), "--alarm-tick", "0.2")
+    running = start_lab(directory / "data", "--images", str(images), "--alarm-tick", "0.2", "--check-all-answers")
     yield running
     running.process.terminate()
     running.process.wait(10)
+
+
+@pytest.fixture(autouse=True)
+def answers_keep_their_contracts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test in which the local AWS answered what its service's model does not allow."""
+    if "lab" not in request.fixturenames:
+        yield
+        return
+    journal = request.getfixturevalue("lab").journal
+    begin = journal.stat().st_size if journal.exists() else 0
+    yield
+    with journal.open("rb") as file:
+        file.seek(begin)
+        lines = [json.loads(line) for line in file if b'"kind": "contract"' in line]
+    assert [line for line in lines if line["side"] == "answer"] == []
 
 
 @pytest.fixture

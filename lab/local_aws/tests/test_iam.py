@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from local_aws import service_authorization
 from local_aws.tests.functions import allow, create_function, create_role, function_arn, invoke
+from local_aws.tests.roles import DENIED, code_of
 from local_aws.tests.support import ACCOUNT, REGION, Lab
 
 RULE = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener-rule/app/a/b/c/d"
@@ -40,28 +42,6 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "states:StartExecution": ("stepfunctions", "start_execution", {"stateMachineArn": MACHINE}),
     "sqs:SendMessage": ("sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "m"}),
 }
-DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
-
-
-def role_client(lab: Lab, role: str, service: str) -> Any:
-    """A client with a session of the role."""
-    keys = lab.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
-    return lab.client(
-        service,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
-
-
-def code_of(lab: Lab, role: str, service: str, operation: str, parameters: dict[str, Any]) -> str | None:
-    """The error code of a call as the role, None if it worked."""
-    client = role_client(lab, role, service)
-    try:
-        getattr(client, operation)(**parameters)
-    except client.exceptions.ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +168,43 @@ def test_tasks_may_be_listed_by_cluster(lab: Lab, unique: str) -> None:
     role = create_role(lab, unique, {**allow("ecs:ListTasks"), "Condition": scope})
     assert code_of(lab, role, "ecs", "list_tasks", {"cluster": unique}) is None
     assert code_of(lab, role, "ecs", "list_tasks", {"cluster": f"other-{unique}"}) in DENIED
+
+
+def test_each_service_of_a_call_is_authorized(lab: Lab, unique: str) -> None:
+    role = create_role(lab, unique, allow("ecs:DescribeServices", resource=SERVICE))
+    assert code_of(lab, role, "ecs", "describe_services", {"cluster": "c", "services": ["s"]}) not in DENIED
+    assert code_of(lab, role, "ecs", "describe_services", {"cluster": "c", "services": ["s", "other"]}) in DENIED
+
+
+def test_a_condition_on_a_key_that_the_action_does_not_carry_is_not_met(lab: Lab, unique: str) -> None:
+    """The reference lists ``ecs:cluster`` for DescribeServices and not for DescribeTaskDefinition."""
+    scope = {"ArnLike": {"ecs:cluster": "*"}}
+    actions = allow("ecs:DescribeServices", "ecs:DescribeTaskDefinition")
+    role = create_role(lab, unique, {**actions, "Condition": scope})
+    assert code_of(lab, role, "ecs", "describe_services", {"cluster": "c", "services": ["s"]}) not in DENIED
+    assert code_of(lab, role, "ecs", "describe_task_definition", {"taskDefinition": "t"}) in DENIED
+
+
+@pytest.mark.parametrize(
+    ("permission", "resource", "taken"),
+    [
+        ("ecs:UpdateService", SERVICE, True),
+        ("ecs:UpdateService", f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/c", False),
+        ("elasticloadbalancing:ModifyRule", RULE, True),
+        ("elasticloadbalancing:ModifyRule", LISTENER, False),
+        ("elasticloadbalancing:DescribeRules", RULE, False),
+        ("dynamodb:Query", f"{TABLE}/index/due", True),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:a/b-abcdef", True),
+    ],
+)
+def test_the_reference_knows_the_resources_of_actions(permission: str, resource: str, taken: bool) -> None:
+    known = service_authorization.action(permission)
+    assert known is not None and known.takes(resource) is taken
+
+
+def test_the_reference_knows_the_conditions_of_actions() -> None:
+    update, unknown = service_authorization.action("ecs:UpdateService"), service_authorization.action("ecs:Nothing")
+    assert update is not None and unknown is None
+    assert service_authorization.action("nothing:Nothing") is None
+    assert update.has_condition("ecs:cluster") and update.has_condition("aws:ResourceTag/team")
+    assert not update.has_condition("ecs:service") and not update.has_condition("iam:PassedToService")

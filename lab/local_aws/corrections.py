@@ -1,0 +1,84 @@
+"""Answers of ministack that its services' models do not allow, put right on their way out.
+
+Whole operations that ministack has wrong are replaced by the modules of this package; here is what is
+only a member of an answer that is fine otherwise. ``contracts`` finds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+from local_aws.calls import Answer, Call, Proceed, add_interceptor
+from local_aws.settings import Settings
+
+# AWS leaves out what has no value; ministack writes an empty text, which is no value of an enum.
+OPTIONAL_OF_TASK_DEFINITIONS = ("executionRoleArn", "ipcMode", "pidMode", "taskRoleArn")
+OPTIONAL_OF_FUNCTIONS = (
+    "LastUpdateStatusReason",
+    "LastUpdateStatusReasonCode",
+    "StateReason",
+    "StateReasonCode",
+)
+# A reason that ministack made up: AWS's functions stay active while they are updated.
+UNKNOWN_REASON = "Updating"
+
+
+def _without(fields: tuple[str, ...], record: MutableMapping[str, Any], *values: str) -> None:
+    for name in fields:
+        if record.get(name) in ("", *values):
+            record.pop(name, None)
+
+
+def _task_definition(answer: dict[str, Any]) -> None:
+    _without(OPTIONAL_OF_TASK_DEFINITIONS, answer["taskDefinition"])
+
+
+def _function(record: dict[str, Any]) -> None:
+    _without(OPTIONAL_OF_FUNCTIONS, record, UNKNOWN_REASON)
+
+
+def _described_function(answer: dict[str, Any]) -> None:
+    _function(answer["Configuration"])
+
+
+def _functions(answer: dict[str, Any]) -> None:
+    for record in answer["Functions"]:
+        _function(record)
+
+
+def _created_url(answer: dict[str, Any]) -> None:
+    # Only the answers about an existing one have it.
+    answer.pop("LastModifiedTime", None)
+
+
+# By service, action and method: by IAM's actions, by which calls are named, an update is a creation too.
+CORRECTIONS: Mapping[tuple[str, str, str], Callable[[dict[str, Any]], None]] = {
+    ("ecs", "DeregisterTaskDefinition", "POST"): _task_definition,
+    ("ecs", "DescribeTaskDefinition", "POST"): _task_definition,
+    ("ecs", "RegisterTaskDefinition", "POST"): _task_definition,
+    ("lambda", "CreateFunction", "POST"): _function,
+    ("lambda", "CreateFunctionUrlConfig", "POST"): _created_url,
+    ("lambda", "GetFunction", "GET"): _described_function,
+    ("lambda", "GetFunctionConfiguration", "GET"): _function,
+    ("lambda", "ListFunctions", "GET"): _functions,
+    ("lambda", "PublishVersion", "POST"): _function,
+    ("lambda", "UpdateFunctionCode", "PUT"): _function,
+    ("lambda", "UpdateFunctionConfiguration", "PUT"): _function,
+}
+
+
+async def _correct(call: Call, proceed: Proceed) -> Answer:
+    status, headers, body = await proceed()
+    correction = CORRECTIONS.get((call.service, call.action, call.http.method))
+    if correction is None or status >= 300:
+        return status, headers, body
+    document = json.loads(body)
+    correction(document)
+    return status, headers, json.dumps(document).encode()
+
+
+def install(settings: Settings) -> None:
+    """See answers before anybody else does. After ``calls``."""
+    add_interceptor(_correct)
