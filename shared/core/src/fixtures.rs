@@ -80,7 +80,7 @@ pub(crate) fn route(groups: &[(&str, u16)], sticky: bool) -> FoundRoute {
         .map(|(name, weight)| WeightedGroup { group: group(name), weight: AlbWeight::new(*weight) })
         .collect();
     let stickiness = sticky.then_some(Stickiness { duration_seconds: 60 });
-    let kind = ActionKind::Forward(Forward { groups, stickiness });
+    let kind = ActionKind::Forward(Forward::new(groups, stickiness));
     FoundRoute::Found {
         actions: RouteActions(vec![RouteAction { order: Some(1), kind }]),
         load_balancer: "app/shop/1".to_owned(),

@@ -182,9 +182,7 @@ where
     /// Whether the canary's group is in every route, so that its targets are health-checked.
     fn attached(&self, observed: &[RouteActions]) -> bool {
         self.deployment.plan.routes.iter().zip(observed).all(|(route, actions)| {
-            actions.forward().is_ok_and(|forward| {
-                forward.groups.iter().any(|entry| entry.group == *route.group(Role::Canary))
-            })
+            actions.forward().is_ok_and(|forward| forward.contains(route.group(Role::Canary)))
         })
     }
 

@@ -245,7 +245,7 @@ async fn carries_weight(
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
     Ok(retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
         FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
-            forward.groups.iter().any(|entry| entry.group == *group && entry.weight.carries())
+            forward.groups().iter().any(|entry| entry.group == *group && entry.weight.carries())
         }),
         // What cannot be read is not a reason to take tasks away.
         FoundRoute::Unsupported(_) => true,

@@ -46,7 +46,7 @@ async fn a_rule_is_read_with_its_load_balancer() {
     let FoundRoute::Found { actions, load_balancer } = found else { panic!("{found:?}") };
     assert_eq!(load_balancer, "app/front/50dc");
     let forward = actions.forward().unwrap();
-    assert_eq!(forward.groups[1].weight, AlbWeight::new(10));
+    assert_eq!(forward.groups()[1].weight, AlbWeight::new(10));
 }
 
 #[tokio::test]

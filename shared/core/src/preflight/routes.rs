@@ -126,13 +126,13 @@ fn name_groups<'a>(
     };
     let services = services?;
     let of_slot = |slot| {
-        let groups = forward.groups.iter().map(|entry| &entry.group);
+        let groups = forward.groups().iter().map(|entry| &entry.group);
         groups.filter(move |group| services.of(slot).target_groups.contains(group))
     };
     let (blue, green): (Vec<_>, Vec<_>) =
         (of_slot(Slot::Blue).collect(), of_slot(Slot::Green).collect());
     let others: Vec<_> = forward
-        .groups
+        .groups()
         .iter()
         .map(|entry| &entry.group)
         .filter(|group| !blue.contains(group) && !green.contains(group))
@@ -275,10 +275,7 @@ fn serving(routes: &[Route<'_>], findings: &mut Findings) -> Option<Slot> {
 /// send old cookies to it at once.
 fn check_stickiness(route: &Route<'_>, serving: Slot, findings: &mut Findings) {
     let canary = route.pair(serving).canary;
-    let attached = route
-        .actions
-        .forward()
-        .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == canary));
+    let attached = route.actions.forward().is_ok_and(|forward| forward.contains(&canary));
     if route.actions.sticky() && !attached {
         findings.error(
             path(route.index),

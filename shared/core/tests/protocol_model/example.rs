@@ -131,7 +131,7 @@ pub(crate) fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
     let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
     let groups = vec![entry(Slot::Blue, blue), entry(Slot::Green, green)];
-    let forward = Forward { groups, stickiness: None };
+    let forward = Forward::new(groups, None);
     RouteActions(vec![RouteAction { order: None, kind: ActionKind::Forward(forward) }])
 }
 

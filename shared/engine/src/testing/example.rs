@@ -54,10 +54,7 @@ pub fn pair() -> RolePair {
 pub fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
     let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
-    let forward = Forward {
-        groups: vec![entry(Slot::Blue, blue), entry(Slot::Green, green)],
-        stickiness: None,
-    };
+    let forward = Forward::new(vec![entry(Slot::Blue, blue), entry(Slot::Green, green)], None);
     RouteActions(vec![RouteAction { order: Some(1), kind: ActionKind::Forward(forward) }])
 }
 

@@ -196,11 +196,10 @@ impl LoadBalancer for World {
         if state.broken.contains(&owner.task_definition) || state.sick.contains(group) {
             return Ok(TargetHealth { healthy: 0, unused: 0, other: tasks });
         }
-        let attached = state.routes.values().any(|actions| {
-            actions
-                .forward()
-                .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == *group))
-        });
+        let attached = state
+            .routes
+            .values()
+            .any(|actions| actions.forward().is_ok_and(|forward| forward.contains(group)));
         Ok(if attached {
             let healthy = state.weak.get(group).map_or(tasks, |most| tasks.min(*most));
             TargetHealth { healthy, unused: 0, other: tasks - healthy }
