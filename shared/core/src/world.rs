@@ -66,15 +66,17 @@ pub struct Alarm {
     /// CloudWatch's reason.
     pub reason: String,
     /// Values of every dimension `TargetGroup` and `ServiceName` that it watches, in metric math
-    /// and in the children of a composite alarm too.
+    /// and in the children of a composite alarm too; and whether it watches logs.
     pub watches: Vec<AlarmDimension>,
 }
 
-/// A dimension by which an alarm belongs to a slot.
+/// What an alarm watches, by which it belongs to a slot or may belong to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlarmDimension {
     /// `TargetGroup`: `targetgroup/NAME/ID`.
     TargetGroup(String),
     /// `ServiceName` of `AWS/ECS` and Container Insights.
     EcsService(String),
+    /// A query over logs: no dimension tells to which slot it belongs.
+    Logs,
 }
