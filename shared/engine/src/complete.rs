@@ -215,7 +215,7 @@ where
         Committed::Conflict => return Ok(Retired::NotDue),
     }
     let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
-    let to = ScaleTo { desired_count: 0, task_definition: None };
+    let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let attempted = attempt(ambient, intent, patience, || {
         containers.scale(&claimed.cluster, &claimed.service, &to)

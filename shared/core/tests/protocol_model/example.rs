@@ -171,6 +171,7 @@ pub(crate) fn plan(
             pair: RolePair { stable: group(stable), canary: group(stable.other()) },
             original: actions(whole),
             load_balancer: String::new(),
+            health_check_path: None,
         }],
         task_definition: task_definition(who.version()),
         strategy: StrategyName::Canary,
