@@ -52,7 +52,7 @@ fn read_forward(action: &Action) -> Result<Forward, Unsupported> {
         let group = plain.ok_or("a forward action without a target group")?;
         let group = TargetGroupArn::new(group);
         let weight = AlbWeight::new(PLAIN_WEIGHT);
-        return Ok(Forward { groups: vec![WeightedGroup { group, weight }], stickiness: None });
+        return Ok(Forward::new(vec![WeightedGroup { group, weight }], None));
     };
     let groups: Vec<_> = config.target_groups().iter().map(read_group).collect::<Result<_, _>>()?;
     if plain.is_some_and(|plain| groups.iter().all(|entry| entry.group.as_str() != plain)) {
@@ -66,7 +66,7 @@ fn read_forward(action: &Action) -> Result<Forward, Unsupported> {
         }
         Some(_) | None => None,
     };
-    Ok(Forward { groups, stickiness })
+    Ok(Forward::new(groups, stickiness))
 }
 
 fn read_group(group: &TargetGroupTuple) -> Result<WeightedGroup, Unsupported> {
@@ -177,15 +177,15 @@ fn write_one(action: &RouteAction) -> Action {
 
 /// `TargetGroupArn` is left out: together with several groups the API refuses it.
 fn write_forward(bare: ActionBuilder, forward: &Forward) -> ActionBuilder {
-    let groups = forward.groups.iter().map(|entry| {
+    let groups = forward.groups().iter().map(|entry| {
         TargetGroupTuple::builder()
             .target_group_arn(entry.group.as_str())
             .weight(i32::from(entry.weight.get()))
             .build()
     });
     let stickiness = TargetGroupStickinessConfig::builder()
-        .enabled(forward.stickiness.is_some())
-        .set_duration_seconds(forward.stickiness.map(|sticky| sticky.duration_seconds))
+        .enabled(forward.stickiness().is_some())
+        .set_duration_seconds(forward.stickiness().map(|sticky| sticky.duration_seconds))
         .build();
     let config = ForwardActionConfig::builder()
         .set_target_groups(Some(groups.collect()))

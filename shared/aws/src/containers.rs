@@ -1,19 +1,19 @@
 //! ECS services and their tasks.
 
+mod service;
+mod tasks;
+
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{
-    DeploymentRolloutState, DesiredStatus, Service, Task, TaskDefinitionStatus, TaskStopCode,
-};
+use aws_sdk_ecs::types::{DesiredStatus, Service, TaskDefinitionStatus};
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
-use glidepath_core::ids::{ClusterName, EcsServiceName, TargetGroupArn, TaskDefinition};
+use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Containers, EcsService, PortError, PortResult, Rollout, ScaleTo};
+use glidepath_engine::ports::{Containers, EcsService, PortError, PortResult, ScaleTo};
 
+use self::service::{current_deployment, found};
+use self::tasks::stopped_by_itself;
 use crate::clients::Clients;
-use crate::error::{code, incomplete, port_error};
-
-const DEPLOYMENTS: &str = "ecs:ListServiceDeployments";
+use crate::error::{code, port_error};
 
 /// Most tasks that one DescribeTasks call takes.
 const TASKS_PER_CALL: usize = 100;
@@ -29,6 +29,24 @@ impl ElasticContainers {
     /// In the configured region.
     pub fn new(clients: &Clients) -> Self {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
+    }
+
+    /// A service as ECS describes it, if there is an active one of this name.
+    async fn described(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<Service>> {
+        let call =
+            self.reading.describe_services().cluster(cluster.as_str()).services(service.as_str());
+        match call.send().await {
+            Ok(described) => {
+                let mut services = described.services.unwrap_or_default().into_iter();
+                Ok(services.find(|service| service.status() == Some("ACTIVE")))
+            }
+            Err(error) if code(&error) == Some("ClusterNotFoundException") => Ok(None),
+            Err(error) => Err(port_error("ecs:DescribeServices", error)),
+        }
     }
 
     /// ARNs of the tasks of a service that have stopped; ECS keeps them for about an hour.
@@ -63,16 +81,7 @@ impl Containers for ElasticContainers {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> PortResult<Option<EcsService>> {
-        let call =
-            self.reading.describe_services().cluster(cluster.as_str()).services(service.as_str());
-        match call.send().await {
-            Ok(described) => {
-                let active = |service: &&Service| service.status() == Some("ACTIVE");
-                described.services().iter().find(active).map(found).transpose()
-            }
-            Err(error) if code(&error) == Some("ClusterNotFoundException") => Ok(None),
-            Err(error) => Err(port_error("ecs:DescribeServices", error)),
-        }
+        self.described(cluster, service).await?.as_ref().map(found).transpose()
     }
 
     async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
@@ -110,6 +119,7 @@ impl Containers for ElasticContainers {
             .service(service.as_str())
             .desired_count(desired_count)
             .set_task_definition(version)
+            .set_force_new_deployment(to.force_new_deployment.then_some(true))
             .send()
             .await
             .map(|_| ())
@@ -121,22 +131,7 @@ impl Containers for ElasticContainers {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> PortResult<Option<ServiceDeployment>> {
-        let call = self
-            .reading
-            .list_service_deployments()
-            .cluster(cluster.as_str())
-            .service(service.as_str())
-            .max_results(1);
-        let listed = call.send().await.map_err(|error| port_error(DEPLOYMENTS, error))?;
-        let Some(newest) = listed.service_deployments().first() else { return Ok(None) };
-        let text = |value: Option<&str>, name| {
-            value.map(str::to_owned).ok_or_else(|| incomplete(DEPLOYMENTS, name))
-        };
-        Ok(Some(ServiceDeployment {
-            arn: text(newest.service_deployment_arn(), "serviceDeploymentArn")?,
-            service: text(newest.service_arn(), "serviceArn")?,
-            revision: text(newest.target_service_revision_arn(), "targetServiceRevisionArn")?,
-        }))
+        Ok(self.described(cluster, service).await?.as_ref().map(current_deployment))
     }
 
     async fn stopped_tasks(
@@ -159,91 +154,6 @@ impl Containers for ElasticContainers {
         stopped.sort_by_key(|task| task.at);
         Ok(stopped)
     }
-}
-
-fn found(service: &Service) -> PortResult<EcsService> {
-    let operation = "ecs:DescribeServices";
-    let primary = service
-        .deployments()
-        .iter()
-        .find(|deployment| deployment.status() == Some("PRIMARY"))
-        .ok_or_else(|| PortError::Refused {
-            operation,
-            detail: format!(
-                "service `{}` has no primary deployment: only the rolling deployment controller \
-                 of ECS is supported",
-                service.service_name().unwrap_or_default()
-            ),
-        })?;
-    let task_definition =
-        primary.task_definition().ok_or_else(|| incomplete(operation, "taskDefinition"))?;
-    let rollout = match primary.rollout_state() {
-        Some(DeploymentRolloutState::Completed) => Rollout::Completed,
-        Some(DeploymentRolloutState::Failed) => {
-            Rollout::Failed(primary.rollout_state_reason().unwrap_or("no reason given").to_owned())
-        }
-        // In progress, and whatever ECS adds: not completed.
-        Some(_) | None => Rollout::InProgress { failed_tasks: number(primary.failed_tasks()) },
-    };
-    let groups = service.load_balancers().iter();
-    Ok(EcsService {
-        desired_count: number(service.desired_count()),
-        running_count: number(service.running_count()),
-        task_definition: TaskDefinition::new(task_definition),
-        rollout,
-        deployments: u32::try_from(service.deployments().len()).unwrap_or(u32::MAX),
-        target_groups: groups
-            .filter_map(|balancer| balancer.target_group_arn())
-            .map(TargetGroupArn::new)
-            .collect(),
-        last_event: service.events().first().and_then(|event| event.message()).map(str::to_owned),
-    })
-}
-
-/// ECS counts in signed numbers that are never negative.
-fn number(count: i32) -> u32 {
-    u32::try_from(count).unwrap_or(0)
-}
-
-/// A task of this version that stopped although neither a person nor scaling asked it to.
-fn stopped_by_itself(task: &Task, version: &TaskDefinition) -> Option<StoppedTask> {
-    let definition = task.task_definition_arn().map(TaskDefinition::new)?;
-    if definition != *version && definition.short() != version.as_str() {
-        return None;
-    }
-    let reason = task.stopped_reason().unwrap_or_default();
-    let own = match task.stop_code() {
-        Some(TaskStopCode::EssentialContainerExited | TaskStopCode::TaskFailedToStart) => true,
-        // The scheduler stops tasks when it scales, and those that fail their health checks.
-        Some(TaskStopCode::ServiceSchedulerInitiated) => {
-            let reason = reason.to_ascii_lowercase();
-            reason.contains("failed") && reason.contains("health check")
-        }
-        // People, spot interruptions, host maintenance.
-        Some(_) | None => false,
-    };
-    let at = task.stopped_at().or(task.stopping_at()).and_then(timestamp)?;
-    own.then(|| StoppedTask {
-        task: task.task_arn().and_then(|arn| arn.rsplit('/').next()).unwrap_or("?").to_owned(),
-        reason: with_exit_code(reason, task),
-        at,
-    })
-}
-
-fn with_exit_code(reason: &str, task: &Task) -> String {
-    let failed = task.containers().iter().find_map(|container| {
-        let name = container.name().unwrap_or("?");
-        match (container.exit_code(), container.reason()) {
-            (Some(code), _) if code != 0 => Some(format!("`{name}` exited with {code}")),
-            (_, Some(why)) => Some(format!("`{name}`: {why}")),
-            (Some(_) | None, None) => None,
-        }
-    });
-    failed.map_or_else(|| reason.to_owned(), |failed| format!("{reason}: {failed}"))
-}
-
-fn timestamp(instant: &DateTime) -> Option<Timestamp> {
-    instant.to_millis().ok().map(Timestamp::from_millis)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! Routes and targets of Application Load Balancers.
 
+mod groups;
+mod targets;
+
 use std::collections::HashMap;
 use std::future::Future;
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{
-    Action, Listener, Rule, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
-};
+use aws_sdk_elasticloadbalancingv2::types::{Action, Listener, Rule};
 use futures_util::future::{join, join_all};
 use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_engine::ports::{FoundRoute, LoadBalancer, PortResult, TargetHealth};
 
+use self::targets::count;
 use crate::actions;
 use crate::clients::Clients;
 use crate::error::{code, port_error};
@@ -174,21 +176,6 @@ fn load_balancer_of(arn: &str) -> Option<String> {
     let mut parts = path.split('/');
     let (kind, name, id) = (parts.next()?, parts.next()?, parts.next()?);
     (kind == "app").then(|| format!("app/{name}/{id}"))
-}
-
-fn count(described: &[TargetHealthDescription]) -> TargetHealth {
-    let mut health = TargetHealth::default();
-    for target in described.iter().filter_map(TargetHealthDescription::target_health) {
-        let not_in_use = target.reason() == Some(&TargetHealthReasonEnum::NotInUse);
-        match target.state() {
-            Some(TargetHealthStateEnum::Healthy) => health.healthy += 1,
-            Some(TargetHealthStateEnum::Unused) if not_in_use => health.unused += 1,
-            Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining) => {}
-            // Initial, unhealthy, unavailable, unused for another reason, and states of the future.
-            Some(_) | None => health.other += 1,
-        }
-    }
-    health
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
-use crate::world::{Alarm, AlarmDimension, EcsService, FoundRoute, Rollout};
+use crate::world::{Alarm, AlarmDimension, Driver, EcsService, FoundRoute, Rollout};
 
 /// ARN of the route of [`document`].
 pub(crate) const RULE: &str =
@@ -80,7 +80,7 @@ pub(crate) fn route(groups: &[(&str, u16)], sticky: bool) -> FoundRoute {
         .map(|(name, weight)| WeightedGroup { group: group(name), weight: AlbWeight::new(*weight) })
         .collect();
     let stickiness = sticky.then_some(Stickiness { duration_seconds: 60 });
-    let kind = ActionKind::Forward(Forward { groups, stickiness });
+    let kind = ActionKind::Forward(Forward::new(groups, stickiness));
     FoundRoute::Found {
         actions: RouteActions(vec![RouteAction { order: Some(1), kind }]),
         load_balancer: "app/shop/1".to_owned(),
@@ -90,13 +90,16 @@ pub(crate) fn route(groups: &[(&str, u16)], sticky: bool) -> FoundRoute {
 /// An ECS service that is at rest.
 pub(crate) fn ecs_service(tasks: u32, version: &str, groups: &[&str]) -> EcsService {
     EcsService {
+        driver: Driver::Rolling,
         desired_count: tasks,
         running_count: tasks,
         task_definition: task_definition(version),
         rollout: Rollout::Completed,
+        deployed_at: None,
+        gave_way: vec![],
         deployments: 1,
         target_groups: groups.iter().map(|name| group(name)).collect(),
-        last_event: None,
+        events: vec![],
     }
 }
 
@@ -135,6 +138,7 @@ pub(crate) fn found() -> Found {
             green: vec![alarm("shop-green-5xx", &["green"])],
             service: vec![alarm("shop-latency", &[])],
         },
+        target_groups: std::collections::BTreeMap::new(),
         channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
         holders: vec![],
     }

@@ -153,9 +153,20 @@ pub struct RoutePlan {
     pub original: RouteActions,
     /// The value of the CloudWatch dimension `LoadBalancer`: `app/NAME/ID`.
     pub load_balancer: String,
+    /// The path that the canary's health checks ask for; only named, where a target is sick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_path: Option<String>,
 }
 
 impl RoutePlan {
+    /// The load balancer's reason why a canary target is sick, with what it was asked for.
+    pub fn sick(&self, reason: &str) -> String {
+        match &self.health_check_path {
+            Some(path) => format!("{reason} (health check of `{path}`)"),
+            None => reason.to_owned(),
+        }
+    }
+
     /// The complete actions that send everything to stable: what a rollback writes.
     pub fn stable_only(&self) -> RouteActions {
         self.original.only(&self.pair, Role::Stable)

@@ -1,6 +1,9 @@
 //! What a listener rule does with a request, and how a weight is put into it without touching
 //! anything else.
 
+mod forward;
+
+pub use forward::{Forward, Stickiness, WeightedGroup};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -139,34 +142,6 @@ pub struct JwtClaim {
     pub values: Vec<String>,
 }
 
-/// A forward action: its groups in the order of the API, and group stickiness.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Forward {
-    /// Weighted groups.
-    pub groups: Vec<WeightedGroup>,
-    /// Group stickiness, when the action has it switched on.
-    pub stickiness: Option<Stickiness>,
-}
-
-/// One group of a forward action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WeightedGroup {
-    /// Which group.
-    pub group: TargetGroupArn,
-    /// Its weight.
-    pub weight: AlbWeight,
-}
-
-/// Group stickiness that is switched on: a cookie then outranks the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stickiness {
-    /// `DurationSeconds`.
-    pub duration_seconds: i32,
-}
-
 /// The two groups between which a route is shifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -207,19 +182,19 @@ impl RouteActions {
 
     /// Whether cookies outrank weights on this route.
     pub fn sticky(&self) -> bool {
-        self.forward().is_ok_and(|forward| forward.stickiness.is_some())
+        self.forward().is_ok_and(|forward| forward.stickiness().is_some())
     }
 
     /// The same actions with the weights of the pair set to give the canary this share. A group
-    /// that the action lacks is added at the end.
+    /// that the action lacks is added.
     #[must_use]
     pub fn with_canary(&self, pair: &RolePair, canary: Weight) -> Self {
         let (stable_weight, canary_weight) = canary.alb_weights();
-        self.map_forward(|forward| {
+        self.map_groups(|groups| {
             for (group, weight) in [(&pair.stable, stable_weight), (&pair.canary, canary_weight)] {
-                match forward.groups.iter_mut().find(|entry| entry.group == *group) {
+                match groups.iter_mut().find(|entry| entry.group == *group) {
                     Some(entry) => entry.weight = weight,
-                    None => forward.groups.push(WeightedGroup { group: group.clone(), weight }),
+                    None => groups.push(WeightedGroup { group: group.clone(), weight }),
                 }
             }
         })
@@ -239,7 +214,7 @@ impl RouteActions {
         if !self.sticky() {
             return written;
         }
-        written.map_forward(|forward| forward.groups.retain(|entry| entry.group != *removed))
+        written.map_groups(|groups| groups.retain(|entry| entry.group != *removed))
     }
 
     /// The share that each of two groups has of the route.
@@ -250,7 +225,7 @@ impl RouteActions {
     ) -> Result<(AlbWeight, AlbWeight), RouteError> {
         let forward = self.forward()?;
         let others: Vec<_> = forward
-            .groups
+            .groups()
             .iter()
             .map(|entry| &entry.group)
             .filter(|group| *group != first && *group != second)
@@ -262,7 +237,7 @@ impl RouteActions {
         // A group that is not in the action gets nothing from it.
         let weight = |group: &TargetGroupArn| {
             forward
-                .groups
+                .groups()
                 .iter()
                 .find(|entry| entry.group == *group)
                 .map_or(AlbWeight::NONE, |entry| entry.weight)
@@ -283,11 +258,13 @@ impl RouteActions {
         Ok(Weight::from_permille(permille as u16).unwrap_or(Weight::ALL))
     }
 
-    fn map_forward(&self, change: impl Fn(&mut Forward)) -> Self {
+    fn map_groups(&self, change: impl Fn(&mut Vec<WeightedGroup>)) -> Self {
         let mut actions = self.clone();
         for action in &mut actions.0 {
             if let ActionKind::Forward(forward) = &mut action.kind {
-                change(forward);
+                let mut groups = forward.groups().to_vec();
+                change(&mut groups);
+                *forward = Forward::new(groups, forward.stickiness());
             }
         }
         actions
@@ -314,99 +291,4 @@ impl std::fmt::Display for Role {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn pair() -> RolePair {
-        RolePair { stable: TargetGroupArn::new("blue"), canary: TargetGroupArn::new("green") }
-    }
-
-    fn route(groups: &[(&str, u16)], sticky: bool) -> RouteActions {
-        let authenticate = AuthenticateCognito {
-            user_pool_arn: "pool".into(),
-            user_pool_client_id: "client".into(),
-            user_pool_domain: "domain".into(),
-            session: AuthenticateSession {
-                session_cookie_name: None,
-                scope: None,
-                session_timeout: Some(60),
-                extra_parameters: std::collections::BTreeMap::new(),
-                on_unauthenticated_request: None,
-            },
-        };
-        let forward = Forward {
-            groups: groups
-                .iter()
-                .map(|(group, weight)| WeightedGroup {
-                    group: TargetGroupArn::new(*group),
-                    weight: AlbWeight::new(*weight),
-                })
-                .collect(),
-            stickiness: sticky.then_some(Stickiness { duration_seconds: 60 }),
-        };
-        RouteActions(vec![
-            RouteAction { order: Some(1), kind: ActionKind::AuthenticateCognito(authenticate) },
-            RouteAction { order: Some(2), kind: ActionKind::Forward(forward) },
-        ])
-    }
-
-    proptest! {
-        #[test]
-        fn writing_a_weight_changes_nothing_but_the_weight(
-            before in 0u16..=1000, after in 0u16..=1000, sticky: bool, green_first: bool,
-        ) {
-            let mut groups = vec![("blue", 1000 - before), ("green", before)];
-            if green_first { groups.reverse(); }
-            let original = route(&groups, sticky);
-            let weight = Weight::from_permille(after).unwrap();
-            let written = original.with_canary(&pair(), weight);
-            prop_assert_eq!(written.canary_share(&pair()), Ok(weight));
-            let order: Vec<_> = written.forward().unwrap().groups.iter().map(|entry| entry.group.as_str()).collect();
-            prop_assert_eq!(order, groups.iter().map(|(group, _)| *group).collect::<Vec<_>>());
-            // Put the old weights back: nothing else may differ.
-            let restored = written.map_forward(|forward| {
-                for (entry, (_, weight)) in forward.groups.iter_mut().zip(&groups) {
-                    entry.weight = AlbWeight::new(*weight);
-                }
-            });
-            prop_assert_eq!(restored, original);
-        }
-    }
-
-    #[test]
-    fn a_missing_group_counts_as_weight_zero_and_is_added() {
-        let original = route(&[("blue", 1)], false);
-        assert_eq!(original.canary_share(&pair()), Ok(Weight::NONE));
-        let shifted = original.with_canary(&pair(), Weight::from_permille(50).unwrap());
-        assert_eq!(
-            shifted.weights_of(&pair().stable, &pair().canary),
-            Ok((AlbWeight::new(950), AlbWeight::new(50)))
-        );
-    }
-
-    #[test]
-    fn a_sticky_route_loses_the_group_that_must_get_nothing() {
-        let sticky = route(&[("blue", 900), ("green", 100)], true);
-        let groups = |actions: RouteActions| {
-            let forward = actions.forward().unwrap().clone();
-            forward.groups.into_iter().map(|entry| entry.group.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(groups(sticky.only(&pair(), Role::Stable)), ["blue"]);
-        assert_eq!(groups(sticky.only(&pair(), Role::Canary)), ["green"]);
-        let plain = route(&[("blue", 900), ("green", 100)], false);
-        assert_eq!(groups(plain.only(&pair(), Role::Stable)), ["blue", "green"]);
-    }
-
-    #[test]
-    fn further_groups_and_dead_routes_are_refused() {
-        let others = route(&[("blue", 1), ("other", 1)], false);
-        assert_eq!(
-            others.canary_share(&pair()),
-            Err(RouteError::OtherGroups(vec![TargetGroupArn::new("other")]))
-        );
-        let dead = route(&[("blue", 0), ("green", 0)], false);
-        assert_eq!(dead.canary_share(&pair()), Err(RouteError::NoWeight));
-        assert_eq!(RouteActions(vec![]).forward(), Err(RouteError::DoesNotForward));
-    }
-}
+mod tests;

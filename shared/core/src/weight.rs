@@ -99,6 +99,9 @@ impl AlbWeight {
     /// No requests.
     pub const NONE: Self = Self(0);
 
+    /// What a group that stands alone in its action counts as: it gets every request.
+    pub const ALONE: Self = Self(1);
+
     /// As read from the load balancer.
     pub const fn new(weight: u16) -> Self {
         Self(weight)

@@ -4,6 +4,7 @@
 use crate::health::AlarmSignal;
 use crate::ids::{AlarmArn, TargetGroupArn, TaskDefinition};
 use crate::route::RouteActions;
+use crate::time::Timestamp;
 
 /// A rule or listener as the load balancer has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,44 @@ pub enum FoundRoute {
     Unsupported(String),
 }
 
+/// A target group, as far as a plan depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// `HTTP` or `HTTPS` behind an Application Load Balancer; every other one is another kind's.
+    pub protocol: String,
+    /// Whether clients are kept on their targets by a cookie of the group's own.
+    pub sticky: bool,
+    /// The path that health checks ask for, where they ask for one.
+    pub health_check_path: Option<String>,
+}
+
+impl TargetGroup {
+    /// Whether an Application Load Balancer can forward to it.
+    pub fn takes_weights(&self) -> bool {
+        ["HTTP", "HTTPS"].contains(&self.protocol.as_str())
+    }
+}
+
+/// Who brings an ECS service to a new version. AWS's own names are kept for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// ECS, by replacing tasks and nothing else.
+    Rolling,
+    /// ECS, by shifting traffic itself: `BLUE_GREEN`, `LINEAR` or `CANARY`.
+    Shifting(String),
+    /// ECS, with one task on every instance of the cluster.
+    Daemon,
+    /// ECS, together with the load balancer: an Express service.
+    Express,
+    /// Another deployment controller: `CODE_DEPLOY` or `EXTERNAL`.
+    Controller(String),
+}
+
 /// An ECS service as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EcsService {
+    /// Who brings it to a new version.
+    pub driver: Driver,
     /// Wanted tasks.
     pub desired_count: u32,
     /// Running tasks, of any version.
@@ -34,12 +70,72 @@ pub struct EcsService {
     pub task_definition: TaskDefinition,
     /// State of the newest deployment.
     pub rollout: Rollout,
+    /// When the newest deployment was made; `None` where ECS does not say.
+    pub deployed_at: Option<Timestamp>,
+    /// Deployments that failed and gave way to an older one, which is the newest again.
+    pub gave_way: Vec<FailedDeployment>,
     /// How many deployments there are; older ones still drain.
     pub deployments: u32,
     /// Target groups that its tasks register with.
     pub target_groups: Vec<TargetGroupArn>,
-    /// The newest service event, for people.
-    pub last_event: Option<String>,
+    /// Service events, the newest first.
+    pub events: Vec<ServiceEvent>,
+}
+
+/// An ECS deployment that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedDeployment {
+    /// What it deployed; the full ARN.
+    pub task_definition: TaskDefinition,
+    /// When it was made.
+    pub deployed_at: Timestamp,
+    /// ECS's reason.
+    pub reason: String,
+}
+
+/// What ECS says about a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEvent {
+    /// When.
+    pub at: Timestamp,
+    /// In ECS's words.
+    pub message: String,
+}
+
+/// Words of the events with which ECS gives a deployment up.
+const GIVEN_UP: [&str; 2] = ["deployment failed", "rolling back to deployment"];
+
+/// Words of the events that say why no task starts.
+const OBSTACLES: [&str; 3] =
+    ["unable to place a task", "unable to consistently start tasks", "was unable to"];
+
+impl EcsService {
+    /// Why ECS has given this version up since then and gone back to another one, as it does where
+    /// the circuit breaker or an alarm of the service's own has the rollback switched on. A failed
+    /// deployment is in the list only until its last task has stopped; the events stay.
+    pub fn gave_up_on(&self, version: &TaskDefinition, since: Timestamp) -> Option<String> {
+        if self.task_definition == *version {
+            return None;
+        }
+        let failed = self
+            .gave_way
+            .iter()
+            .find(|failed| failed.task_definition == *version && failed.deployed_at >= since);
+        failed.map(|failed| failed.reason.clone()).or_else(|| self.said(&GIVEN_UP, since))
+    }
+
+    /// Why no task can be started, if ECS has said so since then.
+    pub fn obstacle(&self, since: Timestamp) -> Option<String> {
+        self.said(&OBSTACLES, since)
+    }
+
+    /// The newest event since then that says one of these, the first of them first.
+    fn said(&self, words: &[&str], since: Timestamp) -> Option<String> {
+        words.iter().find_map(|words| {
+            let said = |event: &&ServiceEvent| event.at >= since && event.message.contains(words);
+            self.events.iter().find(said).map(|event| event.message.clone())
+        })
+    }
 }
 
 /// `rolloutState` of the newest deployment of an ECS service.
@@ -66,15 +162,17 @@ pub struct Alarm {
     /// CloudWatch's reason.
     pub reason: String,
     /// Values of every dimension `TargetGroup` and `ServiceName` that it watches, in metric math
-    /// and in the children of a composite alarm too.
+    /// and in the children of a composite alarm too; and whether it watches logs.
     pub watches: Vec<AlarmDimension>,
 }
 
-/// A dimension by which an alarm belongs to a slot.
+/// What an alarm watches, by which it belongs to a slot or may belong to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlarmDimension {
     /// `TargetGroup`: `targetgroup/NAME/ID`.
     TargetGroup(String),
     /// `ServiceName` of `AWS/ECS` and Container Insights.
     EcsService(String),
+    /// A query over logs: no dimension tells to which slot it belongs.
+    Logs,
 }

@@ -1,6 +1,8 @@
 //! Brings the world towards the current stage. Level-triggered: it looks, makes at most one kind of
 //! change, and says whether to come back or to go on.
 
+mod tasks;
+
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{GateId, IntentId};
 use glidepath_core::notice::Event;
@@ -14,18 +16,12 @@ use glidepath_core::storm::give_way;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
-use crate::attempt::{Patience, Urgency, attempt};
+use crate::attempt::{Patience, Urgency};
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
-use crate::ports::{
-    Containers, DeploymentFence, LoadBalancer, PortError, Registry, Rollout, ScaleTo,
-};
+use crate::ports::{Containers, DeploymentFence, LoadBalancer, PortError, Registry};
 use crate::restore::{Restore, Stable, Written as Restored, restore};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{Ambient, StepInput, routes};
-
-/// ECS gives up on a service by itself only with a circuit breaker; this many tasks that failed to
-/// start, with none running, are enough for us. It is the lowest threshold that ECS itself allows.
-const FAILED_TASKS: u32 = 3;
 
 /// One turn towards the current stage.
 pub async fn run<R, L, C, A>(
@@ -110,12 +106,9 @@ where
                 Written::Throttled => self.giving_way(since).await?,
             });
         }
-        if let Some(waiting) = self.bring_up().await? {
+        if let Some(waiting) = self.bring_up(since).await? {
             if self.ambient.now().since(since) > plan.settle_within {
-                return Err(Stop::Failed(Failure::new(
-                    FailureCode::CanaryNotHealthy,
-                    format!("the canary was not ready within {}: {waiting}", plan.settle_within),
-                )));
+                return Err(self.not_ready(&waiting).await);
             }
             self.touch(MoveOn::InOrder).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
@@ -182,84 +175,8 @@ where
     /// Whether the canary's group is in every route, so that its targets are health-checked.
     fn attached(&self, observed: &[RouteActions]) -> bool {
         self.deployment.plan.routes.iter().zip(observed).all(|(route, actions)| {
-            actions.forward().is_ok_and(|forward| {
-                forward.groups.iter().any(|entry| entry.group == *route.group(Role::Canary))
-            })
+            actions.forward().is_ok_and(|forward| forward.contains(route.group(Role::Canary)))
         })
-    }
-
-    /// Brings version and number of the canary's tasks to what the stage needs. What is still
-    /// missing, or `None` if every task is healthy.
-    async fn bring_up(&self) -> Result<Option<String>, Stop> {
-        let plan = &self.deployment.plan;
-        let canary = &plan.canary.service;
-        let wanted = plan.canary_tasks(self.stage.weight);
-        let Some(service) = self.containers.service(&plan.cluster, canary).await? else {
-            return Err(Stop::Failed(Failure::new(
-                FailureCode::CanaryFailedToStart,
-                format!("the ECS service `{canary}` does not exist any more"),
-            )));
-        };
-        if service.desired_count != wanted || service.task_definition != plan.task_definition {
-            self.scale(wanted).await?;
-            return Ok(Some(format!(
-                "`{canary}` is asked for {wanted} tasks of {}",
-                plan.task_definition.short()
-            )));
-        }
-        let event = service.last_event.unwrap_or_default();
-        match service.rollout {
-            Rollout::Failed(reason) => {
-                return Err(Stop::Failed(Failure::new(
-                    FailureCode::CanaryFailedToStart,
-                    format!("ECS gave up on `{canary}`: {reason}"),
-                )));
-            }
-            Rollout::InProgress { failed_tasks } => {
-                if failed_tasks >= FAILED_TASKS && service.running_count == 0 {
-                    return Err(Stop::Failed(Failure::new(
-                        FailureCode::CanaryFailedToStart,
-                        format!("{failed_tasks} tasks of `{canary}` failed to start: {event}"),
-                    )));
-                }
-                let running = service.running_count.min(wanted);
-                let waiting = if running < wanted { "" } else { ", ECS waits for healthy targets" };
-                return Ok(Some(format!("{running} of {wanted} tasks of `{canary}` run{waiting}")));
-            }
-            Rollout::Completed if service.running_count < wanted || service.deployments > 1 => {
-                return Ok(Some(format!(
-                    "{} of {wanted} tasks of `{canary}` run",
-                    service.running_count.min(wanted)
-                )));
-            }
-            Rollout::Completed => {}
-        }
-        for route in &plan.routes {
-            let health = self.load_balancer.target_health(route.group(Role::Canary)).await?;
-            if health.healthy < wanted {
-                return Ok(Some(format!(
-                    "{} of {wanted} targets of `{}` are healthy",
-                    health.healthy,
-                    route.group(Role::Canary).short()
-                )));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn scale(&self, wanted: u32) -> Result<(), Stop> {
-        let plan = &self.deployment.plan;
-        let (own, intent) = self.claim(Purpose::Scale).await?;
-        let to =
-            ScaleTo { desired_count: wanted, task_definition: Some(plan.task_definition.clone()) };
-        let attempted = attempt(self.ambient, &intent, Patience::GiveWay, || {
-            self.containers.scale(&plan.cluster, &plan.canary.service, &to)
-        })
-        .await;
-        if attempted.clean {
-            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
-        }
-        Ok(attempted.result?)
     }
 
     async fn claim(&self, purpose: Purpose) -> Result<(IntentId, Intent), Stop> {

@@ -215,7 +215,7 @@ where
         Committed::Conflict => return Ok(Retired::NotDue),
     }
     let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
-    let to = ScaleTo { desired_count: 0, task_definition: None };
+    let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let attempted = attempt(ambient, intent, patience, || {
         containers.scale(&claimed.cluster, &claimed.service, &to)
@@ -245,7 +245,7 @@ async fn carries_weight(
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
     Ok(retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
         FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
-            forward.groups.iter().any(|entry| entry.group == *group && entry.weight.carries())
+            forward.groups().iter().any(|entry| entry.group == *group && entry.weight.carries())
         }),
         // What cannot be read is not a reason to take tasks away.
         FoundRoute::Unsupported(_) => true,

@@ -3,8 +3,8 @@
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
     AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, Judgement,
-    MeasuredMetrics, ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployments,
-    Watched, hook_event, hooks_at, judge, probed,
+    MeasuredMetrics, ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployment,
+    ServiceDeployments, Watched, hook_event, hooks_at, judge, probed,
 };
 use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
 use glidepath_core::protocol::{Deployment, Progress, Step};
@@ -225,10 +225,9 @@ where
         let kept = before.filter(|run| !run.is_due(now));
         let run = match (kept, found) {
             (Some(run), _) => Ok(run.clone()),
-            (None, Some(Ok(found))) => {
+            (None, Some(found)) => {
                 ask_hook(hooks, deployment, (hook, at, before), stage.weight, found, now).await
             }
-            (None, Some(Err(error))) => Err(error.clone()),
             (None, None) => Err("it was not asked".to_owned()),
         };
         let run = run.map_or_else(Reading::Unreadable, Reading::Read);
@@ -252,19 +251,30 @@ async fn ask_hook(
     HookRun::answered(place, at, before, details, &answer, now)
 }
 
+/// What ECS says of both slots. What it does not say is left out: names are no reason to hold a
+/// stage.
 async fn service_deployments(
     containers: &impl Containers,
     deployment: &Deployment,
-) -> Result<ServiceDeployments, String> {
+) -> ServiceDeployments {
     let plan = &deployment.plan;
     let of = |role: Role| async move {
         let service = &plan.slot(role).service;
-        let found = containers.service_deployment(&plan.cluster, service).await;
-        let found = found.map_err(|error| error.to_string())?;
-        found.ok_or_else(|| format!("`{service}` has no service deployment"))
+        let error = match containers.service_deployment(&plan.cluster, service).await {
+            Ok(Some(found)) => return found,
+            Ok(None) => "there is no such service".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(
+            deployment.id = %deployment.id,
+            service = service.as_str(),
+            error,
+            "hooks are not told which ECS deployments are compared"
+        );
+        ServiceDeployment::default()
     };
     let (canary, stable) = join(of(Role::Canary), of(Role::Stable)).await;
-    Ok(ServiceDeployments { canary: canary?, stable: stable? })
+    ServiceDeployments { canary, stable }
 }
 
 /// What is to be remembered of the hooks: their newest answers, and what was known of those that
@@ -331,10 +341,12 @@ async fn read_targets(
             load_balancer.target_health(route.group(Role::Stable)),
         )
         .await;
+        let canary = canary?;
         targets.push(RouteTargets {
-            canary_healthy: canary?.healthy,
+            canary_healthy: canary.healthy,
             canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
             stable_healthy: stable?.healthy,
+            canary_sick: canary.sick,
         });
     }
     Ok(targets)

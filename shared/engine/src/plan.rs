@@ -21,7 +21,9 @@ use serde_json::Value;
 
 use crate::forecast::try_checks;
 use crate::pace::overdue;
-use crate::ports::{Clock, Committed, Containers, LoadBalancer, Monitoring, Registry};
+use crate::ports::{
+    Clock, Committed, Containers, LoadBalancer, Monitoring, Registry, TargetGroups,
+};
 use crate::restore::{fresh_for, look_at_stable};
 use crate::survey::{Survey, survey};
 use crate::transition::{Stop, load, refusal, transition};
@@ -58,7 +60,7 @@ pub async fn run<R, L, C, M, K>(
 ) -> Result<Reply, Failure>
 where
     R: Registry,
-    L: LoadBalancer,
+    L: LoadBalancer + TargetGroups,
     C: Containers,
     M: Monitoring,
     K: Clock,

@@ -1,11 +1,11 @@
 //! Looks at everything that a request names and resolves it, without writing anything. The same for
 //! the `plan` function and for `glidepath plan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join3};
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::{ChannelName, DeploymentId};
+use glidepath_core::ids::{ChannelName, DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
@@ -13,12 +13,14 @@ use glidepath_core::preflight::{
 use glidepath_core::protocol::{Lock, LockKey};
 use glidepath_core::request::{Request, Sensitivity, decode};
 use glidepath_core::time::Timestamp;
-use glidepath_core::world::Alarm;
+use glidepath_core::world::{Alarm, TargetGroup};
 use serde_json::Value;
 
 use crate::failed;
 use crate::forecast::adapt;
-use crate::ports::{Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry};
+use crate::ports::{
+    Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry, TargetGroups,
+};
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ pub async fn survey<R, L, C, M>(
 ) -> Result<Survey, Unfit>
 where
     R: Registry,
-    L: LoadBalancer,
+    L: LoadBalancer + TargetGroups,
     C: Containers,
     M: Monitoring,
 {
@@ -76,6 +78,7 @@ where
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(load_balancer, containers, monitoring, &request).await?;
+    found.target_groups = target_groups(load_balancer, &found).await?;
     found.channels = channels.to_vec();
     found.holders = holders(registry, &first).await?;
     let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
@@ -133,9 +136,22 @@ where
             green: take(alarms.green.len()),
             service: take(alarms.service.len()),
         },
+        target_groups: BTreeMap::new(),
         channels: Vec::new(),
         holders: Vec::new(),
     })
+}
+
+/// The groups with which the tasks of both slots register; known only once the services are.
+async fn target_groups(
+    load_balancer: &impl TargetGroups,
+    found: &Found,
+) -> PortResult<BTreeMap<TargetGroupArn, Option<TargetGroup>>> {
+    let services = [&found.blue, &found.green].into_iter().flatten();
+    let groups: BTreeSet<_> = services.flat_map(|service| service.target_groups.clone()).collect();
+    let groups: Vec<_> = groups.into_iter().collect();
+    let described = load_balancer.target_groups(&groups).await?;
+    Ok(groups.into_iter().zip(described).collect())
 }
 
 /// Each deployment that holds some of the locks, once, with what it deploys.

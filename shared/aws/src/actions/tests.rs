@@ -80,7 +80,7 @@ fn forward() -> impl Strategy<Value = ActionKind> {
     });
     let sticky = of((1i32..=604_800).prop_map(|seconds| Stickiness { duration_seconds: seconds }));
     (proptest::collection::vec(group, 1..5), sticky)
-        .prop_map(|(groups, stickiness)| ActionKind::Forward(Forward { groups, stickiness }))
+        .prop_map(|(groups, stickiness)| ActionKind::Forward(Forward::new(groups, stickiness)))
 }
 
 proptest! {
@@ -92,6 +92,38 @@ proptest! {
             (1..).zip(kinds).map(|(order, kind)| RouteAction { order: Some(order), kind }).collect(),
         );
         prop_assert_eq!(read(&write(&actions)), Ok(actions));
+    }
+}
+
+proptest! {
+    /// The load balancer promises neither the order of groups nor the weight of a lone one.
+    #[test]
+    fn every_order_and_every_lone_weight_of_an_answer_is_the_same_route(
+        groups in proptest::collection::btree_map(text(), 0u16..=999, 1..5),
+        sticky in of(1i32..=604_800),
+        lone in of(0i32..=999),
+        turned in 0usize..5,
+        reversed: bool,
+    ) {
+        let groups = groups.into_iter().map(|(arn, weight)| WeightedGroup {
+            group: TargetGroupArn::new(arn),
+            weight: AlbWeight::new(weight),
+        });
+        let sticky = sticky.map(|seconds| Stickiness { duration_seconds: seconds });
+        let kind = ActionKind::Forward(Forward::new(groups.collect(), sticky));
+        let actions = RouteActions(vec![RouteAction { order: Some(1), kind }]);
+        let mut answered = write(&actions);
+        let config = answered[0].forward_config.as_mut().unwrap();
+        let groups = config.target_groups.as_mut().unwrap();
+        let turned = turned % groups.len();
+        groups.rotate_left(turned);
+        if reversed {
+            groups.reverse();
+        }
+        if let [alone] = groups.as_mut_slice() {
+            alone.weight = lone;
+        }
+        prop_assert_eq!(read(&answered), Ok(actions));
     }
 }
 

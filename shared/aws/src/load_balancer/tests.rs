@@ -1,7 +1,7 @@
 //! What becomes of the load balancer's answers, good and bad.
 
 use glidepath_core::weight::AlbWeight;
-use glidepath_engine::ports::PortError;
+use glidepath_engine::ports::{PortError, TargetGroup, TargetGroups};
 
 use super::*;
 use crate::replay::{answering, silent, watched, xml, xml_error};
@@ -46,7 +46,7 @@ async fn a_rule_is_read_with_its_load_balancer() {
     let FoundRoute::Found { actions, load_balancer } = found else { panic!("{found:?}") };
     assert_eq!(load_balancer, "app/front/50dc");
     let forward = actions.forward().unwrap();
-    assert_eq!(forward.groups[1].weight, AlbWeight::new(10));
+    assert_eq!(forward.groups()[1].weight, AlbWeight::new(10));
 }
 
 #[tokio::test]
@@ -112,8 +112,8 @@ async fn a_write_without_an_answer_ends_within_the_time_of_an_attempt() {
 async fn targets_are_counted_by_state() {
     let target = |state: &str, reason: &str| {
         format!(
-            "<member><TargetHealth><State>{state}</State><Reason>{reason}</Reason></TargetHealth>\
-             </member>"
+            "<member><TargetHealth><State>{state}</State><Reason>{reason}</Reason>\
+             <Description>why</Description></TargetHealth></member>"
         )
     };
     let targets = [
@@ -134,7 +134,46 @@ async fn targets_are_counted_by_state() {
     );
     let balancer = ElasticLoadBalancing::new(&answering(vec![xml(&answer)]));
     let health = balancer.target_health(&TargetGroupArn::new("blue")).await;
-    assert_eq!(health, Ok(TargetHealth { healthy: 2, unused: 1, other: 3 }));
+    // Of the one that is unhealthy, not of those that start or cannot be reached at all.
+    let sick = Some("Target.Timeout: why".to_owned());
+    assert_eq!(health, Ok(TargetHealth { healthy: 2, unused: 1, other: 3, sick }));
+}
+
+#[tokio::test]
+async fn a_target_group_is_read_with_its_stickiness() {
+    let group = |protocol: &str| {
+        xml(&format!(
+            "<DescribeTargetGroupsResponse><DescribeTargetGroupsResult><TargetGroups><member>\
+             <TargetGroupArn>g</TargetGroupArn><Protocol>{protocol}</Protocol>\
+             <HealthCheckPath>/health</HealthCheckPath></member></TargetGroups>\
+             </DescribeTargetGroupsResult></DescribeTargetGroupsResponse>"
+        ))
+    };
+    let attributes = |sticky: &str| {
+        xml(&format!(
+            "<DescribeTargetGroupAttributesResponse><DescribeTargetGroupAttributesResult>\
+             <Attributes><member><Key>stickiness.type</Key><Value>lb_cookie</Value></member>\
+             <member><Key>stickiness.enabled</Key><Value>{sticky}</Value></member></Attributes>\
+             </DescribeTargetGroupAttributesResult></DescribeTargetGroupAttributesResponse>"
+        ))
+    };
+    let read = async |answers: Vec<crate::replay::Answer>| {
+        let balancer = ElasticLoadBalancing::new(&answering(answers));
+        balancer.target_groups(&[TargetGroupArn::new("g")]).await.map(|mut found| found.remove(0))
+    };
+    let of = |protocol: &str, sticky| TargetGroup {
+        protocol: protocol.to_owned(),
+        sticky,
+        health_check_path: Some("/health".to_owned()),
+    };
+    assert_eq!(read(vec![group("HTTP"), attributes("true")]).await, Ok(Some(of("HTTP", true))));
+    assert_eq!(read(vec![group("TLS"), attributes("false")]).await, Ok(Some(of("TLS", false))));
+    let gone = xml_error(400, "TargetGroupNotFound", "One or more target groups not found");
+    assert_eq!(read(vec![gone]).await, Ok(None));
+    let denied = xml_error(403, "AccessDenied", "not authorized");
+    let error = read(vec![group("HTTP"), denied]).await.unwrap_err();
+    let operation = "elasticloadbalancing:DescribeTargetGroupAttributes";
+    assert_eq!(error.to_string(), format!("{operation}: AccessDenied: not authorized"));
 }
 
 #[test]

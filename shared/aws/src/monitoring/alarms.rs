@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{AlarmType, CompositeAlarm, Dimension, MetricAlarm, StateValue};
+use aws_sdk_cloudwatch::types::{
+    AlarmType, CompositeAlarm, Dimension, LogAlarm, MetricAlarm, StateValue,
+};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::ids::AlarmArn;
 use glidepath_engine::ports::{Alarm, AlarmDimension, PortResult};
@@ -76,13 +78,18 @@ async fn describe(client: &Client, names: &[String]) -> PortResult<HashMap<Strin
         let call = client
             .describe_alarms()
             .set_alarm_names(Some(some.to_vec()))
-            // Without this, composite alarms are left out.
-            .set_alarm_types(Some(vec![AlarmType::MetricAlarm, AlarmType::CompositeAlarm]))
+            // Without this, all but metric alarms are left out.
+            .set_alarm_types(Some(vec![
+                AlarmType::MetricAlarm,
+                AlarmType::CompositeAlarm,
+                AlarmType::LogAlarm,
+            ]))
             .max_records(100);
         let answer = call.send().await;
         let answer = answer.map_err(|error| port_error("cloudwatch:DescribeAlarms", error))?;
         found.extend(answer.metric_alarms().iter().filter_map(metric));
         found.extend(answer.composite_alarms().iter().filter_map(composite));
+        found.extend(answer.log_alarms().iter().filter_map(log));
     }
     Ok(found)
 }
@@ -124,6 +131,20 @@ fn composite(alarm: &CompositeAlarm) -> Option<(String, Described)> {
     Some((alarm.alarm_name()?.to_owned(), described))
 }
 
+fn log(alarm: &LogAlarm) -> Option<(String, Described)> {
+    let described = Described {
+        alarm: Alarm {
+            arn: AlarmArn::new(alarm.alarm_arn()?),
+            signal: signal(alarm.state_value()),
+            reason: alarm.state_reason().unwrap_or_default().to_owned(),
+            // Its query names log groups, whose names say nothing about the slots.
+            watches: vec![AlarmDimension::Logs],
+        },
+        children: Vec::new(),
+    };
+    Some((alarm.alarm_name()?.to_owned(), described))
+}
+
 /// The dimensions by which an alarm belongs to a slot.
 fn watched(namespace: Option<&str>, dimension: &Dimension) -> Option<AlarmDimension> {
     let value = dimension.value()?.to_owned();
@@ -146,61 +167,4 @@ fn signal(state: Option<&StateValue>) -> AlarmSignal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replay::{answering, error_of};
-
-    fn client(answers: Vec<crate::replay::Answer>) -> Client {
-        Client::new(answering(answers).reading())
-    }
-
-    fn arn(name: &str) -> String {
-        format!("arn:aws:cloudwatch:eu-west-1:1:alarm:{name}")
-    }
-
-    #[test]
-    fn a_service_belongs_to_a_slot_only_in_the_namespaces_of_ecs() {
-        let service = Dimension::builder().name("ServiceName").value("green").build();
-        let ours = Some(AlarmDimension::EcsService("green".to_owned()));
-        assert_eq!(watched(Some("AWS/ECS"), &service), ours);
-        assert_eq!(watched(Some("Custom"), &service), None);
-    }
-
-    #[test]
-    fn children_of_children_are_watched_and_circles_end() {
-        let described = |name: &str, group: Option<&str>, children: &[&str]| {
-            let watches = group.map(|group| AlarmDimension::TargetGroup(group.to_owned()));
-            let alarm = Alarm {
-                arn: AlarmArn::new(arn(name)),
-                signal: AlarmSignal::Ok,
-                reason: String::new(),
-                watches: watches.into_iter().collect(),
-            };
-            let children = children.iter().map(|&child| child.to_owned()).collect();
-            (name.to_owned(), Described { alarm, children })
-        };
-        let known = HashMap::from([
-            described("top", None, &["middle", "green"]),
-            described("middle", None, &["blue", "top"]),
-            described("blue", Some("blue"), &[]),
-            described("green", Some("green"), &[]),
-        ]);
-        let mut groups = whole(&known["top"], &known).watches;
-        groups.sort_by_key(|dimension| format!("{dimension:?}"));
-        let group = |name: &str| AlarmDimension::TargetGroup(name.to_owned());
-        assert_eq!(groups, [group("blue"), group("green")]);
-    }
-
-    #[tokio::test]
-    async fn a_denied_look_is_refused() {
-        let denied = error_of(400, "AccessDenied", "no");
-        let error = read(&client(vec![denied]), &["a".to_owned()]).await.unwrap_err();
-        assert!(!error.may_pass(), "{error}");
-    }
-
-    #[test]
-    fn names_and_arns_are_the_same_alarm() {
-        assert_eq!(bare(&arn("a:alarm:b")), "a:alarm:b");
-        assert_eq!(bare("plain"), "plain");
-    }
-}
+mod tests;

@@ -80,7 +80,7 @@ pub enum AlarmSignal {
 }
 
 /// Healthy targets of both slots on one route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteTargets {
     /// Healthy canary targets.
@@ -89,6 +89,9 @@ pub struct RouteTargets {
     pub canary_needed: u32,
     /// Healthy stable targets.
     pub stable_healthy: u32,
+    /// The load balancer's reason for one of the canary's that is not healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_sick: Option<String>,
 }
 
 /// A task that stopped although nobody asked it to.
@@ -101,4 +104,20 @@ pub struct StoppedTask {
     pub reason: String,
     /// When it stopped.
     pub at: Timestamp,
+    /// How it came to its end.
+    #[serde(default)]
+    pub end: TaskEnd,
+}
+
+/// How a task came to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TaskEnd {
+    /// It never ran: an image that cannot be pulled, a secret that cannot be read, no place.
+    NeverRan,
+    /// It ran, and then a container without which it cannot be ended.
+    #[default]
+    Exited,
+    /// It ran, and ECS replaced it because its health checks failed.
+    Unhealthy,
 }

@@ -1,7 +1,7 @@
 //! What the user's own functions say, by the contract of ECS lifecycle hooks.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::evidence::Reading;
 use super::judge::{Reason, fail, inconclusive, pass};
@@ -131,7 +131,7 @@ impl HookRun {
 }
 
 /// The ECS deployments of both slots, as a hook knows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceDeployments {
     /// Of the canary.
     pub canary: ServiceDeployment,
@@ -139,18 +139,19 @@ pub struct ServiceDeployments {
     pub stable: ServiceDeployment,
 }
 
-/// The newest deployment of an ECS service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The deployment that an ECS service is at, as far as ECS says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceDeployment {
     /// Its ARN.
-    pub arn: String,
+    pub arn: Option<String>,
     /// The ARN of the service.
-    pub service: String,
+    pub service: Option<String>,
     /// The ARN of the revision that it deploys.
-    pub revision: String,
+    pub revision: Option<String>,
 }
 
-/// The event of an invocation, as ECS sends it.
+/// The event of an invocation, as ECS sends it. What ECS does not say is left out: a hook that needs
+/// it will say so, and one that does not must not wait for it.
 pub fn hook_event(
     deployment: &Deployment,
     hook: usize,
@@ -168,26 +169,33 @@ pub fn hook_event(
             json!(f64::from(permille) / 10.0)
         }
     };
-    let weights = match at {
-        LifecycleStage::ProductionTrafficShift => json!({
-            &canary.revision: percent(weight),
-            &stable.revision: percent(weight.rest()),
-        }),
-        LifecycleStage::PostScaleUp | LifecycleStage::PostProductionTrafficShift => json!({}),
+    let shares = [(canary, percent(weight)), (stable, percent(weight.rest()))];
+    let weights: Map<String, Value> = match at {
+        LifecycleStage::ProductionTrafficShift => shares
+            .into_iter()
+            .filter_map(|(slot, share)| Some((slot.revision.clone()?, share)))
+            .collect(),
+        LifecycleStage::PostScaleUp | LifecycleStage::PostProductionTrafficShift => Map::new(),
     };
-    json!({
+    let mut event = json!({
         // The same for every invocation of this hook at this stage.
         "executionId": format!("{}-{}-{hook}-{}", deployment.id, deployment.progress.stage, at.name()),
         "lifecycleStage": at.name(),
-        "resourceArn": canary.arn,
-        "executionDetails": {
-            "serviceArn": canary.service,
-            "targetServiceRevisionArn": canary.revision,
-            "testTrafficWeights": {},
-            "productionTrafficWeights": weights,
-        },
+        "executionDetails": { "testTrafficWeights": {}, "productionTrafficWeights": weights },
         "hookDetails": details,
-    })
+    });
+    let said = [
+        (&["resourceArn"][..], &canary.arn),
+        (&["executionDetails", "serviceArn"][..], &canary.service),
+        (&["executionDetails", "targetServiceRevisionArn"][..], &canary.revision),
+    ];
+    for (path, value) in said {
+        if let Some(value) = value {
+            let place = path.iter().fold(&mut event, |at, name| &mut at[*name]);
+            *place = json!(value);
+        }
+    }
+    event
 }
 
 /// Adds a reason for every hook that has a say.

@@ -156,6 +156,10 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
         let (healthy, needed) = (targets.canary_healthy, targets.canary_needed);
         let group = route.pair.canary.short();
         let text = format!("{healthy} of {needed} canary targets are healthy in `{group}`");
+        let text = match &targets.canary_sick {
+            Some(reason) if healthy < needed => format!("{text}: {}", route.sick(reason)),
+            Some(_) | None => text,
+        };
         reasons.push(if healthy >= needed {
             pass(text)
         } else if healthy == 0 {

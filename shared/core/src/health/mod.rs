@@ -22,7 +22,7 @@ pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evenness::is_even;
 pub use evidence::{
-    AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
+    AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, TaskEnd, Watched,
 };
 pub use hooks::{
     HookReading, HookRun, HookStatus, ServiceDeployment, ServiceDeployments, hook_event, hooks_at,

@@ -103,15 +103,40 @@ fn existing<'a>(request: &'a Request, found: &'a Found, findings: &mut Findings)
             let alarm = alarms.get(index).and_then(Option::as_ref);
             match alarm.filter(|alarm| alarm.signal != AlarmSignal::Missing) {
                 Some(alarm) => given.push(Given { path, name, given_for, alarm }),
-                None => findings.error(
-                    path,
-                    format!("there is no alarm `{name}`"),
-                    "check the name, the account and the region",
-                ),
+                None => match elsewhere(request, name) {
+                    Some(message) => findings.error(
+                        path,
+                        message,
+                        "name an alarm of the routes' own account and Region, since no other one \
+                         can roll back here; it may watch metrics of other accounts",
+                    ),
+                    None => findings.error(
+                        path,
+                        format!("there is no alarm `{name}`"),
+                        "check the name, the account and the region",
+                    ),
+                },
             }
         }
     }
     given
+}
+
+/// That an ARN names an alarm of another account or Region than the routes'.
+fn elsewhere(request: &Request, name: &AlarmName) -> Option<String> {
+    let place = |arn: &str| {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next()?, parts.next()?);
+        Some((region.to_owned(), account.to_owned()))
+    };
+    let alarm = Some(name.as_str()).filter(|name| name.starts_with("arn:")).and_then(place)?;
+    let here = request.target.routes.first().and_then(|route| place(route.arn()))?;
+    (alarm != here).then(|| {
+        format!(
+            "`{name}` is an alarm of account {} in {}, and the routes are in account {} in {}",
+            alarm.1, alarm.0, here.1, here.0
+        )
+    })
 }
 
 /// A name and an ARN may mean the same alarm, in two lists too.
@@ -163,6 +188,19 @@ fn watches_the_right_slot(
         ),
         (GivenFor::Slot(_) | GivenFor::Service, _) => {}
     }
+    if let (GivenFor::Slot(slot), []) = (given.given_for, watched.as_slice())
+        && given.alarm.watches.contains(&AlarmDimension::Logs)
+    {
+        findings.warning(
+            given.path.clone(),
+            format!(
+                "`{}` watches logs: whether they are those of the {slot} slot cannot be told",
+                given.alarm.arn.name()
+            ),
+            "be sure that its query reads the logs of this slot only, or move it to \
+             $.health.alarms.service",
+        );
+    }
 }
 
 fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension) -> bool {
@@ -180,6 +218,7 @@ fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension)
         AlarmDimension::TargetGroup(dimension) => {
             registers(own, dimension) && !registers(other, dimension)
         }
+        AlarmDimension::Logs => false,
     }
 }
 

@@ -5,6 +5,7 @@ mod alarms;
 mod budget;
 mod checks;
 mod forecast;
+mod groups;
 mod hooks;
 mod probes;
 mod routes;
@@ -12,13 +13,15 @@ mod slots;
 
 pub use forecast::{LastDay, forecast};
 
+use std::collections::BTreeMap;
+
 use crate::failure::{Failure, FailureCode};
-use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TaskDefinition};
+use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDefinition};
 use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::protocol::{LockKey, LockKind};
 use crate::request::{Findings, Request, nearest};
 use crate::rollback::RollbackPlan;
-use crate::world::{Alarm, EcsService, FoundRoute};
+use crate::world::{Alarm, EcsService, FoundRoute, TargetGroup};
 
 /// What was read of the world for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Found {
     pub blue: Option<EcsService>,
     /// The ECS service of the green slot; `None`: there is none of this name.
     pub green: Option<EcsService>,
+    /// The target groups with which both register; `None`: there is none of this ARN any more.
+    pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
     /// The full ARN of the new version; `None`: there is no active one of this name.
     pub task_definition: Option<TaskDefinition>,
     /// Alarms of the request.
@@ -115,6 +120,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let mut findings = Findings::default();
     holders(found, &mut findings);
     let services = slots::both(request, found, &mut findings);
+    groups::check(request, found, services, &mut findings);
     let routes = routes::check(request, found, services, &mut findings);
     let serving = routes.as_ref().and_then(|routes| routes.serving);
     let roles = slots::roles(request, services, serving, found, &mut findings);
@@ -122,7 +128,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let alarms = alarms::check(request, found, serving, &mut findings);
     let notify = channels(request, found, &mut findings);
 
-    let mut plan = match (routes.and_then(routes::Routes::plans), roles, task_definition) {
+    let mut plan = match (routes.and_then(|routes| routes.plans(found)), roles, task_definition) {
         (Some(routes), Some((stable, canary)), Some(task_definition)) => Plan {
             service: request.service.clone(),
             cluster: request.target.cluster.clone(),

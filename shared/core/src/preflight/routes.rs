@@ -4,7 +4,7 @@ use crate::ids::TargetGroupArn;
 use crate::plan::{RoutePlan, Slot};
 use crate::request::{Findings, Request};
 use crate::route::{Role, RolePair, RouteActions, RouteError, RouteRef};
-use crate::world::FoundRoute;
+use crate::world::{FoundRoute, TargetGroup};
 
 use super::Found;
 use super::slots::Services;
@@ -37,15 +37,18 @@ struct Named<'a> {
 
 impl Routes<'_> {
     /// The routes of the plan, if it is known which slot is stable.
-    pub(super) fn plans(self) -> Option<Vec<RoutePlan>> {
+    pub(super) fn plans(self, found: &Found) -> Option<Vec<RoutePlan>> {
         let serving = self.serving?;
         let plan = |route: Route<'_>| {
             let pair = route.pair(serving);
+            let canary = found.target_groups.get(&pair.canary).and_then(Option::as_ref);
+            let health_check_path = canary.and_then(|group| group.health_check_path.clone());
             RoutePlan {
                 route: route.reference.clone(),
                 pair,
                 original: route.actions.clone(),
                 load_balancer: route.load_balancer.to_owned(),
+                health_check_path,
             }
         };
         Some(self.routes.into_iter().map(plan).collect())
@@ -78,7 +81,8 @@ pub(super) fn check<'a>(
         named.push(name_groups(index, reference, found.routes.get(index), services, findings));
     }
     let named: Vec<_> = named.into_iter().collect::<Option<_>>()?;
-    let routes = complete_pairs(request, named, services?, findings)?;
+    let routes = complete_pairs(request, found, named, services?, findings)?;
+    routes.iter().for_each(|route| check_target_stickiness(route, found, findings));
     // While another deployment runs the weights are what it made of them.
     let serving = if found.holders.is_empty() { serving(&routes, findings) } else { None };
     if let Some(serving) = serving {
@@ -126,13 +130,13 @@ fn name_groups<'a>(
     };
     let services = services?;
     let of_slot = |slot| {
-        let groups = forward.groups.iter().map(|entry| &entry.group);
+        let groups = forward.groups().iter().map(|entry| &entry.group);
         groups.filter(move |group| services.of(slot).target_groups.contains(group))
     };
     let (blue, green): (Vec<_>, Vec<_>) =
         (of_slot(Slot::Blue).collect(), of_slot(Slot::Green).collect());
     let others: Vec<_> = forward
-        .groups
+        .groups()
         .iter()
         .map(|entry| &entry.group)
         .filter(|group| !blue.contains(group) && !green.contains(group))
@@ -177,6 +181,7 @@ fn name_groups<'a>(
 /// route, or else the only group of the ECS service that no route names.
 fn complete_pairs<'a>(
     request: &Request,
+    found: &Found,
     named: Vec<Named<'a>>,
     services: Services<'_>,
     findings: &mut Findings,
@@ -194,13 +199,13 @@ fn complete_pairs<'a>(
                 .iter()
                 .find(|pair| pair.0 == *blue)
                 .map(|pair| pair.1.clone())
-                .or_else(|| only_free(services.green, pairs.iter().map(|pair| &pair.1)))
+                .or_else(|| only_free(found, services.green, pairs.iter().map(|pair| &pair.1)))
                 .map(|green| (blue.clone(), green)),
             (None, Some(green)) => pairs
                 .iter()
                 .find(|pair| pair.1 == *green)
                 .map(|pair| pair.0.clone())
-                .or_else(|| only_free(services.blue, pairs.iter().map(|pair| &pair.0)))
+                .or_else(|| only_free(found, services.blue, pairs.iter().map(|pair| &pair.0)))
                 .map(|blue| (blue, green.clone())),
             (None, None) => None,
         };
@@ -225,11 +230,18 @@ fn complete_pairs<'a>(
 }
 
 fn only_free<'g>(
+    found: &Found,
     service: &crate::world::EcsService,
     taken: impl Iterator<Item = &'g TargetGroupArn>,
 ) -> Option<TargetGroupArn> {
     let taken: Vec<_> = taken.collect();
-    let mut free = service.target_groups.iter().filter(|group| !taken.contains(group));
+    // A group that this kind of load balancer cannot forward to is nobody's partner.
+    let fits = |group: &TargetGroupArn| {
+        let known = found.target_groups.get(group).and_then(Option::as_ref);
+        known.is_none_or(TargetGroup::takes_weights)
+    };
+    let mut free =
+        service.target_groups.iter().filter(|group| !taken.contains(group) && fits(group));
     match (free.next(), free.next()) {
         (Some(only), None) => Some(only.clone()),
         (Some(_) | None, _) => None,
@@ -275,10 +287,7 @@ fn serving(routes: &[Route<'_>], findings: &mut Findings) -> Option<Slot> {
 /// send old cookies to it at once.
 fn check_stickiness(route: &Route<'_>, serving: Slot, findings: &mut Findings) {
     let canary = route.pair(serving).canary;
-    let attached = route
-        .actions
-        .forward()
-        .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == canary));
+    let attached = route.actions.forward().is_ok_and(|forward| forward.contains(&canary));
     if route.actions.sticky() && !attached {
         findings.error(
             path(route.index),
@@ -289,6 +298,34 @@ fn check_stickiness(route: &Route<'_>, serving: Slot, findings: &mut Findings) {
             ),
             "switch group stickiness off, or add the group with weight 0 while its cookies have \
              expired: the load balancer checks the health of attached groups only",
+        );
+    }
+}
+
+/// The load balancer takes several groups of which one has cookies of its own only if the action has
+/// group stickiness; without it every write of a weight would be refused.
+fn check_target_stickiness(route: &Route<'_>, found: &Found, findings: &mut Findings) {
+    if route.actions.sticky() {
+        return;
+    }
+    let sticky: Vec<_> = [&route.blue, &route.green]
+        .into_iter()
+        .filter(|group| {
+            let known = found.target_groups.get(*group).and_then(Option::as_ref);
+            known.is_some_and(|group| group.sticky)
+        })
+        .map(|group| format!("`{}`", group.short()))
+        .collect();
+    if !sticky.is_empty() {
+        findings.error(
+            path(route.index),
+            format!(
+                "clients stick to their targets in {}, and the route has no group stickiness: the \
+                 load balancer would refuse every change of weights",
+                sticky.join(" and ")
+            ),
+            "set the attribute stickiness.enabled of these groups to false; or switch group \
+             stickiness of the route on, with both groups in it",
         );
     }
 }

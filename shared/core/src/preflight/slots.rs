@@ -2,7 +2,7 @@
 
 use crate::plan::{Slot, SlotPlan};
 use crate::request::{Findings, Request};
-use crate::world::{EcsService, Rollout};
+use crate::world::{Driver, EcsService, Rollout};
 
 use super::Found;
 
@@ -28,14 +28,34 @@ pub(super) fn both<'a>(
     found: &'a Found,
     findings: &mut Findings,
 ) -> Option<Services<'a>> {
+    let (cluster, slots) = (&request.target.cluster, &request.target.slots);
+    if found.blue.is_none() && found.green.is_none() {
+        // ECS answers the same for a cluster that there is not.
+        findings.error(
+            "$.target.cluster",
+            format!(
+                "`{cluster}` has neither `{}` nor `{}`, or there is no such cluster",
+                slots.of(Slot::Blue),
+                slots.of(Slot::Green)
+            ),
+            "check the name of the cluster, the account and the Region; or create the services \
+             with 0 tasks",
+        );
+        return None;
+    }
     for (slot, service) in [(Slot::Blue, &found.blue), (Slot::Green, &found.green)] {
-        let name = request.target.slots.of(slot);
+        let name = slots.of(slot);
         match service {
             None => findings.error(
                 path(slot),
-                format!("there is no active ECS service `{name}` in `{}`", request.target.cluster),
+                format!("there is no active ECS service `{name}` in `{cluster}`"),
                 "check the name and the cluster, or create the service with 0 tasks",
             ),
+            Some(service) if service.driver != Driver::Rolling => {
+                if let Some((message, hint)) = not_ours(name.as_str(), &service.driver) {
+                    findings.error(path(slot), message, hint);
+                }
+            }
             Some(service) if service.target_groups.is_empty() => findings.error(
                 path(slot),
                 format!("the tasks of `{name}` register with no target group"),
@@ -45,6 +65,9 @@ pub(super) fn both<'a>(
         }
     }
     let services = Services { blue: found.blue.as_ref()?, green: found.green.as_ref()? };
+    if [services.blue, services.green].iter().any(|service| service.driver != Driver::Rolling) {
+        return None;
+    }
     let shared: Vec<_> = services
         .blue
         .target_groups
@@ -61,6 +84,31 @@ pub(super) fn both<'a>(
         "give each slot target groups of its own, or nothing can be shifted between them",
     );
     None
+}
+
+/// Why a service that something else brings to its versions cannot be a slot, and the way out.
+fn not_ours(name: &str, driver: &Driver) -> Option<(String, &'static str)> {
+    const ROLLING: &str = "set `strategy` in its deploymentConfiguration to ROLLING, and let \
+                           Glidepath shift; or leave it to ECS and do not deploy it with Glidepath";
+    const ANOTHER: &str = "make the slot an ECS service with the deployment controller ECS, the \
+                           strategy ROLLING and the scheduling strategy REPLICA";
+    Some(match driver {
+        Driver::Rolling => return None,
+        Driver::Shifting(strategy) => {
+            (format!("ECS itself shifts the traffic of `{name}` (strategy {strategy})"), ROLLING)
+        }
+        Driver::Daemon => (
+            format!("`{name}` runs one task on every instance (DAEMON) and cannot be scaled"),
+            ANOTHER,
+        ),
+        Driver::Express => (
+            format!("`{name}` is an Express service: its load balancer is managed by ECS"),
+            ANOTHER,
+        ),
+        Driver::Controller(controller) => {
+            (format!("`{name}` is deployed by {controller}, not by ECS"), ANOTHER)
+        }
+    })
 }
 
 /// The slots in their roles, stable first, if the serving one can bear a deployment.

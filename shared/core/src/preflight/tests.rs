@@ -13,6 +13,7 @@ use crate::time::Span;
 use crate::world::Rollout;
 
 mod alarms;
+mod kinds;
 
 /// `severity path: message` of everything found about a changed request in a changed world.
 fn findings(change: impl FnOnce(&mut Value, &mut Found)) -> Vec<String> {
@@ -248,6 +249,11 @@ fn missing_and_indistinguishable_ecs_services_are_refused() {
     assert_eq!(
         findings(|_, found| found.green = None),
         ["error $.target.slots.green: there is no active ECS service `shop-green` in `production`"]
+    );
+    assert_eq!(
+        findings(|_, found| (found.blue, found.green) = (None, None)),
+        ["error $.target.cluster: `production` has neither `shop-blue` nor `shop-green`, or \
+             there is no such cluster"]
     );
     assert_eq!(
         findings(|_, found| found.green = Some(ecs_service(0, "shop:40", &[]))),

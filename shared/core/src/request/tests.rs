@@ -281,6 +281,9 @@ fn names_that_cannot_be_are_refused_before_anybody_looks_for_them() {
     let (path, message, _) = only_error("/target/routes/0/rule", json!(network));
     assert_eq!(path, "$.target.routes[0].rule");
     assert_eq!(message, "a Network Load Balancer has no weights to shift");
+    let gateway = json!(RULE.replace("/app/", "/gwy/"));
+    let (_, message, _) = only_error("/target/routes/0/rule", gateway);
+    assert_eq!(message, "a Gateway Load Balancer has no weights to shift");
     let (path, message, _) = only_error("/target/routes/0", json!({ "listener": RULE }));
     assert_eq!(path, "$.target.routes[0].listener");
     assert!(message.contains("is not the ARN of an Application Load Balancer's listener"));

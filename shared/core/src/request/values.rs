@@ -132,6 +132,12 @@ fn elbv2_arn(node: Node<'_>, wanted: &str) -> Option<String> {
             "put the service behind an Application Load Balancer",
         );
     }
+    if is_elbv2 && kind == Some(wanted) && balancer == Some("gwy") {
+        return node.error(
+            "a Gateway Load Balancer has no weights to shift",
+            "name the route of the Application Load Balancer in front of the service",
+        );
+    }
     node.text_like(
         &format!("the ARN of an Application Load Balancer's {wanted}, `arn:...:{wanted}/app/...`"),
         |_| is_elbv2 && kind == Some(wanted) && balancer == Some("app"),

@@ -131,7 +131,7 @@ pub(crate) fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
     let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
     let groups = vec![entry(Slot::Blue, blue), entry(Slot::Green, green)];
-    let forward = Forward { groups, stickiness: None };
+    let forward = Forward::new(groups, None);
     RouteActions(vec![RouteAction { order: None, kind: ActionKind::Forward(forward) }])
 }
 
@@ -171,6 +171,7 @@ pub(crate) fn plan(
             pair: RolePair { stable: group(stable), canary: group(stable.other()) },
             original: actions(whole),
             load_balancer: String::new(),
+            health_check_path: None,
         }],
         task_definition: task_definition(who.version()),
         strategy: StrategyName::Canary,

@@ -18,7 +18,10 @@ use glidepath_core::notice::Notice;
 use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
-pub use glidepath_core::world::{Alarm, AlarmDimension, EcsService, FoundRoute, Rollout};
+pub use glidepath_core::world::{
+    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Rollout, ServiceEvent,
+    TargetGroup,
+};
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
 pub use self::registry::{AlarmFence, Committed, DeploymentFence, Due, OutboxEntry, Registry};
@@ -94,7 +97,7 @@ pub trait Random: Sync {
 }
 
 /// Registered targets of a group by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetHealth {
     /// `healthy`.
     pub healthy: u32,
@@ -102,6 +105,8 @@ pub struct TargetHealth {
     pub unused: u32,
     /// Registered and neither healthy, unused nor draining.
     pub other: u32,
+    /// The load balancer's reason for one that is not healthy; of an unhealthy one if there is any.
+    pub sick: Option<String>,
 }
 
 /// Load balancers.
@@ -124,13 +129,25 @@ pub trait LoadBalancer: Sync {
     ) -> impl Future<Output = PortResult<TargetHealth>> + Send;
 }
 
+/// Target groups, apart from the health of their targets. Only a plan looks at them.
+pub trait TargetGroups: Sync {
+    /// The groups, in the order asked; `None` for one that does not exist.
+    fn target_groups(
+        &self,
+        groups: &[TargetGroupArn],
+    ) -> impl Future<Output = PortResult<Vec<Option<TargetGroup>>>> + Send;
+}
+
 /// What an ECS service is asked to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScaleTo {
     /// Wanted tasks.
     pub desired_count: u32,
-    /// Which version; `None` leaves it.
+    /// Which version; `None` leaves it. Whoever names one needs `iam:PassRole` for its roles.
     pub task_definition: Option<TaskDefinition>,
+    /// Whether ECS is to begin a deployment of the same version once more: one that has failed
+    /// starts no tasks, whatever their number.
+    pub force_new_deployment: bool,
 }
 
 /// Containers.
@@ -153,7 +170,7 @@ pub trait Containers: Sync {
         service: &EcsServiceName,
         to: &ScaleTo,
     ) -> impl Future<Output = PortResult<()>> + Send;
-    /// The newest deployment of a service, as ECS counts them.
+    /// The deployment that a service is at, as far as ECS says; `None`: there is no such service.
     fn service_deployment(
         &self,
         cluster: &ClusterName,

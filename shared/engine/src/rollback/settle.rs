@@ -124,7 +124,7 @@ where
         claim_scale_in(deployment, &own, FORWARD_LIFETIME, now, due)
     })
     .await?;
-    let to = ScaleTo { desired_count: 0, task_definition: None };
+    let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let attempted =
         attempt(ambient, &intent, patience, || containers.scale(&plan.cluster, canary, &to)).await;

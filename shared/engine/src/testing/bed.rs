@@ -22,7 +22,7 @@ use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
     FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
     OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry, ScaleTo,
-    TargetHealth, Woken,
+    TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -231,6 +231,15 @@ impl LoadBalancer for Bed<'_> {
 
     async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
         self.call("target_health", self.world.target_health(group)).await
+    }
+}
+
+impl TargetGroups for Bed<'_> {
+    async fn target_groups(
+        &self,
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Option<TargetGroup>>> {
+        self.call("target_groups", self.world.target_groups(groups)).await
     }
 }
 

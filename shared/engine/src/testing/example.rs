@@ -20,10 +20,13 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::{AlbWeight, Weight};
 
 use super::{MemoryRegistry, World};
-use crate::ports::{Alarm, AlarmDimension, EcsService, Registry, Rollout};
+use crate::ports::{Alarm, AlarmDimension, Driver, EcsService, Registry, Rollout};
 
 /// When the examples begin.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// When ECS brought the slots to the versions that they begin with.
+pub const DEPLOYED: Timestamp = Timestamp::from_millis(1_799_990_000_000);
 
 /// The group of a slot.
 pub fn group(slot: Slot) -> TargetGroupArn {
@@ -54,10 +57,7 @@ pub fn pair() -> RolePair {
 pub fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
     let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
-    let forward = Forward {
-        groups: vec![entry(Slot::Blue, blue), entry(Slot::Green, green)],
-        stickiness: None,
-    };
+    let forward = Forward::new(vec![entry(Slot::Blue, blue), entry(Slot::Green, green)], None);
     RouteActions(vec![RouteAction { order: Some(1), kind: ActionKind::Forward(forward) }])
 }
 
@@ -74,13 +74,16 @@ pub fn world() -> World {
         state.routes.insert(route(), actions(Weight::NONE));
         for (slot, tasks) in [(Slot::Blue, 3), (Slot::Green, 0)] {
             let found = EcsService {
+                driver: Driver::Rolling,
                 desired_count: tasks,
                 running_count: tasks,
                 task_definition: version(1),
                 rollout: Rollout::Completed,
+                deployed_at: Some(DEPLOYED),
+                gave_way: Vec::new(),
                 deployments: 1,
                 target_groups: vec![group(slot)],
-                last_event: None,
+                events: Vec::new(),
             };
             state.services.insert(service(slot), found);
             let arn = alarm(slot);
@@ -128,6 +131,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
             pair: pair(),
             original: actions(Weight::NONE),
             load_balancer: "app/example/1".to_owned(),
+            health_check_path: Some("/health".to_owned()),
         }],
         task_definition: version(2),
         strategy: StrategyName::Canary,

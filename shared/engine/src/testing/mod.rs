@@ -12,4 +12,4 @@ mod world;
 pub use bed::{Bed, Fault, KILLED};
 pub use machine::Machine;
 pub use registry::{Items, MemoryRegistry};
-pub use world::{Call, State, World};
+pub use world::{Call, GivingUp, State, World};

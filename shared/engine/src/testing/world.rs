@@ -1,18 +1,20 @@
 //! Everything outside the registry, in memory. Tasks start and become healthy at once, unless the
 //! version is said to be broken.
 
+mod containers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{
-    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, ServiceDeployment,
-    SlotRequests, StoppedTask,
+    AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, SlotRequests,
+    StoppedTask,
 };
 use glidepath_core::ids::{
-    ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
-    TaskDefinition, TaskToken,
+    ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition,
+    TaskToken,
 };
 use glidepath_core::notice::Notice;
 use glidepath_core::plan::{Measure, Number};
@@ -22,10 +24,11 @@ use glidepath_core::time::{Span, Timestamp};
 
 use serde_json::Value;
 
+pub use self::containers::GivingUp;
 use crate::ports::{
-    Alarm, Channels, CheckAnswer, Clock, Containers, Due, EcsService, FoundRoute, Functions, Hooks,
+    Alarm, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, Rollout, ScaleTo, TargetHealth, Woken,
+    ProbeAnswer, Probing, Random, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -62,6 +65,12 @@ pub struct State {
     pub sick: BTreeSet<TargetGroupArn>,
     /// Groups of which no more targets than this are healthy.
     pub weak: BTreeMap<TargetGroupArn, u32>,
+    /// Groups whose clients stick to their targets.
+    pub sticky: BTreeSet<TargetGroupArn>,
+    /// Versions that ECS gives up on, and what it does then.
+    pub given_up: BTreeMap<TaskDefinition, GivingUp>,
+    /// ECS does not say which deployments the services are at.
+    pub forgotten: bool,
     /// Nobody says how targets are.
     pub blind: bool,
     /// Alarms by name.
@@ -194,78 +203,36 @@ impl LoadBalancer for World {
         let Some(owner) = owner else { return Ok(TargetHealth::default()) };
         let tasks = owner.running_count;
         if state.broken.contains(&owner.task_definition) || state.sick.contains(group) {
-            return Ok(TargetHealth { healthy: 0, unused: 0, other: tasks });
+            let sick = Some("Target.Timeout: Request timed out".to_owned());
+            return Ok(TargetHealth { healthy: 0, unused: 0, other: tasks, sick });
         }
-        let attached = state.routes.values().any(|actions| {
-            actions
-                .forward()
-                .is_ok_and(|forward| forward.groups.iter().any(|entry| entry.group == *group))
-        });
+        let attached = state
+            .routes
+            .values()
+            .any(|actions| actions.forward().is_ok_and(|forward| forward.contains(group)));
         Ok(if attached {
             let healthy = state.weak.get(group).map_or(tasks, |most| tasks.min(*most));
-            TargetHealth { healthy, unused: 0, other: tasks - healthy }
+            TargetHealth { healthy, other: tasks - healthy, ..TargetHealth::default() }
         } else {
-            TargetHealth { healthy: 0, unused: tasks, other: 0 }
+            TargetHealth { unused: tasks, ..TargetHealth::default() }
         })
     }
 }
 
-impl Containers for World {
-    async fn service(
+impl TargetGroups for World {
+    async fn target_groups(
         &self,
-        _: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<EcsService>> {
-        Ok(self.state().services.get(service).cloned())
-    }
-
-    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
-        Ok(Some(name.clone()))
-    }
-
-    async fn scale(
-        &self,
-        _: &ClusterName,
-        service: &EcsServiceName,
-        to: &ScaleTo,
-    ) -> PortResult<()> {
-        self.called(Call::Scale(service.clone(), to.clone()));
-        let mut state = self.state();
-        let Some(found) = state.services.get_mut(service) else {
-            return Err(PortError::Refused {
-                operation: "UpdateService",
-                detail: "ServiceNotFoundException".to_owned(),
-            });
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Option<TargetGroup>>> {
+        let state = self.state();
+        let found = |group: &TargetGroupArn| {
+            Some(TargetGroup {
+                protocol: "HTTP".to_owned(),
+                sticky: state.sticky.contains(group),
+                health_check_path: Some("/health".to_owned()),
+            })
         };
-        found.desired_count = to.desired_count;
-        found.running_count = to.desired_count;
-        if let Some(task_definition) = &to.task_definition {
-            found.task_definition = task_definition.clone();
-        }
-        found.rollout = Rollout::Completed;
-        Ok(())
-    }
-
-    async fn service_deployment(
-        &self,
-        _: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<ServiceDeployment>> {
-        Ok(Some(ServiceDeployment {
-            arn: format!("arn:deployment/{service}"),
-            service: format!("arn:service/{service}"),
-            revision: format!("arn:revision/{service}"),
-        }))
-    }
-
-    async fn stopped_tasks(
-        &self,
-        _: &ClusterName,
-        _: &EcsServiceName,
-        _: &TaskDefinition,
-        since: Timestamp,
-    ) -> PortResult<Vec<StoppedTask>> {
-        Ok(self.state().stopped_tasks.iter().filter(|task| task.at >= since).cloned().collect())
+        Ok(groups.iter().map(found).collect())
     }
 }
 

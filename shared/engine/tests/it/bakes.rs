@@ -113,7 +113,9 @@ async fn a_canary_that_never_becomes_healthy_gets_no_traffic() {
     let failure =
         Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::CanaryNotHealthy);
-    assert!(failure.cause.contains("0 of 3 targets"), "{failure}");
+    let reason = "0 of 3 targets of `green` are healthy: Target.Timeout: Request timed out (health \
+                  check of `/health`)";
+    assert!(failure.cause.ends_with(reason), "{failure}");
     assert!(everything_on_blue(&world));
     assert_eq!(world.state().services[&example::service(Slot::Green)].desired_count, 0);
 }
@@ -308,6 +310,27 @@ async fn a_hook_that_fails_rolls_back_and_one_that_says_nothing_is_no_pass() {
         assert_eq!(failure.code, FailureCode::Inconclusive);
         assert!(failure.cause.contains("hook `smoke` at POST_SCALE_UP"), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn a_hook_is_asked_although_ecs_has_forgotten_the_deployment() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().forgotten = true;
+    world.state().answers.insert("smoke".to_owned(), vec![hook_says("SUCCEEDED")]);
+    let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+    plan.health.hooks = vec![Hook {
+        function: "smoke".to_owned(),
+        stages: vec![LifecycleStage::ProductionTrafficShift],
+        details: HookDetails::new(),
+    }];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
+    let asked: Vec<_> = world.state().asked.iter().map(|(_, event)| event.clone()).collect();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0].get("resourceArn"), None);
+    let details = &asked[0]["executionDetails"];
+    assert_eq!(details["serviceArn"], json!("arn:service/shop-green"));
+    assert_eq!(details["productionTrafficWeights"], json!({}));
 }
 
 #[tokio::test]

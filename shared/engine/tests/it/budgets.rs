@@ -14,8 +14,10 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
-use glidepath_engine::testing::example::{actions, alarm, begun, group, plan, route, stage, world};
-use glidepath_engine::testing::{Bed, MemoryRegistry, World};
+use glidepath_engine::testing::example::{
+    actions, alarm, begun, group, plan, route, stage, version, world,
+};
+use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
 use serde_json::json;
 
 use crate::baking;
@@ -41,6 +43,7 @@ fn aws(operation: &str) -> &str {
         "finish_alarm_intent" => "UpdateItem (alarm's intent)",
         "finish_deployment_intent" => "UpdateItem (deployment's intent)",
         "service" => "DescribeServices",
+        "stopped_tasks" => "ListTasks",
         "scale" => "UpdateService",
         "due" => "Query (due)",
         "start_rollback" => "Invoke (rollback)",
@@ -115,6 +118,16 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("state machine", false, 3, &[by(FenceTrigger::StateMachine, false)]).await;
     measure("end of the execution", false, 3, &[by(FenceTrigger::ExecutionEnd, false)]).await;
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
+
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().broken.insert(version(2));
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    // It asks for the tasks.
+    machine.step(None).await;
+    machine.bed.take_operations();
+    machine.step(None).await;
+    table.insert("look while tasks start".to_owned(), machine.bed.take_operations());
 
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = baking(&registry, &world, STALE.times(10)).await;

@@ -12,6 +12,7 @@ mod overwritten;
 mod planning;
 mod races;
 mod rollback;
+mod starting;
 mod storm;
 mod success;
 mod weak;

@@ -11,7 +11,7 @@ use glidepath_engine::forecast::forecast;
 use glidepath_engine::plan::{PlanInput, run};
 use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
-use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use serde_json::{Value, json};
 
 const START: Timestamp = Timestamp::from_millis(1_795_244_400_000);
@@ -68,6 +68,17 @@ async fn what_somebody_should_know_is_told_when_nobody_ran_the_command() {
     let started = items.notices.iter().find(|entry| entry.notice.event == Event::Started).unwrap();
     let told = message(&started.notice, deployment).to_string();
     assert!(told.contains("Warning: `orders` had no data during the last hour"), "{told}");
+}
+
+#[tokio::test]
+async fn cookies_of_a_target_group_are_found_before_anything_is_written() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().sticky.insert(example::group(Slot::Blue));
+    let failure = plan(&registry, &world, &named("d1", request())).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    assert!(failure.cause.contains("clients stick to their targets in `blue`"), "{failure}");
+    assert!(registry.items().deployments.is_empty());
+    assert!(world.take_calls().iter().all(|call| !matches!(call, Call::WriteRoute(..))));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
-use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::route::{ActionKind, Forward, RouteActions, RouteRef, Stickiness};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::complete::{Retired, retire};
@@ -104,8 +104,10 @@ async fn the_canary_group_is_attached_before_its_tasks_are_waited_for() {
 fn without(actions: &RouteActions, group: &TargetGroupArn) -> RouteActions {
     let mut actions = actions.clone();
     for action in &mut actions.0 {
-        if let glidepath_core::route::ActionKind::Forward(forward) = &mut action.kind {
-            forward.groups.retain(|entry| entry.group != *group);
+        if let ActionKind::Forward(forward) = &mut action.kind {
+            let mut groups = forward.groups().to_vec();
+            groups.retain(|entry| entry.group != *group);
+            *forward = Forward::new(groups, forward.stickiness());
         }
     }
     actions
@@ -116,8 +118,9 @@ async fn a_sticky_route_loses_the_old_group_before_the_old_slot_is_retired() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut sticky = example::actions(Weight::NONE);
     for action in &mut sticky.0 {
-        if let glidepath_core::route::ActionKind::Forward(forward) = &mut action.kind {
-            forward.stickiness = Some(glidepath_core::route::Stickiness { duration_seconds: 600 });
+        if let ActionKind::Forward(forward) = &mut action.kind {
+            let stickiness = Some(Stickiness { duration_seconds: 600 });
+            *forward = Forward::new(forward.groups().to_vec(), stickiness);
         }
     }
     world.state().routes.insert(example::route(), sticky.clone());
@@ -126,9 +129,9 @@ async fn a_sticky_route_loses_the_old_group_before_the_old_slot_is_retired() {
     let deployment = begun(&registry, plan, "d1", world.now()).await;
     Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
     let forward = world.state().routes[&example::route()].forward().unwrap().clone();
-    let groups: Vec<_> = forward.groups.iter().map(|entry| &entry.group).collect();
+    let groups: Vec<_> = forward.groups().iter().map(|entry| &entry.group).collect();
     assert_eq!(groups, [&group(Slot::Green)]);
-    assert!(forward.stickiness.is_some());
+    assert!(forward.stickiness().is_some());
 }
 
 /// Every state of the route that the canary's traffic ever saw.

@@ -43,6 +43,7 @@ fn plan() -> Plan {
             },
             original: RouteActions(Vec::new()),
             load_balancer: "app/shop/1".to_owned(),
+            health_check_path: None,
         }],
         task_definition: TaskDefinition::new("shop:42"),
         strategy: StrategyName::AllAtOnce,

@@ -99,9 +99,9 @@ fn hooks_have_a_say_where_the_weight_is_their_stage() {
 fn the_event_is_that_of_ecs() {
     let deployment = fixtures::deployment();
     let of = |slot: &str| ServiceDeployment {
-        arn: format!("arn:deployment:{slot}"),
-        service: format!("arn:service:{slot}"),
-        revision: format!("arn:revision:{slot}"),
+        arn: Some(format!("arn:deployment:{slot}")),
+        service: Some(format!("arn:service:{slot}")),
+        revision: Some(format!("arn:revision:{slot}")),
     };
     let found = ServiceDeployments { canary: of("green"), stable: of("blue") };
     let details = json!({ "bucket": "b" }).as_object().cloned().unwrap();
@@ -131,6 +131,29 @@ fn the_event_is_that_of_ecs() {
     );
     let idle = event(LifecycleStage::PostScaleUp, 0);
     assert_eq!(idle["executionDetails"]["productionTrafficWeights"], json!({}));
+}
+
+#[test]
+fn what_ecs_does_not_say_is_left_out_of_the_event() {
+    let deployment = fixtures::deployment();
+    let service = Some("arn:service:green".to_owned());
+    let canary = ServiceDeployment { service, ..ServiceDeployment::default() };
+    let found = ServiceDeployments { canary, ..ServiceDeployments::default() };
+    let at = LifecycleStage::ProductionTrafficShift;
+    let weight = Weight::from_permille(125).unwrap();
+    assert_eq!(
+        hook_event(&deployment, 0, at, weight, &HookDetails::new(), &found),
+        json!({
+            "executionId": "shop-42-1-0-PRODUCTION_TRAFFIC_SHIFT",
+            "lifecycleStage": "PRODUCTION_TRAFFIC_SHIFT",
+            "executionDetails": {
+                "serviceArn": "arn:service:green",
+                "testTrafficWeights": {},
+                "productionTrafficWeights": {},
+            },
+            "hookDetails": {},
+        })
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

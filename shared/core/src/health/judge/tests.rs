@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixtures::{self, NOW, alarm_arn};
 use crate::health::{
-    Cell, ConnectionErrors, Errors, LoadBalancerErrors, MeasuredMetrics, SlotRequests,
+    Cell, ConnectionErrors, Errors, LoadBalancerErrors, MeasuredMetrics, SlotRequests, TaskEnd,
 };
 use crate::plan::{AlarmPlan, Permille};
 use crate::weight::Weight;
@@ -51,7 +51,7 @@ fn load_balancer_errors(before: u64, newest: u64) -> LoadBalancerErrors {
 }
 
 fn targets(canary_healthy: u32, canary_needed: u32, stable_healthy: u32) -> RouteTargets {
-    RouteTargets { canary_healthy, canary_needed, stable_healthy }
+    RouteTargets { canary_healthy, canary_needed, stable_healthy, canary_sick: None }
 }
 
 /// One period of stage 1.
@@ -71,7 +71,8 @@ fn minutes(count: usize, cell: &[Cell]) -> Vec<Cell> {
 }
 
 fn task(name: &str) -> StoppedTask {
-    StoppedTask { task: name.to_owned(), reason: "exit code 137".to_owned(), at: NOW }
+    let reason = "exit code 137".to_owned();
+    StoppedTask { task: name.to_owned(), reason, at: NOW, end: TaskEnd::Exited }
 }
 
 /// The verdict about stage 1 of a healthy deployment in which one thing is different.
@@ -250,6 +251,11 @@ fn too_few_healthy_targets_hold_and_none_at_all_fails() {
     let judged = |found| verdict(|_, evidence| evidence.targets = Reading::Read(vec![found]));
     assert_says(&judged(targets(1, 3, 3)), Judgement::Inconclusive, "1 of 3 canary targets");
     assert_says(&judged(targets(0, 3, 3)), Judgement::Fail, "0 of 3 canary targets");
+    let timeout = Some("Target.Timeout: Request timed out".to_owned());
+    let sick = RouteTargets { canary_sick: timeout, ..targets(0, 3, 3) };
+    assert_says(&judged(sick.clone()), Judgement::Fail, "in `green`: Target.Timeout: Request");
+    let enough = judged(RouteTargets { canary_healthy: 3, ..sick });
+    assert!(enough.reasons.iter().all(|reason| !reason.text.contains("Timeout")));
     assert_says(&judged(targets(3, 3, 0)), Judgement::Inconclusive, "no stable target is healthy");
 }
 

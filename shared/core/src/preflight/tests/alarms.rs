@@ -14,6 +14,45 @@ fn missing_alarms_are_refused() {
 }
 
 #[test]
+fn an_alarm_of_another_account_or_region_is_told_apart_from_a_missing_one() {
+    let of = |arn: &str| {
+        findings(|document, found| {
+            document["health"]["alarms"]["green"] = json!([arn]);
+            found.alarms.green[0] = None;
+        })
+    };
+    let path = "error $.health.alarms.green[0]";
+    let here = "and the routes are in account 123456789012 in eu-west-1";
+    let account = "arn:aws:cloudwatch:eu-west-1:999999999999:alarm:a:b";
+    assert_eq!(
+        of(account)[0],
+        format!("{path}: `{account}` is an alarm of account 999999999999 in eu-west-1, {here}")
+    );
+    let region = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a";
+    assert_eq!(
+        of(region)[0],
+        format!("{path}: `{region}` is an alarm of account 123456789012 in us-east-1, {here}")
+    );
+    let own = alarm_arn("a");
+    assert_eq!(of(own.as_str())[0], format!("{path}: there is no alarm `{own}`"));
+}
+
+#[test]
+fn an_alarm_that_watches_logs_is_bound_and_warned_about() {
+    let change = |_: &mut Value, found: &mut Found| {
+        for alarm in [&mut found.alarms.green[0], &mut found.alarms.service[0]] {
+            alarm.as_mut().expect("it is there").watches = vec![AlarmDimension::Logs];
+        }
+    };
+    let message = "`shop-green-5xx` watches logs: whether they are those of the green slot cannot \
+                   be told";
+    assert_eq!(findings(change), [format!("warning $.health.alarms.green[0]: {message}")]);
+    let bound = plan(change).health.alarms;
+    assert_eq!(bound.canary, [alarm_arn("shop-green-5xx")]);
+    assert_eq!(bound.service, [alarm_arn("shop-latency")]);
+}
+
+#[test]
 fn an_alarm_that_watches_the_other_slot_is_refused() {
     let by_group = findings(|_, found| {
         found.alarms.green[0] = alarm("shop-green-5xx", &["blue"]);

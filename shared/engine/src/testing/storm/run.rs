@@ -252,13 +252,15 @@ fn group(index: usize, slot: Slot) -> TargetGroupArn {
 
 /// The example's actions with the groups of this service.
 fn actions_of(index: usize, green: Weight) -> glidepath_core::route::RouteActions {
-    use glidepath_core::route::ActionKind;
+    use glidepath_core::route::{ActionKind, Forward};
     let mut written = actions(green);
     for action in &mut written.0 {
         if let ActionKind::Forward(forward) = &mut action.kind {
-            for (entry, slot) in forward.groups.iter_mut().zip([Slot::Blue, Slot::Green]) {
+            let mut groups = forward.groups().to_vec();
+            for (entry, slot) in groups.iter_mut().zip([Slot::Blue, Slot::Green]) {
                 entry.group = group(index, slot);
             }
+            *forward = Forward::new(groups, forward.stickiness());
         }
     }
     written

@@ -19,8 +19,8 @@ use super::services::Dice;
 use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
-    Clock, Containers, EcsService, FoundRoute, LoadBalancer, Orchestration, PortError, PortResult,
-    Random, Rollout, ScaleTo, TargetHealth, Woken,
+    Clock, Containers, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration, PortError,
+    PortResult, Random, Rollout, ScaleTo, TargetHealth, Woken,
 };
 use crate::testing::example::version;
 
@@ -210,7 +210,7 @@ impl LoadBalancer for StormWorld {
 
     async fn target_health(&self, _: &TargetGroupArn) -> PortResult<TargetHealth> {
         self.read("DescribeTargetHealth").await?;
-        Ok(TargetHealth { healthy: TASKS, unused: 0, other: 0 })
+        Ok(TargetHealth { healthy: TASKS, ..TargetHealth::default() })
     }
 }
 
@@ -218,13 +218,16 @@ impl Containers for StormWorld {
     async fn service(&self, _: &ClusterName, _: &EcsServiceName) -> PortResult<Option<EcsService>> {
         self.time.sleep(LOAD_BALANCER).await;
         Ok(Some(EcsService {
+            driver: Driver::Rolling,
             desired_count: TASKS,
             running_count: TASKS,
             task_definition: version(2),
             rollout: Rollout::Completed,
+            deployed_at: None,
+            gave_way: Vec::new(),
             deployments: 1,
             target_groups: Vec::new(),
-            last_event: None,
+            events: Vec::new(),
         }))
     }
 
