@@ -180,7 +180,8 @@ def main() -> int:
     except (PackageError, yaml.YAMLError, OSError) as error:
         print(f"local_aws.package: {error}", file=sys.stderr)
         return 2
-    json.dump(packaged, sys.stdout, indent=2)
+    # Without spaces: CloudFormation takes a template of at most 51,200 bytes in a call.
+    json.dump(packaged, sys.stdout, separators=(",", ":"))
     print()
     return 0
 

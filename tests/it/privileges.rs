@@ -31,6 +31,10 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
         "Advance",
         &[
             ("dynamodb:BatchGetItem", "re-reads deployment and alarms after a write"),
+            (
+                "cognito-idp:DescribeUserPoolClient",
+                "the load balancer asks for it where users log in with Cognito",
+            ),
             ("dynamodb:ConditionCheckItem", "claims a write only while every alarm is quiet"),
             ("dynamodb:GetItem", "reads the deployment"),
             ("dynamodb:PutItem", "claims writes and records progress and notices"),
@@ -39,6 +43,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("ecs:DescribeTasks", "reads why tasks that start stopped"),
             ("ecs:ListTasks", "finds tasks that come and go"),
             ("ecs:UpdateService", "sets the canary's release and number of tasks"),
+            ("iam:PassRole", "ECS asks for both roles of a release that a service is given"),
             ("elasticloadbalancing:DescribeListeners", "reads back routes that are listeners"),
             ("elasticloadbalancing:DescribeRules", "reads back routes that are rules"),
             ("elasticloadbalancing:DescribeTargetHealth", "never shifts onto nothing"),
@@ -80,6 +85,10 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
             ("dynamodb:ConditionCheckItem", "commits only while every alarm is quiet"),
             ("dynamodb:DeleteItem", "a retirement is done once"),
+            (
+                "cognito-idp:DescribeUserPoolClient",
+                "the load balancer asks for it where users log in with Cognito",
+            ),
             ("dynamodb:GetItem", "reads the deployment or the retirement"),
             ("dynamodb:PutItem", "commits, ends, tells"),
             ("dynamodb:UpdateItem", "unbinds alarms, releases locks"),
@@ -98,6 +107,10 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
             ("dynamodb:GetItem", "reads the deployment"),
             ("dynamodb:PutItem", "records progress, the end and notices"),
+            (
+                "cognito-idp:DescribeUserPoolClient",
+                "the load balancer asks for it where users log in with Cognito",
+            ),
             ("dynamodb:UpdateItem", "closes fences, finishes intents, unbinds, unlocks"),
             ("ecs:DescribeServices", "looks at the canary's tasks"),
             ("ecs:UpdateService", "takes the canary's tasks away"),
@@ -116,6 +129,8 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:GetItem", "reads the deployment"),
             ("dynamodb:Query", "reads the outbox"),
             ("dynamodb:UpdateItem", "marks what was delivered"),
+            ("kms:Decrypt", "SNS and Secrets Manager open what a key of the user's own encrypts"),
+            ("kms:GenerateDataKey*", "SNS encrypts for a topic with a key of the user's own"),
             ("secretsmanager:GetSecretValue", "reads a webhook's URL"),
             ("sns:Publish", "delivers to a topic"),
         ],
@@ -143,7 +158,9 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
             !(character.is_ascii_alphanumeric() || [':', '-', '*'].contains(&character))
         });
         let actions = words.filter(|word| {
-            word.split_once(':').is_some_and(|(service, action)| {
+            // A quoted name before a colon is a condition's key.
+            let key = line.contains(&format!("\"{word}\":"));
+            !key && word.split_once(':').is_some_and(|(service, action)| {
                 let named = action.starts_with(|first: char| first.is_ascii_uppercase());
                 (named || action == "*")
                     && !["aws", "sts", ""].contains(&service)
@@ -172,19 +189,69 @@ fn every_role_allows_what_its_function_needs_and_nothing_else() {
     assert_eq!(described, allowed.into_keys().collect());
 }
 
+/// The statements of the template that name an action, each with its resources and conditions.
+fn statements(action: &str) -> Vec<String> {
+    let lines: Vec<&str> = TEMPLATE.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let begins = lines.iter().enumerate().filter(|(_, line)| line.trim().starts_with("- Effect:"));
+    let whole = begins.map(|(begin, first)| {
+        let further = lines[begin + 1..].iter().take_while(|line| indent(line) > indent(first));
+        std::iter::once(first).chain(further).copied().collect::<Vec<_>>().join("\n")
+    });
+    let found: Vec<_> = whole.filter(|statement| statement.contains(action)).collect();
+    assert!(!found.is_empty(), "{action} is nowhere");
+    found
+}
+
 #[test]
 fn changes_are_allowed_only_on_named_resources() {
-    for action in ["ModifyRule", "ModifyListener", "UpdateService", "Publish", "GetSecretValue"] {
-        let lines: Vec<&str> = TEMPLATE.lines().collect();
-        let uses =
-            lines.iter().enumerate().filter(|(_, line)| line.contains(&format!(":{action}")));
-        let mut seen = 0;
-        for (index, _) in uses {
-            let resource = lines[index..].iter().find(|line| line.trim().starts_with("Resource:"));
-            let resource = resource.unwrap();
-            assert!(resource.contains("Pattern}"), "{action} on {resource}");
-            seen += 1;
+    for action in [
+        "elasticloadbalancing:ModifyRule",
+        "elasticloadbalancing:ModifyListener",
+        "ecs:UpdateService",
+        "iam:PassRole",
+        "sns:Publish",
+        "secretsmanager:GetSecretValue",
+    ] {
+        for statement in statements(action) {
+            assert!(statement.contains("Pattern}"), "{action} in {statement}");
         }
-        assert!(seen > 0, "{action} is nowhere");
+    }
+}
+
+#[test]
+fn what_a_call_needs_beyond_its_own_name_is_bound_to_that_call() {
+    // A role may be passed to tasks of ECS only, and a key be used through its service only.
+    for statement in statements("iam:PassRole") {
+        assert!(statement.contains("iam:PassedToService"), "{statement}");
+    }
+    for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
+        for statement in statements(action) {
+            assert!(statement.contains("kms:ViaService"), "{statement}");
+            assert!(statement.contains("ChannelKeyArns"), "{statement}");
+        }
+    }
+}
+
+#[test]
+fn alarms_are_seen_whatever_the_pattern_is() {
+    // CloudWatch shows composite alarms only to who may see all alarms.
+    for statement in statements("cloudwatch:DescribeAlarms") {
+        assert!(statement.contains("Resource: \"*\""), "{statement}");
+    }
+}
+
+#[test]
+fn a_name_in_full_matches_what_aws_appends_to_it() {
+    // Six characters to the ARN of a secret, a version or alias to that of a function.
+    for (action, appended) in [
+        ("secretsmanager:GetSecretValue", "secret:${ChannelSecretPattern}-??????"),
+        ("lambda:InvokeFunction", "function:${HookFunctionPattern}:*"),
+    ] {
+        let patterns =
+            statements(action).into_iter().filter(|statement| statement.contains("Pattern}"));
+        for statement in patterns {
+            assert!(statement.contains(appended), "{statement}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use glidepath_engine::ports::PortError;
 
 /// Codes with which AWS asks to come back later; the call had no effect.
-const THROTTLES: [&str; 11] = [
+const THROTTLES: [&str; 13] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -20,6 +20,9 @@ const THROTTLES: [&str; 11] = [
     "TransactionConflictException",
     "BandwidthLimitExceeded",
     "SlowDown",
+    // SNS, for the key of an encrypted topic.
+    "KMSThrottling",
+    "KMSThrottlingException",
 ];
 
 /// Codes of the 4xx range after which nobody knows whether the call has happened.

@@ -6,8 +6,8 @@ mod health;
 mod hooks;
 mod probes;
 
-pub(crate) use checks::words;
 pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
+pub(crate) use checks::{is_insights, words};
 pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };

@@ -2,15 +2,13 @@
 //! warnings, and every check of the plan once, so that one that CloudWatch refuses is found here.
 
 use futures_util::future::{join, join_all};
-use glidepath_core::health::{Periods, Shift, is_even};
+use glidepath_core::health::{Periods, Series, Shift, is_even};
 use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
 use glidepath_core::preflight::{self, LastDay, Resolved};
 use glidepath_core::request::{Findings, Request, Sensitivity};
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::ports::{
-    CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring, PortError, PortResult,
-};
+use crate::ports::{CheckQuery, Metrics, MetricsQuery, Monitoring, PortError, PortResult};
 
 /// How far back the service is looked at.
 const DAY: Span = Span::from_secs(86_400);
@@ -18,7 +16,7 @@ const DAY: Span = Span::from_secs(86_400);
 /// How far back stable's errors are looked at for evenness.
 const EVENNESS: Span = Span::from_secs(3 * 3_600);
 
-/// How far back a check is tried: less than a high resolution is kept for.
+/// How far back a check is tried at least: less than a high resolution is kept for.
 const TRIAL: Span = Span::from_secs(3_600);
 
 /// What the last day says about a plan. What cannot be read is a warning: nobody should have to wait
@@ -125,28 +123,44 @@ pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Pla
             period: check.period,
         })
         .collect();
-    let together = answers(monitoring, now, checks.clone()).await;
-    // One that CloudWatch does not understand takes the others with it: which one was it?
-    let answers = match together {
-        Err(error) if !error.may_pass() && checks.len() > 1 => {
-            let alone = checks.into_iter().map(|check| async move {
-                let mut answers = answers(monitoring, now, vec![check]).await?;
-                answers.pop().ok_or(error_of_nothing())
-            });
-            join_all(alone).await
+    let mut found = tried(monitoring, now, checks.clone()).await;
+    let suspects: Vec<_> = (0..).zip(&found).filter(|(_, series)| is_refused(series)).collect();
+    if suspects.len() > 1 {
+        // One that CloudWatch does not understand takes the others of its call with it: which was it?
+        let together = suspects.iter().find_map(|(_, series)| series.as_ref().err().cloned());
+        let suspects: Vec<usize> = suspects.into_iter().map(|(index, _)| index).collect();
+        let alone = suspects.iter().filter_map(|index| checks.get(*index));
+        let alone = alone.map(|check| tried(monitoring, now, vec![check.clone()]));
+        let alone: Vec<_> = join_all(alone).await.into_iter().flatten().collect();
+        if let (Some(error), false) = (together, alone.iter().any(is_refused)) {
+            let names = suspects.iter().filter_map(|index| plan.health.checks.get(*index));
+            let names: Vec<_> = names.map(|check| format!("`{}`", check.name)).collect();
+            let names = names.join(", ");
+            findings.error(
+                "$.health.checks",
+                format!("CloudWatch takes {names} each alone, but not together: {error}"),
+                "leave one of them out: every look would ask for them together and hold the stage",
+            );
         }
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(error) => checks.iter().map(|_| Err(error.clone())).collect(),
-    };
-    for (index, (check, answer)) in plan.health.checks.iter().zip(answers).enumerate() {
+        for (index, series) in suspects.into_iter().zip(alone) {
+            if let Some(before) = found.get_mut(index) {
+                *before = series;
+            }
+        }
+    }
+    for (index, (check, series)) in plan.health.checks.iter().zip(found).enumerate() {
         let (path, name) = (format!("$.health.checks[{index}]"), &check.name);
-        match answer.and_then(|answer| answer.canary) {
-            Ok(series) if series.is_empty() => findings.warning(
-                path,
-                format!("`{name}` had no data during the last hour"),
-                "while it has none, a critical check holds every stage; FILL(id, 0) fills a metric that \
-                 is only published now and then",
-            ),
+        let span = trial(check.period);
+        match series {
+            Ok(series) if series.keys().all(|at| *at < now - span) => {
+                let time = if span == TRIAL { "hour".to_owned() } else { span.to_string() };
+                findings.warning(
+                    path,
+                    format!("`{name}` had no data during the last {time}"),
+                    "while it has none, a critical check holds every stage; FILL(id, 0) fills a \
+                     metric that is only published now and then",
+                );
+            }
             Ok(_) => {}
             Err(error) if error.may_pass() || error.is_denied() => findings.warning(
                 path,
@@ -163,19 +177,36 @@ pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Pla
     findings
 }
 
-async fn answers(
+fn is_refused(series: &PortResult<Series>) -> bool {
+    series.as_ref().is_err_and(|error| !error.may_pass())
+}
+
+/// How far back a check with such periods is tried: at least one of them lies in it as a whole,
+/// wherever they begin and however late their points come.
+fn trial(period: Option<Span>) -> Span {
+    TRIAL.max(period.unwrap_or(Span::ZERO).times(3))
+}
+
+/// What each of the checks has measured lately.
+async fn tried(
     monitoring: &impl Monitoring,
     now: Timestamp,
     checks: Vec<CheckQuery>,
-) -> PortResult<Vec<CheckAnswer>> {
-    if checks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let query = MetricsQuery { checks, ..since(now, TRIAL) };
-    let Some(Metrics { checks, .. }) = monitoring.metrics(&query).await? else {
-        return Err(error_of_nothing());
+) -> Vec<PortResult<Series>> {
+    let Some(span) = checks.iter().map(|check| trial(check.period)).max() else {
+        return Vec::new();
     };
-    Ok(checks)
+    let many = checks.len();
+    let answers = monitoring.metrics(&MetricsQuery { checks, ..since(now, span) }).await;
+    let answers = answers.and_then(|metrics| metrics.ok_or_else(error_of_nothing));
+    match answers {
+        Ok(Metrics { checks, .. }) => {
+            let mut found: Vec<_> = checks.into_iter().map(|answer| answer.canary).collect();
+            found.resize_with(many, || Err(error_of_nothing()));
+            found
+        }
+        Err(error) => (0..many).map(|_| Err(error.clone())).collect(),
+    }
 }
 
 fn error_of_nothing() -> PortError {

@@ -1,4 +1,5 @@
-//! A topic: the subject is the headline, the message the whole text.
+//! A topic: the subject is the headline, the message the whole text. A FIFO topic gets each
+//! deployment's notices in their order, and each of them once.
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -11,8 +12,11 @@ use crate::error::port_error;
 
 const OPERATION: &str = "sns:Publish";
 
-/// Longest subject, in characters.
-const LONGEST_SUBJECT: usize = 100;
+/// Longest subject, in characters: SNS asks for fewer than 100.
+const LONGEST_SUBJECT: usize = 99;
+
+/// How the name of a FIFO topic ends, and of no other.
+const FIFO: &str = ".fifo";
 
 #[derive(Debug)]
 pub(super) struct Sns {
@@ -41,6 +45,7 @@ impl Sns {
                     detail: error.to_string(),
                 })
         };
+        let Order { group, repetition } = Order::of(topic, notice);
         self.client
             .publish()
             .topic_arn(topic)
@@ -49,10 +54,30 @@ impl Sns {
             // The same for every attempt, so that a receiver can tell a repetition.
             .message_attributes("noticeId", attribute(notice.id())?)
             .message_attributes("event", attribute(notice.event.name().to_owned())?)
+            .set_message_group_id(group)
+            .set_message_deduplication_id(repetition)
             .send()
             .await
             .map(|_| ())
             .map_err(|error| port_error(OPERATION, error))
+    }
+}
+
+/// What only FIFO topics ask for, and refuse a message without.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Order {
+    /// Messages of a group are delivered in the order in which they were published.
+    group: Option<String>,
+    /// A message with the same id is accepted within five minutes, and not delivered again.
+    repetition: Option<String>,
+}
+
+impl Order {
+    fn of(topic: &str, notice: &Notice) -> Self {
+        if !topic.ends_with(FIFO) {
+            return Self::default();
+        }
+        Self { group: Some(notice.deployment.to_string()), repetition: Some(notice.id()) }
     }
 }
 
@@ -66,7 +91,26 @@ fn subject(headline: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use glidepath_core::ids::DeploymentId;
+    use glidepath_core::notice::Event;
+    use glidepath_core::time::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn a_fifo_topic_gets_the_notices_of_a_deployment_in_order_and_once() {
+        let notice = Notice {
+            deployment: DeploymentId::new("shop-1"),
+            sequence: 4,
+            at: Timestamp::from_millis(0),
+            event: Event::Started,
+        };
+        let order = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team.fifo", &notice);
+        assert_eq!(order.group.as_deref(), Some("shop-1"));
+        assert_eq!(order.repetition, Some(notice.id()));
+        let standard = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team", &notice);
+        assert_eq!(standard, Order::default());
+    }
 
     #[test]
     fn a_subject_is_what_sns_takes() {

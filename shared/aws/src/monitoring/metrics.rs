@@ -1,8 +1,10 @@
-//! Everything that CloudWatch measures for a look, from one GetMetricData call.
+//! Everything that CloudWatch measures for a look: the requests in one GetMetricData call, which has
+//! as many pages as it needs, and the user's own checks in calls of theirs.
 //!
 //! Every look reads everything since the first shift again: what CloudWatch got late is counted then.
 
 mod answers;
+mod calls;
 mod checks;
 mod counting;
 
@@ -10,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use futures_util::future::join;
 use glidepath_core::health::{
     ConnectionErrors, Errors, LoadBalancerErrors, Period, Periods, SlotRequests,
 };
@@ -44,51 +47,52 @@ pub(super) async fn read(
     client: &Client,
     publication: Publication,
     query: &MetricsQuery,
-) -> PortResult<Option<Metrics>> {
-    let Some(window) = window(publication, query) else { return Ok(None) };
+) -> Option<Metrics> {
+    let window = window(publication, query)?;
     let groups = groups(query);
     let load_balancers: Vec<_> =
         groups.iter().map(|(of, _)| *of).collect::<BTreeSet<_>>().into_iter().collect();
     let asked = asked(query.bad_are, query.slower_than);
     let mut queries = group_queries(publication, &groups, &asked);
     queries.extend(load_balancer_queries(publication, &load_balancers));
-    let without_checks = queries.len();
-    queries.extend(checks::queries(publication, &query.checks));
-    if queries.len() > QUERIES_PER_CALL {
-        let detail = format!(
-            "{} target groups and {} checks are too many for one look",
-            groups.len(),
-            query.checks.len()
-        );
-        return Err(PortError::Refused { operation: OPERATION, detail });
-    }
-    let reach = reach(publication, window);
-    let (answers, refused) = match ask(client, &queries, reach).await {
-        Ok(answers) => (answers, None),
-        // One expression that CloudWatch does not understand refuses the whole call. The requests
-        // must be judged all the same.
-        Err(PortError::Refused { operation, detail })
-            if without_checks > 0 && without_checks < queries.len() =>
-        {
-            let answers = ask(client, &queries[..without_checks], reach).await?;
-            (answers, Some(PortError::Refused { operation, detail }))
-        }
-        Err(error) => return Err(error),
-    };
-    let (requests, connection_errors) =
-        match requests(publication, query, &groups, &asked, window, &answers) {
-            Ok((requests, errors)) => (Ok(requests), Ok(errors)),
-            Err(error) => (Err(error.clone()), Err(error)),
-        };
-    let load_balancer_errors = load_balancers
-        .iter()
-        .enumerate()
-        .map(|(place, name)| load_balancer_errors(publication, place, name, window, &answers))
-        .collect();
     let since = Window { from: query.checks_since.max(window.from), ..window };
-    let answered = refused.map_or(Ok(answers), Err);
-    let checks = checks::found(publication, &query.checks, since, &answered);
-    Ok(Some(Metrics { requests, connection_errors, load_balancer_errors, checks }))
+    let (answers, checks) = join(
+        counts(client, &queries, reach(publication, window)),
+        checks::read(client, publication, &query.checks, since, query.now),
+    )
+    .await;
+    let counted = answers
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|answers| requests(publication, query, &groups, &asked, window, answers));
+    let (requests, connection_errors) = match counted {
+        Ok((requests, errors)) => (Ok(requests), Ok(errors)),
+        Err(error) => (Err(error.clone()), Err(error)),
+    };
+    let load_balancer_errors = answers.and_then(|answers| {
+        let each = load_balancers.iter().enumerate();
+        each.map(|(place, name)| load_balancer_errors(publication, place, name, window, &answers))
+            .collect()
+    });
+    Some(Metrics { requests, connection_errors, load_balancer_errors, checks })
+}
+
+/// What is counted of groups and load balancers. No expression is among it, so CloudWatch gives as
+/// many pages as it needs.
+async fn counts(
+    client: &Client,
+    queries: &[MetricDataQuery],
+    window: Window,
+) -> PortResult<Answers> {
+    match queries.len() {
+        // Only checks are wanted.
+        0 => Ok(Answers::default()),
+        1..=QUERIES_PER_CALL => ask(client, queries, window).await,
+        many => Err(PortError::Refused {
+            operation: OPERATION,
+            detail: format!("{many} metrics of target groups are too many for one look"),
+        }),
+    }
 }
 
 /// From the first period that begins after the shift to the newest that is complete.

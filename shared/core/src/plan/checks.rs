@@ -60,6 +60,14 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// Whether it is a query of Metrics Insights, which is no metric math.
+    pub fn is_insights(&self) -> bool {
+        match self {
+            Self::Metric(_) => false,
+            Self::Expression { expression, .. } => is_insights(expression),
+        }
+    }
+
     /// How many queries of GetMetricData it takes.
     pub fn queries(&self) -> usize {
         match self {
@@ -96,6 +104,12 @@ impl Measure {
             },
         }
     }
+}
+
+/// Whether an expression is a query of Metrics Insights and no metric math.
+pub(crate) fn is_insights(expression: &str) -> bool {
+    let word = expression.split_whitespace().next().unwrap_or_default();
+    word.eq_ignore_ascii_case("select")
 }
 
 /// A part of an expression.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Decode, Node, defaults};
-use crate::plan::{Bounds, CheckMode, Measure, MetricStatistic, Number, words};
+use crate::plan::{Bounds, CheckMode, Measure, MetricStatistic, Number, is_insights, words};
 use crate::time::Span;
 
 pub use placeholder::Placeholder;
@@ -18,6 +18,9 @@ const MOST_CHECKS: usize = 20;
 
 /// Metrics of one expression.
 const MOST_METRICS: usize = 10;
+
+/// The shortest period of a query of Metrics Insights.
+const MINUTE: Span = Span::from_secs(60);
 
 /// Dimensions of a metric that CloudWatch takes.
 const MOST_DIMENSIONS: usize = 30;
@@ -210,18 +213,16 @@ impl CheckRequest {
             let message = "a Metrics Insights query takes no metrics".to_owned();
             return Some(("metrics", message, "name the metric in its FROM and SELECT"));
         }
+        if is_insights(expression) && self.period.is_some_and(|period| period < MINUTE) {
+            let message = "Metrics Insights has no periods below a minute".to_owned();
+            return Some(("period", message, "write 1m or more, or leave it out"));
+        }
         let unused = self.metrics.keys().find(|id| !words(expression).any(|used| used == *id));
         unused.map(|id| {
             let message = format!("`{id}` is not in the expression");
             ("metrics", message, "leave it out, or write it into the expression")
         })
     }
-}
-
-/// Whether an expression is a query and no metric math.
-fn is_insights(expression: &str) -> bool {
-    let word = expression.split_whitespace().next().unwrap_or_default();
-    word.eq_ignore_ascii_case("select")
 }
 
 fn expression(node: Node<'_>) -> Option<String> {

@@ -2,7 +2,10 @@ use glidepath_core::failure::FailureCode;
 use glidepath_core::plan::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
 use glidepath_core::time::Span;
 use glidepath_engine::forecast::try_checks;
-use glidepath_engine::ports::{Clock, PortError, PortResult};
+use glidepath_engine::ports::{
+    Alarm, Clock, Metrics, MetricsQuery, Monitoring, PortError, PortResult,
+};
+use glidepath_engine::testing::World;
 use glidepath_engine::testing::example::{plan, stage, world};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -66,4 +69,46 @@ async fn what_may_pass_and_what_has_no_data_yet_is_a_warning() {
     assert!(said.starts_with("warning: `orders` could not be tried"), "{said}");
     let said = tried(vec![("orders", refused("AccessDeniedException: no"))]).await;
     assert!(said.starts_with("warning: `orders` could not be tried"), "{said}");
+}
+
+/// Takes one check a call and no more.
+struct OneAtATime(World);
+
+impl Monitoring for OneAtATime {
+    async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
+        self.0.alarms(names).await
+    }
+
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        let mut metrics = self.0.metrics(query).await?;
+        for check in metrics.iter_mut().flat_map(|metrics| &mut metrics.checks) {
+            if query.checks.len() > 1 {
+                check.canary = refused("ValidationError: one query a call").map(|_| [].into());
+            }
+        }
+        Ok(metrics)
+    }
+}
+
+#[tokio::test]
+async fn checks_that_are_taken_alone_but_not_together_are_an_error_too() {
+    let world = world();
+    let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.checks = ["orders", "queue"].map(check).to_vec();
+    let points = || Ok(vec![Number::ONE]);
+    world.state().measures = vec![(measure("orders"), points()), (measure("queue"), points())];
+    let now = world.now();
+    let said = try_checks(&OneAtATime(world), now, &plan).await.to_string();
+    assert!(said.starts_with("error: CloudWatch takes `orders`, `queue` each alone"), "{said}");
+    assert!(said.contains("one query a call at $.health.checks"), "{said}");
+    assert!(!said.contains("does not take"), "{said}");
+}
+
+#[tokio::test]
+async fn a_check_of_an_hour_is_given_time_to_have_data() {
+    let world = world();
+    let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
+    plan.health.checks = vec![Check { period: Some(MINUTE.times(60)), ..check("orders") }];
+    let said = try_checks(&world, world.now(), &plan).await.to_string();
+    assert!(said.starts_with("warning: `orders` had no data during the last 3h"), "{said}");
 }

@@ -101,11 +101,10 @@ fn complete() -> Vec<Answered> {
 }
 
 /// What comes of these answers, and how often was asked.
-async fn read_from(answers: Vec<Answer>, query: &MetricsQuery) -> (PortResult<Metrics>, usize) {
+async fn read_from(answers: Vec<Answer>, query: &MetricsQuery) -> (Metrics, usize) {
     let (clients, replay) = watched(answers);
     let read = read(&Client::new(clients.reading()), PUBLICATION, query).await;
-    let read = read.map(|metrics| metrics.expect("there is a complete period"));
-    (read, replay.actual_requests().count())
+    (read.expect("there is a complete period"), replay.actual_requests().count())
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,32 +118,95 @@ async fn what_is_answered_only_in_part_is_asked_for_again_before_it_counts_as_un
         };
         let (metrics, asked) = read_from(vec![part(), part(), answered(&complete())], &query).await;
         assert_eq!(asked, 3);
-        assert_eq!(metrics.unwrap().requests.unwrap().counts[0].canary.all, 10);
+        assert_eq!(metrics.requests.unwrap().counts[0].canary.all, 10);
         let (metrics, asked) = read_from(vec![part(), part(), part()], &query).await;
         assert_eq!(asked, 3);
-        let error = metrics.unwrap().requests.unwrap_err();
+        let error = metrics.requests.unwrap_err();
         assert!(error.may_pass(), "{error}");
         assert!(error.to_string().contains(status), "{error}");
     }
 }
 
-#[tokio::test]
-async fn an_expression_that_is_refused_leaves_the_requests() {
-    let mut query = query(60, 200);
-    let metric = MetricStatistic {
+fn orders() -> Measure {
+    Measure::Metric(MetricStatistic {
         namespace: "Shop".to_owned(),
         name: "Orders".to_owned(),
         dimensions: BTreeMap::new(),
         statistic: "Sum".to_owned(),
-    };
-    query.checks = vec![CheckQuery { canary: Measure::Metric(metric), stable: None, period: None }];
+    })
+}
+
+fn expression(text: &str) -> Measure {
+    Measure::Expression { expression: text.to_owned(), metrics: BTreeMap::new() }
+}
+
+fn check(canary: Measure, compared: bool, period: Option<u64>) -> CheckQuery {
+    let stable = compared.then(|| canary.clone());
+    CheckQuery { canary, stable, period: period.map(Span::from_secs) }
+}
+
+#[tokio::test]
+async fn an_expression_that_is_refused_leaves_the_requests() {
+    let mut query = query(60, 200);
+    query.checks = vec![check(orders(), false, None)];
     let refused = || error_of(400, "ValidationError", "Error in expression");
-    let answers = vec![refused(), answered(&complete())];
-    let (metrics, asked) = read_from(answers, &query).await;
-    let metrics = metrics.unwrap();
+    let (metrics, asked) = read_from(vec![answered(&complete()), refused()], &query).await;
     assert_eq!((asked, metrics.requests.unwrap().counts.len()), (2, 1));
     assert!(!metrics.checks[0].canary.as_ref().unwrap_err().may_pass());
-    // Refused without them too: then it was not their fault.
-    let (metrics, asked) = read_from(vec![refused(), refused()], &query).await;
-    assert_eq!((metrics.is_err(), asked), (true, 2));
+    // And requests that cannot be read leave the checks.
+    let orders = answered(&[("c0c".to_owned(), "Complete", vec![(60, 4.0)])]);
+    let (metrics, asked) = read_from(vec![refused(), orders], &query).await;
+    assert!(metrics.requests.is_err() && metrics.load_balancer_errors.is_err());
+    assert_eq!((asked, metrics.checks[0].canary.as_ref().unwrap().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_check_of_five_minutes_is_read_at_every_minute() {
+    // A stage since 00:59:30, looked at each minute of five.
+    for minute in 0..5 {
+        let mut query = query(59 * 60 + 30, 75 * 60 + 10 + minute * 60);
+        query.checks = vec![check(orders(), false, Some(300))];
+        let points = vec![(3_600, 1.0), (3_900, 2.0), (4_200, 3.0)];
+        let answers =
+            vec![answered(&complete()), answered(&[("c0c".to_owned(), "Complete", points)])];
+        let (metrics, asked) = read_from(answers, &query).await;
+        assert_eq!(asked, 2);
+        let series = metrics.checks[0].canary.as_ref().unwrap();
+        assert!(series.len() >= 2, "{minute}: {series:?}");
+    }
+}
+
+/// How many calls a look makes, by what the request has: the table of `docs/budgets.md`.
+#[tokio::test]
+async fn a_look_makes_no_more_calls_than_is_written() {
+    let select = || expression("SELECT MAX(Depth) FROM Shop");
+    let math = || check(expression("TIME_SERIES(1)"), true, Some(300));
+    let minutes = || vec![check(orders(), true, None), math()];
+    let seconds = || check(orders(), false, Some(10));
+    let mixed = |more| -> Vec<CheckQuery> { minutes().into_iter().chain([more]).collect() };
+    let looks = [
+        ("requests", 1, vec![]),
+        ("requests, and checks of metrics and metric math", 26, minutes()),
+        ("these and a Metrics Insights query", 1, mixed(check(select(), false, None))),
+        (
+            "these and a Metrics Insights query held against stable",
+            1,
+            mixed(check(select(), true, None)),
+        ),
+        ("these and a check of less than a minute", 1, mixed(seconds())),
+        ("these and a check of less than a minute, from the third hour on", 26, mixed(seconds())),
+    ];
+    let document = include_str!("../../../../../docs/budgets.md");
+    for (name, hours, checks) in looks {
+        let mut query = query(0, hours * 3_600);
+        query.checks = checks;
+        // More than any look needs; each answers everything.
+        let ids = query.checks.iter().enumerate().flat_map(|(place, _)| {
+            [format!("c{place}c"), format!("c{place}s")].map(|id| (id, "Complete", vec![]))
+        });
+        let all: Vec<_> = complete().into_iter().chain(ids).collect();
+        let (_, asked) = read_from((0..9).map(|_| answered(&all)).collect(), &query).await;
+        let row = format!("| {name} | {asked} |");
+        assert!(document.contains(&row), "docs/budgets.md does not say: {row}");
+    }
 }

@@ -99,6 +99,8 @@ fn mistakes_in_expressions_are_named() {
     assert_refused(&math("FILL(n, 0)", "m"), at, "`m` is not in the expression");
     assert_refused(&math("FILL(M, 0)", "M"), "$.health.checks[0].metrics.M", "no id of a metric");
     assert_refused(&math("SELECT SUM(m) FROM x", "m"), at, "a Metrics Insights query takes no");
+    let query = json!({ "metric": null, "expression": "SELECT MAX(d) FROM x", "period": "30s" });
+    assert_refused(&query, "$.health.checks[0].period", "no periods below a minute");
     let all = math("SUM(METRICS())", "m");
     assert_refused(&all, "$.health.checks[0].expression", "METRICS() means every metric");
 }

@@ -1,0 +1,161 @@
+"""The product's own template: what its parameters make of it, and which values are refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.tests.functions import probe_zip
+from local_aws.tests.support import ACCOUNT, PACKAGE_PARENT, REGION, Lab
+
+ROOT = Path(__file__).resolve().parents[3]
+FUNCTIONS = ("advance", "complete", "gate", "notify", "plan", "rollback", "sweep", "validate")
+KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("1234abcd", "mrk-5678")]
+Deploy = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def template(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The packaged template; every function is the probe."""
+    binaries = tmp_path_factory.mktemp("binaries")
+    bootstrap = zipfile.ZipFile(io.BytesIO(probe_zip())).read("bootstrap")
+    for name in FUNCTIONS:
+        (binaries / name).write_bytes(bootstrap)
+    command = [sys.executable, "-m", "local_aws.package", "--endpoint", lab.endpoint, "--bucket", "template"]
+    command += ["--template", str(ROOT / "template.yaml"), "--binaries", str(binaries)]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def create(lab: Lab, template: str, name: str, parameters: dict[str, str]) -> None:
+    given = {"Architecture": "x86_64", "RollbackReservedConcurrency": "0", **parameters}
+    lab.client("cloudformation").create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+    )
+
+
+@pytest.fixture
+def deploy(lab: Lab, template: str, unique: str) -> Deploy:
+    """Creates the stack and gives its resources: what each logical id is in the account."""
+
+    def deployed(**parameters: str) -> dict[str, str]:
+        stacks = lab.client("cloudformation")
+        create(lab, template, unique, parameters)
+        waiter = stacks.get_waiter("stack_create_complete")
+        waiter.wait(StackName=unique, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+        resources = stacks.describe_stack_resources(StackName=unique)["StackResources"]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+    return deployed
+
+
+def statements(lab: Lab, resources: dict[str, str], role: str) -> list[dict[str, Any]]:
+    """What a role's own policy says."""
+    name = resources[f"{role.capitalize()}Role"]
+    policy = lab.client("iam").get_role_policy(RoleName=name, PolicyName=role)
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def senders(lab: Lab, resources: dict[str, str]) -> dict[str, Any]:
+    """Who may write to the dead-letter queue, and of which source."""
+    queue = resources["Undelivered"]
+    attributes = lab.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]
+    policy = json.loads(attributes["Policy"])
+    return {statement["Principal"]["Service"]: statement["Condition"] for statement in policy["Statement"]}
+
+
+def test_the_defaults_name_no_topic_and_no_key(lab: Lab, deploy: Deploy) -> None:
+    resources = deploy()
+    assert "RollbackByAlarmTopic" not in resources
+    rules = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/*"
+    assert senders(lab, resources) == {"events.amazonaws.com": {"ArnLike": {"aws:SourceArn": rules}}}
+    actions = [statement["Action"] for statement in statements(lab, resources, "notify")]
+    assert not [action for action in actions if "kms" in str(action)]
+
+
+def test_the_state_machine_is_of_the_partition(lab: Lab, deploy: Deploy) -> None:
+    machine = deploy()["Deployment"]
+    definition = lab.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
+    states = json.loads(definition)["States"].values()
+    invoked = {state["Resource"] for state in states if "Resource" in state}
+    invoke = "arn:aws:states:::lambda:invoke"
+    assert invoked == {invoke, f"{invoke}.waitForTaskToken"}
+    assert "${" not in definition
+
+
+def test_keys_are_used_through_their_services_only(lab: Lab, deploy: Deploy) -> None:
+    resources = deploy(ChannelKeyArns=",".join(KEYS))
+    found = {}
+    for statement in statements(lab, resources, "notify"):
+        if "kms:Decrypt" in statement["Action"]:
+            assert statement["Resource"] == KEYS
+            through = set(statement["Condition"]["StringEquals"]["kms:ViaService"])
+            found[through.pop()] = statement["Action"]
+    assert found == {
+        f"sns.{REGION}.amazonaws.com": ["kms:GenerateDataKey*", "kms:Decrypt"],
+        f"secretsmanager.{REGION}.amazonaws.com": ["kms:Decrypt"],
+    }
+
+
+@pytest.mark.parametrize("kept", ["keep", "none"])
+def test_what_a_topic_cannot_deliver_is_kept_where_sns_allows_it(
+    lab: Lab, deploy: Deploy, unique: str, kept: str
+) -> None:
+    sns = lab.client("sns")
+    topic = sns.create_topic(Name=unique)["TopicArn"]
+    resources = deploy(AlarmTopic=topic, AlarmTopicDeadLetters=kept)
+    assert senders(lab, resources)["sns.amazonaws.com"] == {"ArnEquals": {"aws:SourceArn": topic}}
+    subscription = sns.get_subscription_attributes(SubscriptionArn=resources["RollbackByAlarmTopic"])
+    assert bool(subscription["Attributes"].get("RedrivePolicy")) == (kept == "keep")
+
+
+def test_only_advance_may_pass_roles_and_only_to_tasks(lab: Lab, deploy: Deploy) -> None:
+    resources = deploy(TaskRolePattern="service/shop-*")
+    roles = [name.removesuffix("Role").lower() for name in resources if name.endswith("Role")]
+    passing = {}
+    for role in (role for role in roles if role in FUNCTIONS):
+        for statement in statements(lab, resources, role):
+            if "iam:PassRole" in statement["Action"]:
+                passing[role] = statement
+    assert list(passing) == ["advance"]
+    assert passing["advance"]["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/service/shop-*"
+    to = passing["advance"]["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert set(to) == {"ecs-tasks.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        ("ChannelKeyArns", "alias/channels", "ARNs of KMS keys"),
+        ("ChannelKeyArns", ", ".join(KEYS), "separated by commas and nothing else"),
+        ("AlarmTopic", f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms.fifo", "ARN of a standard SNS topic"),
+        ("AlarmTopic", "alarms", "ARN of a standard SNS topic"),
+        ("Channels", "x" * 3801, "at most 3800 characters"),
+        ("MetricPeriodSeconds", "2", "AllowedValues"),
+        ("AlarmTopicDeadLetters", "elsewhere", "AllowedValues"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_before_anything_is_created(
+    lab: Lab, template: str, unique: str, parameter: str, value: str, said: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        create(lab, template, unique, {parameter: value})
+    error = refused.value.response["Error"]
+    assert error["Code"] == "ValidationError"
+    assert error["Message"].startswith(f"Parameter '{parameter}'") and said in error["Message"], error
+    stacks = lab.client("cloudformation").list_stacks()["StackSummaries"]
+    assert unique not in [stack["StackName"] for stack in stacks]
