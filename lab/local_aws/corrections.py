@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from local_aws.calls import Answer, Call, Proceed, add_interceptor
+from local_aws.contracts import Service, service
 from local_aws.settings import Settings
 
 # AWS leaves out what has no value; ministack writes an empty text, which is no value of an enum.
@@ -53,25 +54,34 @@ def _created_url(answer: dict[str, Any]) -> None:
     answer.pop("LastModifiedTime", None)
 
 
-# By service, action and method: by IAM's actions, by which calls are named, an update is a creation too.
-CORRECTIONS: Mapping[tuple[str, str, str], Callable[[dict[str, Any]], None]] = {
-    ("ecs", "DeregisterTaskDefinition", "POST"): _task_definition,
-    ("ecs", "DescribeTaskDefinition", "POST"): _task_definition,
-    ("ecs", "RegisterTaskDefinition", "POST"): _task_definition,
-    ("lambda", "CreateFunction", "POST"): _function,
-    ("lambda", "CreateFunctionUrlConfig", "POST"): _created_url,
-    ("lambda", "GetFunction", "GET"): _described_function,
-    ("lambda", "GetFunctionConfiguration", "GET"): _function,
-    ("lambda", "ListFunctions", "GET"): _functions,
-    ("lambda", "PublishVersion", "POST"): _function,
-    ("lambda", "UpdateFunctionCode", "PUT"): _function,
-    ("lambda", "UpdateFunctionConfiguration", "PUT"): _function,
+CORRECTIONS: Mapping[tuple[str, str], Callable[[dict[str, Any]], None]] = {
+    ("ecs", "DeregisterTaskDefinition"): _task_definition,
+    ("ecs", "DescribeTaskDefinition"): _task_definition,
+    ("ecs", "RegisterTaskDefinition"): _task_definition,
+    ("lambda", "CreateFunction"): _function,
+    ("lambda", "CreateFunctionUrlConfig"): _created_url,
+    ("lambda", "GetFunction"): _described_function,
+    ("lambda", "GetFunctionConfiguration"): _function,
+    ("lambda", "ListFunctions"): _functions,
+    ("lambda", "PublishVersion"): _function,
+    ("lambda", "UpdateFunctionCode"): _function,
+    ("lambda", "UpdateFunctionConfiguration"): _function,
 }
+SERVICES = frozenset(name for name, _ in CORRECTIONS)
+
+
+def _operation(call: Call) -> str | None:
+    """The operation by the model: of Lambda's actions ministack knows some only, and names others like them."""
+    known = service(call.service)
+    contract = known.of(call) if isinstance(known, Service) else None
+    return contract.operation.name if contract is not None else None
 
 
 async def _correct(call: Call, proceed: Proceed) -> Answer:
     status, headers, body = await proceed()
-    correction = CORRECTIONS.get((call.service, call.action, call.http.method))
+    if call.service not in SERVICES:
+        return status, headers, body
+    correction = CORRECTIONS.get((call.service, _operation(call) or ""))
     if correction is None or status >= 300:
         return status, headers, body
     document = json.loads(body)
