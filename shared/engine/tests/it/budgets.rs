@@ -119,10 +119,10 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("end of the execution", false, 3, &[by(FenceTrigger::ExecutionEnd, false)]).await;
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
-    let (registry, world) = (MemoryRegistry::default(), world());
-    world.state().broken.insert(version(2));
-    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
-    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    let (registry, starting) = (MemoryRegistry::default(), world());
+    starting.state().broken.insert(version(2));
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", starting.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &starting), &deployment.id);
     // It asks for the tasks.
     machine.step(None).await;
     machine.bed.take_operations();
