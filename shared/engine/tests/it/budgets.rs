@@ -82,6 +82,19 @@ fn by(trigger: FenceTrigger, force: bool) -> Trigger {
     Trigger::Deployment(RollbackInput { deployment, error, by, force, woken: false })
 }
 
+/// What a look calls before the canary is healthy.
+async fn while_tasks_start() -> Vec<&'static str> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().broken.insert(version(2));
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    // It asks for the tasks.
+    machine.step(None).await;
+    machine.bed.take_operations();
+    machine.step(None).await;
+    machine.bed.take_operations()
+}
+
 /// What each trigger calls.
 async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
@@ -119,15 +132,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("end of the execution", false, 3, &[by(FenceTrigger::ExecutionEnd, false)]).await;
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
-    let (registry, starting) = (MemoryRegistry::default(), world());
-    starting.state().broken.insert(version(2));
-    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", starting.now()).await;
-    let mut machine = Machine::after_plan(Bed::new(&registry, &starting), &deployment.id);
-    // It asks for the tasks.
-    machine.step(None).await;
-    machine.bed.take_operations();
-    machine.step(None).await;
-    table.insert("look while tasks start".to_owned(), machine.bed.take_operations());
+    table.insert("look while tasks start".to_owned(), while_tasks_start().await);
 
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = baking(&registry, &world, STALE.times(10)).await;

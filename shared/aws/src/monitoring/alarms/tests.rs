@@ -63,6 +63,7 @@ fn metric_composite_and_log_alarms_are_read() {
     let by_metric = MetricAlarm::builder()
         .alarm_name("requests")
         .alarm_arn(arn("requests"))
+        .namespace("AWS/ApplicationELB")
         .state_value(StateValue::Ok)
         .dimensions(dimension)
         .build();
