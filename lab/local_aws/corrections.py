@@ -54,6 +54,20 @@ def _created_url(answer: dict[str, Any]) -> None:
     answer.pop("LastModifiedTime", None)
 
 
+def _in_camel_case(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name[:1].lower() + name[1:]: _in_camel_case(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_in_camel_case(member) for member in value]
+    return value
+
+
+def _state_machine(answer: dict[str, Any]) -> None:
+    # As CloudFormation writes it; the API's own members begin with small letters.
+    if "loggingConfiguration" in answer:
+        answer["loggingConfiguration"] = _in_camel_case(answer["loggingConfiguration"])
+
+
 CORRECTIONS: Mapping[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("ecs", "DeregisterTaskDefinition"): _task_definition,
     ("ecs", "DescribeTaskDefinition"): _task_definition,
@@ -66,6 +80,7 @@ CORRECTIONS: Mapping[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("lambda", "PublishVersion"): _function,
     ("lambda", "UpdateFunctionCode"): _function,
     ("lambda", "UpdateFunctionConfiguration"): _function,
+    ("states", "DescribeStateMachine"): _state_machine,
 }
 SERVICES = frozenset(name for name, _ in CORRECTIONS)
 
