@@ -87,7 +87,10 @@ def _claim_addresses() -> tuple[socket.socket, IPv4Network]:
             claim.close()
             continue
         return claim, IPv4Network(f"127.{block}.0.0/16")
-    raise StartupError("every loopback block 127.16.0.0/16 to 127.250.0.0/16 is taken by another lab")
+    raise StartupError(
+        f"every loopback block 127.{FIRST_BLOCK}.0.0/16 to 127.{LAST_BLOCK}.0.0/16 is taken (port {CLAIM_PORT} of each);"
+        " end the other labs, or whatever listens there"
+    )
 
 
 def _listen(port: int) -> socket.socket:

@@ -25,6 +25,8 @@ pub const ROOT_KEY: &str = "test";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How the server begins what it says to whoever started it.
+const SAYS: &str = "local_aws: ";
 const ALARM_TICK_SECONDS: &str = "0.5";
 
 /// A running local AWS. Dropping it ends it with everything it started, and removes its data.
@@ -65,8 +67,7 @@ impl LocalAws {
             Ok(Err(_)) | Err(_) => None,
         };
         let Some(Announcement { endpoint }) = announcement else {
-            let log = directory.tails();
-            return Err(LabError::new(format!("the local AWS did not start\n{log}")));
+            return Err(directory.why_nothing_started());
         };
         Ok(Self { process, directory, endpoint })
     }
@@ -205,6 +206,15 @@ impl RunDirectory {
         &self.path
     }
 
+    /// What the server itself said in one line, if it refused to start; all that it wrote otherwise.
+    fn why_nothing_started(&self) -> LabError {
+        let errors = tail(&self.path.join("server.errors"));
+        match errors.strip_prefix(SAYS).filter(|refusal| !refusal.contains('\n')) {
+            Some(refusal) => LabError::new(format!("the local AWS cannot start: {refusal}")),
+            None => LabError::new(format!("the local AWS did not start\n{}", self.tails())),
+        }
+    }
+
     /// The ends of its logs.
     fn tails(&self) -> String {
         ["server.errors", "server.log"].map(|name| tail(&self.path.join(name))).join("\n")
@@ -240,4 +250,25 @@ fn tail(path: &Path) -> String {
     }
     let start = text.char_indices().rev().nth(KEPT).map_or(0, |(index, _)| index);
     text[start..].trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(errors: &str) -> String {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(parent.path()).unwrap();
+        std::fs::write(directory.path().join("server.errors"), errors).unwrap();
+        directory.why_nothing_started().to_string()
+    }
+
+    #[test]
+    fn a_server_that_refuses_to_start_is_quoted_in_one_line_and_a_broken_one_in_full() {
+        let refusal = "local_aws: every loopback block is taken; end the other labs\n";
+        let told = "the local AWS cannot start: every loopback block is taken; end the other labs";
+        assert_eq!(why(refusal), told);
+        let broken = why("Traceback (most recent call last):\n  ...\nValueError: no\n");
+        assert!(broken.starts_with("the local AWS did not start\nTraceback"), "{broken}");
+    }
 }

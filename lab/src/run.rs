@@ -70,6 +70,10 @@ pub(crate) async fn play(
     let since = -scene.timeline.since_beginning(0.0);
     let places = Places { journal: &journal, webhook: &webhook, since };
     findings.extend(clean_end::no_secrets(scene, &places).await?);
+    let breaches =
+        observe::read_breaches(&aws.journal(), since).doing("cannot read the journal")?;
+    let expected = "every call and every answer is one that AWS's service models allow";
+    findings.push(Finding::new(expected, breaches.is_empty(), breaches.join("; ")));
     Ok(findings)
 }
 

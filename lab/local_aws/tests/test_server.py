@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from ipaddress import IPv4Network
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import server
 from local_aws.tests.functions import create_function, invoke
 from local_aws.tests.support import PACKAGE_PARENT, Lab, start_lab, wait_for
 
@@ -89,3 +91,12 @@ def test_a_taken_port_is_a_clear_error(lab: Lab, tmp_path: Path) -> None:
     assert failed.returncode == 2
     assert failed.stdout == ""
     assert failed.stderr == f"local_aws: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_a_machine_without_a_free_block_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "FIRST_BLOCK", 251)
+    monkeypatch.setattr(server, "LAST_BLOCK", 251)
+    with socket.socket() as other:
+        other.bind((f"127.{server.FIRST_BLOCK}.0.1", server.CLAIM_PORT))
+        with pytest.raises(server.StartupError, match=r"is taken \(port 45999 of each\); end the other labs"):
+            server._claim_addresses()

@@ -100,6 +100,30 @@ pub(crate) fn read_calls(journal: &Path, since: f64) -> std::io::Result<Vec<Call
         .collect())
 }
 
+/// Calls that AWS would not take and answers that it would not give, since a moment, in words: the
+/// local AWS holds both to AWS's own service models.
+pub(crate) fn read_breaches(journal: &Path, since: f64) -> std::io::Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Breach {
+        time: f64,
+        side: String,
+        service: String,
+        action: String,
+        principal: String,
+        problems: Vec<String>,
+    }
+    let text = std::fs::read_to_string(journal)?;
+    Ok(text
+        .lines()
+        .filter(|line| line.contains(r#""kind": "contract""#))
+        .filter_map(|line| serde_json::from_str::<Breach>(line).ok())
+        .filter(|breach| breach.time >= since)
+        .map(|Breach { side, service, action, principal, problems, .. }| {
+            format!("{side} of {service}:{action} for {principal}: {}", problems.join(", "))
+        })
+        .collect())
+}
+
 /// Reads the whole journal and then what comes, for ever.
 pub(super) async fn follow(scene: Arc<Scene>, path: PathBuf) {
     let (ask, asked) = mpsc::channel(64);

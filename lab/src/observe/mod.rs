@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::scene::Scene;
 
 pub use journal::Call;
-pub(crate) use journal::read_calls;
+pub(crate) use journal::{read_breaches, read_calls};
 pub(crate) use notices::SlackReceiver;
 
 /// Starts every observer. They run until the set is dropped.
