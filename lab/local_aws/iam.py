@@ -22,23 +22,15 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
-from local_aws import iam_rules, service_authorization
+from local_aws import contracts, iam_rules, service_authorization
 from local_aws.calls import ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
 from local_aws.settings import Settings
 
-# The services whose resources are found here by the reference.
-SERVICES = frozenset({
-    "cloudwatch",
-    "ecs",
-    "elasticloadbalancing",
-    "lambda",
-    "secretsmanager",
-    "sns",
-    "sqs",
-    "states",
-})
+# The services whose resources are found here by the reference. DynamoDB's are ministack's, which knows
+# indexes and transactions.
+SERVICES = contracts.PRODUCTS_SERVICES - {"dynamodb"}
 # ECS names its resources in many ways: request fields to the kind in the ARN, and whether it has the cluster.
 ECS_RESOURCES = {
     "cluster": ("cluster", False),
