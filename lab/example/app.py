@@ -5,15 +5,18 @@ which version (``IMAGE_TAG``) and slot (``SLOT``) they come from. How a version 
 JSON file named by ``BEHAVIOURS``, again whenever the file changes::
 
     {"v2": {"errorRate": 0.3, "clientErrorRate": 0.0, "latencyMilliseconds": 20,
-            "startupFailure": false, "healthy": true}}
+            "startupFailure": false, "healthy": true, "healthyTasks": 2}}
 
 A version that the file does not name, and every member that is absent, is well-behaved. Errors are
-spaced evenly and not drawn at random: a rate of 0.3 is three of ten requests.
+spaced evenly and not drawn at random: a rate of 0.3 is three of ten requests. With ``healthyTasks`` only
+so many of the version's tasks are healthy at once: the first ones that take a place, which is theirs until
+they end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import sys
@@ -33,6 +36,30 @@ class Behaviour:
     latency_seconds: float = 0.0
     startup_failure: bool = False
     healthy: bool = True
+    healthy_tasks: int | None = None
+
+
+class Place:
+    """One of the places for healthy tasks of a version: a lock on a file beside the behaviours."""
+
+    def __init__(self, path: str, version: str) -> None:
+        self._path = path
+        self._version = version
+        self._held: int | None = None
+
+    def taken(self, places: int) -> bool:
+        """Whether this task has one of so many places, or could take one just now."""
+        for number in range(places if self._held is None else 0):
+            file = os.open(f"{self._path}.{self._version}.{number}.place", os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            # Never closed: the lock goes with the process.
+            self._held = file
+            break
+        return self._held is not None
 
 
 class Behaviours:
@@ -42,8 +69,16 @@ class Behaviours:
         self._path = path
         self._version = version
         self._stamp: tuple[int, int] | None = None
+        self._place = Place(path, version) if path is not None else None
         self.current = Behaviour()
         self.refresh()
+
+    def healthy(self) -> bool:
+        """Whether health checks succeed now."""
+        places = self.current.healthy_tasks
+        if places is None or self._place is None:
+            return self.current.healthy
+        return self.current.healthy and self._place.taken(places)
 
     def refresh(self) -> None:
         """Read the file again if it changed. A file being written keeps the last behaviour."""
@@ -69,6 +104,7 @@ class Behaviours:
             latency_seconds=float(chosen.get("latencyMilliseconds", 0)) / 1000,
             startup_failure=bool(chosen.get("startupFailure", False)),
             healthy=bool(chosen.get("healthy", True)),
+            healthy_tasks=int(chosen["healthyTasks"]) if "healthyTasks" in chosen else None,
         )
 
 
@@ -105,7 +141,7 @@ class Service:
         """The status and body of one request."""
         behaviour = self._behaviours.current
         if path == "/health":
-            return (200, "healthy\n") if behaviour.healthy else (503, "unhealthy\n")
+            return (200, "healthy\n") if self._behaviours.healthy() else (503, "unhealthy\n")
         if behaviour.latency_seconds > 0:
             await asyncio.sleep(behaviour.latency_seconds)
         self._errors.add(behaviour.error_rate)

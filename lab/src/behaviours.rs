@@ -24,6 +24,8 @@ struct Entry {
     latency_milliseconds: u64,
     startup_failure: bool,
     healthy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthy_tasks: Option<u32>,
 }
 
 impl From<&Version> for Entry {
@@ -33,6 +35,7 @@ impl From<&Version> for Entry {
             latency_milliseconds: milliseconds(version.latency),
             startup_failure: version.startup_failure,
             healthy: version.healthy,
+            healthy_tasks: version.healthy_tasks,
         }
     }
 }
@@ -64,6 +67,7 @@ impl Behaviours {
                 behave.latency.map_or(entry.latency_milliseconds, milliseconds);
             entry.startup_failure = behave.startup_failure.unwrap_or(entry.startup_failure);
             entry.healthy = behave.healthy.unwrap_or(entry.healthy);
+            entry.healthy_tasks = behave.healthy_tasks.or(entry.healthy_tasks);
         })
     }
 

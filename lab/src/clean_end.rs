@@ -246,7 +246,7 @@ impl Registry {
 }
 
 /// The name of a notice from its document.
-fn event_name(document: &str) -> Option<String> {
+pub(crate) fn event_name(document: &str) -> Option<String> {
     let document: Value = serde_json::from_str(document).ok()?;
     match document.get("event")? {
         Value::String(name) => Some(name.clone()),

@@ -56,6 +56,12 @@ impl Control {
         self.ask(Method::POST, "elb-limits", Some(&limits)).await.map(drop)
     }
 
+    /// From now on ECS places at most so many tasks at once; `None`: any number.
+    pub(crate) async fn place_at_most(&self, tasks: Option<u32>) -> LabResult<()> {
+        let limit = json!({ "tasks": tasks });
+        self.ask(Method::POST, "ecs-limits", Some(&limit)).await.map(drop)
+    }
+
     /// Every item of a DynamoDB table.
     pub(crate) async fn items(&self, table: &str) -> LabResult<Vec<Value>> {
         let mut answer = self.ask(Method::GET, &format!("tables/{table}"), None).await?;

@@ -21,7 +21,7 @@ use crate::observe::{Call, SlackReceiver, read_calls};
 use crate::paths::Paths;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
-use crate::scenario::{Action, AwsSettings, Scenario, Version};
+use crate::scenario::{AwsSettings, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
@@ -133,8 +133,7 @@ impl Lab {
         scenario: &Scenario,
     ) -> LabResult<BTreeMap<String, ServiceResources>> {
         self.scenarios += 1;
-        let answered = |action: &Action| matches!(action, Action::Approve(_) | Action::Reject(_));
-        if scenario.script.iter().any(|step| answered(&step.action)) {
+        if scenario.uses_the_command_line() {
             setup::prepare_command_line(&self.paths).await?;
         }
         let _waiting = Waiting::new("Creating the example services");

@@ -140,6 +140,18 @@ fn command(
     if settings.elb_throttling {
         command.arg("--elb-throttling");
     }
+    if let Some(seed) = settings.order_seed {
+        command.args(["--order-seed", &seed.to_string()]);
+    }
+    for (option, length) in [
+        ("--sub-minute-retention", settings.sub_minute_retention),
+        ("--service-deployment-retention", settings.service_deployment_retention),
+        ("--execution-name-retention", settings.execution_name_retention),
+    ] {
+        if let Some(length) = length {
+            command.args([option, &length.duration().as_secs_f64().to_string()]);
+        }
+    }
     command
         // Credentials and settings of the person at the keyboard have no business in the lab.
         .env_clear()

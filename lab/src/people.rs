@@ -1,18 +1,23 @@
 //! People who approve and refuse, through the command that notices tell them to use.
 
-use std::process::Stdio;
+use std::collections::BTreeMap;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+use tempfile::NamedTempFile;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::{REGION, ROOT_KEY};
 use crate::paths::Paths;
+use crate::scenario::{CommandLine, complete_request, substituted};
 use crate::scene::{Running, Scene};
-use crate::stack::STACK_NAME;
+use crate::stack::{CHANNELS, STACK_NAME, ServiceResources};
 
-const LIMIT: Duration = Duration::from_secs(30);
+/// `start --wait` waits for a deployment; the scenario has a limit of its own.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// What a person can answer.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +46,60 @@ pub(crate) async fn answer(
     command_line(&scene.endpoint, &arguments).await.map(|_| ())
 }
 
+/// Runs a command of the script; an error if it does not end as the script says.
+pub(crate) async fn run(scene: &Scene, wanted: &CommandLine) -> LabResult<()> {
+    let file = wanted.request.as_ref().map(|request| request_file(scene, request)).transpose()?;
+    let path = file.as_ref().map(|file| file.path().to_string_lossy().into_owned());
+    let deployments = scene.state().deployments.clone();
+    let ids =
+        deployments.iter().map(|(name, running)| (format!("deployment.{name}"), running.id()));
+    let created = scene.services.values().flat_map(ServiceResources::placeholders);
+    let path = path.iter().map(|path| ("request.file".to_owned(), path.as_str()));
+    let placeholders: BTreeMap<String, &str> = created.chain(ids).chain(path).collect();
+    let resolved = |texts: &[String]| {
+        let texts = texts.iter().map(|text| substituted(text, &placeholders));
+        let texts = texts.collect::<Result<Vec<_>, _>>();
+        texts.map_err(|error| LabError::new(error.to_string()))
+    };
+    let (arguments, says) = (resolved(&wanted.run)?, resolved(&wanted.says)?);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = execute(&scene.endpoint, &arguments).await?;
+    let printed = |stream: &[u8]| String::from_utf8_lossy(stream).trim().to_owned();
+    let printed = format!("{}\n{}", printed(&output.stdout), printed(&output.stderr));
+    let unsaid: Vec<_> = says.iter().filter(|text| !printed.contains(*text)).collect();
+    if output.status.code() == Some(wanted.exit_code) && unsaid.is_empty() {
+        return Ok(());
+    }
+    Err(LabError::new(format!(
+        "glidepath {} ended with {} (wanted: exit code {}) and did not say {unsaid:?}: {}",
+        arguments.join(" "),
+        output.status,
+        wanted.exit_code,
+        printed.trim()
+    )))
+}
+
+/// Goes when it is dropped.
+fn request_file(scene: &Scene, request: &Map<String, Value>) -> LabResult<NamedTempFile> {
+    let doing = "writing the request for the command line";
+    let complete = complete_request(request, &scene.services, &CHANNELS)
+        .map_err(|error| LabError::new(error.to_string()))?;
+    let file = tempfile::Builder::new().suffix(".json").tempfile().doing(doing)?;
+    std::fs::write(file.path(), complete.to_string()).doing(doing)?;
+    Ok(file)
+}
+
 /// Runs `glidepath` as a person would; what it prints.
 pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
+    let output = execute(endpoint, arguments).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(LabError::new(format!("glidepath {} failed: {}", arguments.join(" "), errors.trim())))
+}
+
+async fn execute(endpoint: &str, arguments: &[&str]) -> LabResult<Output> {
     let doing = format!("glidepath {}", arguments.join(" "));
     let mut command = Command::new(Paths::new().command_line());
     command
@@ -55,10 +112,5 @@ pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResul
         .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(LabError::new(format!("{doing} failed: {}", errors.trim())))
+    timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)
 }

@@ -13,7 +13,8 @@ use crate::error::{Doing, LabError, LabResult};
 use crate::matching::{Matcher, WeightIs};
 use crate::people;
 use crate::scenario::{
-    Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, SetAlarm, Step, complete_request,
+    Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, Scale, SetAlarm, Step,
+    complete_request,
 };
 use crate::scene::{Running, Scene};
 use crate::stack::{CHANNELS, Glidepath, RouteResources, ServiceResources};
@@ -52,6 +53,9 @@ async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
             people::answer(scene, &deployment, people::Answer::Reject, decide.reason.as_deref())
                 .await
         }
+        Action::Glidepath(wanted) => people::run(scene, wanted).await,
+        Action::Scale(scale) => self::scale(scene, scale).await,
+        Action::PlaceAtMost(limit) => scene.control.place_at_most(limit.tasks).await,
         Action::StopExecution(which) => {
             let deployment = running(scene, which.deployment.as_deref())?;
             let stop = scene.clients.sfn.stop_execution().execution_arn(&deployment.execution);
@@ -107,6 +111,16 @@ async fn set_alarm(scene: &Scene, set: &SetAlarm) -> LabResult<()> {
         .send()
         .await
         .doing("setting the alarm")?;
+    Ok(())
+}
+
+/// What an autoscaler does, or a person at the console.
+async fn scale(scene: &Scene, scale: &Scale) -> LabResult<()> {
+    let resources = resources(scene, scale.service.as_deref())?;
+    let doing = "scaling the ECS service";
+    let update = scene.clients.ecs.update_service().cluster(&resources.cluster);
+    let update = update.service(resources.ecs_service(scale.slot));
+    update.desired_count(i32::try_from(scale.tasks).doing(doing)?).send().await.doing(doing)?;
     Ok(())
 }
 

@@ -60,8 +60,10 @@ pub(crate) async fn play(
     let over = until_over(scene, aws, &mut tasks).await;
     // The next scenario of this lab has nothing to do with them.
     let ended = scene.control.end_faults().await;
+    let placed = scene.control.place_at_most(None).await;
     over?;
     ended?;
+    placed?;
     sleep(LINGER).await;
     let mut findings = scene.timeline.look(|events| check(&scene.scenario, events));
     findings.extend(unchanged(scene, &before).await?);
@@ -156,6 +158,7 @@ fn later_faults(scene: &Scene) -> Vec<Step> {
                 latency: Some(behaviour.latency),
                 startup_failure: Some(behaviour.startup_failure),
                 healthy: Some(behaviour.healthy),
+                healthy_tasks: behaviour.healthy_tasks,
             };
             let action = Action::Behave(behave);
             behaviour.from.map(|from| Step { at: Some(from), when: None, after: None, action })

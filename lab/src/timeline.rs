@@ -190,7 +190,7 @@ pub struct Answered {
     pub slot: Option<Slot>,
     /// Requests in all.
     pub requests: u64,
-    /// Answered with a 5xx, or not at all.
+    /// Answered with a 5xx, by no task, or not at all.
     pub bad: u64,
     /// Of the bad ones: those that never reached a task.
     pub load_balancer_errors: u64,

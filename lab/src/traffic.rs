@@ -126,8 +126,11 @@ impl Target {
             Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
         let body = body.to_bytes();
         self.lock().push(connection);
-        let version = self.version(&body).unwrap_or(NOBODY).to_owned();
-        Ok(Answer { version, bad: status.is_server_error() })
+        // What no task answered is nobody's answer, whatever its status: a request that meets no
+        // rule gets a 404 of the load balancer's own.
+        let version = self.version(&body);
+        let bad = version.is_none() || status.is_server_error();
+        Ok(Answer { version: version.unwrap_or(NOBODY).to_owned(), bad })
     }
 
     /// The version in an answer of the example application: `version=shop-v2`.

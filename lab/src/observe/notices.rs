@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::clean_end::event_name;
 use crate::error::{Doing, LabResult};
 use crate::scene::Scene;
 use crate::stack::CHANNELS;
@@ -104,14 +105,54 @@ pub(super) async fn follow_slack(scene: Arc<Scene>, mut messages: broadcast::Rec
                 let Some(deployment) = scene.deployment_in(&message) else { continue };
                 let channel = CHANNELS[1].to_owned();
                 let text = slack_text(&message);
-                // A message for people: it does not say of which kind it is.
-                let (name, sequence) = (None, None);
+                let running = scene.state().deployments.get(&deployment).cloned();
+                let sequence =
+                    running.as_ref().and_then(|running| sequence(&message, running.id()));
+                let name = match (running, sequence) {
+                    (Some(running), Some(sequence)) => {
+                        name_of(&scene, &deployment, running.id(), sequence).await
+                    }
+                    (Some(_) | None, _) => None,
+                };
                 scene.timeline.add(Event::Notice { deployment, channel, name, sequence, text });
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
+}
+
+/// The place of a notice in its deployment's timeline, from its id: `DEPLOYMENT/SEQUENCE`.
+fn sequence(message: &str, deployment: &str) -> Option<u64> {
+    let (_, after) = message.split_once(&format!("{deployment}/"))?;
+    let digits = after.find(|character: char| !character.is_ascii_digit()).unwrap_or(after.len());
+    after[..digits].parse().ok()
+}
+
+/// The kind of a notice, which a message for people does not say: another channel may have told it
+/// already, and the registry knows it.
+async fn name_of(scene: &Scene, deployment: &str, id: &str, sequence: u64) -> Option<String> {
+    let told = scene.timeline.look(|events| {
+        events.iter().find_map(|observed| {
+            let Event::Notice { deployment: of, name, sequence: number, .. } = &observed.event
+            else {
+                return None;
+            };
+            name.clone().filter(|_| of == deployment && *number == Some(sequence))
+        })
+    });
+    if told.is_some() {
+        return told;
+    }
+    // What cannot be read has no name, as before.
+    let items = scene.control.items(scene.glidepath.table().ok()?).await.ok()?;
+    let sort = format!("notice#{sequence:06}");
+    let text = |item: &Value, name: &str| Some(item.get(name)?.get("S")?.as_str()?.to_owned());
+    let item = items.iter().find(|item| {
+        text(item, "pk") == Some(format!("deployment#{id}"))
+            && text(item, "sk") == Some(sort.clone())
+    })?;
+    event_name(&text(item, "document")?)
 }
 
 /// What a notification of Slack shows; the whole message if it has no such text.
@@ -174,4 +215,16 @@ fn topic_message(scene: &Scene, envelope: &Value) {
         sequence: sequence.parse().ok(),
         text: envelope.get("Message").and_then(Value::as_str).unwrap_or_default().to_owned(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_for_people_says_which_notice_it_is() {
+        let message = r#"{"text":"first-1 is done","elements":[{"text":"first-1/12 · 10:00"}]}"#;
+        assert_eq!(sequence(message, "first-1"), Some(12));
+        assert_eq!(sequence("first-1 is done", "first-1"), None);
+    }
 }

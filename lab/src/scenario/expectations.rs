@@ -74,7 +74,7 @@ pub struct ServiceExpectations {
     /// Tasks that run in each slot.
     #[serde(default)]
     pub running_count: BTreeMap<Slot, u32>,
-    /// At most this many requests were bad (a 5xx or no answer), as the clients saw it.
+    /// At most this many requests were bad (a 5xx, no answer, or one that no task gave), as the clients saw it.
     #[serde(default)]
     pub max_bad_requests: Option<u64>,
     /// At least this many requests were sent.

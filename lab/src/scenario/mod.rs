@@ -21,9 +21,11 @@ pub use fault::{Again, CallError, Caller, FailCalls, Fault, KillInvocation, Repe
 pub use happening::{AlarmState, ExecutionStatus, Happening, TaskCount};
 pub use length::Length;
 pub use load::ScenarioError;
+pub(crate) use placeholders::substituted;
 pub use placeholders::{UnknownPlaceholder, complete_request};
 pub use script::{
-    Action, Behave, Decide, Nothing, RewriteRoute, SetAlarm, StartDeployment, Step, Which,
+    Action, Behave, CommandLine, Decide, Nothing, PlaceAtMost, RewriteRoute, Scale, SetAlarm,
+    StartDeployment, Step, Which,
 };
 pub use service::{
     AlarmName, AlarmSettings, Authenticate, Bystanders, Route, RouteKind, Service, Slot, Version,
@@ -83,6 +85,19 @@ pub struct AwsSettings {
     /// How the alarms of the services reach the rollback function.
     #[serde(default)]
     pub alarms_by: AlarmsBy,
+    /// Decides the order of lists whose order AWS does not promise; without it, one of the local
+    /// AWS's own.
+    #[serde(default)]
+    pub order_seed: Option<u32>,
+    /// How long metrics can be read with periods below a minute; without it, three hours.
+    #[serde(default)]
+    pub sub_minute_retention: Option<Length>,
+    /// How long ECS knows a service deployment; without it, 90 days.
+    #[serde(default)]
+    pub service_deployment_retention: Option<Length>,
+    /// How long after its end an execution keeps its name; without it, 90 days.
+    #[serde(default)]
+    pub execution_name_retention: Option<Length>,
 }
 
 /// How alarms reach the rollback function; only this one way, so that a scenario shows it alone.
@@ -107,9 +122,31 @@ impl Scenario {
             | Action::SetAlarm(_)
             | Action::Approve(_)
             | Action::Reject(_)
+            | Action::Glidepath(_)
+            | Action::Scale(_)
+            | Action::PlaceAtMost(_)
             | Action::StopExecution(_)
             | Action::RewriteRoute(_)
             | Action::StartDeployment(_)
+            | Action::Sweep(_)
+            | Action::Fault(_)
+            | Action::EndFaults(_) => false,
+        })
+    }
+
+    /// Whether a person uses the command line in it.
+    pub(crate) fn uses_the_command_line(&self) -> bool {
+        self.script.iter().any(|step| match &step.action {
+            Action::Approve(_) | Action::Reject(_) | Action::Glidepath(_) => true,
+            Action::Behave(_)
+            | Action::SetAlarm(_)
+            | Action::StopExecution(_)
+            | Action::RewriteRoute(_)
+            | Action::Scale(_)
+            | Action::PlaceAtMost(_)
+            | Action::StartDeployment(_)
+            | Action::DeleteStateMachine(_)
+            | Action::UpdateStateMachine(_)
             | Action::Sweep(_)
             | Action::Fault(_)
             | Action::EndFaults(_) => false,

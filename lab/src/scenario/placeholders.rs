@@ -8,11 +8,9 @@ use serde_json::{Map, Value, json};
 use super::service::{AlarmName, Slot};
 use crate::stack::ServiceResources;
 
-/// A request speaks of something that the lab did not create.
+/// A request or a command speaks of something that the lab did not create.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the request has the placeholder `${{{name}}}`, which does not exist\nhint: there are {known}"
-)]
+#[error("there is the placeholder `${{{name}}}`, which does not exist\nhint: there are {known}")]
 pub struct UnknownPlaceholder {
     name: String,
     known: String,
@@ -114,7 +112,8 @@ fn substitute(
     Ok(())
 }
 
-fn substituted(
+/// A text with every `${...}` replaced.
+pub(crate) fn substituted(
     text: &str,
     placeholders: &BTreeMap<String, &str>,
 ) -> Result<String, UnknownPlaceholder> {

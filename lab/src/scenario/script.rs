@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::happening::{AlarmState, Happening};
 use super::length::Length;
-use super::service::AlarmName;
+use super::service::{AlarmName, Slot};
 
 /// One event of the script: `at` a time, or `when` something happened, `do` one thing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,10 +39,16 @@ pub enum Action {
     Approve(Decide),
     /// Refuses the stage that waits, with `glidepath reject`.
     Reject(Decide),
+    /// Runs `glidepath` with any arguments, as an operator or a pipeline would.
+    Glidepath(CommandLine),
     /// Stops the execution with Step Functions' StopExecution.
     StopExecution(Which),
     /// Changes a route's weights from outside, as a stranger would.
     RewriteRoute(RewriteRoute),
+    /// Somebody else asks an ECS service for another number of tasks, as an autoscaler does.
+    Scale(Scale),
+    /// From now on ECS finds places for so many tasks of the whole lab only.
+    PlaceAtMost(PlaceAtMost),
     /// Starts another deployment.
     StartDeployment(StartDeployment),
     /// Deletes the state machine, as Step Functions' DeleteStateMachine does: its executions end.
@@ -78,6 +84,9 @@ pub struct Behave {
     /// Whether health checks succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
+    /// At most so many of its tasks are healthy at once. A task that is stays so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_tasks: Option<u32>,
 }
 
 /// `setAlarm`
@@ -106,6 +115,45 @@ pub struct Decide {
     /// Why, for whoever reads the timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// `glidepath`: one run of the command line, which must end as it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CommandLine {
+    /// Command and arguments. `${deployment.NAME}` stands for the id of a deployment of the
+    /// scenario, and the names of a request (`${shop.route1}`) for what they stand for there.
+    pub run: Vec<String>,
+    /// A request, as the scenario's own: `${request.file}` stands for the file that it is written to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Map<String, Value>>,
+    /// The exit code that it must have.
+    #[serde(default)]
+    pub exit_code: i32,
+    /// Each of these texts must be in what it prints, on either stream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub says: Vec<String>,
+}
+
+/// `scale`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scale {
+    /// Whose ECS service; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which slot.
+    pub slot: Slot,
+    /// The tasks that it is asked for.
+    pub tasks: u32,
+}
+
+/// `placeAtMost`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlaceAtMost {
+    /// How many tasks run at once; `null`: any number again.
+    pub tasks: Option<u32>,
 }
 
 /// `stopExecution`

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::length::Length;
 
@@ -38,6 +39,11 @@ pub struct Service {
     /// Whether there is a Lambda function to ask as a hook.
     #[serde(default)]
     pub hook: bool,
+    /// What an account has besides: CloudFormation resources by their logical ids, as in a template.
+    /// One whose id is that of one of the example's own (`BlueService`, `Route1`) is merged into it:
+    /// members are added or replaced, and those that are `null` removed.
+    #[serde(default)]
+    pub resources: Map<String, Value>,
 }
 
 /// One of the two interchangeable halves of a service.
@@ -95,6 +101,9 @@ pub struct Version {
     /// Whether health checks succeed.
     #[serde(default = "yes")]
     pub healthy: bool,
+    /// At most so many of its tasks are healthy at once; without it, all of them.
+    #[serde(default)]
+    pub healthy_tasks: Option<u32>,
     /// Until then (from the start of the first deployment) it has no faults; without it, it
     /// behaves so from the beginning.
     #[serde(default)]
@@ -109,6 +118,7 @@ impl Version {
             latency: Length::default(),
             startup_failure: false,
             healthy: true,
+            healthy_tasks: None,
             from: None,
         }
     }

@@ -161,3 +161,24 @@ fn a_fault_is_asked_for_by_the_names_of_the_template() {
         }
     }
 }
+
+#[test]
+fn mistakes_in_what_people_and_accounts_do_are_found() {
+    let text = "
+title: wrong
+services: { shop: { versions: { v1: {} }, resources: { Not-An-Id: {} } } }
+script:
+  - { at: 0s, do: { glidepath: { run: [] } } }
+  - { at: 0s, do: { scale: { slot: blue, tasks: 500 } } }
+  - { at: 0s, do: { scale: { service: store, slot: blue, tasks: 1 } } }
+";
+    let message = findings(text);
+    for part in [
+        "services.shop.resources.Not-An-Id: CloudFormation's logical ids",
+        "script[0].do.glidepath.run: which command",
+        "script[1].do.scale.tasks: at most 20",
+        "script[2].do: `service` must name one of shop",
+    ] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+}

@@ -84,6 +84,12 @@ impl<'a> Findings<'a> {
                 );
             }
         }
+        for id in service.resources.keys() {
+            if !id.chars().all(|character| character.is_ascii_alphanumeric()) {
+                let message = "CloudFormation's logical ids have letters and digits only";
+                self.add(&format!("{path}.resources.{id}"), message);
+            }
+        }
         if service.traffic > MOST_TRAFFIC {
             self.add(
                 &format!("{path}.traffic"),
@@ -208,11 +214,22 @@ impl<'a> Findings<'a> {
             Action::Approve(decide) | Action::Reject(decide) => {
                 self.deployment(path, decide.deployment.as_deref().unwrap_or(FIRST_DEPLOYMENT));
             }
+            Action::Glidepath(wanted) if wanted.run.is_empty() => {
+                self.add(&format!("{path}.glidepath.run"), "which command of it?");
+            }
+            Action::Scale(scale) => {
+                self.target(path, scale.service.as_deref());
+                if scale.tasks > MOST_TASKS {
+                    self.add(&format!("{path}.scale.tasks"), format!("at most {MOST_TASKS}"));
+                }
+            }
             Action::StopExecution(which) => {
                 self.deployment(path, which.deployment.as_deref().unwrap_or(FIRST_DEPLOYMENT));
             }
             Action::Fault(fault) => self.fault(&format!("{path}.fault"), fault),
-            Action::StartDeployment(_)
+            Action::Glidepath(_)
+            | Action::PlaceAtMost(_)
+            | Action::StartDeployment(_)
             | Action::DeleteStateMachine(_)
             | Action::UpdateStateMachine(_)
             | Action::Sweep(_)

@@ -52,6 +52,7 @@ pub(super) fn template(prefix: &str, service: &Service, alarm_action: Option<&st
     builder.containers();
     builder.alarms();
     builder.hook();
+    builder.further_resources();
     json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "An example service for Glidepath's lab",
@@ -343,6 +344,16 @@ impl Builder<'_> {
         );
     }
 
+    /// What the scenario adds to the stack or changes in it. What is new can be named in requests.
+    fn further_resources(&mut self) {
+        for (id, resource) in &self.service.resources {
+            if !self.resources.contains_key(id) {
+                self.output(further_output(id), reference(id));
+            }
+            merge(self.resources.entry(id.clone()).or_insert(Value::Null), resource);
+        }
+    }
+
     /// Percent of bad requests. FILL makes it dense: the load balancer reports no 5xx metric at all
     /// while there is none, and an alarm over gaps would lag behind.
     fn alarm(&self, alarm: AlarmName) -> Value {
@@ -381,6 +392,30 @@ impl Builder<'_> {
             "TreatMissingData": "notBreaching",
             "AlarmActions": self.alarm_action.into_iter().collect::<Vec<_>>(),
         })
+    }
+}
+
+/// The output with what `Ref` answers for a resource that the scenario adds.
+pub(super) fn further_output(id: &str) -> String {
+    format!("Further{id}")
+}
+
+/// JSON merge patch (RFC 7396).
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    let Some(members) = into.as_object_mut() else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name.clone()).or_insert(Value::Null), value);
+        }
     }
 }
 
@@ -424,4 +459,37 @@ fn attribute(id: &str, name: &str) -> Value {
 
 fn fixed_response(status: &str) -> Value {
     json!([{ "Type": "fixed-response", "FixedResponseConfig": { "StatusCode": status } }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn resources_of_the_scenario_are_added_to_the_example_s_own_or_merged_into_them() {
+        let text = r#"{ "title": "t", "services": { "shop": {
+            "versions": { "v1": {} },
+            "resources": {
+                "Another": { "Type": "AWS::ECS::Cluster" },
+                "BlueService": { "Properties": {
+                    "LaunchType": null,
+                    "DeploymentConfiguration": { "DeploymentCircuitBreaker": { "Rollback": true } }
+                } }
+            }
+        } } }"#;
+        let scenario = Scenario::parse(text, "test.json").unwrap();
+        let template = template("shop", &scenario.services["shop"], None);
+        let blue = &template["Resources"]["BlueService"]["Properties"];
+        let configuration = &blue["DeploymentConfiguration"];
+        assert_eq!(configuration["MinimumHealthyPercent"], 100);
+        assert_eq!(
+            configuration["DeploymentCircuitBreaker"],
+            json!({ "Enable": true, "Rollback": true })
+        );
+        assert!(blue.get("LaunchType").is_none(), "{blue}");
+        assert_eq!(template["Resources"]["Another"], json!({ "Type": "AWS::ECS::Cluster" }));
+        assert_eq!(template["Outputs"]["FurtherAnother"]["Value"], reference("Another"));
+        assert!(template["Outputs"].get("FurtherBlueService").is_none());
+    }
 }

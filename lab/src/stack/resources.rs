@@ -22,6 +22,8 @@ pub struct ServiceResources {
     /// ARN of the task definition of each version.
     pub task_definitions: BTreeMap<String, String>,
     alarms: BTreeMap<AlarmName, String>,
+    /// What `Ref` answers for each resource that the scenario adds.
+    further: BTreeMap<String, String>,
 }
 
 /// What there is of one route.
@@ -94,6 +96,14 @@ impl ServiceResources {
                 Ok((version.clone(), output(&super::example::task_definition_id(version))?))
             })
             .collect::<Result<_, MissingOutput>>()?;
+        let further = service
+            .resources
+            .keys()
+            .filter_map(|id| {
+                let found = outputs.get(&super::example::further_output(id))?;
+                Some((id.clone(), found.clone()))
+            })
+            .collect();
         Ok(Self {
             name: name.to_owned(),
             cluster: prefix.to_owned(),
@@ -102,6 +112,7 @@ impl ServiceResources {
             load_balancer: output("LoadBalancer")?,
             task_definitions,
             alarms,
+            further,
         })
     }
 
@@ -170,7 +181,11 @@ impl ServiceResources {
             self.routes.iter().zip(1..).map(move |(route, number)| {
                 (format!("{name}.route{number}.url"), route.url.as_str())
             });
-        cluster.chain(versions).chain(alarms).chain(routes).chain(urls)
+        let further = self
+            .further
+            .iter()
+            .map(move |(id, found)| (format!("{name}.resource.{id}"), found.as_str()));
+        cluster.chain(versions).chain(alarms).chain(routes).chain(urls).chain(further)
     }
 }
 

@@ -47,7 +47,7 @@ where
         {
             let back = service.task_definition.short();
             let why = format!("ECS gave up on `{canary}` and went back to {back}: {reason}");
-            return Err(self.with_stopped_tasks(why, since).await);
+            return Err(self.with_reason(why, &service, since).await);
         }
         if let Some(to) = self.missing(&service, wanted) {
             self.scale(&to).await?;
@@ -60,14 +60,14 @@ where
         let waiting = match &service.rollout {
             Rollout::Failed(reason) => {
                 let why = format!("ECS gave up on `{canary}`: {reason}");
-                return Err(self.with_stopped_tasks(why, since).await);
+                return Err(self.with_reason(why, &service, since).await);
             }
             Rollout::InProgress { failed_tasks }
                 if *failed_tasks >= FAILED_TASKS && service.running_count == 0 =>
             {
                 let event = service.events.first().map_or("", |event| event.message.as_str());
                 let why = format!("{failed_tasks} tasks of `{canary}` failed to start: {event}");
-                return Err(self.with_stopped_tasks(why, since).await);
+                return Err(self.with_reason(why, &service, since).await);
             }
             Rollout::InProgress { .. } => {
                 let waiting = if running < wanted { "" } else { ", ECS waits for healthy targets" };
@@ -168,12 +168,15 @@ where
         self.containers.stopped_tasks(&plan.cluster, service, version, since).await
     }
 
-    /// A failure with why the newest task stopped: the circuit breaker's own words are always the
-    /// same.
-    async fn with_stopped_tasks(&self, why: String, since: Timestamp) -> Stop {
+    /// A failure with why the newest task stopped, or why none could be placed: the circuit breaker's
+    /// own words are always the same.
+    async fn with_reason(&self, why: String, service: &EcsService, since: Timestamp) -> Stop {
         failed_to_start(match self.stopped_tasks(since).await.as_deref() {
             Ok([.., newest]) => format!("{why}; {}", in_words(newest)),
-            Ok([]) => why,
+            Ok([]) => match service.obstacle(since) {
+                Some(obstacle) if !why.contains(&obstacle) => format!("{why}; {obstacle}"),
+                Some(_) | None => why,
+            },
             Err(error) => format!("{why}; why its tasks stopped could not be read: {error}"),
         })
     }

@@ -122,6 +122,18 @@ async fn a_circuit_breaker_that_stays_is_seen_at_once_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_circuit_breaker_that_stays_for_want_of_places_says_so() {
+    let world = world();
+    world.state().given_up.insert(version(2), GivingUp::Stays);
+    let message =
+        "(service shop-green) was unable to place a task. Reason: Capacity is unavailable.";
+    let at = world.now();
+    green(&world, |green| green.events.push(ServiceEvent { at, message: message.to_owned() }));
+    let cause = fails_early(&world, FailureCode::CanaryFailedToStart).await;
+    assert!(cause.ends_with(&format!("tasks failed to start.; {message}")), "{cause}");
+}
+
+#[tokio::test]
 async fn a_version_that_has_failed_before_is_deployed_anew() {
     for tasks in [0, 1] {
         let world = world();
