@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, ExecutionArn, GateId, TaskToken};
-use glidepath_core::notice::{Event, Notice};
+use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, GateId, TaskToken};
+use glidepath_core::notice::{Event, Notice, Undelivered};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::protocol::{
     Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, RecordedHealth,
@@ -292,5 +292,11 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::Abandoned { failure },
         Event::Retired,
         Event::RetirementPostponed,
+        Event::Undelivered {
+            channel: ChannelName::new("team"),
+            sequence: 2,
+            reason: "slack webhook: status 404".to_owned(),
+            how: Undelivered::Refused,
+        },
     ])
 }

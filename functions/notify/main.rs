@@ -2,6 +2,7 @@
 
 use glidepath_aws::channels::StackChannels;
 use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::notify;
 use glidepath_functions::{log_as_json, serve, settings};
@@ -13,9 +14,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let channels = StackChannels::new(&clients, settings::channels()?);
+    let system = System::default();
     serve(async |input| {
-        let delivered = notify::run(&registry, &channels, &input).await?;
-        Ok(json!({ "deliveries": delivered.deliveries }))
+        let delivered = notify::run(&registry, &channels, &system, &input).await?;
+        Ok(json!({ "deliveries": delivered.deliveries, "refused": delivered.refused }))
     })
     .await
 }

@@ -127,8 +127,9 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
         "Notify",
         &[
             ("dynamodb:GetItem", "reads the deployment"),
+            ("dynamodb:PutItem", "tells of a channel that does not take what it is told"),
             ("dynamodb:Query", "reads the outbox"),
-            ("dynamodb:UpdateItem", "marks what was delivered"),
+            ("dynamodb:UpdateItem", "marks what was delivered or refused"),
             ("kms:Decrypt", "SNS and Secrets Manager open what a key of the user's own encrypts"),
             ("kms:GenerateDataKey*", "SNS encrypts for a topic with a key of the user's own"),
             ("secretsmanager:GetSecretValue", "reads a webhook's URL"),

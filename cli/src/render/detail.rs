@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Event, Notice};
+use glidepath_core::notice::{Event, Notice, Undelivered};
 use glidepath_core::plan::{OnTimeout, Stage};
 use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
@@ -53,7 +53,8 @@ pub(crate) fn failure<'a>(
         | Event::Succeeded
         | Event::RolledBack { .. }
         | Event::Retired
-        | Event::RetirementPostponed => None,
+        | Event::RetirementPostponed
+        | Event::Undelivered { .. } => None,
     });
     deployment.fence.as_ref().map(|fence| &fence.failure).or(told)
 }
@@ -77,6 +78,7 @@ impl Detail<'_> {
         self.state(text)?;
         self.failure(text)?;
         self.warnings(text)?;
+        self.undelivered(text)?;
         self.traffic(text)?;
         self.stages(text)?;
         self.commands(text)?;
@@ -124,6 +126,22 @@ impl Detail<'_> {
             .warnings
             .iter()
             .try_for_each(|warning| row(text, std::mem::take(&mut label), warning))
+    }
+
+    /// Channels that do not get what is told.
+    fn undelivered(&self, text: &mut String) -> fmt::Result {
+        let mut label = "not told";
+        for notice in self.notices {
+            if let Event::Undelivered { channel, reason, sequence, how } = &notice.event {
+                let then = match how {
+                    Undelivered::Refused => "lost there",
+                    Undelivered::Waits => "waits, with what came after it",
+                };
+                let value = format!("`{channel}`: entry {sequence} {then}: {reason}");
+                row(text, std::mem::take(&mut label), &value)?;
+            }
+        }
+        Ok(())
     }
 
     fn traffic(&self, text: &mut String) -> fmt::Result {

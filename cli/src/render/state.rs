@@ -97,7 +97,8 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }
             | Event::Retired
-            | Event::RetirementPostponed,
+            | Event::RetirementPostponed
+            | Event::Undelivered { .. },
         )
         | None => {}
     }

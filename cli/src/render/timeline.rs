@@ -36,6 +36,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             [why(failure)].into_iter().chain(forced).chain(overwritten).collect()
         }
         Event::Abandoned { failure } => vec![why(failure)],
+        Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started
         | Event::ApprovalNeeded { .. }
@@ -79,7 +80,8 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
         | Event::RolledBack { .. }
         | Event::Abandoned { .. }
         | Event::Retired
-        | Event::RetirementPostponed => false,
+        | Event::RetirementPostponed
+        | Event::Undelivered { .. } => false,
     };
     let lines = if act { message(notice, deployment).lines } else { details(notice) };
     told(notice, deployment, &lines, &notice.at.to_string(), INDENT)

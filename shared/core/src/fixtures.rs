@@ -119,6 +119,7 @@ pub(crate) fn alarm(name: &str, watches: &[&str]) -> Option<Alarm> {
         arn: alarm_arn(name),
         signal: AlarmSignal::Ok,
         reason: "1 datapoint was not greater than the threshold".to_owned(),
+        since: None,
         watches: watches
             .iter()
             .map(|name| AlarmDimension::TargetGroup(group(name).dimension().to_owned()))

@@ -172,6 +172,19 @@ impl RoutePlan {
         self.original.only(&self.pair, Role::Stable)
     }
 
+    /// The complete actions that give the canary this share: what a shift writes.
+    ///
+    /// Without a share and on a sticky route that has lost the canary's group, the group is attached
+    /// with stickiness switched off: the load balancer checks the health of attached groups only,
+    /// and cookies from earlier would send people to tasks that are not ready. Nobody loses by it,
+    /// since everything goes to stable; the first shift switches it on again.
+    pub fn at(&self, canary: Weight) -> RouteActions {
+        let written = self.original.with_canary(&self.pair, canary);
+        let known =
+            self.original.forward().is_ok_and(|forward| forward.contains(&self.pair.canary));
+        if canary == Weight::NONE && !known { written.without_stickiness() } else { written }
+    }
+
     /// The group of a role.
     pub fn group(&self, role: Role) -> &TargetGroupArn {
         match role {

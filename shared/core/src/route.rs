@@ -200,6 +200,12 @@ impl RouteActions {
         })
     }
 
+    /// The same actions without group stickiness: weights alone decide.
+    #[must_use]
+    pub fn without_stickiness(&self) -> Self {
+        self.map_forward(|forward| Forward::new(forward.groups().to_vec(), None))
+    }
+
     /// The same actions with everything on one group of the pair.
     ///
     /// On a sticky route the other group is removed: at weight 0 its cookies would still be
@@ -259,12 +265,18 @@ impl RouteActions {
     }
 
     fn map_groups(&self, change: impl Fn(&mut Vec<WeightedGroup>)) -> Self {
+        self.map_forward(|forward| {
+            let mut groups = forward.groups().to_vec();
+            change(&mut groups);
+            Forward::new(groups, forward.stickiness())
+        })
+    }
+
+    fn map_forward(&self, change: impl Fn(&Forward) -> Forward) -> Self {
         let mut actions = self.clone();
         for action in &mut actions.0 {
             if let ActionKind::Forward(forward) = &mut action.kind {
-                let mut groups = forward.groups().to_vec();
-                change(&mut groups);
-                *forward = Forward::new(groups, forward.stickiness());
+                *forward = change(forward);
             }
         }
         actions

@@ -159,8 +159,10 @@ pub struct Alarm {
     pub arn: AlarmArn,
     /// What it says.
     pub signal: AlarmSignal,
-    /// CloudWatch's reason.
+    /// CloudWatch's reason; of one that cannot be read, why.
     pub reason: String,
+    /// When it last changed what it says; `None` where that is not known.
+    pub since: Option<Timestamp>,
     /// Values of every dimension `TargetGroup` and `ServiceName` that it watches, in metric math
     /// and in the children of a composite alarm too; and whether it watches logs.
     pub watches: Vec<AlarmDimension>,
@@ -175,4 +177,6 @@ pub enum AlarmDimension {
     EcsService(String),
     /// A query over logs: no dimension tells to which slot it belongs.
     Logs,
+    /// A child of a composite alarm that cannot be read, and why.
+    Unread(String),
 }

@@ -219,11 +219,8 @@ where
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
         let before = routes::read(self.load_balancer, &plan.routes).await?;
-        let wanted: Vec<(&RoutePlan, RouteActions)> = plan
-            .routes
-            .iter()
-            .map(|route| (route, route.original.with_canary(&route.pair, weight)))
-            .collect();
+        let wanted: Vec<(&RoutePlan, RouteActions)> =
+            plan.routes.iter().map(|route| (route, route.at(weight))).collect();
         let missing: Vec<_> = wanted
             .iter()
             .zip(&before)

@@ -319,11 +319,15 @@ async fn read_alarms(
     Ok(wanted
         .into_iter()
         .zip(found)
-        .map(|((watched, alarm), found)| AlarmReading {
-            alarm: alarm.clone(),
-            watched,
-            signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
-            reason: found.map_or_else(String::new, |found| found.reason),
+        .map(|((watched, alarm), found)| {
+            let since = found.as_ref().and_then(|found| found.since);
+            AlarmReading {
+                alarm: alarm.clone(),
+                watched,
+                signal: found.as_ref().map_or(AlarmSignal::Missing, |found| found.signal),
+                reason: found.map_or_else(String::new, |found| found.reason),
+                since_before: alarms.fires_since_before(alarm, since, deployment.started_at),
+            }
         })
         .collect())
 }

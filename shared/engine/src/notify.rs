@@ -1,72 +1,184 @@
 //! Delivers the outbox. It can never fail or delay a deployment: nobody waits for it.
+//!
+//! A channel that is down keeps its notices in their order until it is back. One that refuses a
+//! notice for good loses that notice and no other: what comes after it may be the page. Either way
+//! the other channels and the timeline are told, once.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::ChannelName;
-use glidepath_core::protocol::Deployment;
+use glidepath_core::ids::{ChannelName, DeploymentId};
+use glidepath_core::notice::{Event, Undelivered};
+use glidepath_core::protocol::{Deployment, tell};
+use glidepath_core::time::Span;
 
-use crate::ports::{Channels, OutboxEntry, PortError, Registry};
-use crate::transition::load;
+use crate::ports::{Channels, Clock, Delivery, OutboxEntry, PortError, Registry};
+use crate::transition::{load, transition};
 use crate::{StepInput, failed};
 
 /// Where a notice goes that no channel is configured for: it is done at once.
 const NOBODY: &str = "nobody";
+
+/// A channel that has not taken a notice after this long is down, not slow: the others are told.
+const OVERDUE: Span = Span::from_secs(600);
 
 /// How many deliveries were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// Notices handed to a channel, counted per channel.
     pub deliveries: u32,
+    /// Notices that a channel has refused for good, counted per channel.
+    pub refused: u32,
 }
 
-/// Hands every notice that a channel has not taken yet to it, in order. A channel that is down
+/// Hands every notice that a channel has not settled yet to it, in order. A channel that is down
 /// delays only its own notices; the function fails at the end, so that it is invoked again.
-pub async fn run<R: Registry, C: Channels>(
+pub async fn run<R: Registry, C: Channels, K: Clock>(
     registry: &R,
     channels: &C,
+    clock: &K,
     input: &StepInput,
 ) -> Result<Delivered, Failure> {
     let deployment = load(registry, &input.deployment).await?;
-    let mut outbox = registry.notices(&deployment.id).await.map_err(|error| failed(&error))?;
     let wanted = if deployment.plan.notify.is_empty() {
         vec![ChannelName::new(NOBODY)]
     } else {
         deployment.plan.notify.clone()
     };
-    let mut delivered = Delivered::default();
-    let mut down = Vec::new();
-    for channel in &wanted {
-        for entry in &mut outbox {
-            if entry.delivered.contains(channel) {
-                continue;
-            }
-            if let Err(error) = hand_over(channels, channel, entry, &deployment).await {
-                down.push((channel.clone(), error));
-                // The rest of this channel waits, so that its order stays.
-                break;
-            }
-            delivered.deliveries += 1;
-            entry.delivered.push(channel.clone());
-            let last = wanted.iter().all(|channel| entry.delivered.contains(channel));
-            let marked = registry.delivered(&entry.notice, channel, last).await;
-            marked.map_err(|error| failed(&error))?;
-        }
-    }
-    let Some((_, error)) = down.first() else {
-        return Ok(delivered);
+    let mut round = Round {
+        registry,
+        channels,
+        clock,
+        deployment: &deployment,
+        wanted: &wanted,
+        delivered: Delivered::default(),
+        down: Vec::new(),
+        told: Vec::new(),
     };
+    // What is told of a channel is for the others, which may have had their turn. Each channel is
+    // told of at most once for each way to fail, so this ends.
+    while round.go().await? {}
+    let Some((_, error)) = round.down.first() else { return Ok(round.delivered) };
     let code = if error.may_pass() { FailureCode::Transient } else { FailureCode::Unexpected };
-    let list: Vec<_> = down.iter().map(|(channel, error)| format!("{channel}: {error}")).collect();
+    let down = round.down.iter().map(|(channel, error)| format!("{channel}: {error}"));
+    let list: Vec<_> = down.collect();
     Err(Failure::new(code, format!("could not deliver to every channel: {}", list.join("; "))))
 }
 
-async fn hand_over<C: Channels>(
-    channels: &C,
+struct Round<'a, R, C, K> {
+    registry: &'a R,
+    channels: &'a C,
+    clock: &'a K,
+    deployment: &'a Deployment,
+    wanted: &'a [ChannelName],
+    delivered: Delivered,
+    /// Channels that wait, and why.
+    down: Vec<(ChannelName, PortError)>,
+    /// What was told by this invocation: the outbox was read before.
+    told: Vec<Event>,
+}
+
+impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
+    /// Every channel's turn; whether something was told meanwhile.
+    async fn go(&mut self) -> Result<bool, Failure> {
+        let outbox = self.registry.notices(&self.deployment.id).await;
+        let mut outbox = outbox.map_err(|error| failed(&error))?;
+        let mut told = false;
+        for channel in self.wanted {
+            if self.down.iter().any(|(down, _)| down == channel) {
+                continue;
+            }
+            for at in 0..outbox.len() {
+                let Some(entry) = outbox.get(at).filter(|entry| !entry.settled(channel)) else {
+                    continue;
+                };
+                let delivery = match self.hand_over(channel, entry).await {
+                    Ok(()) => Delivery::Taken,
+                    Err(error) if waits(&error) => {
+                        if self.clock.now().since(entry.notice.at) >= OVERDUE {
+                            let event = undelivered(channel, entry, &error, Undelivered::Waits);
+                            told |= self.tell_once(&outbox, event).await?;
+                        }
+                        self.down.push((channel.clone(), error));
+                        // The rest of this channel waits, so that its order stays.
+                        break;
+                    }
+                    Err(error) => {
+                        // Before it is recorded: whoever dies in between refuses and tells again.
+                        let event = undelivered(channel, entry, &error, Undelivered::Refused);
+                        told |= self.tell_once(&outbox, event).await?;
+                        Delivery::Refused
+                    }
+                };
+                let Some(entry) = outbox.get_mut(at) else { continue };
+                self.settle(channel, entry, delivery).await?;
+            }
+        }
+        Ok(told)
+    }
+
+    async fn settle(
+        &mut self,
+        channel: &ChannelName,
+        entry: &mut OutboxEntry,
+        delivery: Delivery,
+    ) -> Result<(), Failure> {
+        match delivery {
+            Delivery::Taken => {
+                self.delivered.deliveries += 1;
+                entry.delivered.push(channel.clone());
+            }
+            Delivery::Refused => {
+                self.delivered.refused += 1;
+                entry.refused.push(channel.clone());
+            }
+        }
+        let last = self.wanted.iter().all(|channel| entry.settled(channel));
+        let settled = self.registry.delivered(&entry.notice, channel, delivery, last).await;
+        settled.map_err(|error| failed(&error))
+    }
+
+    /// Unless the timeline has said the same of the same channel before.
+    async fn tell_once(&mut self, outbox: &[OutboxEntry], event: Event) -> Result<bool, Failure> {
+        let known = |told: &Event| match (told, &event) {
+            (
+                Event::Undelivered { channel: known, how: before, .. },
+                Event::Undelivered { channel, how, .. },
+            ) => known == channel && before == how,
+            (_, _) => false,
+        };
+        if outbox.iter().map(|entry| &entry.notice.event).chain(&self.told).any(known) {
+            return Ok(false);
+        }
+        let id: &DeploymentId = &self.deployment.id;
+        let now = self.clock.now();
+        transition(self.registry, id, |deployment| Ok(tell(deployment, event.clone(), now)))
+            .await?;
+        self.told.push(event);
+        Ok(true)
+    }
+
+    async fn hand_over(&self, channel: &ChannelName, entry: &OutboxEntry) -> Result<(), PortError> {
+        if channel.as_str() == NOBODY {
+            return Ok(());
+        }
+        self.channels.deliver(channel, &entry.notice, self.deployment).await
+    }
+}
+
+/// Whether the same notice may be taken later: a permission is mended without touching the notice.
+fn waits(error: &PortError) -> bool {
+    error.may_pass() || error.is_denied()
+}
+
+fn undelivered(
     channel: &ChannelName,
     entry: &OutboxEntry,
-    deployment: &Deployment,
-) -> Result<(), PortError> {
-    if channel.as_str() == NOBODY {
-        return Ok(());
+    error: &PortError,
+    how: Undelivered,
+) -> Event {
+    Event::Undelivered {
+        channel: channel.clone(),
+        sequence: entry.notice.sequence,
+        reason: error.to_string(),
+        how,
     }
-    channels.deliver(channel, &entry.notice, deployment).await
 }

@@ -193,7 +193,8 @@ async fn consume_retirements(
     Ok(writes)
 }
 
-/// An alarm that fires from now on is bound; one that fires already sends no event any more.
+/// An alarm that fires from now on is bound; one that fires already sends no event any more. One that
+/// was firing before, in a slot without traffic, sends one when it fires anew.
 async fn look_at_alarms(
     monitoring: &impl Monitoring,
     deployment: &Deployment,
@@ -203,10 +204,22 @@ async fn look_at_alarms(
         return Ok(());
     }
     let alarms = monitoring.alarms(&names).await.map_err(|error| failed(&error))?;
+    let alarms: Vec<_> = alarms.into_iter().flatten().collect();
+    if let Some(unread) = alarms.iter().find(|alarm| alarm.signal == AlarmSignal::Unreadable) {
+        return Err(Failure::new(
+            FailureCode::Unexpected,
+            format!(
+                "the alarm `{}` could not be read while the deployment was being set up: {}",
+                unread.arn.name(),
+                unread.reason
+            ),
+        ));
+    }
+    let known = &deployment.plan.health.alarms;
     let firing: Vec<_> = alarms
         .into_iter()
-        .flatten()
         .filter(|alarm| alarm.signal == AlarmSignal::Alarm)
+        .filter(|alarm| !known.fires_since_before(&alarm.arn, alarm.since, deployment.started_at))
         .map(|alarm| format!("`{}` ({})", alarm.arn.name(), alarm.reason))
         .collect();
     if firing.is_empty() {

@@ -42,9 +42,10 @@ pub(crate) fn foreign(
                 return Some(format!("{} is gone or cannot be shifted any more", route.route));
             };
             let ours = observed == verified
-                || heading.is_some_and(|weight| {
-                    *observed == route.original.with_canary(&route.pair, weight)
-                });
+                || heading.is_some_and(|weight| *observed == route.at(weight))
+                // Attached, and nobody could record it.
+                || (deployment.progress.shifted_at.is_none()
+                    && *observed == route.at(Weight::NONE));
             (!ours).then(|| describe(route, verified, observed))
         })
         .collect();

@@ -48,20 +48,31 @@ impl Slack {
         notice: &Notice,
         deployment: &Deployment,
     ) -> PortResult<()> {
+        let body = slack::body(notice, deployment);
+        // Perhaps the webhook was rotated: a refusal counts only for the URL as it is now.
+        let kept = self.urls.lock().await.remove(secret);
+        if let Some(url) = kept {
+            match self.post(url.clone(), &body).await {
+                Err(PortError::Refused { .. }) => {}
+                answered => {
+                    self.urls.lock().await.insert(secret.to_owned(), url);
+                    return answered;
+                }
+            }
+        }
         let url = self.url(secret).await?;
+        self.post(url, &body).await
+    }
+
+    async fn post(&self, url: reqwest::Url, body: &serde_json::Value) -> PortResult<()> {
         let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
-        let answer = http.json(&slack::body(notice, deployment)).send().await;
+        let answer = http.json(body).send().await;
         // `without_url`: the error would show it.
         let answer = answer.map_err(|error| PortError::Unanswered {
             operation: OPERATION,
             detail: error.without_url().to_string(),
         })?;
-        let judged = judge(answer.status().as_u16());
-        if matches!(judged, Err(PortError::Refused { .. })) {
-            // Perhaps it was rotated: the next delivery reads it again.
-            self.urls.lock().await.remove(secret);
-        }
-        judged
+        judge(answer.status().as_u16())
     }
 
     async fn url(&self, secret: &str) -> PortResult<reqwest::Url> {
@@ -86,7 +97,7 @@ fn judge(status: u16) -> PortResult<()> {
     match status {
         200..=299 => Ok(()),
         429 => Err(PortError::Throttled { operation: OPERATION }),
-        500..=599 => {
+        408 | 500..=599 => {
             Err(PortError::Unanswered { operation: OPERATION, detail: format!("status {status}") })
         }
         _ => Err(PortError::Refused { operation: OPERATION, detail: format!("status {status}") }),

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     AlarmType, CompositeAlarm, Dimension, LogAlarm, MetricAlarm, StateValue,
 };
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::ids::AlarmArn;
-use glidepath_engine::ports::{Alarm, AlarmDimension, PortResult};
+use glidepath_core::time::Timestamp;
+use glidepath_engine::ports::{Alarm, AlarmDimension, PortError, PortResult};
 
 use crate::alarm_rule::children;
 use crate::error::port_error;
@@ -25,17 +27,26 @@ struct Described {
     children: Vec<String>,
 }
 
-/// The alarms of these names or ARNs, in the order asked.
+/// The alarms of these names or ARNs, in the order asked. One that AWS will not show is
+/// [`AlarmSignal::Unreadable`] beside the others, and what a composite alarm's children watch is
+/// [`AlarmDimension::Unread`]; an error only where nothing can be read or everything may be later.
 pub(super) async fn read(client: &Client, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
     let mut known: HashMap<String, Described> = HashMap::new();
     let mut asked: HashSet<String> = HashSet::new();
     let mut wanted: Vec<String> = names.iter().map(|name| bare(name).to_owned()).collect();
-    for _ in 0..DEEPEST {
+    for depth in 0..DEEPEST {
         wanted.retain(|name| asked.insert(name.clone()));
         if wanted.is_empty() {
             break;
         }
-        let found = describe(client, &wanted).await?;
+        let found = match describe(client, &wanted).await {
+            Ok(found) => found,
+            // What the alarms themselves say is known.
+            Err(error) if depth > 0 => {
+                wanted.iter().map(|name| unread_child(name, &error)).collect()
+            }
+            Err(error) => return Err(error),
+        };
         wanted = found.values().flat_map(|described| described.children.clone()).collect();
         known.extend(found);
     }
@@ -44,8 +55,13 @@ pub(super) async fn read(client: &Client, names: &[String]) -> PortResult<Vec<Op
         .map(|name| {
             let described = known.get(bare(name))?;
             // The same name in another region or account is another alarm.
-            let same = *name == bare(name) || *name == described.alarm.arn.as_str();
-            same.then(|| whole(described, &known))
+            let unread = described.alarm.signal == AlarmSignal::Unreadable;
+            let same = unread || *name == bare(name) || *name == described.alarm.arn.as_str();
+            let mut alarm = same.then(|| whole(described, &known))?;
+            if unread {
+                alarm.arn = AlarmArn::new(name);
+            }
+            Some(alarm)
         })
         .collect())
 }
@@ -72,7 +88,47 @@ fn whole(described: &Described, known: &HashMap<String, Described>) -> Alarm {
     alarm
 }
 
+/// In as few calls as there are; if those are refused for good, one by one, so that one alarm that
+/// may not be read takes no other with it.
 async fn describe(client: &Client, names: &[String]) -> PortResult<HashMap<String, Described>> {
+    let error = match describe_all(client, names).await {
+        Ok(found) => return Ok(found),
+        Err(error) if error.may_pass() || names.len() == 1 => return Err(error),
+        Err(error) => error,
+    };
+    let mut found = HashMap::new();
+    let mut answered = false;
+    for name in names {
+        match describe_all(client, std::slice::from_ref(name)).await {
+            Ok(one) => {
+                answered = true;
+                found.extend(one);
+            }
+            Err(error) if error.may_pass() => return Err(error),
+            Err(error) => {
+                found.insert(name.clone(), unreadable(name, &error));
+            }
+        }
+    }
+    if answered { Ok(found) } else { Err(error) }
+}
+
+fn unreadable(name: &str, error: &PortError) -> Described {
+    let alarm = Alarm {
+        arn: AlarmArn::new(name),
+        signal: AlarmSignal::Unreadable,
+        reason: error.to_string(),
+        since: None,
+        watches: vec![AlarmDimension::Unread(error.to_string())],
+    };
+    Described { alarm, children: Vec::new() }
+}
+
+fn unread_child(name: &str, error: &PortError) -> (String, Described) {
+    (name.to_owned(), unreadable(name, error))
+}
+
+async fn describe_all(client: &Client, names: &[String]) -> PortResult<HashMap<String, Described>> {
     let mut found = HashMap::new();
     for some in names.chunks(NAMES_PER_CALL) {
         let call = client
@@ -111,6 +167,7 @@ fn metric(alarm: &MetricAlarm) -> Option<(String, Described)> {
             arn: AlarmArn::new(alarm.alarm_arn()?),
             signal: signal(alarm.state_value()),
             reason: alarm.state_reason().unwrap_or_default().to_owned(),
+            since: instant(alarm.state_transitioned_timestamp()),
             watches,
         },
         children: Vec::new(),
@@ -124,6 +181,7 @@ fn composite(alarm: &CompositeAlarm) -> Option<(String, Described)> {
             arn: AlarmArn::new(alarm.alarm_arn()?),
             signal: signal(alarm.state_value()),
             reason: alarm.state_reason().unwrap_or_default().to_owned(),
+            since: instant(alarm.state_transitioned_timestamp()),
             watches: Vec::new(),
         },
         children: children(alarm.alarm_rule().unwrap_or_default()),
@@ -137,12 +195,17 @@ fn log(alarm: &LogAlarm) -> Option<(String, Described)> {
             arn: AlarmArn::new(alarm.alarm_arn()?),
             signal: signal(alarm.state_value()),
             reason: alarm.state_reason().unwrap_or_default().to_owned(),
+            since: instant(alarm.state_transitioned_timestamp()),
             // Its query names log groups, whose names say nothing about the slots.
             watches: vec![AlarmDimension::Logs],
         },
         children: Vec::new(),
     };
     Some((alarm.alarm_name()?.to_owned(), described))
+}
+
+fn instant(at: Option<&DateTime>) -> Option<Timestamp> {
+    at.and_then(|at| at.to_millis().ok()).map(Timestamp::from_millis)
 }
 
 /// The dimensions by which an alarm belongs to a slot.

@@ -7,10 +7,12 @@ use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Fence, Intent, Phase};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{AlarmFence, DeploymentFence, PortResult};
+use glidepath_engine::ports::{AlarmFence, Delivery, DeploymentFence, PortResult};
 
 use super::DynamoRegistry;
-use super::items::{BINDING, INTENT, Item, Key, json, number, read_alarm, read_deployment, text};
+use super::items::{
+    BINDING, DELIVERED, INTENT, Item, Key, REFUSED, json, number, read_alarm, read_deployment, text,
+};
 use crate::error::{incomplete, port_error};
 
 const OPERATION: &str = "dynamodb:UpdateItem";
@@ -116,19 +118,24 @@ impl DynamoRegistry {
         conditional(call).await.map(|_| ())
     }
 
-    /// Remembers that a channel has taken a notice.
+    /// Remembers what a channel has made of a notice.
     pub(super) async fn mark_delivered(
         &self,
         notice: &Notice,
         channel: &ChannelName,
+        delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
         let key = Key::notice(&notice.deployment, notice.sequence);
         let channels = AttributeValue::Ss(vec![channel.as_str().to_owned()]);
+        let set = match delivery {
+            Delivery::Taken => DELIVERED,
+            Delivery::Refused => REFUSED,
+        };
         let done = if last { " REMOVE due" } else { "" };
         let call = self
             .update(&key)
-            .update_expression(format!("ADD delivered :channels{done}"))
+            .update_expression(format!("ADD {set} :channels{done}"))
             // A notice that has expired meanwhile must not come back half.
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":channels", channels);

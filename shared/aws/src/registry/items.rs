@@ -3,7 +3,7 @@
 //! | partition key | sort key | attributes |
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
-//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
 //! | `lock#KEY` | `lock` | `holder`, `epoch` |
@@ -47,6 +47,12 @@ const KEPT: Span = Span::from_secs(400 * 86_400);
 /// How long after it was written a notice is left to the invocation that the state machine makes
 /// for it; afterwards it is the sweep's, as are notices of what happens without a state machine.
 const DELIVERED_WITHIN: Span = Span::from_secs(3);
+
+/// The channels that have taken a notice.
+pub(super) const DELIVERED: &str = "delivered";
+
+/// The channels that will never take it.
+pub(super) const REFUSED: &str = "refused";
 
 /// Attributes of a deployment's document that are attributes of their own.
 const OWN: [&str; 5] = ["revision", "phase", "fence", "intents", "nextDueAt"];
@@ -228,12 +234,12 @@ pub(super) fn write_notice(notice: &Notice) -> PortResult<Item> {
 pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
     let key = Key::of(item)?;
     let notice = Reader { key: &key, item }.json("document")?;
-    let delivered = match item.get("delivered") {
-        None => Vec::new(),
-        Some(AttributeValue::Ss(channels)) => channels.iter().map(ChannelName::new).collect(),
-        Some(_) => return Err(key.corrupt("`delivered` is no set of texts")),
+    let channels = |name: &str| match item.get(name) {
+        None => Ok(Vec::new()),
+        Some(AttributeValue::Ss(channels)) => Ok(channels.iter().map(ChannelName::new).collect()),
+        Some(_) => Err(key.corrupt(format_args!("`{name}` is no set of texts"))),
     };
-    Ok(OutboxEntry { notice, delivered })
+    Ok(OutboxEntry { notice, delivered: channels(DELIVERED)?, refused: channels(REFUSED)? })
 }
 
 pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {

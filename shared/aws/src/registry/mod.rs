@@ -21,8 +21,8 @@ use glidepath_core::protocol::{
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
-    AlarmFence, Clock, Committed, DeploymentFence, Due, OutboxEntry, PortError, PortResult, Random,
-    Registry,
+    AlarmFence, Clock, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortError,
+    PortResult, Random, Registry,
 };
 
 use crate::clients::Clients;
@@ -237,9 +237,10 @@ impl Registry for DynamoRegistry {
         &self,
         notice: &Notice,
         channel: &ChannelName,
+        delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
-        self.repeated(|| self.mark_delivered(notice, channel, last)).await
+        self.repeated(|| self.mark_delivered(notice, channel, delivery, last)).await
     }
 
     async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {

@@ -120,7 +120,15 @@ impl DynamoRegistry {
                 })
                 .await?;
             for item in answer.items() {
-                entries.push(read_notice(item)?);
+                match read_notice(item) {
+                    Ok(entry) => entries.push(entry),
+                    // An event that a newer version knows must not keep the others from anybody.
+                    Err(error) => tracing::error!(
+                        deployment.id = %id,
+                        error = %error,
+                        "an entry of the timeline cannot be read"
+                    ),
+                }
             }
             page = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if page.is_none() {

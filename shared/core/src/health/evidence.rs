@@ -63,6 +63,10 @@ pub struct AlarmReading {
     pub signal: AlarmSignal,
     /// CloudWatch's own reason.
     pub reason: String,
+    /// Whether it has fired since before the deployment began, when its slot had no traffic, and
+    /// has not been OK in between.
+    #[serde(default)]
+    pub since_before: bool,
 }
 
 /// The state of an alarm.
@@ -77,6 +81,8 @@ pub enum AlarmSignal {
     InsufficientData,
     /// It does not exist any more.
     Missing,
+    /// AWS does not say; others beside it may be readable.
+    Unreadable,
 }
 
 /// Healthy targets of both slots on one route.

@@ -7,6 +7,7 @@ use super::evidence::{
 use super::{hooks, metrics, probes};
 use crate::ids::AlarmArn;
 use crate::plan::{HealthPlan, Plan, StageIndex};
+use crate::weight::Weight;
 
 /// Stopped canary tasks that count as sickness. One may be a lost host or a spot interruption,
 /// which holds the stage; the second within the same stage is no accident.
@@ -63,7 +64,8 @@ impl Verdict {
 /// Judges a stage of a plan by one look at it.
 pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     let mut reasons = Vec::new();
-    alarms(&plan.health, &evidence.alarms, &mut reasons);
+    let weight = plan.stage(stage).map(|stage| stage.weight);
+    alarms(&plan.health, weight, &evidence.alarms, &mut reasons);
     targets(plan, &evidence.targets, &mut reasons);
     stopped_tasks(&evidence.stopped_tasks, &mut reasons);
     metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
@@ -99,7 +101,12 @@ pub(super) fn read<'a, T>(
     }
 }
 
-fn alarms(health: &HealthPlan, reading: &Reading<Vec<AlarmReading>>, reasons: &mut Vec<Reason>) {
+fn alarms(
+    health: &HealthPlan,
+    weight: Option<Weight>,
+    reading: &Reading<Vec<AlarmReading>>,
+    reasons: &mut Vec<Reason>,
+) {
     let planned = [
         (Watched::Canary, &health.alarms.canary),
         (Watched::Service, &health.alarms.service),
@@ -112,12 +119,17 @@ fn alarms(health: &HealthPlan, reading: &Reading<Vec<AlarmReading>>, reasons: &m
     for (watched, alarms) in planned {
         for alarm in alarms {
             let found = readings.iter().find(|reading| reading.alarm == *alarm);
-            reasons.push(one_alarm(watched, alarm, found));
+            reasons.push(one_alarm(watched, alarm, weight, found));
         }
     }
 }
 
-fn one_alarm(watched: Watched, alarm: &AlarmArn, found: Option<&AlarmReading>) -> Reason {
+fn one_alarm(
+    watched: Watched,
+    alarm: &AlarmArn,
+    weight: Option<Weight>,
+    found: Option<&AlarmReading>,
+) -> Reason {
     let whose = match watched {
         Watched::Stable => "the stable slot's alarm",
         Watched::Canary => "the canary's alarm",
@@ -135,6 +147,26 @@ fn one_alarm(watched: Watched, alarm: &AlarmArn, found: Option<&AlarmReading>) -
             pass(format!("{whose} `{name}` has no data and says nothing"))
         }
         AlarmSignal::Missing => inconclusive(format!("{whose} `{name}` does not exist any more")),
+        AlarmSignal::Unreadable => {
+            inconclusive(format!("{whose} `{name}` could not be read: {}", found.reason))
+        }
+        AlarmSignal::Alarm if found.since_before => {
+            let text = format!(
+                "{whose} `{name}` has fired since before the deployment began, when its slot had no \
+                 traffic, and counts from the moment it is OK: {}",
+                found.reason
+            );
+            // It may speak of the slot as it was or of the canary: no data is not health.
+            if weight == Some(Weight::NONE) { pass(text) } else { inconclusive(text) }
+        }
+        // Its slot has just been left: no requests, no data. Whether stable could take them back is
+        // seen from its targets.
+        AlarmSignal::Alarm if watched == Watched::Stable && weight == Some(Weight::ALL) => {
+            pass(format!(
+                "{whose} `{name}` is firing, which does not count while its slot has no traffic: {}",
+                found.reason
+            ))
+        }
         AlarmSignal::Alarm => {
             let text = format!("{whose} `{name}` is firing: {}", found.reason);
             match watched {

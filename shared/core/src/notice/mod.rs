@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use text::{Message, message};
 
 use crate::failure::Failure;
-use crate::ids::DeploymentId;
+use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::StageIndex;
 use crate::protocol::Decision;
 use crate::rollback::Forced;
@@ -111,6 +111,27 @@ pub enum Event {
     Retired,
     /// After a success: the old slot carries weight again, so it keeps its tasks.
     RetirementPostponed,
+    /// A channel does not get what is told: for whoever reads the other ones.
+    Undelivered {
+        /// Which channel.
+        channel: ChannelName,
+        /// The first notice that it has not taken.
+        sequence: u32,
+        /// Why, in words.
+        reason: String,
+        /// What becomes of it.
+        how: Undelivered,
+    },
+}
+
+/// What becomes of a notice that a channel has not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Undelivered {
+    /// It is lost for this channel; what comes after it is tried.
+    Refused,
+    /// It waits, and what comes after it too.
+    Waits,
 }
 
 /// How urgent it is for the person who reads it.
@@ -144,6 +165,7 @@ impl Event {
             Self::Abandoned { .. } => "abandoned",
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
+            Self::Undelivered { .. } => "undelivered",
         }
     }
 
@@ -162,7 +184,8 @@ impl Event {
             | Self::SteppingBack { .. }
             | Self::RollbackOverdue { .. }
             | Self::Retired
-            | Self::RetirementPostponed => false,
+            | Self::RetirementPostponed
+            | Self::Undelivered { .. } => false,
         }
     }
 
@@ -177,7 +200,8 @@ impl Event {
             | Self::SteppingBack { .. }
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
-            | Self::RetirementPostponed => Urgency::Attention,
+            | Self::RetirementPostponed
+            | Self::Undelivered { .. } => Urgency::Attention,
             Self::Started
             | Self::Decided { .. }
             | Self::Shifted { .. }

@@ -53,6 +53,18 @@ fn events() -> Vec<Event> {
         Event::Abandoned { failure },
         Event::Retired,
         Event::RetirementPostponed,
+        Event::Undelivered {
+            channel: ChannelName::new("team-shop"),
+            sequence: 4,
+            reason: "slack webhook: status 404".to_owned(),
+            how: Undelivered::Refused,
+        },
+        Event::Undelivered {
+            channel: ChannelName::new("team-shop"),
+            sequence: 4,
+            reason: "sns:Publish: throttled".to_owned(),
+            how: Undelivered::Waits,
+        },
     ]
 }
 

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use super::{Event, Notice, Urgency};
+use super::{Event, Notice, Undelivered, Urgency};
 use crate::failure::Failure;
+use crate::ids::ChannelName;
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
 use crate::protocol::{Decision, Deployment};
 use crate::rollback::{AfterHold, Forced, WeakStable};
@@ -68,6 +69,9 @@ impl Told<'_> {
             Event::Abandoned { failure } => self.abandoned(failure),
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
+            Event::Undelivered { channel, sequence, reason, how } => {
+                self.undelivered(channel, *sequence, reason, *how)
+            }
         }
     }
 
@@ -359,6 +363,41 @@ impl Told<'_> {
                 ),
             ],
         )
+    }
+
+    fn undelivered(
+        &self,
+        channel: &ChannelName,
+        sequence: u32,
+        reason: &str,
+        how: Undelivered,
+    ) -> (String, Vec<String>) {
+        let (what, then) = match how {
+            Undelivered::Refused => (
+                format!("channel `{channel}` refuses what it is told"),
+                format!(
+                    "Entry {sequence} of the timeline will not reach it; later ones are tried, each \
+                     once."
+                ),
+            ),
+            Undelivered::Waits => (
+                format!("channel `{channel}` cannot be reached"),
+                format!(
+                    "Everything from entry {sequence} of the timeline waits, and is delivered in \
+                     order as soon as it can be reached."
+                ),
+            ),
+        };
+        let lines = vec![
+            format!("Why: {reason}"),
+            then,
+            format!(
+                "Look at what the stack's parameter `Channels` says of `{channel}`; until it is \
+                 mended, whoever reads only there hears nothing."
+            ),
+            self.to_look(),
+        ];
+        (what, lines)
     }
 
     fn new_version(&self) -> &str {

@@ -7,7 +7,7 @@ use super::hooks::Hook;
 use super::probes::Probe;
 use crate::health::sequential::Terms;
 use crate::ids::AlarmArn;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// How the canary is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,9 +133,26 @@ pub struct AlarmPlan {
     /// Alarms that were already firing at the start and were named with `force`: they are
     /// neither bound nor looked at.
     pub forced: Vec<AlarmArn>,
+    /// Those of `canary` that were firing when the deployment began: their slot had no traffic, and
+    /// many an alarm fires for just that. They are bound like the others, and fire anew only after
+    /// they were OK; until then they hold the stages in which the canary has traffic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<AlarmArn>,
 }
 
 impl AlarmPlan {
+    /// Whether an alarm that fires has done so since before the deployment: what it says is then of
+    /// the time without traffic. When it began to fire is CloudWatch's to tell; if it does not, it
+    /// is taken to be so.
+    pub fn fires_since_before(
+        &self,
+        alarm: &AlarmArn,
+        since: Option<Timestamp>,
+        started_at: Timestamp,
+    ) -> bool {
+        self.idle.contains(alarm) && since.is_none_or(|since| since < started_at)
+    }
+
     /// The alarms whose firing rolls back.
     pub fn binding(&self) -> impl Iterator<Item = &AlarmArn> {
         self.canary.iter().chain(&self.service)

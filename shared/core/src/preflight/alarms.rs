@@ -50,7 +50,23 @@ pub(super) fn check(
             plan.forced.push(arn);
             continue;
         }
-        if firing(given.alarm) {
+        let idle =
+            serving.is_some_and(|serving| given.given_for == GivenFor::Slot(serving.other()));
+        if firing(given.alarm) && idle {
+            // Missing data, hosts that are not there, the end of the last version: nobody is hurt in
+            // a slot without traffic. Firing on, it holds; firing anew, it rolls back.
+            findings.warning(
+                given.path.clone(),
+                format!(
+                    "`{}` is firing while its slot has no traffic: {}",
+                    given.alarm.arn.name(),
+                    given.alarm.reason
+                ),
+                "it counts from the moment it is OK; as long as it goes on firing, the stages in \
+                 which the new version has traffic wait for it",
+            );
+            plan.idle.push(arn.clone());
+        } else if firing(given.alarm) {
             findings.error(
                 given.path.clone(),
                 format!("`{}` is already firing: {}", given.alarm.arn.name(), given.alarm.reason),
@@ -82,7 +98,10 @@ pub(super) fn check(
 fn firing(alarm: &Alarm) -> bool {
     match alarm.signal {
         AlarmSignal::Alarm => true,
-        AlarmSignal::Ok | AlarmSignal::InsufficientData | AlarmSignal::Missing => false,
+        AlarmSignal::Ok
+        | AlarmSignal::InsufficientData
+        | AlarmSignal::Missing
+        | AlarmSignal::Unreadable => false,
     }
 }
 
@@ -102,6 +121,11 @@ fn existing<'a>(request: &'a Request, found: &'a Found, findings: &mut Findings)
             let path = format!("$.health.alarms.{given_for}[{index}]");
             let alarm = alarms.get(index).and_then(Option::as_ref);
             match alarm.filter(|alarm| alarm.signal != AlarmSignal::Missing) {
+                Some(alarm) if alarm.signal == AlarmSignal::Unreadable => findings.error(
+                    path,
+                    format!("the alarm `{name}` cannot be read: {}", alarm.reason),
+                    "whether it fires already is not known; let the stack read it, or leave it out",
+                ),
                 Some(alarm) => given.push(Given { path, name, given_for, alarm }),
                 None => match elsewhere(request, name) {
                     Some(message) => findings.error(
@@ -188,6 +212,24 @@ fn watches_the_right_slot(
         ),
         (GivenFor::Slot(_) | GivenFor::Service, _) => {}
     }
+    let unread = given.alarm.watches.iter().find_map(|watch| match watch {
+        AlarmDimension::Unread(why) => Some(why),
+        AlarmDimension::TargetGroup(_) | AlarmDimension::EcsService(_) | AlarmDimension::Logs => {
+            None
+        }
+    });
+    if let Some(why) = unread {
+        findings.warning(
+            given.path.clone(),
+            format!(
+                "not all that `{}` watches can be read ({why}): whether it is for the {} cannot be \
+                 told",
+                given.alarm.arn.name(),
+                given.given_for
+            ),
+            "let the stack read the alarms in its rule too, or be sure of it",
+        );
+    }
     if let (GivenFor::Slot(slot), []) = (given.given_for, watched.as_slice())
         && given.alarm.watches.contains(&AlarmDimension::Logs)
     {
@@ -218,7 +260,7 @@ fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension)
         AlarmDimension::TargetGroup(dimension) => {
             registers(own, dimension) && !registers(other, dimension)
         }
-        AlarmDimension::Logs => false,
+        AlarmDimension::Logs | AlarmDimension::Unread(_) => false,
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) fn check<'a>(
     // While another deployment runs the weights are what it made of them.
     let serving = if found.holders.is_empty() { serving(&routes, findings) } else { None };
     if let Some(serving) = serving {
-        routes.iter().for_each(|route| check_stickiness(route, serving, findings));
+        routes.iter().for_each(|route| check_stickiness(route, serving, found, findings));
     }
     Some(Routes { routes, serving })
 }
@@ -283,23 +283,38 @@ fn serving(routes: &[Route<'_>], findings: &mut Findings) -> Option<Slot> {
     agreed.then_some(slot)
 }
 
-/// A sticky route loses the group that gets nothing, so attaching it again for health checks would
-/// send old cookies to it at once.
-fn check_stickiness(route: &Route<'_>, serving: Slot, findings: &mut Findings) {
+/// A sticky route loses the group that gets nothing. It is attached again without group stickiness,
+/// which the load balancer refuses where clients stick to the targets of a group as well.
+fn check_stickiness(route: &Route<'_>, serving: Slot, found: &Found, findings: &mut Findings) {
     let canary = route.pair(serving).canary;
     let attached = route.actions.forward().is_ok_and(|forward| forward.contains(&canary));
-    if route.actions.sticky() && !attached {
+    let sticky = sticky_groups(route, found);
+    if route.actions.sticky() && !attached && !sticky.is_empty() {
         findings.error(
             path(route.index),
             format!(
-                "the route is sticky and does not contain `{}`, the group of the {}",
+                "the route is sticky and has lost `{}`, the group of the {}, and clients stick to \
+                 their targets in {}: the load balancer would refuse to attach it without cookies",
                 canary.short(),
-                Role::Canary
+                Role::Canary,
+                sticky.join(" and ")
             ),
-            "switch group stickiness off, or add the group with weight 0 while its cookies have \
-             expired: the load balancer checks the health of attached groups only",
+            "set the attribute stickiness.enabled of these groups to false; or add the group with \
+             weight 0 by hand, once its cookies have expired",
         );
     }
+}
+
+/// The groups whose targets keep their clients by cookies of the group's own.
+fn sticky_groups(route: &Route<'_>, found: &Found) -> Vec<String> {
+    [&route.blue, &route.green]
+        .into_iter()
+        .filter(|group| {
+            let known = found.target_groups.get(*group).and_then(Option::as_ref);
+            known.is_some_and(|group| group.sticky)
+        })
+        .map(|group| format!("`{}`", group.short()))
+        .collect()
 }
 
 /// The load balancer takes several groups of which one has cookies of its own only if the action has
@@ -308,14 +323,7 @@ fn check_target_stickiness(route: &Route<'_>, found: &Found, findings: &mut Find
     if route.actions.sticky() {
         return;
     }
-    let sticky: Vec<_> = [&route.blue, &route.green]
-        .into_iter()
-        .filter(|group| {
-            let known = found.target_groups.get(*group).and_then(Option::as_ref);
-            known.is_some_and(|group| group.sticky)
-        })
-        .map(|group| format!("`{}`", group.short()))
-        .collect();
+    let sticky = sticky_groups(route, found);
     if !sticky.is_empty() {
         findings.error(
             path(route.index),

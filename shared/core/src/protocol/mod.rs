@@ -28,6 +28,7 @@ mod lock;
 mod ours;
 mod reply;
 mod retirement;
+mod telling;
 mod weak;
 mod write;
 
@@ -51,5 +52,6 @@ pub use lock::{Lock, LockKey, LockKind};
 pub use ours::Overwritten;
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
+pub use telling::tell;
 pub use weak::{StepBack, WeakLook, Weakness, hold, step_back};
 pub use write::{RegistryWrite, Revision};

@@ -37,7 +37,7 @@ impl Deployment {
                 .into_iter()
                 .chain(stages)
                 .chain(steps)
-                .any(|weight| *observed == route.original.with_canary(&route.pair, weight))
+                .any(|weight| *observed == route.at(weight))
     }
 
     /// What a rollback has overwritten and nobody was told yet.

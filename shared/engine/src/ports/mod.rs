@@ -24,7 +24,9 @@ pub use glidepath_core::world::{
 };
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
-pub use self::registry::{AlarmFence, Committed, DeploymentFence, Due, OutboxEntry, Registry};
+pub use self::registry::{
+    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Registry,
+};
 
 /// A call that did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,9 @@ pub enum PortError {
     },
 }
 
+/// Codes with which AWS says that a permission is missing; SNS has two of its own.
+const DENIALS: [&str; 3] = ["AccessDenied", "AuthorizationError", "KMSAccessDenied"];
+
 impl PortError {
     /// Whether the same call may succeed later.
     pub const fn may_pass(&self) -> bool {
@@ -65,7 +70,7 @@ impl PortError {
     /// Whether only a permission is missing.
     pub fn is_denied(&self) -> bool {
         match self {
-            Self::Refused { detail, .. } => detail.starts_with("AccessDenied"),
+            Self::Refused { detail, .. } => DENIALS.iter().any(|denial| detail.starts_with(denial)),
             Self::Throttled { .. } | Self::Unanswered { .. } => false,
         }
     }

@@ -119,11 +119,12 @@ pub trait Registry: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<Vec<OutboxEntry>>> + Send;
-    /// Remembers that a channel has taken a notice; with `last` no channel is missing any more.
+    /// Remembers what a channel has made of a notice; with `last` no channel is missing any more.
     fn delivered(
         &self,
         notice: &Notice,
         channel: &ChannelName,
+        delivery: Delivery,
         last: bool,
     ) -> impl Future<Output = PortResult<()>> + Send;
     /// Keeps the cells of a deployment for its report, in place of older ones. Called once and not
@@ -145,4 +146,22 @@ pub struct OutboxEntry {
     pub notice: Notice,
     /// Who has it.
     pub delivered: Vec<ChannelName>,
+    /// Who has refused it for good.
+    pub refused: Vec<ChannelName>,
+}
+
+impl OutboxEntry {
+    /// Whether a channel has taken it or never will.
+    pub fn settled(&self, channel: &ChannelName) -> bool {
+        self.delivered.contains(channel) || self.refused.contains(channel)
+    }
+}
+
+/// What a channel has made of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has it.
+    Taken,
+    /// It will never take it.
+    Refused,
 }

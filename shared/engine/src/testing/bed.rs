@@ -19,10 +19,10 @@ use glidepath_core::time::{Span, Timestamp};
 
 use super::{MemoryRegistry, World};
 use crate::ports::{
-    Alarm, AlarmFence, Channels, Clock, Committed, Containers, DeploymentFence, Due, EcsService,
-    FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
-    OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry, ScaleTo,
-    TargetGroup, TargetGroups, TargetHealth, Woken,
+    Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Due,
+    EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
+    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry,
+    ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -202,9 +202,10 @@ impl Registry for Bed<'_> {
         &self,
         notice: &Notice,
         channel: &ChannelName,
+        delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
-        self.call("delivered", self.registry.delivered(notice, channel, last)).await
+        self.call("delivered", self.registry.delivered(notice, channel, delivery, last)).await
     }
 
     async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {

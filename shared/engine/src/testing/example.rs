@@ -92,6 +92,7 @@ pub fn world() -> World {
                 arn: arn.clone(),
                 signal: AlarmSignal::Ok,
                 reason: "no bad requests".to_owned(),
+                since: Some(DEPLOYED),
                 watches,
             };
             state.alarms.insert(arn.name().to_owned(), found);
@@ -147,6 +148,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
                 canary: vec![alarm(Slot::Green)],
                 service: Vec::new(),
                 forced: Vec::new(),
+                idle: Vec::new(),
             },
             bad_requests_limit: Some(Permille(50)),
             bad_requests_are: BadRequestsAre::NotAnsweredWell,

@@ -14,7 +14,7 @@ use glidepath_core::protocol::{
 use glidepath_core::time::Timestamp;
 
 use crate::ports::{
-    AlarmFence, Committed, DeploymentFence, Due, OutboxEntry, PortResult, Registry,
+    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortResult, Registry,
 };
 
 /// Everything that the registry holds.
@@ -98,7 +98,7 @@ impl Registry for MemoryRegistry {
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
         let mut items = self.items();
         let Some(notices) = items.kept.commit(writes) else { return Ok(Committed::Conflict) };
-        let entry = |notice| OutboxEntry { notice, delivered: Vec::new() };
+        let entry = |notice| OutboxEntry { notice, delivered: Vec::new(), refused: Vec::new() };
         items.notices.extend(notices.into_iter().map(entry));
         Ok(Committed::Yes)
     }
@@ -167,11 +167,15 @@ impl Registry for MemoryRegistry {
         &self,
         notice: &Notice,
         channel: &ChannelName,
+        delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
         let mut items = self.items();
         if let Some(entry) = items.notices.iter_mut().find(|entry| entry.notice == *notice) {
-            entry.delivered.push(channel.clone());
+            match delivery {
+                Delivery::Taken => entry.delivered.push(channel.clone()),
+                Delivery::Refused => entry.refused.push(channel.clone()),
+            }
         }
         if last {
             items.settled.push(notice.id());

@@ -96,6 +96,8 @@ pub struct State {
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
     pub down: BTreeSet<ChannelName>,
+    /// Channels that refuse notices, each by its number; with none given every one.
+    pub refusing: BTreeMap<ChannelName, Option<u32>>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
     pub write_errors: Vec<(PortError, bool)>,
     /// What was called, in order.
@@ -343,12 +345,16 @@ impl Channels for World {
         if self.state().down.contains(channel) {
             return Err(PortError::Throttled { operation: "deliver" });
         }
+        let refused = self.state().refusing.get(channel).copied();
+        if refused.is_some_and(|which| which.is_none_or(|which| which == notice.sequence)) {
+            let detail = "status 404".to_owned();
+            return Err(PortError::Refused { operation: "deliver", detail });
+        }
         self.called(Call::Deliver(channel.clone(), notice.clone()));
         Ok(())
     }
 }
 
-/// An alarm that watches a group and says this.
 impl State {
     /// Sets what an alarm says.
     pub fn signal(&mut self, name: &str, signal: AlarmSignal) {

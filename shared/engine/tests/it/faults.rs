@@ -169,7 +169,7 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
     match due {
         Due::Retirement(key) => drop(complete::retire(bed, bed, bed, bed, key).await),
         Due::Notices(id) => {
-            drop(notify::run(bed, bed, &StepInput { deployment: id.clone() }).await);
+            drop(notify::run(bed, bed, bed, &StepInput { deployment: id.clone() }).await);
         }
         Due::Deployment(id) => {
             let committed = bed.registry.items().deployments[id].phase == Phase::Committed;

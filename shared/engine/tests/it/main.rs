@@ -8,6 +8,7 @@ mod budgets;
 mod faults;
 mod forecast;
 mod kept;
+mod notify;
 mod overwritten;
 mod planning;
 mod races;

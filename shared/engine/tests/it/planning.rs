@@ -184,16 +184,67 @@ async fn mistakes_are_found_all_at_once_before_anything_is_written() {
 #[tokio::test]
 async fn an_alarm_that_fires_already_is_refused_unless_it_is_named() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    world.state().signal("green-errors", AlarmSignal::Alarm);
+    world.state().signal("blue-errors", AlarmSignal::Alarm);
     let failure = plan(&registry, &world, &named("d1", request())).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::InvalidRequest);
-    assert!(failure.cause.contains("green-errors"), "{failure}");
+    assert!(failure.cause.contains("blue-errors"), "{failure}");
     assert!(registry.items().deployments.is_empty());
 
     let mut forced = request();
-    forced["force"] = json!({"alarms": [alarm(Slot::Green).as_str()]});
+    forced["force"] = json!({"alarms": [alarm(Slot::Blue).as_str()]});
     plan(&registry, &world, &named("d1", forced)).await.unwrap();
-    assert!(registry.items().deployments[&DeploymentId::new("d1")].alarms.is_empty());
+    let planned = &registry.items().deployments[&DeploymentId::new("d1")].plan;
+    assert!(planned.health.alarms.stable.is_empty());
+}
+
+/// Planned while the alarm of the idle slot fires, as one on hosts does that are not there.
+async fn planned_with_an_idle_alarm(registry: &MemoryRegistry, world: &World) -> DeploymentId {
+    world.state().signal("green-errors", AlarmSignal::Alarm);
+    let mut request = request();
+    request["health"]["onInconclusive"] = json!({ "extendUpTo": "10m", "then": "rollback" });
+    plan(registry, world, &named("d1", request)).await.unwrap();
+    let id = DeploymentId::new("d1");
+    let items = registry.items();
+    assert!(items.deployments[&id].warnings[0].contains("`green-errors` is firing while"));
+    assert!(items.alarms[&alarm(Slot::Green)].bindings.contains_key(&id));
+    id
+}
+
+#[tokio::test]
+async fn an_alarm_of_the_idle_slot_holds_until_it_is_ok_and_refuses_nothing() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let id = planned_with_an_idle_alarm(&registry, &world).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &id);
+    machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
+    // It is as it was: past the end of the bake the first stage still waits for it.
+    for _ in 0..20 {
+        machine.step(None).await;
+    }
+    assert_eq!(registry.items().deployments[&id].progress.stage.0, 0);
+    world.state().signal("green-errors", AlarmSignal::Ok);
+    machine.run().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_alarm_of_the_idle_slot_that_stays_is_not_forgotten() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let id = planned_with_an_idle_alarm(&registry, &world).await;
+    let failure = Machine::after_plan(Bed::new(&registry, &world), &id).run().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Inconclusive);
+    assert!(failure.cause.contains("counts from the moment it is OK"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_alarm_of_the_idle_slot_that_fires_anew_rolls_back() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let id = planned_with_an_idle_alarm(&registry, &world).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &id);
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    // Its event is lost; the look sees since when it fires.
+    world.state().alarms.get_mut("green-errors").unwrap().since = Some(world.now());
+    let failure = machine.run().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::VerdictFailed, "{failure}");
+    assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
 }
 
 #[tokio::test]

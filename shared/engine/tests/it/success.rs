@@ -116,13 +116,7 @@ fn without(actions: &RouteActions, group: &TargetGroupArn) -> RouteActions {
 #[tokio::test]
 async fn a_sticky_route_loses_the_old_group_before_the_old_slot_is_retired() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let mut sticky = example::actions(Weight::NONE);
-    for action in &mut sticky.0 {
-        if let ActionKind::Forward(forward) = &mut action.kind {
-            let stickiness = Some(Stickiness { duration_seconds: 600 });
-            *forward = Forward::new(forward.groups().to_vec(), stickiness);
-        }
-    }
+    let sticky = sticky(&example::actions(Weight::NONE));
     world.state().routes.insert(example::route(), sticky.clone());
     let mut plan = plan(vec![stage(500, MINUTE), stage(1000, MINUTE)]);
     plan.routes[0].original = sticky;
@@ -132,6 +126,54 @@ async fn a_sticky_route_loses_the_old_group_before_the_old_slot_is_retired() {
     let groups: Vec<_> = forward.groups().iter().map(|entry| &entry.group).collect();
     assert_eq!(groups, [&group(Slot::Green)]);
     assert!(forward.stickiness().is_some());
+}
+
+fn sticky(actions: &RouteActions) -> RouteActions {
+    let mut sticky = actions.clone();
+    for action in &mut sticky.0 {
+        if let ActionKind::Forward(forward) = &mut action.kind {
+            let stickiness = Some(Stickiness { duration_seconds: 600 });
+            *forward = Forward::new(forward.groups().to_vec(), stickiness);
+        }
+    }
+    sticky
+}
+
+#[tokio::test]
+async fn a_group_that_cookies_remember_is_attached_without_them_until_its_tasks_are_healthy() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    // As a deployment before has left it.
+    let left = sticky(&without(&example::actions(Weight::NONE), &group(Slot::Green)));
+    world.state().routes.insert(example::route(), left.clone());
+    let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+    plan.routes[0].original = left;
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
+    let written: Vec<_> = states(&world)
+        .into_iter()
+        .map(|(_, actions)| {
+            let share = actions.canary_share(&example::pair()).unwrap().permille();
+            (share, actions.sticky(), actions.forward().unwrap().groups().len())
+        })
+        .collect();
+    assert_eq!(written, [(0, false, 2), (100, true, 2), (1000, true, 2), (1000, true, 1)]);
+}
+
+#[tokio::test]
+async fn a_rollback_before_the_first_shift_leaves_a_sticky_route_as_it_was() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let left = sticky(&without(&example::actions(Weight::NONE), &group(Slot::Green)));
+    world.state().routes.insert(example::route(), left.clone());
+    world.state().broken.insert(example::version(2));
+    let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+    plan.routes[0].original = left.clone();
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
+    assert_eq!(world.state().routes[&example::route()], left);
+    let attached = states(&world);
+    assert!(attached.iter().all(|(_, actions)| {
+        !actions.sticky() || !actions.forward().unwrap().contains(&group(Slot::Green))
+    }));
 }
 
 /// Every state of the route that the canary's traffic ever saw.

@@ -27,6 +27,7 @@ fn children_of_children_are_watched_and_circles_end() {
             arn: AlarmArn::new(arn(name)),
             signal: AlarmSignal::Ok,
             reason: String::new(),
+            since: None,
             watches: watches.into_iter().collect(),
         };
         let children = children.iter().map(|&child| child.to_owned()).collect();
@@ -49,6 +50,18 @@ async fn a_denied_look_is_refused() {
     let denied = error_of(400, "AccessDenied", "no");
     let error = read(&client(vec![denied]), &["a".to_owned()]).await.unwrap_err();
     assert!(!error.may_pass(), "{error}");
+}
+
+#[tokio::test]
+async fn one_alarm_that_may_not_be_read_takes_no_other_with_it() {
+    let denied = || error_of(400, "AccessDenied", "no");
+    // An answer without alarms.
+    let good = crate::replay::cbor(vec![0xa0]);
+    let names = ["a".to_owned(), arn("b")];
+    let found = read(&client(vec![denied(), good, denied()]), &names).await.unwrap();
+    assert_eq!(found[0], None);
+    let unread = found[1].as_ref().unwrap();
+    assert_eq!((unread.signal, unread.arn.as_str()), (AlarmSignal::Unreadable, arn("b").as_str()));
 }
 
 #[test]

@@ -174,8 +174,9 @@ fn retirements_and_notices_come_back_and_are_due() {
     let mut item = write_notice(&notice).unwrap();
     assert_eq!(item["sk"], text("notice#000012"));
     item.insert("delivered".to_owned(), AttributeValue::Ss(vec!["team".to_owned()]));
-    let delivered = vec![ChannelName::new("team")];
-    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered }));
+    item.insert("refused".to_owned(), AttributeValue::Ss(vec!["old".to_owned()]));
+    let (delivered, refused) = (vec![ChannelName::new("team")], vec![ChannelName::new("old")]);
+    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered, refused }));
 }
 
 #[test]

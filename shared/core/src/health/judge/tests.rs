@@ -16,9 +16,10 @@ fn healthy(plan: &Plan) -> Evidence {
             watched,
             signal: AlarmSignal::Ok,
             reason: "threshold not crossed".to_owned(),
+            since_before: false,
         }
     };
-    let AlarmPlan { stable, canary, service, forced: _ } = &plan.health.alarms;
+    let AlarmPlan { stable, canary, service, forced: _, idle: _ } = &plan.health.alarms;
     let alarms = stable.iter().map(alarm(Watched::Stable));
     let alarms = alarms.chain(canary.iter().map(alarm(Watched::Canary)));
     Evidence {
@@ -217,6 +218,54 @@ fn alarms_of_the_canary_and_of_the_service_fail_and_those_of_stable_hold() {
         let verdict = with_signal(alarm, AlarmSignal::Alarm);
         assert_says(&verdict, judgement, "is firing: threshold not crossed");
     }
+}
+
+#[test]
+fn an_alarm_of_the_slot_that_was_left_does_not_hold_the_last_stage() {
+    let judged = |permille| {
+        verdict(|plan, evidence| {
+            plan.stages[0].weight = Weight::from_permille(permille).unwrap();
+            let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+            alarms[0].signal = AlarmSignal::Alarm;
+        })
+    };
+    assert_says(&judged(1000), Judgement::Pass, "does not count while its slot has no traffic");
+    assert_says(&judged(999), Judgement::Inconclusive, "`shop-blue-5xx` is firing");
+}
+
+#[test]
+fn an_alarm_that_fired_before_holds_until_it_is_ok_and_never_rolls_back() {
+    let judged = |permille, since_before| {
+        verdict(|plan, evidence| {
+            plan.stages[0].weight = Weight::from_permille(permille).unwrap();
+            let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+            let canary = alarms.iter_mut().find(|found| found.watched == Watched::Canary).unwrap();
+            canary.signal = AlarmSignal::Alarm;
+            canary.since_before = since_before;
+        })
+    };
+    assert_says(&judged(0, true), Judgement::Pass, "counts from the moment it is OK");
+    assert_says(&judged(50, true), Judgement::Inconclusive, "counts from the moment it is OK");
+    assert_says(&judged(50, false), Judgement::Fail, "`shop-green-5xx` is firing");
+}
+
+#[test]
+fn one_alarm_that_cannot_be_read_hides_none_that_fires() {
+    let verdict = verdict(|_, evidence| {
+        let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+        for found in alarms {
+            found.reason = "no".to_owned();
+            found.signal = match found.watched {
+                Watched::Canary => AlarmSignal::Unreadable,
+                Watched::Service => AlarmSignal::Alarm,
+                Watched::Stable => AlarmSignal::Ok,
+            };
+        }
+    });
+    assert_says(&verdict, Judgement::Fail, "`shop-latency` is firing");
+    let unread = "the canary's alarm `shop-green-5xx` could not be read: no";
+    let said = verdict.reasons.iter().find(|reason| reason.text == unread).unwrap();
+    assert_eq!(said.judgement, Judgement::Inconclusive);
 }
 
 #[test]

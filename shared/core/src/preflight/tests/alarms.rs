@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::{findings, fire, plan};
 use crate::fixtures::{alarm, alarm_arn};
+use crate::health::AlarmSignal;
 use crate::preflight::Found;
 use crate::world::AlarmDimension;
 
@@ -91,8 +92,14 @@ fn one_alarm_under_two_names_is_refused() {
 #[test]
 fn an_alarm_that_fires_already_is_refused_unless_it_is_forced() {
     assert_eq!(
-        findings(|_, found| fire(&mut found.alarms.green[0])),
-        ["error $.health.alarms.green[0]: `shop-green-5xx` is already firing: 31 > 5"]
+        findings(|_, found| {
+            fire(&mut found.alarms.blue[0]);
+            fire(&mut found.alarms.service[0]);
+        }),
+        [
+            "error $.health.alarms.blue[0]: `shop-blue-5xx` is already firing: 31 > 5",
+            "error $.health.alarms.service[0]: `shop-latency` is already firing: 31 > 5",
+        ]
     );
     let plan = plan(|document, found| {
         fire(&mut found.alarms.green[0]);
@@ -100,6 +107,45 @@ fn an_alarm_that_fires_already_is_refused_unless_it_is_forced() {
     });
     assert_eq!(plan.health.alarms.forced, [alarm_arn("shop-green-5xx")]);
     assert!(plan.health.alarms.canary.is_empty());
+}
+
+#[test]
+fn an_alarm_of_the_idle_slot_that_fires_is_told_and_bound() {
+    let change = |_: &mut Value, found: &mut Found| fire(&mut found.alarms.green[0]);
+    let message = "`shop-green-5xx` is firing while its slot has no traffic: 31 > 5";
+    assert_eq!(findings(change), [format!("warning $.health.alarms.green[0]: {message}")]);
+    let alarms = plan(change).health.alarms;
+    assert_eq!(alarms.canary, [alarm_arn("shop-green-5xx")]);
+    assert_eq!(alarms.idle, alarms.canary);
+    assert!(alarms.binding().any(|bound| alarms.idle.contains(bound)));
+}
+
+#[test]
+fn an_alarm_that_cannot_be_read_is_named_and_the_others_are_checked() {
+    let found = findings(|_, found| {
+        let green = found.alarms.green[0].as_mut().expect("it is there");
+        (green.signal, green.reason) = (AlarmSignal::Unreadable, "AccessDenied: no".to_owned());
+        fire(&mut found.alarms.service[0]);
+    });
+    assert_eq!(
+        found,
+        [
+            "error $.health.alarms.green[0]: the alarm `shop-green-5xx` cannot be read: \
+             AccessDenied: no",
+            "error $.health.alarms.service[0]: `shop-latency` is already firing: 31 > 5",
+        ]
+    );
+}
+
+#[test]
+fn a_child_that_cannot_be_read_is_warned_about() {
+    let found = findings(|_, found| {
+        let green = found.alarms.green[0].as_mut().expect("it is there");
+        green.watches.push(AlarmDimension::Unread("AccessDenied: no".to_owned()));
+    });
+    let message = "not all that `shop-green-5xx` watches can be read (AccessDenied: no): whether it \
+                   is for the green cannot be told";
+    assert_eq!(found, [format!("warning $.health.alarms.green[0]: {message}")]);
 }
 
 #[test]

@@ -72,6 +72,10 @@ fn cookies_of_a_target_group_need_group_stickiness() {
         assert_eq!(with(false, attached), [format!("error $.target.routes[0]: {message}")]);
     }
     assert!(with(true, true).is_empty());
+    // It could be attached only together with the cookies of earlier deployments.
+    let left = with(true, false);
+    assert_eq!(left.len(), 1);
+    assert!(left[0].contains("has lost `green`, the group of the canary"), "{left:?}");
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! The outbox: order, channels that are down, channels that refuse.
+
+use glidepath_core::ids::ChannelName;
+use glidepath_core::notice::{Event, Undelivered};
+use glidepath_core::protocol::Deployment;
+use glidepath_core::time::Span;
+use glidepath_engine::notify;
+use glidepath_engine::ports::{Clock, Registry};
+use glidepath_engine::testing::example::{begun, plan, stage, world};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, sweep};
+
+const MINUTE: Span = Span::from_secs(60);
+
+fn team() -> ChannelName {
+    ChannelName::new("team")
+}
+
+fn night() -> ChannelName {
+    ChannelName::new("night")
+}
+
+/// A deployment that has ended, whose notices nobody has been handed.
+async fn ended(registry: &MemoryRegistry, world: &World) -> Deployment {
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.notify = vec![team(), night()];
+    let deployment = begun(registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(registry, world), &deployment.id).run().await.unwrap();
+    world.take_calls();
+    deployment
+}
+
+async fn deliver(
+    registry: &MemoryRegistry,
+    world: &World,
+    deployment: &Deployment,
+) -> Result<notify::Delivered, glidepath_core::failure::Failure> {
+    let input = StepInput { deployment: deployment.id.clone() };
+    notify::run(registry, world, world, &input).await
+}
+
+/// What a channel has taken, in order.
+fn taken(calls: &[Call], by: &ChannelName) -> Vec<&'static str> {
+    let notices = calls.iter().filter_map(|call| match call {
+        Call::Deliver(channel, notice) if channel == by => Some(notice.event.name()),
+        _ => None,
+    });
+    notices.collect()
+}
+
+async fn told(registry: &MemoryRegistry, deployment: &Deployment) -> Vec<Undelivered> {
+    let notices = registry.notices(&deployment.id).await.unwrap();
+    let told = notices.iter().filter_map(|entry| match &entry.notice.event {
+        Event::Undelivered { how, .. } => Some(*how),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn a_notice_refused_for_good_keeps_nothing_back_and_somebody_is_told() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = ended(&registry, &world).await;
+    world.state().refusing.insert(team(), Some(1));
+    let delivered = deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(delivered.refused, 1);
+    let calls = world.take_calls();
+    assert_eq!(taken(&calls, &team()), ["shifted", "succeeded", "undelivered"]);
+    assert_eq!(taken(&calls, &night()), ["started", "shifted", "succeeded", "undelivered"]);
+    // Nothing is left to do: the sweep would invoke it every minute otherwise.
+    sweep::run(&registry, &world, &world).await.unwrap();
+    assert_eq!(world.take_calls(), []);
+}
+
+#[tokio::test]
+async fn a_channel_that_refuses_everything_is_told_of_once() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = ended(&registry, &world).await;
+    world.state().refusing.insert(team(), None);
+    deliver(&registry, &world, &deployment).await.unwrap();
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(told(&registry, &deployment).await, [Undelivered::Refused]);
+    let calls = world.take_calls();
+    assert_eq!(taken(&calls, &team()), [] as [&str; 0]);
+    assert_eq!(taken(&calls, &night()).last(), Some(&"undelivered"));
+    sweep::run(&registry, &world, &world).await.unwrap();
+    assert_eq!(world.take_calls(), []);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_down_keeps_its_order_and_delays_only_its_own() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = ended(&registry, &world).await;
+    world.state().down.insert(team());
+    world.pass(MINUTE);
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    assert_eq!(taken(&world.take_calls(), &night()), ["started", "shifted", "succeeded"]);
+    assert_eq!(told(&registry, &deployment).await, [], "it may only be slow");
+
+    world.pass(MINUTE.times(10));
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    assert_eq!(taken(&world.take_calls(), &night()), ["undelivered"]);
+    assert_eq!(told(&registry, &deployment).await, [Undelivered::Waits]);
+
+    world.state().down.clear();
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let all = ["started", "shifted", "succeeded", "undelivered"];
+    assert_eq!(taken(&world.take_calls(), &team()), all);
+}
