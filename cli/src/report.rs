@@ -164,11 +164,11 @@ pub(crate) fn write_findings(findings: &Findings, output: &mut impl Write) -> st
 }
 
 fn write_finding(finding: &Finding, output: &mut impl Write) -> std::io::Result<()> {
-    let Finding { path, message, hint, severity } = finding;
+    let Finding { message, hint, severity, .. } = finding;
     let style = match severity {
         Severity::Error => ERROR,
         Severity::Warning => WARNING,
     };
-    writeln!(output, "{style}{severity}:{style:#} {message} at {path}")?;
+    writeln!(output, "{style}{severity}:{style:#} {message} at {}", finding.position())?;
     writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
 }

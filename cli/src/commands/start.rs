@@ -1,15 +1,14 @@
 //! `glidepath start`: begins a deployment, and follows it if wanted.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Started;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::request::{Request, decode};
+use glidepath_core::request::Request;
 
 use crate::connection::{Commands, Connection, Options};
-use crate::document;
+use crate::document::Source;
 use crate::follow::{Follow, follow};
 use crate::report::Stopped;
 
@@ -19,8 +18,8 @@ const LONGEST_NAME: usize = 80;
 /// Start a deployment
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The request as YAML or JSON; `-` reads it from the standard input
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Name of the deployment; without it one is made of the service and the version. Starting the
     /// same name with the same request again changes nothing
     #[arg(long, value_parser = name)]
@@ -36,15 +35,15 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let document = document::read(&arguments.file)?;
-    let request = decode(&document).map_err(Stopped::Findings)?;
+    let document = arguments.source.read()?;
+    let request = document.request()?;
     let id = match &arguments.name {
         Some(name) => name.clone(),
         None => derived(&request)?,
     };
     let commands = options.commands();
     let connection = options.connect().await?;
-    let started = connection.operator.start(&id, &document).await?;
+    let started = connection.operator.start(&id, &document.value).await?;
     let (execution, ended_before) = match started {
         Started::Running(execution) => (execution, false),
         Started::EndedBefore(execution) if arguments.name.is_some() => (execution, true),
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     fn request(service: &str, version: &str) -> Request {
-        decode(&json!({
+        glidepath_core::request::decode(&json!({
             "apiVersion": "glidepath/v1",
             "service": service,
             "target": {
