@@ -5,12 +5,14 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Started;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::protocol::Deployment;
 use glidepath_core::request::Request;
 
 use crate::connection::{Commands, Connection, Options};
 use crate::document::Source;
 use crate::follow::{Follow, follow};
-use crate::report::Stopped;
+use crate::planning::{Answer, answer};
+use crate::report::{Stopped, WARNING};
 
 /// Longest name that Step Functions takes, in characters.
 const LONGEST_NAME: usize = 80;
@@ -54,16 +56,38 @@ pub(crate) async fn run(
     if ended_before {
         writeln!(output, "{id} was started before with the same request, and has ended")?;
     } else {
-        writeln!(output, "{id} is started")?;
+        let (registry, clock) = (&connection.registry, System::default());
+        let find = async || connection.operator.find(&execution).await;
+        match answer(registry, &clock, &id, &execution, find).await? {
+            Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
+            Answer::Refused(refused) => return refused.outcome(&id, &commands),
+            Answer::Planning | Answer::Nothing => {
+                writeln!(
+                    output,
+                    "{id} is started; its plan takes long, and nothing is written yet"
+                )?;
+            }
+        }
     }
     if arguments.wait {
         return wait(&connection, &id, &execution, &commands, output).await;
     }
     writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
     if !ended_before {
-        writeln!(output, "  end it      {}", commands.of("rollback", &id, ""))?;
+        writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
     }
     Ok(())
+}
+
+/// What begins, and what somebody should know about it.
+fn accepted(deployment: &Deployment) -> String {
+    let Deployment { id, plan, warnings, .. } = deployment;
+    let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
+    let mut text = format!("{id} has begun: {new} replaces {old} of {}\n", plan.service);
+    for warning in warnings {
+        text.push_str(&format!("{WARNING}warning:{WARNING:#} {warning}\n"));
+    }
+    text
 }
 
 /// Tells what happens until the deployment has ended or nobody wants to hear it any longer.

@@ -20,6 +20,29 @@ pub struct Message {
     pub lines: Vec<String>,
 }
 
+impl Message {
+    /// With options in every command of it, such as ` --region eu-west-1`: whoever reads it may be
+    /// in another shell, or in none.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        for line in &mut self.lines {
+            let mut written = String::new();
+            let mut rest = line.as_str();
+            while let Some(at) = rest.find("`glidepath ") {
+                let (before, command) = rest.split_at(at + 1);
+                let end = command.find('`').unwrap_or(command.len());
+                written.push_str(before);
+                written.push_str(&command[..end]);
+                written.push_str(options);
+                rest = &command[end..];
+            }
+            written.push_str(rest);
+            *line = written;
+        }
+        self
+    }
+}
+
 impl fmt::Display for Message {
     /// The headline, an empty line, and the rest.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
