@@ -12,7 +12,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let channels = StackChannels::new(&clients, settings::channels()?);
+    let channels =
+        StackChannels::new(&clients, settings::channels()?, settings::text(settings::STACK)?);
     serve(async |input| {
         let delivered = notify::run(&registry, &channels, &input).await?;
         Ok(json!({ "deliveries": delivered.deliveries }))

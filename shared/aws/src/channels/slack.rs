@@ -6,8 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use glidepath_core::notice::{Notice, slack};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::notice::{Message, Notice, slack};
 use glidepath_engine::ports::{PortError, PortResult};
 use tokio::sync::Mutex;
 
@@ -46,11 +45,11 @@ impl Slack {
         &self,
         secret: &str,
         notice: &Notice,
-        deployment: &Deployment,
+        message: Message,
     ) -> PortResult<()> {
         let url = self.url(secret).await?;
         let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
-        let answer = http.json(&slack::body(notice, deployment)).send().await;
+        let answer = http.json(&slack::body(notice, message)).send().await;
         // `without_url`: the error would show it.
         let answer = answer.map_err(|error| PortError::Unanswered {
             operation: OPERATION,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{Event, Notice, Urgency};
 use crate::failure::Failure;
+use crate::ids::ExecutionArn;
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
 use crate::protocol::{Decision, Deployment};
 use crate::rollback::{AfterHold, Forced, WeakStable};
@@ -40,6 +41,27 @@ impl Message {
             *line = written;
         }
         self
+    }
+}
+
+impl Message {
+    /// For somebody who has several accounts, Regions or stacks: each command names its own, and the
+    /// last line says which they are, with the execution in the console.
+    #[must_use]
+    pub fn from_stack(self, stack: &str, execution: &ExecutionArn) -> Self {
+        let parts: Vec<_> = execution.as_str().split(':').collect();
+        let [_, partition, _, region, account, ..] = parts.as_slice() else { return self };
+        let mut message = self.with_options(&format!(" --stack {stack} --region {region}"));
+        // Other partitions have consoles of their own.
+        let console = match *partition {
+            "aws" => format!(
+                ": https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/\
+                 executions/details/{execution}"
+            ),
+            _ => String::new(),
+        };
+        message.lines.push(format!("Stack {stack} in {region}, account {account}{console}"));
+        message
     }
 }
 
