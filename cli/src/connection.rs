@@ -73,17 +73,30 @@ pub(crate) struct Commands {
 impl Commands {
     /// `glidepath VERB DEPLOYMENT REST`, with the stack where it is not the default one.
     pub(crate) fn of(&self, verb: &str, deployment: &DeploymentId, rest: &str) -> String {
-        let mut command = format!("glidepath {verb} {deployment}");
-        let options = [("--stack", &self.stack), ("--region", &self.region)];
-        for (option, value) in options {
-            if let Some(value) = value {
-                command.push_str(&format!(" {option} {value}"));
-            }
-        }
+        let mut command = format!("glidepath {verb} {deployment}{}", self.options());
         if !rest.is_empty() {
             command.push_str(&format!(" {rest}"));
         }
         command
+    }
+
+    /// `glidepath status`, with the stack where it is not the default one.
+    pub(crate) fn all(&self) -> String {
+        format!("glidepath status{}", self.options())
+    }
+
+    /// The options of every command, each with a space before it.
+    pub(crate) fn options(&self) -> String {
+        let options = [("--stack", &self.stack), ("--region", &self.region)];
+        let given =
+            options.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
+        given.map(|(option, value)| format!(" {option} {value}")).collect()
+    }
+
+    /// Of a stack with another name in another Region.
+    #[cfg(test)]
+    pub(crate) fn elsewhere() -> Self {
+        Self { stack: Some("blue".to_owned()), region: Some("eu-west-1".to_owned()) }
     }
 
     /// How to look at a deployment, as a sentence.
@@ -100,10 +113,8 @@ mod tests {
     fn a_command_names_the_stack_only_where_it_must() {
         let id = DeploymentId::new("shop-42");
         assert_eq!(Commands::default().of("approve", &id, ""), "glidepath approve shop-42");
-        let other =
-            Commands { stack: Some("blue".to_owned()), region: Some("eu-west-1".to_owned()) };
         assert_eq!(
-            other.of("status", &id, "--watch"),
+            Commands::elsewhere().of("status", &id, "--watch"),
             "glidepath status shop-42 --stack blue --region eu-west-1 --watch"
         );
     }

@@ -51,7 +51,7 @@ where
     };
     let deployment = registry.deployment(&answer.deployment).await?;
     let Some(deployment) = deployment else {
-        return Err(Stopped::unknown(&answer.deployment));
+        return Err(Stopped::unknown(&answer.deployment, commands));
     };
     if may_be_recorded(&failure) && recorded(&deployment, answer) {
         // Only the wake-up was lost: the deployment finds the answer at its next look.

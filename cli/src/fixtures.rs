@@ -259,6 +259,12 @@ pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
             Step::Settling { .. } | Step::Baking { .. },
         ) => {}
     }
+    match deployment.phase {
+        Phase::Held => events.push(Event::RollbackHeld),
+        Phase::Open | Phase::RollingBack | Phase::Committed | Phase::Closed(_) => {
+            events.extend(deployment.progress.told.clone());
+        }
+    }
     notices(events)
 }
 

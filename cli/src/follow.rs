@@ -112,7 +112,7 @@ pub(crate) async fn follow<R: Registry, K: Clock>(
                 for entry in &new {
                     told = told.max(entry.notice.sequence);
                     if let Some(deployment) = &deployment {
-                        write!(output, "{}", followed(&entry.notice, deployment))?;
+                        write!(output, "{}", followed(&entry.notice, deployment, commands))?;
                     }
                 }
                 output.flush()?;
@@ -164,6 +164,19 @@ fn seen(state: ExecutionState, deployment: Option<&Deployment>) -> Look {
             Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed,
             ExecutionState::Running | ExecutionState::Succeeded,
         ) => Look::On,
+    }
+}
+
+/// How a deployment that is closed has ended.
+pub(crate) fn closed(deployment: &Deployment) -> Ended {
+    match deployment.phase {
+        Phase::Committed | Phase::Closed(Outcome::Succeeded) => Ended::Succeeded,
+        Phase::Open
+        | Phase::RollingBack
+        | Phase::Held
+        | Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+            why(deployment, ExecutionState::Running)
+        }
     }
 }
 

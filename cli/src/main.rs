@@ -1,6 +1,6 @@
 //! The command line of Glidepath.
 //!
-//! Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or
+//! Exit codes: 0 done; 1 the deployment failed or was rolled back (where that was asked for); 2 the request has findings, or
 //! what was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted.
 
 mod commands;
@@ -10,6 +10,8 @@ mod document;
 mod follow;
 mod health_report;
 mod history;
+mod live;
+mod planning;
 mod render;
 mod report;
 
@@ -33,8 +35,9 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or what
-was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted";
+Exit codes: 0 done; 1 the deployment failed or was rolled back (`start --wait`, `status
+--exit-status`); 2 the request has findings, or what was asked is not possible; 3 AWS could not be
+asked, or refused; 130 interrupted";
 
 fn main() -> ExitCode {
     let CommandLine { options, command } = CommandLine::parse();

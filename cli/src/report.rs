@@ -9,8 +9,11 @@ use glidepath_core::ids::DeploymentId;
 use glidepath_core::request::{Finding, Findings, Severity};
 use glidepath_engine::ports::PortError;
 
+use crate::connection::Commands;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// How warnings begin.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// Why a command stopped.
@@ -72,10 +75,10 @@ impl Stopped {
     }
 
     /// There is no deployment of this name.
-    pub(crate) fn unknown(id: &DeploymentId) -> Self {
+    pub(crate) fn unknown(id: &DeploymentId, commands: &Commands) -> Self {
         Self::Unusable {
             message: format!("there is no deployment `{id}`"),
-            hint: "`glidepath status` shows the names of running and recent ones".to_owned(),
+            hint: format!("`{}` shows the names of running and recent ones", commands.all()),
         }
     }
 
@@ -164,11 +167,11 @@ pub(crate) fn write_findings(findings: &Findings, output: &mut impl Write) -> st
 }
 
 fn write_finding(finding: &Finding, output: &mut impl Write) -> std::io::Result<()> {
-    let Finding { path, message, hint, severity } = finding;
+    let Finding { message, hint, severity, .. } = finding;
     let style = match severity {
         Severity::Error => ERROR,
         Severity::Warning => WARNING,
     };
-    writeln!(output, "{style}{severity}:{style:#} {message} at {path}")?;
+    writeln!(output, "{style}{severity}:{style:#} {message} at {}", finding.position())?;
     writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
 }

@@ -13,7 +13,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let channels = StackChannels::new(&clients, settings::channels()?);
+    let channels =
+        StackChannels::new(&clients, settings::channels()?, settings::text(settings::STACK)?);
     let system = System::default();
     serve(async |input| {
         let delivered = notify::run(&registry, &channels, &system, &input).await?;

@@ -1,15 +1,15 @@
 //! What the functions share: settings from the environment, logs as JSON lines, a use case run as a
 //! Lambda function, and the events that trigger one.
 
-use std::fmt::Debug;
-
 use glidepath_core::failure::{Failure, FailureCode};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::Layer;
+use tracing_subscriber::fmt::format::{Format, Json, JsonFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -35,23 +35,42 @@ pub async fn serve<Input, Output>(
 ) -> Result<(), lambda_runtime::Error>
 where
     Input: DeserializeOwned,
-    Output: Serialize + Debug,
+    Output: Serialize,
 {
     let handle = &handle;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        let deployment = event.payload["deployment"].as_str().unwrap_or_default().to_owned();
+        // Whatever is logged on the way is about this deployment.
+        let span = info_span!("invocation", deployment);
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.
-        match Box::pin(answer(handle, event.payload)).await {
-            Ok(answer) => {
-                info!(answer = ?answer, "done");
-                Ok(answer)
-            }
-            Err(failure) => {
-                warn!(failure.code = %failure.code, failure.cause, "failed");
-                Err(Reported(failure))
-            }
-        }
+        let answered = Box::pin(answer(handle, event.payload).instrument(span)).await;
+        told(&deployment, answered)
     }))
     .await
+}
+
+/// Logs what came of an invocation, with the fields that somebody searches for on the line itself.
+fn told<Output: Serialize>(
+    deployment: &str,
+    answered: Result<Output, Failure>,
+) -> Result<Value, Reported> {
+    let answered = answered.and_then(|answer| {
+        serde_json::to_value(answer).map_err(|error| {
+            let cause = format!("the answer cannot be written: {error}");
+            Failure::new(FailureCode::Unexpected, cause)
+        })
+    });
+    match answered {
+        Ok(answer) => {
+            let (next, summary) = (answer["next"].as_str(), answer["summary"].as_str());
+            info!(deployment, next, summary, answer = %answer, "done");
+            Ok(answer)
+        }
+        Err(failure) => {
+            warn!(deployment, failure.code = %failure.code, failure.cause, "failed");
+            Err(Reported(failure))
+        }
+    }
 }
 
 /// Decodes the payload here, not in the runtime: an error there would be reported under the name
@@ -75,9 +94,13 @@ pub fn log_as_json() -> Result<(), settings::BadSetting> {
     let level = settings::log_level()?;
     // Only our own lines by level: the SDK's detailed ones show requests, with task tokens in them.
     let targets = Targets::new().with_default(LevelFilter::WARN).with_target("glidepath", level);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
-    tracing_subscriber::registry().with(targets).with(lines).init();
+    tracing_subscriber::registry().with(targets).with(lines_as_json()).init();
     Ok(())
+}
+
+/// One line for each event, its fields beside its message; the invocation's are in `span`.
+fn lines_as_json<S>() -> Layer<S, JsonFields, Format<Json>> {
+    tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false)
 }
 
 #[cfg(test)]
@@ -94,6 +117,40 @@ mod tests {
         let diagnostic = Diagnostic::from(Reported(failure));
         assert_eq!(diagnostic.error_type, "VerdictFailed");
         assert_eq!(diagnostic.error_message, "30 % of 200 requests were bad");
+    }
+
+    /// Everything that is logged, as a function logs it.
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_found_by_its_deployment_and_its_answer_is_json() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = lines_as_json().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let reply = json!({ "deployment": "op-1", "next": "gate", "summary": "bakes" });
+            told("op-1", Ok(reply)).unwrap();
+            told::<Value>("op-1", Err(Failure::new(FailureCode::Transient, "x"))).unwrap_err();
+        });
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let read = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let read: Vec<_> = read.collect();
+        assert!(read.iter().all(|line| line["deployment"] == "op-1"), "{written}");
+        assert_eq!(read[0]["next"], "gate");
+        let answer: Value = serde_json::from_str(read[0]["answer"].as_str().unwrap()).unwrap();
+        assert_eq!(answer["summary"], "bakes");
     }
 
     #[tokio::test]

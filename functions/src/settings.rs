@@ -13,6 +13,8 @@ use crate::trigger::MutedAlarms;
 
 /// Name of the registry's table.
 pub const TABLE: &str = "GLIDEPATH_TABLE";
+/// Name of the stack, for messages that leave the account.
+pub const STACK: &str = "GLIDEPATH_STACK";
 /// How much is logged: `error`, `warn`, `info` or `debug`.
 pub const LOG: &str = "GLIDEPATH_LOG";
 /// The stack's channels, as JSON.

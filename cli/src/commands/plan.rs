@@ -1,28 +1,26 @@
 //! `glidepath plan`: what a request would do, or everything that is wrong with it.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_core::preflight::Resolved;
-use glidepath_core::request::decode;
 use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, try_checks};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::survey::{Unfit, survey};
 
 use crate::connection::{Connection, Options};
-use crate::document;
+use crate::document::Source;
 use crate::report::{Stopped, write_findings};
 
 /// Check a request and show its timetable
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The request as YAML or JSON; `-` reads it from the standard input
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Check only what can be seen without looking at AWS
     #[arg(long)]
     offline: bool,
@@ -34,9 +32,9 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let document = document::read(&arguments.file)?;
+    let document = arguments.source.read()?;
     // Before anything is asked: a mistake in the request needs no credentials to be found.
-    let request = decode(&document).map_err(Stopped::Findings)?;
+    let request = document.request()?;
     if arguments.offline {
         writeln!(output, "{}", Timetable::of_request(&request))?;
         return Ok(());
@@ -51,24 +49,24 @@ pub(crate) async fn run(
         &monitoring,
         &stack.channels.into_keys().collect::<Vec<_>>(),
         now,
-        &document,
+        &document.value,
     )
     .await;
     let Resolved { plan, mut warnings } = match surveyed {
         Ok(surveyed) => surveyed.resolved,
-        Err(Unfit::Refused(refusal)) => return Err(Stopped::Findings(refusal.findings().clone())),
+        Err(Unfit::Refused(refusal)) => return Err(document.refused(refusal.findings().clone())),
         Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
     };
     let tried = try_checks(&monitoring, now, &plan).await;
     if tried.has_errors() {
-        return Err(Stopped::Findings(tried));
+        return Err(document.refused(tried));
     }
     warnings.extend(tried);
     warnings.extend(forecast(&monitoring, now, &request, &plan).await);
     writeln!(output, "{}", Timetable::of_plan(&plan))?;
     if !warnings.is_empty() {
         writeln!(output)?;
-        write_findings(&warnings, output)?;
+        write_findings(&document.located(warnings), output)?;
     }
     Ok(())
 }

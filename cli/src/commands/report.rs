@@ -59,7 +59,8 @@ async fn find(
     id: &DeploymentId,
     commands: &Commands,
 ) -> Result<(Deployment, StoredCells), Stopped> {
-    let deployment = registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id))?;
+    let deployment =
+        registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id, commands))?;
     match registry.stored_cells(id).await? {
         Some(stored) => Ok((deployment, stored)),
         None => Err(nothing_yet(&deployment, commands)),

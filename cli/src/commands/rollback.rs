@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
+use glidepath_aws::clock::System;
 use glidepath_aws::operator::Invoked;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortResult, Registry};
 
 use crate::connection::{Commands, Options};
+use crate::planning::to_roll_back;
 use crate::report::Stopped;
 
 /// Send all traffic back to stable and end the deployment
@@ -41,7 +43,14 @@ pub(crate) async fn run(
         let by = identity.unwrap_or_else(|_| SOMEBODY.to_owned());
         operator.roll_back(deployment, &by, reason.as_deref(), *force).await
     };
-    let told = roll_back(&connection.registry, deployment, invoke, &options.commands()).await?;
+    let commands = options.commands();
+    let execution = operator.execution(deployment);
+    let planned = async || {
+        let find = async || operator.find(&execution).await;
+        let (registry, clock) = (&connection.registry, System::default());
+        to_roll_back(registry, &clock, deployment, &execution, find, &commands).await
+    };
+    let told = roll_back(&connection.registry, deployment, planned, invoke, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
@@ -50,11 +59,16 @@ pub(crate) async fn run(
 async fn roll_back<R: Registry>(
     registry: &R,
     id: &DeploymentId,
+    planned: impl AsyncFnOnce() -> Result<Deployment, Stopped>,
     invoke: impl AsyncFnOnce() -> PortResult<Invoked>,
     commands: &Commands,
 ) -> Result<String, Stopped> {
-    let found = registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id))?;
-    require_not_too_late(&found)?;
+    let found = match registry.deployment(id).await? {
+        Some(found) => found,
+        // Somebody may have seen at once that it was a mistake.
+        None => planned().await?,
+    };
+    require_not_too_late(&found, commands)?;
     let invoked = invoke().await;
     // What counts is what was recorded, whatever became of the answer.
     let after = registry.deployment(id).await?.unwrap_or(found);
@@ -62,7 +76,7 @@ async fn roll_back<R: Registry>(
 }
 
 /// After a commit or an end nothing must be written.
-fn require_not_too_late(deployment: &Deployment) -> Result<(), Stopped> {
+fn require_not_too_late(deployment: &Deployment, commands: &Commands) -> Result<(), Stopped> {
     let Deployment { id, plan, .. } = deployment;
     let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
     let (message, hint) = match deployment.phase {
@@ -76,7 +90,7 @@ fn require_not_too_late(deployment: &Deployment) -> Result<(), Stopped> {
         ),
         Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => (
             format!("{id} has ended before, with all traffic on {old}; nothing was written"),
-            "`glidepath status` shows what runs now".to_owned(),
+            format!("`{}` shows what runs now", commands.all()),
         ),
     };
     Err(Stopped::Unusable { message, hint })
@@ -112,7 +126,7 @@ fn outcome(
             ),
         }),
         Phase::Committed | Phase::Closed(Outcome::Succeeded | Outcome::Abandoned) => {
-            require_not_too_late(deployment).map(|()| String::new())
+            require_not_too_late(deployment, commands).map(|()| String::new())
         }
         Phase::Open | Phase::RollingBack => {
             let again = commands.of("rollback", id, "");
@@ -147,6 +161,10 @@ mod tests {
     use super::*;
     use crate::fixtures::{self, NOW, minutes};
 
+    async fn unplanned() -> Result<Deployment, Stopped> {
+        Err(Stopped::unknown(&DeploymentId::new("shop-43"), &Commands::default()))
+    }
+
     async fn by_engine(
         registry: &MemoryRegistry,
         world: &World,
@@ -171,7 +189,8 @@ mod tests {
         let mut machine = Machine::after_plan(bed, &deployment.id);
         machine.run_until(|reply| reply.summary.contains("bakes")).await.unwrap();
         let invoke = async || by_engine(&registry, &world, &deployment.id).await;
-        let told = roll_back(&registry, &deployment.id, invoke, &Commands::default()).await;
+        let told =
+            roll_back(&registry, &deployment.id, unplanned, invoke, &Commands::default()).await;
         let told = told.unwrap();
         assert!(told.starts_with("all traffic is back on shop:1; "), "{told}");
         let fence = registry.items().deployments[&deployment.id].fence.clone().unwrap();
@@ -191,7 +210,7 @@ mod tests {
             let id = deployment.id.clone();
             registry.items().deployments.insert(id.clone(), deployment);
             let invoke = async || panic!("nothing may be invoked");
-            let stopped = roll_back(&registry, &id, invoke, &Commands::default()).await;
+            let stopped = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
             let stopped = stopped.unwrap_err();
             assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
             assert!(stopped.to_string().contains(expected), "{stopped}");
@@ -203,7 +222,7 @@ mod tests {
         let registry = MemoryRegistry::default();
         let invoke = async || panic!("nothing may be invoked");
         let id = DeploymentId::new("shop-43");
-        let stopped = roll_back(&registry, &id, invoke, &Commands::default()).await;
+        let stopped = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
         assert!(matches!(stopped.unwrap_err(), Stopped::Unusable { .. }));
     }
 
@@ -216,7 +235,8 @@ mod tests {
             let operation = "lambda:Invoke";
             Err(PortError::Unanswered { operation, detail: "timed out".to_owned() })
         };
-        let nothing = roll_back(&registry, &id, async || lost(), &Commands::default()).await;
+        let nothing =
+            roll_back(&registry, &id, unplanned, async || lost(), &Commands::default()).await;
         let nothing = nothing.unwrap_err();
         assert!(matches!(&nothing, Stopped::Unanswered { .. }));
         assert!(nothing.to_string().starts_with("the rollback has not begun: "), "{nothing}");
@@ -227,7 +247,7 @@ mod tests {
             registry.items().deployments.insert(id.clone(), deployment);
             lost()
         };
-        let told = roll_back(&registry, &id, done, &Commands::default()).await.unwrap();
+        let told = roll_back(&registry, &id, unplanned, done, &Commands::default()).await.unwrap();
         assert!(told.starts_with("all traffic is back"), "{told}");
     }
 

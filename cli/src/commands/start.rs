@@ -1,17 +1,18 @@
 //! `glidepath start`: begins a deployment, and follows it if wanted.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Started;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::request::{Request, decode};
+use glidepath_core::protocol::Deployment;
+use glidepath_core::request::Request;
 
 use crate::connection::{Commands, Connection, Options};
-use crate::document;
+use crate::document::Source;
 use crate::follow::{Follow, follow};
-use crate::report::Stopped;
+use crate::planning::{Answer, answer};
+use crate::report::{Stopped, WARNING};
 
 /// Longest name that Step Functions takes, in characters.
 const LONGEST_NAME: usize = 80;
@@ -19,8 +20,8 @@ const LONGEST_NAME: usize = 80;
 /// Start a deployment
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The request as YAML or JSON; `-` reads it from the standard input
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Name of the deployment; without it one is made of the service and the version. Starting the
     /// same name with the same request again changes nothing
     #[arg(long, value_parser = name)]
@@ -36,15 +37,15 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let document = document::read(&arguments.file)?;
-    let request = decode(&document).map_err(Stopped::Findings)?;
+    let document = arguments.source.read()?;
+    let request = document.request()?;
     let id = match &arguments.name {
         Some(name) => name.clone(),
         None => derived(&request)?,
     };
     let commands = options.commands();
     let connection = options.connect().await?;
-    let started = connection.operator.start(&id, &document).await?;
+    let started = connection.operator.start(&id, &document.value).await?;
     let (execution, ended_before) = match started {
         Started::Running(execution) => (execution, false),
         Started::EndedBefore(execution) if arguments.name.is_some() => (execution, true),
@@ -55,16 +56,38 @@ pub(crate) async fn run(
     if ended_before {
         writeln!(output, "{id} was started before with the same request, and has ended")?;
     } else {
-        writeln!(output, "{id} is started")?;
+        let (registry, clock) = (&connection.registry, System::default());
+        let find = async || connection.operator.find(&execution).await;
+        match answer(registry, &clock, &id, &execution, find).await? {
+            Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
+            Answer::Refused(refused) => return refused.outcome(&id, &commands),
+            Answer::Planning | Answer::Nothing => {
+                writeln!(
+                    output,
+                    "{id} is started; its plan takes long, and nothing is written yet"
+                )?;
+            }
+        }
     }
     if arguments.wait {
         return wait(&connection, &id, &execution, &commands, output).await;
     }
     writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
     if !ended_before {
-        writeln!(output, "  end it      {}", commands.of("rollback", &id, ""))?;
+        writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
     }
     Ok(())
+}
+
+/// What begins, and what somebody should know about it.
+fn accepted(deployment: &Deployment) -> String {
+    let Deployment { id, plan, warnings, .. } = deployment;
+    let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
+    let mut text = format!("{id} has begun: {new} replaces {old} of {}\n", plan.service);
+    for warning in warnings {
+        text.push_str(&format!("{WARNING}warning:{WARNING:#} {warning}\n"));
+    }
+    text
 }
 
 /// Tells what happens until the deployment has ended or nobody wants to hear it any longer.
@@ -141,7 +164,7 @@ mod tests {
     use super::*;
 
     fn request(service: &str, version: &str) -> Request {
-        decode(&json!({
+        glidepath_core::request::decode(&json!({
             "apiVersion": "glidepath/v1",
             "service": service,
             "target": {

@@ -3,13 +3,17 @@
 use std::io::Write;
 
 use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Deployment, Phase};
 use glidepath_engine::ports::{Clock, Registry};
 
-use crate::connection::{Commands, Options};
-use crate::follow::{Follow, follow};
+use crate::connection::{Commands, Connection, Options};
+use crate::follow::{Ended, Follow, closed, follow};
+use crate::live::{Live, live};
+use crate::planning::{self, Answer};
 use crate::render::{View, detail, overview};
 use crate::report::Stopped;
 
@@ -25,6 +29,9 @@ pub(crate) struct Arguments {
     /// Go on with what happens until it has ended
     #[arg(long, requires = "deployment", conflicts_with = "json")]
     watch: bool,
+    /// End with 1 if it failed or was rolled back; with --watch as soon as it has
+    #[arg(long, requires = "deployment")]
+    exit_status: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -43,40 +50,110 @@ pub(crate) async fn run(
         write!(output, "{}", all(&registry.recent(RECENT).await?, arguments.json, &system))?;
         return Ok(());
     };
-    let (deployment, notices) = find(registry, id).await?;
-    write!(output, "{}", one(&deployment, &notices, arguments.json, &commands, &system))?;
-    if !arguments.watch || matches!(deployment.phase, Phase::Closed(_)) {
-        return Ok(());
-    }
+    let execution = connection.operator.execution(id);
+    let found = match registry.deployment(id).await? {
+        Some(deployment) => Answer::Accepted(Box::new(deployment)),
+        // The execution is only asked for where the registry knows nothing.
+        None => {
+            let mut find = async || connection.operator.find(&execution).await;
+            planning::look(registry, id, &execution, &mut find).await?
+        }
+    };
+    let (execution, shown) = match &found {
+        Answer::Nothing => return Err(Stopped::unknown(id, &commands)),
+        Answer::Planning | Answer::Refused(_) => {
+            write!(output, "{}", unbegun(id, &found, arguments.json, &commands))?;
+            (execution, 0)
+        }
+        Answer::Accepted(deployment) => {
+            let notices = notices(registry, id).await?;
+            let live = look(&connection, deployment).await?;
+            let text = one(deployment, &notices, &live, arguments.json, &commands, &system);
+            write!(output, "{text}")?;
+            let shown = notices.last().map_or(0, |notice| notice.sequence);
+            (deployment.execution.clone(), shown)
+        }
+    };
     output.flush()?;
-    let shown = notices.last().map_or(0, |notice| notice.sequence);
-    let following = Follow { registry, clock: &system, id, commands: &commands, shown };
-    let look = async || connection.operator.state(&deployment.execution).await;
-    // Whatever the end is: showing it is all that was asked.
-    follow(following, &deployment.execution, look, output).await.map(|_| ())
+    let ended = match found {
+        Answer::Nothing => None,
+        Answer::Refused(ended) => Some(ended),
+        Answer::Accepted(deployment) if matches!(deployment.phase, Phase::Closed(_)) => {
+            Some(closed(&deployment))
+        }
+        Answer::Planning | Answer::Accepted(_) if arguments.watch => {
+            let following = Follow { registry, clock: &system, id, commands: &commands, shown };
+            let look = async || connection.operator.state(&execution).await;
+            Some(follow(following, &execution, look, output).await?)
+        }
+        Answer::Planning | Answer::Accepted(_) => None,
+    };
+    match ended {
+        Some(ended) if arguments.exit_status => ended.outcome(id, &commands),
+        // Showing it is all that was asked, whatever the end is.
+        Some(_) | None => Ok(()),
+    }
 }
 
-async fn find(
-    registry: &impl Registry,
-    id: &DeploymentId,
-) -> Result<(Deployment, Vec<Notice>), Stopped> {
-    let deployment = registry.deployment(id).await?.ok_or_else(|| Stopped::unknown(id))?;
+/// What is so now. A deployment that has ended holds nothing any more: its slots are others' to use.
+async fn look(connection: &Connection, deployment: &Deployment) -> Result<Live, Stopped> {
+    if matches!(deployment.phase, Phase::Closed(_)) {
+        return Ok(Live::default());
+    }
+    let stored = connection.registry.stored_cells(&deployment.id).await?;
+    let load_balancer = ElasticLoadBalancing::new(&connection.clients);
+    let containers = ElasticContainers::new(&connection.clients);
+    Ok(live(&load_balancer, &containers, deployment, stored.as_ref()).await)
+}
+
+async fn notices(registry: &impl Registry, id: &DeploymentId) -> Result<Vec<Notice>, Stopped> {
     let entries = registry.notices(id).await?;
-    Ok((deployment, entries.into_iter().map(|entry| entry.notice).collect()))
+    Ok(entries.into_iter().map(|entry| entry.notice).collect())
+}
+
+/// One that the registry does not know: it is being planned, or its plan was refused.
+fn unbegun(id: &DeploymentId, answer: &Answer, json: bool, commands: &Commands) -> String {
+    let refused = match answer {
+        Answer::Refused(Ended::Refused { name, cause } | Ended::Failed { name, cause }) => {
+            Some((name, cause))
+        }
+        Answer::Refused(Ended::Succeeded)
+        | Answer::Planning
+        | Answer::Nothing
+        | Answer::Accepted(_) => None,
+    };
+    if json {
+        let phase = if refused.is_some() { "refused" } else { "planning" };
+        let failure =
+            refused.map(|(name, cause)| serde_json::json!({ "name": name, "cause": cause }));
+        let view = serde_json::json!({ "deployment": id, "phase": phase, "failure": failure });
+        return format!("{view:#}\n");
+    }
+    match refused {
+        Some((name, cause)) => {
+            format!("{id} was refused, and nothing was written: {name}\n{cause}\n")
+        }
+        None => format!(
+            "{id} is being planned; nothing has been written yet\n  follow it   {}\n  end it      {}\n",
+            commands.of("status", id, "--watch"),
+            commands.of("rollback", id, "--reason \"...\"")
+        ),
+    }
 }
 
 fn one(
     deployment: &Deployment,
     notices: &[Notice],
+    live: &Live,
     json: bool,
     commands: &Commands,
     clock: &impl Clock,
 ) -> String {
     if json {
-        let view = View::whole(deployment, notices, clock.now());
+        let view = View::whole(deployment, notices, live, clock.now());
         format!("{:#}\n", serde_json::json!(view))
     } else {
-        detail(deployment, notices, commands, clock.now())
+        detail(deployment, notices, live, commands, clock.now())
     }
 }
 
@@ -104,9 +181,11 @@ mod tests {
         let deployment = begun(&registry, plan, "shop-2", world.now()).await;
         let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
         loop {
-            let (found, notices) = find(&registry, &deployment.id).await.unwrap();
+            let found = registry.deployment(&deployment.id).await.unwrap().unwrap();
+            let notices = notices(&registry, &deployment.id).await.unwrap();
+            let live = live(&world, &world, &found, None).await;
             for json in [false, true] {
-                let text = one(&found, &notices, json, &Commands::default(), &world);
+                let text = one(&found, &notices, &live, json, &Commands::default(), &world);
                 if let Some(gate) = &found.gate {
                     assert!(!text.contains(gate.token.expose()), "{text}");
                 }
@@ -134,10 +213,27 @@ mod tests {
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
     }
 
-    #[tokio::test]
-    async fn an_unknown_deployment_is_bad_usage() {
-        let registry = MemoryRegistry::default();
-        let stopped = find(&registry, &DeploymentId::new("nobody")).await.unwrap_err();
-        assert!(matches!(stopped, Stopped::Unusable { .. }));
+    #[test]
+    fn one_that_is_being_planned_or_was_refused_leaves_a_trace() {
+        let (id, commands) = (DeploymentId::new("shop-43"), Commands::elsewhere());
+        let text = unbegun(&id, &Answer::Planning, false, &commands);
+        let options = "--stack blue --region eu-west-1";
+        let expected = format!(
+            "shop-43 is being planned; nothing has been written yet\n  \
+             follow it   glidepath status shop-43 {options} --watch\n  \
+             end it      glidepath rollback shop-43 {options} --reason \"...\"\n"
+        );
+        assert_eq!(text, expected);
+        let refused =
+            Ended::Refused { name: "DeploymentRunning".into(), cause: "shop-42 holds it".into() };
+        let refused = Answer::Refused(refused);
+        let text = unbegun(&id, &refused, false, &commands);
+        let expected = "shop-43 was refused, and nothing was written: DeploymentRunning\n\
+                        shop-42 holds it\n";
+        assert_eq!(text, expected);
+        let json: serde_json::Value =
+            serde_json::from_str(&unbegun(&id, &refused, true, &commands)).unwrap();
+        assert_eq!(json["phase"], "refused");
+        assert_eq!(json["failure"]["name"], "DeploymentRunning");
     }
 }

@@ -169,8 +169,13 @@ pub(crate) fn interval(ratio: &RateRatio) -> Value {
 
 /// All requests of a slot.
 pub(crate) fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
+    total_of(rows.iter().map(slot))
+}
+
+/// All of these requests.
+pub(crate) fn total_of(slots: impl Iterator<Item = SlotRequests>) -> SlotRequests {
     // Begins with the first: a sum with the default would forget whether slow ones were counted.
-    rows.iter().map(slot).reduce(SlotRequests::plus).unwrap_or_default()
+    slots.reduce(SlotRequests::plus).unwrap_or_default()
 }
 
 /// Which requests of a slot.

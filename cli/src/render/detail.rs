@@ -4,16 +4,19 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Event, Notice, Undelivered};
+use glidepath_core::notice::{Event, Notice, Undelivered, message};
 use glidepath_core::plan::{OnTimeout, Stage};
 use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
+use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
 
 use super::moment::stamped;
 use super::state::{read_back_at, route_name, shares, state};
 use super::timeline::timeline;
 use super::{FAINT, STRONG, Tone};
 use crate::connection::Commands;
+use crate::live::Live;
 
 /// Width of the labels with the space behind them.
 const LABEL: usize = 11;
@@ -22,10 +25,11 @@ const LABEL: usize = 11;
 pub(crate) fn detail(
     deployment: &Deployment,
     notices: &[Notice],
+    live: &Live,
     commands: &Commands,
     now: Timestamp,
 ) -> String {
-    let detail = Detail { deployment, notices, commands, now };
+    let detail = Detail { deployment, notices, live, commands, now };
     let mut text = String::new();
     // Writing to a text cannot fail.
     let _written = detail.write(&mut text);
@@ -62,6 +66,7 @@ pub(crate) fn failure<'a>(
 struct Detail<'a> {
     deployment: &'a Deployment,
     notices: &'a [Notice],
+    live: &'a Live,
     commands: &'a Commands,
     now: Timestamp,
 }
@@ -77,9 +82,11 @@ impl Detail<'_> {
         )?;
         self.state(text)?;
         self.failure(text)?;
+        self.now(text)?;
         self.warnings(text)?;
         self.undelivered(text)?;
         self.traffic(text)?;
+        self.looks(text)?;
         self.stages(text)?;
         self.commands(text)?;
         row(text, "execution", self.deployment.execution.as_str())?;
@@ -91,7 +98,8 @@ impl Detail<'_> {
         let state = state(self.deployment, self.now);
         let style = state.tone.style();
         row(text, "state", &format!("{style}{}{style:#}", state.words))?;
-        row(text, "since", &stamped(state.since, self.now))?;
+        let since = self.open_notice().map_or(state.since, |notice| notice.at);
+        row(text, "since", &stamped(since, self.now))?;
         if let Some(until) = state.until {
             row(text, "until", &format!("{}{}", stamped(until, self.now), self.then()))?;
         }
@@ -118,6 +126,71 @@ impl Detail<'_> {
             row(text, std::mem::take(&mut label), line)?;
         }
         Ok(())
+    }
+
+    /// What was told about a wait that has not ended.
+    fn open_notice(&self) -> Option<&Notice> {
+        let Deployment { progress, phase, .. } = self.deployment;
+        let weak = match phase {
+            Phase::Held => true,
+            Phase::RollingBack => progress.weak.is_some() && progress.restored_at.is_none(),
+            Phase::Open | Phase::Committed | Phase::Closed(_) => false,
+        };
+        let open = |event: &Event| match event {
+            Event::Waiting { .. } | Event::ForeignChange { .. } => {
+                progress.told.as_ref() == Some(event) && *phase == Phase::Open
+            }
+            Event::RollbackHeld | Event::SteppingBack { .. } | Event::RollbackOverdue { .. } => {
+                weak
+            }
+            Event::Started
+            | Event::ApprovalNeeded { .. }
+            | Event::Decided { .. }
+            | Event::Shifted { .. }
+            | Event::TrafficRestored { .. }
+            | Event::Succeeded
+            | Event::RolledBack { .. }
+            | Event::Abandoned { .. }
+            | Event::Retired
+            | Event::RetirementPostponed => false,
+        };
+        self.notices.iter().rev().find(|notice| open(&notice.event))
+    }
+
+    /// What somebody was told to do about a wait.
+    fn now(&self, text: &mut String) -> fmt::Result {
+        let Some(notice) = self.open_notice() else { return Ok(()) };
+        let told = message(notice, self.deployment).with_options(&self.commands.options());
+        let mut label = "what now";
+        // Where to look, one has just looked.
+        let status = format!("`{}`", self.commands.of("status", &self.deployment.id, ""));
+        for line in told.lines.iter().filter(|line| !line.ends_with(&status)) {
+            row(text, std::mem::take(&mut label), line)?;
+        }
+        if let Event::ForeignChange { .. } = notice.event {
+            for (route, weight) in shares(self.deployment) {
+                let weight = weight.map_or("its share".to_owned(), |weight| weight.to_string());
+                let group = route.group(Role::Canary);
+                row(
+                    text,
+                    "",
+                    &format!("To go on: give {group} {weight} again at {}", route_name(route)),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tasks, targets and requests, as far as they say why it waits.
+    fn looks(&self, text: &mut String) -> fmt::Result {
+        let mut label = "tasks";
+        for slot in &self.live.slots {
+            row(text, std::mem::take(&mut label), slot)?;
+        }
+        match &self.live.counted {
+            Some(counted) => row(text, "last look", counted),
+            None => Ok(()),
+        }
     }
 
     fn warnings(&self, text: &mut String) -> fmt::Result {
@@ -147,11 +220,25 @@ impl Detail<'_> {
     fn traffic(&self, text: &mut String) -> fmt::Result {
         let new = self.deployment.plan.task_definition.short();
         let mut label = "traffic";
-        for (route, share) in shares(self.deployment) {
-            let share = share.map_or("an unknown share".to_owned(), |share| share.to_string());
-            let name = route_name(route);
-            let value = format!("{share} on {new}  {FAINT}{name}{FAINT:#}");
+        let in_words = |share: Option<Weight>| {
+            share.map_or("an unknown share".to_owned(), |share| share.to_string())
+        };
+        for (position, (route, recorded)) in shares(self.deployment).enumerate() {
+            let now = match &self.live.shares {
+                Some(Ok(shares)) => shares.get(position).copied().unwrap_or_default(),
+                Some(Err(_)) | None => recorded,
+            };
+            let (share, name) = (in_words(now), route_name(route));
+            let mut value = format!("{share} on {new}  {FAINT}{name}{FAINT:#}");
+            if now != recorded {
+                let style = Tone::Bad.style();
+                let written = in_words(recorded);
+                value.push_str(&format!("  {style}{written} was written{style:#}"));
+            }
             row(text, std::mem::take(&mut label), &value)?;
+        }
+        if let Some(Err(error)) = &self.live.shares {
+            row(text, "", &format!("as it was last read; now it cannot be read: {error}"))?;
         }
         match read_back_at(self.deployment) {
             Some(at) => row(text, "", &format!("read back {}", stamped(at, self.now))),
@@ -183,6 +270,15 @@ impl Detail<'_> {
         if open && waits {
             row(text, "approve", &self.commands.of("approve", id, ""))?;
             row(text, "refuse", &self.commands.of("reject", id, reason))?;
+        }
+        let held = match self.deployment.phase {
+            Phase::Held => true,
+            Phase::RollingBack => self.deployment.progress.restored_at.is_none(),
+            Phase::Open | Phase::Committed | Phase::Closed(_) => false,
+        };
+        if held {
+            let force = format!("--force {reason}");
+            row(text, "force it", &self.commands.of("rollback", id, &force))?;
         }
         if open {
             row(text, "end it", &self.commands.of("rollback", id, reason))?;
@@ -229,7 +325,30 @@ mod tests {
     use crate::fixtures::{self, NOW, notices_of, same_as_file};
 
     fn shown(deployment: &Deployment) -> String {
-        detail(deployment, &notices_of(deployment), &Commands::default(), NOW)
+        detail(deployment, &notices_of(deployment), &Live::default(), &Commands::default(), NOW)
+    }
+
+    #[test]
+    fn one_that_waits_says_what_is_so_now_and_what_to_type() {
+        let live = |percent: u16| Live {
+            shares: Some(Ok(vec![Weight::from_permille(percent * 10).ok()])),
+            slots: vec![
+                "shop:2: 1 of 3 tasks run, 0 of 1 targets healthy (Target.Timeout)".to_owned(),
+            ],
+            counted: Some("stage 1 until 07:59: 40 requests to shop:2, 0 bad".to_owned()),
+        };
+        let commands = Commands::elsewhere();
+        let mut text = String::new();
+        for (deployment, percent) in
+            [(fixtures::held_by_others(), 50), (fixtures::waiting(), 5), (fixtures::held(), 5)]
+        {
+            let notices = notices_of(&deployment);
+            text.push_str(&detail(&deployment, &notices, &live(percent), &commands, NOW));
+            text.push('\n');
+        }
+        let unread = Live { shares: Some(Err("AccessDenied".to_owned())), ..Live::default() };
+        text.push_str(&detail(&fixtures::baking(), &[], &unread, &commands, NOW));
+        same_as_file("now.txt", &text);
     }
 
     #[test]

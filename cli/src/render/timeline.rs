@@ -10,6 +10,7 @@ use glidepath_core::time::Timestamp;
 
 use super::moment::distance;
 use super::{FAINT, Tone};
+use crate::connection::Commands;
 
 /// Width of an instant with the space behind it: details stand below their headline.
 const INDENT: usize = 22;
@@ -64,7 +65,7 @@ pub(super) fn timeline(notices: &[Notice], deployment: &Deployment, now: Timesta
 }
 
 /// One entry for somebody who watches: with everything that was told, where they must act.
-pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
+pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Commands) -> String {
     let act = match &notice.event {
         Event::ApprovalNeeded { .. }
         | Event::RollbackHeld
@@ -83,7 +84,11 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
         | Event::RetirementPostponed
         | Event::Undelivered { .. } => false,
     };
-    let lines = if act { message(notice, deployment).lines } else { details(notice) };
+    let lines = if act {
+        message(notice, deployment).with_options(&commands.options()).lines
+    } else {
+        details(notice)
+    };
     told(notice, deployment, &lines, &notice.at.to_string(), INDENT)
 }
 
@@ -126,7 +131,8 @@ mod tests {
     fn whoever_watches_is_told_what_to_type() {
         let deployment = fixtures::approving();
         let entries = fixtures::every_notice();
-        let texts = entries.iter().map(|notice| followed(notice, &deployment));
+        let texts =
+            entries.iter().map(|notice| followed(notice, &deployment, &Commands::default()));
         same_as_file("followed.txt", &texts.collect::<String>());
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::detail::failure;
 use super::state::{read_back_at, shares, state};
 use super::timeline::{details, headline};
+use crate::live::Live;
 
 /// A deployment as `--json` prints it. Times are RFC 3339 in UTC, shares in percent.
 #[derive(Debug, Serialize)]
@@ -36,6 +37,30 @@ pub(crate) struct View<'a> {
     /// `None` in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeline: Option<Vec<EntryView>>,
+    /// What AWS says, beside the record; `None` in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<NowView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NowView<'a> {
+    /// Empty: it could not be read, or it has ended.
+    traffic: Vec<TrafficView<'a>>,
+    slots: &'a [String],
+    last_look: Option<&'a str>,
+}
+
+impl<'a> NowView<'a> {
+    fn of(deployment: &'a Deployment, live: &'a Live) -> Self {
+        let shares = live.shares.as_ref().and_then(|shares| shares.as_ref().ok());
+        let routes = deployment.plan.routes.iter().zip(shares.into_iter().flatten());
+        let traffic = routes.map(|(route, share)| TrafficView {
+            route: route.route.arn(),
+            canary: share.map(percent),
+        });
+        Self { traffic: traffic.collect(), slots: &live.slots, last_look: live.counted.as_deref() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -121,11 +146,17 @@ impl<'a> View<'a> {
             failure: failed(deployment, &[]),
             execution: deployment.execution.as_str(),
             timeline: None,
+            now: None,
         }
     }
 
     /// With its timeline.
-    pub(crate) fn whole(deployment: &'a Deployment, notices: &'a [Notice], now: Timestamp) -> Self {
+    pub(crate) fn whole(
+        deployment: &'a Deployment,
+        notices: &'a [Notice],
+        live: &'a Live,
+        now: Timestamp,
+    ) -> Self {
         let timeline = notices.iter().map(|notice| EntryView {
             sequence: notice.sequence,
             at: notice.at.to_string(),
@@ -136,6 +167,7 @@ impl<'a> View<'a> {
         Self {
             failure: failed(deployment, notices),
             timeline: Some(timeline.collect()),
+            now: Some(NowView::of(deployment, live)),
             ..Self::of(deployment, now)
         }
     }
@@ -183,7 +215,9 @@ mod tests {
             ("rolled-back.json", fixtures::rolled_back()),
         ] {
             let notices = notices_of(&deployment);
-            let view = serde_json::to_value(View::whole(&deployment, &notices, NOW)).unwrap();
+            let view =
+                serde_json::to_value(View::whole(&deployment, &notices, &Live::default(), NOW))
+                    .unwrap();
             same_as_file(file, &format!("{view:#}\n"));
         }
     }

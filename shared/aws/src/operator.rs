@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_smithy_types::timeout::TimeoutConfig;
 use glidepath_core::failure::{Failure, FailureCode};
@@ -137,6 +137,18 @@ impl Operator {
         self.describe(execution).await.map(|described| state(&described))
     }
 
+    /// Where an execution is; `None`: there is none of that name.
+    pub async fn find(&self, execution: &ExecutionArn) -> PortResult<Option<ExecutionState>> {
+        let call = self.executions.describe_execution().execution_arn(execution.as_str());
+        match call.send().await {
+            Ok(described) => Ok(Some(state(&described))),
+            Err(error) => match error.as_service_error() {
+                Some(DescribeExecutionError::ExecutionDoesNotExist(_)) => Ok(None),
+                Some(_) | None => Err(port_error("states:DescribeExecution", error)),
+            },
+        }
+    }
+
     async fn describe(&self, execution: &ExecutionArn) -> PortResult<DescribeExecutionOutput> {
         let call = self.executions.describe_execution().execution_arn(execution.as_str());
         call.send().await.map_err(|error| port_error("states:DescribeExecution", error))
@@ -265,6 +277,15 @@ mod tests {
             let operator = operator(vec![exists(), described(status, input)]);
             assert_eq!(operator.start(&id, &request).await, Ok(expected), "{status} {input}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_never_started_is_no_error() {
+        let missing = error_of(400, "ExecutionDoesNotExist", "no such execution");
+        let operator = operator(vec![missing, described("RUNNING", "{}")]);
+        let execution = ExecutionArn::new("arn:e");
+        assert_eq!(operator.find(&execution).await, Ok(None));
+        assert_eq!(operator.find(&execution).await, Ok(Some(ExecutionState::Running)));
     }
 
     #[tokio::test]

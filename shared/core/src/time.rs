@@ -112,6 +112,10 @@ impl Span {
     pub fn parse(text: &str) -> Result<Self, SpanError> {
         let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
         let unit = &text[digits.len()..];
+        // `u64` would take a sign, too.
+        if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(SpanError::NotASpan(text.to_owned()));
+        }
         let number: u64 = digits.parse().map_err(|_| SpanError::NotASpan(text.to_owned()))?;
         let seconds = match unit {
             "s" => 1,
@@ -207,7 +211,7 @@ mod tests {
         assert_eq!(Span::parse("90s"), Ok(Span::from_secs(90)));
         assert_eq!(Span::parse("24h"), Ok(Span::from_secs(86_400)));
         assert_eq!(Span::parse("5"), Err(SpanError::NoUnit("5".into())));
-        for bad in ["", "m", "5 m", "-5m", "1.5h", "5m3s", "99999999999999999999d", "400d"] {
+        for bad in ["", "m", "5 m", "-5m", "+5m", "1.5h", "5m3s", "99999999999999999999d", "400d"] {
             assert!(matches!(Span::parse(bad), Err(SpanError::NotASpan(_))), "{bad}");
         }
     }

@@ -6,7 +6,7 @@ mod sns;
 use std::collections::BTreeMap;
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::notice::Notice;
+use glidepath_core::notice::{Notice, message};
 use glidepath_core::protocol::Deployment;
 use glidepath_engine::ports::{Channels, PortError, PortResult};
 use serde::Deserialize;
@@ -36,14 +36,15 @@ pub type ChannelsSettings = BTreeMap<ChannelName, ChannelSettings>;
 #[derive(Debug)]
 pub struct StackChannels {
     settings: ChannelsSettings,
+    stack: String,
     slack: slack::Slack,
     sns: sns::Sns,
 }
 
 impl StackChannels {
-    /// With these channels.
-    pub fn new(clients: &Clients, settings: ChannelsSettings) -> Self {
-        Self { settings, slack: slack::Slack::new(clients), sns: sns::Sns::new(clients) }
+    /// With these channels of the stack of this name.
+    pub fn new(clients: &Clients, settings: ChannelsSettings, stack: String) -> Self {
+        Self { settings, stack, slack: slack::Slack::new(clients), sns: sns::Sns::new(clients) }
     }
 }
 
@@ -54,13 +55,12 @@ impl Channels for StackChannels {
         notice: &Notice,
         deployment: &Deployment,
     ) -> PortResult<()> {
+        let message = message(notice, deployment).from_stack(&self.stack, &deployment.execution);
         match self.settings.get(channel) {
             Some(ChannelSettings::Slack { secret }) => {
-                self.slack.deliver(secret, notice, deployment).await
+                self.slack.deliver(secret, notice, message).await
             }
-            Some(ChannelSettings::Sns { topic }) => {
-                self.sns.deliver(topic, notice, deployment).await
-            }
+            Some(ChannelSettings::Sns { topic }) => self.sns.deliver(topic, notice, message).await,
             None => Err(PortError::Refused {
                 operation: "deliver",
                 detail: format!("the stack has no channel `{channel}`"),

@@ -6,8 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use glidepath_core::notice::{Notice, slack};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::notice::{Message, Notice, slack};
 use glidepath_engine::ports::{PortError, PortResult};
 use tokio::sync::Mutex;
 
@@ -46,9 +45,9 @@ impl Slack {
         &self,
         secret: &str,
         notice: &Notice,
-        deployment: &Deployment,
+        message: Message,
     ) -> PortResult<()> {
-        let body = slack::body(notice, deployment);
+        let body = slack::body(notice, message);
         // Perhaps the webhook was rotated: a refusal counts only for the URL as it is now.
         let kept = self.urls.lock().await.remove(secret);
         if let Some(url) = kept {

@@ -3,8 +3,7 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use glidepath_core::notice::{Notice, message};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::notice::{Message, Notice};
 use glidepath_engine::ports::{PortError, PortResult};
 
 use crate::clients::Clients;
@@ -32,9 +31,8 @@ impl Sns {
         &self,
         topic: &str,
         notice: &Notice,
-        deployment: &Deployment,
+        message: Message,
     ) -> PortResult<()> {
-        let message = message(notice, deployment);
         let attribute = |value: String| {
             MessageAttributeValue::builder()
                 .data_type("String")

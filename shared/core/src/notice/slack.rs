@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Notice, message};
-use crate::protocol::Deployment;
+use super::{Message, Notice};
 
 /// Longest text of a `header` block, in characters.
 const LONGEST_HEADER: usize = 150;
@@ -12,8 +11,8 @@ const LONGEST_HEADER: usize = 150;
 const LONGEST_SECTION: usize = 3000;
 
 /// The body of the request to the webhook.
-pub fn body(notice: &Notice, deployment: &Deployment) -> Value {
-    let Message { headline, lines } = message(notice, deployment);
+pub fn body(notice: &Notice, message: Message) -> Value {
+    let Message { headline, lines } = message;
     let section = escaped(&lines.join("\n"), LONGEST_SECTION);
     let context = format!("{} · {}", notice.id(), notice.at);
     json!({

@@ -1,6 +1,7 @@
 use super::*;
 use crate::failure::FailureCode;
 use crate::fixtures::{self, NOW, deployment};
+use crate::ids::ExecutionArn;
 use crate::rollback::Forced;
 use crate::time::Span;
 use crate::weight::Weight;
@@ -87,7 +88,8 @@ fn every_event_says_what_happened_why_and_what_now() {
 #[test]
 fn every_event_is_a_message_that_slack_takes() {
     let deployment = deployment();
-    let bodies: Vec<_> = notices().iter().map(|notice| slack::body(notice, &deployment)).collect();
+    let bodies: Vec<_> =
+        notices().iter().map(|notice| slack::body(notice, message(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
     fixtures::same_as_file("src/notice/expected/slack.json", &shown);
 }
@@ -107,7 +109,7 @@ fn no_message_contains_the_task_token() {
     let token = deployment.gate.as_ref().unwrap().token.expose().to_owned();
     for notice in notices() {
         assert!(!message(&notice, &deployment).to_string().contains(&token));
-        assert!(!slack::body(&notice, &deployment).to_string().contains(&token));
+        assert!(!slack::body(&notice, message(&notice, &deployment)).to_string().contains(&token));
     }
 }
 
@@ -116,8 +118,28 @@ fn reasons_longer_than_a_slack_section_are_cut() {
     let reasons = vec!["a < b & c".to_owned(); 2_000];
     let event = Event::Waiting { stage: StageIndex(0), reasons };
     let notice = Notice { event, ..notices().remove(0) };
-    let body = slack::body(&notice, &deployment());
+    let body = slack::body(&notice, message(&notice, &deployment()));
     let section = body["blocks"][1]["text"]["text"].as_str().unwrap();
     assert_eq!(section.chars().count(), 3_000);
     assert!(section.ends_with('…'));
+}
+
+#[test]
+fn a_message_that_leaves_the_account_says_where_it_comes_from() {
+    let mut deployment = deployment();
+    deployment.execution =
+        ExecutionArn::new("arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42");
+    for notice in notices() {
+        let told = message(&notice, &deployment).from_stack("blue", &deployment.execution);
+        for line in told.lines.iter().filter(|line| line.contains("`glidepath ")) {
+            assert!(line.contains(" --stack blue --region eu-west-1`"), "{line}");
+        }
+        let last = told.lines.last().unwrap();
+        assert_eq!(
+            last,
+            "Stack blue in eu-west-1, account 123456789012: \
+             https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
+             details/arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42"
+        );
+    }
 }

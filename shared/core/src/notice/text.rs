@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{Event, Notice, Undelivered, Urgency};
 use crate::failure::Failure;
-use crate::ids::ChannelName;
+use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
 use crate::protocol::{Decision, Deployment};
 use crate::rollback::{AfterHold, Forced, WeakStable};
@@ -19,6 +19,50 @@ pub struct Message {
     pub headline: String,
     /// One sentence or one command each; commands are in backticks.
     pub lines: Vec<String>,
+}
+
+impl Message {
+    /// With options in every command of it, such as ` --region eu-west-1`: whoever reads it may be
+    /// in another shell, or in none.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        for line in &mut self.lines {
+            let mut written = String::new();
+            let mut rest = line.as_str();
+            while let Some(at) = rest.find("`glidepath ") {
+                let (before, command) = rest.split_at(at + 1);
+                let end = command.find('`').unwrap_or(command.len());
+                written.push_str(before);
+                written.push_str(&command[..end]);
+                written.push_str(options);
+                rest = &command[end..];
+            }
+            written.push_str(rest);
+            *line = written;
+        }
+        self
+    }
+}
+
+impl Message {
+    /// For somebody who has several accounts, Regions or stacks: each command names its own, and the
+    /// last line says which they are, with the execution in the console.
+    #[must_use]
+    pub fn from_stack(self, stack: &str, execution: &ExecutionArn) -> Self {
+        let parts: Vec<_> = execution.as_str().split(':').collect();
+        let [_, partition, _, region, account, ..] = parts.as_slice() else { return self };
+        let mut message = self.with_options(&format!(" --stack {stack} --region {region}"));
+        // Other partitions have consoles of their own.
+        let console = match *partition {
+            "aws" => format!(
+                ": https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/\
+                 executions/details/{execution}"
+            ),
+            _ => String::new(),
+        };
+        message.lines.push(format!("Stack {stack} in {region}, account {account}{console}"));
+        message
+    }
 }
 
 impl fmt::Display for Message {

@@ -61,12 +61,26 @@ impl<'a> Node<'a> {
         self.error(message, hint)
     }
 
+    /// Adds an error about something else where a text belongs. A number is not taken for one: what
+    /// it looked like in the file (`1.10`) is lost.
+    fn wrong_text<T>(self, expected: &str) -> Option<T> {
+        match self.value {
+            Value::Bool(_) | Value::Number(_) => {
+                let hint = format!("write it in quotes, such as \"{}\"", self.value);
+                self.wrong_type(expected, hint)
+            }
+            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                self.wrong_type(expected, "write a text")
+            }
+        }
+    }
+
     /// Reads a text that is not empty.
     pub(crate) fn text(self) -> Option<String> {
         match self.value.as_str() {
             Some(text) if !text.trim().is_empty() => Some(text.to_owned()),
             Some(_) => self.error("empty text", "write something, or leave the field out"),
-            None => self.wrong_type("a text", "write it in quotes"),
+            None => self.wrong_text("a text"),
         }
     }
 
@@ -78,7 +92,7 @@ impl<'a> Node<'a> {
                 let message = format!("`{}` is not {expected}", shortened(text));
                 self.error(message, format!("write {expected}"))
             }
-            None => self.wrong_type(expected, "write it in quotes"),
+            None => self.wrong_text(expected),
         }
     }
 
@@ -385,8 +399,28 @@ impl Fields<'_> {
         }
         for name in &self.missing {
             let path = member(&self.path, name);
-            self.findings.error(path, format!("`{name}` is missing"), format!("add `{name}`"));
+            let hint = format!("add `{name}`{}", example_of(name));
+            self.findings.error(path, format!("`{name}` is missing"), hint);
         }
+    }
+}
+
+/// What a field that must be there looks like.
+fn example_of(name: &str) -> &'static str {
+    match name {
+        "apiVersion" => ": glidepath/v1",
+        "service" => ", your name for what is deployed",
+        "target" => {
+            ": { cluster: ..., slots: { blue: ..., green: ... }, routes: [{ rule: arn:... }] }"
+        }
+        "slots" => ": { blue: ..., green: ... }, the names of the two ECS services",
+        "routes" => ": [{ rule: arn:... }], the listener rules with both target groups",
+        "release" => ": { taskDefinition: family:revision }",
+        "taskDefinition" => ": family:revision",
+        "stages" => ": [{ weight: 5, bake: 5m }, { weight: 100, bake: 30m }]",
+        "weight" => ", percent from 1 to 100",
+        "bake" => ", such as 5m",
+        _ => "",
     }
 }
 
@@ -404,7 +438,7 @@ fn unknown_field<'n>(
 }
 
 /// The path of a field.
-fn member(path: &str, name: &str) -> String {
+pub fn member(path: &str, name: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
     if !name.is_empty() && name.chars().all(plain) {
         format!("{path}.{name}")

@@ -26,11 +26,28 @@ impl fmt::Display for Severity {
     }
 }
 
+/// A place in a file, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Character of the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}", self.line, self.column)
+    }
+}
+
 /// One mistake, where it is and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Where in the request, such as `$.strategy.canary.stages[2].weight`.
     pub path: String,
+    /// Where in the file that the request was read from, if it was read from one.
+    pub place: Option<Place>,
     /// What is wrong, lower case and without a full stop.
     pub message: String,
     /// What to write or to do instead.
@@ -40,6 +57,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Where it is: the path, and the place in the file.
+    pub fn position(&self) -> String {
+        match self.place {
+            Some(place) => format!("{} ({place})", self.path),
+            None => self.path.clone(),
+        }
+    }
+
     /// On one line, for those who do not have the request before them.
     pub fn sentence(&self) -> String {
         format!("{} at {}: {}", self.message, self.path, self.hint)
@@ -48,8 +73,8 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, message, hint, severity } = self;
-        write!(formatter, "{severity}: {message} at {path}\n  hint: {hint}")
+        let Self { message, hint, severity, .. } = self;
+        write!(formatter, "{severity}: {message} at {}\n  hint: {hint}", self.position())
     }
 }
 
@@ -80,7 +105,15 @@ impl Findings {
     }
 
     fn push(&mut self, severity: Severity, path: String, message: String, hint: String) {
-        self.0.push(Finding { path, message, hint, severity });
+        self.0.push(Finding { path, place: None, message, hint, severity });
+    }
+
+    /// The same, with the places of their paths.
+    pub fn located(mut self, place_of: impl Fn(&str) -> Option<Place>) -> Self {
+        for finding in &mut self.0 {
+            finding.place = place_of(&finding.path);
+        }
+        self
     }
 
     /// Adds all of these.

@@ -22,14 +22,15 @@ use serde_json::Value;
 
 pub use checks::{CheckRequest, Limits, Metric, Placeholder};
 pub use comparison::{Compared, Ratio, Sensitivity};
+pub use decode::member;
 pub(crate) use decode::{Decode, Node};
-pub use finding::{Finding, Findings, Severity};
+pub use finding::{Finding, Findings, Place, Severity};
 pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
 pub use hooks::{HookRequest, LONGEST_DETAILS};
 pub use percent::Percent;
 pub use probes::ProbeRequest;
 pub use rollback::Rollback;
-pub use schema::schema;
+pub use schema::{example, schema};
 pub use values::AlarmName;
 pub(crate) use words::{nearest, shortened};
 

@@ -269,7 +269,7 @@ fn an_unknown_word_names_the_nearest_or_all() {
 
 #[test]
 fn names_that_cannot_be_are_refused_before_anybody_looks_for_them() {
-    for not_a_revision in ["shop", "shop:latest", ":3", "shop:0"] {
+    for not_a_revision in ["shop", "shop:latest", ":3", "shop:0", "shop:+42", "shop:042"] {
         let (path, _, _) = only_error("/release/taskDefinition", json!(not_a_revision));
         assert_eq!(path, "$.release.taskDefinition");
     }

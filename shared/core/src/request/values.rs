@@ -100,7 +100,8 @@ impl Decode for TaskDefinition {
         let text = node.text_like("`family:revision` or a task definition's ARN", |text| {
             let short = text.rsplit_once('/').map_or(text, |(_, short)| short);
             short.split_once(':').is_some_and(|(family, revision)| {
-                !family.is_empty() && revision.parse::<u64>().is_ok_and(|revision| revision > 0)
+                let digits = revision.bytes().all(|digit| digit.is_ascii_digit());
+                !family.is_empty() && digits && revision.starts_with(|first| first != '0')
             })
         });
         text.map(Self::new)

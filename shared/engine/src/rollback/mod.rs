@@ -138,6 +138,12 @@ where
         DeploymentFence::Closed(deployment) => *deployment,
         DeploymentFence::TooLate(deployment) => return Ok(too_late(&deployment, failure)),
         DeploymentFence::Unknown => {
+            // The state machine comes here with a plan that was refused; a person with a wrong name.
+            if let Some(FenceTrigger::Operator(_)) = &input.by {
+                let cause =
+                    format!("there is no deployment `{}`; nothing was written", input.deployment);
+                return Err(Failure::new(FailureCode::UnknownDeployment, cause));
+            }
             return Ok(Reply::new(&input.deployment, NextStep::Failed, "nothing was written")
                 .failing(failure));
         }

@@ -2,7 +2,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::AlarmArn;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{NextStep, Outcome, Phase};
+use glidepath_core::protocol::{FenceTrigger, NextStep, Outcome, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, PortError};
@@ -208,7 +208,7 @@ async fn a_rollback_whose_execution_is_gone_is_due_as_soon_as_it_can_go_on() {
 #[tokio::test]
 async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
-    let input = glidepath_engine::rollback::RollbackInput {
+    let mut input = glidepath_engine::rollback::RollbackInput {
         deployment: glidepath_core::ids::DeploymentId::new("nobody"),
         error: Some(glidepath_engine::rollback::CaughtError {
             name: "InvalidRequest".to_owned(),
@@ -229,5 +229,13 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         (failure.code, failure.cause.as_str()),
         (FailureCode::InvalidRequest, "no such rule")
     );
+    // A person has a name wrong: an answer that looks like a success would end their search.
+    input.by = Some(FenceTrigger::Operator("ada".to_owned()));
+    let failure =
+        glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
+            .await
+            .unwrap_err();
+    assert_eq!(failure.code, FailureCode::UnknownDeployment);
+    assert!(failure.cause.contains("no deployment `nobody`"), "{failure}");
     assert_eq!(world.take_calls(), []);
 }

@@ -1,0 +1,173 @@
+//! Reads a request as YAML or JSON. Both are read by the same rules, because JSON is YAML too: what
+//! is sent to AWS must be what a person reads in the file.
+
+mod bytes;
+mod mistake;
+mod tree;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use glidepath_core::request::{Findings, Place, Request, decode, member, schema};
+use serde_json::Value;
+
+use crate::report::Stopped;
+use mistake::Mistake;
+
+/// What a file says, and where it says it.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// As it is sent.
+    pub(crate) value: Value,
+    /// Where each value of the request is in the file, by its path.
+    places: BTreeMap<String, Place>,
+}
+
+impl Document {
+    /// Reads the document of a file, or of the standard input for `-`.
+    pub(crate) fn read(file: &Path) -> Result<Self, Stopped> {
+        let standard_input = file == Path::new("-");
+        let name = if standard_input {
+            "the standard input".to_owned()
+        } else {
+            format!("`{}`", file.display())
+        };
+        let mut bytes = Vec::new();
+        let read = if standard_input {
+            std::io::stdin().read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+        };
+        read.map_err(|error| Stopped::Unusable {
+            message: format!("cannot read {name}: {error}"),
+            hint: "give the path of a request as YAML or JSON, or `-` for the standard input"
+                .to_owned(),
+        })?;
+        let document = bytes::text(&bytes).and_then(Self::parse);
+        document.map_err(|mistake| mistake.in_file(&name))
+    }
+
+    /// Reads a text.
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let spot = tree::parse(text)?;
+        let (value, places) = values::of(&spot, &schema());
+        Ok(Self { value, places })
+    }
+
+    /// The request, or every mistake in it with its place in the file.
+    pub(crate) fn request(&self) -> Result<Request, Stopped> {
+        decode(&self.value).map_err(|findings| self.refused(findings))
+    }
+
+    /// The end of a command by findings about this document.
+    pub(crate) fn refused(&self, findings: Findings) -> Stopped {
+        Stopped::Findings(self.located(findings))
+    }
+
+    /// Findings with their places in the file. What is missing is told where it belongs.
+    pub(crate) fn located(&self, findings: Findings) -> Findings {
+        findings.located(|path| {
+            let ends = path.rmatch_indices(['.', '[']).map(|(end, _)| end);
+            std::iter::once(path.len())
+                .chain(ends)
+                .find_map(|end| self.places.get(&path[..end]).copied())
+        })
+    }
+
+    /// Writes a value over what the file says, as `release.taskDefinition=shop:43` asks for it.
+    pub(crate) fn set(&mut self, assignment: &Assignment) -> Result<(), Stopped> {
+        let Assignment { path, text } = assignment;
+        let unusable = |message: String| Stopped::Unusable {
+            message: format!("--set {}={text}: {message}", path.join(".")),
+            hint: "name a field by its way through the request, such as \
+                   --set strategy.canary.stages.0.bake=10m"
+                .to_owned(),
+        };
+        let mut at = "$".to_owned();
+        let mut found = &mut self.value;
+        for name in path {
+            found = match found {
+                Value::Array(entries) => {
+                    let length = entries.len();
+                    let index = name.parse::<usize>().ok();
+                    at = format!("{at}[{name}]");
+                    index.and_then(|index| entries.get_mut(index)).ok_or_else(|| {
+                        unusable(format!("`{name}` is none of the {length} entries, from 0"))
+                    })?
+                }
+                Value::Object(fields) => {
+                    at = member(&at, name);
+                    fields.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()))
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                    return Err(unusable(format!("{at} has no fields")));
+                }
+            };
+        }
+        *found = values::given(text, &at, &schema());
+        self.places.retain(|place, _| !place.starts_with(&at));
+        Ok(())
+    }
+}
+
+/// A field and what it shall be: `release.taskDefinition=shop:43`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    path: Vec<String>,
+    text: String,
+}
+
+impl Assignment {
+    /// The version to release.
+    pub(crate) fn task_definition(version: &str) -> Self {
+        let path = ["release", "taskDefinition"].map(str::to_owned).to_vec();
+        Self { path, text: version.to_owned() }
+    }
+}
+
+impl std::str::FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((path, text)) = text.split_once('=') else {
+            return Err("write PATH=VALUE, such as release.taskDefinition=shop:43".to_owned());
+        };
+        let path = path.strip_prefix("$.").unwrap_or(path).replace('[', ".").replace(']', "");
+        let path: Vec<_> = path.split('.').map(str::to_owned).collect();
+        if path.iter().any(String::is_empty) {
+            return Err("the path has an empty name in it".to_owned());
+        }
+        Ok(Self { path, text: text.to_owned() })
+    }
+}
+
+/// Where the request is, and what is written over it.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Source {
+    /// The request as YAML or JSON; `-` reads it from the standard input
+    file: std::path::PathBuf,
+    /// The version to release instead of the file's, as `family:revision` or ARN
+    #[arg(long, value_name = "VERSION")]
+    task_definition: Option<String>,
+    /// Write a value over the file's, such as `release.taskDefinition=shop:43` or
+    /// `strategy.canary.stages.0.bake=10m`; may be given more than once
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<Assignment>,
+}
+
+impl Source {
+    /// The document with everything that was given beside it.
+    pub(crate) fn read(&self) -> Result<Document, Stopped> {
+        let mut document = Document::read(&self.file)?;
+        let version = self.task_definition.as_deref().map(Assignment::task_definition);
+        for assignment in self.set.iter().chain(&version) {
+            document.set(assignment)?;
+        }
+        Ok(document)
+    }
+}

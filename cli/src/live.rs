@@ -1,0 +1,120 @@
+//! What AWS says of a deployment at this moment. The record says what Glidepath has written and
+//! found; somebody who looks at night needs what is so now, and why it waits.
+
+use glidepath_core::health::{Comparison, StoredCells, evidence};
+use glidepath_core::ids::TargetGroupArn;
+use glidepath_core::plan::SlotPlan;
+use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::route::Role;
+use glidepath_core::weight::Weight;
+use glidepath_engine::ports::{Containers, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+
+use crate::health_report::total_of;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Live {
+    /// The canary's share of every route in the plan's order, or why it could not be read.
+    pub(crate) shares: Option<Result<Vec<Option<Weight>>, String>>,
+    /// Tasks and targets of the new version, then of the old one.
+    pub(crate) slots: Vec<String>,
+    /// What the newest look has counted.
+    pub(crate) counted: Option<String>,
+}
+
+/// Looks at the routes, and at what may keep the deployment waiting.
+pub(crate) async fn live<L: LoadBalancer, C: Containers>(
+    load_balancer: &L,
+    containers: &C,
+    deployment: &Deployment,
+    stored: Option<&StoredCells>,
+) -> Live {
+    let plan = &deployment.plan;
+    let routes: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
+    let shares = load_balancer.routes(&routes).await.map(|found| {
+        let shares = plan.routes.iter().zip(&found).map(|(route, found)| match found {
+            FoundRoute::Found { actions, .. } => actions.canary_share(&route.pair).ok(),
+            FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => None,
+        });
+        shares.collect()
+    });
+    let mut slots = Vec::new();
+    for (role, slot, version) in [
+        (Role::Canary, &plan.canary, plan.task_definition.short()),
+        (Role::Stable, &plan.stable, plan.stable.task_definition.short()),
+    ] {
+        let groups: Vec<_> = plan.routes.iter().map(|route| route.group(role)).collect();
+        let told = slot_now(load_balancer, containers, deployment, slot, &groups).await;
+        slots.push(match told {
+            Ok(told) => format!("{version}: {told}"),
+            Err(error) => format!("{version}: not known ({error})"),
+        });
+    }
+    Live {
+        shares: Some(shares.map_err(|error| error.to_string())),
+        slots,
+        counted: stored.and_then(|stored| counted(deployment, stored)),
+    }
+}
+
+async fn slot_now<L: LoadBalancer, C: Containers>(
+    load_balancer: &L,
+    containers: &C,
+    deployment: &Deployment,
+    slot: &SlotPlan,
+    groups: &[&TargetGroupArn],
+) -> PortResult<String> {
+    let service = containers.service(&deployment.plan.cluster, &slot.service).await?;
+    let Some(service) = service else { return Ok(format!("there is no `{}`", slot.service)) };
+    let mut told = format!("{} of {} tasks run", service.running_count, service.desired_count);
+    // Groups of several routes have the same tasks; the one with the fewest healthy is what counts.
+    let mut weakest: Option<TargetHealth> = None;
+    let mut groups = groups.to_vec();
+    groups.dedup();
+    for group in groups {
+        let health = load_balancer.target_health(group).await?;
+        if weakest.as_ref().is_none_or(|weakest| health.healthy < weakest.healthy) {
+            weakest = Some(health);
+        }
+    }
+    if let Some(TargetHealth { healthy, unused, other, sick }) = weakest {
+        told.push_str(&format!(", {healthy} of {} targets healthy", healthy + unused + other));
+        if let Some(reason) = sick {
+            told.push_str(&format!(" ({reason})"));
+        }
+    }
+    Ok(told)
+}
+
+/// The requests of the stage that the deployment is at, as far as looks have counted them.
+fn counted(deployment: &Deployment, stored: &StoredCells) -> Option<String> {
+    match deployment.phase {
+        Phase::Open | Phase::RollingBack | Phase::Held => {}
+        Phase::Committed | Phase::Closed(_) => return None,
+    }
+    let stage = deployment.progress.stage;
+    let of_stage = || stored.cells.iter().filter(|stored| stored.cell.stage == stage);
+    let last = of_stage().next_back()?;
+    let canary = total_of(of_stage().map(|stored| stored.cell.canary));
+    let stable = total_of(of_stage().map(|stored| stored.cell.stable));
+    let plan = &deployment.plan;
+    let cells: Vec<_> = stored.cells.iter().map(|stored| stored.cell).collect();
+    let comparison =
+        stored.comparison.and_then(|terms| Comparison::planned(plan, &terms, &cells).ok());
+    let judged = comparison.as_ref().and_then(|comparison| {
+        let point = comparison.latest()?;
+        let needed = evidence(comparison.parameters.bound());
+        Some(format!("; evidence {} of {needed}", evidence(point.ln_e)))
+    });
+    Some(format!(
+        "stage {stage} until {}: {} requests to {}, {} bad; {} to {}, {} bad{}",
+        last.cell.from + last.length,
+        canary.all,
+        plan.task_definition.short(),
+        canary.bad,
+        stable.all,
+        plan.stable.task_definition.short(),
+        stable.bad,
+        judged.unwrap_or_default()
+    ))
+}

@@ -1,0 +1,172 @@
+//! A deployment between its start and the answer of its plan: an execution of that name runs, and
+//! nothing is recorded yet.
+
+use glidepath_aws::operator::ExecutionState;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::protocol::Deployment;
+use glidepath_core::time::Span;
+use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
+
+use crate::connection::Commands;
+use crate::follow::Ended;
+use crate::report::Stopped;
+
+/// Time between two looks.
+const INTERVAL: Span = Span::from_secs(1);
+
+/// Looks for an answer; a plan takes some seconds, and minutes only where AWS is slow to answer.
+const PATIENCE: u32 = 120;
+
+/// What there is of a deployment.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It was planned, and has begun.
+    Accepted(Box<Deployment>),
+    /// Its plan was refused: nothing was written, and nothing will be.
+    Refused(Ended),
+    /// It is being planned.
+    Planning,
+    /// There is no execution of that name.
+    Nothing,
+}
+
+/// One look, at the execution first: what it recorded before it ended is then in what is read next.
+pub(crate) async fn look<R: Registry>(
+    registry: &R,
+    id: &DeploymentId,
+    execution: &ExecutionArn,
+    find: &mut impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
+) -> PortResult<Answer> {
+    let state = match find().await {
+        Ok(state) => state,
+        // Whoever may only read the registry is told what it says.
+        Err(error) if error.is_denied() => None,
+        Err(error) => return Err(error),
+    };
+    let deployment = registry.deployment(id).await?;
+    if let Some(deployment) = deployment.filter(|found| found.execution == *execution) {
+        return Ok(Answer::Accepted(Box::new(deployment)));
+    }
+    Ok(match state {
+        None | Some(ExecutionState::Succeeded) => Answer::Nothing,
+        Some(ExecutionState::Running) => Answer::Planning,
+        Some(ExecutionState::Failed { name, cause }) => {
+            Answer::Refused(Ended::Refused { name, cause })
+        }
+    })
+}
+
+/// The plan's answer, or [`Answer::Planning`] if none came in two minutes.
+pub(crate) async fn answer<R: Registry, K: Clock>(
+    registry: &R,
+    clock: &K,
+    id: &DeploymentId,
+    execution: &ExecutionArn,
+    mut find: impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
+) -> PortResult<Answer> {
+    let mut looks = 0;
+    loop {
+        let found = look(registry, id, execution, &mut find).await;
+        looks += 1;
+        match found {
+            Ok(Answer::Planning) if looks < PATIENCE => {}
+            Err(error) if error.may_pass() && looks < PATIENCE => {}
+            Ok(_) | Err(PortError::Throttled { .. } | PortError::Unanswered { .. }) => {
+                return found;
+            }
+            Err(PortError::Refused { .. }) => return found,
+        }
+        clock.sleep(INTERVAL).await;
+    }
+}
+
+/// The deployment as soon as it is planned, for whoever wants to end it.
+pub(crate) async fn to_roll_back<R: Registry, K: Clock>(
+    registry: &R,
+    clock: &K,
+    id: &DeploymentId,
+    execution: &ExecutionArn,
+    find: impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
+    commands: &Commands,
+) -> Result<Deployment, Stopped> {
+    match answer(registry, clock, id, execution, find).await? {
+        Answer::Accepted(deployment) => Ok(*deployment),
+        Answer::Nothing => Err(Stopped::unknown(id, commands)),
+        Answer::Refused(Ended::Refused { name, .. } | Ended::Failed { name, .. }) => {
+            Err(Stopped::Unusable {
+                message: format!("{id} never began ({name}): there is nothing to roll back"),
+                hint: commands.to_look(id),
+            })
+        }
+        Answer::Refused(Ended::Succeeded) => Err(Stopped::unknown(id, commands)),
+        Answer::Planning => Err(Stopped::Unanswered {
+            message: format!("{id} is still being planned; nothing has been written yet"),
+            hint: format!(
+                "`aws stepfunctions stop-execution --execution-arn {execution}` ends it before it \
+                 begins"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use glidepath_engine::testing::{MemoryRegistry, World};
+
+    use super::*;
+    use crate::fixtures::{self, NOW};
+
+    /// What the execution was at each look; at the look after the last one it is recorded.
+    async fn answered(states: &[Option<ExecutionState>], recorded: bool) -> Answer {
+        let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
+        let deployment = fixtures::baking();
+        let mut states: VecDeque<_> = states.iter().cloned().collect();
+        let find = async || {
+            let state = states.pop_front().unwrap();
+            if states.is_empty() && recorded {
+                registry.items().deployments.insert(deployment.id.clone(), deployment.clone());
+            }
+            Ok(state)
+        };
+        answer(&registry, &world, &deployment.id, &deployment.execution, find).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_running_execution_without_a_record_is_being_planned() {
+        let running = Some(ExecutionState::Running);
+        let begun = answered(&[running.clone(), running.clone(), running.clone()], true).await;
+        assert!(matches!(begun, Answer::Accepted(_)), "{begun:?}");
+
+        let failed = ExecutionState::Failed { name: "DeploymentRunning".into(), cause: "x".into() };
+        let refused = answered(&[running.clone(), Some(failed)], false).await;
+        assert!(matches!(refused, Answer::Refused(Ended::Refused { .. })), "{refused:?}");
+
+        assert!(matches!(answered(&[None], false).await, Answer::Nothing));
+        let patience = vec![running; PATIENCE as usize];
+        assert!(matches!(answered(&patience, false).await, Answer::Planning));
+    }
+
+    #[tokio::test]
+    async fn what_is_being_planned_can_be_rolled_back_as_soon_as_it_has_begun() {
+        let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
+        let deployment = fixtures::baking();
+        let (id, execution) = (deployment.id.clone(), deployment.execution.clone());
+        let commands = Commands::default();
+        let nobody = async || Ok(None);
+        let unknown = to_roll_back(&registry, &world, &id, &execution, nobody, &commands).await;
+        assert!(unknown.unwrap_err().to_string().contains("there is no deployment"));
+
+        let mut looks = 0;
+        let find = async || {
+            looks += 1;
+            if looks == 3 {
+                registry.items().deployments.insert(id.clone(), deployment.clone());
+            }
+            Ok(Some(ExecutionState::Running))
+        };
+        let begun = to_roll_back(&registry, &world, &id, &execution, find, &commands).await;
+        assert_eq!(begun.unwrap().id, id);
+    }
+}
