@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument(
         "--data-dir", type=Path, help="state, logs and temporary files; default: a directory that is removed at the end"
+    )
+    parser.add_argument(
+        "--remove-orphaned-data",
+        action="store_true",
+        help="remove the data directory at the end if whoever started the lab is gone",
     )
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--account", default="111122223333")
@@ -72,6 +78,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Parse the arguments and run the server below its supervisor."""
+    starter = os.getppid()
     arguments = _arguments()
     try:
         images = json.loads(arguments.images.read_text()) if arguments.images else {}
@@ -102,8 +109,9 @@ def main() -> int:
     try:
         return supervisor.run(lambda: server.serve(options))
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        orphaned = arguments.remove_orphaned_data and os.getppid() != starter
+        if temporary is not None or orphaned:
+            shutil.rmtree(data_directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

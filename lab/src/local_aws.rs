@@ -129,7 +129,8 @@ fn command(
         .args(["-m", "local_aws", "--port", "0", "--region", REGION, "--account", ACCOUNT])
         .args(["--alarm-tick", ALARM_TICK_SECONDS])
         .args(["--routing-delay", &settings.routing_delay.duration().as_secs_f64().to_string()])
-        .arg("--data-dir")
+        // As when tests end: labs that wait for the next scenario are dropped by nobody.
+        .args(["--remove-orphaned-data", "--data-dir"])
         .arg(data)
         .arg("--journal")
         .arg(data.join("journal.jsonl"))
@@ -194,7 +195,8 @@ impl Drop for Server {
     }
 }
 
-/// A directory that goes with its lab. If the runner is killed, the next lab removes it.
+/// A directory that goes with its lab. If the runner ends without dropping it, the local AWS removes
+/// it, and if both are killed, the next lab.
 struct RunDirectory {
     path: PathBuf,
     // Held as long as the directory is in use.

@@ -19,3 +19,15 @@ fn a_deployment_ends_clean_whatever_fails() {
     assert!(swept.failures.is_empty(), "{swept}");
     assert!(swept.runs > 0, "no fault struck: {swept}");
 }
+
+#[test]
+fn what_is_read_while_tasks_start_may_fail() {
+    // Only a version that does not start has its stopped tasks listed and described.
+    let files = vec![scenarios_directory().join("fails-to-start.yaml")];
+    let matching = vec!["Tasks\"".to_owned(), "\"advance\"".to_owned()];
+    let sample = Some(2);
+    let sweep = FaultSweep { files, sample, seed: SEED, matching, ..FaultSweep::default() };
+    let swept = block_on(sweep.run(|line| println!("{line}"))).unwrap();
+    assert!(swept.failures.is_empty(), "{swept}");
+    assert!(swept.runs > 0, "no fault struck: {swept}");
+}

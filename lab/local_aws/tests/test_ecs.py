@@ -301,6 +301,11 @@ def status_of(address: str, path: str = "/") -> int:
 def test_the_example_application_behaves_as_its_file_says(example: tuple[str, Path]) -> None:
     address, behaviours = example
     assert body_of(address) == "version=v2 slot=green\n"
+    # None of the version's tasks may be healthy, then one.
+    behaviours.write_text(json.dumps({"v2": {"healthyTasks": 0}}))
+    wait_for(lambda: status_of(address, "/health") == 503)
+    behaviours.write_text(json.dumps({"v2": {"healthyTasks": 1}}))
+    wait_for(lambda: status_of(address, "/health") == 200)
     behaviours.write_text(json.dumps({"v2": {"healthy": False}}))
     wait_for(lambda: status_of(address, "/health") == 503)
     behaviours.write_text(json.dumps({"v2": {"errorRate": 0.3, "clientErrorRate": 0.1}}))

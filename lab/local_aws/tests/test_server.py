@@ -62,13 +62,16 @@ def test_functions_end_with_a_killed_lab(tmp_path: Path, victim: str) -> None:
     wait_for(lambda: not _processes_below(tmp_path), what="the end of everything")
 
 
-def test_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("removing", [True, False])
+def test_ends_when_its_parent_is_killed(tmp_path: Path, removing: bool) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
     starter = (
         "import sys; from pathlib import Path; from local_aws.tests.support import start_lab; "
-        "start_lab(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
+        "start_lab(Path(sys.argv[1]), *sys.argv[2:]); print('ready', flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", starter, str(tmp_path)],
+        [sys.executable, "-c", starter, str(data), *(["--remove-orphaned-data"] if removing else [])],
         env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -77,6 +80,7 @@ def test_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     wait_for(lambda: not _processes_below(tmp_path), what="the end of the orphaned lab")
+    wait_for(lambda: data.exists() is not removing, what="the data's end, if it is to be removed")
 
 
 def test_a_taken_port_is_a_clear_error(lab: Lab, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Metrics, MetricsQuery, PortError, PortResult};
 
 use self::answers::{Answers, Window, ask};
-use self::counting::{Asked, Values, asked, connection_errors, count};
+use self::counting::{Asked, Values, asked, connection_errors, count, settled};
 use super::Publication;
 
 pub(super) const OPERATION: &str = "cloudwatch:GetMetricData";
@@ -191,8 +191,11 @@ fn requests(
     window: Window,
     answers: &Answers,
 ) -> PortResult<(Periods, ConnectionErrors)> {
-    let mut measured: BTreeMap<(i64, usize), Values> = BTreeMap::new();
+    let canaries: BTreeSet<_> = query.routes.iter().map(|(_, canary, _)| canary).collect();
+    let mut periods: BTreeMap<i64, Period> = BTreeMap::new();
+    let mut errors = ConnectionErrors::default();
     for (group, (_, arn)) in groups.iter().enumerate() {
+        let mut measured: BTreeMap<i64, Values> = BTreeMap::new();
         for (kind, asked) in asked.iter().enumerate() {
             let id = group_id(group, kind);
             let series = answers.series(&id, publication.period(), window);
@@ -203,23 +206,24 @@ fn requests(
                     let error = PortError::Refused { operation: OPERATION, detail };
                     return Err(named(error, asked.metric, arn));
                 }
-                measured.entry((second, group)).or_default()[kind] = Some(value);
+                measured.entry(second).or_default()[kind] = Some(value);
             }
         }
-    }
-    let canaries: BTreeSet<_> = query.routes.iter().map(|(_, canary, _)| canary).collect();
-    let mut periods: BTreeMap<i64, Period> = BTreeMap::new();
-    let mut errors = ConnectionErrors::default();
-    for ((second, group), values) in &measured {
-        let canary = groups.get(*group).is_some_and(|(_, group)| canaries.contains(group));
+        let canary = canaries.contains(arn);
         let failed = if canary { &mut errors.canary } else { &mut errors.stable };
-        *failed = failed.saturating_add(connection_errors(values));
-        let Some(requests) = count(query, values)? else { continue };
-        let from = Timestamp::from_millis(second.saturating_mul(1000));
-        let none = SlotRequests::default();
-        let period = periods.entry(*second).or_insert(Period { from, canary: none, stable: none });
-        let slot = if canary { &mut period.canary } else { &mut period.stable };
-        *slot = slot.plus(requests);
+        let mut counted = Vec::with_capacity(measured.len());
+        for (second, values) in &measured {
+            *failed = failed.saturating_add(connection_errors(values));
+            counted.extend(count(query, values)?.map(|counted| (*second, counted)));
+        }
+        for (second, requests) in settled(counted) {
+            let from = Timestamp::from_millis(second.saturating_mul(1000));
+            let none = SlotRequests::default();
+            let period =
+                periods.entry(second).or_insert(Period { from, canary: none, stable: none });
+            let slot = if canary { &mut period.canary } else { &mut period.stable };
+            *slot = slot.plus(requests);
+        }
     }
     let mut counts: Vec<_> = periods.into_values().collect();
     if query.slower_than.is_some() {

@@ -48,9 +48,39 @@ pub(super) fn asked(bad_are: BadRequestsAre, slower_than: Option<Span>) -> Vec<A
     asked
 }
 
+/// What one period of a group says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) requests: SlotRequests,
+    /// Answers that are more than the requests of the period: those of requests before it.
+    late: u64,
+}
+
+/// Requests of a group's periods, the oldest first, once late answers are with their requests.
+///
+/// Whether the load balancer counts a request when it arrives or when it is answered is not known. If
+/// it is when it arrives, answers on their way at the end of a period are missing in it and too many in
+/// a later one; without this a slow service would have bad requests that nobody ever got. If not, no
+/// answer is late.
+pub(super) fn settled(mut counted: Vec<(i64, Counted)>) -> Vec<(i64, SlotRequests)> {
+    for place in 0..counted.len() {
+        let (earlier, this) = counted.split_at_mut(place);
+        let mut late = this.first().map_or(0, |(_, counted)| counted.late);
+        for (_, Counted { requests, .. }) in earlier.iter_mut().rev() {
+            if late == 0 {
+                break;
+            }
+            let were_not_bad = late.min(requests.bad);
+            requests.bad -= were_not_bad;
+            late -= were_not_bad;
+        }
+    }
+    counted.into_iter().map(|(second, counted)| (second, counted.requests)).collect()
+}
+
 /// Requests of a period, with the bad and slow ones; `None` where the group had none. Counters that
 /// are absent are zero only where there were requests; without them the period says nothing.
-pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<SlotRequests>> {
+pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<Counted>> {
     let mut values = values.iter().copied();
     let Some(Some(all)) = values.next() else { return Ok(None) };
     let unconnected = values.next().flatten().map_or(0, |value| value.round() as u64);
@@ -59,11 +89,13 @@ pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<
     };
     // Sums of counts: whole and never negative.
     let all = all.round() as u64;
-    let bad = match query.bad_are {
-        // Answers may be counted in a later period than their requests: never below zero.
-        BadRequestsAre::NotAnsweredWell => all.saturating_sub(whole(3)),
-        // Or in a later one than theirs: never more than there were.
-        BadRequestsAre::TargetErrors => whole(1).saturating_add(unconnected).min(all),
+    let (bad, late) = match query.bad_are {
+        BadRequestsAre::NotAnsweredWell => {
+            let answered = whole(3);
+            (all.saturating_sub(answered), answered.saturating_sub(all))
+        }
+        // Answers may be counted in a later period than their requests: never more than there were.
+        BadRequestsAre::TargetErrors => (whole(1).saturating_add(unconnected).min(all), 0),
     };
     let slow = match query.slower_than {
         Some(_) => Some(
@@ -72,7 +104,7 @@ pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<
         ),
         None => None,
     };
-    Ok(Some(SlotRequests { all, bad, slow }))
+    Ok(Some(Counted { requests: SlotRequests { all, bad, slow }, late }))
 }
 
 /// Connections of a period that failed.
@@ -111,7 +143,7 @@ mod tests {
     fn counted(query: &MetricsQuery, values: &[Option<f64>]) -> Option<SlotRequests> {
         let mut all = Values::default();
         all[..values.len()].copy_from_slice(values);
-        count(query, &all).unwrap()
+        count(query, &all).unwrap().map(|counted| counted.requests)
     }
 
     fn requests(all: u64, bad: u64, slow: Option<u64>) -> Option<SlotRequests> {
@@ -128,6 +160,30 @@ mod tests {
         assert_eq!(counted([Some(5.0), None, Some(6.0), None, None]), requests(5, 0, None));
         // Those that could not connect are among those that were not answered.
         assert_eq!(counted([Some(9.0), Some(2.0), Some(7.0), None, None]), requests(9, 2, None));
+    }
+
+    #[test]
+    fn a_slow_service_has_no_bad_requests_whenever_the_load_balancer_counts_them() {
+        let query = query(BadRequestsAre::NotAnsweredWell, None);
+        let counted = |requests: f64, answered: f64| {
+            let mut values = Values::default();
+            values[0] = Some(requests);
+            values[2] = Some(answered);
+            count(&query, &values).unwrap().unwrap()
+        };
+        let bad = |periods: &[(f64, f64)]| -> Vec<u64> {
+            let counts = periods.iter().map(|(requests, answered)| counted(*requests, *answered));
+            let settled = settled((0..).zip(counts).collect());
+            settled.iter().map(|(_, requests)| requests.bad).collect()
+        };
+        // Counted as they arrive: 5 are on their way at the end of each period, 8 of a busier one.
+        assert_eq!(bad(&[(100.0, 95.0), (160.0, 157.0), (100.0, 103.0), (0.0, 5.0)]), [0, 0, 0, 0]);
+        // Really bad ones stay.
+        assert_eq!(bad(&[(100.0, 85.0), (100.0, 90.0), (10.0, 15.0)]), [15, 5, 0]);
+        // Counted as they are answered, there is nothing to settle.
+        assert_eq!(bad(&[(95.0, 95.0), (157.0, 150.0), (103.0, 103.0)]), [0, 7, 0]);
+        // Whose requests came before the first period is nobody's bad request.
+        assert_eq!(bad(&[(10.0, 20.0), (10.0, 7.0)]), [0, 3]);
     }
 
     #[test]
