@@ -36,6 +36,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             [why(failure)].into_iter().chain(forced).chain(overwritten).collect()
         }
         Event::Abandoned { failure } => vec![why(failure)],
+        Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
         Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started
@@ -81,6 +82,7 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
         | Event::Abandoned { .. }
         | Event::Retired
         | Event::RetirementPostponed
+        | Event::StillReached { .. }
         | Event::Undelivered { .. } => false,
     };
     let lines = if act { message(notice, deployment).lines } else { details(notice) };

@@ -28,7 +28,8 @@ pub use self::containers::GivingUp;
 use crate::ports::{
     Alarm, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    ProbeAnswer, Probing, Random, Reaching, ScaleTo, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -235,6 +236,23 @@ impl TargetGroups for World {
             })
         };
         Ok(groups.iter().map(found).collect())
+    }
+
+    async fn reaching(
+        &self,
+        _: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Reaching>> {
+        let state = self.state();
+        let found = state.routes.iter().filter_map(|(route, actions)| {
+            let forward = actions.forward().ok()?;
+            let carrying = forward.groups().iter().filter(|entry| entry.weight.carries());
+            let own = carrying.filter(|entry| groups.contains(&entry.group));
+            let shares: Vec<_> =
+                own.map(|entry| (entry.group.clone(), entry.weight.get())).collect();
+            (!shares.is_empty()).then(|| Reaching { route: route.clone(), shares })
+        });
+        Ok(found.collect())
     }
 }
 
