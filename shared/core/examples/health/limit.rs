@@ -1,7 +1,7 @@
 //! The limit: what it adds to the false rollbacks of the comparison, and what it finds.
 
 use glidepath_core::health::sequential::Tally;
-use glidepath_core::health::{DEVIATIONS, FEWEST_REQUESTS, shown_worse};
+use glidepath_core::health::{DEVIATIONS, FEWEST_REQUESTS, beyond_chance, shown_worse};
 
 use crate::arrivals::Errors;
 use crate::report::{all_errors, progress};
@@ -29,28 +29,29 @@ const REQUESTS: [f64; 3] = [50.0, 500.0, 5_000.0];
 pub(crate) enum Shape {
     /// If its share is above stable's at the same stage, by whatever; at 100 % always.
     AnyWorse,
-    /// If it is shown to be worse than stable, by so many standard errors; at 100 % than stable was
-    /// at the last stage.
+    /// If it is shown to be worse than stable, by so many standard errors as if errors were
+    /// independent; at 100 % than stable was before.
+    Independent(f64),
+    /// The same, and as uneven as the minutes are: the product's.
     Shown(f64),
 }
 
 /// The minute after which the limit rolls back.
 pub(crate) fn over(release: &Release, shape: Shape) -> Option<usize> {
-    let mut measured = Tally::default();
     let mut done = 0;
+    let mut all: Vec<Tally> = Vec::new();
     for stage in release.minutes.chunk_by(|one, other| one.stage == other.stage) {
-        let (mut canary, mut stable) = (Tally::default(), Tally::default());
+        let (mut canary, mut stable) = (Vec::new(), Vec::new());
         for minute in stage {
             done += 1;
-            canary = plus(canary, minute.pair.canary);
+            canary.push(minute.pair.canary);
             if minute.stage.is_some() {
-                stable = plus(stable, minute.pair.stable);
+                stable.push(minute.pair.stable);
+                all.push(minute.pair.stable);
             }
-            if stable.requests >= FEWEST_REQUESTS {
-                measured = stable;
-            }
-            let enough = canary.requests >= MINIMUM;
-            if enough && share(&canary) > LIMIT && fails(shape, &canary, &stable, &measured) {
+            let own = sum(&canary);
+            let over = own.requests >= MINIMUM && share(&own) > LIMIT;
+            if over && fails(shape, &canary, &stable, &all) {
                 return Some(done);
             }
         }
@@ -58,13 +59,21 @@ pub(crate) fn over(release: &Release, shape: Shape) -> Option<usize> {
     None
 }
 
-fn fails(shape: Shape, canary: &Tally, stable: &Tally, measured: &Tally) -> bool {
-    match shape {
-        Shape::AnyWorse => stable.requests < FEWEST_REQUESTS || share(canary) > share(stable),
-        Shape::Shown(deviations) => {
-            measured.requests < FEWEST_REQUESTS || shown_worse(canary, measured, RATIO, deviations)
-        }
+fn fails(shape: Shape, canary: &[Tally], stable: &[Tally], all: &[Tally]) -> bool {
+    let here = if stable.is_empty() { all } else { stable };
+    let (own, reference) = (sum(canary), sum(here));
+    if reference.requests < FEWEST_REQUESTS {
+        return true;
     }
+    match shape {
+        Shape::AnyWorse => stable.is_empty() || share(&own) > share(&reference),
+        Shape::Independent(deviations) => beyond_chance(&own, &reference, RATIO, deviations),
+        Shape::Shown(deviations) => shown_worse(canary, here, all, RATIO, deviations),
+    }
+}
+
+fn sum(minutes: &[Tally]) -> Tally {
+    minutes.iter().fold(Tally::default(), |sum, minute| plus(sum, *minute))
 }
 
 fn plus(one: Tally, other: Tally) -> Tally {
@@ -81,9 +90,10 @@ pub(crate) fn rules() -> Vec<Rule> {
     let mut rules = vec![Rule::new("no limit", move |release| sequential(&parameters, release))];
     let shapes = [
         ("above stable", Shape::AnyWorse),
-        ("3 errors above", Shape::Shown(3.0)),
-        ("4 errors above (as it is)", Shape::Shown(DEVIATIONS)),
-        ("5 errors above", Shape::Shown(5.0)),
+        ("3 errors, independent", Shape::Independent(3.0)),
+        ("2 errors", Shape::Shown(2.0)),
+        ("3 errors (as it is)", Shape::Shown(DEVIATIONS)),
+        ("4 errors", Shape::Shown(4.0)),
     ];
     rules.extend(shapes.map(|(name, shape)| {
         Rule::new(name, move |release| {

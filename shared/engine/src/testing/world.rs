@@ -114,6 +114,12 @@ impl State {
     }
 }
 
+/// A third of the requests; the first has what is left over.
+fn third(requests: SlotRequests, part: u64) -> SlotRequests {
+    let of = |count: u64| count / 3 + if part == 0 { count % 3 } else { 0 };
+    SlotRequests { all: of(requests.all), bad: of(requests.bad), slow: requests.slow.map(of) }
+}
+
 /// The length of a period.
 const MINUTE: Span = Span::from_secs(60);
 
@@ -287,10 +293,16 @@ impl Monitoring for World {
         Ok(counted.map(|(canary, stable)| Metrics {
             requests: match state.history.clone() {
                 Some(history) => history.map(|counts| Periods { length: MINUTE, counts }),
-                None => Ok(Periods {
-                    length: query.now.since(shifted),
-                    counts: vec![Period { from: shifted, canary, stable }],
-                }),
+                // In parts: one period alone decides nothing.
+                None => {
+                    let length = Span::from_millis(query.now.since(shifted).as_millis() / 3);
+                    let counts = [0, 1, 2].map(|part| Period {
+                        from: shifted + length.times(part),
+                        canary: third(canary, part),
+                        stable: third(stable, part),
+                    });
+                    Ok(Periods { length, counts: counts.to_vec() })
+                }
             },
             connection_errors: Ok(state.connection_errors),
             load_balancer_errors: Ok(state.load_balancer_errors.clone()),
