@@ -10,6 +10,7 @@ use glidepath_core::protocol::{
     Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, RecordedHealth,
     Revision, Step, Tick,
 };
+use glidepath_core::route::RouteRef;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::testing::example;
@@ -298,6 +299,11 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::Abandoned { failure },
         Event::Retired,
         Event::RetirementPostponed,
+        Event::StillReached {
+            by: vec![RouteRef::Listener(
+                "arn:aws:elasticloadbalancing:x:1:listener/app/s/1/2".to_owned(),
+            )],
+        },
         Event::Undelivered {
             channel: ChannelName::new("team"),
             sequence: 2,

@@ -1,12 +1,14 @@
 //! Clients: a steady stream of real requests through the load balancer, counted by what answered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{COOKIE, HeaderValue, SET_COOKIE};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -23,6 +25,9 @@ const MOST_UNDER_WAY: usize = 256;
 /// As long as a load balancer waits for a task: that a busy machine is slow is no error.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 4 * 1024;
+/// So many clients come back with the cookie that they were given; every other request is somebody's
+/// first. Without both a sticky route would never see a cookie, or never a weight.
+const COME_BACK: usize = 16;
 /// What answered if no task did.
 const NOBODY: &str = "none";
 
@@ -35,7 +40,13 @@ pub(crate) fn targets(resources: &ServiceResources) -> LabResult<Vec<Arc<Target>
     routes
         .map(|route| {
             let url = route.url.parse().doing(format!("`{}` is no address", route.url))?;
-            Ok(Arc::new(Target { url, idle: Mutex::default(), prefix: Arc::clone(&prefix) }))
+            Ok(Arc::new(Target {
+                url,
+                idle: Mutex::default(),
+                prefix: Arc::clone(&prefix),
+                cookies: Mutex::new(vec![None; COME_BACK]),
+                sent: AtomicUsize::new(0),
+            }))
         })
         .collect()
 }
@@ -102,6 +113,9 @@ pub(crate) struct Target {
     url: Uri,
     idle: Mutex<Vec<Connection>>,
     prefix: Arc<str>,
+    /// Of the clients that come back.
+    cookies: Mutex<Vec<Option<HeaderValue>>>,
+    sent: AtomicUsize,
 }
 
 struct Answer {
@@ -116,12 +130,25 @@ impl Target {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let request = Request::get(self.url.path())
-            .header("host", self.url.authority().map_or("", |authority| authority.as_str()))
-            .body(Empty::new())
-            .map_err(drop)?;
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        // None for a newcomer.
+        let client = (number % 2 == 1).then_some(number / 2 % COME_BACK);
+        let mut request = Request::get(self.url.path())
+            .header("host", self.url.authority().map_or("", |authority| authority.as_str()));
+        if let Some(cookie) =
+            client.and_then(|client| self.cookies().get(client).cloned().flatten())
+        {
+            request = request.header(COOKIE, cookie);
+        }
+        let request = request.body(Empty::new()).map_err(drop)?;
         let response = connection.send_request(request).await.map_err(drop)?;
         let status = response.status();
+        let given = response.headers().get(SET_COOKIE).and_then(name_and_value);
+        if let (Some(client), Some(given)) = (client, given)
+            && let Some(kept) = self.cookies().get_mut(client)
+        {
+            *kept = Some(given);
+        }
         let body =
             Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
         let body = body.to_bytes();
@@ -164,9 +191,19 @@ impl Target {
         Ok(sender)
     }
 
+    fn cookies(&self) -> MutexGuard<'_, Vec<Option<HeaderValue>>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `NAME=VALUE` of a Set-Cookie, as a client sends it back.
+fn name_and_value(given: &HeaderValue) -> Option<HeaderValue> {
+    let pair = given.to_str().ok()?.split(';').next()?;
+    HeaderValue::from_str(pair).ok()
 }
 
 #[derive(Default)]

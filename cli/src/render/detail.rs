@@ -58,6 +58,7 @@ pub(crate) fn failure<'a>(
         | Event::RolledBack { .. }
         | Event::Retired
         | Event::RetirementPostponed
+        | Event::StillReached { .. }
         | Event::Undelivered { .. } => None,
     });
     deployment.fence.as_ref().map(|fence| &fence.failure).or(told)

@@ -98,6 +98,7 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Abandoned { .. }
             | Event::Retired
             | Event::RetirementPostponed
+            | Event::StillReached { .. }
             | Event::Undelivered { .. },
         )
         | None => {}

@@ -37,6 +37,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             [why(failure)].into_iter().chain(forced).chain(overwritten).collect()
         }
         Event::Abandoned { failure } => vec![why(failure)],
+        Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
         Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started
@@ -82,6 +83,7 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Comm
         | Event::Abandoned { .. }
         | Event::Retired
         | Event::RetirementPostponed
+        | Event::StillReached { .. }
         | Event::Undelivered { .. } => false,
     };
     let lines = if act {

@@ -1,6 +1,7 @@
 //! Routes and targets of Application Load Balancers.
 
 mod groups;
+mod reaching;
 mod targets;
 
 use std::collections::HashMap;

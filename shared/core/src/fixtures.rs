@@ -132,6 +132,7 @@ pub(crate) fn found() -> Found {
     Found {
         routes: vec![route(&[("blue", 999), ("green", 0)], false)],
         blue: Some(ecs_service(3, "shop:41", &["blue"])),
+        reaching: Vec::new(),
         green: Some(ecs_service(0, "shop:40", &["green"])),
         task_definition: Some(task_definition("shop:42")),
         alarms: FoundAlarms {

@@ -59,6 +59,11 @@ pub struct Plan {
     pub rollback: RollbackPlan,
     /// Channels that hear about it.
     pub notify: Vec<ChannelName>,
+    /// Rules and listeners that led to the canary's slot before the deployment although they are no
+    /// routes of it, while it had tasks: a rollback leaves it tasks, or they would meet an empty
+    /// group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<RouteRef>,
 }
 
 impl Plan {

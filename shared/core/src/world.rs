@@ -3,7 +3,7 @@
 
 use crate::health::AlarmSignal;
 use crate::ids::{AlarmArn, TargetGroupArn, TaskDefinition};
-use crate::route::RouteActions;
+use crate::route::{RouteActions, RouteRef};
 use crate::time::Timestamp;
 
 /// A rule or listener as the load balancer has it.
@@ -22,6 +22,15 @@ pub enum FoundRoute {
     Missing,
     /// It has something that could not be written back unchanged.
     Unsupported(String),
+}
+
+/// A rule or a listener's default action that sends requests to some target groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaching {
+    /// Which.
+    pub route: RouteRef,
+    /// Those of the groups that get requests by it, with their shares in permille; at least 1.
+    pub shares: Vec<(TargetGroupArn, u16)>,
 }
 
 /// A target group, as far as a plan depends on it.

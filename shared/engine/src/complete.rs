@@ -2,6 +2,7 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::notice::Event;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
     Deployment, LockKey, NextStep, Outcome, Phase, Refused, Reply, Retirement, claim_detach,
@@ -14,7 +15,9 @@ use serde::Deserialize;
 
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
-use crate::ports::{Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo};
+use crate::ports::{
+    Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo, TargetGroups,
+};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{Ambient, failed, routes};
 
@@ -185,7 +188,7 @@ pub async fn retire<R, L, C, A>(
 ) -> Result<Retired, Failure>
 where
     R: Registry,
-    L: LoadBalancer,
+    L: LoadBalancer + TargetGroups,
     C: Containers,
     A: Ambient,
 {
@@ -195,8 +198,8 @@ where
     };
     let now = ambient.now();
     let deployment = load(registry, &retirement.deployment).await?;
-    if carries_weight(load_balancer, &retirement).await? {
-        let writes = postpone_retirement(&retirement, &deployment, now, now + POSTPONED);
+    if let Some(why) = in_use(load_balancer, &retirement).await? {
+        let writes = postpone_retirement(&retirement, &deployment, why, now, now + POSTPONED);
         registry.commit(writes).await.map_err(|error| failed(&error))?;
         return Ok(Retired::Postponed);
     }
@@ -237,18 +240,28 @@ where
     Err(Failure::new(FailureCode::Transient, "the retirement could not be recorded yet"))
 }
 
-async fn carries_weight(
-    load_balancer: &impl LoadBalancer,
+/// What still sends requests to the slot: its own routes, or rules that nobody has listed. Whoever has
+/// no tasks answers nobody.
+async fn in_use(
+    load_balancer: &(impl LoadBalancer + TargetGroups),
     retirement: &Retirement,
-) -> Result<bool, Failure> {
+) -> Result<Option<Event>, Failure> {
     let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
-    Ok(retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
+    let weight = retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
         FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
             forward.groups().iter().any(|entry| entry.group == *group && entry.weight.carries())
         }),
         // What cannot be read is not a reason to take tasks away.
         FoundRoute::Unsupported(_) => true,
         FoundRoute::DefaultRule | FoundRoute::Missing => false,
-    }))
+    });
+    if weight {
+        return Ok(Some(Event::RetirementPostponed));
+    }
+    let groups: Vec<_> = retirement.routes.iter().map(|(_, group)| group.clone()).collect();
+    let reaching =
+        load_balancer.reaching(&wanted, &groups).await.map_err(|error| failed(&error))?;
+    let by: Vec<_> = reaching.into_iter().map(|reaching| reaching.route).collect();
+    Ok((!by.is_empty()).then_some(Event::StillReached { by }))
 }

@@ -79,6 +79,8 @@ where
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(load_balancer, containers, monitoring, &request).await?;
     found.target_groups = target_groups(load_balancer, &found).await?;
+    let groups: Vec<_> = found.target_groups.keys().cloned().collect();
+    found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
     found.channels = channels.to_vec();
     found.holders = holders(registry, &first).await?;
     let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
@@ -137,6 +139,7 @@ where
             service: take(alarms.service.len()),
         },
         target_groups: BTreeMap::new(),
+        reaching: Vec::new(),
         channels: Vec::new(),
         holders: Vec::new(),
     })

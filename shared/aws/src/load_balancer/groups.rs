@@ -3,7 +3,8 @@
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetGroup as Described};
 use futures_util::future::join_all;
 use glidepath_core::ids::TargetGroupArn;
-use glidepath_engine::ports::{PortResult, TargetGroup, TargetGroups};
+use glidepath_core::route::RouteRef;
+use glidepath_engine::ports::{PortResult, Reaching, TargetGroup, TargetGroups};
 
 use super::ElasticLoadBalancing;
 use crate::error::{code, incomplete, port_error};
@@ -22,6 +23,14 @@ impl TargetGroups for ElasticLoadBalancing {
     ) -> PortResult<Vec<Option<TargetGroup>>> {
         let each = groups.iter().map(|group| self.target_group(group));
         join_all(each).await.into_iter().collect()
+    }
+
+    async fn reaching(
+        &self,
+        routes: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Reaching>> {
+        self.rules_reaching(routes, groups).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of the load balancer's answers, good and bad.
 
 use glidepath_core::weight::AlbWeight;
-use glidepath_engine::ports::{PortError, TargetGroup, TargetGroups};
+use glidepath_engine::ports::{PortError, Reaching, TargetGroup, TargetGroups};
 
 use super::*;
 use crate::replay::{answering, silent, watched, xml, xml_error};
@@ -57,6 +57,32 @@ async fn one_missing_rule_does_not_hide_the_others() {
     let gone = RouteRef::Rule(RULE.replace("9683", "gone"));
     let found = balancer.routes(&[gone, rule()]).await.unwrap();
     assert!(matches!(found[..], [FoundRoute::Missing, FoundRoute::Found { .. }]), "{found:?}");
+}
+
+#[tokio::test]
+async fn rules_that_nobody_named_are_found_on_every_page() {
+    const LISTENER: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/front/50dc/f2f7";
+    let listeners = format!(
+        "<DescribeListenersResponse><DescribeListenersResult><Listeners><member><ListenerArn>\
+         {LISTENER}</ListenerArn></member></Listeners></DescribeListenersResult>\
+         </DescribeListenersResponse>"
+    );
+    let first = forwarding().replace("</Rules>", "</Rules><NextMarker>more</NextMarker>");
+    let default = described(
+        "<member><RuleArn>default</RuleArn><IsDefault>true</IsDefault><Actions><member>\
+         <Type>forward</Type><TargetGroupArn>green</TargetGroupArn></member></Actions></member>\
+         <member><RuleArn>other</RuleArn><IsDefault>false</IsDefault><Actions><member>\
+         <Type>fixed-response</Type></member></Actions></member>",
+    );
+    let (clients, replay) = watched(vec![xml(&listeners), xml(&first), xml(&default)]);
+    let groups = [TargetGroupArn::new("green"), TargetGroupArn::new("unused")];
+    let found = ElasticLoadBalancing::new(&clients).reaching(&[rule()], &groups).await.unwrap();
+    let green = |route, permille| Reaching { route, shares: vec![(groups[0].clone(), permille)] };
+    let listener = RouteRef::Listener(LISTENER.to_owned());
+    assert_eq!(found, [green(rule(), 100), green(listener, 1000)]);
+    let asked = replay.actual_requests().next().unwrap();
+    let body = std::str::from_utf8(asked.body().bytes().unwrap()).unwrap();
+    assert!(body.contains("loadbalancer%2Fapp%2Ffront%2F50dc"), "{body}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Prints what the sequential test does to simulated releases, and what other rules do to the same:
-//! `cargo run --release -p glidepath-core --example health`. The numbers are in `docs/health.md`.
+//! `cargo run --release -p glidepath-core --example health`. The numbers are in `docs/health-simulations.md`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod arrivals;
@@ -8,6 +8,7 @@ mod evidence;
 mod gross;
 mod hastened;
 mod kayenta;
+mod limit;
 mod options;
 mod peers;
 mod promotion;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::arrivals::Errors;
 use crate::gross;
 use crate::hastened;
+use crate::limit;
 use crate::rules;
 use crate::scenario::{DISPERSIONS, Scenario, grid, late_onsets};
 use crate::simulation::{Effort, Outcome, simulate};
@@ -20,10 +21,11 @@ pub(crate) struct Part {
 }
 
 /// All parts, in order.
-pub(crate) const PARTS: [Part; 5] = [
+pub(crate) const PARTS: [Part; 6] = [
     Part { name: "summary", text: summary },
     Part { name: "tables", text: full_tables },
     Part { name: "ceiling", text: gross::report },
+    Part { name: "limit", text: limit::report },
     Part { name: "tried", text: tried::report },
     Part { name: "promotion", text: hastened::report },
 ];

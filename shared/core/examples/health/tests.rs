@@ -5,7 +5,7 @@ use crate::candidate::{Alternatives, Candidate};
 use crate::rules::{self, Rule, parameters, sequential};
 use crate::scenario::{DISPERSIONS, Scenario, grid};
 use crate::simulation::{Effort, Outcome, simulate};
-use crate::{gross, hastened};
+use crate::{gross, hastened, limit};
 
 /// Releases behind the figures that are expected here.
 const TABLE_RUNS: f64 = 600.0;
@@ -128,6 +128,26 @@ fn the_ceiling_adds_little_and_acts_at_once() {
     let caught = |failing| gross::caught(&effort(2_000), failing, 600);
     assert!((caught(0.6) - 51.0).abs() < 5.0, "{}", caught(0.6));
     assert!(caught(0.8) > 99.0 && caught(1.0) > 99.0);
+}
+
+/// Two versions that are equally bad are on the same side of the limit.
+#[test]
+fn the_limit_is_no_coin_flip_and_finds_what_is_worse() {
+    let runs = 300;
+    let of = |errors, bad, requests, times| {
+        let scenario = Scenario::new(errors, bad, requests, times);
+        let rules = limit::rules();
+        let column = |name: &str| rules.iter().position(|rule| rule.name.contains(name)).unwrap();
+        let (before, now) = (column("above stable"), column("as it is"));
+        let outcomes = simulate(&effort(runs), &[scenario], &rules, |_, _| {}).remove(0);
+        (outcomes[before].percent(), outcomes[now].percent())
+    };
+    let (before, now) = of(Errors::Independent, 0.1, 500.0, 1.0);
+    assert!(before > 50.0 && now < 1.0, "{before} % before, {now} % now");
+    let (before, now) = of(Errors::Independent, 0.3, 500.0, 1.0 / 3.0);
+    assert!(before > 99.0 && now == 0.0, "{before} % before, {now} % now");
+    let (_, now) = of(Errors::Independent, 0.01, 500.0, 6.0);
+    assert!(now > 99.0, "{now} %");
 }
 
 /// One more writing of the test, from which the other shapes are made, decides like the product.

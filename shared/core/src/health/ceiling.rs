@@ -1,7 +1,7 @@
 //! The hard ceiling: gross failure needs no second minute.
 //!
 //! Beside the sequential test and with an error of its own: in a healthy version whose minutes have
-//! bursts of errors it adds some tenths of a point to the false rollbacks (`docs/health.md`), and
+//! bursts of errors it adds some tenths of a point to the false rollbacks (`docs/health-simulations.md`), and
 //! none where errors are independent.
 
 use super::sequential::Tally;

@@ -16,7 +16,7 @@ const BURST: f64 = 16.0;
 /// Whether the periods of the version that serves, in order, show neither unevenness nor a single
 /// burst, and had enough bad requests to show it. Of every two periods the bad requests are split by
 /// their requests: `(b1 - b n1 / n)^2 / (b (n1 / n) (n2 / n))`, at least a quarter below. What changes
-/// slowly does not count as uneven. Simulated in docs/health.md.
+/// slowly does not count as uneven. Simulated in docs/health-simulations.md.
 pub fn is_even(periods: &[Tally]) -> bool {
     let squares: Vec<f64> = neighbours(periods).collect();
     let mean = squares.iter().sum::<f64>() / squares.len() as f64;

@@ -9,6 +9,7 @@ mod evenness;
 mod evidence;
 mod hooks;
 mod judge;
+mod limit;
 mod metrics;
 mod probes;
 mod requests;
@@ -28,6 +29,7 @@ pub use hooks::{
     HookReading, HookRun, HookStatus, ServiceDeployment, ServiceDeployments, hook_event, hooks_at,
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
+pub use limit::{DEVIATIONS, beyond_chance, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};

@@ -1,10 +1,10 @@
 //! What the requests say: gross failure, the comparison with stable, the plan's limit.
 
-use super::ceiling::{CEILING, FEWEST_REQUESTS};
-use super::cells::{Cell, SlotRequests};
+use super::cells::Cell;
 use super::comparison::{Comparison, evidence};
 use super::evidence::Reading;
-use super::judge::{Reason, fail, inconclusive, pass, read};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass, read};
+use super::limit::Level;
 use super::sequential::{Pair, Tally};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
 use crate::weight::Weight;
@@ -21,16 +21,15 @@ pub(super) fn judge(
     if let Some(comparison) = &health.comparison {
         compare(plan, comparison, cells, reasons);
     }
-    let here = cells.iter().filter(|cell| cell.stage == stage);
-    let (canary, stable) = here
-        .fold((SlotRequests::default(), SlotRequests::default()), |(canary, stable), cell| {
-            (canary.plus(cell.canary), stable.plus(cell.stable))
-        });
-    let limit = health.bad_requests_limit;
-    reasons.push(level(limit, health.minimum_requests, canary.into(), stable.into()));
-    reasons.extend(cells.iter().find_map(gross));
+    let level = Level::of(plan, stage, cells);
+    reasons.push(level.judge(health.bad_requests_limit, health.minimum_requests));
+    // The first one that counts, or else the first.
+    let gross: Vec<_> = cells.iter().filter_map(|cell| level.gross(cell)).collect();
+    let counts = gross.iter().position(|reason| reason.judgement == Judgement::Fail);
+    reasons.extend(gross.into_iter().nth(counts.unwrap_or(0)));
+    let (canary, stable) = level.requests();
     let weight = plan.stage(stage).map(|stage| stage.weight);
-    reasons.extend(weight.and_then(|weight| share_reached(weight, canary.all, stable.all)));
+    reasons.extend(weight.and_then(|weight| share_reached(weight, canary, stable)));
 }
 
 /// Fewest requests of either slot that a share is measured by: by chance it is then off by no more
@@ -106,80 +105,4 @@ fn counted(pairs: impl Iterator<Item = Option<Pair>>) -> String {
         "{} of {} of the canary, {} of {} of stable",
         canary.events, canary.requests, stable.events, stable.requests
     )
-}
-
-/// A single period that needs no second one.
-fn gross(cell: &Cell) -> Option<Reason> {
-    let share = Share::from(cell.canary);
-    super::ceiling::breaks_ceiling(&cell.canary.bad_tally()).then(|| {
-        fail(format!("gross failure of the canary in the period from {}: {share}", cell.from))
-    })
-}
-
-/// Bad requests of one slot among all of its requests.
-#[derive(Clone, Copy)]
-struct Share {
-    bad: u64,
-    all: u64,
-}
-
-impl From<SlotRequests> for Share {
-    fn from(requests: SlotRequests) -> Self {
-        // A request that crosses a period can be counted as bad before it is counted at all.
-        Self { bad: requests.bad.min(requests.all), all: requests.all }
-    }
-}
-
-impl Share {
-    fn exceeds(self, limit: Permille) -> bool {
-        u128::from(self.bad) * 1000 > u128::from(self.all) * u128::from(limit.0)
-    }
-
-    fn reaches(self, limit: Permille) -> bool {
-        u128::from(self.bad) * 1000 >= u128::from(self.all) * u128::from(limit.0)
-    }
-
-    fn worse_than(self, other: Self) -> bool {
-        u128::from(self.bad) * u128::from(other.all) > u128::from(other.bad) * u128::from(self.all)
-    }
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Rounded to one decimal; at most 1000 permille, so it fits.
-        let permille = (u128::from(self.bad) * 1000 + u128::from(self.all / 2))
-            .checked_div(u128::from(self.all))
-            .unwrap_or(0);
-        let permille = Permille(u16::try_from(permille).unwrap_or(1000));
-        write!(formatter, "{} of {} requests were bad ({permille})", self.bad, self.all)
-    }
-}
-
-/// The level of the stage: enough requests, and not too many bad ones.
-fn level(limit: Option<Permille>, minimum: u64, canary: Share, stable: Share) -> Reason {
-    let enough = canary.all >= minimum;
-    // Over the whole stage; it never undercuts the plan's own limit.
-    let grossly = canary.all >= FEWEST_REQUESTS && canary.reaches(CEILING);
-    let allowed = limit.map_or(String::new(), |limit| format!(", allowed are {limit}"));
-    let text = format!("canary: {canary}{allowed}; stable: {stable}");
-    match limit {
-        Some(limit) if canary.exceeds(limit) && (enough || grossly) => {
-            if stable.all >= FEWEST_REQUESTS && !canary.worse_than(stable) {
-                inconclusive(format!(
-                    "the canary is over the limit of {limit} ({canary}), and stable is no better \
-                     ({stable}): not the canary's doing alone"
-                ))
-            } else {
-                fail(text)
-            }
-        }
-        Some(_) | None if enough => pass(text),
-        Some(_) | None => {
-            let missing = minimum.saturating_sub(canary.all);
-            inconclusive(format!(
-                "{missing} more canary requests are needed to judge: {} of {minimum} so far, {} bad",
-                canary.all, canary.bad
-            ))
-        }
-    }
 }

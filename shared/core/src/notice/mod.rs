@@ -13,6 +13,7 @@ use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::StageIndex;
 use crate::protocol::Decision;
 use crate::rollback::Forced;
+use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -111,6 +112,12 @@ pub enum Event {
     Retired,
     /// After a success: the old slot carries weight again, so it keeps its tasks.
     RetirementPostponed,
+    /// After a success: rules that the request did not list still lead to the old slot, so it keeps
+    /// its tasks.
+    StillReached {
+        /// Which rules and listeners.
+        by: Vec<RouteRef>,
+    },
     /// A channel does not get what is told: for whoever reads the other ones.
     Undelivered {
         /// Which channel.
@@ -165,6 +172,7 @@ impl Event {
             Self::Abandoned { .. } => "abandoned",
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
+            Self::StillReached { .. } => "stillReached",
             Self::Undelivered { .. } => "undelivered",
         }
     }
@@ -185,6 +193,7 @@ impl Event {
             | Self::RollbackOverdue { .. }
             | Self::Retired
             | Self::RetirementPostponed
+            | Self::StillReached { .. }
             | Self::Undelivered { .. } => false,
         }
     }
@@ -201,6 +210,7 @@ impl Event {
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
             | Self::RetirementPostponed
+            | Self::StillReached { .. }
             | Self::Undelivered { .. } => Urgency::Attention,
             Self::Started
             | Self::Decided { .. }

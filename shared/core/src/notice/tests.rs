@@ -54,6 +54,9 @@ fn events() -> Vec<Event> {
         Event::Abandoned { failure },
         Event::Retired,
         Event::RetirementPostponed,
+        Event::StillReached {
+            by: deployment().plan.routes.into_iter().map(|own| own.route).collect(),
+        },
         Event::Undelivered {
             channel: ChannelName::new("team-shop"),
             sequence: 4,

@@ -9,6 +9,7 @@ use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
 use crate::protocol::{Decision, Deployment};
 use crate::rollback::{AfterHold, Forced, WeakStable};
+use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -113,6 +114,7 @@ impl Told<'_> {
             Event::Abandoned { failure } => self.abandoned(failure),
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
+            Event::StillReached { by } => self.still_reached(by),
             Event::Undelivered { channel, sequence, reason, how } => {
                 self.undelivered(channel, *sequence, reason, *how)
             }
@@ -248,7 +250,9 @@ impl Told<'_> {
         if forced.is_none() {
             lines.push("Nothing to do for the traffic.".to_owned());
         }
-        lines.push("The new version's tasks stop next.".to_owned());
+        if self.deployment.plan.unlisted.is_empty() {
+            lines.push("The new version's tasks stop next.".to_owned());
+        }
         lines.push(self.to_look());
         (format!("all traffic is back on {}", version(stable)), lines)
     }
@@ -367,9 +371,26 @@ impl Told<'_> {
             vec![
                 why(failure),
                 format!("{} serves all requests.", version(&self.deployment.plan.stable)),
-                "The new version's tasks are stopped and the resources are free again.".to_owned(),
+                self.canary_tasks_after(),
                 self.to_look(),
             ],
+        )
+    }
+
+    /// What becomes of the canary's tasks after a rollback.
+    fn canary_tasks_after(&self) -> String {
+        let plan = &self.deployment.plan;
+        let by: Vec<_> = plan.unlisted.iter().map(|route| format!("`{route}`")).collect();
+        if by.is_empty() {
+            let stopped = "The new version's tasks are stopped and the resources are free again.";
+            return stopped.to_owned();
+        }
+        format!(
+            "The {} slot keeps its tasks, because {} leads there and $.target.routes does not list \
+             it. Let it lead elsewhere, then scale `{}` in.",
+            plan.canary.slot,
+            by.join(", "),
+            plan.canary.service
         )
     }
 
@@ -407,6 +428,21 @@ impl Told<'_> {
                 ),
             ],
         )
+    }
+
+    fn still_reached(&self, by: &[RouteRef]) -> (String, Vec<String>) {
+        let old = &self.deployment.plan.stable;
+        let mut lines = vec![format!(
+            "{} is still sent requests by what $.target.routes does not list:",
+            version(old)
+        )];
+        lines.extend(by.iter().map(|route| route.to_string()));
+        lines.push(format!(
+            "Let it lead to the {} slot, and list it the next time. The tasks of `{}` stop within an \
+             hour after that.",
+            self.deployment.plan.canary.slot, old.service
+        ));
+        (format!("the {} slot keeps its tasks, because it has traffic", old.slot), lines)
     }
 
     fn undelivered(

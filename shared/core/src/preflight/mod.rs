@@ -10,6 +10,7 @@ mod hooks;
 mod probes;
 mod routes;
 mod slots;
+mod unlisted;
 
 pub use forecast::{LastDay, forecast};
 
@@ -21,7 +22,7 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::protocol::{LockKey, LockKind};
 use crate::request::{Findings, Request, nearest};
 use crate::rollback::RollbackPlan;
-use crate::world::{Alarm, EcsService, FoundRoute, TargetGroup};
+use crate::world::{Alarm, EcsService, FoundRoute, Reaching, TargetGroup};
 
 /// What was read of the world for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Found {
     pub green: Option<EcsService>,
     /// The target groups with which both register; `None`: there is none of this ARN any more.
     pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
+    /// Every rule and listener of the routes' load balancers that leads to one of these groups.
+    pub reaching: Vec<Reaching>,
     /// The full ARN of the new version; `None`: there is no active one of this name.
     pub task_definition: Option<TaskDefinition>,
     /// Alarms of the request.
@@ -123,6 +126,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     groups::check(request, found, services, &mut findings);
     let routes = routes::check(request, found, services, &mut findings);
     let serving = routes.as_ref().and_then(|routes| routes.serving);
+    let unlisted = unlisted::check(request, found, services, serving, &mut findings);
     let roles = slots::roles(request, services, serving, found, &mut findings);
     let task_definition = task_definition(request, found, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
@@ -145,6 +149,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             health: health(request, alarms),
             rollback: rollback(request),
             notify,
+            unlisted,
         },
         (_, _, _) => return Err(refusal(found, findings)),
     };

@@ -2,13 +2,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{
-    self, RULE, alarm, alarm_arn, decoded, document, ecs_service, found, request, route,
+    self, RULE, alarm, alarm_arn, decoded, document, ecs_service, found, group, request, route,
     task_definition,
 };
 use crate::health::AlarmSignal;
 use crate::plan::CanaryCapacity;
 use crate::request::Severity;
-use crate::route::Role;
+use crate::route::{Role, RouteRef};
 use crate::time::Span;
 use crate::world::Rollout;
 
@@ -184,6 +184,36 @@ fn a_sticky_route_with_both_groups_is_fine() {
     // As every deployment leaves it behind.
     let left = findings(|_, found| found.routes = vec![route(&[("blue", 1)], true)]);
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_rule_that_nobody_listed_is_named_with_what_to_write() {
+    let listener = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/1/9";
+    let lead = |found: &mut Found, name: &str| {
+        found.reaching = vec![
+            Reaching {
+                route: RouteRef::Rule(RULE.to_owned()),
+                shares: vec![(group("blue"), 1000)],
+            },
+            Reaching {
+                route: RouteRef::Listener(listener.to_owned()),
+                shares: vec![(group(name), 125)],
+            },
+        ];
+    };
+    let sends = |share: &str| {
+        format!("warning $.target.routes: `{listener}` sends {share} and is not listed")
+    };
+    assert_eq!(findings(|_, found| lead(found, "blue")), [sends("12.5 % to the blue slot")]);
+    assert_eq!(findings(|_, found| lead(found, "green")), [sends("12.5 % to the green slot")]);
+    assert!(findings(|_, found| lead(found, "another")).is_empty());
+    // A rollback must leave it the tasks that it found.
+    assert!(plan(|_, found| lead(found, "green")).unlisted.is_empty());
+    let kept = plan(|_, found| {
+        lead(found, "green");
+        found.green = Some(ecs_service(2, "shop:40", &["green"]));
+    });
+    assert_eq!(kept.unlisted, [RouteRef::Listener(listener.to_owned())]);
 }
 
 #[test]

@@ -117,11 +117,11 @@ pub fn finish_retirement(
     vec![claimed.delete(), RegistryWrite::PutDeployment(Box::new(told)), notice]
 }
 
-/// The slot carries weight again although nobody deploys: it keeps its tasks, and somebody is told
-/// once.
+/// The slot has traffic although nobody deploys: it keeps its tasks, and somebody is told once.
 pub fn postpone_retirement(
     retirement: &Retirement,
     deployment: &Deployment,
+    why: Event,
     now: Timestamp,
     until: Timestamp,
 ) -> Vec<RegistryWrite> {
@@ -130,7 +130,7 @@ pub fn postpone_retirement(
     postponed.due_at = until;
     let mut told = deployment.revised(now, deployment.next_due_at);
     let mut writes = vec![RegistryWrite::PutRetirement(Box::new(postponed))];
-    if let Some(notice) = tell_once(&mut told, now, Event::RetirementPostponed) {
+    if let Some(notice) = tell_once(&mut told, now, why) {
         writes.push(RegistryWrite::PutDeployment(Box::new(told)));
         writes.push(notice);
     }

@@ -203,6 +203,7 @@ pub(crate) fn plan(
             then: bounds.then,
         },
         notify: Vec::new(),
+        unlisted: Vec::new(),
     }
 }
 

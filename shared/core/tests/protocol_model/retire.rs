@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::IntentId;
+use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{
     Deployment, Intent, NextStep, Retirement, claim_retirement, finish_retirement,
@@ -87,7 +88,8 @@ fn place(at: Place, slot: Slot, call: &mut Call<'_>) -> Result<Place, End> {
         }),
         Place::Postpone(due, deployment) => {
             let until = due.now + COARSE;
-            call.commit(postpone_retirement(&due.retirement, &deployment, due.now, until));
+            let why = Event::RetirementPostponed;
+            call.commit(postpone_retirement(&due.retirement, &deployment, why, due.now, until));
             Err(NOT_DUE)
         }
         Place::Lock(due) => Ok(Place::Claim(due, call.state.items.lock(&key(slot)))),

@@ -19,8 +19,8 @@ use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 pub use glidepath_core::world::{
-    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Rollout, ServiceEvent,
-    TargetGroup,
+    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching, Rollout,
+    ServiceEvent, TargetGroup,
 };
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
@@ -134,13 +134,20 @@ pub trait LoadBalancer: Sync {
     ) -> impl Future<Output = PortResult<TargetHealth>> + Send;
 }
 
-/// Target groups, apart from the health of their targets. Only a plan looks at them.
+/// Target groups, apart from the health of their targets. Nobody looks at them on the way back.
 pub trait TargetGroups: Sync {
     /// The groups, in the order asked; `None` for one that does not exist.
     fn target_groups(
         &self,
         groups: &[TargetGroupArn],
     ) -> impl Future<Output = PortResult<Vec<Option<TargetGroup>>>> + Send;
+    /// Every rule and default action of the routes' load balancers that sends requests to one of the
+    /// groups, the routes among them. One call for each load balancer and each listener of theirs.
+    fn reaching(
+        &self,
+        routes: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> impl Future<Output = PortResult<Vec<Reaching>>> + Send;
 }
 
 /// What an ECS service is asked to be.

@@ -114,7 +114,8 @@ where
     let Some(service) = containers.service(&plan.cluster, canary).await? else {
         return Ok(());
     };
-    if service.desired_count == 0 {
+    // What leads there besides the routes led there before, and found tasks.
+    if service.desired_count == 0 || !plan.unlisted.is_empty() {
         return Ok(());
     }
     let own = pace::intent_id(ambient);

@@ -21,8 +21,8 @@ use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Due,
     EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
-    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Registry,
-    ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
+    Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -241,6 +241,14 @@ impl TargetGroups for Bed<'_> {
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Option<TargetGroup>>> {
         self.call("target_groups", self.world.target_groups(groups)).await
+    }
+
+    async fn reaching(
+        &self,
+        routes: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Reaching>> {
+        self.call("reaching", self.world.reaching(routes, groups)).await
     }
 }
 

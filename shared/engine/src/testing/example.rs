@@ -168,6 +168,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         },
         rollback: RollbackPlan::default(),
         notify: vec![ChannelName::new("team")],
+        unlisted: Vec::new(),
     }
 }
 

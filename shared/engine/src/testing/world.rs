@@ -28,7 +28,8 @@ pub use self::containers::GivingUp;
 use crate::ports::{
     Alarm, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    ProbeAnswer, Probing, Random, Reaching, ScaleTo, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -111,6 +112,12 @@ impl State {
         let newest_first = points.clone()?.into_iter().rev().zip(1_u64..);
         Ok(newest_first.map(|(value, age)| (now - MINUTE.times(age), value)).collect())
     }
+}
+
+/// A third of the requests; the first has what is left over.
+fn third(requests: SlotRequests, part: u64) -> SlotRequests {
+    let of = |count: u64| count / 3 + if part == 0 { count % 3 } else { 0 };
+    SlotRequests { all: of(requests.all), bad: of(requests.bad), slow: requests.slow.map(of) }
 }
 
 /// The length of a period.
@@ -236,6 +243,23 @@ impl TargetGroups for World {
         };
         Ok(groups.iter().map(found).collect())
     }
+
+    async fn reaching(
+        &self,
+        _: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Reaching>> {
+        let state = self.state();
+        let found = state.routes.iter().filter_map(|(route, actions)| {
+            let forward = actions.forward().ok()?;
+            let carrying = forward.groups().iter().filter(|entry| entry.weight.carries());
+            let own = carrying.filter(|entry| groups.contains(&entry.group));
+            let shares: Vec<_> =
+                own.map(|entry| (entry.group.clone(), entry.weight.get())).collect();
+            (!shares.is_empty()).then(|| Reaching { route: route.clone(), shares })
+        });
+        Ok(found.collect())
+    }
 }
 
 impl Monitoring for World {
@@ -269,10 +293,16 @@ impl Monitoring for World {
         Ok(counted.map(|(canary, stable)| Metrics {
             requests: match state.history.clone() {
                 Some(history) => history.map(|counts| Periods { length: MINUTE, counts }),
-                None => Ok(Periods {
-                    length: query.now.since(shifted),
-                    counts: vec![Period { from: shifted, canary, stable }],
-                }),
+                // In parts: one period alone decides nothing.
+                None => {
+                    let length = Span::from_millis(query.now.since(shifted).as_millis() / 3);
+                    let counts = [0, 1, 2].map(|part| Period {
+                        from: shifted + length.times(part),
+                        canary: third(canary, part),
+                        stable: third(stable, part),
+                    });
+                    Ok(Periods { length, counts: counts.to_vec() })
+                }
             },
             connection_errors: Ok(state.connection_errors),
             load_balancer_errors: Ok(state.load_balancer_errors.clone()),

@@ -20,8 +20,8 @@ async fn stopped(fault: Option<(usize, Fault)>) -> (Vec<&'static str>, Option<(u
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::VerdictFailed, "{failure}");
     let kept = registry.items().cells.get(&deployment.id).map(|kept| {
-        let canary = kept.cells.last().unwrap().cell.canary;
-        (canary.all, canary.bad)
+        let canary = kept.cells.iter().map(|kept| kept.cell.canary);
+        canary.fold((0, 0), |(all, bad), canary| (all + canary.all, bad + canary.bad))
     });
     (machine.bed.take_operations(), kept)
 }

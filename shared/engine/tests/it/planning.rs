@@ -243,7 +243,7 @@ async fn an_alarm_of_the_idle_slot_that_fires_anew_rolls_back() {
     // Its event is lost; the look sees since when it fires.
     world.state().alarms.get_mut("green-errors").unwrap().since = Some(world.now());
     let failure = machine.run().await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::VerdictFailed, "{failure}");
+    assert_eq!(failure.code, FailureCode::AlarmFired, "{failure}");
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
 }
 

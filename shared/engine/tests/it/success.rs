@@ -88,6 +88,44 @@ async fn a_slot_that_carries_weight_is_not_retired() {
 }
 
 #[tokio::test]
+async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap();
+    let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.stable.service);
+    let forgotten =
+        RouteRef::Listener("arn:aws:elasticloadbalancing:x:1:listener/app/e/1/9".into());
+    world.state().routes.insert(forgotten.clone(), example::actions(Weight::NONE));
+    world.pass(deployment.plan.retention);
+
+    for _ in 0..2 {
+        let postponed = retire(&registry, &world, &world, &world, &key).await;
+        assert_eq!(postponed, Ok(Retired::Postponed));
+        assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 3);
+        world.pass(MINUTE.times(60));
+    }
+    let told = Event::StillReached { by: vec![forgotten.clone()] };
+    let times = registry.items().notices.iter().filter(|entry| entry.notice.event == told).count();
+    assert_eq!(times, 1);
+
+    world.state().routes.insert(forgotten, example::actions(Weight::ALL));
+    assert_eq!(retire(&registry, &world, &world, &world, &key).await, Ok(Retired::Yes));
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_tasks_to_a_rule_that_nobody_listed() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().broken.insert(example::version(2));
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.unlisted =
+        vec![RouteRef::Listener("arn:aws:elasticloadbalancing:x:1:listener/app/e/1/9".into())];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
+    assert!(world.state().services[&example::service(Slot::Green)].desired_count > 0);
+    assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
+}
+
+#[tokio::test]
 async fn the_canary_group_is_attached_before_its_tasks_are_waited_for() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let only_blue = without(&example::actions(Weight::NONE), &group(Slot::Green));

@@ -77,7 +77,7 @@ mod tests {
         found_after(&parameters, &expected, &stages)
     }
 
-    /// Against the simulated medians (`docs/health.md`), where the regression is found nearly always.
+    /// Against the simulated medians (`docs/health-simulations.md`), where the regression is found nearly always.
     #[test]
     fn it_agrees_with_simulation_to_a_minute() {
         let simulated = [
