@@ -38,11 +38,31 @@ pub(crate) async fn answer(
     if let Some(reason) = reason {
         arguments.extend(["--reason", reason]);
     }
-    command_line(&scene.endpoint, &arguments).await.map(|_| ())
+    command_line(&scene.endpoint, &Person::root(), &arguments).await.map(|_| ())
+}
+
+/// Somebody with credentials.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Access key.
+    pub key: String,
+    /// Secret access key.
+    pub secret: String,
+}
+
+impl Person {
+    /// The account's root user, who may do everything.
+    pub fn root() -> Self {
+        Self { key: ROOT_KEY.to_owned(), secret: ROOT_KEY.to_owned() }
+    }
 }
 
 /// Runs `glidepath` as a person would; what it prints.
-pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
+pub(crate) async fn command_line(
+    endpoint: &str,
+    person: &Person,
+    arguments: &[&str],
+) -> LabResult<String> {
     let doing = format!("glidepath {}", arguments.join(" "));
     let mut command = Command::new(Paths::new().command_line());
     command
@@ -51,8 +71,8 @@ pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResul
         .env_clear()
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
+        .env("AWS_ACCESS_KEY_ID", &person.key)
+        .env("AWS_SECRET_ACCESS_KEY", &person.secret)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
