@@ -10,8 +10,10 @@ mod hooks;
 mod probes;
 mod routes;
 mod slots;
+mod suggest;
 
 pub use forecast::{LastDay, forecast};
+pub use suggest::{SuggestedStage, Suggestion, suggest};
 
 use std::collections::BTreeMap;
 
