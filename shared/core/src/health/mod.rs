@@ -30,4 +30,5 @@ pub use hooks::{
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
+pub use requests::breaks_limit;
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};

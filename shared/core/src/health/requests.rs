@@ -4,7 +4,7 @@ use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::cells::{Cell, SlotRequests};
 use super::comparison::{Comparison, evidence};
 use super::evidence::Reading;
-use super::judge::{Reason, fail, inconclusive, pass, read};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass, read};
 use super::sequential::{Pair, Tally};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
 use crate::weight::Weight;
@@ -156,6 +156,16 @@ impl std::fmt::Display for Share {
 }
 
 /// The level of the stage: enough requests, and not too many bad ones.
+/// Whether the plan's limit rolls back at these requests of a stage, for who judges a history again.
+pub fn breaks_limit(
+    limit: Option<Permille>,
+    minimum: u64,
+    canary: SlotRequests,
+    stable: SlotRequests,
+) -> bool {
+    level(limit, minimum, canary.into(), stable.into()).judgement == Judgement::Fail
+}
+
 fn level(limit: Option<Permille>, minimum: u64, canary: Share, stable: Share) -> Reason {
     let enough = canary.all >= minimum;
     // Over the whole stage; it never undercuts the plan's own limit.
