@@ -21,6 +21,14 @@ pub(crate) struct History {
     pub(crate) slow: bool,
 }
 
+impl History {
+    /// The stages in which stable has requests to compare with.
+    pub(crate) fn compared(&self) -> BTreeSet<StageIndex> {
+        let both = self.cells.iter().filter(|cell| cell.stable.all > 0);
+        both.map(|cell| cell.stage).collect()
+    }
+}
+
 #[derive(Deserialize)]
 struct Line {
     cell: String,

@@ -98,11 +98,40 @@ fn programs_get_every_digit() {
     assert_eq!(judged["slowRequests"], Value::Null);
 }
 
+/// A deployment of four compared stages that the limit has rolled back in its first one: by the
+/// comparison alone, and with one stage, it would have been another verdict.
+#[test]
+fn the_limit_and_the_stages_of_the_plan_count_as_in_the_deployment() {
+    let lines = (0..10).map(|minute| format!("{minute},1,40,4,760,30\n"));
+    let input = format!("{HEADER}{}", lines.collect::<String>());
+    let limited = shown(&judge(&["-", "--stages", "4"], &input));
+    assert!(
+        limited.contains(
+            "rolls back at cell 4 in stage 1: 20 of 200 canary requests of the stage are bad \
+             (10.0 %), allowed are 5 %"
+        ),
+        "{limited}"
+    );
+    let request = "../requests/judged.yaml";
+    let by_request = shown(&judge(&["-", "--request", request, "--json"], &input));
+    let judged: Value = serde_json::from_str(&by_request).unwrap();
+    assert_eq!(judged["stages"], 3);
+    assert_eq!(judged["witnesses"], 4);
+    assert_eq!(judged["rollsBack"], Value::Null, "{judged:#}");
+    for word in ["fast", "standard", "strict", "adaptive", "5"] {
+        shown(&judge(&["worked.csv", "-m", word], ""));
+    }
+    let refused = judge(&["worked.csv", "-m", "brisk"], "");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("`brisk` is none of"));
+    let refused = judge(&["worked.csv", "--stages", "1"], "");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("compares 2 stages"));
+}
+
 #[test]
 fn options_change_the_verdict() {
-    let strict = shown(&judge(&["worked.csv", "--alpha", "0.001"], ""));
+    let strict = shown(&judge(&["worked.csv", "--false-rollbacks", "0.1"], ""));
     assert!(strict.contains("rolls back at cell 8 in stage 2"), "{strict}");
-    let lenient = shown(&judge(&["worked.csv", "-r", "20", "-a", "0.05"], ""));
+    let lenient = shown(&judge(&["worked.csv", "-r", "20", "-a", "5", "--limit", "10"], ""));
     assert!(lenient.contains("does not roll back"), "{lenient}");
     let refused = judge(&["worked.csv", "--ratio", "0.5"], "");
     assert_eq!(refused.status.code(), Some(2));

@@ -9,6 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::behaviours::Behaviours;
@@ -19,13 +20,14 @@ use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::observe::{Call, SlackReceiver, read_calls};
 use crate::paths::Paths;
+use crate::people::Person;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
 use crate::scenario::{AwsSettings, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
-use crate::{logs, people, play, run, setup};
+use crate::{logs, people, play, run, setup, traffic};
 
 const HEALTHY_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(100);
@@ -217,10 +219,41 @@ impl Lab {
         Report::new(&scene, outcome, &self.aws.journal(), since)
     }
 
+    /// Keeps requests flowing to the services, and sweeps as the schedule would, until it is dropped.
+    pub async fn keep_alive(
+        &self,
+        scenario: &Scenario,
+        services: &BTreeMap<String, ServiceResources>,
+    ) -> LabResult<()> {
+        const SWEEP: Duration = Duration::from_secs(2);
+        let mut clients = JoinSet::new();
+        for (name, resources) in services {
+            let rate = scenario.services.get(name).map_or(0, |service| service.traffic);
+            clients.spawn(traffic::steady(traffic::targets(resources)?, rate));
+        }
+        loop {
+            sleep(SWEEP).await;
+            if let Err(error) = play::sweep(&self.clients, &self.glidepath).await {
+                say(error);
+            }
+        }
+    }
+
     /// Runs `glidepath` with these arguments in this lab; what it prints.
     pub async fn command_line(&self, arguments: &[&str]) -> LabResult<String> {
+        self.command_line_as(&Person::root(), arguments).await
+    }
+
+    /// The same with somebody's credentials.
+    pub async fn command_line_as(&self, person: &Person, arguments: &[&str]) -> LabResult<String> {
         setup::prepare_command_line(&self.paths).await?;
-        people::command_line(self.endpoint(), arguments).await
+        people::command_line(self.endpoint(), person, arguments).await
+    }
+
+    /// Where the command line is.
+    pub async fn command_line_path(&self) -> LabResult<std::path::PathBuf> {
+        setup::prepare_command_line(&self.paths).await?;
+        Ok(self.paths.command_line())
     }
 
     /// Removes the services of what was played; whether nothing else is left of it.

@@ -40,6 +40,7 @@ pub use labs::Labs;
 pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
 pub use observe::Call;
 pub use paths::Paths;
+pub use people::Person;
 pub use progress::say;
 pub use report::Report;
 pub use scenario::Scenario;

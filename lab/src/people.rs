@@ -43,7 +43,23 @@ pub(crate) async fn answer(
     if let Some(reason) = reason {
         arguments.extend(["--reason", reason]);
     }
-    command_line(&scene.endpoint, &arguments).await.map(|_| ())
+    command_line(&scene.endpoint, &Person::root(), &arguments).await.map(|_| ())
+}
+
+/// Somebody with credentials.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Access key.
+    pub key: String,
+    /// Secret access key.
+    pub secret: String,
+}
+
+impl Person {
+    /// The account's root user, who may do everything.
+    pub fn root() -> Self {
+        Self { key: ROOT_KEY.to_owned(), secret: ROOT_KEY.to_owned() }
+    }
 }
 
 /// Runs a command of the script; an error if it does not end as the script says.
@@ -63,7 +79,7 @@ pub(crate) async fn run(scene: &Scene, wanted: &CommandLine) -> LabResult<()> {
     };
     let (arguments, says) = (resolved(&wanted.run)?, resolved(&wanted.says)?);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let output = execute(&scene.endpoint, &arguments).await?;
+    let output = execute(&scene.endpoint, &Person::root(), &arguments).await?;
     let printed = |stream: &[u8]| String::from_utf8_lossy(stream).trim().to_owned();
     let printed = format!("{}\n{}", printed(&output.stdout), printed(&output.stderr));
     let unsaid: Vec<_> = says.iter().filter(|text| !printed.contains(*text)).collect();
@@ -90,8 +106,12 @@ fn request_file(scene: &Scene, request: &Map<String, Value>) -> LabResult<NamedT
 }
 
 /// Runs `glidepath` as a person would; what it prints.
-pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
-    let output = execute(endpoint, arguments).await?;
+pub(crate) async fn command_line(
+    endpoint: &str,
+    person: &Person,
+    arguments: &[&str],
+) -> LabResult<String> {
+    let output = execute(endpoint, person, arguments).await?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -99,7 +119,7 @@ pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResul
     Err(LabError::new(format!("glidepath {} failed: {}", arguments.join(" "), errors.trim())))
 }
 
-async fn execute(endpoint: &str, arguments: &[&str]) -> LabResult<Output> {
+async fn execute(endpoint: &str, person: &Person, arguments: &[&str]) -> LabResult<Output> {
     let doing = format!("glidepath {}", arguments.join(" "));
     let mut command = Command::new(Paths::new().command_line());
     command
@@ -108,8 +128,8 @@ async fn execute(endpoint: &str, arguments: &[&str]) -> LabResult<Output> {
         .env_clear()
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
+        .env("AWS_ACCESS_KEY_ID", &person.key)
+        .env("AWS_SECRET_ACCESS_KEY", &person.secret)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)

@@ -51,6 +51,27 @@ pub(crate) fn targets(resources: &ServiceResources) -> LabResult<Vec<Arc<Target>
         .collect()
 }
 
+/// Sends requests to a service, for ever, and counts none: for somebody who tries it by hand.
+pub(crate) async fn steady(targets: Vec<Arc<Target>>, rate: u32) {
+    if rate == 0 {
+        return;
+    }
+    let mut send = interval(Duration::from_secs_f64(1.0 / f64::from(rate)));
+    send.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut under_way = JoinSet::new();
+    for target in targets.iter().cycle() {
+        send.tick().await;
+        while under_way.try_join_next().is_some() {}
+        if under_way.len() < MOST_UNDER_WAY {
+            let target = Arc::clone(target);
+            under_way.spawn(async move {
+                // What becomes of it, the load balancer counts.
+                let _answer = timeout(REQUEST_LIMIT, target.request()).await;
+            });
+        }
+    }
+}
+
 /// Sends requests to them, for ever. Open loop: slow answers do not make the next request wait.
 pub(crate) async fn flow(scene: Arc<Scene>, service: String, targets: Vec<Arc<Target>>) {
     let rate = scene.scenario.services.get(&service).map_or(0, |service| service.traffic);

@@ -5,6 +5,7 @@ mod contracts;
 mod faults;
 mod features;
 mod local_aws;
+mod people;
 mod privileges;
 mod reports;
 mod scenarios;

@@ -80,5 +80,15 @@ fn the_report_of_a_stopped_version_says_the_verdict_that_stopped_it() {
         assert!(unknown.to_string().contains("there is no deployment `nobody`"), "{unknown}");
 
         plan_warns_with_the_traffic_of_the_service(&lab, &name).await;
+
+        // What it has counted, judged again by its own request, is stopped at the same period.
+        let counted = format!("{}/counted.csv", env!("CARGO_TARGET_TMPDIR"));
+        let csv = lab.command_line(&["report", &name, "--csv"]).await.unwrap();
+        std::fs::write(&counted, csv).unwrap();
+        let request = format!("{}/planned.json", env!("CARGO_TARGET_TMPDIR"));
+        let judged = ["judge", &counted, "--request", &request, "--json"];
+        let judged = lab.command_line(&judged).await.unwrap();
+        let judged: Value = serde_json::from_str(&judged).unwrap();
+        assert_eq!(judged["rollsBack"]["cell"], since, "{judged:#}");
     });
 }

@@ -8,7 +8,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_core::preflight::Resolved;
 use glidepath_core::timetable::Timetable;
-use glidepath_engine::forecast::{forecast, try_checks};
+use glidepath_engine::forecast::{forecast, suggest, try_checks};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::survey::{Unfit, survey};
 
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Check only what can be seen without looking at AWS
     #[arg(long)]
     offline: bool,
+    /// Write stages that fit the service's own requests of the last three days instead
+    #[arg(long, conflicts_with = "offline")]
+    suggest: bool,
 }
 
 /// Shows the timetable of a request without findings, and what somebody should know about it.
@@ -57,6 +60,10 @@ pub(crate) async fn run(
         Err(Unfit::Refused(refusal)) => return Err(document.refused(refusal.findings().clone())),
         Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
     };
+    if arguments.suggest {
+        write!(output, "{}", suggest(&monitoring, now, &plan).await?)?;
+        return Ok(());
+    }
     let tried = try_checks(&monitoring, now, &plan).await;
     if tried.has_errors() {
         return Err(document.refused(tried));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::connection::{Commands, Options};
 use crate::health_report::{
-    End, Report, StageName, Times, by_stage, interval, rows, total, write_drawing,
+    End, Report, Row, StageName, Times, by_stage, interval, rows, total, write_drawing,
 };
 use crate::render::words;
 use crate::report::Stopped;
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Print JSON, with every period
     #[arg(long)]
     json: bool,
+    /// Print what was counted as CSV, for `glidepath judge`
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
 }
 
 /// Shows.
@@ -45,7 +48,9 @@ pub(crate) async fn run(
     if let Some(file) = &arguments.svg {
         write_drawing(&report, file)?;
     }
-    let text = if arguments.json {
+    let text = if arguments.csv {
+        csv(&report)
+    } else if arguments.json {
         format!("{:#}\n", view(&deployment, &stored, &report))
     } else {
         shown(&deployment, &stored, &report)
@@ -109,6 +114,7 @@ fn report(deployment: &Deployment, stored: &StoredCells, now: Timestamp) -> Repo
         period: stored.period,
         comparison,
         limit: plan.health.bad_requests_limit,
+        minimum_requests: plan.health.minimum_requests,
         slower_than: stored.slower_than,
         end: None,
     };
@@ -122,6 +128,27 @@ fn report(deployment: &Deployment, stored: &StoredCells, now: Timestamp) -> Repo
         report.end = Some(End { at: fence.at, words: format!("{begun}, {}", fence.failure.code) });
     }
     report
+}
+
+/// One line for each period, in the columns that `judge` reads.
+fn csv(report: &Report) -> String {
+    let rows = &report.rows;
+    let slow =
+        rows.iter().all(|row| row.cell.canary.slow.is_some() && row.cell.stable.slow.is_some());
+    let mut text = "cell,stage,canary_requests,canary_bad,stable_requests,stable_bad".to_owned();
+    text.push_str(if slow { ",canary_slow,stable_slow\n" } else { "\n" });
+    for Row { cell, .. } in rows {
+        let (canary, stable) = (cell.canary, cell.stable);
+        text.push_str(&format!(
+            "{},{},{},{},{},{}",
+            cell.from, cell.stage, canary.all, canary.bad, stable.all, stable.bad
+        ));
+        if let (true, Some(canary), Some(stable)) = (slow, canary.slow, stable.slow) {
+            text.push_str(&format!(",{canary},{stable}"));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn shown(deployment: &Deployment, stored: &StoredCells, report: &Report) -> String {

@@ -10,7 +10,7 @@ mod words;
 use std::path::Path;
 
 use glidepath_core::health::sequential::{Point, RateRatio};
-use glidepath_core::health::{Cell, Comparison, SlotRequests, breaks_ceiling};
+use glidepath_core::health::{Cell, Comparison, SlotRequests, Excess, excess};
 use glidepath_core::plan::Permille;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) comparison: Option<Comparison>,
     /// The plan's own limit for bad requests.
     pub(crate) limit: Option<Permille>,
+    /// Canary requests of a stage below which the limit says nothing.
+    pub(crate) minimum_requests: u64,
     /// Requests that take longer are slow, where that is known.
     pub(crate) slower_than: Option<Span>,
     /// When the canary lost its traffic, or would have.
@@ -92,6 +94,8 @@ pub(crate) enum Because {
     Comparison,
     /// Most requests of one minute were bad.
     GrossFailure,
+    /// Over its stage so far, more than the plan's own limit.
+    Limit,
 }
 
 /// Each cell with its length and what the comparison knows after it.
@@ -109,11 +113,21 @@ pub(crate) fn rows(cells: Vec<(Cell, Span)>, comparison: Option<&Comparison>) ->
 }
 
 /// The first row that rolls back, and what does it: in one row the comparison is named before.
-pub(crate) fn first_failing(rows: &[Row]) -> Option<(usize, Because)> {
+pub(crate) fn first_failing(report: &Report) -> Option<(usize, Because)> {
+    let rows = &report.rows;
+    let cells: Vec<_> = rows.iter().map(|row| row.cell).collect();
+    let ratio = report.comparison.as_ref().map(|comparison| comparison.parameters.ratio());
+    let exceeded = (0..cells.len()).find_map(|at| {
+        let excess =
+            excess(report.limit, report.minimum_requests, ratio, cells.get(..=at).unwrap_or_default());
+        excess.map(|excess| match excess {
+            Excess::GrossFailure => (at, Because::GrossFailure),
+            Excess::Limit => (at, Because::Limit),
+        })
+    });
     let compared = rows.iter().position(|row| row.point.as_ref().is_some_and(|point| point.fails));
-    let gross = rows.iter().position(|row| breaks_ceiling(&row.cell.canary.bad_tally()));
     let compared = compared.map(|at| (at, Because::Comparison));
-    compared.into_iter().chain(gross.map(|at| (at, Because::GrossFailure))).min()
+    compared.into_iter().chain(exceeded).min()
 }
 
 impl Row {
@@ -136,6 +150,25 @@ impl Report {
         let rows = self.rows.iter().map(Row::until);
         let end = self.end.iter().map(|end| end.at);
         rows.chain(end).max().unwrap_or(self.begins()).max(self.begins() + Span::from_millis(1))
+    }
+
+    /// Canary's and stable's requests of a row's stage, up to that row.
+    pub(crate) fn stage_so_far(&self, at: usize) -> (SlotRequests, SlotRequests) {
+        let rows = self.rows.get(..=at).unwrap_or_default();
+        let stage = rows.last().map(|row| row.cell.stage);
+        let here = || rows.iter().filter(|row| Some(row.cell.stage) == stage);
+        (total_of(here().map(|row| row.cell.canary)), total_of(here().map(|row| row.cell.stable)))
+    }
+
+    /// What broke the limit, and the limit.
+    pub(crate) fn over_the_limit(&self, at: usize) -> String {
+        let (canary, _) = self.stage_so_far(at);
+        let share = 100.0 * canary.bad as f64 / canary.all.max(1) as f64;
+        let limit = self.limit.map_or_else(String::new, |limit| format!(", allowed are {limit}"));
+        format!(
+            "{} of {} canary requests of the stage are bad ({share:.1} %){limit}",
+            canary.bad, canary.all
+        )
     }
 
     /// Whether slow requests were counted.

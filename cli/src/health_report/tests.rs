@@ -23,9 +23,7 @@ fn report(cells: Vec<Cell>, times: Times) -> Report {
         }
     }
     let rows = rows(cells.into_iter().map(|cell| (cell, MINUTE)).collect(), Some(&comparison));
-    let end = first_failing(&rows)
-        .map(|(at, _)| End { at: rows[at].until(), words: "rolled back".to_owned() });
-    Report {
+    let mut report = Report {
         subject: "shop & \u{1}<co>".to_owned(),
         outcome: "it is as it is".to_owned(),
         rows,
@@ -34,9 +32,13 @@ fn report(cells: Vec<Cell>, times: Times) -> Report {
         period: MINUTE,
         comparison: Some(comparison),
         limit: Some(Permille(50)),
+        minimum_requests: 200,
         slower_than: None,
-        end,
-    }
+        end: None,
+    };
+    report.end = first_failing(&report)
+        .map(|(at, _)| End { at: report.rows[at].until(), words: "rolled back".to_owned() });
+    report
 }
 
 fn slot() -> impl Strategy<Value = SlotRequests> {

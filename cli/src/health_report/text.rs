@@ -30,7 +30,7 @@ fn stages(report: &Report) -> String {
         heading.push("evidence");
     }
     let mut table = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    let failing = first_failing(&report.rows).map(|(at, _)| at);
+    let failing = first_failing(report).map(|(at, _)| at);
     for (place, stage) in report.stages.iter().enumerate() {
         let rows = report.rows_of(place);
         let mut line = vec![stage.name.clone()];

@@ -63,9 +63,10 @@ impl Report {
         let comparison = self.comparison.as_ref()?;
         let needed = evidence(comparison.parameters.bound());
         let witnesses = comparison.parameters.witnesses();
-        let failing = first_failing(&self.rows);
+        let failing = first_failing(self);
         let point = match failing {
             Some((at, Because::Comparison)) => self.rows.get(at)?.point.as_ref(),
+            Some((at, Because::Limit)) => return Some(self.over_the_limit(at)),
             Some((_, Because::GrossFailure)) | None => comparison.latest(),
         };
         let (sum, against) = point.map_or((0.0, 0), |point| (point.ln_e, point.witnesses));

@@ -4,7 +4,7 @@
 use futures_util::future::{join, join_all};
 use glidepath_core::health::{Periods, Series, Shift, is_even};
 use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
-use glidepath_core::preflight::{self, LastDay, Resolved};
+use glidepath_core::preflight::{self, LastDay, Resolved, Suggestion};
 use glidepath_core::request::{Findings, Request, Sensitivity};
 use glidepath_core::time::{Span, Timestamp};
 
@@ -12,6 +12,9 @@ use crate::ports::{CheckQuery, Metrics, MetricsQuery, Monitoring, PortError, Por
 
 /// How far back the service is looked at.
 const DAY: Span = Span::from_secs(86_400);
+
+/// How far back stages are made for: a weekend must not decide alone.
+const DAYS: Span = Span::from_secs(3 * 86_400);
 
 /// How far back stable's errors are looked at for evenness.
 const EVENNESS: Span = Span::from_secs(3 * 3_600);
@@ -52,6 +55,16 @@ pub async fn forecast(
             findings
         }
     }
+}
+
+/// Stages that fit the requests of the last days.
+pub async fn suggest(
+    monitoring: &impl Monitoring,
+    now: Timestamp,
+    plan: &Plan,
+) -> PortResult<Suggestion> {
+    let days = requests(monitoring, now, DAYS, plan, plan.health.bad_requests_are).await?;
+    Ok(preflight::suggest(plan, &days))
 }
 
 async fn requests(

@@ -126,7 +126,7 @@ impl<'drawing> Frame<'_, 'drawing> {
 
     /// A ring around the point that fails, with its numbers.
     fn failing(&self, chart: &mut Chart<'_, 'drawing>, scale: &Scale) -> Drawn {
-        let Some((at, because)) = first_failing(&self.report.rows) else { return Ok(()) };
+        let Some((at, because)) = first_failing(self.report) else { return Ok(()) };
         let Some(row) = self.report.rows.get(at) else { return Ok(()) };
         let Some(point) = &row.point else { return Ok(()) };
         let place = (series::place(row, self.from), point.log10_e().clamp(scale.low, scale.high));
@@ -136,6 +136,7 @@ impl<'drawing> Frame<'_, 'drawing> {
                 format!("fails: E {}, {} minutes against", evidence(point.ln_e), point.witnesses)
             }
             Because::GrossFailure => gross(row),
+            Because::Limit => format!("fails: {}", self.report.over_the_limit(at)),
         };
         let (x, y) = chart.backend_coord(&place);
         // Where the line has not been yet, or will not come again.

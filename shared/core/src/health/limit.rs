@@ -8,7 +8,7 @@
 
 use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::cells::Cell;
-use super::judge::{Reason, fail, inconclusive, pass};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass};
 use super::sequential::Tally;
 use crate::plan::{Permille, Plan, StageIndex};
 
@@ -93,13 +93,16 @@ pub(super) struct Level {
 
 impl Level {
     pub(super) fn of(plan: &Plan, stage: StageIndex, cells: &[Cell]) -> Self {
+        let comparison = plan.health.comparison.as_ref();
+        Self::new(comparison.map(|comparison| comparison.terms().ratio), stage, cells)
+    }
+
+    fn new(ratio: Option<f64>, stage: StageIndex, cells: &[Cell]) -> Self {
         let here = cells.iter().filter(|cell| cell.stage == stage);
         let (canary, stable) =
             here.map(|cell| (cell.canary.bad_tally(), cell.stable.bad_tally())).unzip();
         let all_stable = cells.iter().map(|cell| cell.stable.bad_tally()).collect();
-        let comparison = plan.health.comparison.as_ref();
-        let ratio = comparison.map_or(RATIO, |comparison| comparison.terms().ratio);
-        Self { canary, stable, all_stable, ratio }
+        Self { canary, stable, all_stable, ratio: ratio.unwrap_or(RATIO) }
     }
 
     /// How many requests the canary and stable have had at the stage.
@@ -179,6 +182,31 @@ impl Level {
             }
         }
     }
+}
+
+/// How bad requests roll back without the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Most requests of one period were bad.
+    GrossFailure,
+    /// Over its stage so far, more than the plan's own limit.
+    Limit,
+}
+
+/// What rolls back after the last of these cells, in its stage; for who judges a history again. `ratio`
+/// is the comparison's, if there is one.
+pub fn excess(
+    limit: Option<Permille>,
+    minimum_requests: u64,
+    ratio: Option<f64>,
+    cells: &[Cell],
+) -> Option<Excess> {
+    let level = Level::new(ratio, cells.last()?.stage, cells);
+    let fails = |reason: &Reason| reason.judgement == Judgement::Fail;
+    if cells.iter().filter_map(|cell| level.gross(cell)).any(|reason| fails(&reason)) {
+        return Some(Excess::GrossFailure);
+    }
+    fails(&level.judge(limit, minimum_requests)).then_some(Excess::Limit)
 }
 
 /// Bad requests of one slot among all of its requests.

@@ -29,7 +29,8 @@ pub use hooks::{
     HookReading, HookRun, HookStatus, ServiceDeployment, ServiceDeployments, hook_event, hooks_at,
 };
 pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
-pub use limit::{DEVIATIONS, beyond_chance, shown_worse};
+pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
+
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};

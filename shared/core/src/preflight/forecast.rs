@@ -3,7 +3,7 @@
 
 use crate::health::sequential::{Expected, ExpectedStage, Parameters, found_after};
 use crate::health::{Period, Periods, is_compared};
-use crate::plan::{BadRequestsAre, Plan, StageIndex};
+use crate::plan::{BadRequestsAre, OnInconclusive, Plan, StageIndex};
 use crate::request::{Findings, Request};
 use crate::strategy::Strategy;
 use crate::time::Span;
@@ -15,7 +15,7 @@ const TIMES: f64 = 5.0;
 
 /// Periods of a bake that do not count: the one in which the weight moved, and the newest, which may
 /// still be incomplete.
-const UNCOUNTED: u64 = 2;
+pub(super) const UNCOUNTED: u64 = 2;
 
 /// Longest bake that is proposed.
 const LONGEST_BAKE: Span = Span::from_secs(86_400);
@@ -42,6 +42,7 @@ pub struct LastDay {
 /// What somebody should know before the deployment begins; no errors among it.
 pub fn forecast(request: &Request, plan: &Plan, day: &LastDay) -> Findings {
     let mut findings = Findings::default();
+    too_few_requests(request, plan, &day.counted, &mut findings);
     unseen_regression(request, plan, &day.counted, &mut findings);
     if let Some(target_errors) = &day.target_errors {
         noisy_residue(plan, &day.counted, target_errors, &mut findings);
@@ -49,18 +50,50 @@ pub fn forecast(request: &Request, plan: &Plan, day: &LastDay) -> Findings {
     findings
 }
 
+/// Stages that will not have the requests that a verdict needs, however long they are extended.
+fn too_few_requests(request: &Request, plan: &Plan, day: &Periods, findings: &mut Findings) {
+    let per_period = typical(day);
+    if per_period == 0 {
+        return;
+    }
+    let health = &plan.health;
+    for (index, stage) in plan.stages.iter().enumerate() {
+        let time = stage.bake.plus(health.extend_up_to);
+        let periods = time.as_millis() / day.length.as_millis().max(1);
+        let all = u128::from(per_period) * u128::from(periods);
+        let canary = all * u128::from(stage.weight.permille()) / 1000;
+        if stage.weight == Weight::NONE || canary >= u128::from(health.minimum_requests) {
+            continue;
+        }
+        let then = match health.on_inconclusive {
+            OnInconclusive::Hold => "it will hold until a person decides",
+            OnInconclusive::Rollback => "it will be rolled back",
+            OnInconclusive::Continue => "it will go on without a verdict",
+        };
+        findings.warning(
+            request.strategy.bake_path(index),
+            format!(
+                "stage {} gets about {canary} of the {} requests it needs in {time}: {then}",
+                index + 1,
+                health.minimum_requests
+            ),
+            "`glidepath plan --suggest` writes stages that fit this traffic",
+        );
+    }
+}
+
 /// Both slots together in a period.
-fn all(period: &Period) -> u64 {
+pub(super) fn all(period: &Period) -> u64 {
     period.canary.all.saturating_add(period.stable.all)
 }
 
-fn bad(period: &Period) -> u64 {
+pub(super) fn bad(period: &Period) -> u64 {
     period.canary.bad.saturating_add(period.stable.bad)
 }
 
 /// How many requests a period typically has: as many periods have more as have fewer. Periods without
 /// any are not in the list, but count.
-fn typical(periods: &Periods) -> u64 {
+pub(super) fn typical(periods: &Periods) -> u64 {
     let (Some(first), Some(last)) = (periods.counts.first(), periods.counts.last()) else {
         return 0;
     };
@@ -207,7 +240,7 @@ fn unseen_regression(request: &Request, plan: &Plan, day: &Periods, findings: &m
 }
 
 /// With two digits that count.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = if percent >= 10.0 || percent == 0.0 {
         0

@@ -10,9 +10,11 @@ mod hooks;
 mod probes;
 mod routes;
 mod slots;
+mod suggest;
 mod unlisted;
 
 pub use forecast::{LastDay, forecast};
+pub use suggest::{SuggestedStage, Suggestion, suggest};
 
 use std::collections::BTreeMap;
 

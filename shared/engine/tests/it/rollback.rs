@@ -230,7 +230,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         (FailureCode::InvalidRequest, "no such rule")
     );
     // A person has a name wrong: an answer that looks like a success would end their search.
-    input.by = Some(FenceTrigger::Operator("ada".to_owned()));
+    input.by = Some(glidepath_core::protocol::FenceTrigger::Operator("ada".to_owned()));
     let failure =
         glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
             .await

@@ -1,0 +1,234 @@
+//! People and CI with the stack's own policies, typing what the runbook says.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use glidepath_lab::{Lab, Paths, Person, REGION, ROOT_KEY, Scenario, ServiceResources};
+use serde_json::{Value, json};
+
+use crate::{block_on, scenario};
+
+const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+
+/// A user with these policies of the stack. The lab has no client of IAM; its environment has.
+fn user(lab: &Lab, name: &str, policies: &[&str]) -> Person {
+    const MAKE: &str = "
+import boto3, json, sys
+name, policies = sys.argv[1], sys.argv[2:]
+iam = boto3.client('iam')
+iam.create_user(UserName=name)
+for policy in policies:
+    iam.attach_user_policy(UserName=name, PolicyArn=policy)
+key = iam.create_access_key(UserName=name)['AccessKey']
+print(key['AccessKeyId'], key['SecretAccessKey'])
+";
+    let policies = policies.iter().map(|policy| lab.glidepath().outputs()[*policy].clone());
+    let made = Command::new(Paths::new().python())
+        .args(["-c", MAKE, name])
+        .args(policies)
+        .env("AWS_ENDPOINT_URL", lab.endpoint())
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = String::from_utf8(made.stdout).unwrap();
+    let (key, secret) = made.trim().split_once(' ').unwrap();
+    Person { key: key.to_owned(), secret: secret.to_owned() }
+}
+
+/// The words of a command, quotes and all, without its comment.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for character in command.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '#' if !quoted => break,
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            character => word.push(character),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The commands in the runbook's blocks that begin so, for a deployment.
+fn commands(beginning: &str, deployment: &str) -> Vec<Vec<String>> {
+    let lines = RUNBOOK.lines().filter_map(|line| line.strip_prefix("    glidepath "));
+    let lines = lines.filter(|line| line.starts_with(beginning));
+    let found: Vec<_> = lines.map(|line| words(&line.replace("DEPLOYMENT", deployment))).collect();
+    assert!(!found.is_empty(), "the runbook has no `glidepath {beginning}`");
+    found
+}
+
+struct Stage {
+    lab: Lab,
+    scenario: Scenario,
+    services: BTreeMap<String, ServiceResources>,
+    request: String,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let scenario = scenario("demo");
+        let mut lab = Lab::start(&Default::default()).await.unwrap();
+        let services = lab.set_up(&scenario).await.unwrap();
+        let resources = services.values().next().unwrap();
+        let mut request = glidepath_lab::example_request(&scenario, resources);
+        request["strategy"] = json!({ "canary": { "stages": [
+            { "weight": 10, "bake": "6s" },
+            { "weight": 50, "bake": "5m", "approval": { "timeout": "4h" } },
+            { "weight": 100, "bake": "5m" },
+        ] } });
+        let file = format!("{}/people.json", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&file, request.to_string()).unwrap();
+        Self { lab, scenario, services, request: file }
+    }
+
+    async fn runs(&self, person: &Person, arguments: &[&str]) -> String {
+        let told = self.lab.command_line_as(person, arguments).await;
+        told.unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    async fn fails(&self, person: &Person, arguments: &[&str]) -> String {
+        match self.lab.command_line_as(person, arguments).await {
+            Ok(told) => panic!("{arguments:?} works: {told}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Waits until the deployment's status is like this.
+    async fn until(&self, person: &Person, id: &str, is: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..120 {
+            let told = self.runs(person, &["status", id, "--json"]).await;
+            let status: Value = serde_json::from_str(&told).unwrap();
+            if is(&status) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("{}", self.runs(person, &["status", id]).await);
+    }
+
+    /// Types what the runbook's emergency says, with these values; the answer and whether it failed.
+    async fn emergency(&self, deployment: &str) -> (String, bool) {
+        let payload = RUNBOOK.split("--payload '").nth(1).unwrap().split('\'').next().unwrap();
+        let function = self.lab.glidepath().outputs()["RollbackFunctionName"].clone();
+        let payload = payload.replace("DEPLOYMENT", deployment).into_bytes();
+        let lambda = &self.lab.clients().lambda;
+        let invoke = lambda.invoke().function_name(function).payload(payload.into());
+        let answer = invoke.send().await.unwrap();
+        let told = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
+        (String::from_utf8(told).unwrap(), answer.function_error().is_some())
+    }
+}
+
+#[test]
+fn the_policies_of_the_stack_allow_what_the_runbook_says_and_its_commands_work() {
+    block_on(async {
+        let stage = Stage::new().await;
+        let viewer = user(&stage.lab, "viewer", &["ViewerPolicyArn"]);
+        let ci = user(&stage.lab, "ci", &["ViewerPolicyArn", "DeployerPolicyArn"]);
+        let operator = user(&stage.lab, "operator", &["ViewerPolicyArn", "OperatorPolicyArn"]);
+        let approver = user(&stage.lab, "approver", &["ViewerPolicyArn", "ApproverPolicyArn"]);
+        let playing = async {
+            play(&stage, &viewer, &ci, &operator, &approver).await;
+        };
+        tokio::select! {
+            () = playing => {}
+            ended = stage.lab.keep_alive(&stage.scenario, &stage.services) => ended.unwrap(),
+        }
+    });
+}
+
+async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, approver: &Person) {
+    let request = stage.request.as_str();
+    stage.runs(viewer, &["plan", request]).await;
+    let denied = stage.fails(viewer, &["start", request, "--name", "p-1"]).await;
+    assert!(denied.contains("AccessDenied"), "{denied}");
+
+    // A start ends with the plan's answer, and what it prints works at once.
+    let begun = stage.runs(ci, &["start", request, "--name", "p-1"]).await;
+    assert!(begun.starts_with("p-1 has begun: "), "{begun}");
+    let refused = stage.fails(ci, &["start", request, "--name", "p-2"]).await;
+    assert!(refused.contains("p-2 was refused, and nothing was written: DeploymentRunning"));
+    let trace = stage.runs(viewer, &["status", "p-2"]).await;
+    assert!(trace.contains("p-2 was refused"), "{trace}");
+    let unknown = stage.fails(viewer, &["status", "nobody"]).await;
+    assert!(unknown.contains("there is no deployment `nobody`"), "{unknown}");
+
+    let asks = |status: &Value| status["approval"].is_object();
+    stage.until(viewer, "p-1", asks).await;
+    let (told, failed) = stage.emergency("p-666").await;
+    assert!(failed && told.contains("UnknownDeployment"), "{told}");
+    for verb in [["approve", "p-1"], ["rollback", "p-1"]] {
+        let denied = stage.fails(viewer, &verb).await;
+        assert!(denied.contains("AccessDenied") || denied.contains("not authorized"), "{denied}");
+    }
+    stage.runs(approver, &["approve", "p-1"]).await;
+    let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
+    stage.until(viewer, "p-1", half).await;
+
+    let as_words =
+        |words: &[String]| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    // Every command of the runbook, in its order; a watch ends when the rollback below does.
+    let (mut watches, mut others) = (Vec::new(), Vec::new());
+    for command in [commands("status", "p-1"), commands("report", "p-1")].concat() {
+        let watch = command.iter().any(|word| word == "--watch");
+        if watch { watches.push(command) } else { others.push(command) }
+    }
+    for command in &others {
+        let drawn = format!("{}/people.svg", env!("CARGO_TARGET_TMPDIR"));
+        let words: Vec<_> =
+            command.iter().map(|word| if word.ends_with(".svg") { &drawn } else { word }).collect();
+        let words: Vec<_> = words.into_iter().map(String::as_str).collect();
+        stage.runs(viewer, &words).await;
+    }
+    let watching = async {
+        for command in &watches {
+            let words: Vec<_> = command.iter().map(String::as_str).collect();
+            let told = stage.runs(viewer, &words).await;
+            assert!(told.contains("rolled back"), "{}: {told}", as_words(command));
+        }
+    };
+    let rolling_back = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let rollbacks = commands("rollback", "p-1");
+        let words: Vec<_> = rollbacks[0].iter().map(String::as_str).collect();
+        let told = stage.runs(operator, &words).await;
+        assert!(told.contains("all traffic is back"), "{told}");
+        let forced = rollbacks.iter().any(|words| words.iter().any(|word| word == "--force"));
+        assert!(forced, "the runbook does not say how to force");
+    };
+    tokio::join!(watching, rolling_back);
+    stage.until(viewer, "p-1", |status| status["phase"] == "rolledBack").await;
+    let told = stage.fails(viewer, &["status", "p-1", "--exit-status"]).await;
+    assert!(told.contains("Aborted"), "{told}");
+    stage.runs(viewer, &["status", "p-1"]).await;
+}
+
+#[test]
+fn one_that_is_being_planned_is_known_and_can_be_ended() {
+    block_on(async {
+        let stage = Stage::new().await;
+        let machine = stage.lab.glidepath().outputs()["StateMachineArn"].clone();
+        let input = std::fs::read_to_string(&stage.request).unwrap();
+        let start = stage.lab.clients().sfn.start_execution();
+        let start = start.state_machine_arn(machine).name("q-1").input(input);
+        start.send().await.unwrap();
+        let root = Person::root();
+        let (status, rollback) = tokio::join!(
+            stage.lab.command_line_as(&root, &["status", "q-1"]),
+            stage.lab.command_line_as(&root, &["rollback", "q-1", "--reason", "the wrong file"]),
+        );
+        let (status, rollback) = (status.unwrap(), rollback.unwrap());
+        assert!(status.contains("q-1"), "{status}");
+        assert!(rollback.contains("all traffic is back on"), "{rollback}");
+        let ended =
+            |status: &Value| status["phase"] == "rolledBack" || status["phase"] == "abandoned";
+        stage.until(&root, "q-1", ended).await;
+    });
+}
