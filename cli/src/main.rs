@@ -1,7 +1,8 @@
 //! The command line of Glidepath.
 //!
-//! Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or
-//! what was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted.
+//! Exit codes: 0 done; 1 the deployment failed or was rolled back, or doctor found something that is
+//! not ok; 2 the request has findings, or what was asked is not possible; 3 AWS could not be asked, or
+//! refused; 130 interrupted.
 
 mod commands;
 mod connection;
@@ -33,8 +34,8 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the deployment failed or was rolled back; 2 the request has findings, or what
-was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted";
+Exit codes: 0 done; 1 the deployment failed or was rolled back, or doctor found something that is not
+ok; 2 the request has findings, or what was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted";
 
 fn main() -> ExitCode {
     let CommandLine { options, command } = CommandLine::parse();

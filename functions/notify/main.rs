@@ -1,4 +1,4 @@
-//! Delivers the outbox of a deployment.
+//! Delivers the outbox of a deployment, or a message that only tries a channel out.
 
 use glidepath_aws::channels::StackChannels;
 use glidepath_aws::clients::Clients;
@@ -13,8 +13,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::in_lambda()?;
     let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let channels = StackChannels::new(&clients, settings::channels()?);
-    serve(async |input| {
-        let delivered = notify::run(&registry, &channels, &input).await?;
+    serve(async |asked| {
+        let delivered = notify::answer(&registry, &channels, &asked).await?;
         Ok(json!({ "deliveries": delivered.deliveries }))
     })
     .await

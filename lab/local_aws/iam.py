@@ -22,7 +22,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
-from local_aws import contracts, iam_rules, service_authorization
+from local_aws import contracts, iam_rules, iam_simulation, service_authorization
 from local_aws.calls import ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
@@ -210,3 +210,4 @@ def install(settings: Settings) -> None:
     expects = ("service", "method", "path", "headers", "body", "query_params", "region", "account_id")
     original = replace(iam_actions, "extract_resource_arn", resource_arn, expects=expects)
     add_interceptor(_authorization(original))
+    iam_simulation.install()

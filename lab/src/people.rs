@@ -41,20 +41,27 @@ pub(crate) async fn answer(
     command_line(&scene.endpoint, &arguments).await.map(|_| ())
 }
 
-/// Runs `glidepath` as a person would; what it prints.
-pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
-    let doing = format!("glidepath {}", arguments.join(" "));
+/// `glidepath` as a person would start it, with the keys of a user or of the account's root user.
+pub(crate) fn command(endpoint: &str, keys: Option<(&str, &str)>, arguments: &[&str]) -> Command {
+    let (id, secret) = keys.unwrap_or((ROOT_KEY, ROOT_KEY));
     let mut command = Command::new(Paths::new().command_line());
     command
         .args(arguments)
-        .args(["--stack", STACK_NAME])
         .env_clear()
+        .env("GLIDEPATH_STACK", STACK_NAME)
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
+        .env("AWS_ACCESS_KEY_ID", id)
+        .env("AWS_SECRET_ACCESS_KEY", secret)
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    command
+}
+
+/// Runs `glidepath` as a person would; what it prints.
+pub(crate) async fn command_line(endpoint: &str, arguments: &[&str]) -> LabResult<String> {
+    let doing = format!("glidepath {}", arguments.join(" "));
+    let mut command = command(endpoint, None, arguments);
     let output = timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

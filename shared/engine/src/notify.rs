@@ -2,7 +2,9 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::ChannelName;
+use glidepath_core::notice::Trial;
 use glidepath_core::protocol::Deployment;
+use serde::Deserialize;
 
 use crate::ports::{Channels, OutboxEntry, PortError, Registry};
 use crate::transition::load;
@@ -10,6 +12,36 @@ use crate::{StepInput, failed};
 
 /// Where a notice goes that no channel is configured for: it is done at once.
 const NOBODY: &str = "nobody";
+
+/// What the function is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Asked {
+    /// A message that says nothing, on one channel: `glidepath doctor`.
+    TryOut {
+        /// Which channel.
+        channel: ChannelName,
+        /// What.
+        trial: Trial,
+    },
+    /// The outbox of a deployment.
+    Deliver(StepInput),
+}
+
+/// Does what it is asked for.
+pub async fn answer<R: Registry, C: Channels>(
+    registry: &R,
+    channels: &C,
+    asked: &Asked,
+) -> Result<Delivered, Failure> {
+    match asked {
+        Asked::TryOut { channel, trial } => {
+            channels.try_out(channel, trial).await.map_err(|error| failed(&error))?;
+            Ok(Delivered { deliveries: 1 })
+        }
+        Asked::Deliver(input) => run(registry, channels, input).await,
+    }
+}
 
 /// How many deliveries were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,4 +101,23 @@ async fn hand_over<C: Channels>(
         return Ok(());
     }
     channels.deliver(channel, &entry.notice, deployment).await
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::ids::DeploymentId;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_trial_and_an_outbox_are_told_apart() {
+        let trial = json!({ "channel": "team", "trial": { "id": "t", "by": "arn:ada" } });
+        let asked: Asked = serde_json::from_value(trial).unwrap();
+        let trial = Trial { id: "t".to_owned(), by: "arn:ada".to_owned() };
+        assert_eq!(asked, Asked::TryOut { channel: ChannelName::new("team"), trial });
+        let asked: Asked = serde_json::from_value(json!({ "deployment": "shop-1" })).unwrap();
+        let deployment = DeploymentId::new("shop-1");
+        assert_eq!(asked, Asked::Deliver(StepInput { deployment }));
+    }
 }

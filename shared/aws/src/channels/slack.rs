@@ -6,9 +6,10 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use glidepath_core::notice::{Notice, slack};
+use glidepath_core::notice::{Notice, Trial, slack};
 use glidepath_core::protocol::Deployment;
 use glidepath_engine::ports::{PortError, PortResult};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clients::Clients;
@@ -48,9 +49,17 @@ impl Slack {
         notice: &Notice,
         deployment: &Deployment,
     ) -> PortResult<()> {
+        self.post(secret, &slack::body(notice, deployment)).await
+    }
+
+    pub(super) async fn try_out(&self, secret: &str, trial: &Trial) -> PortResult<()> {
+        self.post(secret, &trial.slack()).await
+    }
+
+    async fn post(&self, secret: &str, body: &Value) -> PortResult<()> {
         let url = self.url(secret).await?;
         let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
-        let answer = http.json(&slack::body(notice, deployment)).send().await;
+        let answer = http.json(body).send().await;
         // `without_url`: the error would show it.
         let answer = answer.map_err(|error| PortError::Unanswered {
             operation: OPERATION,
