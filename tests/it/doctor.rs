@@ -253,7 +253,7 @@ async fn break_wiring(lab: &Lab, request: &Value) -> Value {
         remove.statement_id(statement["Sid"].as_str().unwrap()).send().await.unwrap();
     }
     let nowhere = lambda.put_function_event_invoke_config().function_name(function);
-    nowhere.maximum_retry_attempts(2).send().await.unwrap();
+    nowhere.qualifier("$LATEST").maximum_retry_attempts(2).send().await.unwrap();
     let sweep = lab.glidepath().sweep_function().unwrap();
     for (function, reserved) in [(function, 5), (sweep, 995)] {
         let put = lambda.put_function_concurrency().function_name(function);

@@ -72,7 +72,14 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
     let mut secrets = Vec::new();
     for settings in stack.channels.values() {
         match settings {
-            ChannelSettings::Slack { secret } => secrets.push(secret.clone()),
+            ChannelSettings::Slack { secret } => {
+                secrets.push(if secret.starts_with("arn:") {
+                    secret.clone()
+                } else {
+                    // Its ARN ends with six characters that only Secrets Manager knows.
+                    doctor.scope.arn("secretsmanager", &format!("secret:{secret}-abcdef"))
+                });
+            }
             ChannelSettings::Sns { topic } => topics.push(topic.clone()),
         }
     }

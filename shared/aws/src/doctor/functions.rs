@@ -69,7 +69,8 @@ impl Instruments {
 
     /// Where events go that the rollback function has failed on for good.
     pub async fn failed_events_go_to(&self) -> PortResult<Option<String>> {
-        let call = self.functions.get_function_event_invoke_config();
+        // As SAM configures it.
+        let call = self.functions.get_function_event_invoke_config().qualifier("$LATEST");
         match call.function_name(&self.stack.rollback_function).send().await {
             Ok(found) => {
                 let failed = found.destination_config.and_then(|config| config.on_failure);
