@@ -1,7 +1,8 @@
 //! The command line of Glidepath.
 //!
-//! Exit codes: 0 done; 1 the deployment failed or was rolled back (where that was asked for); 2 the request has findings, or
-//! what was asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted.
+//! Exit codes: 0 done; 1 the deployment failed or was rolled back (where that was asked for), or doctor
+//! found something that is not ok; 2 the request has findings, or what was asked is not possible; 3 AWS
+//! could not be asked, or refused; 130 interrupted.
 
 mod commands;
 mod connection;
@@ -36,8 +37,8 @@ struct CommandLine {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the deployment failed or was rolled back (`start --wait`, `status
---exit-status`); 2 the request has findings, or what was asked is not possible; 3 AWS could not be
-asked, or refused; 130 interrupted";
+--exit-status`), or doctor found something that is not ok; 2 the request has findings, or what was
+asked is not possible; 3 AWS could not be asked, or refused; 130 interrupted";
 
 fn main() -> ExitCode {
     let CommandLine { options, command } = CommandLine::parse();

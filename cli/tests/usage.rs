@@ -39,7 +39,11 @@ fn wrong_usage_is_refused_with_what_is_missing() {
 
 #[test]
 fn a_request_with_mistakes_needs_no_aws_to_be_refused() {
-    for arguments in [&["plan", "bad.yaml"][..], &["start", "bad.yaml", "--wait"]] {
+    for arguments in [
+        &["plan", "bad.yaml"][..],
+        &["start", "bad.yaml", "--wait"],
+        &["doctor", "--service", "bad.yaml"],
+    ] {
         assert_refused(arguments, 2, "error: unknown field `retenton` at $.retenton");
     }
 }
@@ -54,6 +58,7 @@ fn without_a_region_the_hint_names_both_ways_to_give_one() {
         &["approve", "shop-42"],
         &["reject", "shop-42", "--reason", "it is slow"],
         &["rollback", "shop-42"],
+        &["doctor"],
     ] {
         assert_refused(arguments, 2, "hint: give --region, or set AWS_REGION");
     }

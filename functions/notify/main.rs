@@ -1,4 +1,4 @@
-//! Delivers the outbox of a deployment.
+//! Delivers the outbox of a deployment, or a message that only tries a channel out.
 
 use glidepath_aws::channels::StackChannels;
 use glidepath_aws::clients::Clients;
@@ -16,8 +16,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let channels =
         StackChannels::new(&clients, settings::channels()?, settings::text(settings::STACK)?);
     let system = System::default();
-    serve(async |input| {
-        let delivered = notify::run(&registry, &channels, &system, &input).await?;
+    serve(async |asked| {
+        let delivered = notify::answer(&registry, &channels, &system, &asked).await?;
         Ok(json!({ "deliveries": delivered.deliveries, "refused": delivered.refused }))
     })
     .await

@@ -5,6 +5,8 @@
     DELETE /_lab/faults          ends all; ``?name=NAME`` one
     POST   /_lab/elb-limits      {"changes": {"burst": 4, "perSecond": 1}}: throttle the ELBv2 API from now on
     POST   /_lab/ecs-limits      {"tasks": 3}: place at most so many tasks at once; null: any number
+    POST   /_lab/alarm-clock     {"ahead": 20}: from now on states of alarms change by a clock that is so many
+                                 seconds ahead
     GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
     GET    /_lab/logs            {"groups": {NAME: [{"stream", "timestamp", "message"}]}}: what was logged, in order;
                                  ``?since=SECONDS``
@@ -21,7 +23,7 @@ from urllib.parse import parse_qs
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch_logs, dynamodb
 
-from local_aws import ecs, elbv2, faults
+from local_aws import alarms, ecs, elbv2, faults
 from local_aws.faults import FaultError
 from local_aws.settings import Settings
 
@@ -78,6 +80,14 @@ def _limit_tasks(body: bytes) -> Any:
     return {}
 
 
+def _set_alarm_clock(body: bytes) -> Any:
+    try:
+        alarms.set_clock(float(json.loads(body)["ahead"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Refused(400, f'{{"ahead": 20}} is needed: {error}') from error
+    return {}
+
+
 def _table(name: str, settings: Settings) -> Any:
     items: list[Any] = []
     request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
@@ -122,6 +132,8 @@ def _answer(settings: Settings, method: str, path: str, query: str, body: bytes)
             return 200, _logs(parse_qs(query), settings)
         if place == "ecs-limits" and method == "POST":
             return 200, _limit_tasks(body)
+        if place == "alarm-clock" and method == "POST":
+            return 200, _set_alarm_clock(body)
         if place.startswith("tables/") and method == "GET":
             return 200, _table(place.removeprefix("tables/"), settings)
     except _Refused as refused:

@@ -22,11 +22,12 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
-from local_aws import contracts, iam_rules, service_authorization
+from local_aws import contracts, iam_rules, iam_simulation, service_authorization
 from local_aws.calls import ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
 from local_aws.settings import Settings
+from local_aws.wire_documents import rest_operation
 
 # The services whose resources are found here by the reference. DynamoDB's are ministack's, which knows
 # indexes and transactions.
@@ -46,6 +47,8 @@ ECS_RESOURCES = {
     "taskDefinition": ("task-definition", False),
     "tasks": ("task", True),
 }
+# Operations of Lambda that have one permission together.
+INVOCATIONS = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
 NO_RESOURCES: tuple[str, ...] = ()
 
 _resources: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("resources", default=NO_RESOURCES)
@@ -105,6 +108,11 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         named = _arns_in(call.request)
     elif call.service == "ecs":
         named = _ecs_arns(call.request)
+    elif call.service == "cloudwatch":
+        # ministack reads forms only, and fails on CBOR.
+        scope = f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm"
+        names = [name for field in ("AlarmName", "AlarmNames") for name in _each(call.request.get(field))]
+        named = iter([f"{scope}:{name}" for name in names])
     else:
         http = call.http
         region, account = get_region(), get_account_id()
@@ -183,9 +191,21 @@ def _authorization(original: AnyFunction) -> Any:
     return authorize
 
 
+def _lambda_action(method: str, path: str) -> str | None:
+    """The permission of a call to Lambda: that of its operation. ministack knows some by their paths, and takes
+    reading a concurrency for writing it."""
+    known = contracts.service("lambda")
+    route = rest_operation(known.model, method, path) if not isinstance(known, str) else None
+    if route is None:
+        return None
+    name = str(route[0].name)
+    return "InvokeFunction" if name in INVOCATIONS else name
+
+
 def install(settings: Settings) -> None:
     """Authorize calls on what AWS authorizes them on."""
     original: AnyFunction
+    replace(iam_actions, "_lambda_action", _lambda_action, expects=("method", "path"))
 
     def resource_arn(
         service: str,
@@ -210,3 +230,4 @@ def install(settings: Settings) -> None:
     expects = ("service", "method", "path", "headers", "body", "query_params", "region", "account_id")
     original = replace(iam_actions, "extract_resource_arn", resource_arn, expects=expects)
     add_interceptor(_authorization(original))
+    iam_simulation.install()

@@ -38,6 +38,8 @@ DEFAULT_EVENT_AGE_SECONDS = 21_600
 FAILURE_DELAYS_SECONDS = (1.0, 2.0)
 FIRST_THROTTLE_DELAY_SECONDS = 0.2
 LONGEST_THROTTLE_DELAY_SECONDS = 5.0
+# The place of the alias or version in the ARN of a function.
+QUALIFIER = 7
 LOG_LINE_WAIT_SECONDS = 0.003
 # The server's own configuration, which no function of AWS would see.
 KEPT_VARIABLES = frozenset({"PATH", "LANG", "TMPDIR", "AWS_ENDPOINT_URL"})
@@ -58,7 +60,10 @@ class AsyncSettings:
         """Read them from ministack's record of a function."""
         config = function.get("config") or function
         configs = function.get("event_invoke_configs") or {}
-        chosen = function.get("event_invoke_config") or configs.get("$LATEST") or {}
+        # Of an alias or version that was invoked; ministack takes the function's own for all.
+        arn = str(config.get("FunctionArn", "")).split(":")
+        own = configs.get(arn[QUALIFIER]) if len(arn) > QUALIFIER else None
+        chosen = own or function.get("event_invoke_config") or configs.get("$LATEST") or {}
         retries = chosen.get("MaximumRetryAttempts")
         destinations = chosen.get("DestinationConfig") or {}
         return cls(

@@ -21,6 +21,8 @@ pub struct Clients {
     pub ecs: aws_sdk_ecs::Client,
     /// Load balancing.
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
     /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
     /// Step Functions.
@@ -52,6 +54,7 @@ impl Clients {
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             ecs: aws_sdk_ecs::Client::new(&config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             sfn: aws_sdk_sfn::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),

@@ -62,6 +62,11 @@ impl Control {
         self.ask(Method::POST, "ecs-limits", Some(&limit)).await.map(drop)
     }
 
+    /// From now on alarms change their state by a clock that is so many seconds ahead.
+    pub(crate) async fn set_alarm_clock(&self, ahead: i32) -> LabResult<()> {
+        self.ask(Method::POST, "alarm-clock", Some(&json!({ "ahead": ahead }))).await.map(drop)
+    }
+
     /// Every item of a DynamoDB table.
     pub(crate) async fn items(&self, table: &str) -> LabResult<Vec<Value>> {
         let mut answer = self.ask(Method::GET, &format!("tables/{table}"), None).await?;

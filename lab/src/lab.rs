@@ -23,7 +23,7 @@ use crate::paths::Paths;
 use crate::people::Person;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
-use crate::scenario::{AwsSettings, Scenario, Version};
+use crate::scenario::{Action, AwsSettings, Fault, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
@@ -254,6 +254,36 @@ impl Lab {
     pub async fn command_line_path(&self) -> LabResult<std::path::PathBuf> {
         setup::prepare_command_line(&self.paths).await?;
         Ok(self.paths.command_line())
+    }
+
+    /// `glidepath` with these arguments in this lab, not yet started.
+    pub async fn command_as(
+        &self,
+        person: &Person,
+        arguments: &[&str],
+    ) -> LabResult<tokio::process::Command> {
+        setup::prepare_command_line(&self.paths).await?;
+        Ok(people::command(self.endpoint(), person, arguments))
+    }
+
+    /// Every item of the registry, as DynamoDB's API writes them.
+    pub async fn registry(&self) -> LabResult<Vec<serde_json::Value>> {
+        self.control().items(self.glidepath.table()?).await
+    }
+
+    /// From now on alarms change their state by a clock that is so many seconds ahead.
+    pub async fn set_alarm_clock(&self, ahead: i32) -> LabResult<()> {
+        self.control().set_alarm_clock(ahead).await
+    }
+
+    /// From now on this goes wrong, too.
+    pub async fn add_fault(&self, name: &str, fault: &Fault) -> LabResult<()> {
+        self.control().add_faults([(name.to_owned(), fault)]).await
+    }
+
+    /// Nothing goes wrong on request any more.
+    pub async fn end_faults(&self) -> LabResult<()> {
+        self.control().end_faults().await
     }
 
     /// Removes the services of what was played; whether nothing else is left of it.

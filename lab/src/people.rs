@@ -121,16 +121,22 @@ pub(crate) async fn command_line(
 
 async fn execute(endpoint: &str, person: &Person, arguments: &[&str]) -> LabResult<Output> {
     let doing = format!("glidepath {}", arguments.join(" "));
+    let mut command = command(endpoint, person, arguments);
+    timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)
+}
+
+/// `glidepath` as a person would start it.
+pub(crate) fn command(endpoint: &str, person: &Person, arguments: &[&str]) -> Command {
     let mut command = Command::new(Paths::new().command_line());
     command
         .args(arguments)
-        .args(["--stack", STACK_NAME])
         .env_clear()
+        .env("GLIDEPATH_STACK", STACK_NAME)
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", &person.key)
         .env("AWS_SECRET_ACCESS_KEY", &person.secret)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    timeout(LIMIT, command.output()).await.doing(&doing)?.doing(&doing)
+    command
 }

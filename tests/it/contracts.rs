@@ -367,3 +367,11 @@ fn every_answer_has_the_fields_that_the_state_machine_assigns() {
     assert_eq!(reply["failure"]["cause"], "why");
     assert_eq!(reply["waitSeconds"], 3);
 }
+
+#[test]
+fn the_stack_says_the_version_of_the_source() {
+    let said = format!("    Value: {}\n", env!("CARGO_PKG_VERSION"));
+    let (_, output) = TEMPLATE.split_once("\n  Version:\n").unwrap();
+    let output = output.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+    assert!(output.ends_with(&said), "the output Version of template.yaml is not the workspace's");
+}

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod contracts;
+mod doctor;
 mod faults;
 mod features;
 mod local_aws;

@@ -190,6 +190,41 @@ fn every_role_allows_what_its_function_needs_and_nothing_else() {
     assert_eq!(described, allowed.into_keys().collect());
 }
 
+#[test]
+fn doctor_simulates_what_the_roles_are_for() {
+    use glidepath_core::doctor::{ROLES, Scope, ServiceSubject, Subject, needs};
+    let some = |name: &str| vec![format!("arn:{name}")];
+    let subject = Subject {
+        scope: Scope::of("arn:aws:states:eu-west-1:111122223333:stateMachine:x").unwrap(),
+        table: "registry".to_owned(),
+        queue: "arn:queue".to_owned(),
+        functions: ROLES.iter().map(|role| format!("arn:function:{}", role.name())).collect(),
+        topics: some("topic"),
+        secrets: some("secret"),
+        keys: some("key"),
+        service: Some(ServiceSubject {
+            cluster: "shop".to_owned(),
+            services: some("service"),
+            rules: some("rule"),
+            listeners: some("listener"),
+            user_pools: some("pool"),
+            task_roles: some("role"),
+            hooks: some("hook"),
+        }),
+    };
+    for role in ROLES {
+        let needs = needs(role, &subject).into_iter();
+        let simulated: BTreeSet<&str> = needs.flat_map(|need| need.actions).collect();
+        let Some((_, needed)) = NEEDED.iter().find(|(name, _)| *name == role.name()) else {
+            assert_eq!(simulated, BTreeSet::from(["lambda:InvokeFunction"]), "{role:?}");
+            continue;
+        };
+        // A simulated action is one, and never a pattern.
+        let needed = needed.iter().map(|(action, _)| action.trim_end_matches('*')).collect();
+        assert_eq!(simulated, needed, "{role:?}");
+    }
+}
+
 /// The statements of the template that name an action, each with its resources and conditions.
 fn statements(action: &str) -> Vec<String> {
     let lines: Vec<&str> = TEMPLATE.lines().collect();

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod doctor;
 mod judge;
 mod plan;
 mod reject;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Reject(reject::Arguments),
     #[command(visible_alias = "abort")]
     Rollback(rollback::Arguments),
+    Doctor(doctor::Arguments),
     Schema(schema::Arguments),
 }
 
@@ -48,6 +50,7 @@ impl Command {
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
+            Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
         }
     }

@@ -2,6 +2,7 @@
 //! nothing but the arguments. No text and no JSON ever holds a task token.
 
 mod detail;
+mod doctor;
 mod moment;
 mod overview;
 mod state;
@@ -11,6 +12,7 @@ mod view;
 use anstyle::{AnsiColor, Style};
 
 pub(crate) use detail::{detail, failure};
+pub(crate) use doctor::{rows, rows_as_json};
 pub(crate) use overview::overview;
 pub(crate) use state::words;
 pub(crate) use timeline::followed;

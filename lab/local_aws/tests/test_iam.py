@@ -208,3 +208,17 @@ def test_the_reference_knows_the_conditions_of_actions() -> None:
     assert service_authorization.action("nothing:Nothing") is None
     assert update.has_condition("ecs:cluster") and update.has_condition("aws:ResourceTag/team")
     assert not update.has_condition("ecs:service") and not update.has_condition("iam:PassedToService")
+
+
+def test_operations_of_lambda_and_alarms_have_their_own_names(lab: Lab, unique: str) -> None:
+    create_function(lab, unique)
+    reading = create_role(lab, f"{unique}-reading", allow("lambda:GetFunctionConcurrency", "cloudwatch:PutMetricAlarm"))
+    asked = {"FunctionName": unique}
+    assert code_of(lab, reading, "lambda", "get_function_concurrency", asked) is None
+    assert code_of(lab, reading, "lambda", "delete_function_concurrency", asked) in DENIED
+    alarm = {
+        "AlarmName": unique, "Namespace": "N", "MetricName": "m", "Statistic": "Sum", "Period": 60,
+        "EvaluationPeriods": 1, "Threshold": 0.0, "ComparisonOperator": "GreaterThanThreshold",
+        "AlarmDescription": "é",
+    }
+    assert code_of(lab, reading, "cloudwatch", "put_metric_alarm", alarm) is None

@@ -171,6 +171,22 @@ def test_asynchronous_failures(lab: Lab, unique: str) -> None:
     assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "m"
 
 
+def test_an_alias_has_settings_of_its_own(lab: Lab, unique: str) -> None:
+    """Lambda guide, "Configuring error handling settings for asynchronous invocation": of a function, a version
+    or an alias."""
+    failures = Queue(lab, f"{unique}-failures")
+    create_function(lab, unique, allow("sqs:SendMessage", resource=failures.arn))
+    client = lab.client("lambda")
+    client.create_alias(FunctionName=unique, Name="once", FunctionVersion="$LATEST")
+    destination = {"OnFailure": {"Destination": failures.arn}}
+    for settings in ({}, {"Qualifier": "once", "MaximumRetryAttempts": 0}):
+        client.put_function_event_invoke_config(FunctionName=unique, DestinationConfig=destination, **settings)
+    event = json.dumps({"do": "error", "type": "Bad", "message": "m"}).encode()
+    client.invoke(FunctionName=unique, Qualifier="once", InvocationType="Event", Payload=event)
+    record = json.loads(failures.received()[0]["Body"])
+    assert record["requestContext"]["approximateInvokeCount"] == 1
+
+
 def test_a_dead_letter_queue_needs_permission(lab: Lab, unique: str) -> None:
     letters = Queue(lab, unique)
     create_function(lab, unique, DeadLetterConfig={"TargetArn": letters.arn})

@@ -7,6 +7,8 @@ pub mod channels;
 pub mod clients;
 pub mod clock;
 pub mod containers;
+#[cfg(feature = "stack")]
+pub mod doctor;
 mod error;
 pub mod functions;
 pub mod hooks;

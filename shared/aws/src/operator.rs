@@ -244,7 +244,7 @@ mod tests {
             state_machine: "arn:aws:states:x:1:stateMachine:glidepath".to_owned(),
             table: "registry".to_owned(),
             rollback_function: "rollback".to_owned(),
-            channels: Default::default(),
+            ..Stack::default()
         };
         Operator::new(&answering(answers), stack)
     }

@@ -1,5 +1,7 @@
 //! What the stack tells of itself: for the command line.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::Stack as Described;
 use glidepath_engine::ports::{PortError, PortResult};
@@ -11,16 +13,26 @@ use crate::error::{incomplete, port_error};
 const OPERATION: &str = "cloudformation:DescribeStacks";
 
 /// The outputs and parameters of the stack that the command line needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
+    /// Its own name.
+    pub name: String,
+    /// `Version`; stacks from before there was this output have none.
+    pub version: Option<String>,
     /// `StateMachineArn`.
     pub state_machine: String,
     /// `TableName`.
     pub table: String,
     /// `RollbackFunctionName`.
     pub rollback_function: String,
+    /// `UndeliveredQueueUrl`.
+    pub undelivered_queue: String,
     /// The parameter `Channels`.
     pub channels: ChannelsSettings,
+    /// Every output, for whoever looks at all functions.
+    pub outputs: BTreeMap<String, String>,
+    /// Every parameter.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// Reads the stack of this name.
@@ -29,7 +41,19 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
     let described = client.describe_stacks().stack_name(name).send().await;
     let described = described.map_err(|error| port_error(OPERATION, error))?;
     let stack = described.stacks().first().ok_or_else(|| incomplete(OPERATION, "Stacks"))?;
+    let pair = |(key, value): (Option<&str>, Option<&str>)| {
+        Some((key?.to_owned(), value.unwrap_or_default().to_owned()))
+    };
+    let outputs = stack.outputs().iter();
+    let outputs = outputs.map(|output| (output.output_key(), output.output_value()));
+    let parameters = stack.parameters().iter();
+    let parameters = parameters.map(|found| (found.parameter_key(), found.parameter_value()));
     Ok(Stack {
+        name: stack.stack_name().unwrap_or(name).to_owned(),
+        version: output(stack, "Version").ok(),
+        undelivered_queue: output(stack, "UndeliveredQueueUrl")?,
+        outputs: outputs.filter_map(pair).collect(),
+        parameters: parameters.filter_map(pair).collect(),
         state_machine: output(stack, "StateMachineArn")?,
         table: output(stack, "TableName")?,
         rollback_function: output(stack, "RollbackFunctionName")?,
@@ -79,6 +103,7 @@ mod tests {
              <Outputs>\
              <member><OutputKey>StateMachineArn</OutputKey><OutputValue>arn:m</OutputValue></member>\
              <member><OutputKey>{table}</OutputKey><OutputValue>registry</OutputValue></member>\
+             <member><OutputKey>UndeliveredQueueUrl</OutputKey><OutputValue>q</OutputValue></member>\
              <member><OutputKey>RollbackFunctionName</OutputKey><OutputValue>r</OutputValue></member>\
              </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
         )

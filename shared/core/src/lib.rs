@@ -2,6 +2,7 @@
 //! verdicts, and the protocol's transitions become registry writes. Everything here is a pure
 //! function of its arguments.
 
+pub mod doctor;
 pub mod failure;
 pub mod health;
 pub mod ids;

@@ -31,7 +31,7 @@ use serde::Deserialize;
 use crate::ports::{Clock, PortError, Random};
 
 /// What the state machine hands to a function that works on an existing deployment.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepInput {
     /// Which deployment.

@@ -6,9 +6,10 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId};
-use glidepath_core::notice::{Event, Undelivered};
+use glidepath_core::notice::{Event, Trial, Undelivered};
 use glidepath_core::protocol::{Deployment, tell};
 use glidepath_core::time::Span;
+use serde::Deserialize;
 
 use crate::ports::{Channels, Clock, Delivery, OutboxEntry, PortError, Registry};
 use crate::transition::{load, transition};
@@ -19,6 +20,37 @@ const NOBODY: &str = "nobody";
 
 /// A channel that has not taken a notice after this long is down, not slow: the others are told.
 const OVERDUE: Span = Span::from_secs(600);
+
+/// What the function is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Asked {
+    /// A message that says nothing, on one channel: `glidepath doctor`.
+    TryOut {
+        /// Which channel.
+        channel: ChannelName,
+        /// What.
+        trial: Trial,
+    },
+    /// The outbox of a deployment.
+    Deliver(StepInput),
+}
+
+/// Does what it is asked for.
+pub async fn answer<R: Registry, C: Channels, K: Clock>(
+    registry: &R,
+    channels: &C,
+    clock: &K,
+    asked: &Asked,
+) -> Result<Delivered, Failure> {
+    match asked {
+        Asked::TryOut { channel, trial } => {
+            channels.try_out(channel, trial).await.map_err(|error| failed(&error))?;
+            Ok(Delivered { deliveries: 1, refused: 0 })
+        }
+        Asked::Deliver(input) => run(registry, channels, clock, input).await,
+    }
+}
 
 /// How many deliveries were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,5 +212,24 @@ fn undelivered(
         sequence: entry.notice.sequence,
         reason: error.to_string(),
         how,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::ids::DeploymentId;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_trial_and_an_outbox_are_told_apart() {
+        let trial = json!({ "channel": "team", "trial": { "id": "t", "by": "arn:ada" } });
+        let asked: Asked = serde_json::from_value(trial).unwrap();
+        let trial = Trial { id: "t".to_owned(), by: "arn:ada".to_owned() };
+        assert_eq!(asked, Asked::TryOut { channel: ChannelName::new("team"), trial });
+        let asked: Asked = serde_json::from_value(json!({ "deployment": "shop-1" })).unwrap();
+        let deployment = DeploymentId::new("shop-1");
+        assert_eq!(asked, Asked::Deliver(StepInput { deployment }));
     }
 }

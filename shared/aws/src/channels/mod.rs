@@ -6,7 +6,7 @@ mod sns;
 use std::collections::BTreeMap;
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::notice::{Notice, message};
+use glidepath_core::notice::{Notice, Trial, message};
 use glidepath_core::protocol::Deployment;
 use glidepath_engine::ports::{Channels, PortError, PortResult};
 use serde::Deserialize;
@@ -61,11 +61,23 @@ impl Channels for StackChannels {
                 self.slack.deliver(secret, notice, message).await
             }
             Some(ChannelSettings::Sns { topic }) => self.sns.deliver(topic, notice, message).await,
-            None => Err(PortError::Refused {
-                operation: "deliver",
-                detail: format!("the stack has no channel `{channel}`"),
-            }),
+            None => Err(unknown(channel)),
         }
+    }
+
+    async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {
+        match self.settings.get(channel) {
+            Some(ChannelSettings::Slack { secret }) => self.slack.try_out(secret, trial).await,
+            Some(ChannelSettings::Sns { topic }) => self.sns.try_out(topic, trial).await,
+            None => Err(unknown(channel)),
+        }
+    }
+}
+
+fn unknown(channel: &ChannelName) -> PortError {
+    PortError::Refused {
+        operation: "deliver",
+        detail: format!("the stack has no channel `{channel}`"),
     }
 }
 

@@ -6,8 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use glidepath_core::notice::{Message, Notice, slack};
+use glidepath_core::notice::{Message, Notice, Trial, slack};
 use glidepath_engine::ports::{PortError, PortResult};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clients::Clients;
@@ -47,11 +48,18 @@ impl Slack {
         notice: &Notice,
         message: Message,
     ) -> PortResult<()> {
-        let body = slack::body(notice, message);
+        self.post(secret, &slack::body(notice, message)).await
+    }
+
+    pub(super) async fn try_out(&self, secret: &str, trial: &Trial) -> PortResult<()> {
+        self.post(secret, &trial.slack()).await
+    }
+
+    async fn post(&self, secret: &str, body: &Value) -> PortResult<()> {
         // Perhaps the webhook was rotated: a refusal counts only for the URL as it is now.
         let kept = self.urls.lock().await.remove(secret);
         if let Some(url) = kept {
-            match self.post(url.clone(), &body).await {
+            match self.send(url.clone(), body).await {
                 Err(PortError::Refused { .. }) => {}
                 answered => {
                     self.urls.lock().await.insert(secret.to_owned(), url);
@@ -60,10 +68,10 @@ impl Slack {
             }
         }
         let url = self.url(secret).await?;
-        self.post(url, &body).await
+        self.send(url, body).await
     }
 
-    async fn post(&self, url: reqwest::Url, body: &serde_json::Value) -> PortResult<()> {
+    async fn send(&self, url: reqwest::Url, body: &Value) -> PortResult<()> {
         let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
         let answer = http.json(body).send().await;
         // `without_url`: the error would show it.

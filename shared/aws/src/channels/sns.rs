@@ -3,7 +3,7 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use glidepath_core::notice::{Message, Notice};
+use glidepath_core::notice::{Message, Notice, Trial};
 use glidepath_engine::ports::{PortError, PortResult};
 
 use crate::clients::Clients;
@@ -33,6 +33,23 @@ impl Sns {
         notice: &Notice,
         message: Message,
     ) -> PortResult<()> {
+        let (event, id) = (notice.event.name(), notice.id());
+        self.publish(topic, &message, event, id, notice.deployment.as_str()).await
+    }
+
+    pub(super) async fn try_out(&self, topic: &str, trial: &Trial) -> PortResult<()> {
+        self.publish(topic, &trial.message(), "trial", trial.id.clone(), "glidepath-doctor").await
+    }
+
+    /// `group` is whose messages a FIFO topic keeps in order.
+    async fn publish(
+        &self,
+        topic: &str,
+        message: &Message,
+        event: &str,
+        id: String,
+        group: &str,
+    ) -> PortResult<()> {
         let attribute = |value: String| {
             MessageAttributeValue::builder()
                 .data_type("String")
@@ -43,15 +60,15 @@ impl Sns {
                     detail: error.to_string(),
                 })
         };
-        let Order { group, repetition } = Order::of(topic, notice);
+        let Order { group, repetition } = Order::of(topic, group, &id);
         self.client
             .publish()
             .topic_arn(topic)
             .subject(subject(&message.headline))
             .message(message.to_string())
             // The same for every attempt, so that a receiver can tell a repetition.
-            .message_attributes("noticeId", attribute(notice.id())?)
-            .message_attributes("event", attribute(notice.event.name().to_owned())?)
+            .message_attributes("noticeId", attribute(id)?)
+            .message_attributes("event", attribute(event.to_owned())?)
             .set_message_group_id(group)
             .set_message_deduplication_id(repetition)
             .send()
@@ -71,11 +88,11 @@ struct Order {
 }
 
 impl Order {
-    fn of(topic: &str, notice: &Notice) -> Self {
+    fn of(topic: &str, group: &str, id: &str) -> Self {
         if !topic.ends_with(FIFO) {
             return Self::default();
         }
-        Self { group: Some(notice.deployment.to_string()), repetition: Some(notice.id()) }
+        Self { group: Some(group.to_owned()), repetition: Some(id.to_owned()) }
     }
 }
 
@@ -103,10 +120,11 @@ mod tests {
             at: Timestamp::from_millis(0),
             event: Event::Started,
         };
-        let order = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team.fifo", &notice);
+        let (group, id) = (notice.deployment.as_str(), notice.id());
+        let order = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team.fifo", group, &id);
         assert_eq!(order.group.as_deref(), Some("shop-1"));
         assert_eq!(order.repetition, Some(notice.id()));
-        let standard = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team", &notice);
+        let standard = Order::of("arn:aws:sns:eu-west-1:1:glidepath-team", group, &id);
         assert_eq!(standard, Order::default());
     }
 

@@ -142,6 +142,14 @@ impl DynamoRegistry {
         conditional(call).await.map(|_| ())
     }
 
+    /// Deletes the item of an alarm that no deployment has ever named: one of `glidepath doctor`.
+    #[cfg(feature = "stack")]
+    pub async fn forget_alarm(&self, alarm: &AlarmArn) -> PortResult<()> {
+        let call = self.client.delete_item().table_name(&self.table);
+        let deleted = call.set_key(Some(Key::alarm(alarm).attributes())).send().await;
+        deleted.map(|_| ()).map_err(|error| port_error("dynamodb:DeleteItem", error))
+    }
+
     fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
         self.client
             .update_item()

@@ -3,10 +3,12 @@
 
 pub mod slack;
 mod text;
+mod trial;
 
 use serde::{Deserialize, Serialize};
 
 pub use text::{Message, message};
+pub use trial::Trial;
 
 use crate::failure::Failure;
 use crate::ids::{ChannelName, DeploymentId};

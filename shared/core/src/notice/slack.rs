@@ -37,6 +37,11 @@ pub fn body(notice: &Notice, message: Message) -> Value {
     })
 }
 
+/// A message as plain text.
+pub(super) fn text(message: &Message) -> String {
+    escaped(&message.to_string(), LONGEST_SECTION)
+}
+
 /// The text with Slack's three control characters replaced, cut to a length without cutting through
 /// a replacement.
 fn escaped(text: &str, longest: usize) -> String {

@@ -14,7 +14,7 @@ use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
-use glidepath_core::notice::Notice;
+use glidepath_core::notice::{Notice, Trial};
 use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
@@ -271,5 +271,11 @@ pub trait Channels: Sync {
         channel: &ChannelName,
         notice: &Notice,
         deployment: &Deployment,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Sends a message that says nothing but that it arrives.
+    fn try_out(
+        &self,
+        channel: &ChannelName,
+        trial: &Trial,
     ) -> impl Future<Output = PortResult<()>> + Send;
 }

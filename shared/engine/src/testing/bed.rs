@@ -10,7 +10,7 @@ use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
 };
-use glidepath_core::notice::Notice;
+use glidepath_core::notice::{Notice, Trial};
 use glidepath_core::protocol::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
 };
@@ -356,5 +356,9 @@ impl Channels for Bed<'_> {
         deployment: &Deployment,
     ) -> PortResult<()> {
         self.call("deliver", self.world.deliver(channel, notice, deployment)).await
+    }
+
+    async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {
+        self.call("try_out", self.world.try_out(channel, trial)).await
     }
 }

@@ -16,7 +16,7 @@ use glidepath_core::ids::{
     ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition,
     TaskToken,
 };
-use glidepath_core::notice::Notice;
+use glidepath_core::notice::{Notice, Trial};
 use glidepath_core::plan::{Measure, Number};
 use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
@@ -381,6 +381,13 @@ impl Channels for World {
             return Err(PortError::Refused { operation: "deliver", detail });
         }
         self.called(Call::Deliver(channel.clone(), notice.clone()));
+        Ok(())
+    }
+
+    async fn try_out(&self, channel: &ChannelName, _: &Trial) -> PortResult<()> {
+        if self.state().down.contains(channel) {
+            return Err(PortError::Throttled { operation: "try out" });
+        }
         Ok(())
     }
 }

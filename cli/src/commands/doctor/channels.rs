@@ -1,0 +1,45 @@
+//! A message on every channel, sent by the function that sends notices, with its role.
+
+use futures_util::future::join_all;
+use glidepath_aws::doctor::Answered;
+use glidepath_core::doctor::{About, Row};
+use glidepath_core::ids::ChannelName;
+use glidepath_core::notice::Trial;
+use glidepath_engine::ports::PortResult;
+use serde_json::json;
+
+use super::{Doctor, unchecked};
+
+pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
+    let by = doctor.connection.operator.identity().await;
+    let by = by.unwrap_or_else(|_| "somebody".to_owned());
+    let channels = doctor.connection.stack.channels.keys();
+    join_all(channels.map(|channel| one(doctor, channel, &by))).await
+}
+
+async fn one(doctor: &Doctor, channel: &ChannelName, by: &str) -> Row {
+    let about =
+        About::new(format!("channel.{channel}"), format!("channel `{channel}` takes messages"));
+    match send(doctor, channel, by).await {
+        Ok(Answered::Well(_)) => about.ok("it took a test message"),
+        // An older function knows only deployments.
+        Ok(Answered::Badly(reason)) if reason.contains("missing field `deployment`") => about
+            .not_checked(
+                "the stack's function `notify` is older than this command line",
+                "deploy the stack of the same version",
+            ),
+        Ok(Answered::Badly(reason)) => about.not_ok(
+            reason,
+            "look at the channel's secret or topic, and whether ChannelSecretPattern, \
+             ChannelTopicPattern and ChannelKeyArns cover it",
+        ),
+        Err(error) => unchecked(&about, &error),
+    }
+}
+
+async fn send(doctor: &Doctor, channel: &ChannelName, by: &str) -> PortResult<Answered> {
+    let trial = Trial { id: doctor.name(channel.as_str()), by: by.to_owned() };
+    let function = doctor.connection.stack.outputs.get("NotifyFunctionName");
+    let function = function.map_or("", String::as_str);
+    doctor.instruments.call(function, &json!({ "channel": channel, "trial": trial })).await
+}

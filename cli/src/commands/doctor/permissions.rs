@@ -1,0 +1,142 @@
+//! What each role of the stack may do, by IAM's own simulation.
+
+use glidepath_aws::channels::ChannelSettings;
+use glidepath_core::doctor::{
+    Decision, ROLES, Role, Row, ServiceSubject, Subject, about_role, needs, permissions,
+};
+use glidepath_core::request::Request;
+use glidepath_core::route::{ActionKind, RouteRef};
+use glidepath_core::world::FoundRoute;
+use glidepath_engine::ports::{LoadBalancer, PortError, PortResult};
+
+use super::{Doctor, unchecked};
+
+pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
+    let found = async {
+        let roles = roles(doctor).await?;
+        let functions = roles.iter().map(|(function, _)| function.clone()).collect();
+        PortResult::Ok((subject(doctor, functions).await?, roles))
+    };
+    let (subject, roles) = match found.await {
+        Ok(found) => found,
+        Err(error) => {
+            return ROLES.iter().map(|role| unchecked(&about_role(*role), &error)).collect();
+        }
+    };
+    let mut rows = Vec::with_capacity(ROLES.len());
+    // One after the other: IAM throttles simulations early.
+    for (role, (_, arn)) in ROLES.into_iter().zip(roles) {
+        rows.push(match simulated(doctor, role, &arn, &subject).await {
+            Ok(decisions) => permissions(role, &decisions),
+            Err(error) => unchecked(&about_role(role), &error),
+        });
+    }
+    rows
+}
+
+async fn simulated(
+    doctor: &Doctor,
+    role: Role,
+    arn: &str,
+    subject: &Subject,
+) -> PortResult<Vec<Decision>> {
+    let mut decisions = Vec::new();
+    for need in needs(role, subject) {
+        decisions.extend(doctor.instruments.simulate(arn, &need).await?);
+    }
+    Ok(decisions)
+}
+
+/// By role: the ARN of its function (of the state machine nothing) and its own.
+async fn roles(doctor: &Doctor) -> PortResult<Vec<(String, String)>> {
+    let stack = &doctor.connection.stack;
+    let mut found = Vec::with_capacity(ROLES.len());
+    for role in ROLES {
+        if role == Role::Deployment {
+            found.push((String::new(), doctor.instruments.machine_role().await?));
+            continue;
+        }
+        let output = format!("{}FunctionName", role.name());
+        let name = stack.outputs.get(&output).ok_or_else(|| PortError::Refused {
+            operation: "cloudformation:DescribeStacks",
+            detail: format!("the stack has no output `{output}`"),
+        })?;
+        found.push(doctor.instruments.function(name).await?);
+    }
+    Ok(found)
+}
+
+async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject> {
+    let stack = &doctor.connection.stack;
+    let mut topics = Vec::new();
+    let mut secrets = Vec::new();
+    for settings in stack.channels.values() {
+        match settings {
+            ChannelSettings::Slack { secret } => {
+                secrets.push(if secret.starts_with("arn:") {
+                    secret.clone()
+                } else {
+                    // Its ARN ends with six characters that only Secrets Manager knows.
+                    doctor.scope.arn("secretsmanager", &format!("secret:{secret}-abcdef"))
+                });
+            }
+            ChannelSettings::Sns { topic } => topics.push(topic.clone()),
+        }
+    }
+    let keys = stack.parameters.get("ChannelKeyArns").map(String::as_str).unwrap_or_default();
+    let queue = stack.undelivered_queue.rsplit('/').next().unwrap_or_default();
+    Ok(Subject {
+        scope: doctor.scope.clone(),
+        table: stack.table.clone(),
+        queue: doctor.scope.arn("sqs", queue),
+        functions,
+        topics,
+        secrets,
+        keys: keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
+        service: match &doctor.request {
+            Some(request) => Some(service(doctor, request).await?),
+            None => None,
+        },
+    })
+}
+
+async fn service(doctor: &Doctor, request: &Request) -> PortResult<ServiceSubject> {
+    let target = &request.target;
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut subject = ServiceSubject {
+        cluster: last(target.cluster.as_str()),
+        services: [&target.slots.blue, &target.slots.green].map(|name| name.to_string()).into(),
+        task_roles: doctor.instruments.task_roles(&request.release.task_definition).await?,
+        ..ServiceSubject::default()
+    };
+    for route in &target.routes {
+        match route {
+            RouteRef::Rule(arn) => subject.rules.push(arn.clone()),
+            RouteRef::Listener(arn) => subject.listeners.push(arn.clone()),
+        }
+    }
+    for hook in &request.health.hooks {
+        let function = &hook.function;
+        subject.hooks.push(if function.starts_with("arn:") {
+            function.clone()
+        } else {
+            doctor.scope.arn("lambda", &format!("function:{function}"))
+        });
+    }
+    let load_balancers = super::service::load_balancers(doctor);
+    for route in load_balancers.routes(&target.routes).await? {
+        subject.user_pools.extend(user_pools(&route));
+    }
+    Ok(subject)
+}
+
+fn user_pools(route: &FoundRoute) -> Vec<String> {
+    let FoundRoute::Found { actions, .. } = route else { return Vec::new() };
+    let pools = actions.0.iter().filter_map(|action| match &action.kind {
+        ActionKind::AuthenticateCognito(cognito) => Some(cognito.user_pool_arn.clone()),
+        ActionKind::Forward(_) | ActionKind::AuthenticateOidc(_) | ActionKind::JwtValidation(_) => {
+            None
+        }
+    });
+    pools.collect()
+}
