@@ -58,9 +58,16 @@ where
             let wait = until.since(ambient.now()).max(Span::from_secs(1));
             Ok(turn.settling(wait, "an earlier write may still land".to_owned()))
         }
+        // A copy of this invocation was faster: where it has come to counts.
+        Err(Stop::Refused(Refused::NotNewer)) => {
+            Ok(turn.settling(AGAIN, "another invocation has gone on meanwhile".to_owned()))
+        }
         Err(stop) => Err(stop.into()),
     }
 }
+
+/// Before a turn that another one has overtaken looks again.
+const AGAIN: Span = Span::from_secs(1);
 
 /// What became of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +99,7 @@ where
     async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
         let observed = routes::read(self.load_balancer, &plan.routes).await?;
-        if let Some(found) = routes::foreign(&self.deployment, &observed, Some(self.stage.weight)) {
+        if let Some(found) = routes::foreign(&self.deployment, &observed) {
             return self.hold_foreign(since, found).await;
         }
         let observed: Vec<_> = observed.into_iter().flatten().collect();
@@ -182,13 +189,9 @@ where
     async fn claim(&self, purpose: Purpose) -> Result<(IntentId, Intent), Stop> {
         let own = pace::intent_id(self.ambient);
         let intent = transition(self.registry, &self.deployment.id, |deployment| {
-            // An older invocation must not write for a stage that is over.
-            if deployment.progress.stage != self.deployment.progress.stage {
-                return Err(Refused::NotNewer);
-            }
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, Span::ZERO);
-            claim_forward(deployment, &own, purpose, FORWARD_LIFETIME, now, due)
+            claim_forward(deployment, &self.deployment, &own, purpose, FORWARD_LIFETIME, now, due)
         })
         .await?;
         Ok((own, intent))
@@ -262,6 +265,8 @@ where
         .await;
         match recorded {
             Ok(_) => Ok(Written::Verified),
+            // The claim has died: whoever has gone on since counts, and there is no fence to undo for.
+            Err(stop @ Stop::Refused(Refused::NotNewer)) => Err(stop),
             Err(Stop::Refused(refused)) => {
                 self.undo(&own, &refused).await?;
                 Err(Stop::Refused(refused))

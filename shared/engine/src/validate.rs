@@ -47,7 +47,7 @@ where
         routes::read(sources.load_balancer, &deployment.plan.routes),
     )
     .await;
-    let foreign = routes::foreign(&deployment, &observed?, None);
+    let foreign = routes::foreign(&deployment, &observed?);
     let in_order = foreign.is_none();
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     // The look that fails is the one that a report must not miss.

@@ -251,8 +251,9 @@ pub enum Refused {
         /// From then on none can.
         until: Timestamp,
     },
-    /// A newer entry of the gate state has stored its token.
-    #[error("a newer gate is open")]
+    /// Another invocation has gone on meanwhile: a newer entry of the gate state has stored its token,
+    /// or the step is over.
+    #[error("another invocation has gone on meanwhile")]
     NotNewer,
     /// A deployment holds the slot.
     #[error("`{0}` is in use by a deployment")]
@@ -276,6 +277,17 @@ impl Deployment {
     /// Refuses while a claimed write of anybody may still land.
     pub(super) fn require_idle(&self, now: Timestamp) -> Result<(), Refused> {
         all_dead_at(self.intents.values(), now).map_or(Ok(()), |until| Err(Refused::Busy { until }))
+    }
+
+    /// Whether it is still at the step at which somebody has read it.
+    pub fn is_where(&self, read: &Self) -> bool {
+        let (now, then) = (&self.progress, &read.progress);
+        now.stage == then.stage && now.step == then.step
+    }
+
+    /// Refuses to record a write whose claim is gone.
+    pub(super) fn require_claimed(&self, id: &IntentId) -> Result<(), Refused> {
+        if self.intents.contains_key(id) { Ok(()) } else { Err(Refused::NotNewer) }
     }
 
     /// What a rollback ends: the requests that reach the canary. A shift that is being written
@@ -320,15 +332,24 @@ impl Deployment {
         }
     }
 
-    /// The item as it will be after this transition: one revision on, without dead intents.
+    /// The item as it will be after this transition: one revision on, without dead intents. Only for
+    /// functions, whose clocks AWS keeps: who forgets a claim that may still land breaks everything
+    /// that waits for it.
     pub(super) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
-        let mut revised = self.clone();
-        revised.revision = revised.revision.next();
+        let mut revised = self.decided();
         // Before the intent that says so is gone.
         revised.progress.forced = self.forced();
         revised.intents.retain(|_, intent| intent.lives(now));
         revised.next_due_at = next_due_at;
         revised
+    }
+
+    /// The item after a decision that a person records from wherever they are, whatever their clock
+    /// says: one revision on, and nothing is forgotten.
+    pub(super) fn decided(&self) -> Self {
+        let mut decided = self.clone();
+        decided.revision = decided.revision.next();
+        decided
     }
 
     /// Who has everything sent to stable whatever its health: as recorded, or as a rollback that has

@@ -49,9 +49,11 @@ fn binding(deployment: &Deployment) -> Binding {
 }
 
 /// Claims a write to the world. Refused while any other claimed write may still land, so that two
-/// invocations of the same step never write across each other.
+/// invocations of the same step never write across each other; and to an invocation whose step is
+/// over since it has `read` the deployment, which would write what was right then.
 pub fn claim_forward(
     deployment: &Deployment,
+    read: &Deployment,
     id: &IntentId,
     purpose: Purpose,
     lifetime: Span,
@@ -59,6 +61,9 @@ pub fn claim_forward(
     next_due_at: Timestamp,
 ) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    if !deployment.is_where(read) {
+        return Err(Refused::NotNewer);
+    }
     deployment.require_idle(now)?;
     let intent = Intent::new(purpose, now, lifetime);
     let mut claimed = deployment.revised(now, next_due_at);
@@ -68,7 +73,8 @@ pub fn claim_forward(
     Ok((intent, writes))
 }
 
-/// Records a shift that was read back: the bake begins. Its transaction is also the second look
+/// Records a shift that was read back: the bake begins. Refused without the claim: it has died, and
+/// another invocation may have shifted, and gone on, since. Its transaction is also the second look
 /// at the fence: where it fails because of a fence, the writer undoes its own write.
 pub fn record_shift(
     deployment: &Deployment,
@@ -78,6 +84,7 @@ pub fn record_shift(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    deployment.require_claimed(id)?;
     let mut shifted = deployment.revised(now, next_due_at);
     shifted.intents.remove(id);
     shifted.progress.verified = verified;
@@ -102,6 +109,7 @@ pub fn release_forward(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    deployment.require_claimed(id)?;
     let mut released = deployment.revised(now, next_due_at);
     released.intents.remove(id);
     released.progress.verified = verified;
@@ -243,7 +251,7 @@ pub fn approve(
     now: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
-    let mut decided = deployment.revised(now, deployment.next_due_at);
+    let mut decided = deployment.decided();
     let stage = decided.progress.stage;
     match &mut decided.progress.step {
         Step::Approving { decision: Some(earlier), .. } => {

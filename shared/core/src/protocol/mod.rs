@@ -48,7 +48,7 @@ pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]
 pub use items::{Fenced, Items};
 pub use lock::{Lock, LockKey, LockKind};
-pub use ours::Overwritten;
+pub use ours::{Overwritten, Whose};
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
 pub use weak::{StepBack, WeakLook, Weakness, hold, step_back};

@@ -16,6 +16,8 @@ pub(crate) struct Bounds {
     pub(crate) gates: bool,
     /// When a second deployment of the same service is asked for.
     pub(crate) successor: Successor,
+    /// Whether the route has only the serving slot's group at first, so that the canary's is attached.
+    pub(crate) attaches: bool,
     /// Whether a deployment that has succeeded is retired by the sweep.
     pub(crate) retirement: bool,
     /// What a rollback does that has waited for stable long enough.
@@ -158,4 +160,8 @@ pub(crate) enum Mistake {
     ForceUnclaimed,
     /// The end of a rollback does not require that it has not ended already.
     EndTwice,
+    /// Going forward, the attached group at weight 0 is taken for somebody else's.
+    AttachForgotten,
+    /// A late copy of a step claims although the step is over.
+    LateClaim,
 }

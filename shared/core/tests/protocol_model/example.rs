@@ -129,8 +129,18 @@ pub(crate) fn task_definition(version: u8) -> TaskDefinition {
 /// The route with this share on green.
 pub(crate) fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
-    let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
-    let groups = vec![entry(Slot::Blue, blue), entry(Slot::Green, green)];
+    forwarding(&[(Slot::Blue, blue), (Slot::Green, green)])
+}
+
+/// The route before green's group was ever attached.
+pub(crate) fn blue_only() -> RouteActions {
+    forwarding(&[(Slot::Blue, AlbWeight::new(1))])
+}
+
+fn forwarding(groups: &[(Slot, AlbWeight)]) -> RouteActions {
+    let entry =
+        |(slot, weight): &(Slot, AlbWeight)| WeightedGroup { group: group(*slot), weight: *weight };
+    let groups = groups.iter().map(entry).collect();
     let forward = Forward::new(groups, None);
     RouteActions(vec![RouteAction { order: None, kind: ActionKind::Forward(forward) }])
 }
@@ -169,7 +179,11 @@ pub(crate) fn plan(
         routes: vec![RoutePlan {
             route: route(),
             pair: RolePair { stable: group(stable), canary: group(stable.other()) },
-            original: actions(whole),
+            original: if stable == Slot::Blue && bounds.attaches {
+                blue_only()
+            } else {
+                actions(whole)
+            },
             load_balancer: String::new(),
             health_check_path: None,
         }],

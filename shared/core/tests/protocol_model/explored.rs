@@ -87,6 +87,7 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
     tasks: 1,
     gates: false,
     successor: Successor::Never,
+    attaches: false,
     retirement: false,
     then: AfterHold::Hold,
     from: From::Tasks,
@@ -119,6 +120,20 @@ const BUDGET: Budget = ALL_AT_ONCE.budget;
 fn an_alarm_while_a_deployment_is_planned() {
     let budget = Budget { firings: 1, ..BUDGET };
     explore("planned", Bounds { budget, from: From::Plan, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn a_group_is_attached_while_calls_are_lost_and_an_alarm_fires() {
+    let budget = Budget { firings: 1, unanswered: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Plan, fused: true, ..ALL_AT_ONCE };
+    explore("attach", Bounds { attaches: true, ..bounds });
+}
+
+#[test]
+fn a_late_copy_of_the_attach() {
+    let budget = Budget { crashes: 1, duplicates: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Tasks, fused: true, ..ALL_AT_ONCE };
+    explore("attach copy", Bounds { attaches: true, repeated: Some(At::Advance), ..bounds });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use glidepath_core::rollback::AfterHold;
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::example::{COARSE, FINE, NEVER, Who, green_share};
+use crate::example::{COARSE, FINE, NEVER, Who, blue_only, green_share};
 use crate::process::Process;
 use crate::state::{Author, Effect, State};
 
@@ -188,6 +188,7 @@ impl<'a> Marks<'a> {
         });
         for verified in &progress.verified {
             self.hash(green_share(verified));
+            self.flag(*verified == blue_only());
         }
         self.flag(progress.shifted_at.is_some());
         self.flag(progress.restored_at.is_some());
@@ -305,7 +306,7 @@ impl<'a> Marks<'a> {
         }
         self.items();
         let world = &state.world;
-        self.hash((world.green, world.tasks, world.versions));
+        self.hash((world.green, world.attached, world.tasks, world.versions));
         self.some(world.sick, |marks, sick| {
             marks.hash((sick.slot, sick.healthy));
             marks.time(sick.since);

@@ -48,6 +48,8 @@ pub(crate) const BINDINGS_END: &str = "no binding outlives its deployment";
 /// However stable comes and goes.
 pub(crate) const NOT_ONTO_THE_DEAD: &str =
     "no rollback writes onto nothing healthy unless it is forced";
+/// Nobody is accused of what a deployment did itself.
+pub(crate) const NOBODY_IS_ACCUSED: &str = "nobody is told of a change that nobody else has made";
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more";
 
@@ -78,6 +80,7 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         Property::always(ROLES_ARE_CURRENT, |_, state: &State| !state.seen.wrong_roles),
         Property::always(NOT_ONTO_THE_DEAD, |_, state: &State| !state.seen.onto_nothing),
         Property::always(STEPS_GO_BACK, |_, state: &State| !state.seen.stepped_forward),
+        Property::always(NOBODY_IS_ACCUSED, |_, state: &State| !state.seen.accused),
         Property::always(BINDINGS_END, |_, state| bindings_end(state)),
         // The model is not empty: these must be reached.
         Property::sometimes(SUCCEEDS, |_, state| ended(state, Who::First, Outcome::Succeeded)),

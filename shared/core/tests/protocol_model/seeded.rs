@@ -9,7 +9,7 @@ use crate::explored::ALL_AT_ONCE;
 use crate::model::Exploration;
 use crate::properties::{
     BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING,
-    NO_LATE_WRITE, NO_UNSEEN_FIRING, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST,
+    NO_LATE_WRITE, NO_UNSEEN_FIRING, NOBODY_IS_ACCUSED, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST,
     NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK,
     THE_GATE_IS_WOKEN,
 };
@@ -165,6 +165,21 @@ fn a_repeated_event_must_register_its_write() {
     let budget = Budget { repeats: 1, ..alarm().budget };
     let bounds = Bounds { budget, from: From::Bake, ..ALL_AT_ONCE };
     find(Mistake::RepeatWithoutIntent, NO_LATE_WRITE, bounds);
+}
+
+#[test]
+fn an_attached_group_must_be_known_for_our_own() {
+    let budget = Budget { unanswered: 1, ..BUDGET };
+    let bounds = Bounds { budget, attaches: true, from: From::Tasks, ..ALL_AT_ONCE };
+    find(Mistake::AttachForgotten, NOBODY_IS_ACCUSED, bounds);
+}
+
+#[test]
+fn a_late_copy_of_a_step_must_not_write_after_it() {
+    let budget = Budget { duplicates: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, attaches: true, from: From::Tasks, fused: true, ..ALL_AT_ONCE };
+    let bounds = Bounds { repeated: Some(At::Advance), ..bounds };
+    find(Mistake::LateClaim, NOBODY_IS_ACCUSED, bounds);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct State {
 pub(crate) struct World {
     /// Green's share of the route.
     pub(crate) green: Weight,
+    /// Whether the route has green's group at all.
+    pub(crate) attached: bool,
     /// Wanted tasks, which run at once, by slot.
     pub(crate) tasks: [u8; 2],
     /// What they run.
@@ -59,7 +61,9 @@ impl World {
 
     /// Healthy targets.
     pub(crate) fn healthy(&self, slot: Slot) -> u32 {
-        let tasks = self.tasks[slot_index(slot)];
+        // Targets of a group that no rule names are not health-checked.
+        let unused = slot == Slot::Green && !self.attached;
+        let tasks = if unused { 0 } else { self.tasks[slot_index(slot)] };
         let sick = self.sick.filter(|sick| sick.slot == slot);
         u32::from(sick.map_or(tasks, |sick| tasks.min(sick.healthy)))
     }
@@ -189,6 +193,8 @@ pub(crate) struct Seen {
     pub(crate) throttled: bool,
     /// A rollback did not wake an execution whose token was stored.
     pub(crate) not_woken: bool,
+    /// Somebody else was said to have changed the route.
+    pub(crate) accused: bool,
 }
 
 impl State {
@@ -201,6 +207,7 @@ impl State {
             items: Arc::default(),
             world: World {
                 green: Weight::NONE,
+                attached: !bounds.attaches,
                 tasks: [bounds.tasks, 0],
                 versions: [1, 1],
                 firing_since: None,
@@ -242,7 +249,10 @@ impl State {
             }
         }
         match effect {
-            Effect::Route(green) => self.world.green = green,
+            Effect::Route(green) => {
+                self.world.green = green;
+                self.world.attached = true;
+            }
             Effect::Tasks { slot, wanted, version } => {
                 if self.world.carries(slot) {
                     self.seen.served_by_nobody |= wanted == 0;

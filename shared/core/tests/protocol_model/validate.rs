@@ -96,7 +96,7 @@ fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
         return (MoveOn::Stay, NextStep::Advance);
     }
     let waits = if call.bounds.gates { NextStep::Gate } else { NextStep::Validate };
-    if foreign(call, read, None) {
+    if foreign(call, read) {
         return (MoveOn::Tell(Event::ForeignChange { found: String::new() }), waits);
     }
     let stage = read.progress.stage;

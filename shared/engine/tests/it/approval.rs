@@ -1,12 +1,18 @@
+use std::pin::Pin;
+use std::sync::Mutex;
+
 use glidepath_core::failure::FailureCode;
+use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::plan::{Approval, OnTimeout, Plan};
 use glidepath_core::protocol::NextStep;
+use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer};
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
 use glidepath_engine::testing::example::{self, begun, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, advance};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -91,4 +97,56 @@ async fn the_canarys_tasks_are_up_before_anybody_is_asked() {
     waiting(&registry, &world, asking(OnTimeout::Rollback)).await;
     let green = example::service(glidepath_core::plan::Slot::Green);
     assert_eq!(world.state().services[&green].running_count, 3);
+}
+
+/// What happens in the middle of an invocation: once, when it looks at targets.
+type Then<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+struct Meanwhile<'a> {
+    world: &'a World,
+    then: Mutex<Option<Then<'a>>>,
+}
+
+impl<'a> Meanwhile<'a> {
+    fn new(world: &'a World, then: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self { world, then: Mutex::new(Some(Box::pin(then))) }
+    }
+}
+
+impl LoadBalancer for Meanwhile<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.world.write_route(route, actions).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        let then = self.then.lock().unwrap().take();
+        if let Some(then) = then {
+            then.await;
+        }
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn a_late_copy_of_a_shift_shifts_nothing_again() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.run_until(|reply| reply.summary.contains("asked for")).await.unwrap();
+    let input = StepInput { deployment: deployment.id.clone() };
+    let meanwhile = Meanwhile::new(&world, async {
+        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        world.pass(Span::from_secs(40));
+    });
+    let late = advance::run(&registry, &meanwhile, &world, &world, &input).await.unwrap();
+    assert_eq!(late.next, NextStep::Advance, "it looks again: {}", late.summary);
+    machine.reply = late;
+    machine.run().await.unwrap();
+    let items = registry.items();
+    let shifted = items.notices.iter().filter(|entry| entry.notice.event.name() == "shifted");
+    assert_eq!(shifted.count(), 1);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod approval;
+mod attach;
 mod bakes;
 mod budgets;
 mod faults;
