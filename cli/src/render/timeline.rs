@@ -40,6 +40,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         Event::Started
         | Event::ApprovalNeeded { .. }
         | Event::Shifted { .. }
+        | Event::RouteInOrder { .. }
         | Event::RollbackHeld
         | Event::SteppingBack { .. }
         | Event::RollbackOverdue { .. }
@@ -74,6 +75,7 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment) -> String {
         | Event::Shifted { .. }
         | Event::Waiting { .. }
         | Event::ForeignChange { .. }
+        | Event::RouteInOrder { .. }
         | Event::TrafficRestored { .. }
         | Event::Succeeded
         | Event::RolledBack { .. }

@@ -4,12 +4,11 @@
 mod tasks;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{GateId, IntentId};
-use glidepath_core::notice::Event;
+use glidepath_core::ids::IntentId;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Reply,
-    Step, claim_forward, observe, record_shift, release_forward,
+    Routes, Step, claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::storm::give_way;
@@ -117,12 +116,11 @@ where
             if self.ambient.now().since(since) > plan.settle_within {
                 return Err(self.not_ready(&waiting).await);
             }
-            self.touch(MoveOn::InOrder).await?;
+            self.touch(Routes::InOrder, MoveOn::Stay).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
-            let gate = GateId::new(format!("{:016x}", self.ambient.number()));
-            self.touch(MoveOn::Ask(gate, approval)).await?;
+            self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
             let tick = pace::tick(&self.deployment, self.ambient.now());
             return Ok(Reply::new(&self.deployment.id, NextStep::Gate, "waits for a person")
                 .after(tick)
@@ -140,22 +138,28 @@ where
         let settling = self.ambient.now().since(since);
         let interval = self.deployment.plan.health.interval;
         let wait = give_way(interval, settling, self.ambient.number());
-        self.touch_after(MoveOn::Stay, wait).await?;
+        self.touch_after(Routes::Unseen, MoveOn::Stay, wait).await?;
         let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
         Ok(self.settling(wait, summary))
     }
 
     /// Keeps the sweep away, and records where to go from here.
-    async fn touch(&self, move_on: MoveOn) -> Result<Deployment, Stop> {
-        self.touch_after(move_on, pace::tick(&self.deployment, self.ambient.now())).await
+    async fn touch(&self, routes: Routes, move_on: MoveOn) -> Result<Deployment, Stop> {
+        self.touch_after(routes, move_on, pace::tick(&self.deployment, self.ambient.now())).await
     }
 
     /// The same, where nothing is due for so long.
-    async fn touch_after(&self, move_on: MoveOn, wait: Span) -> Result<Deployment, Stop> {
+    async fn touch_after(
+        &self,
+        routes: Routes,
+        move_on: MoveOn,
+        wait: Span,
+    ) -> Result<Deployment, Stop> {
         transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, wait);
-            observe(deployment, Observed::default(), move_on.clone(), now, due)
+            let observed = Observed { routes: routes.clone(), ..Observed::default() };
+            observe(deployment, &self.deployment, observed, move_on.clone(), now, due)
         })
         .await
     }
@@ -173,7 +177,7 @@ where
             )));
         }
         let before = self.deployment.notices;
-        let told = self.touch(MoveOn::Tell(Event::ForeignChange { found: found.clone() })).await?;
+        let told = self.touch(Routes::Changed(found.clone()), MoveOn::Stay).await?;
         Ok(self
             .settling(plan.health.interval, format!("holds: {found}"))
             .telling(told.notices > before))

@@ -9,8 +9,9 @@ use super::fence::Fence;
 use super::intent::{Intent, Purpose, all_dead_at};
 use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
-use crate::health::{HookRun, Shift};
-use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
+use crate::failure::Failure;
+use crate::health::{Gap, HookRun, Shift};
+use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::rollback::Forced;
@@ -134,6 +135,22 @@ pub struct Progress {
     /// Every shift that was read back, in order: tells which stage a minute of metrics belongs to.
     #[serde(default)]
     pub shifts: Vec<Shift>,
+    /// Times in which somebody else's weights may have been on a route, in order; what was measured
+    /// then counts for no stage.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// When every route was last seen to be this deployment's own.
+    #[serde(default)]
+    pub in_order_at: Option<Timestamp>,
+    /// What the last look said, in words with numbers.
+    #[serde(default)]
+    pub judged: Vec<String>,
+    /// What people have decided so far, in order.
+    #[serde(default)]
+    pub decisions: Vec<(StageIndex, Decision)>,
+    /// Why a look of its own has ended it, once it has: nobody's decision is taken any more.
+    #[serde(default)]
+    pub ended_by: Option<Failure>,
     /// What the plan's hooks have answered at this stage.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
@@ -184,8 +201,6 @@ pub enum Step {
     },
     /// The tasks are healthy and wait for a person, so that the shift follows the answer at once.
     Approving {
-        /// Which approval.
-        gate: GateId,
         /// Since when.
         since: Timestamp,
         /// Until when.
@@ -195,7 +210,8 @@ pub enum Step {
     },
     /// At its weight, under watch.
     Baking {
-        /// When the weight was read back.
+        /// When the weight was read back; later by every time in which somebody else's weights may have
+        /// been there, which is no time of the bake.
         since: Timestamp,
     },
 }
@@ -282,7 +298,7 @@ impl Deployment {
     /// Whether it is still at the step at which somebody has read it.
     pub fn is_where(&self, read: &Self) -> bool {
         let (now, then) = (&self.progress, &read.progress);
-        now.stage == then.stage && now.step == then.step
+        now.stage == then.stage && now.step == then.step && now.ended_by == then.ended_by
     }
 
     /// Refuses to record a write whose claim is gone.

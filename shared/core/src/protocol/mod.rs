@@ -41,8 +41,8 @@ pub use fence::{
     put_off, restored,
 };
 pub use forward::{
-    MoveOn, Observed, approve, begin, claim_forward, observe, record_shift, release_forward,
-    store_gate,
+    MoveOn, Observed, Routes, approve, begin, claim_forward, observe, record_shift,
+    release_forward, store_gate,
 };
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]

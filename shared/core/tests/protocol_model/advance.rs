@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use glidepath_core::notice::Event;
+use glidepath_core::plan::Approval;
 use glidepath_core::protocol::{
-    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Step, claim_forward,
-    observe, record_shift, release_forward,
+    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Routes, Step,
+    claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
@@ -26,7 +26,7 @@ pub(crate) enum Advance {
     Route(Read),
     Service(Read),
     Health(Read),
-    Touch(MoveOn, Transit),
+    Touch(Read, Routes, MoveOn, Transit),
     Claim(Read, Claiming, Transit),
     Scale {
         read: Read,
@@ -94,15 +94,18 @@ impl Advance {
                 }
                 match read.progress.step {
                     Step::Settling { .. } => Turn::On(Self::Route(read)),
-                    Step::Approving { .. } | Step::Baking { .. } => {
+                    Step::Approving { .. } | Step::Baking { .. } if call.bounds.gates => {
                         Turn::End(End::Reply(NextStep::Gate))
+                    }
+                    Step::Approving { .. } | Step::Baking { .. } => {
+                        Turn::End(End::Reply(NextStep::Validate))
                     }
                 }
             }
             Self::Route(read) => {
                 if foreign(call, &read) {
-                    let event = Event::ForeignChange { found: String::new() };
-                    return Turn::On(Self::Touch(MoveOn::Tell(event), Transit::Load));
+                    let changed = Routes::Changed(String::new());
+                    return Turn::On(Self::Touch(read, changed, MoveOn::Stay, Transit::Load));
                 }
                 if !call.state.world.attached {
                     return Turn::On(Self::Claim(read, Claiming::Attach, Transit::Load));
@@ -122,16 +125,31 @@ impl Advance {
             }
             Self::Health(read) => {
                 if call.healthy(read.plan.canary.slot) < wanted(&read) {
-                    return Turn::On(Self::Touch(MoveOn::InOrder, Transit::Load));
+                    let (routes, stay) = (Routes::InOrder, MoveOn::Stay);
+                    return Turn::On(Self::Touch(read, routes, stay, Transit::Load));
+                }
+                if let (Step::Settling { approved: false, .. }, Some(approval)) =
+                    (&read.progress.step, asks(&read))
+                {
+                    let (routes, ask) = (Routes::InOrder, MoveOn::Ask(approval));
+                    return Turn::On(Self::Touch(read, routes, ask, Transit::Load));
                 }
                 Turn::On(Self::Claim(read, Claiming::Weight, Transit::Load))
             }
-            Self::Touch(move_on, transit) => {
+            Self::Touch(read, routes, move_on, transit) => {
+                let again = call.mistaken(Mistake::AskAgain);
                 let touched = transit.step(call, who, |deployment, now| {
-                    observe(deployment, Observed::default(), move_on.clone(), now, overdue(now))
+                    let observed = Observed { routes: routes.clone(), ..Observed::default() };
+                    let read = if again { deployment } else { read.as_ref() };
+                    observe(deployment, read, observed, move_on.clone(), now, overdue(now))
                 });
+                let asks = matches!(move_on, MoveOn::Ask(_));
                 match touched {
-                    Transited::On(transit) => Turn::On(Self::Touch(move_on, transit)),
+                    Transited::On(transit) => Turn::On(Self::Touch(read, routes, move_on, transit)),
+                    Transited::Done(_) if asks && !call.bounds.gates => {
+                        Turn::End(End::Reply(NextStep::Validate))
+                    }
+                    Transited::Done(_) if asks => Turn::End(End::Reply(NextStep::Gate)),
                     Transited::Done(_) => settling,
                     Transited::Refused(refused) => stopped(&refused),
                 }
@@ -261,6 +279,10 @@ fn weight(read: &Deployment) -> Weight {
     read.plan.stage(read.progress.stage).map_or(Weight::ALL, |stage| stage.weight)
 }
 
+fn asks(read: &Deployment) -> Option<Approval> {
+    read.plan.stage(read.progress.stage)?.approval
+}
+
 fn wanted(read: &Deployment) -> u32 {
     read.plan.canary_tasks(weight(read))
 }
@@ -336,7 +358,9 @@ impl Mark for Advance {
                 marks.deployment(read);
                 marks.hash(claiming);
             }
-            Self::Touch(move_on, transit) => {
+            Self::Touch(read, routes, move_on, transit) => {
+                marks.deployment(read);
+                marks.hash(std::mem::discriminant(routes));
                 marks.hash(std::mem::discriminant(move_on));
                 transit.mark(marks);
             }

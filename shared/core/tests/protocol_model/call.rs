@@ -136,7 +136,18 @@ impl Call<'_> {
     }
 
     fn told(&mut self, notice: &Notice) {
-        self.state.seen.accused |= matches!(notice.event, Event::ForeignChange { .. });
+        let accuses = matches!(notice.event, Event::ForeignChange { .. });
+        self.state.seen.accused |= accuses && !self.state.seen.meddled;
+        let seen = &mut self.state.seen;
+        if let Event::ApprovalNeeded { stage, .. } = notice.event {
+            // Asked again, an answer that was there is gone.
+            seen.answer_lost |= seen.approved[stage.0];
+            seen.asked[stage.0] = true;
+        }
+        if let Event::Shifted { stage } = notice.event {
+            seen.unseen_shift |= self.bounds.asks && !seen.approved[stage.0];
+            seen.own_time = 0;
+        }
         if notice.event.terminal() {
             let ends = &mut self.state.seen.ends[Who::of(&notice.deployment).index()];
             *ends = (*ends + 1).min(2);

@@ -6,8 +6,8 @@ use glidepath_core::ids::{
     TargetGroupArn, TaskDefinition,
 };
 use glidepath_core::plan::{
-    AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
-    StrategyName,
+    AlarmPlan, Approval, CanaryCapacity, HealthPlan, OnInconclusive, OnTimeout, Plan, RoutePlan,
+    Slot, SlotPlan, Stage, StrategyName,
 };
 use glidepath_core::protocol::{LockKey, RecordedHealth};
 use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
@@ -168,8 +168,10 @@ pub(crate) fn plan(
     let whole = if stable == Slot::Blue { Weight::NONE } else { Weight::ALL };
     let stage = |permille| Stage {
         weight: Weight::from_permille(permille).expect("at most 1000"),
-        bake: if bounds.gates { COARSE } else { Span::ZERO },
-        approval: None,
+        bake: if bounds.gates || bounds.budget.meddles > 0 { COARSE } else { Span::ZERO },
+        approval: bounds
+            .asks
+            .then_some(Approval { timeout: COARSE, on_timeout: OnTimeout::Rollback }),
     };
     Plan {
         service: ServiceLabel::new("s"),

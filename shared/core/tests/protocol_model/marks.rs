@@ -107,6 +107,11 @@ impl<'a> Marks<'a> {
         self.time(time.max(self.state.now));
     }
 
+    /// Whether somebody can change the route, or has: then the time of a bake matters.
+    fn meddles(&self) -> bool {
+        self.state.left.meddles > 0 || self.state.seen.meddled
+    }
+
     /// Whether a rollback can be put off, or was.
     pub(crate) fn storms(&self) -> bool {
         self.state.left.throttles > 0 || self.state.seen.throttled
@@ -183,9 +188,19 @@ impl<'a> Marks<'a> {
         self.word(progress.stage.0 as u64);
         self.word(match progress.step {
             Step::Settling { approved, .. } => u64::from(approved),
-            Step::Approving { .. } => 2,
+            Step::Approving { ref decision, .. } => 2 + 2 * u64::from(decision.is_some()),
             Step::Baking { .. } => 3,
         });
+        match progress.step {
+            Step::Approving { until, .. } => self.time(until),
+            Step::Baking { since } if self.meddles() => self.time(since),
+            Step::Settling { .. } | Step::Baking { .. } => {}
+        }
+        self.flag(progress.ended_by.is_some());
+        if self.meddles() {
+            self.some(progress.gap(), Self::time);
+            self.some(progress.in_order_at, Self::time);
+        }
         for verified in &progress.verified {
             self.hash(green_share(verified));
             self.flag(*verified == blue_only());

@@ -8,6 +8,7 @@ mod bakes;
 mod budgets;
 mod faults;
 mod forecast;
+mod foreign;
 mod kept;
 mod overwritten;
 mod planning;
