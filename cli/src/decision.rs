@@ -5,6 +5,7 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{Decision, Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer};
@@ -14,17 +15,23 @@ use crate::connection::{Commands, Options};
 use crate::render::words;
 use crate::report::Stopped;
 
+/// A stage as people count, from 1.
+pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
+    let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    number.map(StageIndex).ok_or_else(|| "stages are counted from 1".to_owned())
+}
+
 /// Approves or refuses as whoever the credentials belong to.
 pub(crate) async fn answer(
     approved: bool,
-    deployment: &DeploymentId,
+    (deployment, stage): (&DeploymentId, Option<StageIndex>),
     reason: Option<String>,
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
     let by = connection.operator.identity().await?;
-    let answer = Answer { deployment: deployment.clone(), approved, by, reason };
+    let answer = Answer { deployment: deployment.clone(), stage, approved, by, reason };
     let commands = options.commands();
     let (registry, orchestration) = (&connection.registry, &connection.orchestration);
     let told = decide(registry, orchestration, &System::default(), &answer, &commands).await?;
@@ -128,6 +135,7 @@ mod tests {
     fn said(approved: bool) -> Answer {
         Answer {
             deployment: DeploymentId::new("shop-42"),
+            stage: Some(StageIndex(1)),
             approved,
             by: "arn:aws:iam::1:user/ada".to_owned(),
             reason: None,
@@ -156,8 +164,24 @@ mod tests {
         let stopped = told.unwrap_err();
         assert!(matches!(&stopped, Stopped::Unusable { .. }));
         let message = stopped.to_string();
-        assert!(message.contains("nothing to answer: stage 1 does not wait"), "{message}");
+        assert!(message.contains("nothing to answer: stage 2 does not wait"), "{message}");
         assert!(message.contains("shop-42 bakes stage 1 (5 %)"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn an_approval_names_the_stage_that_is_asked_for() {
+        for (stage, expected) in [
+            (None, "To approve it: `glidepath approve shop-42 --stage 2`"),
+            (Some(StageIndex(2)), "stage 3 does not wait for an approval, stage 2 does"),
+        ] {
+            let (registry, world) = world(fixtures::approving());
+            let answer = Answer { stage, ..said(true) };
+            let told = decide(&registry, &world, &world, &answer, &Commands::default()).await;
+            let message = told.unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            let kept = registry.items().deployments[&answer.deployment].clone();
+            assert!(!recorded(&kept, &answer));
+        }
     }
 
     #[tokio::test]

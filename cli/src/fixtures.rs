@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, GateId, TaskToken};
+use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, TaskToken};
 use glidepath_core::notice::{Event, Notice, Undelivered};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::protocol::{
@@ -102,12 +102,8 @@ pub(crate) fn settling() -> Deployment {
 pub(crate) fn approving() -> Deployment {
     let mut deployment = settling();
     let since = NOW - minutes(3);
-    deployment.progress.step = Step::Approving {
-        gate: GateId::new("g1"),
-        since,
-        until: since + minutes(240),
-        decision: None,
-    };
+    deployment.progress.step =
+        Step::Approving { since, until: since + minutes(240), decision: None };
     deployment
 }
 
@@ -250,7 +246,7 @@ pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
             | Phase::Committed
             | Phase::Closed(Outcome::Abandoned),
             Step::Approving { .. },
-        ) => events.push(Event::ApprovalNeeded { stage: StageIndex(1) }),
+        ) => events.push(Event::ApprovalNeeded { stage: StageIndex(1), judged: Vec::new() }),
         (
             Phase::Open
             | Phase::RollingBack
@@ -281,11 +277,12 @@ pub(crate) fn every_notice() -> Vec<Notice> {
     };
     notices(vec![
         Event::Started,
-        Event::ApprovalNeeded { stage },
+        Event::ApprovalNeeded { stage, judged: vec!["no canary task stopped".to_owned()] },
         Event::Decided { stage, decision },
         Event::Shifted { stage },
         Event::Waiting { stage, reasons: vec!["12 of 200 requests".to_owned()] },
         Event::ForeignChange { found: "the canary has 40 %, not 25 %".to_owned() },
+        Event::RouteInOrder { lasted: minutes(12) },
         Event::TrafficRestored {
             failure: failure.clone(),
             overwritten: Some("the canary had 40 %".to_owned()),

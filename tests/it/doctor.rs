@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use glidepath_lab::scenario::{AlarmsBy, AwsSettings, CallError, Caller, FailCalls, Fault};
-use glidepath_lab::{Lab, ServiceResources, example_request};
+use glidepath_lab::{Lab, Person, ServiceResources, example_request};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;

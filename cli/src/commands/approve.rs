@@ -3,17 +3,22 @@
 use std::io::Write;
 
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::StageIndex;
 
 use crate::connection::Options;
 use crate::decision;
 use crate::report::Stopped;
 
-/// Approve the stage that waits for you
+/// Approve the stage that you were asked about
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the deployment
     #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
     deployment: DeploymentId,
+    /// Which stage, from 1, as the question names it: an approval of another one than is asked for is
+    /// refused
+    #[arg(long, value_name = "N", value_parser = decision::stage)]
+    stage: Option<StageIndex>,
     /// Why, for whoever reads the timeline
     #[arg(long)]
     reason: Option<String>,
@@ -25,6 +30,6 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason } = arguments;
-    decision::answer(true, deployment, reason.clone(), options, output).await
+    let Arguments { deployment, stage, reason } = arguments;
+    decision::answer(true, (deployment, *stage), reason.clone(), options, output).await
 }

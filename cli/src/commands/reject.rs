@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::StageIndex;
 
 use crate::connection::Options;
 use crate::decision;
@@ -14,6 +15,9 @@ pub(crate) struct Arguments {
     /// Name of the deployment
     #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
     deployment: DeploymentId,
+    /// Which stage, from 1, as the question names it; without it, whichever is asked for now
+    #[arg(long, value_name = "N", value_parser = decision::stage)]
+    stage: Option<StageIndex>,
     /// Why, for whoever reads the timeline
     #[arg(long)]
     reason: Option<String>,
@@ -25,6 +29,6 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason } = arguments;
-    decision::answer(false, deployment, reason.clone(), options, output).await
+    let Arguments { deployment, stage, reason } = arguments;
+    decision::answer(false, (deployment, *stage), reason.clone(), options, output).await
 }

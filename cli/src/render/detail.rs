@@ -50,6 +50,7 @@ pub(crate) fn failure<'a>(
         | Event::Shifted { .. }
         | Event::Waiting { .. }
         | Event::ForeignChange { .. }
+        | Event::RouteInOrder { .. }
         | Event::TrafficRestored { .. }
         | Event::RollbackHeld
         | Event::SteppingBack { .. }
@@ -268,9 +269,10 @@ impl Detail<'_> {
         let id = &self.deployment.id;
         let (open, waits) = (self.open(), self.waits_for_a_person());
         let reason = "--reason \"...\"";
+        let asked = format!("--stage {}", self.deployment.progress.stage);
         if open && waits {
-            row(text, "approve", &self.commands.of("approve", id, ""))?;
-            row(text, "refuse", &self.commands.of("reject", id, reason))?;
+            row(text, "approve", &self.commands.of("approve", id, &asked))?;
+            row(text, "refuse", &self.commands.of("reject", id, &format!("{asked} {reason}")))?;
         }
         let held = match self.deployment.phase {
             Phase::Held => true,

@@ -89,6 +89,7 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::ApprovalNeeded { .. }
             | Event::Decided { .. }
             | Event::Shifted { .. }
+            | Event::RouteInOrder { .. }
             | Event::TrafficRestored { .. }
             | Event::RollbackHeld
             | Event::SteppingBack { .. }

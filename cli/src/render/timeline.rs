@@ -43,6 +43,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         Event::Started
         | Event::ApprovalNeeded { .. }
         | Event::Shifted { .. }
+        | Event::RouteInOrder { .. }
         | Event::RollbackHeld
         | Event::SteppingBack { .. }
         | Event::RollbackOverdue { .. }
@@ -77,6 +78,7 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Comm
         | Event::Shifted { .. }
         | Event::Waiting { .. }
         | Event::ForeignChange { .. }
+        | Event::RouteInOrder { .. }
         | Event::TrafficRestored { .. }
         | Event::Succeeded
         | Event::RolledBack { .. }

@@ -37,8 +37,6 @@ names! {
     ExecutionArn;
     /// One claimed write to the world; unique for every invocation that claims.
     IntentId;
-    /// One approval of one stage of one deployment.
-    GateId;
     /// The user's name for what is deployed; a label, never a key.
     ServiceLabel;
     /// Name or ARN of an ECS cluster.

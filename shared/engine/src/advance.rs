@@ -4,12 +4,11 @@
 mod tasks;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{GateId, IntentId};
-use glidepath_core::notice::Event;
+use glidepath_core::ids::IntentId;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Reply,
-    Step, claim_forward, observe, record_shift, release_forward,
+    Routes, Step, claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::storm::give_way;
@@ -58,9 +57,16 @@ where
             let wait = until.since(ambient.now()).max(Span::from_secs(1));
             Ok(turn.settling(wait, "an earlier write may still land".to_owned()))
         }
+        // A copy of this invocation was faster: where it has come to counts.
+        Err(Stop::Refused(Refused::NotNewer)) => {
+            Ok(turn.settling(AGAIN, "another invocation has gone on meanwhile".to_owned()))
+        }
         Err(stop) => Err(stop.into()),
     }
 }
+
+/// Before a turn that another one has overtaken looks again.
+const AGAIN: Span = Span::from_secs(1);
 
 /// What became of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +98,7 @@ where
     async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
         let observed = routes::read(self.load_balancer, &plan.routes).await?;
-        if let Some(found) = routes::foreign(&self.deployment, &observed, Some(self.stage.weight)) {
+        if let Some(found) = routes::foreign(&self.deployment, &observed) {
             return self.hold_foreign(since, found).await;
         }
         let observed: Vec<_> = observed.into_iter().flatten().collect();
@@ -110,12 +116,11 @@ where
             if self.ambient.now().since(since) > plan.settle_within {
                 return Err(self.not_ready(&waiting).await);
             }
-            self.touch(MoveOn::InOrder).await?;
+            self.touch(Routes::InOrder, MoveOn::Stay).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
-            let gate = GateId::new(format!("{:016x}", self.ambient.number()));
-            self.touch(MoveOn::Ask(gate, approval)).await?;
+            self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
             let tick = pace::tick(&self.deployment, self.ambient.now());
             return Ok(Reply::new(&self.deployment.id, NextStep::Gate, "waits for a person")
                 .after(tick)
@@ -133,22 +138,28 @@ where
         let settling = self.ambient.now().since(since);
         let interval = self.deployment.plan.health.interval;
         let wait = give_way(interval, settling, self.ambient.number());
-        self.touch_after(MoveOn::Stay, wait).await?;
+        self.touch_after(Routes::Unseen, MoveOn::Stay, wait).await?;
         let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
         Ok(self.settling(wait, summary))
     }
 
     /// Keeps the sweep away, and records where to go from here.
-    async fn touch(&self, move_on: MoveOn) -> Result<Deployment, Stop> {
-        self.touch_after(move_on, pace::tick(&self.deployment, self.ambient.now())).await
+    async fn touch(&self, routes: Routes, move_on: MoveOn) -> Result<Deployment, Stop> {
+        self.touch_after(routes, move_on, pace::tick(&self.deployment, self.ambient.now())).await
     }
 
     /// The same, where nothing is due for so long.
-    async fn touch_after(&self, move_on: MoveOn, wait: Span) -> Result<Deployment, Stop> {
+    async fn touch_after(
+        &self,
+        routes: Routes,
+        move_on: MoveOn,
+        wait: Span,
+    ) -> Result<Deployment, Stop> {
         transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, wait);
-            observe(deployment, Observed::default(), move_on.clone(), now, due)
+            let observed = Observed { routes: routes.clone(), ..Observed::default() };
+            observe(deployment, &self.deployment, observed, move_on.clone(), now, due)
         })
         .await
     }
@@ -166,7 +177,7 @@ where
             )));
         }
         let before = self.deployment.notices;
-        let told = self.touch(MoveOn::Tell(Event::ForeignChange { found: found.clone() })).await?;
+        let told = self.touch(Routes::Changed(found.clone()), MoveOn::Stay).await?;
         Ok(self
             .settling(plan.health.interval, format!("holds: {found}"))
             .telling(told.notices > before))
@@ -182,13 +193,9 @@ where
     async fn claim(&self, purpose: Purpose) -> Result<(IntentId, Intent), Stop> {
         let own = pace::intent_id(self.ambient);
         let intent = transition(self.registry, &self.deployment.id, |deployment| {
-            // An older invocation must not write for a stage that is over.
-            if deployment.progress.stage != self.deployment.progress.stage {
-                return Err(Refused::NotNewer);
-            }
             let now = self.ambient.now();
             let due = overdue(&deployment.plan, now, Span::ZERO);
-            claim_forward(deployment, &own, purpose, FORWARD_LIFETIME, now, due)
+            claim_forward(deployment, &self.deployment, &own, purpose, FORWARD_LIFETIME, now, due)
         })
         .await?;
         Ok((own, intent))
@@ -259,6 +266,8 @@ where
         .await;
         match recorded {
             Ok(_) => Ok(Written::Verified),
+            // The claim has died: whoever has gone on since counts, and there is no fence to undo for.
+            Err(stop @ Stop::Refused(Refused::NotNewer)) => Err(stop),
             Err(Stop::Refused(refused)) => {
                 self.undo(&own, &refused).await?;
                 Err(Stop::Refused(refused))

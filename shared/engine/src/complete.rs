@@ -104,7 +104,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
             let due = overdue(&deployment.plan, now, Span::ZERO);
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
             let observed = routes::read(self.load_balancer, &deployment.plan.routes).await?;
-            if let Some(found) = routes::foreign(&deployment, &observed, None) {
+            if let Some(found) = routes::foreign(&deployment, &observed) {
                 return Err(Stop::Failed(Failure::new(
                     FailureCode::RouteChanged,
                     format!("somebody else changed a route before the commit: {found}"),

@@ -3,7 +3,8 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{Decision, Deployment, Refused, approve};
+use glidepath_core::plan::StageIndex;
+use glidepath_core::protocol::{Decision, Deployment, Refused, Step, approve};
 
 use crate::failed;
 use crate::ports::{Clock, Orchestration, Registry};
@@ -12,8 +13,11 @@ use crate::transition::{Stop, transition};
 /// What a person decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// About which deployment; the approval is the one that is open.
+    /// About which deployment.
     pub deployment: DeploymentId,
+    /// Before which stage: who answers an old message must not answer a question that they have not
+    /// seen. A refusal without one is of whatever is asked.
+    pub stage: Option<StageIndex>,
     /// Go on, or back.
     pub approved: bool,
     /// Who: the ARN of the caller's identity.
@@ -41,7 +45,12 @@ where
             at: clock.now(),
             reason: answer.reason.clone(),
         };
-        approve(deployment, decision, clock.now())
+        let stage = match (answer.stage, answer.approved) {
+            (Some(stage), _) => stage,
+            (None, false) => deployment.progress.stage,
+            (None, true) => return Err(Refused::NoSuchApproval(unnamed(deployment))),
+        };
+        approve(deployment, stage, decision, clock.now())
     })
     .await;
     let deployment = decided.map_err(|stop| match stop {
@@ -55,4 +64,28 @@ where
         orchestration.open_gate(&gate.token).await.map_err(|error| failed(&error))?;
     }
     Ok(deployment)
+}
+
+/// What to say to an approval that names no stage.
+fn unnamed(deployment: &Deployment) -> String {
+    let stage = deployment.progress.stage;
+    match deployment.progress.step {
+        Step::Approving { decision: None, .. } => {
+            let weight = deployment.plan.stage(stage).map(|stage| stage.weight);
+            let weight = weight.map_or(String::new(), |weight| format!(" ({weight})"));
+            let version = deployment.plan.task_definition.short();
+            let mut seen = deployment.progress.judged.join("; ");
+            if !seen.is_empty() {
+                seen = format!("; seen so far: {seen}");
+            }
+            format!(
+                "an approval names its stage. Stage {stage}{weight} of {version} is asked for{seen}. \
+                 To approve it: `glidepath approve {} --stage {stage}`",
+                deployment.id
+            )
+        }
+        Step::Approving { decision: Some(_), .. } | Step::Settling { .. } | Step::Baking { .. } => {
+            format!("stage {stage} does not wait for an approval")
+        }
+    }
 }

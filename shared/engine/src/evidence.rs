@@ -2,7 +2,7 @@
 
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, HookRun, Judgement,
+    AlarmReading, AlarmSignal, CheckReading, Evidence, Gap, HookReading, HookRun, Judgement,
     MeasuredMetrics, ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployment,
     ServiceDeployments, Watched, hook_event, hooks_at, judge, probed,
 };
@@ -103,7 +103,9 @@ where
         targets: reading(targets),
         stopped_tasks: reading(stopped),
         metrics: match metrics {
-            Ok(Some(metrics)) => Reading::Read(measured(metrics, &query)),
+            Ok(Some(metrics)) => {
+                Reading::Read(measured(metrics, &query, &deployment.progress.gaps))
+            }
             Ok(None) => Reading::Unreadable("no complete period since the shift yet".to_owned()),
             Err(error) => Reading::Unreadable(error.to_string()),
         },
@@ -126,6 +128,7 @@ fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
     let shifts = &deployment.progress.shifts;
     let watched = watched_stage(deployment);
     let shift = shifts.iter().rev().find(|shift| shift.stage == watched);
+    let gap = deployment.progress.gaps.last();
     MetricsQuery {
         routes: plan
             .routes
@@ -140,7 +143,9 @@ fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
         slower_than: plan.health.slower_than,
         checks: plan.health.checks.iter().map(check_query).collect(),
         // What was measured at another weight says nothing about this one.
-        checks_since: shift.map_or(deployment.started_at, |shift| shift.at),
+        checks_since: shift
+            .map_or(deployment.started_at, |shift| shift.at)
+            .max(gap.map_or(deployment.started_at, |gap| gap.until.unwrap_or(now))),
         now,
     }
 }
@@ -154,9 +159,9 @@ fn check_query(check: &Check) -> CheckQuery {
     }
 }
 
-fn measured(metrics: Metrics, query: &MetricsQuery) -> MeasuredMetrics {
+fn measured(metrics: Metrics, query: &MetricsQuery, gaps: &[Gap]) -> MeasuredMetrics {
     MeasuredMetrics {
-        requests: reading(metrics.requests.map(|periods| periods.by_stage(&query.shifts))),
+        requests: reading(metrics.requests.map(|periods| periods.by_stage(&query.shifts, gaps))),
         connection_errors: reading(metrics.connection_errors),
         load_balancer_errors: reading(metrics.load_balancer_errors),
         checks: metrics

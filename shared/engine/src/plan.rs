@@ -249,7 +249,7 @@ where
         return Ok(());
     }
     let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
-    let Some(found) = routes::foreign(deployment, &observed, None) else { return Ok(()) };
+    let Some(found) = routes::foreign(deployment, &observed) else { return Ok(()) };
     let failure = Failure::new(
         FailureCode::RouteChanged,
         format!(

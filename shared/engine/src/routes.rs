@@ -3,9 +3,8 @@
 use futures_util::future::join_all;
 use glidepath_core::failure::Failure;
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{Deployment, Intent};
+use glidepath_core::protocol::{Deployment, Intent, Phase, Whose};
 use glidepath_core::route::RouteActions;
-use glidepath_core::weight::Weight;
 
 use crate::attempt::{Attempted, Patience, PutOff, attempt};
 use crate::ports::{FoundRoute, LoadBalancer};
@@ -28,42 +27,26 @@ pub(crate) async fn read(
         .collect())
 }
 
-/// What somebody else has changed, in words; `None` if every route is in a state of ours: the last
-/// verified one, or the one that `heading` for leads to.
+/// What somebody else has changed, in words; `None` if every route is in a state of ours. A route that
+/// is gone cannot be shifted any more, and there is nothing for a rollback to overwrite.
 pub(crate) fn foreign(
     deployment: &Deployment,
     observed: &[Option<RouteActions>],
-    heading: Option<Weight>,
 ) -> Option<String> {
+    let gone = |route: &RoutePlan| match deployment.phase {
+        Phase::Open | Phase::Committed | Phase::Closed(_) => {
+            Some(format!("{} is gone or cannot be shifted any more", route.route))
+        }
+        Phase::RollingBack | Phase::Held => None,
+    };
     let routes = deployment.plan.routes.iter().zip(&deployment.progress.verified).zip(observed);
     let changed: Vec<_> = routes
         .filter_map(|((route, verified), observed)| {
-            let Some(observed) = observed else {
-                return Some(format!("{} is gone or cannot be shifted any more", route.route));
-            };
-            let ours = observed == verified
-                || heading.is_some_and(|weight| *observed == route.at(weight))
-                // Attached, and nobody could record it.
-                || (deployment.progress.shifted_at.is_none()
-                    && *observed == route.at(Weight::NONE));
-            (!ours).then(|| describe(route, verified, observed))
-        })
-        .collect();
-    (!changed.is_empty()).then(|| changed.join("; "))
-}
-
-/// What somebody else has changed, in words, in what a rollback overwrites; `None` if this
-/// deployment may have written all of it. A route that is gone is not overwritten.
-pub(crate) fn foreign_to_rollback(
-    deployment: &Deployment,
-    observed: &[Option<RouteActions>],
-) -> Option<String> {
-    let routes = deployment.plan.routes.iter().zip(&deployment.progress.verified).zip(observed);
-    let changed: Vec<_> = routes
-        .filter_map(|((route, verified), observed)| {
-            let observed = observed.as_ref()?;
-            let ours = deployment.may_have_written(route, observed);
-            (!ours).then(|| describe(route, verified, observed))
+            let Some(observed) = observed else { return gone(route) };
+            match deployment.whose(route, observed) {
+                Whose::Ours => None,
+                Whose::Theirs => Some(describe(route, verified, observed)),
+            }
         })
         .collect();
     (!changed.is_empty()).then(|| changed.join("; "))

@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::{
     AlarmSignal, Evidence, Judgement, MeasuredMetrics, Reading, StoredCells, Verdict, Watched,
@@ -12,7 +12,7 @@ use glidepath_core::health::{
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
-    Decision, Deployment, MoveOn, NextStep, Observed, RecordedHealth, Reply, Step, observe,
+    Decision, Deployment, MoveOn, NextStep, Observed, RecordedHealth, Reply, Routes, Step, observe,
 };
 use glidepath_core::time::{Span, Timestamp};
 
@@ -42,42 +42,48 @@ where
 {
     let deployment = load(registry, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
-    let (Gathered { evidence, traffic, period }, observed) = join(
-        gather(sources, clock, &deployment),
-        routes::read(sources.load_balancer, &deployment.plan.routes),
-    )
-    .await;
-    let foreign = routes::foreign(&deployment, &observed?, None);
-    let in_order = foreign.is_none();
+    // First, because what is measured while they are somebody else's counts for nothing.
+    let observed = routes::read(sources.load_balancer, &deployment.plan.routes).await?;
+    let routes = routes::foreign(&deployment, &observed).map_or(Routes::InOrder, Routes::Changed);
+    let read = deployment;
+    let progress = read.progress.seeing(&routes, clock.now());
+    let deployment = Deployment { progress, ..read.clone() };
+    let gathered = gather(sources, clock, &deployment).await;
+    let Gathered { evidence, traffic, period } = gathered;
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     // The look that fails is the one that a report must not miss.
     keep(registry, clock, &deployment, &evidence, period).await;
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
     }
-    let look = Look { deployment: &deployment, verdict: &verdict, foreign, now: clock.now() };
-    let course = look.course()?;
+    let now = clock.now();
+    let look = Look { deployment: &deployment, verdict: &verdict, routes: &routes, now };
+    let course = look.course();
     let health = recorded(&deployment, &evidence);
-    let (seen, told) = transition(registry, &deployment.id, |current| {
+    let judged: Vec<_> = verdict.reasons.iter().map(|reason| reason.text.clone()).collect();
+    let (seen, here, told) = transition(registry, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
-        // A decision that came in after the look must not be overwritten by what the look led to.
-        let move_on = if current.progress.step == deployment.progress.step {
-            course.move_on.clone()
-        } else {
-            MoveOn::Stay
-        };
-        let move_on = if move_on == MoveOn::Stay && in_order { MoveOn::InOrder } else { move_on };
         // Answers of hooks belong to the stage at which they were asked.
         let same_stage = current.progress.stage == deployment.progress.stage;
         let asked = same_stage && !evidence.hooks.is_empty();
         let hooks = asked.then(|| hook_runs(&evidence, &deployment.progress.hooks));
-        let observed = Observed { health, traffic, hooks };
-        let (seen, writes) = observe(current, observed, move_on, now, due)?;
+        let (routes, judged) = (routes.clone(), Some(judged.clone()));
+        let observed = Observed { health, traffic, hooks, routes, judged };
+        let move_on = course.move_on.clone();
+        let (seen, writes) = observe(current, &read, observed, move_on, now, due)?;
         let told = seen.notices > current.notices;
-        Ok(((seen, told), writes))
+        Ok(((seen, current.is_where(&read), told), writes))
     })
     .await?;
+    if !here {
+        // A person has decided since the look began, or a copy of it was faster.
+        let summary = "something was decided meanwhile: it is looked at again";
+        return Ok(Reply::new(&seen.id, NextStep::Validate, summary).telling(told));
+    }
+    if let MoveOn::End(failure) = course.move_on {
+        return Err(failure);
+    }
     Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
 }
 
@@ -144,25 +150,28 @@ struct Course {
 struct Look<'a> {
     deployment: &'a Deployment,
     verdict: &'a Verdict,
-    foreign: Option<String>,
+    routes: &'a Routes,
     now: Timestamp,
 }
 
 impl Look<'_> {
-    fn course(&self) -> Result<Course, Failure> {
+    fn course(&self) -> Course {
+        if let Some(failure) = &self.deployment.progress.ended_by {
+            return self.end(failure.clone());
+        }
         match &self.deployment.progress.step {
-            Step::Settling { .. } => Ok(Course {
+            Step::Settling { .. } => Course {
                 move_on: MoveOn::Stay,
                 next: NextStep::Advance,
                 wait: Span::ZERO,
                 summary: "tasks start".to_owned(),
-            }),
+            },
             Step::Approving { until, decision, .. } => self.approving(*until, decision.as_ref()),
             Step::Baking { since } => self.baking(*since),
         }
     }
 
-    fn approving(&self, until: Timestamp, decision: Option<&Decision>) -> Result<Course, Failure> {
+    fn approving(&self, until: Timestamp, decision: Option<&Decision>) -> Course {
         let stage = self.deployment.progress.stage;
         match decision {
             Some(decision) if !decision.approved => {
@@ -170,58 +179,57 @@ impl Look<'_> {
                     .reason
                     .as_deref()
                     .map_or(String::new(), |reason| format!(": {reason}"));
-                return Err(Failure::new(
+                return self.end(Failure::new(
                     FailureCode::ApprovalRejected,
                     format!("{} rejected stage {stage}{reason}", decision.by),
                 ));
             }
-            Some(decision) => return Ok(self.shift(format!("{} approved", decision.by))),
+            Some(decision) => return self.shift(format!("{} approved", decision.by)),
             None => {}
         }
         if self.now < until {
             let tick = pace::tick(self.deployment, self.now).min(until.since(self.now));
-            return Ok(self.stay(tick, format!("waits for a person until {until}")));
+            return self.stay(tick, format!("waits for a person until {until}"));
         }
         let approval = self.deployment.plan.stage(stage).and_then(|stage| stage.approval);
         match approval.map(|approval| approval.on_timeout) {
             Some(OnTimeout::Continue) => {
-                Ok(self.shift(format!("nobody answered until {until}: it goes on, as planned")))
+                self.shift(format!("nobody answered until {until}: it goes on, as planned"))
             }
-            Some(OnTimeout::Rollback) | None => Err(Failure::new(
+            Some(OnTimeout::Rollback) | None => self.end(Failure::new(
                 FailureCode::ApprovalTimedOut,
                 format!("nobody approved stage {stage} until {until}"),
             )),
         }
     }
 
-    fn baking(&self, since: Timestamp) -> Result<Course, Failure> {
+    fn baking(&self, since: Timestamp) -> Course {
         let plan = &self.deployment.plan;
         let index = self.deployment.progress.stage;
         let bake = plan.stage(index).map_or(Span::ZERO, |stage| stage.bake);
         let baked = self.now.since(since);
         let tick = pace::tick(self.deployment, self.now);
-        if let Some(found) = &self.foreign {
-            let event = Event::ForeignChange { found: found.clone() };
-            return Ok(self.tell(event, tick, format!("holds: {found}")));
+        if let Routes::Changed(found) = self.routes {
+            return self.stay(tick, format!("holds: {found}"));
         }
         if baked < bake {
             let until = since + bake;
             let summary = format!("{}: bakes until {until}", self.judged());
-            return Ok(self.stay(tick.min(until.since(self.now)), summary));
+            return self.stay(tick.min(until.since(self.now)), summary);
         }
         let inconclusive = reasons(self.verdict, Judgement::Inconclusive);
         if inconclusive.is_empty() {
-            return Ok(self.onward(self.judged()));
+            return self.onward(self.judged());
         }
         let summary = inconclusive.join("; ");
         let event = Event::Waiting { stage: index, reasons: inconclusive };
         if baked < bake.plus(plan.health.extend_up_to) {
-            return Ok(self.tell(event, tick, format!("extended: {summary}")));
+            return self.tell(event, tick, format!("extended: {summary}"));
         }
         match plan.health.on_inconclusive {
-            OnInconclusive::Hold => Ok(self.tell(event, tick, format!("held: {summary}"))),
-            OnInconclusive::Rollback => Err(Failure::new(FailureCode::Inconclusive, summary)),
-            OnInconclusive::Continue => Ok(self.onward(format!("goes on regardless: {summary}"))),
+            OnInconclusive::Hold => self.tell(event, tick, format!("held: {summary}")),
+            OnInconclusive::Rollback => self.end(Failure::new(FailureCode::Inconclusive, summary)),
+            OnInconclusive::Continue => self.onward(format!("goes on regardless: {summary}")),
         }
     }
 
@@ -247,6 +255,11 @@ impl Look<'_> {
 
     fn tell(&self, event: Event, wait: Span, summary: String) -> Course {
         Course { move_on: MoveOn::Tell(event), next: NextStep::Gate, wait, summary }
+    }
+
+    fn end(&self, failure: Failure) -> Course {
+        let (summary, wait) = (failure.cause.clone(), Span::ZERO);
+        Course { move_on: MoveOn::End(failure), next: NextStep::Rollback, wait, summary }
     }
 
     fn shift(&self, summary: String) -> Course {

@@ -41,12 +41,32 @@ pub struct Shift {
     pub at: Timestamp,
 }
 
+/// A time in which somebody else's weights may have been on a route: from the last look at which every
+/// route was this deployment's own to the first one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// From when on.
+    pub from: Timestamp,
+    /// `None` while it goes on.
+    pub until: Option<Timestamp>,
+}
+
+impl Gap {
+    fn touches(&self, from: Timestamp, until: Timestamp) -> bool {
+        self.from < until && self.until.is_none_or(|end| from < end)
+    }
+}
+
 impl Periods {
     /// Each period with the stage whose weight held for all of it. A period in which the weight
-    /// moved belongs to no stage.
-    pub fn by_stage(&self, shifts: &[Shift]) -> Vec<Cell> {
+    /// moved, or somebody else's may have been there, belongs to no stage.
+    pub fn by_stage(&self, shifts: &[Shift], gaps: &[Gap]) -> Vec<Cell> {
         let stage_of = |period: &Period| {
             let until = period.from + self.length;
+            if gaps.iter().any(|gap| gap.touches(period.from, until)) {
+                return None;
+            }
             let begun = shifts.iter().rposition(|shift| shift.at <= period.from)?;
             let ended = shifts.get(begun + 1).is_some_and(|next| next.at < until);
             (!ended).then_some(shifts.get(begun)?.stage)
@@ -157,10 +177,22 @@ mod tests {
     #[test]
     fn a_period_in_which_the_weight_moved_belongs_to_no_stage() {
         let shift = |stage, seconds| Shift { stage: StageIndex(stage), at: at(seconds) };
-        let cells = periods(6).by_stage(&[shift(0, 30), shift(1, 180), shift(2, 290)]);
+        let cells = periods(6).by_stage(&[shift(0, 30), shift(1, 180), shift(2, 290)], &[]);
         let found: Vec<_> = cells.iter().map(|cell| (cell.from, cell.stage.0)).collect();
         assert_eq!(found, [(at(60), 0), (at(120), 0), (at(180), 1), (at(300), 2)]);
-        assert_eq!(periods(6).by_stage(&[]), []);
+        assert_eq!(periods(6).by_stage(&[], &[]), []);
+    }
+
+    #[test]
+    fn a_period_that_somebody_elses_weights_touch_belongs_to_no_stage() {
+        let shifts = [Shift { stage: StageIndex(0), at: at(0) }];
+        let gap = |from, until: Option<i64>| Gap { from: at(from), until: until.map(at) };
+        let of = |gaps: &[Gap]| {
+            let cells = periods(6).by_stage(&shifts, gaps);
+            cells.iter().map(|cell| cell.from.as_millis() / 60_000).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[gap(70, Some(130))]), [0, 3, 4, 5]);
+        assert_eq!(of(&[gap(60, Some(120)), gap(299, None)]), [0, 2, 3]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod sequential;
 mod stored;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
-pub use cells::{Cell, Period, Periods, Shift, SlotRequests};
+pub use cells::{Cell, Gap, Period, Periods, Shift, SlotRequests};
 pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};

@@ -43,6 +43,9 @@ pub enum Event {
     ApprovalNeeded {
         /// Before which stage.
         stage: StageIndex,
+        /// What the look before it said, with numbers. Notices from before this was kept have none.
+        #[serde(default)]
+        judged: Vec<String>,
     },
     /// A person answered.
     Decided {
@@ -67,6 +70,11 @@ pub enum Event {
     ForeignChange {
         /// What is different, in words.
         found: String,
+    },
+    /// The routes are the deployment's own again, and it goes on.
+    RouteInOrder {
+        /// For how long they may not have been.
+        lasted: Span,
     },
     /// Everything is back on stable; what led to it.
     TrafficRestored {
@@ -165,6 +173,7 @@ impl Event {
             Self::Shifted { .. } => "shifted",
             Self::Waiting { .. } => "waiting",
             Self::ForeignChange { .. } => "foreignChange",
+            Self::RouteInOrder { .. } => "routeInOrder",
             Self::TrafficRestored { .. } => "trafficRestored",
             Self::RollbackHeld => "rollbackHeld",
             Self::SteppingBack { .. } => "steppingBack",
@@ -189,6 +198,7 @@ impl Event {
             | Self::Shifted { .. }
             | Self::Waiting { .. }
             | Self::ForeignChange { .. }
+            | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
             | Self::RollbackHeld
             | Self::SteppingBack { .. }
@@ -217,6 +227,7 @@ impl Event {
             Self::Started
             | Self::Decided { .. }
             | Self::Shifted { .. }
+            | Self::RouteInOrder { .. }
             | Self::Succeeded
             | Self::Retired => Urgency::Information,
         }

@@ -20,7 +20,12 @@ fn events() -> Vec<Event> {
     );
     vec![
         Event::Started,
-        Event::ApprovalNeeded { stage: StageIndex(2) },
+        Event::ApprovalNeeded {
+            stage: StageIndex(2),
+            judged: vec![
+                "canary: 3 of 2000 requests were bad (0.15 %), allowed are 5 %".to_owned(),
+            ],
+        },
         Event::Decided { stage: StageIndex(2), decision: decision(true) },
         Event::Decided { stage: StageIndex(2), decision: decision(false) },
         Event::Shifted { stage: StageIndex(1) },
@@ -30,6 +35,7 @@ fn events() -> Vec<Event> {
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],
         },
         Event::ForeignChange { found: "blue 700, green 300 instead of 875 and 125".to_owned() },
+        Event::RouteInOrder { lasted: Span::from_secs(720) },
         Event::TrafficRestored { failure: failure.clone(), overwritten: None, forced: None },
         Event::TrafficRestored {
             failure: failure.clone(),

@@ -94,11 +94,12 @@ impl Told<'_> {
     fn event(&self) -> (String, Vec<String>) {
         match &self.notice.event {
             Event::Started => self.started(),
-            Event::ApprovalNeeded { stage } => self.approval_needed(*stage),
+            Event::ApprovalNeeded { stage, judged } => self.approval_needed(*stage, judged),
             Event::Decided { stage, decision } => self.decided(*stage, decision),
             Event::Shifted { stage } => self.shifted(*stage),
             Event::Waiting { stage, reasons } => self.waiting(*stage, reasons),
             Event::ForeignChange { found } => self.foreign_change(found),
+            Event::RouteInOrder { lasted } => self.route_in_order(*lasted),
             Event::TrafficRestored { failure, overwritten, forced } => {
                 self.traffic_restored(failure, overwritten.as_deref(), forced.as_ref())
             }
@@ -134,14 +135,18 @@ impl Told<'_> {
         (format!("deployment of {new} has begun"), lines)
     }
 
-    fn approval_needed(&self, stage: StageIndex) -> (String, Vec<String>) {
+    fn approval_needed(&self, stage: StageIndex, judged: &[String]) -> (String, Vec<String>) {
         let (to, new) = (self.weight(stage), self.new_version());
         let id = &self.deployment.id;
-        let mut lines = vec![
-            format!("{new} is healthy and gets {} of the requests now.", self.weight_before(stage)),
-            format!("To approve: `glidepath approve {id}`"),
-            format!("To refuse, so that everything returns to stable: `glidepath reject {id}`"),
-        ];
+        let mut lines = vec![format!(
+            "{new} is healthy and gets {} of the requests now.",
+            self.weight_before(stage)
+        )];
+        lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
+        lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
+        lines.push(format!(
+            "To refuse, so that everything returns to stable: `glidepath reject {id} --stage {stage}`"
+        ));
         if let Some(approval) = self.stage(stage).and_then(|stage| stage.approval) {
             let until = self.notice.at + approval.timeout;
             lines.push(match approval.on_timeout {
@@ -218,6 +223,18 @@ impl Told<'_> {
                     "To end it and overwrite the change: `glidepath rollback {}`",
                     self.deployment.id
                 ),
+            ],
+        )
+    }
+
+    fn route_in_order(&self, lasted: Span) -> (String, Vec<String>) {
+        (
+            "the route is as it was, so the deployment goes on".to_owned(),
+            vec![
+                format!("Somebody else's weights may have been there for {lasted}."),
+                "That was no time of the bake, and what was measured then counts for no stage."
+                    .to_owned(),
+                self.to_end_it(),
             ],
         )
     }

@@ -9,8 +9,9 @@ use super::fence::Fence;
 use super::intent::{Intent, Purpose, all_dead_at};
 use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
-use crate::health::{HookRun, Shift};
-use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, GateId, IntentId, TaskToken};
+use crate::failure::Failure;
+use crate::health::{Gap, HookRun, Shift};
+use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::rollback::Forced;
@@ -134,6 +135,22 @@ pub struct Progress {
     /// Every shift that was read back, in order: tells which stage a minute of metrics belongs to.
     #[serde(default)]
     pub shifts: Vec<Shift>,
+    /// Times in which somebody else's weights may have been on a route, in order; what was measured
+    /// then counts for no stage.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// When every route was last seen to be this deployment's own.
+    #[serde(default)]
+    pub in_order_at: Option<Timestamp>,
+    /// What the last look said, in words with numbers.
+    #[serde(default)]
+    pub judged: Vec<String>,
+    /// What people have decided so far, in order.
+    #[serde(default)]
+    pub decisions: Vec<(StageIndex, Decision)>,
+    /// Why a look of its own has ended it, once it has: nobody's decision is taken any more.
+    #[serde(default)]
+    pub ended_by: Option<Failure>,
     /// What the plan's hooks have answered at this stage.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
@@ -184,8 +201,6 @@ pub enum Step {
     },
     /// The tasks are healthy and wait for a person, so that the shift follows the answer at once.
     Approving {
-        /// Which approval.
-        gate: GateId,
         /// Since when.
         since: Timestamp,
         /// Until when.
@@ -195,7 +210,8 @@ pub enum Step {
     },
     /// At its weight, under watch.
     Baking {
-        /// When the weight was read back.
+        /// When the weight was read back; later by every time in which somebody else's weights may have
+        /// been there, which is no time of the bake.
         since: Timestamp,
     },
 }
@@ -251,8 +267,9 @@ pub enum Refused {
         /// From then on none can.
         until: Timestamp,
     },
-    /// A newer entry of the gate state has stored its token.
-    #[error("a newer gate is open")]
+    /// Another invocation has gone on meanwhile: a newer entry of the gate state has stored its token,
+    /// or the step is over.
+    #[error("another invocation has gone on meanwhile")]
     NotNewer,
     /// A deployment holds the slot.
     #[error("`{0}` is in use by a deployment")]
@@ -276,6 +293,17 @@ impl Deployment {
     /// Refuses while a claimed write of anybody may still land.
     pub(super) fn require_idle(&self, now: Timestamp) -> Result<(), Refused> {
         all_dead_at(self.intents.values(), now).map_or(Ok(()), |until| Err(Refused::Busy { until }))
+    }
+
+    /// Whether it is still at the step at which somebody has read it.
+    pub fn is_where(&self, read: &Self) -> bool {
+        let (now, then) = (&self.progress, &read.progress);
+        now.stage == then.stage && now.step == then.step && now.ended_by == then.ended_by
+    }
+
+    /// Refuses to record a write whose claim is gone.
+    pub(super) fn require_claimed(&self, id: &IntentId) -> Result<(), Refused> {
+        if self.intents.contains_key(id) { Ok(()) } else { Err(Refused::NotNewer) }
     }
 
     /// What a rollback ends: the requests that reach the canary. A shift that is being written
@@ -320,15 +348,24 @@ impl Deployment {
         }
     }
 
-    /// The item as it will be after this transition: one revision on, without dead intents.
+    /// The item as it will be after this transition: one revision on, without dead intents. Only for
+    /// functions, whose clocks AWS keeps: who forgets a claim that may still land breaks everything
+    /// that waits for it.
     pub(super) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
-        let mut revised = self.clone();
-        revised.revision = revised.revision.next();
+        let mut revised = self.decided();
         // Before the intent that says so is gone.
         revised.progress.forced = self.forced();
         revised.intents.retain(|_, intent| intent.lives(now));
         revised.next_due_at = next_due_at;
         revised
+    }
+
+    /// The item after a decision that a person records from wherever they are, whatever their clock
+    /// says: one revision on, and nothing is forgotten.
+    pub(super) fn decided(&self) -> Self {
+        let mut decided = self.clone();
+        decided.revision = decided.revision.next();
+        decided
     }
 
     /// Who has everything sent to stable whatever its health: as recorded, or as a rollback that has

@@ -6,8 +6,9 @@ use super::deployment::{Decision, Deployment, Gate, Progress, Refused, Step};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
-use crate::health::{HookRun, Shift};
-use crate::ids::{GateId, IntentId};
+use crate::failure::Failure;
+use crate::health::{Gap, HookRun, Shift};
+use crate::ids::IntentId;
 use crate::notice::{Event, Notice};
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::route::RouteActions;
@@ -49,9 +50,11 @@ fn binding(deployment: &Deployment) -> Binding {
 }
 
 /// Claims a write to the world. Refused while any other claimed write may still land, so that two
-/// invocations of the same step never write across each other.
+/// invocations of the same step never write across each other; and to an invocation whose step is
+/// over since it has `read` the deployment, which would write what was right then.
 pub fn claim_forward(
     deployment: &Deployment,
+    read: &Deployment,
     id: &IntentId,
     purpose: Purpose,
     lifetime: Span,
@@ -59,6 +62,9 @@ pub fn claim_forward(
     next_due_at: Timestamp,
 ) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    if !deployment.is_where(read) {
+        return Err(Refused::NotNewer);
+    }
     deployment.require_idle(now)?;
     let intent = Intent::new(purpose, now, lifetime);
     let mut claimed = deployment.revised(now, next_due_at);
@@ -68,7 +74,8 @@ pub fn claim_forward(
     Ok((intent, writes))
 }
 
-/// Records a shift that was read back: the bake begins. Its transaction is also the second look
+/// Records a shift that was read back: the bake begins. Refused without the claim: it has died, and
+/// another invocation may have shifted, and gone on, since. Its transaction is also the second look
 /// at the fence: where it fails because of a fence, the writer undoes its own write.
 pub fn record_shift(
     deployment: &Deployment,
@@ -78,9 +85,11 @@ pub fn record_shift(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    deployment.require_claimed(id)?;
     let mut shifted = deployment.revised(now, next_due_at);
     shifted.intents.remove(id);
     shifted.progress.verified = verified;
+    shifted.progress = shifted.progress.seeing(&Routes::InOrder, now);
     shifted.progress.step = Step::Baking { since: now };
     shifted.progress.shifted_at = Some(now);
     shifted.progress.told = None;
@@ -102,6 +111,7 @@ pub fn release_forward(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    deployment.require_claimed(id)?;
     let mut released = deployment.revised(now, next_due_at);
     released.intents.remove(id);
     released.progress.verified = verified;
@@ -133,13 +143,13 @@ pub fn store_gate(
 pub enum MoveOn {
     /// Nothing new.
     Stay,
-    /// Nothing new, and the routes were found in order: what was told of somebody else's change is
-    /// over, and another one would be told again.
-    InOrder,
     /// Somebody should know why it does not move; told once for each event.
     Tell(Event),
-    /// The tasks are healthy; a person is asked under this gate id before the weight moves.
-    Ask(GateId, Approval),
+    /// The tasks are healthy; a person is asked before the weight moves.
+    Ask(Approval),
+    /// It ends, for this reason; from here on nobody's decision is taken, so that none is confirmed
+    /// and then lost.
+    End(Failure),
     /// The wait for a person is over, the weight may move.
     Shift,
     /// On to this stage.
@@ -155,37 +165,72 @@ pub struct Observed {
     pub traffic: Option<RequestsPerMinute>,
     /// What the hooks of this stage have answered; `None` if they were not looked at.
     pub hooks: Option<Vec<HookRun>>,
+    /// Whose the routes are.
+    pub routes: Routes,
+    /// What it says of the canary, in words; `None` if it did not judge.
+    pub judged: Option<Vec<String>>,
+}
+
+/// Whose the routes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Routes {
+    /// Nobody has looked.
+    #[default]
+    Unseen,
+    /// All of them are the deployment's own.
+    InOrder,
+    /// Somebody else has changed one; in words.
+    Changed(String),
 }
 
 /// Records a look: where to go from here, and if stable was looked at, its health on every binding.
-/// Traffic that could not be measured is taken to be what it was.
+/// Traffic that could not be measured is taken to be what it was. Where the deployment is not any more
+/// what was `read` when the look began, the look leads nowhere, and what it calls somebody else's change
+/// may be the next step: a person may have decided since, or a copy of it has gone on.
 pub fn observe(
     deployment: &Deployment,
+    read: &Deployment,
     observed: Observed,
     move_on: MoveOn,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
-    let Observed { health, traffic, hooks } = observed;
+    let Observed { health, traffic, hooks, routes, judged } = observed;
+    let (routes, move_on) =
+        if deployment.is_where(read) { (routes, move_on) } else { (Routes::Unseen, MoveOn::Stay) };
     let mut seen = deployment.revised(now, next_due_at);
     let mut writes = Vec::new();
     seen.progress.hooks = hooks.unwrap_or(seen.progress.hooks);
-    match move_on {
-        MoveOn::Stay => {}
-        MoveOn::InOrder => {
+    seen.progress.judged = judged.unwrap_or(seen.progress.judged);
+    let gap = seen.progress.gap();
+    seen.progress = seen.progress.seeing(&routes, now);
+    match (routes, gap) {
+        (Routes::Changed(found), _) => {
+            writes.extend(tell_once(&mut seen, now, Event::ForeignChange { found }));
+        }
+        (Routes::InOrder, Some(from)) => {
+            // Another one would be told again.
             if seen.held_for().is_some() {
                 seen.progress.told = None;
             }
+            let lasted = now.since(from);
+            writes.push(notice(&mut seen, now, Event::RouteInOrder { lasted }));
         }
+        (Routes::InOrder, None) | (Routes::Unseen, _) => {}
+    }
+    match move_on {
+        MoveOn::Stay => {}
         MoveOn::Tell(event) => writes.extend(tell_once(&mut seen, now, event)),
-        MoveOn::Ask(gate, approval) => {
+        MoveOn::Ask(approval) => {
             let stage = seen.progress.stage;
             let until = now + approval.timeout;
-            seen.progress.step = Step::Approving { gate, since: now, until, decision: None };
+            seen.progress.step = Step::Approving { since: now, until, decision: None };
             seen.progress.told = None;
-            writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage }));
+            let judged = seen.progress.judged.clone();
+            writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage, judged }));
         }
+        MoveOn::End(failure) => seen.progress.ended_by = Some(failure),
         MoveOn::Shift => {
             seen.progress.step = Step::Settling { since: now, approved: true };
             seen.progress.told = None;
@@ -221,6 +266,11 @@ impl Progress {
             verified: plan.routes.iter().map(|route| route.original.clone()).collect(),
             shifted_at: None,
             shifts: Vec::new(),
+            gaps: Vec::new(),
+            in_order_at: None,
+            judged: Vec::new(),
+            decisions: Vec::new(),
+            ended_by: None,
             hooks: Vec::new(),
             restored_at: None,
             weak: None,
@@ -230,31 +280,71 @@ impl Progress {
             told: None,
         }
     }
+
+    /// Since when somebody else's weights may have been on a route, if they still may be.
+    pub fn gap(&self) -> Option<Timestamp> {
+        self.gaps.last().filter(|gap| gap.until.is_none()).map(|gap| gap.from)
+    }
+
+    /// As it is after a look at the routes. While they are somebody else's, the bake's clock stands
+    /// still, counted from the last look that found them in order: nobody knows when they were changed.
+    #[must_use]
+    pub fn seeing(&self, routes: &Routes, now: Timestamp) -> Self {
+        let mut seen = self.clone();
+        match routes {
+            Routes::Unseen => {}
+            Routes::Changed(_) => {
+                if self.gap().is_none() {
+                    let from = self.in_order_at.or(self.shifted_at).unwrap_or(now);
+                    seen.gaps.push(Gap { from, until: None });
+                }
+            }
+            Routes::InOrder => {
+                if let Some(gap) = seen.gaps.last_mut().filter(|gap| gap.until.is_none()) {
+                    gap.until = Some(now);
+                    if let Step::Baking { since } = &mut seen.step {
+                        *since = *since + now.since(gap.from.max(*since));
+                    }
+                }
+                seen.in_order_at = Some(now);
+            }
+        }
+        seen
+    }
 }
 
 fn first_step(stage: Option<&Stage>, now: Timestamp) -> Step {
     Step::Settling { since: now, approved: stage.is_none_or(|stage| stage.approval.is_none()) }
 }
 
-/// Records a person's answer: once, for the approval that is open, before its time is up.
+/// Records a person's answer to the question before this stage: once, while it is asked, before its
+/// time is up. Whoever answers another question is told what is asked now.
 pub fn approve(
     deployment: &Deployment,
+    stage: StageIndex,
     decision: Decision,
     now: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
-    let mut decided = deployment.revised(now, deployment.next_due_at);
-    let stage = decided.progress.stage;
+    let asked = deployment.progress.stage;
+    if let Some((_, earlier)) =
+        deployment.progress.decisions.iter().find(|(decided, _)| *decided == stage)
+    {
+        return Err(Refused::NoSuchApproval(answered(stage, earlier)));
+    }
+    let mut decided = deployment.decided();
+    let ended = decided.progress.ended_by.is_some();
     match &mut decided.progress.step {
-        Step::Approving { decision: Some(earlier), .. } => {
+        Step::Approving { .. } if asked != stage => {
             return Err(Refused::NoSuchApproval(format!(
-                "stage {stage} was {} by {} at {}",
-                if earlier.approved { "approved" } else { "rejected" },
-                earlier.by,
-                earlier.at
+                "stage {stage} does not wait for an approval, stage {asked} does"
             )));
         }
-        Step::Approving { until, .. } if *until <= now => {
+        // Answered before answers were kept.
+        Step::Approving { decision: Some(earlier), .. } => {
+            return Err(Refused::NoSuchApproval(answered(stage, earlier)));
+        }
+        Step::Approving { until, .. } if *until <= now || ended => {
             return Err(Refused::NoSuchApproval(format!(
                 "the time to approve stage {stage} was up at {until}"
             )));
@@ -266,10 +356,16 @@ pub fn approve(
             )));
         }
     }
+    decided.progress.decisions.push((stage, decision.clone()));
     let told = notice(&mut decided, now, Event::Decided { stage, decision });
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(deployment.require_quiet());
     Ok((decided, writes))
+}
+
+fn answered(stage: StageIndex, earlier: &Decision) -> String {
+    let verb = if earlier.approved { "approved" } else { "rejected" };
+    format!("stage {stage} was {verb} by {} at {}", earlier.by, earlier.at)
 }
 
 /// The next entry of the deployment's timeline.

@@ -42,14 +42,14 @@ pub use fence::{
     put_off, restored,
 };
 pub use forward::{
-    MoveOn, Observed, approve, begin, claim_forward, observe, record_shift, release_forward,
-    store_gate,
+    MoveOn, Observed, Routes, approve, begin, claim_forward, observe, record_shift,
+    release_forward, store_gate,
 };
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]
 pub use items::{Fenced, Items};
 pub use lock::{Lock, LockKey, LockKind};
-pub use ours::Overwritten;
+pub use ours::{Overwritten, Whose};
 pub use reply::{NextStep, Reply};
 pub use retirement::{Retirement, claim_retirement, finish_retirement, postpone_retirement};
 pub use telling::tell;

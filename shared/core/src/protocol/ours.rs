@@ -1,7 +1,7 @@
 //! Which states of a route are this deployment's own. Everything else is somebody else's: forward it
 //! holds, a rollback overwrites it and says so.
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Phase, Step};
 use crate::notice::Event;
 use crate::plan::RoutePlan;
 use crate::route::RouteActions;
@@ -19,25 +19,57 @@ pub enum Overwritten {
     Change(String),
 }
 
+/// Whose state of a route is found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This deployment's, recorded or not.
+    Ours,
+    /// Somebody else's.
+    Theirs,
+}
+
 impl Deployment {
-    /// Whether this deployment may have written this state of its route: the first, the last
-    /// verified one, the way back, any weight of a stage, and any step back. A hand that sets exactly
-    /// a stage's weight cannot be told from it.
-    pub fn may_have_written(&self, route: &RoutePlan, observed: &RouteActions) -> bool {
+    /// Whose this state of a route is: the one rule, forward, back and at the commit. Ours is what was
+    /// verified last; what this deployment may have written since without having recorded it, because
+    /// an answer or the record was lost; and, once it rolls back, every state on the way back. A hand
+    /// that sets exactly such a state cannot be told from it.
+    pub fn whose(&self, route: &RoutePlan, observed: &RouteActions) -> Whose {
         let verified = || {
             let routes = self.plan.routes.iter().zip(&self.progress.verified);
             routes.into_iter().any(|(own, verified)| own == route && verified == observed)
         };
-        let steps = self.progress.weak.iter().flat_map(|weak| weak.steps.iter().copied());
-        let stages = self.plan.stages.iter().map(|stage| stage.weight);
-        *observed == route.original
-            || *observed == route.stable_only()
-            || verified()
-            || [Weight::NONE]
-                .into_iter()
-                .chain(stages)
-                .chain(steps)
-                .any(|weight| *observed == route.at(weight))
+        let share = |weight| *observed == route.at(weight);
+        let ours = verified() || self.unrecorded().any(share) || self.back(route, observed);
+        if ours { Whose::Ours } else { Whose::Theirs }
+    }
+
+    /// Shares that may have been written and are not recorded yet.
+    fn unrecorded(&self) -> impl Iterator<Item = Weight> {
+        let stage = self.plan.stage(self.progress.stage).map(|stage| stage.weight);
+        let shifts = match self.progress.step {
+            Step::Settling { approved, .. } => stage.filter(|_| approved),
+            Step::Approving { .. } | Step::Baking { .. } => None,
+        };
+        // Until the first shift the canary's group may have been attached, so that its targets are
+        // health-checked.
+        let attached = self.progress.shifted_at.is_none().then_some(Weight::NONE);
+        shifts.into_iter().chain(attached)
+    }
+
+    /// Whether it is a state that a rollback writes.
+    fn back(&self, route: &RoutePlan, observed: &RouteActions) -> bool {
+        let steps = || self.progress.weak.iter().flat_map(|weak| weak.steps.iter().copied());
+        match self.phase {
+            Phase::RollingBack | Phase::Held => {
+                *observed == route.original
+                    || *observed == route.stable_only()
+                    || [Weight::NONE]
+                        .into_iter()
+                        .chain(steps())
+                        .any(|weight| *observed == route.at(weight))
+            }
+            Phase::Open | Phase::Committed | Phase::Closed(_) => false,
+        }
     }
 
     /// What a rollback has overwritten and nobody was told yet.
@@ -61,38 +93,77 @@ impl Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::deployment;
+    use crate::fixtures::{NOW, deployment};
+    use crate::plan::StageIndex;
     use proptest::prelude::*;
+
+    /// At the first stage (5 %) of 5, 12.5, 50 and 100 %, under watch.
+    fn baking() -> Deployment {
+        let mut deployment = deployment();
+        let route = deployment.plan.routes[0].clone();
+        let weight = deployment.plan.stages[0].weight;
+        deployment.progress.verified = vec![route.original.with_canary(&route.pair, weight)];
+        deployment.progress.step = Step::Baking { since: NOW };
+        deployment.progress.shifted_at = Some(NOW);
+        deployment
+    }
+
+    fn settling(approved: bool) -> Deployment {
+        let mut deployment = baking();
+        deployment.progress.stage = StageIndex(1);
+        deployment.progress.step = Step::Settling { since: NOW, approved };
+        deployment
+    }
+
+    fn rolling_back(mut deployment: Deployment) -> Deployment {
+        deployment.phase = Phase::RollingBack;
+        deployment
+    }
+
+    fn is_ours(deployment: &Deployment, permille: u16) -> bool {
+        let route = &deployment.plan.routes[0];
+        let weight = Weight::from_permille(permille).unwrap();
+        let observed = route.original.with_canary(&route.pair, weight);
+        deployment.whose(route, &observed) == Whose::Ours
+    }
 
     proptest! {
         #[test]
-        fn only_planned_weights_are_ours(permille in 0u16..=1000) {
-            let deployment = deployment();
-            let route = &deployment.plan.routes[0];
-            let weight = Weight::from_permille(permille).unwrap();
-            let observed = route.original.with_canary(&route.pair, weight);
-            let planned = [0, 50, 125, 500, 1000].contains(&permille);
-            prop_assert_eq!(deployment.may_have_written(route, &observed), planned);
+        fn only_what_may_have_been_written_is_ours(permille in 0u16..=1000) {
+            let check = |deployment: &Deployment, ours: &[u16]| {
+                (is_ours(deployment, permille), ours.contains(&permille))
+            };
+            for (deployment, forward, back) in [
+                // The first shift may be under way, or the attach before it.
+                (deployment(), &[0, 50][..], &[0, 50][..]),
+                (baking(), &[50], &[0, 50]),
+                // Nobody has allowed the next weight yet.
+                (settling(false), &[50], &[0, 50]),
+                (settling(true), &[50, 125], &[0, 50, 125]),
+            ] {
+                let (found, expected) = check(&deployment, forward);
+                prop_assert_eq!(found, expected, "forward from {:?}", deployment.progress.step);
+                let (found, expected) = check(&rolling_back(deployment.clone()), back);
+                prop_assert_eq!(found, expected, "back from {:?}", deployment.progress.step);
+            }
         }
     }
 
     #[test]
     fn a_step_back_is_ours_and_another_setting_is_not() {
-        let mut deployment = deployment();
-        let route = deployment.plan.routes[0].clone();
-        let step = Weight::from_permille(334).unwrap();
-        let stepped = route.original.with_canary(&route.pair, step);
-        assert!(!deployment.may_have_written(&route, &stepped));
+        let mut deployment = rolling_back(baking());
+        assert!(!is_ours(&deployment, 334));
         deployment.progress.weak = Some(crate::protocol::Weakness {
-            since: crate::fixtures::NOW,
-            steps: vec![step],
+            since: NOW,
+            steps: vec![Weight::from_permille(334).unwrap()],
             told_of_none: false,
             told_of_few: true,
             reminders: 0,
         });
-        assert!(deployment.may_have_written(&route, &stepped));
+        assert!(is_ours(&deployment, 334));
+        let route = &deployment.plan.routes[0];
         let mut reordered = route.original.clone();
         reordered.0[0].order = Some(7);
-        assert!(!deployment.may_have_written(&route, &reordered));
+        assert_eq!(deployment.whose(route, &reordered), Whose::Theirs);
     }
 }

@@ -1,11 +1,11 @@
-//! `engine::advance`. Both groups are in the route from the start, so nothing has to be attached.
+//! `engine::advance`.
 
 use std::sync::Arc;
 
-use glidepath_core::notice::Event;
+use glidepath_core::plan::Approval;
 use glidepath_core::protocol::{
-    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Step, claim_forward,
-    observe, record_shift,
+    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Routes, Step,
+    claim_forward, observe, record_shift, release_forward,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
@@ -26,7 +26,7 @@ pub(crate) enum Advance {
     Route(Read),
     Service(Read),
     Health(Read),
-    Touch(MoveOn, Transit),
+    Touch(Read, Routes, MoveOn, Transit),
     Claim(Read, Claiming, Transit),
     Scale {
         read: Read,
@@ -36,9 +36,10 @@ pub(crate) enum Advance {
     FinishScale {
         written: bool,
     },
-    ReadBefore(Read, Intent),
+    ReadBefore(Read, Claiming, Intent),
     Write {
         read: Read,
+        claiming: Claiming,
         intent: Intent,
         clean: bool,
     },
@@ -46,8 +47,8 @@ pub(crate) enum Advance {
     FinishWrite {
         end: End,
     },
-    ReadBack(Read),
-    Record(Read, Transit),
+    ReadBack(Read, Claiming),
+    Record(Read, Claiming, Transit),
     Undo(Read),
     UndoWrite {
         read: Read,
@@ -63,6 +64,8 @@ type Read = Arc<Deployment>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Claiming {
     Tasks,
+    /// The canary's group in the route, at weight 0.
+    Attach,
     Weight,
 }
 
@@ -91,15 +94,21 @@ impl Advance {
                 }
                 match read.progress.step {
                     Step::Settling { .. } => Turn::On(Self::Route(read)),
-                    Step::Approving { .. } | Step::Baking { .. } => {
+                    Step::Approving { .. } | Step::Baking { .. } if call.bounds.gates => {
                         Turn::End(End::Reply(NextStep::Gate))
+                    }
+                    Step::Approving { .. } | Step::Baking { .. } => {
+                        Turn::End(End::Reply(NextStep::Validate))
                     }
                 }
             }
             Self::Route(read) => {
-                if foreign(call, &read, Some(weight(&read))) {
-                    let event = Event::ForeignChange { found: String::new() };
-                    return Turn::On(Self::Touch(MoveOn::Tell(event), Transit::Load));
+                if foreign(call, &read) {
+                    let changed = Routes::Changed(String::new());
+                    return Turn::On(Self::Touch(read, changed, MoveOn::Stay, Transit::Load));
+                }
+                if !call.state.world.attached {
+                    return Turn::On(Self::Claim(read, Claiming::Attach, Transit::Load));
                 }
                 Turn::On(Self::Service(read))
             }
@@ -116,16 +125,31 @@ impl Advance {
             }
             Self::Health(read) => {
                 if call.healthy(read.plan.canary.slot) < wanted(&read) {
-                    return Turn::On(Self::Touch(MoveOn::InOrder, Transit::Load));
+                    let (routes, stay) = (Routes::InOrder, MoveOn::Stay);
+                    return Turn::On(Self::Touch(read, routes, stay, Transit::Load));
+                }
+                if let (Step::Settling { approved: false, .. }, Some(approval)) =
+                    (&read.progress.step, asks(&read))
+                {
+                    let (routes, ask) = (Routes::InOrder, MoveOn::Ask(approval));
+                    return Turn::On(Self::Touch(read, routes, ask, Transit::Load));
                 }
                 Turn::On(Self::Claim(read, Claiming::Weight, Transit::Load))
             }
-            Self::Touch(move_on, transit) => {
+            Self::Touch(read, routes, move_on, transit) => {
+                let again = call.mistaken(Mistake::AskAgain);
                 let touched = transit.step(call, who, |deployment, now| {
-                    observe(deployment, Observed::default(), move_on.clone(), now, overdue(now))
+                    let observed = Observed { routes: routes.clone(), ..Observed::default() };
+                    let read = if again { deployment } else { read.as_ref() };
+                    observe(deployment, read, observed, move_on.clone(), now, overdue(now))
                 });
+                let asks = matches!(move_on, MoveOn::Ask(_));
                 match touched {
-                    Transited::On(transit) => Turn::On(Self::Touch(move_on, transit)),
+                    Transited::On(transit) => Turn::On(Self::Touch(read, routes, move_on, transit)),
+                    Transited::Done(_) if asks && !call.bounds.gates => {
+                        Turn::End(End::Reply(NextStep::Validate))
+                    }
+                    Transited::Done(_) if asks => Turn::End(End::Reply(NextStep::Gate)),
                     Transited::Done(_) => settling,
                     Transited::Refused(refused) => stopped(&refused),
                 }
@@ -154,18 +178,18 @@ impl Advance {
                 call.finish_deployment_intent(who, &own);
                 Turn::End(scaled(written))
             }
-            Self::ReadBefore(read, intent) => {
-                if call.read_route() == wanted_route(&read) {
+            Self::ReadBefore(read, claiming, intent) => {
+                if call.read_route() == wanted_route(&read, claiming) {
                     // Nothing is missing, so nothing is written.
-                    return Turn::On(Self::ReadBack(read));
+                    return Turn::On(Self::ReadBack(read, claiming));
                 }
-                Turn::On(Self::Write { read, intent, clean: true })
+                Turn::On(Self::Write { read, claiming, intent, clean: true })
             }
-            Self::Write { read, intent, clean } => {
-                let effect = Effect::Route(green_share(&wanted_route(&read)));
+            Self::Write { read, claiming, intent, clean } => {
+                let effect = Effect::Route(green_share(&wanted_route(&read, claiming)));
                 let written = match call.attempt(Author::Deployment(who), &intent, effect) {
                     Attempt::Again => {
-                        return Turn::On(Self::Write { read, intent, clean: false });
+                        return Turn::On(Self::Write { read, claiming, intent, clean: false });
                     }
                     Attempt::Done => true,
                     Attempt::Expired => false,
@@ -173,7 +197,7 @@ impl Advance {
                 let clean = call.clean(clean);
                 let end = if written { End::Reply(NextStep::Advance) } else { End::Transient };
                 match (written, clean) {
-                    (true, true) => Turn::On(Self::ReadBack(read)),
+                    (true, true) => Turn::On(Self::ReadBack(read, claiming)),
                     (false, true) => Turn::On(Self::FinishWrite { end }),
                     (_, false) => Turn::End(end),
                 }
@@ -183,15 +207,15 @@ impl Advance {
                 call.finish_deployment_intent(who, &own);
                 Turn::End(end)
             }
-            Self::ReadBack(read) => {
-                if call.read_route() == wanted_route(&read) {
-                    Turn::On(Self::Record(read, Transit::Load))
+            Self::ReadBack(read, claiming) => {
+                if call.read_route() == wanted_route(&read, claiming) {
+                    Turn::On(Self::Record(read, claiming, Transit::Load))
                 } else {
                     let end = End::Reply(NextStep::Advance);
                     Turn::On(Self::FinishWrite { end })
                 }
             }
-            Self::Record(read, transit) => record(call, read, transit),
+            Self::Record(read, claiming, transit) => record(call, read, claiming, transit),
             Self::Undo(read) => {
                 let intent = Intent::new(Purpose::Restore, call.now(), LIFETIME);
                 let restoring = Restoring::Begin;
@@ -241,12 +265,9 @@ impl Advance {
 /// A refusal as the engine answers it.
 pub(crate) fn stopped<Work>(refused: &Refused) -> Turn<Work> {
     Turn::End(match refused {
-        Refused::Busy { .. } => End::Reply(NextStep::Advance),
+        Refused::Busy { .. } | Refused::NotNewer => End::Reply(NextStep::Advance),
         Refused::InUse(_) => End::Transient,
-        Refused::NotOpen(_)
-        | Refused::Fired(_)
-        | Refused::NotNewer
-        | Refused::NoSuchApproval(_) => End::Failed,
+        Refused::NotOpen(_) | Refused::Fired(_) | Refused::NoSuchApproval(_) => End::Failed,
     })
 }
 
@@ -258,44 +279,60 @@ fn weight(read: &Deployment) -> Weight {
     read.plan.stage(read.progress.stage).map_or(Weight::ALL, |stage| stage.weight)
 }
 
+fn asks(read: &Deployment) -> Option<Approval> {
+    read.plan.stage(read.progress.stage)?.approval
+}
+
 fn wanted(read: &Deployment) -> u32 {
     read.plan.canary_tasks(weight(read))
 }
 
-fn wanted_route(read: &Deployment) -> RouteActions {
+/// What a claim makes of the route.
+pub(crate) fn wanted_route(read: &Deployment, claiming: Claiming) -> RouteActions {
     let route = the_route(&read.plan);
-    route.original.with_canary(&route.pair, weight(read))
+    let share = match claiming {
+        Claiming::Tasks | Claiming::Attach => Weight::NONE,
+        Claiming::Weight => weight(read),
+    };
+    route.original.with_canary(&route.pair, share)
 }
 
 fn claim(call: &mut Call<'_>, read: Read, claiming: Claiming, transit: Transit) -> Turn<Advance> {
     let own = call.own();
     let purpose = match claiming {
         Claiming::Tasks => Purpose::Scale,
+        Claiming::Attach => Purpose::Shift(Weight::NONE),
         Claiming::Weight => Purpose::Shift(weight(&read)),
     };
+    let late = call.mistaken(Mistake::LateClaim);
     let claimed = transit.step(call, call.who, |deployment, now| {
-        if deployment.progress.stage != read.progress.stage {
-            return Err(Refused::NotNewer);
-        }
-        claim_forward(deployment, &own, purpose, LIFETIME, now, overdue(now))
+        let read = if late { deployment } else { read.as_ref() };
+        claim_forward(deployment, read, &own, purpose, LIFETIME, now, overdue(now))
     });
     match claimed {
         Transited::On(transit) => Turn::On(Advance::Claim(read, claiming, transit)),
         Transited::Done(intent) => Turn::On(match claiming {
             Claiming::Tasks => Advance::Scale { read, intent, clean: true },
-            Claiming::Weight => Advance::ReadBefore(read, intent),
+            Claiming::Attach | Claiming::Weight => Advance::ReadBefore(read, claiming, intent),
         }),
         Transited::Refused(refused) => stopped(&refused),
     }
 }
 
-fn record(call: &mut Call<'_>, read: Read, transit: Transit) -> Turn<Advance> {
+fn record(call: &mut Call<'_>, read: Read, claiming: Claiming, transit: Transit) -> Turn<Advance> {
     let own = call.own();
-    let recorded = transit.step(call, call.who, |deployment, now| {
-        record_shift(deployment, &own, vec![wanted_route(&read)], now, overdue(now))
+    let verified = vec![wanted_route(&read, claiming)];
+    let recorded = transit.step(call, call.who, |deployment, now| match claiming {
+        Claiming::Weight => record_shift(deployment, &own, verified.clone(), now, overdue(now)),
+        Claiming::Tasks | Claiming::Attach => {
+            release_forward(deployment, &own, verified.clone(), now, overdue(now))
+        }
     });
     match recorded {
-        Transited::On(transit) => Turn::On(Advance::Record(read, transit)),
+        Transited::On(transit) => Turn::On(Advance::Record(read, claiming, transit)),
+        Transited::Done(_) if claiming == Claiming::Attach => {
+            Turn::End(End::Reply(NextStep::Advance))
+        }
         Transited::Done(_) => Turn::End(End::Reply(if call.bounds.gates {
             NextStep::Gate
         } else {
@@ -304,6 +341,7 @@ fn record(call: &mut Call<'_>, read: Read, transit: Transit) -> Turn<Advance> {
         Transited::Refused(_) if call.mistaken(Mistake::NoSecondLook) => {
             Turn::On(Advance::FinishWrite { end: End::Failed })
         }
+        Transited::Refused(refused @ Refused::NotNewer) => stopped(&refused),
         Transited::Refused(_) => Turn::On(Advance::Undo(read)),
     }
 }
@@ -313,12 +351,16 @@ impl Mark for Advance {
         marks.hash(std::mem::discriminant(self));
         match self {
             Self::Load | Self::FinishUndo => {}
-            Self::Route(read)
-            | Self::Service(read)
-            | Self::Health(read)
-            | Self::ReadBack(read)
-            | Self::Undo(read) => marks.deployment(read),
-            Self::Touch(move_on, transit) => {
+            Self::Route(read) | Self::Service(read) | Self::Health(read) | Self::Undo(read) => {
+                marks.deployment(read);
+            }
+            Self::ReadBack(read, claiming) => {
+                marks.deployment(read);
+                marks.hash(claiming);
+            }
+            Self::Touch(read, routes, move_on, transit) => {
+                marks.deployment(read);
+                marks.hash(std::mem::discriminant(routes));
                 marks.hash(std::mem::discriminant(move_on));
                 transit.mark(marks);
             }
@@ -327,19 +369,27 @@ impl Mark for Advance {
                 marks.hash(claiming);
                 transit.mark(marks);
             }
-            Self::Scale { read, intent, clean } | Self::Write { read, intent, clean } => {
+            Self::Scale { read, intent, clean } => {
                 marks.deployment(read);
                 marks.intent(intent);
                 marks.flag(*clean);
             }
-            Self::FinishScale { written } => marks.flag(*written),
-            Self::ReadBefore(read, intent) => {
+            Self::Write { read, claiming, intent, clean } => {
                 marks.deployment(read);
+                marks.hash(claiming);
+                marks.intent(intent);
+                marks.flag(*clean);
+            }
+            Self::FinishScale { written } => marks.flag(*written),
+            Self::ReadBefore(read, claiming, intent) => {
+                marks.deployment(read);
+                marks.hash(claiming);
                 marks.intent(intent);
             }
             Self::FinishWrite { end } => marks.hash(std::mem::discriminant(end)),
-            Self::Record(read, transit) => {
+            Self::Record(read, claiming, transit) => {
                 marks.deployment(read);
+                marks.hash(claiming);
                 transit.mark(marks);
             }
             Self::UndoWrite { read, intent, restoring } => {

@@ -16,6 +16,10 @@ pub(crate) struct Bounds {
     pub(crate) gates: bool,
     /// When a second deployment of the same service is asked for.
     pub(crate) successor: Successor,
+    /// Whether a person is asked before every stage.
+    pub(crate) asks: bool,
+    /// Whether the route has only the serving slot's group at first, so that the canary's is attached.
+    pub(crate) attaches: bool,
     /// Whether a deployment that has succeeded is retired by the sweep.
     pub(crate) retirement: bool,
     /// What a rollback does that has waited for stable long enough.
@@ -97,6 +101,10 @@ pub(crate) struct Budget {
     pub(crate) forces: u8,
     /// Validation rejects a healthy canary.
     pub(crate) vetoes: u8,
+    /// A person approves a stage about which they were asked at some time.
+    pub(crate) answers: u8,
+    /// Somebody else changes the route in a bake, and puts it back once that was seen.
+    pub(crate) meddles: u8,
 }
 
 /// Mistakes that somebody could make in the protocol, one at a time.
@@ -158,4 +166,16 @@ pub(crate) enum Mistake {
     ForceUnclaimed,
     /// The end of a rollback does not require that it has not ended already.
     EndTwice,
+    /// Going forward, the attached group at weight 0 is taken for somebody else's.
+    AttachForgotten,
+    /// An approval is of whatever is asked at that moment.
+    ApproveWhatIsAsked,
+    /// A look ends the deployment for want of an answer without asking the registry for one.
+    EndUnrecorded,
+    /// A late copy of a step asks again.
+    AskAgain,
+    /// The time of somebody else's weights counts as a bake.
+    ForeignTimeCounts,
+    /// A late copy of a step claims although the step is over.
+    LateClaim,
 }

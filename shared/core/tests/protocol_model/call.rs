@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
+use glidepath_core::notice::{Event, Notice};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{
     ATTEMPT_TIMEOUT, AlarmItem, Deployment, Fence, FenceTrigger, Fenced, Intent, LANDING_GRACE,
@@ -15,8 +15,8 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::{Bounds, Mistake};
-use crate::example::{Who, actions, alarm};
-use crate::state::{At, Author, Effect, Flight, State};
+use crate::example::{Who, actions, alarm, blue_only};
+use crate::state::{At, Author, Effect, Flight, State, World};
 
 /// What happens to a step that could end in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,18 @@ impl Call<'_> {
     }
 
     fn told(&mut self, notice: &Notice) {
+        let accuses = matches!(notice.event, Event::ForeignChange { .. });
+        self.state.seen.accused |= accuses && !self.state.seen.meddled;
+        let seen = &mut self.state.seen;
+        if let Event::ApprovalNeeded { stage, .. } = notice.event {
+            // Asked again, an answer that was there is gone.
+            seen.answer_lost |= seen.approved[stage.0];
+            seen.asked[stage.0] = true;
+        }
+        if let Event::Shifted { stage } = notice.event {
+            seen.unseen_shift |= self.bounds.asks && !seen.approved[stage.0];
+            seen.own_time = 0;
+        }
         if notice.event.terminal() {
             let ends = &mut self.state.seen.ends[Who::of(&notice.deployment).index()];
             *ends = (*ends + 1).min(2);
@@ -190,7 +202,8 @@ impl Call<'_> {
     }
 
     pub(crate) fn read_route(&self) -> RouteActions {
-        actions(self.state.world.green)
+        let World { green, attached, .. } = self.state.world;
+        if attached { actions(green) } else { blue_only() }
     }
 
     pub(crate) fn healthy(&self, slot: Slot) -> u32 {

@@ -85,7 +85,7 @@ impl Complete {
             Self::ReadBack(reads) => {
                 let route = the_route(&reads.deployment.plan);
                 let whole = call.read_route().canary_share(&route.pair) == Ok(Weight::ALL);
-                if foreign(call, &reads.deployment, None) || !whole {
+                if foreign(call, &reads.deployment) || !whole {
                     return Turn::End(End::Failed);
                 }
                 Turn::On(Self::Commit(reads))

@@ -6,8 +6,8 @@ use glidepath_core::ids::{
     TargetGroupArn, TaskDefinition,
 };
 use glidepath_core::plan::{
-    AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
-    StrategyName,
+    AlarmPlan, Approval, CanaryCapacity, HealthPlan, OnInconclusive, OnTimeout, Plan, RoutePlan,
+    Slot, SlotPlan, Stage, StrategyName,
 };
 use glidepath_core::protocol::{LockKey, RecordedHealth};
 use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
@@ -129,8 +129,18 @@ pub(crate) fn task_definition(version: u8) -> TaskDefinition {
 /// The route with this share on green.
 pub(crate) fn actions(green: Weight) -> RouteActions {
     let (blue, green) = green.alb_weights();
-    let entry = |slot, weight: AlbWeight| WeightedGroup { group: group(slot), weight };
-    let groups = vec![entry(Slot::Blue, blue), entry(Slot::Green, green)];
+    forwarding(&[(Slot::Blue, blue), (Slot::Green, green)])
+}
+
+/// The route before green's group was ever attached.
+pub(crate) fn blue_only() -> RouteActions {
+    forwarding(&[(Slot::Blue, AlbWeight::new(1))])
+}
+
+fn forwarding(groups: &[(Slot, AlbWeight)]) -> RouteActions {
+    let entry =
+        |(slot, weight): &(Slot, AlbWeight)| WeightedGroup { group: group(*slot), weight: *weight };
+    let groups = groups.iter().map(entry).collect();
     let forward = Forward::new(groups, None);
     RouteActions(vec![RouteAction { order: None, kind: ActionKind::Forward(forward) }])
 }
@@ -158,8 +168,10 @@ pub(crate) fn plan(
     let whole = if stable == Slot::Blue { Weight::NONE } else { Weight::ALL };
     let stage = |permille| Stage {
         weight: Weight::from_permille(permille).expect("at most 1000"),
-        bake: if bounds.gates { COARSE } else { Span::ZERO },
-        approval: None,
+        bake: if bounds.gates || bounds.budget.meddles > 0 { COARSE } else { Span::ZERO },
+        approval: bounds
+            .asks
+            .then_some(Approval { timeout: COARSE, on_timeout: OnTimeout::Rollback }),
     };
     Plan {
         service: ServiceLabel::new("s"),
@@ -169,7 +181,11 @@ pub(crate) fn plan(
         routes: vec![RoutePlan {
             route: route(),
             pair: RolePair { stable: group(stable), canary: group(stable.other()) },
-            original: actions(whole),
+            original: if stable == Slot::Blue && bounds.attaches {
+                blue_only()
+            } else {
+                actions(whole)
+            },
             load_balancer: String::new(),
             health_check_path: None,
         }],

@@ -87,6 +87,8 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
     tasks: 1,
     gates: false,
     successor: Successor::Never,
+    asks: false,
+    attaches: false,
     retirement: false,
     then: AfterHold::Hold,
     from: From::Tasks,
@@ -109,6 +111,8 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
         sicknesses: 0,
         forces: 0,
         vetoes: 0,
+        answers: 0,
+        meddles: 0,
     },
     mistake: None,
 };
@@ -119,6 +123,34 @@ const BUDGET: Budget = ALL_AT_ONCE.budget;
 fn an_alarm_while_a_deployment_is_planned() {
     let budget = Budget { firings: 1, ..BUDGET };
     explore("planned", Bounds { budget, from: From::Plan, ..ALL_AT_ONCE });
+}
+
+#[test]
+fn two_stages_that_ask_and_late_copies_of_their_steps() {
+    let budget = Budget { answers: 3, duplicates: 1, pauses: 1, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Shift, ..ALL_AT_ONCE };
+    explore("asks", Bounds { asks: true, fused: true, ..bounds });
+}
+
+#[test]
+fn somebody_elses_weights_in_the_middle_of_a_bake() {
+    let budget = Budget { meddles: 2, firings: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Bake, ..ALL_AT_ONCE };
+    explore("meddled", Bounds { fused: true, tick: FINE, ..bounds });
+}
+
+#[test]
+fn a_group_is_attached_while_calls_are_lost_and_an_alarm_fires() {
+    let budget = Budget { firings: 1, unanswered: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Plan, fused: true, ..ALL_AT_ONCE };
+    explore("attach", Bounds { attaches: true, ..bounds });
+}
+
+#[test]
+fn a_late_copy_of_the_attach() {
+    let budget = Budget { crashes: 1, duplicates: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, from: From::Tasks, fused: true, ..ALL_AT_ONCE };
+    explore("attach copy", Bounds { attaches: true, repeated: Some(At::Advance), ..bounds });
 }
 
 #[test]
@@ -309,6 +341,8 @@ fn random_runs_with_everything_that_can_happen() {
         sicknesses: 2,
         forces: 1,
         vetoes: 1,
+        answers: 0,
+        meddles: 0,
     };
     let bounds = Bounds { budget, tick: FINE, gates: true, ..ALL_AT_ONCE };
     let bounds =

@@ -13,7 +13,7 @@ use glidepath_core::rollback::AfterHold;
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::example::{COARSE, FINE, NEVER, Who, green_share};
+use crate::example::{COARSE, FINE, NEVER, Who, blue_only, green_share};
 use crate::process::Process;
 use crate::state::{Author, Effect, State};
 
@@ -107,6 +107,11 @@ impl<'a> Marks<'a> {
         self.time(time.max(self.state.now));
     }
 
+    /// Whether somebody can change the route, or has: then the time of a bake matters.
+    fn meddles(&self) -> bool {
+        self.state.left.meddles > 0 || self.state.seen.meddled
+    }
+
     /// Whether a rollback can be put off, or was.
     pub(crate) fn storms(&self) -> bool {
         self.state.left.throttles > 0 || self.state.seen.throttled
@@ -183,11 +188,22 @@ impl<'a> Marks<'a> {
         self.word(progress.stage.0 as u64);
         self.word(match progress.step {
             Step::Settling { approved, .. } => u64::from(approved),
-            Step::Approving { .. } => 2,
+            Step::Approving { ref decision, .. } => 2 + 2 * u64::from(decision.is_some()),
             Step::Baking { .. } => 3,
         });
+        match progress.step {
+            Step::Approving { until, .. } => self.time(until),
+            Step::Baking { since } if self.meddles() => self.time(since),
+            Step::Settling { .. } | Step::Baking { .. } => {}
+        }
+        self.flag(progress.ended_by.is_some());
+        if self.meddles() {
+            self.some(progress.gap(), Self::time);
+            self.some(progress.in_order_at, Self::time);
+        }
         for verified in &progress.verified {
             self.hash(green_share(verified));
+            self.flag(*verified == blue_only());
         }
         self.flag(progress.shifted_at.is_some());
         self.flag(progress.restored_at.is_some());
@@ -305,7 +321,7 @@ impl<'a> Marks<'a> {
         }
         self.items();
         let world = &state.world;
-        self.hash((world.green, world.tasks, world.versions));
+        self.hash((world.green, world.attached, world.tasks, world.versions));
         self.some(world.sick, |marks, sick| {
             marks.hash((sick.slot, sick.healthy));
             marks.time(sick.since);

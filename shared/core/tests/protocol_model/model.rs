@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use glidepath_core::plan::Slot;
-use glidepath_core::protocol::Phase;
+use glidepath_core::plan::{Slot, StageIndex};
+use glidepath_core::protocol::{self, Decision, Phase};
+use glidepath_core::weight::Weight;
 use stateright::{Model, Property};
 
 use crate::alarm::ByAlarm;
@@ -67,6 +68,12 @@ pub(crate) enum Action {
     Recover,
     /// They become healthy.
     Heal,
+    /// A person approves this stage of the first deployment, as they were asked once.
+    Approve(usize),
+    /// Somebody else changes the route.
+    Meddle,
+    /// And puts it back.
+    PutBack,
 }
 
 impl Model for Exploration {
@@ -121,6 +128,20 @@ impl Model for Exploration {
         if self.bounds.successor == Successor::Afterwards && waits && first_is_over {
             actions.push(Action::Ask);
         }
+        if state.left.answers > 0 {
+            let asked = |stage: &usize| state.seen.asked[*stage];
+            actions.extend((0..2).filter(asked).map(Action::Approve));
+        }
+        if let Some(own) = state.bakes_at() {
+            let gap = || state.deployment(Who::First).and_then(|item| item.progress.gap());
+            // Between the last read-back and the commit nobody can see it.
+            let commits = state.machines[0].at == At::Complete;
+            if state.world.green == own && state.left.meddles > 0 && !commits {
+                actions.push(Action::Meddle);
+            } else if state.world.green == FOREIGN && gap().is_some() {
+                actions.push(Action::PutBack);
+            }
+        }
         for who in Who::BOTH {
             of_one(state, who, actions);
         }
@@ -162,6 +183,10 @@ impl Model for Exploration {
         match action {
             Action::Tick => {
                 next.left.pauses -= u8::from(state.busy());
+                let meddles = self.bounds.budget.meddles > 0;
+                if meddles && state.bakes_at() == Some(state.world.green) {
+                    next.seen.own_time = (state.seen.own_time + 1).min(2);
+                }
                 next.now = next.now + self.bounds.tick;
                 let now = next.now;
                 next.flights.retain(|flight| now < flight.until);
@@ -239,6 +264,13 @@ impl Model for Exploration {
                 }
             }
             Action::Heal => next.world.sick = None,
+            Action::Approve(stage) => approve(&mut next, &self.bounds, StageIndex(stage))?,
+            Action::Meddle => {
+                next.left.meddles -= 1;
+                next.seen.meddled = true;
+                next.world.green = FOREIGN;
+            }
+            Action::PutBack => next.world.green = next.bakes_at()?,
         }
         Some(next)
     }
@@ -324,6 +356,28 @@ impl Exploration {
         }
         Some(())
     }
+}
+
+/// What somebody else sets: no weight of a stage.
+const FOREIGN: Weight = match Weight::from_permille(700) {
+    Ok(weight) => weight,
+    Err(_) => Weight::ALL,
+};
+
+/// A person approves from wherever they are; what they are told is what was recorded.
+fn approve(state: &mut State, bounds: &Bounds, stage: StageIndex) -> Option<()> {
+    state.left.answers -= 1;
+    let deployment = state.deployment(Who::First)?;
+    let decision = Decision { approved: true, by: String::new(), at: state.now, reason: None };
+    let named = if bounds.mistake == Some(Mistake::ApproveWhatIsAsked) {
+        deployment.progress.stage
+    } else {
+        stage
+    };
+    let (_, writes) = protocol::approve(deployment, named, decision, state.now).ok()?;
+    Arc::make_mut(&mut state.items).commit(writes)?;
+    state.seen.approved[stage.0] = true;
+    Some(())
 }
 
 fn crash(state: &mut State, number: u8) -> Option<()> {

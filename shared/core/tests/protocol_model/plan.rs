@@ -157,7 +157,7 @@ impl Planning {
                 Turn::On(Self::LookAtRoutes(deployment))
             }
             Self::LookAtRoutes(deployment) => {
-                if foreign(call, &deployment, None) && !call.mistaken(Mistake::RolesReadOnce) {
+                if foreign(call, &deployment) && !call.mistaken(Mistake::RolesReadOnce) {
                     return Turn::On(Self::AbandonAlarms);
                 }
                 Turn::End(End::Reply(NextStep::Advance))

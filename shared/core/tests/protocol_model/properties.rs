@@ -48,6 +48,16 @@ pub(crate) const BINDINGS_END: &str = "no binding outlives its deployment";
 /// However stable comes and goes.
 pub(crate) const NOT_ONTO_THE_DEAD: &str =
     "no rollback writes onto nothing healthy unless it is forced";
+/// An approval is of what was asked.
+pub(crate) const NOTHING_UNSEEN: &str =
+    "no stage that asks is shifted unless that stage was approved";
+/// What was confirmed counts.
+pub(crate) const NO_ANSWER_IS_LOST: &str = "no answer that was confirmed is lost";
+/// Whoever has changed the route meanwhile.
+pub(crate) const BAKED_AT_ITS_OWN_WEIGHT: &str =
+    "no stage goes on before it has baked at its weight";
+/// Nobody is accused of what a deployment did itself.
+pub(crate) const NOBODY_IS_ACCUSED: &str = "nobody is told of a change that nobody else has made";
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more";
 
@@ -78,6 +88,10 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         Property::always(ROLES_ARE_CURRENT, |_, state: &State| !state.seen.wrong_roles),
         Property::always(NOT_ONTO_THE_DEAD, |_, state: &State| !state.seen.onto_nothing),
         Property::always(STEPS_GO_BACK, |_, state: &State| !state.seen.stepped_forward),
+        Property::always(NOTHING_UNSEEN, |_, state: &State| !state.seen.unseen_shift),
+        Property::always(NO_ANSWER_IS_LOST, |_, state: &State| !state.seen.answer_lost),
+        Property::always(BAKED_AT_ITS_OWN_WEIGHT, |_, state: &State| !state.seen.hasty),
+        Property::always(NOBODY_IS_ACCUSED, |_, state: &State| !state.seen.accused),
         Property::always(BINDINGS_END, |_, state| bindings_end(state)),
         // The model is not empty: these must be reached.
         Property::sometimes(SUCCEEDS, |_, state| ended(state, Who::First, Outcome::Succeeded)),

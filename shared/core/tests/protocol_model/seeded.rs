@@ -8,10 +8,10 @@ use crate::example::FINE;
 use crate::explored::ALL_AT_ONCE;
 use crate::model::Exploration;
 use crate::properties::{
-    BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING, NO_COMMIT_AFTER_FIRING,
-    NO_LATE_WRITE, NO_UNSEEN_FIRING, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST,
-    NOTHING_ON_THE_CANARY, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK,
-    THE_GATE_IS_WOKEN,
+    BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING,
+    NO_ANSWER_IS_LOST, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_UNSEEN_FIRING, NOBODY_IS_ACCUSED,
+    NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, NOTHING_UNSEEN, ONE_END,
+    RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
 };
 use crate::state::At;
 
@@ -165,6 +165,53 @@ fn a_repeated_event_must_register_its_write() {
     let budget = Budget { repeats: 1, ..alarm().budget };
     let bounds = Bounds { budget, from: From::Bake, ..ALL_AT_ONCE };
     find(Mistake::RepeatWithoutIntent, NO_LATE_WRITE, bounds);
+}
+
+#[test]
+fn an_attached_group_must_be_known_for_our_own() {
+    let budget = Budget { unanswered: 1, ..BUDGET };
+    let bounds = Bounds { budget, attaches: true, from: From::Tasks, ..ALL_AT_ONCE };
+    find(Mistake::AttachForgotten, NOBODY_IS_ACCUSED, bounds);
+}
+
+/// A person is asked before both stages.
+fn asks() -> Bounds {
+    let budget = Budget { answers: 2, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Shift, ..ALL_AT_ONCE };
+    Bounds { asks: true, fused: true, ..bounds }
+}
+
+#[test]
+fn an_old_question_must_not_be_answered_as_a_new_one() {
+    find(Mistake::ApproveWhatIsAsked, NOTHING_UNSEEN, asks());
+}
+
+#[test]
+fn an_answer_in_the_last_second_must_count() {
+    let budget = Budget { pauses: 1, ..asks().budget };
+    find(Mistake::EndUnrecorded, NO_ANSWER_IS_LOST, Bounds { budget, ..asks() });
+}
+
+#[test]
+fn a_late_copy_of_a_step_must_not_ask_again() {
+    let budget = Budget { duplicates: 1, ..asks().budget };
+    let bounds = Bounds { budget, repeated: Some(At::Advance), ..asks() };
+    find(Mistake::AskAgain, NO_ANSWER_IS_LOST, bounds);
+}
+
+#[test]
+fn the_time_of_somebody_elses_weights_must_not_count() {
+    let budget = Budget { meddles: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Bake, ..ALL_AT_ONCE };
+    find(Mistake::ForeignTimeCounts, BAKED_AT_ITS_OWN_WEIGHT, Bounds { tick: FINE, ..bounds });
+}
+
+#[test]
+fn a_late_copy_of_a_step_must_not_write_after_it() {
+    let budget = Budget { duplicates: 1, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, attaches: true, from: From::Tasks, fused: true, ..ALL_AT_ONCE };
+    let bounds = Bounds { repeated: Some(At::Advance), ..bounds };
+    find(Mistake::LateClaim, NOBODY_IS_ACCUSED, bounds);
 }
 
 #[test]

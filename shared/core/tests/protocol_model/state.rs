@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Deployment, Intent, Items, Outcome, Phase, Tick};
+use glidepath_core::protocol::{Deployment, Intent, Items, Outcome, Phase, Step, Tick};
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::bounds::{Bounds, Budget, Successor};
-use crate::example::{COARSE, LIFETIME, PUT_OFF_FOR, SLOTS, START, Who, slot_index};
+use crate::example::{COARSE, LIFETIME, PUT_OFF_FOR, SLOTS, START, Who, green_share, slot_index};
 use crate::process::Process;
 
 /// Everything at one instant.
@@ -35,6 +35,8 @@ pub(crate) struct State {
 pub(crate) struct World {
     /// Green's share of the route.
     pub(crate) green: Weight,
+    /// Whether the route has green's group at all.
+    pub(crate) attached: bool,
     /// Wanted tasks, which run at once, by slot.
     pub(crate) tasks: [u8; 2],
     /// What they run.
@@ -59,7 +61,9 @@ impl World {
 
     /// Healthy targets.
     pub(crate) fn healthy(&self, slot: Slot) -> u32 {
-        let tasks = self.tasks[slot_index(slot)];
+        // Targets of a group that no rule names are not health-checked.
+        let unused = slot == Slot::Green && !self.attached;
+        let tasks = if unused { 0 } else { self.tasks[slot_index(slot)] };
         let sick = self.sick.filter(|sick| sick.slot == slot);
         u32::from(sick.map_or(tasks, |sick| tasks.min(sick.healthy)))
     }
@@ -189,6 +193,21 @@ pub(crate) struct Seen {
     pub(crate) throttled: bool,
     /// A rollback did not wake an execution whose token was stored.
     pub(crate) not_woken: bool,
+    /// Somebody else was said to have changed the route, and nobody had.
+    pub(crate) accused: bool,
+    /// Somebody else has changed the route.
+    pub(crate) meddled: bool,
+    /// Stages about which somebody was asked, and which somebody has approved, by the first deployment.
+    pub(crate) asked: [bool; 2],
+    pub(crate) approved: [bool; 2],
+    /// A stage was shifted that asks and that nobody had approved.
+    pub(crate) unseen_shift: bool,
+    /// An answer was confirmed and then forgotten.
+    pub(crate) answer_lost: bool,
+    /// How many steps of time the stage has had its own weight, where somebody may meddle.
+    pub(crate) own_time: u8,
+    /// It went on before it had baked at its own weight.
+    pub(crate) hasty: bool,
 }
 
 impl State {
@@ -201,6 +220,7 @@ impl State {
             items: Arc::default(),
             world: World {
                 green: Weight::NONE,
+                attached: !bounds.attaches,
                 tasks: [bounds.tasks, 0],
                 versions: [1, 1],
                 firing_since: None,
@@ -242,7 +262,10 @@ impl State {
             }
         }
         match effect {
-            Effect::Route(green) => self.world.green = green,
+            Effect::Route(green) => {
+                self.world.green = green;
+                self.world.attached = true;
+            }
             Effect::Tasks { slot, wanted, version } => {
                 if self.world.carries(slot) {
                     self.seen.served_by_nobody |= wanted == 0;
@@ -289,6 +312,15 @@ impl State {
                 .is_some_and(|deployment| deployment.progress.shifted_at.is_none()),
             Author::Retirement => false,
         }
+    }
+
+    /// Whether the first deployment bakes, and at which share of green.
+    pub(crate) fn bakes_at(&self) -> Option<Weight> {
+        let deployment = self.deployment(Who::First)?;
+        let open = deployment.phase == Phase::Open;
+        let bakes = matches!(deployment.progress.step, Step::Baking { .. });
+        let verified = deployment.progress.verified.first().filter(|_| open && bakes)?;
+        Some(green_share(verified))
     }
 
     /// Whether an invocation has made its first call and not its last.

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use glidepath_core::plan::{Plan, RoutePlan, Slot};
-use glidepath_core::protocol::{Deployment, Intent, Phase, RecordedHealth, Refused, RegistryWrite};
+use glidepath_core::protocol::{
+    Deployment, Intent, Phase, RecordedHealth, Refused, RegistryWrite, Whose,
+};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
+use crate::advance::{Claiming, wanted_route};
 use crate::bounds::Mistake;
 use crate::call::{Attempt, Call};
 use crate::example::{SLOTS, Who, green_share, group};
@@ -87,16 +90,14 @@ impl Mark for Transit {
     }
 }
 
-/// Whether the route is in a state that is neither the last verified one nor the one headed for.
-pub(crate) fn foreign(
-    call: &Call<'_>,
-    deployment: &Deployment,
-    heading: Option<glidepath_core::weight::Weight>,
-) -> bool {
+/// Whether the route is in a state of somebody else's.
+pub(crate) fn foreign(call: &Call<'_>, deployment: &Deployment) -> bool {
     let observed = call.read_route();
-    let route = the_route(&deployment.plan);
-    deployment.progress.verified.first() != Some(&observed)
-        && heading.is_none_or(|weight| observed != route.original.with_canary(&route.pair, weight))
+    if call.mistaken(Mistake::AttachForgotten) && deployment.progress.shifted_at.is_none() {
+        let heading = wanted_route(deployment, Claiming::Weight);
+        return deployment.progress.verified.first() != Some(&observed) && observed != heading;
+    }
+    deployment.whose(the_route(&deployment.plan), &observed) == Whose::Theirs
 }
 
 /// The model's plans have one route.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use glidepath_core::notice::Event;
+use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::protocol::{
-    Binding, Deployment, MoveOn, NextStep, Observed, RecordedHealth, RegistryWrite, Step, observe,
+    Binding, Deployment, MoveOn, NextStep, Observed, RecordedHealth, RegistryWrite, Routes, Step,
+    observe,
 };
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;
 use crate::call::{Call, Choice, End, Turn};
-use crate::example::{alarm, health, overdue};
+use crate::example::{COARSE, alarm, health, overdue};
 use crate::marks::{Mark, Marks};
 use crate::transit::{Transit, Transited, foreign};
 
@@ -35,6 +36,7 @@ pub(crate) enum Validate {
 pub(crate) struct Look {
     read: Arc<Deployment>,
     health: RecordedHealth,
+    routes: Routes,
     move_on: MoveOn,
     next: NextStep,
 }
@@ -66,9 +68,20 @@ impl Validate {
                 if firing || call.choice == Choice::Veto {
                     return Turn::End(End::Failed);
                 }
-                let (move_on, next) = course(call, &read);
+                let routes = if foreign(call, &read) {
+                    Routes::Changed(String::new())
+                } else {
+                    Routes::InOrder
+                };
+                let (move_on, next) = course(call, &read, &routes);
+                let ends = matches!(move_on, MoveOn::End(_));
+                if ends && call.mistaken(Mistake::EndUnrecorded) {
+                    let answered = call.state.seen.approved[read.progress.stage.0];
+                    call.state.seen.answer_lost |= answered;
+                    return Turn::End(End::Failed);
+                }
                 let health = health(healthy, at, call.bounds);
-                Turn::On(Self::Record(Look { read, health, move_on, next }, Transit::Load))
+                Turn::On(Self::Record(Look { read, health, routes, move_on, next }, Transit::Load))
             }
             Self::Record(look, transit) => record(call, look, transit),
             Self::Refresh(look) => {
@@ -91,21 +104,31 @@ impl Validate {
     }
 }
 
-fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
-    if !matches!(read.progress.step, Step::Baking { .. }) {
-        return (MoveOn::Stay, NextStep::Advance);
-    }
+fn course(call: &Call<'_>, read: &Deployment, routes: &Routes) -> (MoveOn, NextStep) {
     let waits = if call.bounds.gates { NextStep::Gate } else { NextStep::Validate };
-    if foreign(call, read, None) {
-        return (MoveOn::Tell(Event::ForeignChange { found: String::new() }), waits);
+    let since = match read.progress.seeing(routes, call.now()).step {
+        Step::Settling { .. } => return (MoveOn::Stay, NextStep::Advance),
+        Step::Approving { decision: Some(_), .. } => return (MoveOn::Shift, NextStep::Advance),
+        Step::Approving { until, .. } if call.now() < until => return (MoveOn::Stay, waits),
+        Step::Approving { .. } => {
+            let failure = Failure::new(FailureCode::ApprovalTimedOut, "");
+            return (MoveOn::End(failure), NextStep::Rollback);
+        }
+        Step::Baking { since } => since,
+    };
+    let changed = matches!(routes, Routes::Changed(_));
+    // Where nobody meddles, any look may be the one after the bake.
+    let bakes = call.bounds.budget.meddles > 0 && call.now().since(since) < COARSE;
+    if changed || bakes {
+        return (MoveOn::Stay, waits);
     }
     let stage = read.progress.stage;
     match call.choice {
-        Choice::Wait => (MoveOn::InOrder, waits),
+        Choice::Wait => (MoveOn::Stay, waits),
         Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled
             if read.plan.is_last(stage) =>
         {
-            (MoveOn::InOrder, NextStep::Complete)
+            (MoveOn::Stay, NextStep::Complete)
         }
         Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled => {
             (MoveOn::Stage(stage.next()), NextStep::Advance)
@@ -115,21 +138,39 @@ fn course(call: &Call<'_>, read: &Deployment) -> (MoveOn, NextStep) {
 
 fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
     let blind = call.mistaken(Mistake::BlindRefresh);
+    let counts = call.mistaken(Mistake::ForeignTimeCounts);
     let recorded = transit.step(call, call.who, |current, now| {
-        let moves = current.progress.step == look.read.progress.step;
-        let kept = moves || look.move_on == MoveOn::InOrder;
-        let move_on = if kept { look.move_on.clone() } else { MoveOn::Stay };
-        let observed = Observed { health: Some(look.health), ..Observed::default() };
-        let (_, mut writes) = observe(current, observed, move_on, now, overdue(now))?;
+        let (health, routes) = (Some(look.health), look.routes.clone());
+        let observed = Observed { health, routes, ..Observed::default() };
+        let move_on = look.move_on.clone();
+        let (_, mut writes) = observe(current, &look.read, observed, move_on, now, overdue(now))?;
+        if counts {
+            for write in &mut writes {
+                if let RegistryWrite::PutDeployment(put) = write {
+                    if let (Step::Baking { since }, Step::Baking { since: before }) =
+                        (&mut put.progress.step, &current.progress.step)
+                    {
+                        *since = *before;
+                    }
+                }
+            }
+        }
         if blind {
             writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
         }
-        Ok(((), writes))
+        Ok((current.is_where(&look.read), writes))
     });
+    let ends = matches!(look.move_on, MoveOn::End(_));
+    let goes_on = look.next == NextStep::Complete || matches!(look.move_on, MoveOn::Stage(_));
+    if matches!(recorded, Transited::Done(true)) && goes_on && call.bounds.budget.meddles > 0 {
+        call.state.seen.hasty |= call.state.seen.own_time < 2;
+    }
     match recorded {
         Transited::On(transit) => Turn::On(Validate::Record(look, transit)),
-        Transited::Done(()) if blind => Turn::On(Validate::Refresh(look)),
-        Transited::Done(()) => Turn::End(End::Reply(look.next)),
+        Transited::Done(_) if blind => Turn::On(Validate::Refresh(look)),
+        Transited::Done(false) => Turn::End(End::Reply(NextStep::Validate)),
+        Transited::Done(true) if ends => Turn::End(End::Failed),
+        Transited::Done(true) => Turn::End(End::Reply(look.next)),
         Transited::Refused(_) => Turn::End(End::Failed),
     }
 }
@@ -139,6 +180,7 @@ impl Mark for Validate {
         let mark_look = |marks: &mut Marks<'_>, look: &Look| {
             marks.deployment(&look.read);
             marks.health(look.health);
+            marks.hash(std::mem::discriminant(&look.routes));
             marks.hash(std::mem::discriminant(&look.move_on));
             marks.word(look.next as u64);
         };

@@ -32,7 +32,7 @@ pub(super) async fn overwritten(
         Seen::Nothing => return Overwritten::Unknown,
     };
     let routes = || deployment.plan.routes.iter();
-    match routes::foreign_to_rollback(deployment, observed) {
+    match routes::foreign(deployment, observed) {
         Some(found) if before => Overwritten::Change(found),
         Some(found) => {
             let after = routes::read(load_balancer, &deployment.plan.routes).await;

@@ -121,7 +121,7 @@ where
         if above(fenced, &observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
-        let found = routes::foreign_to_rollback(fenced, &observed);
+        let found = routes::foreign(fenced, &observed);
         let look = WeakLook { found: found.as_deref(), ..self.look };
         let above = above(fenced, &observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);

@@ -1,12 +1,19 @@
+use std::pin::Pin;
+use std::sync::Mutex;
+
 use glidepath_core::failure::FailureCode;
-use glidepath_core::plan::{Approval, OnTimeout, Plan};
-use glidepath_core::protocol::NextStep;
+use glidepath_core::ids::{IntentId, TargetGroupArn};
+use glidepath_core::notice::Event;
+use glidepath_core::plan::{Approval, OnTimeout, Plan, StageIndex};
+use glidepath_core::protocol::{Intent, NextStep, Purpose, Step};
+use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer};
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
 use glidepath_engine::testing::example::{self, begun, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, advance, validate};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -20,6 +27,7 @@ fn asking(on_timeout: OnTimeout) -> Plan {
 fn answer(approved: bool) -> Answer {
     Answer {
         deployment: glidepath_core::ids::DeploymentId::new("d1"),
+        stage: Some(StageIndex(1)),
         approved,
         by: "arn:aws:iam::1:user/ada".to_owned(),
         reason: Some("looked at the graphs".to_owned()),
@@ -81,7 +89,10 @@ async fn an_answer_counts_once_and_only_while_it_is_asked_for() {
     assert!(again.cause.contains("approved by arn:aws:iam::1:user/ada"), "{again}");
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     let late = decide::run(&registry, &world, &world, &answer(false)).await.unwrap_err();
-    assert!(late.cause.contains("does not wait for an approval"), "{late}");
+    assert!(late.cause.contains("approved by arn:aws:iam::1:user/ada at "), "{late}");
+    let other = Answer { stage: Some(StageIndex(0)), ..answer(true) };
+    let late = decide::run(&registry, &world, &world, &other).await.unwrap_err();
+    assert!(late.cause.contains("stage 1 does not wait for an approval"), "{late}");
     machine.run().await.unwrap();
 }
 
@@ -91,4 +102,160 @@ async fn the_canarys_tasks_are_up_before_anybody_is_asked() {
     waiting(&registry, &world, asking(OnTimeout::Rollback)).await;
     let green = example::service(glidepath_core::plan::Slot::Green);
     assert_eq!(world.state().services[&green].running_count, 3);
+}
+
+/// What happens in the middle of an invocation: once, when it looks at targets.
+type Then<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+struct Meanwhile<'a> {
+    world: &'a World,
+    then: Mutex<Option<Then<'a>>>,
+}
+
+impl<'a> Meanwhile<'a> {
+    fn new(world: &'a World, then: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self { world, then: Mutex::new(Some(Box::pin(then))) }
+    }
+}
+
+impl LoadBalancer for Meanwhile<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.world.write_route(route, actions).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        let then = self.then.lock().unwrap().take();
+        if let Some(then) = then {
+            then.await;
+        }
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_the_last_second_is_not_lost_to_a_look_that_began_before_it() {
+    for approved in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let policy = if approved { OnTimeout::Rollback } else { OnTimeout::Continue };
+        let mut machine = waiting(&registry, &world, asking(policy)).await;
+        let id = machine.reply.deployment.clone();
+        let asked = registry.items().deployments[&id].progress.step.clone();
+        let Step::Approving { until, .. } = asked else { panic!("{asked:?}") };
+        world.pass((until - Span::from_secs(1)).since(world.now()));
+        let meanwhile = Meanwhile::new(&world, async {
+            decide::run(&registry, &world, &world, &answer(approved)).await.unwrap();
+            world.pass(Span::from_secs(5));
+        });
+        let sources = validate::Sources {
+            load_balancer: &meanwhile,
+            containers: &world,
+            monitoring: &world,
+            hooks: &world,
+            probing: &world,
+        };
+        let input = StepInput { deployment: id };
+        let reply = validate::run(&registry, &sources, &world, &input).await;
+        machine.reply = reply.unwrap_or_else(|failure| panic!("{approved}: {failure}"));
+        let ended = machine.run().await.map_err(|failure| failure.code);
+        let expected = if approved { Ok(()) } else { Err(FailureCode::ApprovalRejected) };
+        assert_eq!(ended, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_late_copy_of_a_step_asks_nobody_again() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, asking(OnTimeout::Rollback), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    let ready = |reply: &glidepath_core::protocol::Reply| {
+        let found = registry.items().deployments[&deployment.id].progress.clone();
+        let settles = matches!(found.step, Step::Settling { approved: false, .. });
+        let green = example::service(glidepath_core::plan::Slot::Green);
+        let tasks = world.state().services[&green].running_count;
+        reply.next == NextStep::Advance && settles && found.stage.0 == 1 && tasks == 3
+    };
+    machine.run_until(ready).await.unwrap();
+    let input = StepInput { deployment: deployment.id.clone() };
+    let meanwhile = Meanwhile::new(&world, async {
+        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
+    });
+    advance::run(&registry, &meanwhile, &world, &world, &input).await.unwrap();
+    let step = registry.items().deployments[&deployment.id].progress.step.clone();
+    assert!(matches!(&step, Step::Approving { decision: Some(_), .. }), "{step:?}");
+    machine.run().await.unwrap();
+    let items = registry.items();
+    let asked = items.notices.iter().filter(|entry| entry.notice.event.name() == "approvalNeeded");
+    assert_eq!(asked.count(), 1);
+}
+
+#[tokio::test]
+async fn a_late_copy_of_a_shift_shifts_nothing_again() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.run_until(|reply| reply.summary.contains("asked for")).await.unwrap();
+    let input = StepInput { deployment: deployment.id.clone() };
+    let meanwhile = Meanwhile::new(&world, async {
+        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        world.pass(Span::from_secs(40));
+    });
+    let late = advance::run(&registry, &meanwhile, &world, &world, &input).await.unwrap();
+    assert_eq!(late.next, NextStep::Advance, "it looks again: {}", late.summary);
+    machine.reply = late;
+    machine.run().await.unwrap();
+    let items = registry.items();
+    let shifted = items.notices.iter().filter(|entry| entry.notice.event.name() == "shifted");
+    assert_eq!(shifted.count(), 1);
+}
+
+#[tokio::test]
+async fn an_old_message_approves_nothing_that_was_not_seen() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut plan = asking(OnTimeout::Rollback);
+    plan.stages.push(stage(1000, MINUTE));
+    plan.stages[1].weight = Weight::from_permille(500).unwrap();
+    plan.stages[2].approval = plan.stages[1].approval;
+    let mut machine = waiting(&registry, &world, plan).await;
+    decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
+    let third = |reply: &glidepath_core::protocol::Reply| {
+        let progress = &registry.items().deployments[&reply.deployment].progress;
+        progress.stage.0 == 2 && matches!(progress.step, Step::Approving { .. })
+    };
+    machine.run_until(third).await.unwrap();
+    for (stage, said) in [
+        // The message for the second stage, read late.
+        (Some(StageIndex(1)), "stage 2 was approved by arn:aws:iam::1:user/ada at "),
+        (None, "To approve it: `glidepath approve d1 --stage 3`"),
+    ] {
+        let answer = Answer { stage, ..answer(true) };
+        let refused = decide::run(&registry, &world, &world, &answer).await.unwrap_err();
+        assert_eq!(refused.code, FailureCode::InvalidRequest);
+        assert!(refused.cause.contains(said), "{refused}");
+    }
+    let items = registry.items();
+    let asked = items.notices.iter().rev().find_map(|entry| match &entry.notice.event {
+        Event::ApprovalNeeded { judged, .. } => Some(judged.join("\n")),
+        _ => None,
+    });
+    assert!(asked.unwrap().contains("of 1000 requests were bad"), "the question carries numbers");
+}
+
+#[tokio::test]
+async fn an_answer_from_a_desk_whose_clock_is_ahead_forgets_no_claim() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let machine = waiting(&registry, &world, asking(OnTimeout::Rollback)).await;
+    let id = machine.reply.deployment.clone();
+    let claim = Intent::new(Purpose::Scale, world.now(), Span::from_secs(15));
+    let own = IntentId::new("unanswered");
+    let kept =
+        |registry: &MemoryRegistry| registry.items().deployments[&id].intents.contains_key(&own);
+    registry.items().deployments.get_mut(&id).unwrap().intents.insert(own.clone(), claim);
+    let desk = World::at(world.now() + MINUTE.times(10));
+    decide::run(&registry, &world, &desk, &answer(true)).await.unwrap();
+    assert!(kept(&registry));
 }

@@ -3,10 +3,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod approval;
+mod attach;
 mod bakes;
 mod budgets;
 mod faults;
 mod forecast;
+mod foreign;
 mod kept;
 mod notify;
 mod overwritten;

@@ -1,0 +1,78 @@
+//! A rule that has only stable's group: the deployment attaches the canary's at weight 0 first, and
+//! knows that state for its own whatever becomes of the call or of its record.
+
+use glidepath_core::notice::Event;
+use glidepath_core::plan::{Plan, Slot};
+use glidepath_core::route::{ActionKind, Forward, RouteAction, RouteActions, WeightedGroup};
+use glidepath_core::time::Span;
+use glidepath_core::weight::{AlbWeight, Weight};
+use glidepath_engine::ports::{Clock, PortError};
+use glidepath_engine::testing::example::{actions, begun, group, plan, route, stage, world};
+use glidepath_engine::testing::{Bed, Fault, Machine, MemoryRegistry, World};
+
+const MINUTE: Span = Span::from_secs(60);
+
+/// More calls than the attach takes with everything before it.
+const CALLS: usize = 14;
+
+/// Only stable's group, as a rule is before its first deployment.
+fn only_stable() -> RouteActions {
+    let group = WeightedGroup { group: group(Slot::Blue), weight: AlbWeight::new(1) };
+    let kind = ActionKind::Forward(Forward::new(vec![group], None));
+    RouteActions(vec![RouteAction { order: Some(1), kind }])
+}
+
+fn first_deployment(world: &World) -> Plan {
+    world.state().routes.insert(route(), only_stable());
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.routes[0].original = only_stable();
+    plan
+}
+
+fn accusations(registry: &MemoryRegistry) -> usize {
+    let accuses = |event: &Event| matches!(event, Event::ForeignChange { .. });
+    registry.items().notices.iter().filter(|entry| accuses(&entry.notice.event)).count()
+}
+
+#[tokio::test]
+async fn an_attach_whose_record_is_lost_is_our_own() {
+    for call in 0..CALLS {
+        for fault in Fault::ALL {
+            let (registry, world) = (MemoryRegistry::default(), world());
+            let plan = first_deployment(&world);
+            let deployment = begun(&registry, plan, "d1", world.now()).await;
+            let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
+            let ended = Machine::after_plan(bed, &deployment.id).run().await;
+            ended.unwrap_or_else(|failure| panic!("call {call}, {fault:?}: {failure}"));
+            assert_eq!(accusations(&registry), 0, "call {call}, {fault:?}");
+            let green =
+                world.state().routes[&route()].canary_share(&deployment.plan.routes[0].pair);
+            assert_eq!(green, Ok(Weight::ALL));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attach_of_which_one_attempt_was_not_answered_is_our_own() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let plan = first_deployment(&world);
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let lost = PortError::Unanswered { operation: "ModifyRule", detail: "timed out".to_owned() };
+    world.state().write_errors.push((lost, true));
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.twice = true;
+    machine.run().await.unwrap();
+    assert_eq!(accusations(&registry), 0);
+}
+
+#[tokio::test]
+async fn a_weight_of_another_stage_is_somebody_elses() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = super::baking(&registry, &world, MINUTE.times(5)).await;
+    // The next stage's, early.
+    world.state().routes.insert(route(), actions(Weight::ALL));
+    let until = world.now() + MINUTE.times(30);
+    machine.run_until(|_| world.now() > until).await.unwrap();
+    assert_eq!(accusations(&registry), 1);
+    assert_eq!(registry.items().deployments[&machine.reply.deployment].progress.stage.0, 0);
+}
