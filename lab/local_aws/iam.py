@@ -23,7 +23,7 @@ from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
 from local_aws import contracts, iam_rules, iam_simulation, service_authorization
-from local_aws.calls import ROOT, Answer, Call, Proceed, add_interceptor
+from local_aws.calls import CBOR, ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
 from local_aws.settings import Settings
@@ -175,7 +175,8 @@ def _authorization(original: AnyFunction) -> Any:
             return await proceed()
         resources = _resources_of(call, original)
         further = iam_rules.beyond_its_own(call)
-        if further or len(resources) > 1:
+        # ministack takes no permission for calls in CBOR, which are all of CloudWatch's SDKs for Rust.
+        if further or len(resources) > 1 or CBOR in call.headers.get("content-type", ""):
             context = _conditions(call.service, call.permission, call.http.body)
             own = [Requirement(call.permission, resource, context) for resource in resources]
             for requirement in (*own, *further):
