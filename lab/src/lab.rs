@@ -23,7 +23,7 @@ use crate::paths::Paths;
 use crate::people::Person;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
-use crate::scenario::{Action, AwsSettings, Fault, Scenario, Version};
+use crate::scenario::{AwsSettings, Fault, Scenario, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};

@@ -10,7 +10,7 @@ mod words;
 use std::path::Path;
 
 use glidepath_core::health::sequential::{Point, RateRatio};
-use glidepath_core::health::{Cell, Comparison, SlotRequests, Excess, excess};
+use glidepath_core::health::{Cell, Comparison, Excess, SlotRequests, excess};
 use glidepath_core::plan::Permille;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -118,8 +118,12 @@ pub(crate) fn first_failing(report: &Report) -> Option<(usize, Because)> {
     let cells: Vec<_> = rows.iter().map(|row| row.cell).collect();
     let ratio = report.comparison.as_ref().map(|comparison| comparison.parameters.ratio());
     let exceeded = (0..cells.len()).find_map(|at| {
-        let excess =
-            excess(report.limit, report.minimum_requests, ratio, cells.get(..=at).unwrap_or_default());
+        let excess = excess(
+            report.limit,
+            report.minimum_requests,
+            ratio,
+            cells.get(..=at).unwrap_or_default(),
+        );
         excess.map(|excess| match excess {
             Excess::GrossFailure => (at, Because::GrossFailure),
             Excess::Limit => (at, Because::Limit),
