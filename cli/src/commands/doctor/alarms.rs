@@ -115,8 +115,10 @@ async fn composite_and_clock(
     let (name, child) = (doctor.name("composite"), doctor.name("child"));
     // By the first way: that each of them works is another row.
     let way = ways.iter().find(|(_, covered)| *covered).map(|(way, _)| way);
+    if let Err(error) = doctor.instruments.make_alarm(&child, None).await {
+        return (Err(error.clone()), Err(error));
+    }
     let made = async {
-        doctor.instruments.make_alarm(&child, None).await?;
         doctor.instruments.make_composite(&name, &child, way.and_then(Way::action)).await?;
         bind(doctor, &doctor.alarm(&name)).await
     };
