@@ -40,7 +40,9 @@ pub(crate) async fn answer(
         Answer::Reject => "reject",
     };
     // As the question names it: whoever approves has read which stage it is about.
-    let shown = command_line(&scene.endpoint, &Person::root(), &["status", deployment.id(), "--json"]).await?;
+    let shown =
+        command_line(&scene.endpoint, &Person::root(), &["status", deployment.id(), "--json"])
+            .await?;
     let shown: serde_json::Value = serde_json::from_str(&shown).doing("reading the status")?;
     let stage = shown["stage"]["number"].to_string();
     let mut arguments = vec![verb, deployment.id(), "--stage", &stage];

@@ -225,7 +225,7 @@ where
     async fn write_weight(&self, weight: Weight, bake: bool) -> Result<Written, Stop> {
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
-        let before = routes::read(self.load_balancer, &plan.routes).await?;
+        let before = self.read_under(&own).await?;
         let wanted: Vec<(&RoutePlan, RouteActions)> =
             plan.routes.iter().map(|route| (route, route.at(weight))).collect();
         let missing: Vec<_> = wanted
@@ -247,7 +247,7 @@ where
                 Err(error) => Err(error.into()),
             };
         }
-        let observed = routes::read(self.load_balancer, &plan.routes).await?;
+        let observed = self.read_under(&own).await?;
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
         if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
             self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
@@ -274,6 +274,16 @@ where
             }
             Err(stop) => Err(stop),
         }
+    }
+
+    /// The routes, under a claim of which nothing is on its way: it ends if they cannot be read, or it
+    /// would hold up the next turn, and a rollback, for half a minute.
+    async fn read_under(&self, own: &IntentId) -> Result<Vec<Option<RouteActions>>, Stop> {
+        let read = routes::read(self.load_balancer, &self.deployment.plan.routes).await;
+        if read.is_err() {
+            self.registry.finish_deployment_intent(&self.deployment.id, own).await?;
+        }
+        Ok(read?)
     }
 
     /// A fence closed between the claim and the record: the write is taken back at once, without

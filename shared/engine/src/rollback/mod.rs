@@ -238,6 +238,10 @@ where
                     match taken.await? {
                         Weakened::Whole { written, forced } => (written, forced),
                         Weakened::Waits(Waits { wait, told, summary, .. }) => {
+                            if by.is_some() {
+                                // The state machine looks again much sooner than its gate ends.
+                                wake(orchestration, &deployment).await?;
+                            }
                             let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
                             return Ok(reply.after(wait).telling(told));
                         }

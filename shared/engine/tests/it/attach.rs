@@ -9,6 +9,7 @@ use glidepath_core::weight::{AlbWeight, Weight};
 use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::testing::example::{actions, begun, group, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Fault, Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, advance};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -75,4 +76,28 @@ async fn a_weight_of_another_stage_is_somebody_elses() {
     machine.run_until(|_| world.now() > until).await.unwrap();
     assert_eq!(accusations(&registry), 1);
     assert_eq!(registry.items().deployments[&machine.reply.deployment].progress.stage.0, 0);
+}
+
+#[tokio::test]
+async fn a_read_that_fails_under_a_claim_ends_it() {
+    // Every read of the routes in the turn that shifts, after its claim.
+    let mut claims = 0;
+    for call in 0..CALLS {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+        let green = glidepath_engine::testing::example::service(Slot::Green);
+        let input = StepInput { deployment: deployment.id.clone() };
+        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        assert_eq!(world.state().services[&green].desired_count, 3);
+        let bed = Bed::with_fault(&registry, &world, Some((call, Fault::LostBefore)));
+        let ended = advance::run(&bed, &bed, &bed, &bed, &input).await;
+        let operations = bed.take_operations();
+        if operations.get(call) == Some(&"routes") && operations[..call].contains(&"commit") {
+            claims += 1;
+            assert!(ended.is_err());
+            let left = registry.items().deployments[&deployment.id].intents.len();
+            assert_eq!(left, 0, "call {call}: {operations:?}");
+        }
+    }
+    assert_eq!(claims, 2, "one before the write and one after it");
 }

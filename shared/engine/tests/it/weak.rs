@@ -248,6 +248,18 @@ async fn a_person_may_force_it_at_any_time_and_it_is_recorded_who() {
 }
 
 #[tokio::test]
+async fn a_persons_rollback_wakes_the_state_machine_although_stable_is_weak() {
+    for healthy in [0, 1] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        weak(&registry, &world, whole(RollbackPlan::default()), healthy).await;
+        world.take_calls();
+        turn(&registry, &world, ada(), false).await.unwrap();
+        let woken = |call: &Call| matches!(call, Call::FailGate(..));
+        assert_eq!(world.take_calls().iter().filter(|call| woken(call)).count(), 1, "{healthy}");
+    }
+}
+
+#[tokio::test]
 async fn a_forced_rollback_that_died_after_its_write_is_still_forced() {
     let (registry, world) = (MemoryRegistry::default(), world());
     weak(&registry, &world, whole(waits()), 0).await;
