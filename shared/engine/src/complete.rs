@@ -198,7 +198,7 @@ where
     };
     let now = ambient.now();
     let deployment = load(registry, &retirement.deployment).await?;
-    if let Some(why) = in_use(load_balancer, &retirement).await? {
+    if let Some(why) = in_use(load_balancer, containers, &retirement).await? {
         let writes = postpone_retirement(&retirement, &deployment, why, now, now + POSTPONED);
         registry.commit(writes).await.map_err(|error| failed(&error))?;
         return Ok(Retired::Postponed);
@@ -244,6 +244,7 @@ where
 /// no tasks answers nobody.
 async fn in_use(
     load_balancer: &(impl LoadBalancer + TargetGroups),
+    containers: &impl Containers,
     retirement: &Retirement,
 ) -> Result<Option<Event>, Failure> {
     let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
@@ -259,7 +260,13 @@ async fn in_use(
     if weight {
         return Ok(Some(Event::RetirementPostponed));
     }
-    let groups: Vec<_> = retirement.routes.iter().map(|(_, group)| group.clone()).collect();
+    // A rule that nobody has listed may have groups of its own for the same tasks.
+    let service = containers.service(&retirement.cluster, &retirement.service).await;
+    let service = service.map_err(|error| failed(&error))?;
+    let mut groups: Vec<_> = retirement.routes.iter().map(|(_, group)| group.clone()).collect();
+    groups.extend(service.into_iter().flat_map(|service| service.target_groups));
+    groups.sort();
+    groups.dedup();
     let reaching =
         load_balancer.reaching(&wanted, &groups).await.map_err(|error| failed(&error))?;
     let by: Vec<_> = reaching.into_iter().map(|reaching| reaching.route).collect();

@@ -95,7 +95,15 @@ async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
     let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.stable.service);
     let forgotten =
         RouteRef::Listener("arn:aws:elasticloadbalancing:x:1:listener/app/e/1/9".into());
-    world.state().routes.insert(forgotten.clone(), example::actions(Weight::NONE));
+    // With a group of its own for the same tasks.
+    let own = TargetGroupArn::new("arn:aws:elasticloadbalancing:x:1:targetgroup/own/1");
+    let leads_there = forwarding_to(&own);
+    {
+        let mut state = world.state();
+        let blue = state.services.get_mut(&example::service(Slot::Blue)).unwrap();
+        blue.target_groups.push(own);
+        state.routes.insert(forgotten.clone(), leads_there);
+    }
     world.pass(deployment.plan.retention);
 
     for _ in 0..2 {
@@ -110,6 +118,18 @@ async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
 
     world.state().routes.insert(forgotten, example::actions(Weight::ALL));
     assert_eq!(retire(&registry, &world, &world, &world, &key).await, Ok(Retired::Yes));
+}
+
+fn forwarding_to(own: &TargetGroupArn) -> RouteActions {
+    let mut actions = without(&example::actions(Weight::NONE), &group(Slot::Green));
+    for action in &mut actions.0 {
+        if let ActionKind::Forward(forward) = &mut action.kind {
+            let mut groups = forward.groups().to_vec();
+            groups[0].group = own.clone();
+            *forward = Forward::new(groups, None);
+        }
+    }
+    actions
 }
 
 #[tokio::test]
