@@ -149,12 +149,15 @@ impl Detail<'_> {
             | Event::ApprovalNeeded { .. }
             | Event::Decided { .. }
             | Event::Shifted { .. }
+            | Event::RouteInOrder { .. }
             | Event::TrafficRestored { .. }
             | Event::Succeeded
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }
             | Event::Retired
-            | Event::RetirementPostponed => false,
+            | Event::RetirementPostponed
+            | Event::StillReached { .. }
+            | Event::Undelivered { .. } => false,
         };
         self.notices.iter().rev().find(|notice| open(&notice.event))
     }

@@ -20,13 +20,13 @@ use glidepath_aws::clock::System;
 use glidepath_aws::doctor::{Instruments, PREFIX};
 use glidepath_core::doctor::{About, Outcome, Row, Scope, versions};
 use glidepath_core::ids::AlarmArn;
-use glidepath_core::request::{Request, decode};
+use glidepath_core::request::Request;
 use glidepath_engine::ports::{Clock, PortError};
 
 use self::clean_up::{Found, clean_up};
 use self::progress::Progress;
 use crate::connection::{Connection, Options};
-use crate::document;
+use crate::document::Document;
 use crate::render;
 use crate::report::Stopped;
 
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let request = match &arguments.service {
-        Some(file) => Some(decode(&document::read(file)?).map_err(Stopped::Findings)?),
+        Some(file) => Some(Document::read(file)?.request()?),
         None => None,
     };
     let connection = options.connect().await?;
