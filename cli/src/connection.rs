@@ -6,6 +6,7 @@ use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::stack::{self, Stack};
 use glidepath_core::ids::DeploymentId;
+use glidepath_engine::ports::PortError;
 
 use crate::report::Stopped;
 
@@ -16,11 +17,16 @@ const DEFAULT_STACK: &str = "glidepath";
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Name of Glidepath's CloudFormation stack
-    #[arg(long, global = true, env = "GLIDEPATH_STACK", default_value = DEFAULT_STACK)]
+    #[arg(long, global = true, env = "GLIDEPATH_STACK", default_value = DEFAULT_STACK, value_parser = stack)]
     stack: String,
     /// AWS region; without it AWS_REGION or the profile's
     #[arg(long, global = true)]
     region: Option<String>,
+}
+
+/// A variable of CI that is empty is one that nobody has set.
+fn stack(name: &str) -> Result<String, std::convert::Infallible> {
+    Ok(if name.is_empty() { DEFAULT_STACK } else { name }.to_owned())
 }
 
 /// Everything through which a command reaches the stack.
@@ -46,7 +52,8 @@ impl Options {
             message: "no AWS region is configured".to_owned(),
             hint: "give --region, or set AWS_REGION".to_owned(),
         })?;
-        let stack = stack::describe(&clients, &self.stack).await?;
+        let stack = stack::describe(&clients, &self.stack).await;
+        let stack = stack.map_err(|error| self.not_found(error))?;
         Ok(Connection {
             registry: DynamoRegistry::new(&clients, &stack.table),
             orchestration: StepFunctions::new(&clients),
@@ -54,6 +61,23 @@ impl Options {
             clients,
             stack,
         })
+    }
+
+    /// Where it was looked for: whoever has several Regions and accounts may be in the wrong one.
+    fn not_found(&self, error: PortError) -> Stopped {
+        if !error.to_string().contains("does not exist") {
+            return error.into();
+        }
+        let Self { stack, region } = self;
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let region = region.clone().or_else(|| set("AWS_REGION"));
+        let region = region.map_or("the profile's Region".to_owned(), |region| region);
+        Stopped::Unanswered {
+            message: format!("there is no stack `{stack}` in {region}"),
+            hint: "name it with --stack or GLIDEPATH_STACK, and its Region with --region; \
+                   `aws sts get-caller-identity` shows the account. If it is not deployed yet: README.md"
+                .to_owned(),
+        }
     }
 
     /// How this person has to type further commands.
@@ -108,6 +132,20 @@ impl Commands {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_that_is_not_there_is_told_with_where_it_was_looked_for() {
+        assert_eq!(stack(""), Ok(DEFAULT_STACK.to_owned()));
+        let options = Options { stack: "blue".to_owned(), region: Some("us-east-1".to_owned()) };
+        let error = |detail: &str| PortError::Refused {
+            operation: "cloudformation:DescribeStacks",
+            detail: detail.to_owned(),
+        };
+        let told = options.not_found(error("ValidationError: Stack with id blue does not exist"));
+        assert_eq!(told.to_string(), "there is no stack `blue` in us-east-1");
+        let told = options.not_found(error("AccessDenied: no"));
+        assert!(told.to_string().contains("AccessDenied"), "{told}");
+    }
 
     #[test]
     fn a_command_names_the_stack_only_where_it_must() {

@@ -26,6 +26,12 @@ pub(crate) struct Arguments {
     /// Name of the deployment; without it all that run, and the newest that have ended
     #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
     deployment: Option<DeploymentId>,
+    /// Only deployments of this service
+    #[arg(long, conflicts_with = "deployment")]
+    service: Option<String>,
+    /// How many are listed besides those that run
+    #[arg(long, conflicts_with = "deployment", default_value_t = RECENT)]
+    limit: u32,
     /// Go on with what happens until it has ended
     #[arg(long, requires = "deployment", conflicts_with = "json")]
     watch: bool,
@@ -47,7 +53,10 @@ pub(crate) async fn run(
     let (registry, system, commands) =
         (&connection.registry, System::default(), options.commands());
     let Some(id) = &arguments.deployment else {
-        write!(output, "{}", all(&registry.recent(RECENT).await?, arguments.json, &system))?;
+        let mut found = registry.recent(arguments.limit).await?;
+        let wanted = arguments.service.as_deref();
+        found.retain(|found| wanted.is_none_or(|service| found.plan.service.as_str() == service));
+        write!(output, "{}", all(&found, arguments.json, &system))?;
         return Ok(());
     };
     let execution = connection.operator.execution(id);
