@@ -146,12 +146,11 @@ fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
         let (_, mut writes) = observe(current, &look.read, observed, move_on, now, overdue(now))?;
         if counts {
             for write in &mut writes {
-                if let RegistryWrite::PutDeployment(put) = write {
-                    if let (Step::Baking { since }, Step::Baking { since: before }) =
+                if let RegistryWrite::PutDeployment(put) = write
+                    && let (Step::Baking { since }, Step::Baking { since: before }) =
                         (&mut put.progress.step, &current.progress.step)
-                    {
-                        *since = *before;
-                    }
+                {
+                    *since = *before;
                 }
             }
         }

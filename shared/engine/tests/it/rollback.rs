@@ -2,7 +2,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::AlarmArn;
 use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{FenceTrigger, NextStep, Outcome, Phase};
+use glidepath_core::protocol::{NextStep, Outcome, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, PortError};
