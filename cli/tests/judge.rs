@@ -98,8 +98,8 @@ fn programs_get_every_digit() {
     assert_eq!(judged["slowRequests"], Value::Null);
 }
 
-/// A deployment of four compared stages that the limit has rolled back in its first one: by the
-/// comparison alone, and with one stage, it would have been another verdict.
+/// A deployment of four compared stages that the limit has rolled back in its first one, once it was
+/// shown to be worse than stable: by the comparison alone it would have been another verdict.
 #[test]
 fn the_limit_and_the_stages_of_the_plan_count_as_in_the_deployment() {
     let lines = (0..10).map(|minute| format!("{minute},1,40,4,760,30\n"));
@@ -107,7 +107,7 @@ fn the_limit_and_the_stages_of_the_plan_count_as_in_the_deployment() {
     let limited = shown(&judge(&["-", "--stages", "4"], &input));
     assert!(
         limited.contains(
-            "rolls back at cell 4 in stage 1: 20 of 200 canary requests of the stage are bad \
+            "rolls back at cell 8 in stage 1: 36 of 360 canary requests of the stage are bad \
              (10.0 %), allowed are 5 %"
         ),
         "{limited}"
