@@ -68,6 +68,7 @@ pub(crate) fn baking() -> Deployment {
     Deployment {
         id: DeploymentId::new("shop-42"),
         execution: ExecutionArn::new("arn:aws:states:x:1:execution:glidepath:shop-42"),
+        execution_start: None,
         revision: Revision(7),
         phase: Phase::Open,
         fence: None,

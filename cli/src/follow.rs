@@ -9,6 +9,7 @@ use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
 
 use crate::connection::Commands;
+use crate::planning::is_earlier;
 use crate::render::{failure, followed};
 use crate::report::Stopped;
 
@@ -98,7 +99,9 @@ pub(crate) async fn follow<R: Registry, K: Clock>(
             let state = look().await?;
             let deployment = registry.deployment(id).await?;
             // An earlier deployment of this name is not this one.
-            let deployment = deployment.filter(|deployment| deployment.execution == *execution);
+            let deployment = deployment.filter(|deployment| {
+                deployment.execution == *execution && !is_earlier(deployment, Some(&state))
+            });
             let mut new = Vec::new();
             if deployment.as_ref().is_some_and(|deployment| deployment.notices > told) {
                 new = registry.notices(id).await?;

@@ -57,6 +57,25 @@ pub(crate) async fn live<L: LoadBalancer, C: Containers>(
     }
 }
 
+/// Whether everything goes to what a deployment has deployed.
+pub(crate) async fn serves<L: LoadBalancer, C: Containers>(
+    load_balancer: &L,
+    containers: &C,
+    deployment: &Deployment,
+) -> PortResult<bool> {
+    let plan = &deployment.plan;
+    let routes: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
+    let found = load_balancer.routes(&routes).await?;
+    let all = plan.routes.iter().zip(&found).all(|(route, found)| match found {
+        FoundRoute::Found { actions, .. } => {
+            actions.canary_share(&route.pair).is_ok_and(|share| share == Weight::ALL)
+        }
+        FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => false,
+    });
+    let service = containers.service(&plan.cluster, &plan.canary.service).await?;
+    Ok(all && service.is_some_and(|service| service.task_definition == plan.task_definition))
+}
+
 async fn slot_now<L: LoadBalancer, C: Containers>(
     load_balancer: &L,
     containers: &C,

@@ -2,8 +2,9 @@
 //! nothing is recorded yet.
 
 use glidepath_aws::operator::ExecutionState;
+use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::protocol::{Deployment, Phase};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
 
@@ -30,6 +31,17 @@ pub(crate) enum Answer {
     Nothing,
 }
 
+/// Whether what is recorded under the name is another execution's, which had the name before: Step
+/// Functions forgets a name long before the registry does.
+pub(crate) fn is_earlier(recorded: &Deployment, state: Option<&ExecutionState>) -> bool {
+    match state {
+        // A deployment that has ended has no execution that runs, but for the last notice.
+        Some(ExecutionState::Running) => matches!(recorded.phase, Phase::Closed(_)),
+        Some(ExecutionState::Failed { name, .. }) => name == FailureCode::NameUsed.name(),
+        Some(ExecutionState::Succeeded) | None => false,
+    }
+}
+
 /// One look, at the execution first: what it recorded before it ended is then in what is read next.
 pub(crate) async fn look<R: Registry>(
     registry: &R,
@@ -44,7 +56,9 @@ pub(crate) async fn look<R: Registry>(
         Err(error) => return Err(error),
     };
     let deployment = registry.deployment(id).await?;
-    if let Some(deployment) = deployment.filter(|found| found.execution == *execution) {
+    if let Some(deployment) = deployment
+        .filter(|found| found.execution == *execution && !is_earlier(found, state.as_ref()))
+    {
         return Ok(Answer::Accepted(Box::new(deployment)));
     }
     Ok(match state {

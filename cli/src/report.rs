@@ -103,6 +103,7 @@ impl Stopped {
             | FailureCode::Aborted
             | FailureCode::OrchestrationLost
             | FailureCode::FenceClosed
+            | FailureCode::NameUsed
             | FailureCode::UnknownDeployment
             | FailureCode::RollbackHeld => Self::Unusable { message, hint: hint.into() },
         }

@@ -114,6 +114,7 @@ fn execution_end(payload: &Value) -> Result<Trigger, Malformed> {
         by: Some(FenceTrigger::ExecutionEnd),
         force: false,
         woken: false,
+        execution_start: None,
     }))
 }
 

@@ -314,6 +314,7 @@ fn sample(payload: &Value) -> Value {
         Value::String(expression) => match expression.as_str() {
             "{% $states.context.Execution.Name %}" => json!("d1"),
             "{% $states.context.Execution.Id %}" => json!("arn:aws:states:x:1:execution:g:d1"),
+            "{% $states.context.Execution.StartTime %}" => json!("2026-11-21T06:23:30.456Z"),
             "{% $states.context.Task.Token %}" => json!("token"),
             "{% $states.context.Execution.RedriveCount %}" => json!(0),
             "{% $states.context.State.EnteredTime %}" => json!("2026-11-21T06:23:32.123Z"),

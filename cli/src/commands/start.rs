@@ -3,14 +3,18 @@
 use std::io::Write;
 
 use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::operator::Started;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_core::request::Request;
+use glidepath_engine::ports::Registry;
 
 use crate::connection::{Commands, Connection, Options};
 use crate::document::Source;
 use crate::follow::{Follow, follow};
+use crate::live::serves;
 use crate::planning::{Answer, answer};
 use crate::report::{Stopped, WARNING};
 
@@ -22,8 +26,8 @@ const LONGEST_NAME: usize = 80;
 pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Name of the deployment; without it one is made of the service and the version. Starting the
-    /// same name with the same request again changes nothing
+    /// Name of the deployment; without it one is made of the service and the version. A name
+    /// is used once: again with the same request it starts nothing, and is done if its version serves
     #[arg(long, value_parser = name)]
     name: Option<DeploymentId>,
     /// Follow the deployment until it has ended; the exit code then is its outcome
@@ -46,37 +50,55 @@ pub(crate) async fn run(
     let commands = options.commands();
     let connection = options.connect().await?;
     let started = connection.operator.start(&id, &document.value).await?;
-    let (execution, ended_before) = match started {
-        Started::Running(execution) => (execution, false),
-        Started::EndedBefore(execution) if arguments.name.is_some() => (execution, true),
-        // Nobody has asked for that name: they may well want the same version once more.
-        Started::EndedBefore(_) => return Err(taken(&id, "has ended before")),
+    let execution = match started {
+        Started::Running(execution) => execution,
+        Started::EndedBefore(_) => return ended_before(&connection, &id, output).await,
         Started::NameTaken => return Err(taken(&id, "exists, with another request")),
     };
-    if ended_before {
-        writeln!(output, "{id} was started before with the same request, and has ended")?;
-    } else {
-        let (registry, clock) = (&connection.registry, System::default());
-        let find = async || connection.operator.find(&execution).await;
-        match answer(registry, &clock, &id, &execution, find).await? {
-            Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
-            Answer::Refused(refused) => return refused.outcome(&id, &commands),
-            Answer::Planning | Answer::Nothing => {
-                writeln!(
-                    output,
-                    "{id} is started; its plan takes long, and nothing is written yet"
-                )?;
-            }
+    let (registry, clock) = (&connection.registry, System::default());
+    let find = async || connection.operator.find(&execution).await;
+    match answer(registry, &clock, &id, &execution, find).await? {
+        Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
+        Answer::Refused(refused) => return refused.outcome(&id, &commands),
+        Answer::Planning | Answer::Nothing => {
+            writeln!(output, "{id} is started; its plan takes long, and nothing is written yet")?;
         }
     }
     if arguments.wait {
         return wait(&connection, &id, &execution, &commands, output).await;
     }
     writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
-    if !ended_before {
-        writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
-    }
+    writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
     Ok(())
+}
+
+/// What a name is worth that was started before with the same request: done if what it deployed
+/// serves now, and else no deployment at all. A pipeline that is run again reads nothing but that.
+async fn ended_before(
+    connection: &Connection,
+    id: &DeploymentId,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Some(deployment) = connection.registry.deployment(id).await? else {
+        return Err(taken(id, "was refused before"));
+    };
+    let version = deployment.plan.task_definition.short().to_owned();
+    match deployment.phase {
+        Phase::Closed(Outcome::Succeeded) => {}
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+            return Err(taken(id, &format!("failed before: {version} was not kept")));
+        }
+        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => {
+            return Err(taken(id, "has not ended, though its execution has"));
+        }
+    }
+    let load_balancer = ElasticLoadBalancing::new(&connection.clients);
+    let containers = ElasticContainers::new(&connection.clients);
+    if serves(&load_balancer, &containers, &deployment).await? {
+        writeln!(output, "{id} ended before, and {version} serves: there is nothing to start")?;
+        return Ok(());
+    }
+    Err(taken(id, &format!("ended before, and {version} does not serve any more")))
 }
 
 /// What begins, and what somebody should know about it.

@@ -26,6 +26,8 @@ macro_rules! failure_codes {
 failure_codes! {
     /// The request has mistakes; nothing was written.
     InvalidRequest,
+    /// An earlier deployment has the same name; nothing was written.
+    NameUsed,
     /// Another deployment holds one of the resources; nothing was written.
     DeploymentRunning,
     /// A bound alarm fired while the deployment was being set up.

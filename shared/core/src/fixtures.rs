@@ -160,6 +160,7 @@ pub(crate) fn deployment() -> Deployment {
         execution: ExecutionArn::new(
             "arn:aws:states:eu-west-1:123456789012:execution:glidepath:shop-42",
         ),
+        execution_start: None,
         revision: Revision(7),
         phase: Phase::Open,
         fence: None,

@@ -35,6 +35,9 @@ names! {
     DeploymentId;
     /// ARN of the Step Functions execution that carries a deployment.
     ExecutionArn;
+    /// When Step Functions started an execution, as its context object writes it. Only ever compared: a
+    /// name is free again some time after its execution has ended, and so is the ARN.
+    ExecutionStart;
     /// One claimed write to the world; unique for every invocation that claims.
     IntentId;
     /// The user's name for what is deployed; a label, never a key.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, ExecutionArn};
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
 use glidepath_core::protocol::{
@@ -37,6 +37,9 @@ pub struct PlanInput {
     pub deployment: DeploymentId,
     /// The execution's ARN.
     pub execution: ExecutionArn,
+    /// When it started.
+    #[serde(default)]
+    pub execution_start: Option<ExecutionStart>,
     /// The execution's input.
     pub request: Value,
 }
@@ -68,16 +71,13 @@ where
     let existing = registry.deployment(&input.deployment).await.map_err(|error| failed(&error))?;
     let deployment = match existing {
         // A repeated invocation, or one whose answer was lost after its transaction.
-        Some(deployment) if deployment.execution == input.execution => deployment,
-        Some(_) => {
-            return Err(Failure::new(
-                FailureCode::InvalidRequest,
-                format!(
-                    "an earlier deployment was named `{}`: give the execution a name of its own",
-                    input.deployment
-                ),
-            ));
+        Some(deployment)
+            if deployment.is_carried_by(&input.execution, input.execution_start.as_ref()) =>
+        {
+            deployment
         }
+        // An answer, and no error: what catches errors ends the deployment of that name.
+        Some(earlier) => return Ok(name_used(&earlier)),
         None => {
             let mut begun = None;
             for _ in 0..ATTEMPTS {
@@ -120,6 +120,24 @@ where
     Ok(Reply::new(&deployment.id, NextStep::Advance, summary).telling(true))
 }
 
+/// What came of the deployment that had the name before.
+fn name_used(earlier: &Deployment) -> Reply {
+    let Deployment { id, plan, phase, started_at, .. } = earlier;
+    let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
+    let ended = match phase {
+        Phase::Committed | Phase::Closed(Outcome::Succeeded) => format!("replaced {old} by {new}"),
+        Phase::Closed(Outcome::RolledBack) => format!("went from {new} back to {old}"),
+        Phase::Closed(Outcome::Abandoned) => format!("ended before it changed anything of {old}"),
+        Phase::Open | Phase::RollingBack | Phase::Held => "has not ended".to_owned(),
+    };
+    let cause = format!(
+        "an earlier deployment, begun at {started_at}, has the name `{id}`; it {ended}. Now nothing \
+         was written: start again with a name of its own"
+    );
+    let failure = Failure::new(FailureCode::NameUsed, cause);
+    Reply::new(id, NextStep::Failed, "nothing was written").failing(failure)
+}
+
 /// The first transaction; `None` if somebody was faster and everything must be looked at again.
 async fn try_begin<R, L, K>(
     registry: &R,
@@ -151,6 +169,7 @@ where
     let deployment = Deployment {
         id: input.deployment.clone(),
         execution: input.execution.clone(),
+        execution_start: input.execution_start.clone(),
         revision: Revision::default(),
         phase: Phase::Open,
         fence: None,

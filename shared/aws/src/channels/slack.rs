@@ -52,6 +52,8 @@ impl Slack {
     }
 
     pub(super) async fn try_out(&self, secret: &str, trial: &Trial) -> PortResult<()> {
+        // Whether the secret can be read is what is tried out, too.
+        self.urls.lock().await.remove(secret);
         self.post(secret, &trial.slack()).await
     }
 

@@ -203,7 +203,9 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
         ],
-        Role::Notify => &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+        Role::Notify => {
+            &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        }
         Role::Sweep => &["dynamodb:GetItem"],
         Role::Deployment => &[],
     };

@@ -11,7 +11,7 @@ use super::weak::Weakness;
 use super::write::{RegistryWrite, Revision};
 use crate::failure::Failure;
 use crate::health::{Gap, HookRun, Shift};
-use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, IntentId, TaskToken};
+use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId, TaskToken};
 use crate::notice::Event;
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::rollback::Forced;
@@ -28,6 +28,9 @@ pub struct Deployment {
     pub id: DeploymentId,
     /// The execution that carries it.
     pub execution: ExecutionArn,
+    /// When that execution started; unknown to records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_start: Option<ExecutionStart>,
     /// Goes up with every write.
     pub revision: Revision,
     /// What is allowed.
@@ -280,6 +283,17 @@ pub enum Refused {
 }
 
 impl Deployment {
+    /// Whether this execution carries it, and not another one of the same name and therefore of the same
+    /// ARN: Step Functions forgets a name long before the registry does.
+    pub fn is_carried_by(&self, execution: &ExecutionArn, start: Option<&ExecutionStart>) -> bool {
+        let same = match (&self.execution_start, start) {
+            (Some(own), Some(start)) => own == start,
+            // From before the start was kept: a name is in use until its execution has ended.
+            (None, _) | (_, None) => !matches!(self.phase, Phase::Closed(_)),
+        };
+        self.execution == *execution && same
+    }
+
     /// Refuses unless forward writes are allowed.
     pub fn require_open(&self) -> Result<(), Refused> {
         match self.phase {

@@ -205,6 +205,7 @@ impl Draft {
         Deployment {
             id: call.who.id(),
             execution: Who::execution(call.who),
+            execution_start: None,
             revision: Revision::default(),
             phase: Phase::Open,
             fence: None,

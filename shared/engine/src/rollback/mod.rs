@@ -10,7 +10,7 @@ mod settle;
 mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, IntentId};
+use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
 use glidepath_core::protocol::{
     Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
     Restored, leave_to_sweep, restored,
@@ -33,7 +33,7 @@ use crate::{Ambient, failed};
 
 /// What the state machine hands over after a failure.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RollbackInput {
     /// Which deployment.
     pub deployment: DeploymentId,
@@ -50,9 +50,18 @@ pub struct RollbackInput {
     /// yet.
     #[serde(default)]
     pub woken: bool,
+    /// When the execution started that asks, if one does.
+    #[serde(default)]
+    pub execution_start: Option<ExecutionStart>,
 }
 
 impl RollbackInput {
+    /// Whether an execution asks that does not carry this deployment, which has ended.
+    fn is_of_another_execution(&self, ended: &Deployment) -> bool {
+        let start = self.execution_start.as_ref();
+        start.is_some() && !ended.is_carried_by(&ended.execution, start)
+    }
+
     /// Who forces it, if anybody does: a decision like that has a name.
     fn forced_by(&self) -> Result<Option<String>, Failure> {
         match (&self.by, self.force) {
@@ -78,7 +87,7 @@ impl RollbackInput {
 
 /// An error as Step Functions hands it to a catcher.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct CaughtError {
     /// `Error`.
     pub name: String,
@@ -136,6 +145,11 @@ where
     let closed = registry.fence_deployment(&input.deployment, &fence, &id, &intent).await;
     let deployment = match closed.map_err(|error| failed(&error))? {
         DeploymentFence::Closed(deployment) => *deployment,
+        // The plan of a new execution failed before it could see that its name was used before.
+        DeploymentFence::TooLate(earlier) if input.is_of_another_execution(&earlier) => {
+            return Ok(Reply::new(&input.deployment, NextStep::Failed, "nothing was written")
+                .failing(failure));
+        }
         DeploymentFence::TooLate(deployment) => return Ok(too_late(&deployment, failure)),
         DeploymentFence::Unknown => {
             // The state machine comes here with a plan that was refused; a person with a wrong name.

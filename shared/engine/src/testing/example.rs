@@ -182,6 +182,7 @@ pub async fn begun(
     let deployment = Deployment {
         id: DeploymentId::new(name),
         execution: ExecutionArn::new(format!("arn:aws:states:x:1:execution:glidepath:{name}")),
+        execution_start: None,
         revision: Revision::default(),
         phase: Phase::Open,
         fence: None,

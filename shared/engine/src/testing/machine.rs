@@ -166,7 +166,14 @@ impl<'a> Machine<'a> {
                 });
                 let deployment = self.reply.deployment.clone();
                 let woken = self.steps.iter().rev().nth(1) == Some(&NextStep::Gate);
-                let input = RollbackInput { deployment, error, by: None, force: false, woken };
+                let input = RollbackInput {
+                    deployment,
+                    error,
+                    by: None,
+                    force: false,
+                    woken,
+                    execution_start: None,
+                };
                 rollback::run(bed, bed, bed, bed, bed, &input).await
             }
             NextStep::Gate => {

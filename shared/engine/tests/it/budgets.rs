@@ -79,7 +79,14 @@ async fn invoked(bed: &Bed<'_>, trigger: &Trigger) {
 fn by(trigger: FenceTrigger, force: bool) -> Trigger {
     let error = serde_json::from_value(json!({"name": "Aborted", "cause": "it is slow"})).unwrap();
     let (deployment, by) = (DeploymentId::new("d1"), Some(trigger));
-    Trigger::Deployment(RollbackInput { deployment, error, by, force, woken: false })
+    Trigger::Deployment(RollbackInput {
+        deployment,
+        error,
+        by,
+        force,
+        woken: false,
+        execution_start: None,
+    })
 }
 
 /// What a look calls before the canary is healthy.
@@ -264,7 +271,14 @@ async fn all_routes_are_written_at_once() {
         } else {
             let by = Some(FenceTrigger::Sweep);
             let deployment = glidepath_core::ids::DeploymentId::new("d1");
-            let input = RollbackInput { deployment, error: None, by, force: false, woken: false };
+            let input = RollbackInput {
+                deployment,
+                error: None,
+                by,
+                force: false,
+                woken: false,
+                execution_start: None,
+            };
             rollback::run(&registry, &together, &world, &world, &world, &input).await.unwrap();
         }
         for route in &routes {

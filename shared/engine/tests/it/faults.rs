@@ -36,6 +36,7 @@ fn input() -> PlanInput {
     PlanInput {
         deployment: DeploymentId::new("d1"),
         execution: ExecutionArn::new("arn:aws:states:x:1:execution:glidepath:d1"),
+        execution_start: None,
         request: json!({
             "apiVersion": "glidepath/v1",
             "service": "shop",
@@ -187,6 +188,7 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
                     by,
                     force: false,
                     woken: false,
+                    execution_start: None,
                 };
                 drop(rollback::run(bed, bed, bed, bed, bed, &input).await);
             }

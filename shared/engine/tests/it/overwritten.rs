@@ -208,7 +208,14 @@ async fn a_change_for_which_it_held_is_told_even_if_stable_was_too_weak_first() 
     world.state().weak.insert(group(Slot::Blue), 1);
     let id = machine.reply.deployment.clone();
     let by = Some(FenceTrigger::Sweep);
-    let input = RollbackInput { deployment: id, error: None, by, force: false, woken: false };
+    let input = RollbackInput {
+        deployment: id,
+        error: None,
+        by,
+        force: false,
+        woken: false,
+        execution_start: None,
+    };
     rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
     assert_eq!(world.state().routes[&route()], actions(permille(667)));
     assert_eq!(told(&registry), []);

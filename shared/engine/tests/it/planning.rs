@@ -1,6 +1,6 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::{AlarmSignal, Period, SlotRequests};
-use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn};
+use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::notice::{Event, message};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
@@ -10,6 +10,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::forecast::forecast;
 use glidepath_engine::plan::{PlanInput, run};
 use glidepath_engine::ports::{Clock, PortError};
+use glidepath_engine::rollback::{self, CaughtError, RollbackInput};
 use glidepath_engine::testing::example::{self, actions, alarm, route, version, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ fn named(name: &str, request: Value) -> PlanInput {
     PlanInput {
         deployment: DeploymentId::new(name),
         execution: ExecutionArn::new(format!("arn:aws:states:x:1:execution:glidepath:{name}")),
+        execution_start: None,
         request,
     }
 }
@@ -162,8 +164,49 @@ async fn a_repeated_invocation_answers_the_same() {
 
     let mut stranger = input;
     stranger.execution = ExecutionArn::new("arn:aws:states:x:1:execution:other:d1");
-    let failure = plan(&registry, &world, &stranger).await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    let refused = plan(&registry, &world, &stranger).await.unwrap();
+    assert_eq!(refused.failure.unwrap().code, FailureCode::NameUsed);
+}
+
+/// Step Functions frees a name after 90 days, and the ARN of an execution is made of it.
+#[tokio::test]
+async fn a_name_that_was_used_before_never_ends_as_if_it_had_been_deployed_again() {
+    for outcome in [Outcome::Succeeded, Outcome::RolledBack, Outcome::Abandoned] {
+        for recorded in [Some(ExecutionStart::new("2026-01-01T00:00:00.000Z")), None] {
+            let (registry, world) = (MemoryRegistry::default(), world());
+            let mut input = named("d1", request());
+            input.execution_start = recorded;
+            plan(&registry, &world, &input).await.unwrap();
+            let id = input.deployment.clone();
+            registry.items().deployments.get_mut(&id).unwrap().phase = Phase::Closed(outcome);
+            let before = registry.items().clone();
+            world.take_calls();
+
+            input.execution_start = Some(ExecutionStart::new("2026-11-28T00:00:00.000Z"));
+            let reply = plan(&registry, &world, &input).await.unwrap();
+            assert_eq!(reply.next, NextStep::Failed);
+            let failure = reply.failure.unwrap();
+            assert_eq!(failure.code, FailureCode::NameUsed);
+            assert!(failure.cause.contains("start again with a name of its own"), "{failure}");
+            assert_eq!(world.take_calls(), [], "{failure}");
+
+            // Plan could not be asked at all: its error leads to the rollback.
+            let error = CaughtError { name: "Transient".to_owned(), cause: None };
+            let asked = RollbackInput {
+                deployment: id,
+                error: Some(error),
+                by: None,
+                force: false,
+                woken: false,
+                execution_start: input.execution_start.clone(),
+            };
+            let reply = rollback::run(&registry, &world, &world, &world, &world, &asked).await;
+            let reply = reply.unwrap();
+            assert_eq!(reply.next, NextStep::Failed);
+            assert_eq!(reply.failure.unwrap().code, FailureCode::Transient);
+            assert_eq!(registry.items().deployments, before.deployments);
+        }
+    }
 }
 
 #[tokio::test]

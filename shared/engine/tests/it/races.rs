@@ -152,6 +152,7 @@ async fn overtaken(registry: &MemoryRegistry, world: &World, heals: bool) -> (Re
         by: None,
         force: false,
         woken: false,
+        execution_start: None,
     };
     let reply = rollback::run(registry, &overtaken, world, world, world, &input).await.unwrap();
     (reply, registry.items().deployments[&deployment.id].clone())

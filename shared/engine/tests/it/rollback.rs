@@ -193,6 +193,7 @@ async fn a_rollback_whose_execution_is_gone_is_due_as_soon_as_it_can_go_on() {
             by: Some(by),
             force: false,
             woken: false,
+            execution_start: None,
         };
         let run =
             glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input);
@@ -219,6 +220,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         by: None,
         force: false,
         woken: false,
+        execution_start: None,
     };
     let reply = glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
         .await

@@ -146,8 +146,14 @@ async fn the_state_machine_keeps_to_the_schedule_and_a_person_does_not() {
         throttled.again_at = world.now() + MINUTE;
         throttled.again_at
     };
-    let input =
-        |by| RollbackInput { deployment: id.clone(), error: None, by, force: false, woken: false };
+    let input = |by| RollbackInput {
+        deployment: id.clone(),
+        error: None,
+        by,
+        force: false,
+        woken: false,
+        execution_start: None,
+    };
     let early = input(None);
     let reply = rollback::run(&registry, &world, &world, &world, &world, &early).await.unwrap();
     assert_eq!((reply.next, writes(&world)), (NextStep::Rollback, 0));
@@ -185,6 +191,7 @@ async fn a_route_that_was_written_is_not_written_again() {
         by: None,
         force: false,
         woken: false,
+        execution_start: None,
     };
     rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
     {

@@ -85,7 +85,14 @@ async fn turn(
 ) -> Result<Reply, Failure> {
     let deployment = recorded(registry).id;
     let error = CaughtError { name: "Aborted".to_owned(), cause: Some("it is slow".to_owned()) };
-    let input = RollbackInput { deployment, error: Some(error), by: Some(by), force, woken: false };
+    let input = RollbackInput {
+        deployment,
+        error: Some(error),
+        by: Some(by),
+        force,
+        woken: false,
+        execution_start: None,
+    };
     rollback::run(registry, world, world, world, world, &input).await
 }
 
@@ -266,8 +273,14 @@ async fn a_forced_rollback_that_died_after_its_write_is_still_forced() {
     // The fence is its first call, the route the second.
     let bed = Bed::with_fault(&registry, &world, Some((1, Fault::KilledAfter)));
     let deployment = recorded(&registry).id;
-    let input =
-        RollbackInput { deployment, error: None, by: Some(ada()), force: true, woken: false };
+    let input = RollbackInput {
+        deployment,
+        error: None,
+        by: Some(ada()),
+        force: true,
+        woken: false,
+        execution_start: None,
+    };
     let killed = AssertUnwindSafe(rollback::run(&bed, &bed, &bed, &bed, &bed, &input));
     killed.catch_unwind().await.unwrap_err();
     assert_eq!(recorded(&registry).progress.restored_at, None);

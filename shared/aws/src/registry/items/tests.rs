@@ -78,6 +78,7 @@ fn deployment(phase: Phase) -> Deployment {
     Deployment {
         id: DeploymentId::new("d-1"),
         execution: ExecutionArn::new("arn:execution"),
+        execution_start: None,
         revision: Revision(7),
         phase,
         fence: None,

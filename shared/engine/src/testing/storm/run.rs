@@ -104,7 +104,14 @@ async fn execution(
         name: FailureCode::AlarmFired.name().to_owned(),
         cause: Some("threshold crossed".to_owned()),
     });
-    let input = RollbackInput { deployment, error, by: None, force: false, woken: false };
+    let input = RollbackInput {
+        deployment,
+        error,
+        by: None,
+        force: false,
+        woken: false,
+        execution_start: None,
+    };
     let mut failed = 0;
     while world.time.now() < START + END && failed <= RETRIES {
         let turned = if world.invoke() {
@@ -189,6 +196,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
     Deployment {
         id: DeploymentId::new(format!("d{index}")),
         execution: glidepath_core::ids::ExecutionArn::new(format!("execution:d{index}")),
+        execution_start: None,
         revision: Revision::default(),
         phase: Phase::Open,
         fence: None,
