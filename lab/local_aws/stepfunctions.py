@@ -6,8 +6,7 @@ branches, never enforces the machine's role and never checks a definition.
 
 Known deviations from AWS: the result of ``lambda:invoke`` lacks SdkHttpMetadata and SdkResponseMetadata; a
 missing heartbeat is States.Timeout (AWS's documentation names States.HeartbeatTimeout too: catch both);
-nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; ListExecutions still
-has executions that are forgotten otherwise (``_forget_if_old``) until their name is used; TestState is
+nothing is logged to CloudWatch Logs, whatever the machine's logging configuration; TestState is
 ministack's own; a deleted machine stays in the list as DELETING; a redrive enters the outermost state
 again, of a Parallel with all its branches.
 """
@@ -315,6 +314,18 @@ def _install_history() -> None:
     original = replace(service, "_get_execution_history", history, expects=("data",))
 
 
+def _install_list() -> None:
+    original: AnyFunction
+
+    def executions(data: Parameters) -> Answer:
+        for arn in list(service._executions):
+            _forget_if_old(arn)
+        answer: Answer = original(data)
+        return answer
+
+    original = replace(service, "_list_executions", executions, expects=("data",))
+
+
 def _install_redrive() -> None:
     """RedriveExecution is missing in ministack's table of actions, which is local to its handler."""
     original: AnyFunction
@@ -349,4 +360,5 @@ def install(settings: Settings) -> None:
     _install_cloudformation_check()
     _install_describe()
     _install_history()
+    _install_list()
     _install_redrive()

@@ -29,6 +29,7 @@ def test_the_name_of_an_execution_is_free_some_time_after_its_end(forgetful: Lab
     machine = machines.create("names", states)
     start = machines.client.start_execution
     first = start(stateMachineArn=machine, name="one", input='{"a":1}')
+    start(stateMachineArn=machine, name="never-asked-for-again", input="{}")
     # While it runs the same name and input are the same execution, however long that takes.
     wait_for(lambda: machines.events(first["executionArn"]))
     assert start(stateMachineArn=machine, name="one", input='{"a":1}')["startDate"] == first["startDate"]
@@ -46,6 +47,8 @@ def test_the_name_of_an_execution_is_free_some_time_after_its_end(forgetful: Lab
     wait_for(forgotten, what="the end of the execution's name")
     history = machines.client.get_execution_history
     assert machines.refused(history, executionArn=first["executionArn"]) == "ExecutionDoesNotExist"
+    listed = machines.client.list_executions
+    wait_for(lambda: not listed(stateMachineArn=machine)["executions"], what="the end of both in the list")
     again = start(stateMachineArn=machine, name="one", input='{"a":2}')
     assert again["executionArn"] == first["executionArn"]
     assert again["startDate"] > first["startDate"]
