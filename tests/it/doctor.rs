@@ -381,6 +381,9 @@ fn nothing_is_left_after_ctrl_c_and_a_killed_run_is_cleaned_up_by_the_next() {
         found.assert_all("ok", &["cleanUp"]);
         let seen = found.rows["cleanUp"]["seen"].as_str().unwrap();
         assert!(seen.contains("of an earlier run"), "{seen}");
+        assert_nothing(&left(&lab).await);
+        // What was on its way when it was killed may arrive only now; whoever runs it then removes it.
+        doctor(&lab, &None, &[]).await.assert_all("ok", &["cleanUp"]);
         nothing_is_left(&lab).await;
     });
 }

@@ -83,7 +83,8 @@ impl Stage {
             { "weight": 50, "bake": "5m", "approval": { "timeout": "4h" } },
             { "weight": 100, "bake": "5m" },
         ] } });
-        let file = format!("{}/people.json", env!("CARGO_TARGET_TMPDIR"));
+        // Each lab has its own: its services have other ARNs.
+        let file = lab.journal().with_file_name("people.json").to_str().unwrap().to_owned();
         std::fs::write(&file, request.to_string()).unwrap();
         Self { lab, scenario, services, request: file }
     }
@@ -164,11 +165,12 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
     stage.until(viewer, "p-1", asks).await;
     let (told, failed) = stage.emergency("p-666").await;
     assert!(failed && told.contains("UnknownDeployment"), "{told}");
-    for verb in [["approve", "p-1"], ["rollback", "p-1"]] {
-        let denied = stage.fails(viewer, &verb).await;
+    let approve = ["approve", "p-1", "--stage", "2"];
+    for command in [&approve[..], &["rollback", "p-1"]] {
+        let denied = stage.fails(viewer, command).await;
         assert!(denied.contains("AccessDenied") || denied.contains("not authorized"), "{denied}");
     }
-    stage.runs(approver, &["approve", "p-1"]).await;
+    stage.runs(approver, &approve).await;
     let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
     stage.until(viewer, "p-1", half).await;
 

@@ -29,7 +29,7 @@ fn execution(name: &str) -> Value {
     })
 }
 
-/// What nobody can read, with a part of the reason.
+/// What nobody can read, or do, with a part of the reason.
 fn malformed() -> Vec<(Value, &'static str)> {
     vec![
         (json!({}), "missing field `deployment`"),
@@ -37,6 +37,13 @@ fn malformed() -> Vec<(Value, &'static str)> {
         (alarm("ALARM", "yesterday"), "`yesterday` is no time"),
         (alarm("ON", "2026-11-21T06:23:32.490+0000"), "`ON` is no state of an alarm"),
         (json!({"Records": [{"Sns": {"Message": "hello"}}]}), "missing field"),
+        (
+            json!({
+                "deployment": "never-began", "by": {"operator": "somebody"},
+                "error": {"name": "Aborted", "cause": "\"the colours are wrong\""},
+            }),
+            "there is no deployment `never-began`",
+        ),
     ]
 }
 
@@ -47,10 +54,6 @@ fn of_no_concern() -> Vec<Value> {
         alarm("OK", "2026-11-21T06:23:32.490+0000"),
         alarm("INSUFFICIENT_DATA", "2026-11-21T06:23:32.490+0000"),
         execution("never-began"),
-        json!({
-            "deployment": "never-began", "by": {"operator": "somebody"},
-            "error": {"name": "Aborted", "cause": "\"the colours are wrong\""},
-        }),
     ]
 }
 
@@ -71,9 +74,15 @@ fn events_that_start_nothing_write_nothing_and_unreadable_ones_are_kept_with_the
             lab.send_event("RollbackFunctionName", payload).await.unwrap();
         }
         let begun = Instant::now();
-        let mut kept = Vec::new();
+        let mut kept: Vec<Value> = Vec::new();
         while kept.len() < malformed().len() && begun.elapsed() < LIMIT {
-            kept.extend(lab.undelivered().await.unwrap());
+            for record in lab.undelivered().await.unwrap() {
+                // Queues deliver at least once.
+                let id = &record["requestContext"]["requestId"];
+                if kept.iter().all(|known| known["requestContext"]["requestId"] != *id) {
+                    kept.push(record);
+                }
+            }
         }
         for (payload, reason) in malformed() {
             let found = kept.iter().find(|record| record["requestPayload"] == payload);

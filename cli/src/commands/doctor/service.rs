@@ -57,8 +57,16 @@ async fn look(
     let load_balancers = load_balancers(doctor);
     let (mut raw, mut read) = (Vec::new(), Vec::new());
     for _ in 0..ANSWERS {
+        let found = load_balancers.routes(std::slice::from_ref(route)).await?;
+        let there = found.iter().all(|found| match found {
+            FoundRoute::Found { .. } => true,
+            FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => false,
+        });
+        read.extend(found);
+        if !there {
+            break;
+        }
         raw.push(doctor.instruments.answered_groups(route).await?);
-        read.extend(load_balancers.routes(std::slice::from_ref(route)).await?);
     }
     Ok((raw, read))
 }
