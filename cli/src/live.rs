@@ -3,7 +3,7 @@
 
 use glidepath_core::health::{Comparison, StoredCells, evidence};
 use glidepath_core::ids::TargetGroupArn;
-use glidepath_core::plan::SlotPlan;
+use glidepath_core::plan::{Plan, SlotPlan};
 use glidepath_core::protocol::{Deployment, Phase};
 use glidepath_core::route::Role;
 use glidepath_core::weight::Weight;
@@ -30,14 +30,7 @@ pub(crate) async fn live<L: LoadBalancer, C: Containers>(
     stored: Option<&StoredCells>,
 ) -> Live {
     let plan = &deployment.plan;
-    let routes: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
-    let shares = load_balancer.routes(&routes).await.map(|found| {
-        let shares = plan.routes.iter().zip(&found).map(|(route, found)| match found {
-            FoundRoute::Found { actions, .. } => actions.canary_share(&route.pair).ok(),
-            FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => None,
-        });
-        shares.collect()
-    });
+    let shares = shares(load_balancer, plan).await;
     let mut slots = Vec::new();
     for (role, slot, version) in [
         (Role::Canary, &plan.canary, plan.task_definition.short()),
@@ -57,6 +50,17 @@ pub(crate) async fn live<L: LoadBalancer, C: Containers>(
     }
 }
 
+/// The canary's share of every route in the plan's order; `None` where it has none that can be told.
+async fn shares(load_balancer: &impl LoadBalancer, plan: &Plan) -> PortResult<Vec<Option<Weight>>> {
+    let routes: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
+    let found = load_balancer.routes(&routes).await?;
+    let shares = plan.routes.iter().zip(&found).map(|(route, found)| match found {
+        FoundRoute::Found { actions, .. } => actions.canary_share(&route.pair).ok(),
+        FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => None,
+    });
+    Ok(shares.collect())
+}
+
 /// Whether everything goes to what a deployment has deployed.
 pub(crate) async fn serves<L: LoadBalancer, C: Containers>(
     load_balancer: &L,
@@ -64,14 +68,8 @@ pub(crate) async fn serves<L: LoadBalancer, C: Containers>(
     deployment: &Deployment,
 ) -> PortResult<bool> {
     let plan = &deployment.plan;
-    let routes: Vec<_> = plan.routes.iter().map(|route| route.route.clone()).collect();
-    let found = load_balancer.routes(&routes).await?;
-    let all = plan.routes.iter().zip(&found).all(|(route, found)| match found {
-        FoundRoute::Found { actions, .. } => {
-            actions.canary_share(&route.pair).is_ok_and(|share| share == Weight::ALL)
-        }
-        FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => false,
-    });
+    let shares = shares(load_balancer, plan).await?;
+    let all = shares.iter().all(|share| *share == Some(Weight::ALL));
     let service = containers.service(&plan.cluster, &plan.canary.service).await?;
     Ok(all && service.is_some_and(|service| service.task_definition == plan.task_definition))
 }
@@ -136,4 +134,41 @@ fn counted(deployment: &Deployment, stored: &StoredCells) -> Option<String> {
         stable.bad,
         judged.unwrap_or_default()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::plan::Slot;
+    use glidepath_engine::ports::Clock;
+    use glidepath_engine::testing::MemoryRegistry;
+    use glidepath_engine::testing::example::{
+        actions, begun, plan, route, service, stage, version, world,
+    };
+
+    use super::*;
+    use crate::fixtures::minutes;
+
+    #[tokio::test]
+    async fn a_version_serves_only_with_all_the_traffic_and_its_own_tasks() {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let plan = plan(vec![stage(1000, minutes(1))]);
+        let deployment = begun(&registry, plan, "shop-2", world.now()).await;
+        let serves = async || serves(&world, &world, &deployment).await.unwrap();
+        let green = service(Slot::Green);
+        let deployed = |task_definition| {
+            world.state().services.get_mut(&green).unwrap().task_definition = task_definition;
+        };
+        let shifted = |share| world.state().routes.insert(route(), actions(share));
+
+        deployed(version(2));
+        assert!(!serves().await);
+        shifted(Weight::from_permille(500).unwrap());
+        assert!(!serves().await);
+        shifted(Weight::ALL);
+        assert!(serves().await);
+        deployed(version(3));
+        assert!(!serves().await);
+        world.state().routes.clear();
+        assert!(!serves().await);
+    }
 }

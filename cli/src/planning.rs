@@ -162,6 +162,23 @@ mod tests {
         assert!(matches!(answered(&patience, false).await, Answer::Planning));
     }
 
+    /// The ARN is the same.
+    #[test]
+    fn a_deployment_that_had_the_name_before_is_not_this_one() {
+        use glidepath_core::protocol::Outcome;
+        let mut recorded = fixtures::baking();
+        let failed =
+            |name: &str| ExecutionState::Failed { name: name.to_owned(), cause: "x".into() };
+        let running = ExecutionState::Running;
+        assert!(!is_earlier(&recorded, Some(&running)));
+        recorded.phase = Phase::Closed(Outcome::Succeeded);
+        assert!(is_earlier(&recorded, Some(&running)));
+        assert!(is_earlier(&recorded, Some(&failed("NameUsed"))));
+        assert!(!is_earlier(&recorded, Some(&failed("AlarmFired"))));
+        assert!(!is_earlier(&recorded, Some(&ExecutionState::Succeeded)));
+        assert!(!is_earlier(&recorded, None));
+    }
+
     #[tokio::test]
     async fn what_is_being_planned_can_be_rolled_back_as_soon_as_it_has_begun() {
         let (registry, world) = (MemoryRegistry::default(), World::at(NOW));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::{block_on, scenario};
+use crate::{block_on, scenario, user};
 
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 /// How everything begins that doctor makes.
@@ -42,21 +42,15 @@ impl Found {
     }
 }
 
-type Keys = Option<(String, String)>;
-
-async fn command(lab: &Lab, keys: &Keys, arguments: &[&str]) -> Command {
-    let person = keys.as_ref().map_or_else(Person::root, |(key, secret)| Person {
-        key: key.clone(),
-        secret: secret.clone(),
-    });
+async fn command(lab: &Lab, person: &Person, arguments: &[&str]) -> Command {
     let arguments = [&["doctor", "--json"], arguments].concat();
-    let mut command = lab.command_as(&person, &arguments).await.unwrap();
+    let mut command = lab.command_as(person, &arguments).await.unwrap();
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-async fn doctor(lab: &Lab, keys: &Keys, arguments: &[&str]) -> Found {
-    let output = command(lab, keys, arguments).await.output().await.unwrap();
+async fn doctor(lab: &Lab, person: &Person, arguments: &[&str]) -> Found {
+    let output = command(lab, person, arguments).await.output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let document: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
@@ -84,15 +78,13 @@ fn listed() -> Vec<String> {
 }
 
 /// A user who may do this and nothing else.
-async fn user(lab: &Lab, name: &str, actions: &[String]) -> Keys {
-    let iam = &lab.clients().iam;
+async fn user_with(lab: &Lab, name: &str, actions: &[String]) -> Person {
+    let person = user(lab, name).await;
     let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": "*" });
     let policy = json!({ "Version": "2012-10-17", "Statement": [statement] });
-    iam.create_user().user_name(name).send().await.unwrap();
-    let put = iam.put_user_policy().user_name(name).policy_name("own");
+    let put = lab.clients().iam.put_user_policy().user_name(name).policy_name("own");
     put.policy_document(policy.to_string()).send().await.unwrap();
-    let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
-    Some((key.access_key_id, key.secret_access_key))
+    person
 }
 
 /// What is left of doctor in the account.
@@ -173,9 +165,9 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         let route = &resources.routes[0];
         (0..20).for_each(|_| get(&route.url));
         sleep(Duration::from_secs(3)).await;
-        let keys = user(&lab, USER, &listed()).await;
+        let person = user_with(&lab, USER, &listed()).await;
         let path = file("good", &request);
-        let found = doctor(&lab, &keys, &["--service", path.to_str().unwrap()]).await;
+        let found = doctor(&lab, &person, &["--service", path.to_str().unwrap()]).await;
         let of_route = format!("route.{}", route.arn.rsplit('/').next().unwrap());
         let service = [of_route.as_str(), "statistics"];
         for checks in [&ALARMS[..], &CHANNELS, &ROLES, &ACCOUNT, &service] {
@@ -193,7 +185,7 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         let path = file("bad", &request);
         let newer = another_stack(&lab, "newer", "99.0.0").await;
         let arguments = ["--service", path.to_str().unwrap(), "--stack", &newer];
-        let found = doctor(&lab, &None, &arguments).await;
+        let found = doctor(&lab, &Person::root(), &arguments).await;
         let bad = ["versions", "clock", "deadLetters", "concurrency.reserved", "route.0"];
         for checks in [&ALARMS[..], &CHANNELS, &bad, &["concurrency.account"]] {
             found.assert_all("notOk", checks);
@@ -204,7 +196,7 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         nothing_is_left(&lab).await;
 
         take_permissions(&lab).await;
-        let found = doctor(&lab, &None, &["--service", path.to_str().unwrap()]).await;
+        let found = doctor(&lab, &Person::root(), &["--service", path.to_str().unwrap()]).await;
         found.assert_all("notOk", &ROLES);
         nothing_is_left(&lab).await;
     });
@@ -227,8 +219,8 @@ async fn what_may_not_be_looked_at_is_said(lab: &Lab) {
     };
     let missing =
         ["cloudwatch:PutMetricAlarm", "lambda:CreateAlias", "iam:SimulatePrincipalPolicy"];
-    let keys = user(lab, "little", &but(&missing)).await;
-    let found = doctor(lab, &keys, &[]).await;
+    let person = user_with(lab, "little", &but(&missing)).await;
+    let found = doctor(lab, &person, &[]).await;
     for (checks, action) in [
         (&ALARMS[..], missing[0]),
         (&["clock"], missing[0]),
@@ -341,7 +333,7 @@ fn the_way_of_a_topic_is_ok_and_is_not() {
         let settings = AwsSettings { alarms_by: AlarmsBy::Topic, ..AwsSettings::default() };
         let lab = Lab::start(&settings).await.unwrap();
         let ways = ["alarm.topic", "alarm.action", "alarm.composite"];
-        let found = doctor(&lab, &None, &[]).await;
+        let found = doctor(&lab, &Person::root(), &[]).await;
         found.assert_all("ok", &ways);
         assert_eq!(found.code, Some(0), "{:#?}", found.rows);
         let lambda = &lab.clients().lambda;
@@ -354,7 +346,7 @@ fn the_way_of_a_topic_is_ok_and_is_not() {
                 remove.statement_id(statement["Sid"].as_str().unwrap()).send().await.unwrap();
             }
         }
-        let found = doctor(&lab, &None, &[]).await;
+        let found = doctor(&lab, &Person::root(), &[]).await;
         found.assert_all("notOk", &["alarm.topic"]);
         found.assert_all("ok", &["alarm.action"]);
         nothing_is_left(&lab).await;
@@ -377,19 +369,19 @@ fn nothing_is_left_after_ctrl_c_and_a_killed_run_is_cleaned_up_by_the_next() {
         signal(&killed, "-KILL").await;
         killed.wait_with_output().await.unwrap();
         assert!(!left(&lab).await.is_empty());
-        let found = doctor(&lab, &None, &[]).await;
+        let found = doctor(&lab, &Person::root(), &[]).await;
         found.assert_all("ok", &["cleanUp"]);
         let seen = found.rows["cleanUp"]["seen"].as_str().unwrap();
         assert!(seen.contains("of an earlier run"), "{seen}");
         assert_nothing(&left(&lab).await);
         // What was on its way when it was killed may arrive only now; whoever runs it then removes it.
-        doctor(&lab, &None, &[]).await.assert_all("ok", &["cleanUp"]);
+        doctor(&lab, &Person::root(), &[]).await.assert_all("ok", &["cleanUp"]);
         nothing_is_left(&lab).await;
     });
 }
 
 async fn until_it_has_made_something(lab: &Lab) -> Child {
-    let child = command(lab, &None, &[]).await.spawn().unwrap();
+    let child = command(lab, &Person::root(), &[]).await.spawn().unwrap();
     let begun = Instant::now();
     while left(lab).await.is_empty() {
         assert!(begun.elapsed() < LIMIT);

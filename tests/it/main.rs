@@ -15,7 +15,7 @@ mod triggers;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use glidepath_lab::{Labs, Scenario};
+use glidepath_lab::{Lab, Labs, Person, Scenario};
 use tokio::runtime::{Builder, Runtime};
 
 /// What several tests play their scenarios in, one after the other.
@@ -27,6 +27,14 @@ static RUNTIME: LazyLock<Runtime> =
 
 fn block_on<Answer>(future: impl Future<Output = Answer>) -> Answer {
     RUNTIME.block_on(future)
+}
+
+/// A user who may do nothing yet.
+async fn user(lab: &Lab, name: &str) -> Person {
+    let iam = &lab.clients().iam;
+    iam.create_user().user_name(name).send().await.unwrap();
+    let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
+    Person { key: key.access_key_id, secret: key.secret_access_key }
 }
 
 fn scenarios_directory() -> PathBuf {

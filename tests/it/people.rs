@@ -1,42 +1,23 @@
 //! People and CI with the stack's own policies, typing what the runbook says.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
-use glidepath_lab::{Lab, Paths, Person, REGION, ROOT_KEY, Scenario, ServiceResources};
+use glidepath_lab::{Lab, Person, Scenario, ServiceResources};
 use serde_json::{Value, json};
 
-use crate::{block_on, scenario};
+use crate::{block_on, scenario, user};
 
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
-/// A user with these policies of the stack. The lab has no client of IAM; its environment has.
-fn user(lab: &Lab, name: &str, policies: &[&str]) -> Person {
-    const MAKE: &str = "
-import boto3, json, sys
-name, policies = sys.argv[1], sys.argv[2:]
-iam = boto3.client('iam')
-iam.create_user(UserName=name)
-for policy in policies:
-    iam.attach_user_policy(UserName=name, PolicyArn=policy)
-key = iam.create_access_key(UserName=name)['AccessKey']
-print(key['AccessKeyId'], key['SecretAccessKey'])
-";
-    let policies = policies.iter().map(|policy| lab.glidepath().outputs()[*policy].clone());
-    let made = Command::new(Paths::new().python())
-        .args(["-c", MAKE, name])
-        .args(policies)
-        .env("AWS_ENDPOINT_URL", lab.endpoint())
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let made = String::from_utf8(made.stdout).unwrap();
-    let (key, secret) = made.trim().split_once(' ').unwrap();
-    Person { key: key.to_owned(), secret: secret.to_owned() }
+/// A user with these policies of the stack.
+async fn user_with(lab: &Lab, name: &str, policies: &[&str]) -> Person {
+    let person = user(lab, name).await;
+    for policy in policies {
+        let attach = lab.clients().iam.attach_user_policy().user_name(name);
+        attach.policy_arn(&lab.glidepath().outputs()[*policy]).send().await.unwrap();
+    }
+    person
 }
 
 /// The words of a command, quotes and all, without its comment.
@@ -131,10 +112,12 @@ impl Stage {
 fn the_policies_of_the_stack_allow_what_the_runbook_says_and_its_commands_work() {
     block_on(async {
         let stage = Stage::new().await;
-        let viewer = user(&stage.lab, "viewer", &["ViewerPolicyArn"]);
-        let ci = user(&stage.lab, "ci", &["ViewerPolicyArn", "DeployerPolicyArn"]);
-        let operator = user(&stage.lab, "operator", &["ViewerPolicyArn", "OperatorPolicyArn"]);
-        let approver = user(&stage.lab, "approver", &["ViewerPolicyArn", "ApproverPolicyArn"]);
+        let viewer = user_with(&stage.lab, "viewer", &["ViewerPolicyArn"]).await;
+        let ci = user_with(&stage.lab, "ci", &["ViewerPolicyArn", "DeployerPolicyArn"]).await;
+        let operator =
+            user_with(&stage.lab, "operator", &["ViewerPolicyArn", "OperatorPolicyArn"]).await;
+        let approver =
+            user_with(&stage.lab, "approver", &["ViewerPolicyArn", "ApproverPolicyArn"]).await;
         let playing = async {
             play(&stage, &viewer, &ci, &operator, &approver).await;
         };

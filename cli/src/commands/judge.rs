@@ -181,6 +181,8 @@ struct Judged {
     history: History,
     comparison: Comparison,
     report: Report,
+    /// The first cell that rolls back, and what does it.
+    end: Option<(usize, Because)>,
 }
 
 impl Judged {
@@ -207,9 +209,9 @@ impl Judged {
             slower_than: None,
             end: None,
         };
-        let failing = first_failing(&report);
+        let end = first_failing(&report);
         if let Some((at, because, row)) =
-            failing.and_then(|(at, because)| Some((at, because, report.rows.get(at)?)))
+            end.and_then(|(at, because)| Some((at, because, report.rows.get(at)?)))
         {
             let label = history.labels.get(at).map_or("", String::as_str);
             let why = match because {
@@ -221,12 +223,7 @@ impl Judged {
             report.outcome.clone_from(&words);
             report.end = Some(End { at: row.until(), words });
         }
-        Self { history, comparison, report }
-    }
-
-    /// The first cell that rolls back, and what does it.
-    fn end(&self) -> Option<(usize, Because)> {
-        first_failing(&self.report)
+        Self { history, comparison, report, end }
     }
 
     fn label(&self, at: usize) -> &str {
@@ -263,7 +260,7 @@ impl Judged {
         if let Some(point) = &row.point {
             line.extend([evidence(point.ln_e), point.witnesses.to_string()]);
         }
-        if let Some((_, because)) = self.end().filter(|(end, _)| *end == at) {
+        if let Some((_, because)) = self.end.filter(|(end, _)| *end == at) {
             line.push(match because {
                 Because::Comparison => "<- rolls back".to_owned(),
                 Because::GrossFailure => "<- gross failure".to_owned(),
@@ -276,7 +273,7 @@ impl Judged {
     fn sentence(&self) -> String {
         let needed = evidence(self.comparison.parameters.bound());
         let witnesses = self.comparison.parameters.witnesses();
-        match self.end() {
+        match self.end {
             Some((at, Because::Comparison)) => {
                 let point = self.report.rows.get(at).and_then(|row| row.point.as_ref());
                 let (sum, cells) = point.map_or((0.0, 0), |point| (point.ln_e, point.witnesses));
@@ -330,7 +327,7 @@ impl Judged {
                 })
             })
             .collect();
-        let end = self.end().map(
+        let end = self.end.map(
             |(at, because)| json!({ "cell": self.label(at), "stage": self.stage(at), "why": why(because) }),
         );
         json!({

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Event, Notice, Undelivered, message};
+use glidepath_core::notice::{Concern, Event, Notice, Undelivered, message};
 use glidepath_core::plan::{OnTimeout, Stage};
 use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
 use glidepath_core::route::Role;
@@ -138,26 +138,10 @@ impl Detail<'_> {
             Phase::RollingBack => progress.weak.is_some() && progress.restored_at.is_none(),
             Phase::Open | Phase::Committed | Phase::Closed(_) => false,
         };
-        let open = |event: &Event| match event {
-            Event::Waiting { .. } | Event::ForeignChange { .. } => {
-                progress.told.as_ref() == Some(event) && *phase == Phase::Open
-            }
-            Event::RollbackHeld | Event::SteppingBack { .. } | Event::RollbackOverdue { .. } => {
-                weak
-            }
-            Event::Started
-            | Event::ApprovalNeeded { .. }
-            | Event::Decided { .. }
-            | Event::Shifted { .. }
-            | Event::RouteInOrder { .. }
-            | Event::TrafficRestored { .. }
-            | Event::Succeeded
-            | Event::RolledBack { .. }
-            | Event::Abandoned { .. }
-            | Event::Retired
-            | Event::RetirementPostponed
-            | Event::StillReached { .. }
-            | Event::Undelivered { .. } => false,
+        let open = |event: &Event| match event.concern() {
+            Concern::Wait => progress.told.as_ref() == Some(event) && *phase == Phase::Open,
+            Concern::WeakStable => weak,
+            Concern::News | Concern::Question => false,
         };
         self.notices.iter().rev().find(|notice| open(&notice.event))
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Event, Message, Notice, Urgency, message};
+use glidepath_core::notice::{Concern, Event, Message, Notice, Urgency, message};
 use glidepath_core::protocol::Deployment;
 use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
@@ -68,25 +68,9 @@ pub(super) fn timeline(notices: &[Notice], deployment: &Deployment, now: Timesta
 
 /// One entry for somebody who watches: with everything that was told, where they must act.
 pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Commands) -> String {
-    let act = match &notice.event {
-        Event::ApprovalNeeded { .. }
-        | Event::RollbackHeld
-        | Event::SteppingBack { .. }
-        | Event::RollbackOverdue { .. } => true,
-        Event::Started
-        | Event::Decided { .. }
-        | Event::Shifted { .. }
-        | Event::Waiting { .. }
-        | Event::ForeignChange { .. }
-        | Event::RouteInOrder { .. }
-        | Event::TrafficRestored { .. }
-        | Event::Succeeded
-        | Event::RolledBack { .. }
-        | Event::Abandoned { .. }
-        | Event::Retired
-        | Event::RetirementPostponed
-        | Event::StillReached { .. }
-        | Event::Undelivered { .. } => false,
+    let act = match notice.event.concern() {
+        Concern::Question | Concern::WeakStable => true,
+        Concern::News | Concern::Wait => false,
     };
     let lines = if act {
         message(notice, deployment).with_options(&commands.options()).lines

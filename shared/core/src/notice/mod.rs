@@ -163,7 +163,43 @@ pub enum Urgency {
     Page,
 }
 
+/// What it is to somebody who looks at the deployment now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// It has happened.
+    News,
+    /// Somebody is asked.
+    Question,
+    /// It waits going forward.
+    Wait,
+    /// It waits going back, for stable.
+    WeakStable,
+}
+
 impl Event {
+    /// What it is to somebody who looks at the deployment now.
+    pub const fn concern(&self) -> Concern {
+        match self {
+            Self::ApprovalNeeded { .. } => Concern::Question,
+            Self::Waiting { .. } | Self::ForeignChange { .. } => Concern::Wait,
+            Self::RollbackHeld | Self::SteppingBack { .. } | Self::RollbackOverdue { .. } => {
+                Concern::WeakStable
+            }
+            Self::Started
+            | Self::Decided { .. }
+            | Self::Shifted { .. }
+            | Self::RouteInOrder { .. }
+            | Self::TrafficRestored { .. }
+            | Self::Succeeded
+            | Self::RolledBack { .. }
+            | Self::Abandoned { .. }
+            | Self::Retired
+            | Self::RetirementPostponed
+            | Self::StillReached { .. }
+            | Self::Undelivered { .. } => Concern::News,
+        }
+    }
+
     /// Its name in one word.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -178,7 +178,7 @@ fn above<'a>(
         .filter_map(|(route, observed)| {
             let share = observed.as_ref()?.canary_share(&route.pair);
             let more = share.map_or(true, |share| share > keeps);
-            more.then(|| (route, route.original.with_canary(&route.pair, keeps)))
+            more.then(|| (route, route.at(keeps)))
         })
         .collect()
 }
