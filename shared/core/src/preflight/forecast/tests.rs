@@ -140,13 +140,13 @@ proptest! {
         if let Some(proposed) = proposed {
             let mut plan = plan.clone();
             plan.stages[1].bake = parsed(&proposed);
-            prop_assert_eq!(forecast(&request, &plan, &day).to_string(), "");
+            prop_assert!(is_seen(&forecast(&request, &plan, &day)));
         }
         let proposed = said.split("raise its weight to ").nth(1);
         if let Some(percent) = proposed.and_then(|rest| rest.split(' ').next()?.parse().ok()) {
             let mut plan = plan;
             plan.stages[1].weight = Weight::from_percent(percent).unwrap();
-            prop_assert_eq!(forecast(&request, &plan, &day).to_string(), "");
+            prop_assert!(is_seen(&forecast(&request, &plan, &day)));
         }
     }
 
@@ -167,6 +167,11 @@ proptest! {
         );
         prop_assert!(!findings.has_errors());
     }
+}
+
+/// What a stage lacks of the requests that a verdict needs is another warning, with a way out of its own.
+fn is_seen(findings: &Findings) -> bool {
+    !findings.to_string().contains("cannot be seen")
 }
 
 /// `3h45m` and the like, as spans are written.
