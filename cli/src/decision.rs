@@ -1,4 +1,4 @@
-//! A person's answer to a stage that waits for one.
+//! A person's word about a stage that waits for one.
 
 use std::io::Write;
 
@@ -6,9 +6,9 @@ use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{Decision, Deployment, Phase, Step};
+use glidepath_core::protocol::{Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
-use glidepath_engine::decide::{self, Answer};
+use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::{Clock, Orchestration, Registry};
 
 use crate::connection::{Commands, Options};
@@ -21,17 +21,17 @@ pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
     number.map(StageIndex).ok_or_else(|| "stages are counted from 1".to_owned())
 }
 
-/// Approves or refuses as whoever the credentials belong to.
+/// Says it as whoever the credentials belong to.
 pub(crate) async fn answer(
-    approved: bool,
-    (deployment, stage): (&DeploymentId, Option<StageIndex>),
-    reason: Option<String>,
+    deployment: &DeploymentId,
+    stage: Option<StageIndex>,
+    word: Word,
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
     let by = connection.operator.identity().await?;
-    let answer = Answer { deployment: deployment.clone(), stage, approved, by, reason };
+    let answer = Answer { deployment: deployment.clone(), stage, by, word };
     let commands = options.commands();
     let (registry, orchestration) = (&connection.registry, &connection.orchestration);
     let told = decide(registry, orchestration, &System::default(), &answer, &commands).await?;
@@ -68,20 +68,33 @@ where
             deployment.plan.health.interval
         ));
     }
-    let hint = commands.to_look(&answer.deployment);
+    let hint = match (&deployment.progress.step, &answer.word) {
+        (Step::Approving { decision: None, .. }, Word::Approve { .. }) => {
+            let stage = format!("--stage {}", deployment.progress.stage);
+            format!("to approve it: `{}`", commands.of("approve", &answer.deployment, &stage))
+        }
+        _ => commands.to_look(&answer.deployment),
+    };
     if may_be_recorded(&failure) {
         return Err(Stopped::by_failure(&failure, hint));
     }
     let now = words(&deployment, clock.now());
     let message = match deployment.phase {
         Phase::Open => {
-            format!("there is nothing to answer: {}\n  {} {now}", failure.cause, deployment.id)
+            format!("{}: {}\n  {} {now}", nothing(&answer.word), failure.cause, deployment.id)
         }
         Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => {
-            format!("there is nothing to answer: {} {now}", deployment.id)
+            format!("{}: {} {now}", nothing(&answer.word), deployment.id)
         }
     };
     Err(Stopped::Unusable { message, hint })
+}
+
+const fn nothing(word: &Word) -> &'static str {
+    match word {
+        Word::Approve { .. } | Word::Reject { .. } => "there is nothing to answer",
+        Word::Promote { .. } => "it cannot be let go on",
+    }
 }
 
 fn may_be_recorded(failure: &Failure) -> bool {
@@ -90,29 +103,39 @@ fn may_be_recorded(failure: &Failure) -> bool {
 
 /// Whether the registry holds this answer.
 fn recorded(deployment: &Deployment, answer: &Answer) -> bool {
-    match &deployment.progress.step {
-        Step::Approving { decision: Some(Decision { approved, by, .. }), .. } => {
-            *approved == answer.approved && *by == answer.by
+    match (&deployment.progress.step, &answer.word) {
+        (Step::Approving { decision: Some(decision), .. }, Word::Approve { .. }) => {
+            decision.approved && decision.by == answer.by
         }
-        Step::Approving { decision: None, .. } | Step::Settling { .. } | Step::Baking { .. } => {
-            false
+        (Step::Approving { decision: Some(decision), .. }, Word::Reject { .. }) => {
+            !decision.approved && decision.by == answer.by
         }
+        (Step::Baking { promoted: Some(promotion), .. }, Word::Promote { .. }) => {
+            promotion.by == answer.by
+        }
+        (Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. }, _) => false,
     }
 }
 
 fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> String {
     let stage = deployment.progress.stage;
     let weight = deployment.plan.stage(stage).map_or(Weight::ALL, |stage| stage.weight);
-    let (verb, next) = if answer.approved {
-        ("approved", format!("{weight} of the requests go to {}", version(deployment)))
-    } else {
-        ("refused", "everything returns to stable".to_owned())
+    let id = &deployment.id;
+    let said = match &answer.word {
+        Word::Approve { .. } => {
+            let version = version(deployment);
+            format!("approved stage {stage} of {id}: {weight} of the requests go to {version}")
+        }
+        Word::Reject { .. } => {
+            format!("refused stage {stage} of {id}: everything returns to stable")
+        }
+        Word::Promote { .. } => format!(
+            "stage {stage} of {id} may go on: it does, unless the next look sees something against \
+             {}",
+            version(deployment)
+        ),
     };
-    format!(
-        "{verb} stage {stage} of {}: {next}\n  follow it   {}",
-        deployment.id,
-        commands.of("status", &deployment.id, "--watch")
-    )
+    format!("{said}\n  follow it   {}", commands.of("status", id, "--watch"))
 }
 
 fn version(deployment: &Deployment) -> &str {
@@ -136,10 +159,18 @@ mod tests {
         Answer {
             deployment: DeploymentId::new("shop-42"),
             stage: Some(StageIndex(1)),
-            approved,
             by: "arn:aws:iam::1:user/ada".to_owned(),
-            reason: None,
+            word: if approved {
+                Word::Approve { reason: None }
+            } else {
+                Word::Reject { reason: None }
+            },
         }
+    }
+
+    fn promoted() -> Answer {
+        let reason = "a night's traffic never gets there".to_owned();
+        Answer { stage: None, word: Word::Promote { reason }, ..said(true) }
     }
 
     #[tokio::test]
@@ -171,17 +202,51 @@ mod tests {
     #[tokio::test]
     async fn an_approval_names_the_stage_that_is_asked_for() {
         for (stage, expected) in [
-            (None, "To approve it: `glidepath approve shop-42 --stage 2`"),
+            (None, "an approval names its stage; stage 2 (25 %) of shop:2 is asked for"),
             (Some(StageIndex(2)), "stage 3 does not wait for an approval, stage 2 does"),
         ] {
             let (registry, world) = world(fixtures::approving());
             let answer = Answer { stage, ..said(true) };
             let told = decide(&registry, &world, &world, &answer, &Commands::default()).await;
-            let message = told.unwrap_err().to_string();
+            let Err(Stopped::Unusable { message, hint }) = told else { panic!() };
+            assert_eq!(hint, "to approve it: `glidepath approve shop-42 --stage 2`");
             assert!(message.contains(expected), "{message}");
             let kept = registry.items().deployments[&answer.deployment].clone();
             assert!(!recorded(&kept, &answer));
         }
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_waits_is_let_go_on_and_one_that_does_not_is_told_why() {
+        let (registry, world) = world(fixtures::waiting());
+        let commands = Commands::default();
+        let told = decide(&registry, &world, &world, &promoted(), &commands).await.unwrap();
+        assert!(told.starts_with("stage 1 of shop-42 may go on: it does, unless"), "{told}");
+        let again = decide(&registry, &world, &world, &promoted(), &commands).await.unwrap_err();
+        assert!(again.to_string().contains("user/ada let stage 1 go on at"), "{again}");
+
+        let mut against = fixtures::waiting();
+        against.progress.against = vec!["1 of 3 canary targets are healthy".to_owned()];
+        for (deployment, why) in [
+            (fixtures::baking(), "stage 1 does not wait for evidence: its bake is not over"),
+            (fixtures::approving(), "stage 2 waits for an approval, not for evidence"),
+            (fixtures::settling(), "the tasks of stage 2 start"),
+            (fixtures::held_by_others(), "somebody else changed a route: the canary has 40 %"),
+            (against, "does not only lack evidence: 1 of 3 canary targets are healthy"),
+            (fixtures::rolling_back(), "rolls back"),
+        ] {
+            let (registry, world) = self::world(deployment);
+            let told = decide(&registry, &world, &world, &promoted(), &commands).await;
+            let message = told.unwrap_err().to_string();
+            assert!(message.starts_with("it cannot be let go on: "), "{message}");
+            assert!(message.contains(why), "{message}");
+            let kept = registry.items().deployments[&DeploymentId::new("shop-42")].clone();
+            assert!(!recorded(&kept, &promoted()));
+        }
+        let (registry, world) = self::world(fixtures::waiting());
+        let other = Answer { stage: Some(StageIndex(1)), ..promoted() };
+        let told = decide(&registry, &world, &world, &other, &commands).await.unwrap_err();
+        assert!(told.to_string().contains("stage 2 does not wait; the deployment is at stage 1"));
     }
 
     #[tokio::test]
@@ -212,14 +277,16 @@ mod tests {
     #[tokio::test]
     async fn an_answer_counts_even_if_nobody_could_be_woken() {
         // Whatever call is lost: either nothing is recorded and it is an error, or it counts.
-        for call in 0..4 {
-            for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
-                let (registry, world) = world(fixtures::approving());
-                let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
-                let told = decide(&bed, &bed, &bed, &said(true), &Commands::default()).await;
-                let id = DeploymentId::new("shop-42");
-                let kept = registry.items().deployments[&id].clone();
-                assert_eq!(told.is_ok(), recorded(&kept, &said(true)), "{call} {fault:?}");
+        let cases = [(fixtures::approving(), said(true)), (fixtures::waiting(), promoted())];
+        for (deployment, answer) in cases {
+            for call in 0..4 {
+                for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
+                    let (registry, world) = world(deployment.clone());
+                    let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
+                    let told = decide(&bed, &bed, &bed, &answer, &Commands::default()).await;
+                    let kept = registry.items().deployments[&deployment.id].clone();
+                    assert_eq!(told.is_ok(), recorded(&kept, &answer), "{call} {fault:?}");
+                }
             }
         }
     }

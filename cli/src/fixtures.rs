@@ -7,8 +7,8 @@ use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, TaskToken};
 use glidepath_core::notice::{Event, Notice, Undelivered};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::protocol::{
-    Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, RecordedHealth,
-    Revision, Step, Tick,
+    Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, Promotion,
+    RecordedHealth, Revision, Step, Tick,
 };
 use glidepath_core::route::RouteRef;
 use glidepath_core::time::{Span, Timestamp};
@@ -62,7 +62,7 @@ pub(crate) fn baking() -> Deployment {
     let plan = example::plan(stages);
     let since = NOW - minutes(3);
     let mut progress = Progress::at_start(&plan, since);
-    progress.step = Step::Baking { since };
+    progress.step = Step::Baking { since, promoted: None };
     progress.shifted_at = Some(since);
     progress.verified = vec![example::actions(weight(50))];
     Deployment {
@@ -115,7 +115,8 @@ pub(crate) fn waiting() -> Deployment {
         "12 of 200 requests that a verdict needs".to_owned(),
         "alarm `shop-blue` of stable fires".to_owned(),
     ];
-    deployment.progress.told = Some(Event::Waiting { stage: StageIndex(0), reasons });
+    let against = Vec::new();
+    deployment.progress.told = Some(Event::Waiting { stage: StageIndex(0), reasons, against });
     deployment
 }
 
@@ -164,7 +165,7 @@ pub(crate) fn committed() -> Deployment {
     let since = NOW - minutes(31);
     deployment.phase = Phase::Committed;
     deployment.progress.stage = StageIndex(2);
-    deployment.progress.step = Step::Baking { since };
+    deployment.progress.step = Step::Baking { since, promoted: None };
     deployment.progress.shifted_at = Some(since);
     deployment.progress.verified = vec![example::actions(Weight::ALL)];
     deployment.gate = None;
@@ -281,7 +282,25 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::ApprovalNeeded { stage, judged: vec!["no canary task stopped".to_owned()] },
         Event::Decided { stage, decision },
         Event::Shifted { stage },
-        Event::Waiting { stage, reasons: vec!["12 of 200 requests".to_owned()] },
+        Event::Waiting {
+            stage,
+            reasons: vec!["12 of 200 requests".to_owned()],
+            against: Vec::new(),
+        },
+        Event::StageHeld {
+            stage,
+            reasons: vec!["12 of 200 requests".to_owned()],
+            against: vec!["2 of 3 canary targets are healthy".to_owned()],
+        },
+        Event::Promoted {
+            stage,
+            promotion: Promotion {
+                by: "arn:aws:sts::1:assumed-role/deployer/ada".to_owned(),
+                at: NOW,
+                reason: "a night's traffic never gets there".to_owned(),
+            },
+        },
+        Event::NotPromoted { stage, reasons: vec!["2 of 3 canary targets are healthy".to_owned()] },
         Event::ForeignChange { found: "the canary has 40 %, not 25 %".to_owned() },
         Event::RouteInOrder { lasted: minutes(12) },
         Event::TrafficRestored {

@@ -52,6 +52,7 @@ scenarios! {
     a_sticky_route_needs_no_hand_from_release_to_release: "sticky-again",
     a_rule_that_nobody_listed_keeps_its_tasks: "unlisted-rule",
     a_better_version_is_not_rolled_back_to_a_worse_one: "better-and-over-the-limit",
+    a_person_lets_a_stage_go_on_that_lacks_evidence: "promoted",
     a_short_deployment_goes_well: "short-success",
     a_short_deployment_is_stopped_by_its_verdict: "short-veto",
     a_short_deployment_is_stopped_by_an_alarm: "short-alarm",

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
+use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
 use crate::decision;
@@ -31,5 +32,6 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let Arguments { deployment, stage, reason } = arguments;
-    decision::answer(true, (deployment, *stage), reason.clone(), options, output).await
+    let word = Word::Approve { reason: reason.clone() };
+    decision::answer(deployment, *stage, word, options, output).await
 }

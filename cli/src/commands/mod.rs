@@ -4,6 +4,7 @@ mod approve;
 mod doctor;
 mod judge;
 mod plan;
+mod promote;
 mod reject;
 mod report;
 mod rollback;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Report(report::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
+    Promote(promote::Arguments),
     #[command(visible_alias = "abort")]
     Rollback(rollback::Arguments),
     Doctor(doctor::Arguments),
@@ -49,6 +51,7 @@ impl Command {
             Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
+            Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),

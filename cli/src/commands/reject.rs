@@ -4,6 +4,7 @@ use std::io::Write;
 
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
+use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
 use crate::decision;
@@ -30,5 +31,6 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let Arguments { deployment, stage, reason } = arguments;
-    decision::answer(false, (deployment, *stage), reason.clone(), options, output).await
+    let word = Word::Reject { reason: reason.clone() };
+    decision::answer(deployment, *stage, word, options, output).await
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
 use glidepath_core::notice::{Concern, Event, Notice, Undelivered, message};
-use glidepath_core::plan::{OnTimeout, Stage};
+use glidepath_core::plan::{OnInconclusive, OnTimeout, Stage};
 use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
@@ -49,6 +49,9 @@ pub(crate) fn failure<'a>(
         | Event::Decided { .. }
         | Event::Shifted { .. }
         | Event::Waiting { .. }
+        | Event::StageHeld { .. }
+        | Event::Promoted { .. }
+        | Event::NotPromoted { .. }
         | Event::ForeignChange { .. }
         | Event::RouteInOrder { .. }
         | Event::TrafficRestored { .. }
@@ -116,8 +119,20 @@ impl Detail<'_> {
                 OnTimeout::Rollback => ", then everything returns to stable",
                 OnTimeout::Continue => ", then it goes on",
             },
+            // An extension; a bake has its end in the stages.
+            (Step::Baking { .. }, _) if self.extended() => {
+                match self.deployment.plan.health.on_inconclusive {
+                    OnInconclusive::Hold => ", then it holds until a person decides",
+                    OnInconclusive::Rollback => ", then everything returns to stable",
+                    OnInconclusive::Continue => ", then it goes on regardless",
+                }
+            }
             (Step::Settling { .. } | Step::Baking { .. } | Step::Approving { .. }, _) => "",
         }
+    }
+
+    fn extended(&self) -> bool {
+        matches!(self.deployment.progress.told, Some(Event::Waiting { .. }))
     }
 
     fn failure(&self, text: &mut String) -> fmt::Result {
@@ -139,7 +154,9 @@ impl Detail<'_> {
             Phase::Open | Phase::Committed | Phase::Closed(_) => false,
         };
         let open = |event: &Event| match event.concern() {
-            Concern::Wait => progress.told.as_ref() == Some(event) && *phase == Phase::Open,
+            Concern::Wait | Concern::Hold => {
+                progress.told.as_ref() == Some(event) && *phase == Phase::Open
+            }
             Concern::WeakStable => weak,
             Concern::News | Concern::Question => false,
         };

@@ -80,8 +80,16 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             let words = "holds: somebody else changed a route".to_owned();
             return state(Tone::Waiting, words, None);
         }
-        Some(Event::Waiting { reasons, .. }) => {
-            return state(Tone::Waiting, format!("waits: {}", reasons.join("; ")), None);
+        Some(Event::Waiting { reasons, against, .. }) => {
+            let why = [reasons.as_slice(), against].concat().join("; ");
+            let health = &deployment.plan.health;
+            let bake = deployment.plan.stage(deployment.progress.stage).map(|stage| stage.bake);
+            let until = since + bake.unwrap_or_default().plus(health.extend_up_to);
+            return state(Tone::Waiting, format!("waits: {why}"), Some(until));
+        }
+        Some(Event::StageHeld { reasons, against, .. }) => {
+            let why = [reasons.as_slice(), against].concat().join("; ");
+            return state(Tone::Waiting, format!("holds until a person decides: {why}"), None);
         }
         // The rest is told of an event, not of a wait.
         Some(
@@ -89,6 +97,8 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::ApprovalNeeded { .. }
             | Event::Decided { .. }
             | Event::Shifted { .. }
+            | Event::Promoted { .. }
+            | Event::NotPromoted { .. }
             | Event::RouteInOrder { .. }
             | Event::TrafficRestored { .. }
             | Event::RollbackHeld
@@ -120,7 +130,7 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             };
             state(Tone::Plain, words, None)
         }
-        Step::Baking { since } => {
+        Step::Baking { since, .. } => {
             let index = deployment.progress.stage;
             let bake = deployment.plan.stage(index).map(|stage| stage.bake).unwrap_or_default();
             let until = *since + bake;
@@ -144,9 +154,9 @@ fn stage(deployment: &Deployment) -> String {
 
 fn step_since(deployment: &Deployment) -> Timestamp {
     match &deployment.progress.step {
-        Step::Settling { since, .. } | Step::Approving { since, .. } | Step::Baking { since } => {
-            *since
-        }
+        Step::Settling { since, .. }
+        | Step::Approving { since, .. }
+        | Step::Baking { since, .. } => *since,
     }
 }
 

@@ -25,7 +25,11 @@ pub(super) fn headline(notice: &Notice, deployment: &Deployment) -> String {
 pub(super) fn details(notice: &Notice) -> Vec<String> {
     let why = |failure: &Failure| format!("{}: {}", failure.code, failure.cause);
     match &notice.event {
-        Event::Waiting { reasons, .. } => reasons.clone(),
+        Event::Waiting { reasons, against, .. } | Event::StageHeld { reasons, against, .. } => {
+            [reasons.as_slice(), against].concat()
+        }
+        Event::Promoted { promotion, .. } => vec![promotion.reason.clone()],
+        Event::NotPromoted { reasons, .. } => reasons.clone(),
         Event::ForeignChange { found } => vec![found.clone()],
         Event::TrafficRestored { failure, overwritten, forced } => {
             let overwritten = overwritten.as_ref();
@@ -69,7 +73,7 @@ pub(super) fn timeline(notices: &[Notice], deployment: &Deployment, now: Timesta
 /// One entry for somebody who watches: with everything that was told, where they must act.
 pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Commands) -> String {
     let act = match notice.event.concern() {
-        Concern::Question | Concern::WeakStable => true,
+        Concern::Question | Concern::Hold | Concern::WeakStable => true,
         Concern::News | Concern::Wait => false,
     };
     let lines = if act {

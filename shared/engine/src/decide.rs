@@ -1,10 +1,11 @@
-//! A person's answer to an approval: recorded first, then the pause is ended. If the answer to the
-//! pause is lost, the next tick finds the record.
+//! A person's word: the answer to an approval, or that a stage which lacks evidence may go on. It is
+//! recorded first, then the pause is ended. If the answer to the pause is lost, the next tick finds the
+//! record.
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{Decision, Deployment, Refused, Step, approve};
+use glidepath_core::protocol::{Decision, Deployment, Promotion, Refused, Step, approve, promote};
 
 use crate::failed;
 use crate::ports::{Clock, Orchestration, Registry};
@@ -15,15 +16,33 @@ use crate::transition::{Stop, transition};
 pub struct Answer {
     /// About which deployment.
     pub deployment: DeploymentId,
-    /// Before which stage: who answers an old message must not answer a question that they have not
-    /// seen. A refusal without one is of whatever is asked.
+    /// About which stage: who answers an old message must not answer a question that they have not
+    /// seen. An approval names it; without one the others are of whatever waits now.
     pub stage: Option<StageIndex>,
-    /// Go on, or back.
-    pub approved: bool,
     /// Who: the ARN of the caller's identity.
     pub by: String,
-    /// Why, in their words.
-    pub reason: Option<String>,
+    /// What they say.
+    pub word: Word,
+}
+
+/// What a person says of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The weight may move.
+    Approve {
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Everything returns to stable.
+    Reject {
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// It may go on although its evidence is not enough.
+    Promote {
+        /// Why, in their words.
+        reason: String,
+    },
 }
 
 /// Records the answer and lets the deployment go on. The deployment as it is after the decision.
@@ -39,22 +58,29 @@ where
     K: Clock,
 {
     let decided = transition(registry, &answer.deployment, |deployment| {
-        let decision = Decision {
-            approved: answer.approved,
-            by: answer.by.clone(),
-            at: clock.now(),
-            reason: answer.reason.clone(),
-        };
-        let stage = match (answer.stage, answer.approved) {
-            (Some(stage), _) => stage,
-            (None, false) => deployment.progress.stage,
-            (None, true) => return Err(Refused::NoSuchApproval(unnamed(deployment))),
-        };
-        approve(deployment, stage, decision, clock.now())
+        let (by, at) = (answer.by.clone(), clock.now());
+        match &answer.word {
+            Word::Approve { reason } => {
+                let Some(stage) = answer.stage else {
+                    return Err(Refused::NothingToDecide(unnamed(deployment)));
+                };
+                let decision = Decision { approved: true, by, at, reason: reason.clone() };
+                approve(deployment, stage, decision, at)
+            }
+            Word::Reject { reason } => {
+                let decision = Decision { approved: false, by, at, reason: reason.clone() };
+                let stage = answer.stage.unwrap_or(deployment.progress.stage);
+                approve(deployment, stage, decision, at)
+            }
+            Word::Promote { reason } => {
+                let promotion = Promotion { by, at, reason: reason.clone() };
+                promote(deployment, answer.stage, promotion, at)
+            }
+        }
     })
     .await;
     let deployment = decided.map_err(|stop| match stop {
-        Stop::Refused(refused @ Refused::NoSuchApproval(_)) => {
+        Stop::Refused(refused @ Refused::NothingToDecide(_)) => {
             Failure::new(FailureCode::InvalidRequest, refused.to_string())
         }
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
@@ -79,9 +105,7 @@ fn unnamed(deployment: &Deployment) -> String {
                 seen = format!("; seen so far: {seen}");
             }
             format!(
-                "an approval names its stage. Stage {stage}{weight} of {version} is asked for{seen}. \
-                 To approve it: `glidepath approve {} --stage {stage}`",
-                deployment.id
+                "an approval names its stage; stage {stage}{weight} of {version} is asked for{seen}"
             )
         }
         Step::Approving { decision: Some(_), .. } | Step::Settling { .. } | Step::Baking { .. } => {

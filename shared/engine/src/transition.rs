@@ -54,7 +54,7 @@ pub(crate) fn refusal(refused: &Refused) -> Failure {
         Refused::NotOpen(_) => FailureCode::FenceClosed,
         Refused::Fired(_) => FailureCode::AlarmFired,
         Refused::Busy { .. } | Refused::InUse(_) => FailureCode::Transient,
-        Refused::NotNewer | Refused::NoSuchApproval(_) => FailureCode::Unexpected,
+        Refused::NotNewer | Refused::NothingToDecide(_) => FailureCode::Unexpected,
     };
     Failure::new(code, refused.to_string())
 }

@@ -12,7 +12,8 @@ use glidepath_core::health::{
 use glidepath_core::notice::Event;
 use glidepath_core::plan::{OnInconclusive, OnTimeout};
 use glidepath_core::protocol::{
-    Decision, Deployment, MoveOn, NextStep, Observed, RecordedHealth, Reply, Routes, Step, observe,
+    Decision, Deployment, Judged, MoveOn, NextStep, Observed, Promotion, RecordedHealth, Reply,
+    Routes, Step, observe,
 };
 use glidepath_core::time::{Span, Timestamp};
 
@@ -60,7 +61,10 @@ where
     let look = Look { deployment: &deployment, verdict: &verdict, routes: &routes, now };
     let course = look.course();
     let health = recorded(&deployment, &evidence);
-    let judged: Vec<_> = verdict.reasons.iter().map(|reason| reason.text.clone()).collect();
+    let judged = Judged {
+        reasons: verdict.texts(|_| true),
+        against: verdict.texts(|judgement| judgement == Judgement::Suspect),
+    };
     let (seen, here, told) = transition(registry, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
@@ -131,12 +135,8 @@ fn failing(evidence: &Evidence, verdict: &Verdict) -> Option<Failure> {
         Reading::Unreadable(_) => false,
     };
     let code = if firing { FailureCode::AlarmFired } else { FailureCode::VerdictFailed };
-    Some(Failure::new(code, reasons(verdict, Judgement::Fail).join("; ")))
-}
-
-fn reasons(verdict: &Verdict, judgement: Judgement) -> Vec<String> {
-    let matching = verdict.reasons.iter().filter(|reason| reason.judgement == judgement);
-    matching.map(|reason| reason.text.clone()).collect()
+    let reasons = verdict.texts(|judgement| judgement == Judgement::Fail);
+    Some(Failure::new(code, reasons.join("; ")))
 }
 
 /// Where a look leads.
@@ -167,7 +167,7 @@ impl Look<'_> {
                 summary: "tasks start".to_owned(),
             },
             Step::Approving { until, decision, .. } => self.approving(*until, decision.as_ref()),
-            Step::Baking { since } => self.baking(*since),
+            Step::Baking { since, promoted } => self.baking(*since, promoted.as_ref()),
         }
     }
 
@@ -203,31 +203,46 @@ impl Look<'_> {
         }
     }
 
-    fn baking(&self, since: Timestamp) -> Course {
+    fn baking(&self, since: Timestamp, promoted: Option<&Promotion>) -> Course {
         let plan = &self.deployment.plan;
         let index = self.deployment.progress.stage;
         let bake = plan.stage(index).map_or(Span::ZERO, |stage| stage.bake);
         let baked = self.now.since(since);
         let tick = pace::tick(self.deployment, self.now);
         if let Routes::Changed(found) = self.routes {
-            return self.stay(tick, format!("holds: {found}"));
+            let summary = format!("holds: {found}");
+            return match promoted {
+                Some(_) => self.decline(vec![found.clone()], tick, summary),
+                None => self.stay(tick, summary),
+            };
         }
         if baked < bake {
             let until = since + bake;
             let summary = format!("{}: bakes until {until}", self.judged());
             return self.stay(tick.min(until.since(self.now)), summary);
         }
-        let inconclusive = reasons(self.verdict, Judgement::Inconclusive);
-        if inconclusive.is_empty() {
+        let reasons = self.verdict.texts(|judgement| judgement == Judgement::Inconclusive);
+        let against = self.verdict.texts(|judgement| judgement == Judgement::Suspect);
+        let summary = [reasons.as_slice(), &against].concat().join("; ");
+        if summary.is_empty() {
             return self.onward(self.judged());
         }
-        let summary = inconclusive.join("; ");
-        let event = Event::Waiting { stage: index, reasons: inconclusive };
+        match promoted {
+            Some(promotion) if against.is_empty() => {
+                return self.onward(format!("{} lets it go on: {summary}", promotion.by));
+            }
+            Some(_) => return self.decline(against, tick, format!("held: {summary}")),
+            None => {}
+        }
         if baked < bake.plus(plan.health.extend_up_to) {
+            let event = Event::Waiting { stage: index, reasons, against };
             return self.tell(event, tick, format!("extended: {summary}"));
         }
         match plan.health.on_inconclusive {
-            OnInconclusive::Hold => self.tell(event, tick, format!("held: {summary}")),
+            OnInconclusive::Hold => {
+                let event = Event::StageHeld { stage: index, reasons, against };
+                self.tell(event, tick, format!("held: {summary}"))
+            }
             OnInconclusive::Rollback => self.end(Failure::new(FailureCode::Inconclusive, summary)),
             OnInconclusive::Continue => self.onward(format!("goes on regardless: {summary}")),
         }
@@ -255,6 +270,10 @@ impl Look<'_> {
 
     fn tell(&self, event: Event, wait: Span, summary: String) -> Course {
         Course { move_on: MoveOn::Tell(event), next: NextStep::Gate, wait, summary }
+    }
+
+    fn decline(&self, against: Vec<String>, wait: Span, summary: String) -> Course {
+        Course { move_on: MoveOn::Decline(against), next: NextStep::Gate, wait, summary }
     }
 
     fn end(&self, failure: Failure) -> Course {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Reading;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Check, CheckMode, Number};
 use crate::time::{Span, Timestamp};
 
@@ -44,7 +44,9 @@ fn weighed(mode: CheckMode, reason: Reason) -> Reason {
         CheckMode::Informative => pass(format!("for information: {}", reason.text)),
         CheckMode::DryRun => pass(match reason.judgement {
             Judgement::Pass => format!("dry run: {}", reason.text),
-            Judgement::Inconclusive => format!("dry run, would hold: {}", reason.text),
+            Judgement::Inconclusive | Judgement::Suspect => {
+                format!("dry run, would hold: {}", reason.text)
+            }
             Judgement::Fail => format!("dry run, would roll back: {}", reason.text),
         }),
     }
@@ -120,11 +122,12 @@ fn one(check: &Check, reading: &CheckReading) -> Reason {
     let newest_holds = newest.holds(check);
     let before: Vec<_> = points.take(usize::try_from(wanted - 1).unwrap_or(usize::MAX)).collect();
     let known = before.len() as u64 + 1;
-    if known < wanted {
-        return inconclusive(format!("{words}; {known} of {wanted} points so far"));
-    }
     let out =
         before.iter().filter(|point| !point.holds(check)).count() as u64 + u64::from(!newest_holds);
+    if known < wanted {
+        let text = format!("{words}; {known} of {wanted} points so far");
+        return if out > 0 { suspect(text) } else { inconclusive(text) };
+    }
     if out == wanted {
         let since = before.last().map_or(newest.from, |oldest| oldest.from);
         return fail(format!("{words}; out of bounds since {since} ({wanted} points in a row)"));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Reading;
-use super::judge::{Reason, inconclusive, pass, read};
+use super::judge::{Reason, pass, read, suspect};
 
 /// Fewest errors of the newest periods that are looked at: fewer are no change to speak of.
 const FEWEST_ERRORS: u64 = 10;
@@ -70,7 +70,7 @@ pub(super) fn judge_load_balancers(
             "load balancer `{name}` itself answered {count} requests with 5xx in {periods} periods; \
              before the deployment {before} in {before_periods}"
         );
-        reasons.push(if errors.rose() { inconclusive(text) } else { pass(text) });
+        reasons.push(if errors.rose() { suspect(text) } else { pass(text) });
     }
 }
 

@@ -20,6 +20,9 @@ pub enum Judgement {
     Pass,
     /// It cannot be said: no data is not health, and not sickness.
     Inconclusive,
+    /// Something speaks against the canary, but not enough to end it. It holds as what is inconclusive
+    /// does, and nobody can let it go on.
+    Suspect,
     /// The canary is worse than the plan allows.
     Fail,
 }
@@ -29,6 +32,7 @@ impl std::fmt::Display for Judgement {
         formatter.write_str(match self {
             Self::Pass => "pass",
             Self::Inconclusive => "inconclusive",
+            Self::Suspect => "suspect",
             Self::Fail => "fail",
         })
     }
@@ -54,6 +58,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Texts of the reasons that say this.
+    pub fn texts(&self, says: impl Fn(Judgement) -> bool) -> Vec<String> {
+        let matching = self.reasons.iter().filter(|reason| says(reason.judgement));
+        matching.map(|reason| reason.text.clone()).collect()
+    }
+
     fn of(reasons: Vec<Reason>) -> Self {
         let worst = reasons.iter().map(|reason| reason.judgement).max();
         // Without a single check nothing is known.
@@ -80,6 +90,10 @@ pub(super) fn pass(text: impl Into<String>) -> Reason {
 
 pub(super) fn inconclusive(text: impl Into<String>) -> Reason {
     Reason { judgement: Judgement::Inconclusive, text: text.into() }
+}
+
+pub(super) fn suspect(text: impl Into<String>) -> Reason {
+    Reason { judgement: Judgement::Suspect, text: text.into() }
 }
 
 pub(super) fn fail(text: impl Into<String>) -> Reason {
@@ -157,7 +171,7 @@ fn one_alarm(
                 found.reason
             );
             // It may speak of the slot as it was or of the canary: no data is not health.
-            if weight == Some(Weight::NONE) { pass(text) } else { inconclusive(text) }
+            if weight == Some(Weight::NONE) { pass(text) } else { suspect(text) }
         }
         // Its slot has just been left: no requests, no data. Whether stable could take them back is
         // seen from its targets.
@@ -197,7 +211,7 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
         } else if healthy == 0 {
             fail(text)
         } else {
-            inconclusive(text)
+            suspect(text)
         });
         if targets.stable_healthy == 0 {
             let group = route.pair.stable.short();
@@ -218,6 +232,7 @@ fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, reasons: &mut Vec<Reason>)
         count => format!("{count} canary tasks stopped by themselves"),
     };
     let text = format!("{count}; the newest, `{}`: {}", newest.task, newest.reason);
+    // Whether one was an accident is for a person to say.
     reasons.push(if tasks.len() >= STOPPED_TASKS_LIMIT { fail(text) } else { inconclusive(text) });
 }
 

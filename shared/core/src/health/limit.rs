@@ -8,7 +8,7 @@
 
 use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::cells::Cell;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use super::sequential::Tally;
 use crate::plan::{Permille, Plan, StageIndex};
 
@@ -19,6 +19,9 @@ pub const DEVIATIONS: f64 = 3.0;
 /// Periods of the canary below which nobody can tell how uneven they are: a burst in one of them would
 /// roll back.
 const FEWEST_PERIODS: usize = 3;
+
+/// Bad requests that speak against a canary of which too little is known to judge: one may be chance.
+const NO_ACCIDENT: u64 = 2;
 
 /// How many times stable's share is allowed where the plan compares nothing.
 const RATIO: f64 = 1.25;
@@ -165,7 +168,7 @@ impl Level {
                         "{over}, and so is stable ({stable}): not the canary's doing alone"
                     ))
                 } else {
-                    inconclusive(format!(
+                    suspect(format!(
                         "{over}, and not shown to be worse than stable ({stable}): more minutes \
                          will tell"
                     ))
@@ -174,11 +177,17 @@ impl Level {
             Some(_) | None if enough => pass(text),
             Some(_) | None => {
                 let missing = minimum.saturating_sub(canary.all);
-                inconclusive(format!(
+                let text = format!(
                     "{missing} more canary requests are needed to judge: {} of {minimum} so far, \
                      {} bad",
                     canary.all, canary.bad
-                ))
+                );
+                let over = |limit| canary.exceeds(limit) && !stable.exceeds(limit);
+                if canary.bad >= NO_ACCIDENT && limit.is_some_and(over) {
+                    suspect(text)
+                } else {
+                    inconclusive(text)
+                }
             }
         }
     }

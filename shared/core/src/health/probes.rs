@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Reason, fail, inconclusive, pass};
+use super::judge::{Reason, fail, inconclusive, pass, suspect};
 use crate::plan::Probe;
 
 /// The attempts of one probe at one look, up to the first good one.
@@ -50,10 +50,12 @@ pub(super) fn judge(probes: &[Probe], readings: &[ProbeReading], reasons: &mut V
             ProbeAttempt::Unanswered(why) => Some(why),
             ProbeAttempt::Good | ProbeAttempt::Bad(_) => None,
         });
+        let bad = attempts.iter().any(|attempt| matches!(attempt, ProbeAttempt::Bad(_)));
         reasons.push(match (attempts.last(), unanswered) {
             (Some(ProbeAttempt::Good), _) => pass(format!("probe {url} answers as it must")),
             (Some(_), Some(why)) => {
-                inconclusive(format!("probe {url} was not answered every time of {count}: {why}"))
+                let text = format!("probe {url} was not answered every time of {count}: {why}");
+                if bad { suspect(text) } else { inconclusive(text) }
             }
             (Some(ProbeAttempt::Bad(how) | ProbeAttempt::Unanswered(how)), None) => {
                 fail(format!("probe {url} answered {how}, {count} times in a row"))
@@ -104,10 +106,7 @@ mod tests {
         let failed = judged(&[bad.clone(), bad.clone(), bad.clone()]);
         assert_eq!(failed.judgement, Judgement::Fail);
         assert!(failed.text.ends_with("answered 503 instead of 200, 3 times in a row"));
-        assert_eq!(
-            judged(&[bad.clone(), late.clone(), bad.clone()]).judgement,
-            Judgement::Inconclusive
-        );
+        assert_eq!(judged(&[bad.clone(), late.clone(), bad.clone()]).judgement, Judgement::Suspect);
         assert_eq!(judged(&[late.clone(), late.clone()]).judgement, Judgement::Inconclusive);
         assert_eq!(judged(&[bad, late, ProbeAttempt::Good]).judgement, Judgement::Pass);
         assert_eq!(judged(&[]).judgement, Judgement::Inconclusive);

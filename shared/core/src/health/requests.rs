@@ -3,7 +3,7 @@
 use super::cells::Cell;
 use super::comparison::{Comparison, evidence};
 use super::evidence::Reading;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass, read};
+use super::judge::{Judgement, Reason, fail, inconclusive, pass, read, suspect};
 use super::limit::Level;
 use super::sequential::{Pair, Tally};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
@@ -18,11 +18,16 @@ pub(super) fn judge(
 ) {
     let health = &plan.health;
     let Some(cells) = read("requests", reading, reasons) else { return };
-    if let Some(comparison) = &health.comparison {
-        compare(plan, comparison, cells, reasons);
-    }
+    let comparison = health.comparison.as_ref();
+    let ln_e = comparison.and_then(|comparison| compare(plan, comparison, cells, reasons));
     let level = Level::of(plan, stage, cells);
-    reasons.push(level.judge(health.bad_requests_limit, health.minimum_requests));
+    let so_far = level.judge(health.bad_requests_limit, health.minimum_requests);
+    let doubted = ln_e.is_some_and(|ln_e| ln_e >= SUSPICION.ln());
+    reasons.push(match so_far.judgement {
+        // What is lacking is no reason to overlook what is there.
+        Judgement::Inconclusive if doubted => suspect(so_far.text),
+        Judgement::Pass | Judgement::Inconclusive | Judgement::Suspect | Judgement::Fail => so_far,
+    });
     // The first one that counts, or else the first.
     let gross: Vec<_> = cells.iter().filter_map(|cell| level.gross(cell)).collect();
     let counts = gross.iter().position(|reason| reason.judgement == Judgement::Fail);
@@ -31,6 +36,10 @@ pub(super) fn judge(
     let weight = plan.stage(stage).map(|stage| stage.weight);
     reasons.extend(weight.and_then(|weight| share_reached(weight, canary, stable)));
 }
+
+/// Evidence with which too few requests speak against the canary: by chance, one deployment in ten ever
+/// gets there.
+const SUSPICION: f64 = 10.0;
 
 /// Fewest requests of either slot that a share is measured by: by chance it is then off by no more
 /// than a third.
@@ -58,16 +67,22 @@ fn share_reached(weight: Weight, canary: u64, stable: u64) -> Option<Reason> {
     )))
 }
 
-fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &mut Vec<Reason>) {
+/// Adds what the comparison says. The logarithm of its evidence; `None` where there is none.
+fn compare(
+    plan: &Plan,
+    comparison: &ComparisonPlan,
+    cells: &[Cell],
+    reasons: &mut Vec<Reason>,
+) -> Option<f64> {
     let compared = match Comparison::planned(plan, comparison, cells) {
         Ok(compared) => compared,
         Err(error) => {
             reasons.push(inconclusive(format!("the versions cannot be compared: {error}")));
-            return;
+            return None;
         }
     };
     // At 100 % and before the first complete period there is nothing to compare.
-    let Some(latest) = compared.latest() else { return };
+    let latest = compared.latest()?;
     let bad = counted(compared.cells.iter().map(|cell| Some(cell.bad())));
     let mut found = format!("bad requests: {bad}; {}", compared.bad);
     if let Some(ratio) = &compared.slow {
@@ -89,6 +104,7 @@ fn compare(plan: &Plan, comparison: &ComparisonPlan, cells: &[Cell], reasons: &m
         )),
         None => pass(format!("the canary is not shown to be worse than stable; {found}; {sum}")),
     });
+    Some(latest.ln_e)
 }
 
 /// `14 of 300 of the canary, 1 of 320 of stable`

@@ -13,7 +13,7 @@ pub use trial::Trial;
 use crate::failure::Failure;
 use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::StageIndex;
-use crate::protocol::Decision;
+use crate::protocol::{Decision, Promotion};
 use crate::rollback::Forced;
 use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
@@ -63,7 +63,35 @@ pub enum Event {
     Waiting {
         /// Which stage.
         stage: StageIndex,
-        /// The reasons, in words.
+        /// What is lacking, in words.
+        reasons: Vec<String>,
+        /// What speaks against the version, without being enough to end it. Notices from before the two
+        /// were told apart have both as reasons.
+        #[serde(default)]
+        against: Vec<String>,
+    },
+    /// The time that a stage was extended by is over, and it still lacks evidence: it holds until a
+    /// person decides.
+    StageHeld {
+        /// Which stage.
+        stage: StageIndex,
+        /// What is lacking, in words.
+        reasons: Vec<String>,
+        /// What speaks against the version, without being enough to end it.
+        against: Vec<String>,
+    },
+    /// A person lets a stage go on whose evidence is not enough.
+    Promoted {
+        /// Which stage.
+        stage: StageIndex,
+        /// Who, and why.
+        promotion: Promotion,
+    },
+    /// It does not go on all the same.
+    NotPromoted {
+        /// Which stage.
+        stage: StageIndex,
+        /// What speaks against it, in words.
         reasons: Vec<String>,
     },
     /// Somebody else changed a route; the deployment holds.
@@ -172,6 +200,8 @@ pub enum Concern {
     Question,
     /// It waits going forward.
     Wait,
+    /// It waits going forward until a person decides.
+    Hold,
     /// It waits going back, for stable.
     WeakStable,
 }
@@ -182,12 +212,15 @@ impl Event {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,
             Self::Waiting { .. } | Self::ForeignChange { .. } => Concern::Wait,
+            Self::StageHeld { .. } => Concern::Hold,
             Self::RollbackHeld | Self::SteppingBack { .. } | Self::RollbackOverdue { .. } => {
                 Concern::WeakStable
             }
             Self::Started
             | Self::Decided { .. }
             | Self::Shifted { .. }
+            | Self::Promoted { .. }
+            | Self::NotPromoted { .. }
             | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
             | Self::Succeeded
@@ -208,6 +241,9 @@ impl Event {
             Self::Decided { .. } => "decided",
             Self::Shifted { .. } => "shifted",
             Self::Waiting { .. } => "waiting",
+            Self::StageHeld { .. } => "stageHeld",
+            Self::Promoted { .. } => "promoted",
+            Self::NotPromoted { .. } => "notPromoted",
             Self::ForeignChange { .. } => "foreignChange",
             Self::RouteInOrder { .. } => "routeInOrder",
             Self::TrafficRestored { .. } => "trafficRestored",
@@ -233,6 +269,9 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Waiting { .. }
+            | Self::StageHeld { .. }
+            | Self::Promoted { .. }
+            | Self::NotPromoted { .. }
             | Self::ForeignChange { .. }
             | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
@@ -252,6 +291,8 @@ impl Event {
             Self::RollbackHeld | Self::RollbackOverdue { .. } => Urgency::Page,
             Self::ApprovalNeeded { .. }
             | Self::Waiting { .. }
+            | Self::StageHeld { .. }
+            | Self::NotPromoted { .. }
             | Self::ForeignChange { .. }
             | Self::TrafficRestored { .. }
             | Self::SteppingBack { .. }
@@ -263,6 +304,7 @@ impl Event {
             Self::Started
             | Self::Decided { .. }
             | Self::Shifted { .. }
+            | Self::Promoted { .. }
             | Self::RouteInOrder { .. }
             | Self::Succeeded
             | Self::Retired => Urgency::Information,

@@ -6,6 +6,14 @@ use crate::rollback::Forced;
 use crate::time::Span;
 use crate::weight::Weight;
 
+fn promotion() -> Promotion {
+    Promotion {
+        by: "arn:aws:iam::123456789012:user/ada".to_owned(),
+        at: NOW,
+        reason: "a night's traffic never gets there".to_owned(),
+    }
+}
+
 /// Every kind of event, so that none is without words.
 fn events() -> Vec<Event> {
     let decision = |approved| Decision {
@@ -33,6 +41,23 @@ fn events() -> Vec<Event> {
         Event::Waiting {
             stage: StageIndex(1),
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],
+            against: Vec::new(),
+        },
+        Event::StageHeld {
+            stage: StageIndex(1),
+            reasons: vec!["57 more canary requests are needed to judge".to_owned()],
+            against: Vec::new(),
+        },
+        Event::StageHeld {
+            stage: StageIndex(3),
+            reasons: Vec::new(),
+            against: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],
+        },
+        Event::Promoted { stage: StageIndex(1), promotion: promotion() },
+        Event::Promoted { stage: StageIndex(3), promotion: promotion() },
+        Event::NotPromoted {
+            stage: StageIndex(1),
+            reasons: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],
         },
         Event::ForeignChange { found: "blue 700, green 300 instead of 875 and 125".to_owned() },
         Event::RouteInOrder { lasted: Span::from_secs(720) },
@@ -125,7 +150,7 @@ fn no_message_contains_the_task_token() {
 #[test]
 fn reasons_longer_than_a_slack_section_are_cut() {
     let reasons = vec!["a < b & c".to_owned(); 2_000];
-    let event = Event::Waiting { stage: StageIndex(0), reasons };
+    let event = Event::Waiting { stage: StageIndex(0), reasons, against: Vec::new() };
     let notice = Notice { event, ..notices().remove(0) };
     let body = slack::body(&notice, message(&notice, &deployment()));
     let section = body["blocks"][1]["text"]["text"].as_str().unwrap();

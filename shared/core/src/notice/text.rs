@@ -7,7 +7,7 @@ use super::{Event, Notice, Undelivered, Urgency};
 use crate::failure::Failure;
 use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{OnInconclusive, OnTimeout, SlotPlan, Stage, StageIndex};
-use crate::protocol::{Decision, Deployment};
+use crate::protocol::{Decision, Deployment, Promotion};
 use crate::rollback::{AfterHold, Forced, WeakStable};
 use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
@@ -97,7 +97,12 @@ impl Told<'_> {
             Event::ApprovalNeeded { stage, judged } => self.approval_needed(*stage, judged),
             Event::Decided { stage, decision } => self.decided(*stage, decision),
             Event::Shifted { stage } => self.shifted(*stage),
-            Event::Waiting { stage, reasons } => self.waiting(*stage, reasons),
+            Event::Waiting { stage, reasons, against } => self.waiting(*stage, reasons, against),
+            Event::StageHeld { stage, reasons, against } => {
+                self.stage_held(*stage, reasons, against)
+            }
+            Event::Promoted { stage, promotion } => self.promoted(*stage, promotion),
+            Event::NotPromoted { stage, reasons } => self.not_promoted(*stage, reasons),
             Event::ForeignChange { found } => self.foreign_change(found),
             Event::RouteInOrder { lasted } => self.route_in_order(*lasted),
             Event::TrafficRestored { failure, overwritten, forced } => {
@@ -195,9 +200,14 @@ impl Told<'_> {
         )
     }
 
-    fn waiting(&self, stage: StageIndex, reasons: &[String]) -> (String, Vec<String>) {
+    fn waiting(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+        against: &[String],
+    ) -> (String, Vec<String>) {
         let health = &self.deployment.plan.health;
-        let mut lines: Vec<_> = reasons.iter().map(|reason| format!("Why: {reason}")).collect();
+        let mut lines = lacking(reasons, against);
         let then = match health.on_inconclusive {
             OnInconclusive::Hold => "it holds until you decide",
             OnInconclusive::Rollback => "everything returns to stable",
@@ -207,9 +217,64 @@ impl Told<'_> {
             "It goes on by itself as soon as this is over. {} after the end of the bake {then}.",
             health.extend_up_to
         ));
+        lines.push(self.to_let_it_go_on(stage, against));
         lines.push(self.to_look());
         lines.push(self.to_end_it());
         (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
+    }
+
+    fn stage_held(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+        against: &[String],
+    ) -> (String, Vec<String>) {
+        let mut lines = lacking(reasons, against);
+        lines.push("It goes on by itself as soon as this is over.".to_owned());
+        lines.push(self.to_let_it_go_on(stage, against));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) holds until you decide", self.weight(stage)), lines)
+    }
+
+    /// How a person lets a stage go on that lacks evidence.
+    fn to_let_it_go_on(&self, stage: StageIndex, against: &[String]) -> String {
+        let command =
+            format!("`glidepath promote {} --stage {stage} --reason WHY`", self.deployment.id);
+        if against.is_empty() {
+            format!("To let it go on all the same: {command}")
+        } else {
+            format!("Once nothing speaks against it any more, you can let it go on: {command}")
+        }
+    }
+
+    fn promoted(&self, stage: StageIndex, promotion: &Promotion) -> (String, Vec<String>) {
+        let next = if self.deployment.plan.is_last(stage) {
+            "The deployment is done after the next look".to_owned()
+        } else {
+            format!("{} follows after the next look", self.weight(stage.next()))
+        };
+        (
+            format!(
+                "{} lets stage {stage} ({}) go on without enough evidence",
+                promotion.by,
+                self.weight(stage)
+            ),
+            vec![
+                format!("Their reason: {}", promotion.reason),
+                format!("{next}, unless that sees something against the version."),
+                self.to_end_it(),
+            ],
+        )
+    }
+
+    fn not_promoted(&self, stage: StageIndex, reasons: &[String]) -> (String, Vec<String>) {
+        let mut lines = lacking(&[], reasons);
+        lines.push("It holds as before. What was said of it does not count any more.".to_owned());
+        lines.push(self.to_let_it_go_on(stage, reasons));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) does not go on", self.weight(stage)), lines)
     }
 
     fn foreign_change(&self, found: &str) -> (String, Vec<String>) {
@@ -527,6 +592,12 @@ impl Told<'_> {
 /// What a slot ran before the deployment.
 fn version(slot: &SlotPlan) -> &str {
     slot.task_definition.short()
+}
+
+/// What a stage lacks, and what speaks against the version.
+fn lacking(reasons: &[String], against: &[String]) -> Vec<String> {
+    let lacking = reasons.iter().map(|reason| format!("Why: {reason}"));
+    lacking.chain(against.iter().map(|reason| format!("Against it: {reason}"))).collect()
 }
 
 fn why(failure: &Failure) -> String {

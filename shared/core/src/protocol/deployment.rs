@@ -148,6 +148,9 @@ pub struct Progress {
     /// What the last look said, in words with numbers.
     #[serde(default)]
     pub judged: Vec<String>,
+    /// What of it speaks against the canary, without being enough to end it.
+    #[serde(default)]
+    pub against: Vec<String>,
     /// What people have decided so far, in order.
     #[serde(default)]
     pub decisions: Vec<(StageIndex, Decision)>,
@@ -216,6 +219,9 @@ pub enum Step {
         /// When the weight was read back; later by every time in which somebody else's weights may have
         /// been there, which is no time of the bake.
         since: Timestamp,
+        /// Who lets it go on although its evidence is not enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        promoted: Option<Promotion>,
     },
 }
 
@@ -231,6 +237,18 @@ pub struct Decision {
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: Option<String>,
+}
+
+/// A person's word that a stage which holds for want of evidence may go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Promotion {
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 /// The pause of the state machine that is open now.
@@ -277,9 +295,10 @@ pub enum Refused {
     /// A deployment holds the slot.
     #[error("`{0}` is in use by a deployment")]
     InUse(crate::ids::EcsServiceName),
-    /// There is no such approval to answer, or it was answered, or its time is up.
+    /// Nobody is asked that, or it was answered, or its time is up; or a stage does not wait, or not for
+    /// a person to let it go on.
     #[error("{0}")]
-    NoSuchApproval(String),
+    NothingToDecide(String),
 }
 
 impl Deployment {

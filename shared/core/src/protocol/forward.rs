@@ -2,7 +2,7 @@
 //! bound alarm to be quiet, in the transaction itself: a fence that closes first wins.
 
 use super::alarm::{Binding, RecordedHealth};
-use super::deployment::{Decision, Deployment, Gate, Progress, Refused, Step};
+use super::deployment::{Deployment, Gate, Progress, Refused, Step};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
@@ -90,7 +90,7 @@ pub fn record_shift(
     shifted.intents.remove(id);
     shifted.progress.verified = verified;
     shifted.progress = shifted.progress.seeing(&Routes::InOrder, now);
-    shifted.progress.step = Step::Baking { since: now };
+    shifted.progress.step = Step::Baking { since: now, promoted: None };
     shifted.progress.shifted_at = Some(now);
     shifted.progress.told = None;
     let stage = shifted.progress.stage;
@@ -147,6 +147,8 @@ pub enum MoveOn {
     Tell(Event),
     /// The tasks are healthy; a person is asked before the weight moves.
     Ask(Approval),
+    /// A person has let it go on, and this speaks against it: it holds as before.
+    Decline(Vec<String>),
     /// It ends, for this reason; from here on nobody's decision is taken, so that none is confirmed
     /// and then lost.
     End(Failure),
@@ -168,7 +170,16 @@ pub struct Observed {
     /// Whose the routes are.
     pub routes: Routes,
     /// What it says of the canary, in words; `None` if it did not judge.
-    pub judged: Option<Vec<String>>,
+    pub judged: Option<Judged>,
+}
+
+/// What a look says of the canary, one sentence for each check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// All of them.
+    pub reasons: Vec<String>,
+    /// Those that speak against it, without being enough to end it.
+    pub against: Vec<String>,
 }
 
 /// Whose the routes are.
@@ -202,7 +213,9 @@ pub fn observe(
     let mut seen = deployment.revised(now, next_due_at);
     let mut writes = Vec::new();
     seen.progress.hooks = hooks.unwrap_or(seen.progress.hooks);
-    seen.progress.judged = judged.unwrap_or(seen.progress.judged);
+    if let Some(Judged { reasons, against }) = judged {
+        (seen.progress.judged, seen.progress.against) = (reasons, against);
+    }
     let gap = seen.progress.gap();
     seen.progress = seen.progress.seeing(&routes, now);
     match (routes, gap) {
@@ -229,6 +242,13 @@ pub fn observe(
             seen.progress.told = None;
             let judged = seen.progress.judged.clone();
             writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage, judged }));
+        }
+        MoveOn::Decline(reasons) => {
+            let stage = seen.progress.stage;
+            if let Step::Baking { promoted, .. } = &mut seen.progress.step {
+                *promoted = None;
+            }
+            writes.push(notice(&mut seen, now, Event::NotPromoted { stage, reasons }));
         }
         MoveOn::End(failure) => seen.progress.ended_by = Some(failure),
         MoveOn::Shift => {
@@ -269,6 +289,7 @@ impl Progress {
             gaps: Vec::new(),
             in_order_at: None,
             judged: Vec::new(),
+            against: Vec::new(),
             decisions: Vec::new(),
             ended_by: None,
             hooks: Vec::new(),
@@ -302,7 +323,7 @@ impl Progress {
             Routes::InOrder => {
                 if let Some(gap) = seen.gaps.last_mut().filter(|gap| gap.until.is_none()) {
                     gap.until = Some(now);
-                    if let Step::Baking { since } = &mut seen.step {
+                    if let Step::Baking { since, .. } = &mut seen.step {
                         *since = *since + now.since(gap.from.max(*since));
                     }
                 }
@@ -315,57 +336,6 @@ impl Progress {
 
 fn first_step(stage: Option<&Stage>, now: Timestamp) -> Step {
     Step::Settling { since: now, approved: stage.is_none_or(|stage| stage.approval.is_none()) }
-}
-
-/// Records a person's answer to the question before this stage: once, while it is asked, before its
-/// time is up. Whoever answers another question is told what is asked now.
-pub fn approve(
-    deployment: &Deployment,
-    stage: StageIndex,
-    decision: Decision,
-    now: Timestamp,
-) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
-    deployment.require_open()?;
-    let asked = deployment.progress.stage;
-    if let Some((_, earlier)) =
-        deployment.progress.decisions.iter().find(|(decided, _)| *decided == stage)
-    {
-        return Err(Refused::NoSuchApproval(answered(stage, earlier)));
-    }
-    let mut decided = deployment.decided();
-    let ended = decided.progress.ended_by.is_some();
-    match &mut decided.progress.step {
-        Step::Approving { .. } if asked != stage => {
-            return Err(Refused::NoSuchApproval(format!(
-                "stage {stage} does not wait for an approval, stage {asked} does"
-            )));
-        }
-        // Answered before answers were kept.
-        Step::Approving { decision: Some(earlier), .. } => {
-            return Err(Refused::NoSuchApproval(answered(stage, earlier)));
-        }
-        Step::Approving { until, .. } if *until <= now || ended => {
-            return Err(Refused::NoSuchApproval(format!(
-                "the time to approve stage {stage} was up at {until}"
-            )));
-        }
-        Step::Approving { decision: open, .. } => *open = Some(decision.clone()),
-        Step::Settling { .. } | Step::Baking { .. } => {
-            return Err(Refused::NoSuchApproval(format!(
-                "stage {stage} does not wait for an approval"
-            )));
-        }
-    }
-    decided.progress.decisions.push((stage, decision.clone()));
-    let told = notice(&mut decided, now, Event::Decided { stage, decision });
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
-    writes.extend(deployment.require_quiet());
-    Ok((decided, writes))
-}
-
-fn answered(stage: StageIndex, earlier: &Decision) -> String {
-    let verb = if earlier.approved { "approved" } else { "rejected" };
-    format!("stage {stage} was {verb} by {} at {}", earlier.by, earlier.at)
 }
 
 /// The next entry of the deployment's timeline.

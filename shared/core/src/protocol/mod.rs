@@ -18,6 +18,7 @@
 
 mod alarm;
 mod commit;
+mod decide;
 mod deployment;
 mod fence;
 mod forward;
@@ -34,16 +35,17 @@ mod write;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth};
 pub use commit::{claim_detach, commit, finish};
+pub use decide::{approve, promote};
 pub use deployment::{
-    Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Throttled, Tick,
+    Decision, Deployment, Gate, Outcome, Phase, Progress, Promotion, Refused, Step, Throttled, Tick,
 };
 pub use fence::{
     Fence, FenceTrigger, Look, Restored, claim_scale_in, close, fence, leave_to_sweep, may_restore,
     put_off, restored,
 };
 pub use forward::{
-    MoveOn, Observed, Routes, approve, begin, claim_forward, observe, record_shift,
-    release_forward, store_gate,
+    Judged, MoveOn, Observed, Routes, begin, claim_forward, observe, record_shift, release_forward,
+    store_gate,
 };
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 #[cfg(feature = "testing")]

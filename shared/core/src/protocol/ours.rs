@@ -103,7 +103,7 @@ mod tests {
         let route = deployment.plan.routes[0].clone();
         let weight = deployment.plan.stages[0].weight;
         deployment.progress.verified = vec![route.original.with_canary(&route.pair, weight)];
-        deployment.progress.step = Step::Baking { since: NOW };
+        deployment.progress.step = Step::Baking { since: NOW, promoted: None };
         deployment.progress.shifted_at = Some(NOW);
         deployment
     }

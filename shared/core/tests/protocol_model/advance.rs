@@ -267,7 +267,7 @@ pub(crate) fn stopped<Work>(refused: &Refused) -> Turn<Work> {
     Turn::End(match refused {
         Refused::Busy { .. } | Refused::NotNewer => End::Reply(NextStep::Advance),
         Refused::InUse(_) => End::Transient,
-        Refused::NotOpen(_) | Refused::Fired(_) | Refused::NoSuchApproval(_) => End::Failed,
+        Refused::NotOpen(_) | Refused::Fired(_) | Refused::NothingToDecide(_) => End::Failed,
     })
 }
 

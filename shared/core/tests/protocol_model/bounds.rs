@@ -103,6 +103,9 @@ pub(crate) struct Budget {
     pub(crate) vetoes: u8,
     /// A person approves a stage about which they were asked at some time.
     pub(crate) answers: u8,
+    /// A person lets a stage go on that they were once told holds. With any of these no stage ever has
+    /// evidence enough.
+    pub(crate) promotions: u8,
     /// Somebody else changes the route in a bake, and puts it back once that was seen.
     pub(crate) meddles: u8,
 }
@@ -170,6 +173,10 @@ pub(crate) enum Mistake {
     AttachForgotten,
     /// An approval is of whatever is asked at that moment.
     ApproveWhatIsAsked,
+    /// A promotion is of whatever holds at that moment.
+    PromoteWhatHolds,
+    /// A look declines whatever promotion there is, also one that was given since it began.
+    DeclineBlindly,
     /// A look ends the deployment for want of an answer without asking the registry for one.
     EndUnrecorded,
     /// A late copy of a step asks again.

@@ -127,7 +127,7 @@ fn stopped(refused: &Refused) -> Turn<Complete> {
         Refused::NotOpen(_)
         | Refused::Fired(_)
         | Refused::NotNewer
-        | Refused::NoSuchApproval(_) => End::Failed,
+        | Refused::NothingToDecide(_) => End::Failed,
     })
 }
 

@@ -112,6 +112,7 @@ pub(crate) const ALL_AT_ONCE: Bounds = Bounds {
         forces: 0,
         vetoes: 0,
         answers: 0,
+        promotions: 0,
         meddles: 0,
     },
     mistake: None,
@@ -130,6 +131,19 @@ fn two_stages_that_ask_and_late_copies_of_their_steps() {
     let budget = Budget { answers: 3, duplicates: 1, pauses: 1, ..BUDGET };
     let bounds = Bounds { budget, stages: &[500, 1000], from: From::Shift, ..ALL_AT_ONCE };
     explore("asks", Bounds { asks: true, fused: true, ..bounds });
+}
+
+#[test]
+fn two_stages_that_hold_and_late_copies_of_their_looks() {
+    let budget = Budget { promotions: 2, duplicates: 1, pauses: 1, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Bake, ..ALL_AT_ONCE };
+    explore("holds", Bounds { fused: true, repeated: Some(At::Validate), ..bounds });
+}
+
+#[test]
+fn a_stage_that_holds_and_an_alarm() {
+    let budget = Budget { promotions: 1, firings: 1, pauses: 0, ..BUDGET };
+    explore("held", Bounds { budget, from: From::Bake, fused: true, ..ALL_AT_ONCE });
 }
 
 #[test]
@@ -342,6 +356,7 @@ fn random_runs_with_everything_that_can_happen() {
         forces: 1,
         vetoes: 1,
         answers: 0,
+        promotions: 0,
         meddles: 0,
     };
     let bounds = Bounds { budget, tick: FINE, gates: true, ..ALL_AT_ONCE };

@@ -189,11 +189,11 @@ impl<'a> Marks<'a> {
         self.word(match progress.step {
             Step::Settling { approved, .. } => u64::from(approved),
             Step::Approving { ref decision, .. } => 2 + 2 * u64::from(decision.is_some()),
-            Step::Baking { .. } => 3,
+            Step::Baking { ref promoted, .. } => 3 + 4 * u64::from(promoted.is_some()),
         });
         match progress.step {
             Step::Approving { until, .. } => self.time(until),
-            Step::Baking { since } if self.meddles() => self.time(since),
+            Step::Baking { since, .. } if self.meddles() => self.time(since),
             Step::Settling { .. } | Step::Baking { .. } => {}
         }
         self.flag(progress.ended_by.is_some());

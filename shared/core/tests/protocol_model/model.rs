@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use glidepath_core::plan::{Slot, StageIndex};
-use glidepath_core::protocol::{self, Decision, Phase};
+use glidepath_core::protocol::{self, Decision, Phase, Promotion};
 use glidepath_core::weight::Weight;
 use stateright::{Model, Property};
 
@@ -70,6 +70,8 @@ pub(crate) enum Action {
     Heal,
     /// A person approves this stage of the first deployment, as they were asked once.
     Approve(usize),
+    /// A person lets this stage of the first deployment go on, as they were told once that it holds.
+    Promote(usize),
     /// Somebody else changes the route.
     Meddle,
     /// And puts it back.
@@ -107,7 +109,7 @@ impl Model for Exploration {
                 actions.push(Action::Step(process.number, Choice::Throttled));
             }
             if process.work.judges() {
-                if self.bounds.gates {
+                if self.bounds.gates || self.bounds.budget.promotions > 0 {
                     actions.push(Action::Step(process.number, Choice::Wait));
                 }
                 if state.left.vetoes > 0 {
@@ -131,6 +133,10 @@ impl Model for Exploration {
         if state.left.answers > 0 {
             let asked = |stage: &usize| state.seen.asked[*stage];
             actions.extend((0..2).filter(asked).map(Action::Approve));
+        }
+        if state.left.promotions > 0 {
+            let held = |stage: &usize| state.seen.held[*stage];
+            actions.extend((0..2).filter(held).map(Action::Promote));
         }
         if let Some(own) = state.bakes_at() {
             let gap = || state.deployment(Who::First).and_then(|item| item.progress.gap());
@@ -265,6 +271,7 @@ impl Model for Exploration {
             }
             Action::Heal => next.world.sick = None,
             Action::Approve(stage) => approve(&mut next, &self.bounds, StageIndex(stage))?,
+            Action::Promote(stage) => promote(&mut next, &self.bounds, StageIndex(stage))?,
             Action::Meddle => {
                 next.left.meddles -= 1;
                 next.seen.meddled = true;
@@ -377,6 +384,18 @@ fn approve(state: &mut State, bounds: &Bounds, stage: StageIndex) -> Option<()> 
     let (_, writes) = protocol::approve(deployment, named, decision, state.now).ok()?;
     Arc::make_mut(&mut state.items).commit(writes)?;
     state.seen.approved[stage.0] = true;
+    Some(())
+}
+
+/// A person lets a stage go on, from wherever they are.
+fn promote(state: &mut State, bounds: &Bounds, stage: StageIndex) -> Option<()> {
+    state.left.promotions -= 1;
+    let deployment = state.deployment(Who::First)?;
+    let promotion = Promotion { by: String::new(), at: state.now, reason: String::new() };
+    let named = (bounds.mistake != Some(Mistake::PromoteWhatHolds)).then_some(stage);
+    let (_, writes) = protocol::promote(deployment, named, promotion, state.now).ok()?;
+    Arc::make_mut(&mut state.items).commit(writes)?;
+    state.seen.promoted[stage.0] = true;
     Some(())
 }
 

@@ -51,6 +51,9 @@ pub(crate) const NOT_ONTO_THE_DEAD: &str =
 /// An approval is of what was asked.
 pub(crate) const NOTHING_UNSEEN: &str =
     "no stage that asks is shifted unless that stage was approved";
+/// A promotion is of what holds.
+pub(crate) const NOT_WITHOUT_EVIDENCE: &str =
+    "no stage that lacks evidence is left unless somebody let that stage go on";
 /// What was confirmed counts.
 pub(crate) const NO_ANSWER_IS_LOST: &str = "no answer that was confirmed is lost";
 /// Whoever has changed the route meanwhile.
@@ -89,6 +92,7 @@ pub(crate) fn all() -> Vec<Property<Exploration>> {
         Property::always(NOT_ONTO_THE_DEAD, |_, state: &State| !state.seen.onto_nothing),
         Property::always(STEPS_GO_BACK, |_, state: &State| !state.seen.stepped_forward),
         Property::always(NOTHING_UNSEEN, |_, state: &State| !state.seen.unseen_shift),
+        Property::always(NOT_WITHOUT_EVIDENCE, |_, state: &State| !state.seen.unasked),
         Property::always(NO_ANSWER_IS_LOST, |_, state: &State| !state.seen.answer_lost),
         Property::always(BAKED_AT_ITS_OWN_WEIGHT, |_, state: &State| !state.seen.hasty),
         Property::always(NOBODY_IS_ACCUSED, |_, state: &State| !state.seen.accused),

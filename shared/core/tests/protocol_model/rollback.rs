@@ -259,7 +259,7 @@ const fn overtaken(refused: &Refused) -> Result<Place, End> {
     match refused {
         Refused::NotOpen(_) => Ok(Place::Overtaken),
         Refused::Busy { .. } | Refused::InUse(_) => Err(End::Transient),
-        Refused::Fired(_) | Refused::NotNewer | Refused::NoSuchApproval(_) => Err(End::Failed),
+        Refused::Fired(_) | Refused::NotNewer | Refused::NothingToDecide(_) => Err(End::Failed),
     }
 }
 

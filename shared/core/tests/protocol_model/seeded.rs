@@ -10,8 +10,8 @@ use crate::model::Exploration;
 use crate::properties::{
     BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING,
     NO_ANSWER_IS_LOST, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_UNSEEN_FIRING, NOBODY_IS_ACCUSED,
-    NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOTHING_ON_THE_CANARY, NOTHING_UNSEEN, ONE_END,
-    RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
+    NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOT_WITHOUT_EVIDENCE, NOTHING_ON_THE_CANARY,
+    NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
 };
 use crate::state::At;
 
@@ -197,6 +197,25 @@ fn a_late_copy_of_a_step_must_not_ask_again() {
     let budget = Budget { duplicates: 1, ..asks().budget };
     let bounds = Bounds { budget, repeated: Some(At::Advance), ..asks() };
     find(Mistake::AskAgain, NO_ANSWER_IS_LOST, bounds);
+}
+
+/// Both stages lack evidence.
+fn holds() -> Bounds {
+    let budget = Budget { promotions: 2, pauses: 0, ..BUDGET };
+    let bounds = Bounds { budget, stages: &[500, 1000], from: From::Bake, ..ALL_AT_ONCE };
+    Bounds { fused: true, ..bounds }
+}
+
+#[test]
+fn an_old_hold_must_not_be_let_go_on_as_a_new_one() {
+    find(Mistake::PromoteWhatHolds, NOT_WITHOUT_EVIDENCE, holds());
+}
+
+#[test]
+fn a_promotion_must_not_be_declined_unseen() {
+    let budget = Budget { duplicates: 1, pauses: 1, ..holds().budget };
+    let bounds = Bounds { budget, repeated: Some(At::Validate), ..holds() };
+    find(Mistake::DeclineBlindly, NO_ANSWER_IS_LOST, bounds);
 }
 
 #[test]

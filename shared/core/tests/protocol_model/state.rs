@@ -202,6 +202,11 @@ pub(crate) struct Seen {
     pub(crate) approved: [bool; 2],
     /// A stage was shifted that asks and that nobody had approved.
     pub(crate) unseen_shift: bool,
+    /// Stages that were said to hold, and which somebody has let go on, by the first deployment.
+    pub(crate) held: [bool; 2],
+    pub(crate) promoted: [bool; 2],
+    /// A stage that lacks evidence was left, and nobody had let it go on.
+    pub(crate) unasked: bool,
     /// An answer was confirmed and then forgotten.
     pub(crate) answer_lost: bool,
     /// How many steps of time the stage has had its own weight, where somebody may meddle.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::notice::Event;
 use glidepath_core::protocol::{
-    Binding, Deployment, MoveOn, NextStep, Observed, RecordedHealth, RegistryWrite, Routes, Step,
-    observe,
+    Binding, Deployment, MoveOn, NextStep, Observed, Promotion, RecordedHealth, RegistryWrite,
+    Routes, Step, observe,
 };
 use glidepath_core::time::Timestamp;
 
@@ -114,7 +115,12 @@ fn course(call: &Call<'_>, read: &Deployment, routes: &Routes) -> (MoveOn, NextS
             let failure = Failure::new(FailureCode::ApprovalTimedOut, "");
             return (MoveOn::End(failure), NextStep::Rollback);
         }
-        Step::Baking { since } => since,
+        Step::Baking { since, ref promoted } => {
+            if call.bounds.budget.promotions > 0 {
+                return lacking(call, read, promoted.as_ref());
+            }
+            since
+        }
     };
     let changed = matches!(routes, Routes::Changed(_));
     // Where nobody meddles, any look may be the one after the bake.
@@ -122,32 +128,67 @@ fn course(call: &Call<'_>, read: &Deployment, routes: &Routes) -> (MoveOn, NextS
     if changed || bakes {
         return (MoveOn::Stay, waits);
     }
-    let stage = read.progress.stage;
     match call.choice {
         Choice::Wait => (MoveOn::Stay, waits),
-        Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled
-            if read.plan.is_last(stage) =>
-        {
-            (MoveOn::Stay, NextStep::Complete)
+        Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled => onward(read),
+    }
+}
+
+fn onward(read: &Deployment) -> (MoveOn, NextStep) {
+    let stage = read.progress.stage;
+    if read.plan.is_last(stage) {
+        return (MoveOn::Stay, NextStep::Complete);
+    }
+    (MoveOn::Stage(stage.next()), NextStep::Advance)
+}
+
+/// Where a bake leads that is over and whose evidence is not enough.
+fn lacking(call: &Call<'_>, read: &Deployment, promoted: Option<&Promotion>) -> (MoveOn, NextStep) {
+    let waits = if call.bounds.gates { NextStep::Gate } else { NextStep::Validate };
+    match (promoted, call.choice) {
+        (None, _) => {
+            let stage = read.progress.stage;
+            let event = Event::StageHeld { stage, reasons: Vec::new(), against: Vec::new() };
+            (MoveOn::Tell(event), waits)
         }
-        Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled => {
-            (MoveOn::Stage(stage.next()), NextStep::Advance)
+        // Something speaks against the canary now.
+        (Some(_), Choice::Wait) => (MoveOn::Decline(Vec::new()), waits),
+        (Some(_), Choice::Go | Choice::Veto | Choice::Unanswered | Choice::Throttled) => {
+            onward(read)
         }
     }
 }
 
+/// What somebody who sees everything sees of a look that was recorded, where evidence lacks.
+fn witness(call: &mut Call<'_>, look: &Look, before: &Step) {
+    let stage = look.read.progress.stage.0;
+    let seen = &mut call.state.seen;
+    match look.move_on {
+        MoveOn::Tell(_) => seen.held[stage] = true,
+        MoveOn::Decline(_) => seen.answer_lost |= *before != look.read.progress.step,
+        MoveOn::Stage(_) => seen.unasked |= !seen.promoted[stage],
+        MoveOn::Stay | MoveOn::Ask(_) | MoveOn::End(_) | MoveOn::Shift => {
+            let leaves = look.next == NextStep::Complete;
+            seen.unasked |= leaves && !seen.promoted[stage];
+        }
+    }
+}
 fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
     let blind = call.mistaken(Mistake::BlindRefresh);
     let counts = call.mistaken(Mistake::ForeignTimeCounts);
+    let blindly = call.mistaken(Mistake::DeclineBlindly);
+    let before = call.state.deployment(call.who).map(|found| found.progress.step.clone());
     let recorded = transit.step(call, call.who, |current, now| {
         let (health, routes) = (Some(look.health), look.routes.clone());
         let observed = Observed { health, routes, ..Observed::default() };
         let move_on = look.move_on.clone();
-        let (_, mut writes) = observe(current, &look.read, observed, move_on, now, overdue(now))?;
+        let declines = blindly && matches!(look.move_on, MoveOn::Decline(_));
+        let read = if declines { current } else { &look.read };
+        let (_, mut writes) = observe(current, read, observed, move_on, now, overdue(now))?;
         if counts {
             for write in &mut writes {
                 if let RegistryWrite::PutDeployment(put) = write
-                    && let (Step::Baking { since }, Step::Baking { since: before }) =
+                    && let (Step::Baking { since, .. }, Step::Baking { since: before, .. }) =
                         (&mut put.progress.step, &current.progress.step)
                 {
                     *since = *before;
@@ -157,8 +198,13 @@ fn record(call: &mut Call<'_>, look: Look, transit: Transit) -> Turn<Validate> {
         if blind {
             writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
         }
-        Ok((current.is_where(&look.read), writes))
+        Ok((current.is_where(read), writes))
     });
+    if let (Transited::Done(true), Some(before)) = (&recorded, before)
+        && call.bounds.budget.promotions > 0
+    {
+        witness(call, &look, &before);
+    }
     let ends = matches!(look.move_on, MoveOn::End(_));
     let goes_on = look.next == NextStep::Complete || matches!(look.move_on, MoveOn::Stage(_));
     if matches!(recorded, Transited::Done(true)) && goes_on && call.bounds.budget.meddles > 0 {

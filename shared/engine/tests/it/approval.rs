@@ -9,7 +9,7 @@ use glidepath_core::protocol::{Intent, NextStep, Purpose, Step};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::decide::{self, Answer};
+use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
 use glidepath_engine::testing::example::{self, begun, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
@@ -28,9 +28,11 @@ fn answer(approved: bool) -> Answer {
     Answer {
         deployment: glidepath_core::ids::DeploymentId::new("d1"),
         stage: Some(StageIndex(1)),
-        approved,
         by: "arn:aws:iam::1:user/ada".to_owned(),
-        reason: Some("looked at the graphs".to_owned()),
+        word: {
+            let reason = Some("looked at the graphs".to_owned());
+            if approved { Word::Approve { reason } } else { Word::Reject { reason } }
+        },
     }
 }
 
@@ -230,7 +232,7 @@ async fn an_old_message_approves_nothing_that_was_not_seen() {
     for (stage, said) in [
         // The message for the second stage, read late.
         (Some(StageIndex(1)), "stage 2 was approved by arn:aws:iam::1:user/ada at "),
-        (None, "To approve it: `glidepath approve d1 --stage 3`"),
+        (None, "an approval names its stage; stage 3 (100 %) of shop:2 is asked for"),
     ] {
         let answer = Answer { stage, ..answer(true) };
         let refused = decide::run(&registry, &world, &world, &answer).await.unwrap_err();

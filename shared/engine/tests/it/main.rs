@@ -13,6 +13,7 @@ mod kept;
 mod notify;
 mod overwritten;
 mod planning;
+mod promote;
 mod races;
 mod rollback;
 mod starting;

@@ -88,8 +88,10 @@ fn no_data_and_too_little_and_too_old_is_neither_health_nor_sickness() {
     says(&none, Judgement::Inconclusive, "has no data since the stage began");
     let none = judged(&critical, all(&[1.0; 3]), all(&[]));
     says(&none, Judgement::Inconclusive, "has no data of stable since the stage began");
-    let few = judged(&critical, all(&[99.0; 2]), all(&[99.0; 2]));
+    let few = judged(&critical, all(&[30.0; 2]), all(&[30.0; 2]));
     says(&few, Judgement::Inconclusive, "2 of 3 points so far");
+    let few = judged(&critical, all(&[30.0, 99.0]), all(&[99.0; 2]));
+    says(&few, Judgement::Suspect, "2 of 3 points so far");
     let gap = [Some(1.0), Some(1.0), Some(1.0), None, None, None, None];
     let old = judged(&critical, series(&gap), all(&[1.0; 7]));
     says(&old, Judgement::Inconclusive, "has no data for 5m");

@@ -88,6 +88,13 @@ fn by_requests(counts: Vec<Cell>) -> Verdict {
     verdict(|_, evidence| evidence.metrics = Reading::Read(measured(counts)))
 }
 
+fn verdict_without_a_limit(counts: Vec<Cell>) -> Verdict {
+    verdict(|plan, evidence| {
+        plan.health.bad_requests_limit = None;
+        evidence.metrics = Reading::Read(measured(counts));
+    })
+}
+
 /// The same as five equal periods, in which the rest is left out.
 fn in_minutes(counts: &[Cell]) -> Vec<Cell> {
     let part = |slot: SlotRequests| SlotRequests { all: slot.all / 5, bad: slot.bad / 5, ..slot };
@@ -260,7 +267,7 @@ fn an_alarm_that_fired_before_holds_until_it_is_ok_and_never_rolls_back() {
         })
     };
     assert_says(&judged(0, true), Judgement::Pass, "counts from the moment it is OK");
-    assert_says(&judged(50, true), Judgement::Inconclusive, "counts from the moment it is OK");
+    assert_says(&judged(50, true), Judgement::Suspect, "counts from the moment it is OK");
     assert_says(&judged(50, false), Judgement::Fail, "`shop-green-5xx` is firing");
 }
 
@@ -313,7 +320,7 @@ fn a_deployment_without_alarms_needs_no_look_at_them() {
 #[test]
 fn too_few_healthy_targets_hold_and_none_at_all_fails() {
     let judged = |found| verdict(|_, evidence| evidence.targets = Reading::Read(vec![found]));
-    assert_says(&judged(targets(1, 3, 3)), Judgement::Inconclusive, "1 of 3 canary targets");
+    assert_says(&judged(targets(1, 3, 3)), Judgement::Suspect, "1 of 3 canary targets");
     assert_says(&judged(targets(0, 3, 3)), Judgement::Fail, "0 of 3 canary targets");
     let timeout = Some("Target.Timeout: Request timed out".to_owned());
     let sick = RouteTargets { canary_sick: timeout, ..targets(0, 3, 3) };
@@ -338,8 +345,26 @@ fn one_stopped_task_may_be_an_accident_and_two_are_not() {
 
 #[test]
 fn too_few_requests_are_inconclusive_and_say_how_many_are_missing() {
+    // One bad request may be chance, and stable may have as many.
+    for counts in [counts(1, 143, 0, 5_000), counts(15, 143, 500, 5_000)] {
+        let verdict = by_requests(counts);
+        assert_says(&verdict, Judgement::Inconclusive, "57 more canary requests are needed");
+    }
+}
+
+#[test]
+fn too_few_requests_that_speak_against_the_canary_are_told_apart() {
     let verdict = by_requests(counts(15, 143, 0, 5_000));
-    assert_says(&verdict, Judgement::Inconclusive, "57 more canary requests are needed");
+    assert_says(&verdict, Judgement::Suspect, "57 more canary requests are needed");
+    assert_eq!(by_requests(counts(2, 30, 0, 500)).judgement, Judgement::Suspect);
+    // Without a limit the comparison speaks: from evidence 10 on, until 100 end it.
+    let judged =
+        |count, bad| verdict_without_a_limit(minutes(count, &counts(bad, 20, 0, 5_000))).judgement;
+    let minute_by_minute: Vec<_> = (1..=6).map(|count| judged(count, 1)).collect();
+    assert!(minute_by_minute.is_sorted(), "{minute_by_minute:?}");
+    assert_eq!(minute_by_minute[0], Judgement::Inconclusive);
+    assert!(minute_by_minute.contains(&Judgement::Suspect), "{minute_by_minute:?}");
+    assert_eq!(judged(6, 0), Judgement::Inconclusive);
 }
 
 #[test]
@@ -348,15 +373,15 @@ fn a_share_above_the_limit_fails_with_its_numbers_and_one_at_the_limit_passes() 
     assert_says(&above, Judgement::Fail, "105 of 2000 requests were bad (5.3 %), allowed are 5 %");
     // One minute may be a burst.
     let once = by_requests(counts(105, 2_000, 5, 5_000));
-    assert_says(&once, Judgement::Inconclusive, "more minutes will tell");
+    assert_says(&once, Judgement::Suspect, "more minutes will tell");
     assert_eq!(by_requests(counts(100, 2_000, 1, 5_000)).judgement, Judgement::Pass);
 }
 
 #[test]
 fn a_gross_failure_does_not_wait_for_the_minimum() {
     assert_eq!(by_requests(counts(18, 30, 0, 500)).judgement, Judgement::Fail);
-    assert_eq!(by_requests(counts(17, 30, 0, 500)).judgement, Judgement::Inconclusive);
-    assert_eq!(by_requests(counts(29, 29, 0, 500)).judgement, Judgement::Inconclusive);
+    assert_eq!(by_requests(counts(17, 30, 0, 500)).judgement, Judgement::Suspect);
+    assert_eq!(by_requests(counts(29, 29, 0, 500)).judgement, Judgement::Suspect);
 }
 
 #[test]
@@ -379,7 +404,7 @@ fn a_canary_over_the_limit_that_may_be_no_worse_waits_for_more_requests() {
             evidence.metrics = Reading::Read(measured(in_minutes(&counts)));
         })
     };
-    assert_says(&judged(20, 10), Judgement::Inconclusive, "not shown to be worse than stable");
+    assert_says(&judged(20, 10), Judgement::Suspect, "not shown to be worse than stable");
     assert_says(&judged(40, 1), Judgement::Fail, "40 of 300 requests were bad");
 }
 
@@ -502,11 +527,11 @@ fn errors_of_the_load_balancer_itself_hold_when_they_rise() {
             evidence.metrics = Reading::Read(metrics);
         })
     };
-    assert_says(&judged(0, 10), Judgement::Inconclusive, "`front` itself answered 10 requests");
+    assert_says(&judged(0, 10), Judgement::Suspect, "`front` itself answered 10 requests");
     assert_eq!(judged(0, 9).judgement, Judgement::Pass);
     // Three times as many as before, and one more.
     assert_eq!(judged(99, 30).judgement, Judgement::Pass);
-    assert_eq!(judged(99, 31).judgement, Judgement::Inconclusive);
+    assert_eq!(judged(99, 31).judgement, Judgement::Suspect);
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn baking(
     // The looks of the last interval, one after the other.
     deployment.health.at = START - Span::from_millis(world.dice.up_to(60_000));
     let written = actions_of(index, service.weight);
-    deployment.progress.step = Step::Baking { since: deployment.started_at };
+    deployment.progress.step = Step::Baking { since: deployment.started_at, promoted: None };
     deployment.progress.shifted_at = Some(deployment.started_at);
     deployment.progress.verified = vec![written];
     deployment.traffic = service.known_traffic();

@@ -1,0 +1,39 @@
+//! `glidepath promote`: lets a stage go on that lacks evidence.
+
+use std::io::Write;
+
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::StageIndex;
+use glidepath_engine::decide::Word;
+
+use crate::connection::Options;
+use crate::decision;
+use crate::report::Stopped;
+
+/// Let a stage go on whose bake is over and whose evidence is not enough
+///
+/// Refused while the stage bakes, and while something speaks against the version: then wait, or roll it
+/// back. The next stage begins as planned, with its own bake and its own approval.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the deployment
+    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
+    deployment: DeploymentId,
+    /// Which stage, from 1, as the message names it; without it, whichever waits now
+    #[arg(long, value_name = "N", value_parser = decision::stage)]
+    stage: Option<StageIndex>,
+    /// Why, for whoever reads the timeline
+    #[arg(long)]
+    reason: String,
+}
+
+/// Lets it go on.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Arguments { deployment, stage, reason } = arguments;
+    let word = Word::Promote { reason: reason.clone() };
+    decision::answer(deployment, *stage, word, options, output).await
+}

@@ -1,0 +1,118 @@
+//! What people decide: the answer to a question, and a stage that holds for want of evidence.
+
+use super::deployment::{Decision, Deployment, Promotion, Refused, Step};
+use super::forward::notice;
+use super::write::RegistryWrite;
+use crate::notice::Event;
+use crate::plan::StageIndex;
+use crate::time::Timestamp;
+
+/// Records a person's answer to the question before this stage: once, while it is asked, before its
+/// time is up. Whoever answers another question is told what is asked now.
+pub fn approve(
+    deployment: &Deployment,
+    stage: StageIndex,
+    decision: Decision,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let asked = deployment.progress.stage;
+    if let Some((_, earlier)) =
+        deployment.progress.decisions.iter().find(|(decided, _)| *decided == stage)
+    {
+        return Err(Refused::NothingToDecide(answered(stage, earlier)));
+    }
+    let mut decided = deployment.decided();
+    let ended = decided.progress.ended_by.is_some();
+    match &mut decided.progress.step {
+        Step::Approving { .. } if asked != stage => {
+            return Err(Refused::NothingToDecide(format!(
+                "stage {stage} does not wait for an approval, stage {asked} does"
+            )));
+        }
+        // Answered before answers were kept.
+        Step::Approving { decision: Some(earlier), .. } => {
+            return Err(Refused::NothingToDecide(answered(stage, earlier)));
+        }
+        Step::Approving { until, .. } if *until <= now || ended => {
+            return Err(Refused::NothingToDecide(format!(
+                "the time to approve stage {stage} was up at {until}"
+            )));
+        }
+        Step::Approving { decision: open, .. } => *open = Some(decision.clone()),
+        Step::Settling { .. } | Step::Baking { .. } => {
+            return Err(Refused::NothingToDecide(format!(
+                "stage {stage} does not wait for an approval"
+            )));
+        }
+    }
+    decided.progress.decisions.push((stage, decision.clone()));
+    let told = notice(&mut decided, now, Event::Decided { stage, decision });
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((decided, writes))
+}
+
+fn answered(stage: StageIndex, earlier: &Decision) -> String {
+    let verb = if earlier.approved { "approved" } else { "rejected" };
+    format!("stage {stage} was {verb} by {} at {}", earlier.by, earlier.at)
+}
+
+/// Records that a person lets a stage go on whose bake is over and whose evidence is not enough: once,
+/// while it waits, and only if the last look saw nothing that speaks against the version. The next look
+/// sees for itself, and goes on or says why not. Without a stage, whichever waits now.
+pub fn promote(
+    deployment: &Deployment,
+    stage: Option<StageIndex>,
+    promotion: Promotion,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let refused = |why: String| Err(Refused::NothingToDecide(why));
+    let progress = &deployment.progress;
+    let here = progress.stage;
+    let stage = stage.unwrap_or(here);
+    if stage != here {
+        return refused(format!("stage {stage} does not wait; the deployment is at stage {here}"));
+    }
+    if let Some(failure) = &progress.ended_by {
+        return refused(format!("it returns to stable: {}", failure.cause));
+    }
+    match &progress.step {
+        Step::Settling { .. } => {
+            return refused(format!("the tasks of stage {stage} start; its bake has not begun"));
+        }
+        Step::Approving { .. } => {
+            return refused(format!("stage {stage} waits for an approval, not for evidence"));
+        }
+        Step::Baking { promoted: Some(earlier), .. } => {
+            let Promotion { by, at, reason: _ } = earlier;
+            return refused(format!("{by} let stage {stage} go on at {at}"));
+        }
+        Step::Baking { promoted: None, .. } => {}
+    }
+    match &progress.told {
+        Some(Event::Waiting { .. } | Event::StageHeld { .. }) => {}
+        Some(Event::ForeignChange { found }) => {
+            return refused(format!("somebody else changed a route: {found}"));
+        }
+        // Of an event, not of a wait.
+        Some(_) | None => {
+            return refused(format!(
+                "stage {stage} does not wait for evidence: its bake is not over"
+            ));
+        }
+    }
+    if !progress.against.is_empty() {
+        let against = progress.against.join("; ");
+        return refused(format!("stage {stage} does not only lack evidence: {against}"));
+    }
+    let mut decided = deployment.decided();
+    if let Step::Baking { promoted, .. } = &mut decided.progress.step {
+        *promoted = Some(promotion.clone());
+    }
+    let told = notice(&mut decided, now, Event::Promoted { stage, promotion });
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((decided, writes))
+}
