@@ -6,6 +6,8 @@ use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::stack::{self, Stack};
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::request::Findings;
+use glidepath_core::versions;
 use glidepath_engine::ports::PortError;
 
 use crate::report::Stopped;
@@ -84,6 +86,13 @@ impl Options {
     pub(crate) fn commands(&self) -> Commands {
         let stack = (self.stack != DEFAULT_STACK).then(|| self.stack.clone());
         Commands { stack, region: self.region.clone() }
+    }
+}
+
+impl Connection {
+    /// Whether what this command line says of a deployment is what the stack does.
+    pub(crate) fn versions(&self) -> Findings {
+        versions::findings(self.stack.version.as_deref(), env!("CARGO_PKG_VERSION"))
     }
 }
 

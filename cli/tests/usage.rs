@@ -1,15 +1,23 @@
 //! How the online commands are used, and what they say without AWS.
+#![allow(clippy::unwrap_used)]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 /// Runs with an address at which nobody listens, and without anybody's configuration.
 fn glidepath(arguments: &[&str]) -> Output {
+    command_at("http://127.0.0.1:9", arguments)
+}
+
+/// The same with an AWS of its own.
+fn command_at(address: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_glidepath"))
         .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requests"))
         .env_clear()
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_ENDPOINT_URL", address)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_ACCESS_KEY_ID", "id")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
@@ -67,4 +75,103 @@ fn without_a_region_the_hint_names_both_ways_to_give_one() {
 #[test]
 fn aws_that_cannot_be_reached_has_a_code_of_its_own() {
     assert_refused(&["status", "--region", "eu-west-1"], 3, "error: cloudformation:DescribeStacks");
+}
+
+/// A stack that says this version, and what it was asked; nothing but its description is answered.
+fn stack_of(version: &str) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let output = |name: &str, value: &str| {
+        format!("<member><OutputKey>{name}</OutputKey><OutputValue>{value}</OutputValue></member>")
+    };
+    let outputs = [
+        output("Version", version),
+        output("StateMachineArn", "arn:aws:states:eu-west-1:123456789012:stateMachine:m"),
+        output("TableName", "t"),
+        output("RollbackFunctionName", "r"),
+        output("UndeliveredQueueUrl", "q"),
+    ];
+    let described = format!(
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>\
+         <StackName>glidepath</StackName><StackStatus>CREATE_COMPLETE</StackStatus>\
+         <CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>{}</Outputs>\
+         </member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+        outputs.concat()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut length, mut target) = (0, String::new());
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let Some((name, value)) = line.trim().split_once(": ") else {
+                    if line.trim().is_empty() {
+                        break;
+                    }
+                    continue;
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "content-length" => length = value.parse().unwrap(),
+                    "x-amz-target" => target = value.to_owned(),
+                    _ => {}
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let body = String::from_utf8(body).unwrap();
+            if body == "enough" {
+                return asked;
+            }
+            let description = body.contains("Action=DescribeStacks");
+            let (status, answer) = if description {
+                ("200 OK", described.as_str())
+            } else {
+                ("400 Bad Request", r#"{"__type": "AccessDeniedException", "message": "no"}"#)
+            };
+            asked.push(if description { "DescribeStacks".to_owned() } else { target });
+            let length = answer.len();
+            let head =
+                format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}");
+            write!(stream.get_mut(), "{head}\r\n\r\n{answer}").unwrap();
+        }
+        asked
+    });
+    (address, answering)
+}
+
+/// What the command says with a stack of this version, how it ends, and what it asked.
+fn with_stack(command: &str, version: &str) -> (String, Option<i32>, Vec<String>) {
+    let (address, answering) = stack_of(version);
+    let ended = command_at(&address, &[command, "good.yaml", "--region", "eu-west-1"]);
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+    write!(stream, "POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nenough").unwrap();
+    let said = [ended.stdout, ended.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    (said.concat(), ended.status.code(), answering.join().unwrap())
+}
+
+#[test]
+fn nothing_is_started_with_a_stack_that_is_known_not_to_fit() {
+    for command in ["plan", "start"] {
+        let (said, code, asked) = with_stack(command, "99.0.0");
+        assert!(
+            said.contains("error: the stack is 99.0.0, this command line"),
+            "{command}: {said}"
+        );
+        assert!(said.contains("hint: install the command line of version 99.0.0"), "{said}");
+        assert_eq!((code, asked), (Some(2), vec!["DescribeStacks".to_owned()]), "{command}");
+    }
+}
+
+#[test]
+fn a_stack_that_is_only_of_another_version_is_warned_about() {
+    let own = env!("CARGO_PKG_VERSION");
+    let (said, code, asked) = with_stack("start", &format!("{own}7"));
+    assert!(
+        said.contains(&format!("warning: the stack is {own}7, this command line {own}")),
+        "{said}"
+    );
+    let started = "AWSStepFunctions.StartExecution".to_owned();
+    assert_eq!((code, asked), (Some(3), vec!["DescribeStacks".to_owned(), started]), "{said}");
 }

@@ -6,6 +6,7 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_core::preflight::StackSettings;
 use glidepath_engine::plan;
 use glidepath_functions::{log_as_json, serve, settings};
 
@@ -18,10 +19,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let containers = ElasticContainers::new(&clients);
     let monitoring = CloudWatch::new(&clients, Publication::default());
     // Their names only: what delivers would be loaded with every cold start for nothing.
-    let channels: Vec<_> = settings::channels()?.into_keys().collect();
+    let channels = settings::channels()?.into_keys().collect();
+    let task_roles = Some(settings::text(settings::TASK_ROLES)?);
+    let stack = StackSettings { channels, task_roles };
     let system = System::default();
     serve(async |input| {
-        plan::run(&registry, &load_balancer, &containers, &monitoring, &channels, &system, &input)
+        plan::run(&registry, &load_balancer, &containers, &monitoring, &stack, &system, &input)
             .await
     })
     .await

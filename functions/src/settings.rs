@@ -19,6 +19,8 @@ pub const STACK: &str = "GLIDEPATH_STACK";
 pub const LOG: &str = "GLIDEPATH_LOG";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
+/// Names of the roles, with their paths, that the stack may pass to tasks, as a pattern of IAM.
+pub const TASK_ROLES: &str = "GLIDEPATH_TASK_ROLES";
 /// Period of the load balancer's metrics, in seconds.
 pub const METRIC_PERIOD: &str = "GLIDEPATH_METRIC_PERIOD_SECONDS";
 /// How long a period's metrics may still be incomplete, in seconds.

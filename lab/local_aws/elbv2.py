@@ -38,12 +38,19 @@ from local_aws.elbv2_targets import (
     modify_target_group_attributes,
     register_targets,
 )
-from local_aws.replacing import replace, replace_entry
+from local_aws.replacing import add_entry, replace, replace_entry
 from local_aws.settings import Settings
 from local_aws.targets import registry
 from local_aws.token_bucket import TokenBucket
 
 RULE_PARAMETERS = ("params",)
+ACCOUNT_LIMITS: Mapping[str, str] = {
+    "application-load-balancers": "50",
+    "listeners-per-application-load-balancer": "50",
+    "rules-per-application-load-balancer": "100",
+    "target-groups": "3000",
+    "target-groups-per-action-on-application-load-balancer": "5",
+}
 
 
 # ---- operations ----------------------------------------------------------------------------------
@@ -194,6 +201,13 @@ def describe_rules(request: Document) -> Document:
     return {"Rules": [_rule_view(rule) for rule in page], "NextMarker": marker}
 
 
+def describe_account_limits(request: Document) -> Document:
+    """DescribeAccountLimits, in pages; the quotas that a new account has."""
+    limits = [{"Name": name, "Max": most} for name, most in ACCOUNT_LIMITS.items()]
+    page, marker = page_of(limits, request)
+    return {"Limits": page, "NextMarker": marker}
+
+
 # ---- helpers -------------------------------------------------------------------------------------
 
 
@@ -238,6 +252,9 @@ OPERATIONS: Mapping[str, Callable[[Document], Document]] = {
     "RegisterTargets": register_targets,
     "DeregisterTargets": deregister_targets,
     "DescribeTargetHealth": describe_target_health,
+}
+OPERATIONS_THAT_MINISTACK_LACKS: Mapping[str, Callable[[Document], Document]] = {
+    "DescribeAccountLimits": describe_account_limits,
 }
 MINISTACK_OPERATIONS_THAT_CHANGE_ROUTES = (
     "DeleteListener",
@@ -301,6 +318,8 @@ def install(settings: Settings) -> None:
     table = alb._ACTION_MAP
     for name, handler in {**OPERATIONS, "DeleteLoadBalancer": _delete_load_balancer}.items():
         replace_entry(table, "alb._ACTION_MAP", name, _operation(name, handler), expects=RULE_PARAMETERS)
+    for name, handler in OPERATIONS_THAT_MINISTACK_LACKS.items():
+        add_entry(table, "alb._ACTION_MAP", name, _operation(name, handler))
     for name in MINISTACK_OPERATIONS_THAT_CHANGE_ROUTES:
         replace_entry(
             table, "alb._ACTION_MAP", name, _followed_by_publish(table[name]), expects=RULE_PARAMETERS

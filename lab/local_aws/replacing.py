@@ -52,6 +52,13 @@ def replace_entry(
     return original
 
 
+def add_entry(table: MutableMapping[str, Any], label: str, key: str, addition: AnyFunction) -> None:
+    """Add an entry to a dispatch table that has none for it."""
+    if key in table:
+        raise ReplacementError(f"cannot add {label}[{key!r}]: there is such an entry by now")
+    table[key] = addition
+
+
 def set_value(owner: Any, name: str, value: Any) -> Any:
     """Set an existing module constant or class attribute and return what it was."""
     if not hasattr(owner, name):

@@ -114,6 +114,10 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:UpdateItem", "closes fences, finishes intents, unbinds, unlocks"),
             ("ecs:DescribeServices", "looks at the canary's tasks"),
             ("ecs:UpdateService", "takes the canary's tasks away"),
+            (
+                "elasticloadbalancing:DescribeAccountLimits",
+                "opens the connection of the first write before there is anything to write",
+            ),
             ("elasticloadbalancing:DescribeListeners", "reads back"),
             ("elasticloadbalancing:DescribeRules", "reads back"),
             ("elasticloadbalancing:DescribeTargetHealth", "never onto nothing"),

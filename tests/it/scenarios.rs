@@ -51,6 +51,7 @@ scenarios! {
     a_sticky_route_loses_the_slot_that_is_left: "sticky",
     a_sticky_route_needs_no_hand_from_release_to_release: "sticky-again",
     a_rule_that_nobody_listed_keeps_its_tasks: "unlisted-rule",
+    an_alarm_of_an_idle_slot_refuses_nothing_and_counts_once_it_was_ok: "idle-alarm",
     a_better_version_is_not_rolled_back_to_a_worse_one: "better-and-over-the-limit",
     a_person_lets_a_stage_go_on_that_lacks_evidence: "promoted",
     a_short_deployment_goes_well: "short-success",

@@ -42,7 +42,12 @@ pub(crate) async fn run(
         writeln!(output, "{}", Timetable::of_request(&request))?;
         return Ok(());
     }
-    let Connection { clients, stack, registry, .. } = options.connect().await?;
+    let connection = options.connect().await?;
+    let mut findings = connection.versions();
+    if findings.has_errors() {
+        return Err(document.refused(findings));
+    }
+    let Connection { clients, stack, registry, .. } = connection;
     let monitoring = CloudWatch::new(&clients, Publication::default());
     let now = System::default().now();
     let surveyed = survey(
@@ -50,14 +55,17 @@ pub(crate) async fn run(
         &ElasticLoadBalancing::new(&clients),
         &ElasticContainers::new(&clients),
         &monitoring,
-        &stack.channels.into_keys().collect::<Vec<_>>(),
+        &stack.settings(),
         now,
         &document.value,
     )
     .await;
-    let Resolved { plan, mut warnings } = match surveyed {
+    let Resolved { plan, warnings } = match surveyed {
         Ok(surveyed) => surveyed.resolved,
-        Err(Unfit::Refused(refusal)) => return Err(document.refused(refusal.findings().clone())),
+        Err(Unfit::Refused(refusal)) => {
+            findings.extend(refusal.findings().clone());
+            return Err(document.refused(findings.errors_first()));
+        }
         Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
     };
     if arguments.suggest {
@@ -68,12 +76,13 @@ pub(crate) async fn run(
     if tried.has_errors() {
         return Err(document.refused(tried));
     }
-    warnings.extend(tried);
-    warnings.extend(forecast(&monitoring, now, &request, &plan).await);
+    findings.extend(warnings);
+    findings.extend(tried);
+    findings.extend(forecast(&monitoring, now, &request, &plan).await);
     writeln!(output, "{}", Timetable::of_plan(&plan))?;
-    if !warnings.is_empty() {
+    if !findings.is_empty() {
         writeln!(output)?;
-        write_findings(&document.located(warnings), output)?;
+        write_findings(&document.located(findings), output)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::document::Source;
 use crate::follow::{Follow, follow};
 use crate::live::serves;
 use crate::planning::{Answer, answer};
-use crate::report::{Stopped, WARNING};
+use crate::report::{Stopped, WARNING, write_findings};
 
 /// Longest name that Step Functions takes, in characters.
 const LONGEST_NAME: usize = 80;
@@ -49,6 +49,11 @@ pub(crate) async fn run(
     };
     let commands = options.commands();
     let connection = options.connect().await?;
+    let versions = connection.versions();
+    if versions.has_errors() {
+        return Err(document.refused(versions));
+    }
+    write_findings(&document.located(versions), output)?;
     let started = connection.operator.start(&id, &document.value).await?;
     let execution = match started {
         Started::Running(execution) => execution,

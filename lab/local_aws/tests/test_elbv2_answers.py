@@ -113,3 +113,11 @@ def test_every_attribute_of_a_group_is_described(lab: Lab, unique: str) -> None:
     with pytest.raises(ClientError) as error:
         attributes(balancer, group[:-1] + "?")
     assert error_code(error) == "TargetGroupNotFound"
+
+
+def test_limits_of_the_account_need_nothing_to_be_asked_for(lab: Lab) -> None:
+    """The rollback function asks for them to open its connection before there is anything to write."""
+    elb = lab.client("elbv2")
+    first = elb.describe_account_limits(PageSize=1)
+    assert len(first["Limits"]) == 1 and first["NextMarker"]
+    assert {"Name": "rules-per-application-load-balancer", "Max": "100"} in elb.describe_account_limits()["Limits"]

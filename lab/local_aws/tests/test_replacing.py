@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 
 from local_aws import versions
-from local_aws.replacing import ReplacementError, replace, replace_entry, set_value
+from local_aws.replacing import ReplacementError, add_entry, replace, replace_entry, set_value
 
 
 def _original(data: int) -> int:
@@ -40,6 +40,9 @@ def test_entries_and_values() -> None:
     assert table["Action"](1) == 0
     with pytest.raises(ReplacementError, match="actions"):
         replace_entry(table, "actions", "Gone", _original, expects=("data",))
+    add_entry(table, "actions", "New", _original)
+    with pytest.raises(ReplacementError, match="New"):
+        add_entry(table, "actions", "New", _original)
     module = _module()
     assert set_value(module, "LIMIT", 2) == 1
     with pytest.raises(ReplacementError, match="GONE"):

@@ -4,16 +4,30 @@ mod service;
 mod tasks;
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::types::{DesiredStatus, Service, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    DesiredStatus, Service, TaskDefinition as Described, TaskDefinitionStatus,
+};
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Containers, EcsService, PortError, PortResult, ScaleTo};
+use glidepath_engine::ports::{
+    Containers, EcsService, PortError, PortResult, RegisteredVersion, ScaleTo,
+};
 
 use self::service::{current_deployment, found};
 use self::tasks::stopped_by_itself;
 use crate::clients::Clients;
 use crate::error::{code, port_error};
+
+/// A role that is written as an empty text is none.
+fn registered(definition: Described) -> Option<RegisteredVersion> {
+    let role = |role: Option<String>| role.filter(|role| !role.is_empty());
+    Some(RegisteredVersion {
+        arn: TaskDefinition::new(definition.task_definition_arn?),
+        task_role: role(definition.task_role_arn),
+        execution_role: role(definition.execution_role_arn),
+    })
+}
 
 /// Most tasks that one DescribeTasks call takes.
 const TASKS_PER_CALL: usize = 100;
@@ -84,7 +98,10 @@ impl Containers for ElasticContainers {
         self.described(cluster, service).await?.as_ref().map(found).transpose()
     }
 
-    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
+    async fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> PortResult<Option<RegisteredVersion>> {
         let described =
             self.reading.describe_task_definition().task_definition(name.as_str()).send().await;
         match described {
@@ -92,9 +109,7 @@ impl Containers for ElasticContainers {
                 let definition = described.task_definition.filter(|definition| {
                     definition.status() == Some(&TaskDefinitionStatus::Active)
                 });
-                Ok(definition
-                    .and_then(|definition| definition.task_definition_arn)
-                    .map(TaskDefinition::new))
+                Ok(definition.and_then(registered))
             }
             // What ECS answers when there is no such family or revision.
             Err(error) if code(&error) == Some("ClientException") => Ok(None),

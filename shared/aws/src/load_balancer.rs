@@ -32,10 +32,11 @@ impl ElasticLoadBalancing {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
     }
 
-    /// Opens the connection over which the first write will go. The call asks for nothing and is
-    /// refused; only the connection counts, and whoever needs it will tell if there is none.
+    /// Opens the connection over which the first write will go; whoever needs it will tell if there is
+    /// none. It asks for something that everybody has: the load balancing API closes a connection on
+    /// which it has refused a call.
     pub async fn warm_up(&self) {
-        let _ = self.writing.describe_rules().send().await;
+        let _ = self.writing.describe_account_limits().page_size(1).send().await;
     }
 
     async fn rules(&self, arns: &[String]) -> PortResult<HashMap<String, FoundRoute>> {

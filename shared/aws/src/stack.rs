@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::Stack as Described;
+use glidepath_core::preflight::StackSettings;
 use glidepath_engine::ports::{PortError, PortResult};
 
 use crate::channels::ChannelsSettings;
@@ -33,6 +34,16 @@ pub struct Stack {
     pub outputs: BTreeMap<String, String>,
     /// Every parameter.
     pub parameters: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// What it has configured, as far as a request depends on it.
+    pub fn settings(&self) -> StackSettings {
+        StackSettings {
+            channels: self.channels.keys().cloned().collect(),
+            task_roles: self.parameters.get("TaskRolePattern").cloned(),
+        }
+    }
 }
 
 /// Reads the stack of this name.
@@ -99,7 +110,9 @@ mod tests {
              <StackName>glidepath</StackName><StackStatus>CREATE_COMPLETE</StackStatus>\
              <CreationTime>2026-01-01T00:00:00Z</CreationTime>\
              <Parameters><member><ParameterKey>Channels</ParameterKey>\
-             <ParameterValue>{channels}</ParameterValue></member></Parameters>\
+             <ParameterValue>{channels}</ParameterValue></member>\
+             <member><ParameterKey>TaskRolePattern</ParameterKey>\
+             <ParameterValue>shop-*</ParameterValue></member></Parameters>\
              <Outputs>\
              <member><OutputKey>StateMachineArn</OutputKey><OutputValue>arn:m</OutputValue></member>\
              <member><OutputKey>{table}</OutputKey><OutputValue>registry</OutputValue></member>\
@@ -118,7 +131,9 @@ mod tests {
         let channels = r#"{"team": {"sns": {"topic": "arn:t"}}}"#;
         let stack = described(&stack(channels, "TableName")).await.unwrap();
         assert_eq!((stack.table.as_str(), stack.rollback_function.as_str()), ("registry", "r"));
-        assert_eq!(stack.channels.len(), 1);
+        let settings = stack.settings();
+        assert_eq!(settings.channels.len(), 1);
+        assert_eq!(settings.task_roles.as_deref(), Some("shop-*"));
     }
 
     #[tokio::test]

@@ -7,13 +7,15 @@ use crate::ids::{
     AlarmArn, ChannelName, DeploymentId, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
 };
 use crate::plan::Plan;
-use crate::preflight::{Found, FoundAlarms, preflight};
+use crate::preflight::{Found, FoundAlarms, StackSettings, preflight};
 use crate::protocol::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
 use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
-use crate::world::{Alarm, AlarmDimension, Driver, EcsService, FoundRoute, Rollout};
+use crate::world::{
+    Alarm, AlarmDimension, Driver, EcsService, FoundRoute, RegisteredVersion, Rollout,
+};
 
 /// ARN of the route of [`document`].
 pub(crate) const RULE: &str =
@@ -108,6 +110,11 @@ pub(crate) fn task_definition(version: &str) -> TaskDefinition {
     TaskDefinition::new(format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/{version}"))
 }
 
+/// A task definition without roles.
+pub(crate) fn registered(version: &str) -> RegisteredVersion {
+    RegisteredVersion { arn: task_definition(version), task_role: None, execution_role: None }
+}
+
 /// ARN of an alarm.
 pub(crate) fn alarm_arn(name: &str) -> AlarmArn {
     AlarmArn::new(format!("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"))
@@ -134,14 +141,17 @@ pub(crate) fn found() -> Found {
         blue: Some(ecs_service(3, "shop:41", &["blue"])),
         reaching: Vec::new(),
         green: Some(ecs_service(0, "shop:40", &["green"])),
-        task_definition: Some(task_definition("shop:42")),
+        task_definition: Some(registered("shop:42")),
         alarms: FoundAlarms {
             blue: vec![alarm("shop-blue-5xx", &["blue"])],
             green: vec![alarm("shop-green-5xx", &["green"])],
             service: vec![alarm("shop-latency", &[])],
         },
         target_groups: std::collections::BTreeMap::new(),
-        channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
+        stack: StackSettings {
+            channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
+            task_roles: Some("*".to_owned()),
+        },
         holders: vec![],
     }
 }

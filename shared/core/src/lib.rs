@@ -8,6 +8,7 @@ pub mod health;
 pub mod ids;
 pub mod notice;
 pub mod pace;
+pub mod pattern;
 pub mod plan;
 pub mod preflight;
 pub mod protocol;
@@ -18,6 +19,7 @@ pub mod storm;
 pub mod strategy;
 pub mod time;
 pub mod timetable;
+pub mod versions;
 pub mod weight;
 pub mod world;
 

@@ -51,6 +51,17 @@ impl TargetGroup {
     }
 }
 
+/// A registered task definition, as far as a plan depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredVersion {
+    /// The full ARN.
+    pub arn: TaskDefinition,
+    /// The ARN or the name of the role that its containers have; `None`: they have none.
+    pub task_role: Option<String>,
+    /// The ARN or the name of the role with which ECS starts them; `None`: it needs none.
+    pub execution_role: Option<String>,
+}
+
 /// Who brings an ECS service to a new version. AWS's own names are kept for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Driver {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, ExecutionArn, ExecutionStart};
+use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::plan::Plan;
-use glidepath_core::preflight::Resolved;
+use glidepath_core::preflight::{Resolved, StackSettings};
 use glidepath_core::protocol::{
     Deployment, LockKey, NextStep, Outcome, Phase, Progress, RegistryWrite, Reply, Revision, begin,
     close,
@@ -57,7 +57,7 @@ pub async fn run<R, L, C, M, K>(
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
-    channels: &[ChannelName],
+    stack: &StackSettings,
     clock: &K,
     input: &PlanInput,
 ) -> Result<Reply, Failure>
@@ -86,7 +86,7 @@ where
                     load_balancer,
                     containers,
                     monitoring,
-                    channels,
+                    stack,
                     clock.now(),
                     &input.request,
                 );

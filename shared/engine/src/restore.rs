@@ -10,7 +10,7 @@ use glidepath_core::time::Span;
 
 use crate::Ambient;
 use crate::attempt::{Attempted, Patience, Urgency};
-use crate::ports::{Clock, LoadBalancer, PortResult};
+use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult};
 use crate::routes;
 
 /// How the write ended.
@@ -66,9 +66,40 @@ pub(crate) async fn restore(
     Restore::Attempted(write_stable(load_balancer, ambient, intent, plan, urgency).await)
 }
 
-/// Everything to stable, all routes at once. What is overwritten by it is looked at beside the write:
-/// before it that would cost a round trip.
+/// Everything to stable, all routes at once. A write that is refused for good, for want of a permission
+/// say, is no failure where there was nothing to write: that is looked at only once it was refused, so
+/// that nothing stands before the write.
 pub(crate) async fn write_stable(
+    load_balancer: &impl LoadBalancer,
+    ambient: &impl Ambient,
+    intent: &Intent,
+    plan: &[RoutePlan],
+    urgency: Urgency,
+) -> Written {
+    let mut written = attempt_stable(load_balancer, ambient, intent, plan, urgency).await;
+    let attempted = &mut written.attempted;
+    let refused = matches!(attempted.result, Err(PortError::Refused { .. }));
+    if refused && nothing_on_canary(load_balancer, plan).await {
+        attempted.result = Ok(());
+    }
+    written
+}
+
+/// Whether every route reads as this would write it. If that cannot be read, it is not known.
+async fn nothing_on_canary(load_balancer: &impl LoadBalancer, plan: &[RoutePlan]) -> bool {
+    let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
+    let Ok(found) = load_balancer.routes(&wanted).await else { return false };
+    plan.iter().zip(&found).all(|(route, found)| match found {
+        FoundRoute::Found { actions, .. } => *actions == route.stable_only(),
+        // A route that is gone carries nothing to the canary.
+        FoundRoute::Missing => true,
+        FoundRoute::DefaultRule | FoundRoute::Unsupported(_) => false,
+    })
+}
+
+/// The attempts. What is overwritten by them is looked at beside them: before that would cost a round
+/// trip.
+async fn attempt_stable(
     load_balancer: &impl LoadBalancer,
     ambient: &impl Ambient,
     intent: &Intent,

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join3};
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::{ChannelName, DeploymentId, TargetGroupArn};
+use glidepath_core::ids::{DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
-    Found, FoundAlarms, Holder, Refusal, Resolved, lock_keys, preflight,
+    Found, FoundAlarms, Holder, Refusal, Resolved, StackSettings, lock_keys, preflight,
 };
 use glidepath_core::protocol::{Lock, LockKey};
 use glidepath_core::request::{Request, Sensitivity, decode};
@@ -56,13 +56,13 @@ impl From<PortError> for Unfit {
     }
 }
 
-/// Decodes a request and holds it against the real resources and the names of the stack's channels.
+/// Decodes a request and holds it against the real resources and what the stack has configured.
 pub async fn survey<R, L, C, M>(
     registry: &R,
     load_balancer: &L,
     containers: &C,
     monitoring: &M,
-    channels: &[ChannelName],
+    stack: &StackSettings,
     now: Timestamp,
     document: &Value,
 ) -> Result<Survey, Unfit>
@@ -81,7 +81,7 @@ where
     found.target_groups = target_groups(load_balancer, &found).await?;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
-    found.channels = channels.to_vec();
+    found.stack = stack.clone();
     found.holders = holders(registry, &first).await?;
     let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
     if request.health.comparison.sensitivity == Sensitivity::Adaptive {
@@ -140,7 +140,7 @@ where
         },
         target_groups: BTreeMap::new(),
         reaching: Vec::new(),
-        channels: Vec::new(),
+        stack: StackSettings::default(),
         holders: Vec::new(),
     })
 }

@@ -3,8 +3,9 @@
 //! closed, changes the item's revision twice. So nothing is added to the rollback's path.
 
 use futures_util::future::{join, join_all};
-use glidepath_core::doctor::{About, Delivery, Row, Way, clocks, composite, delivered, matches};
+use glidepath_core::doctor::{About, Delivery, Row, Way, clocks, composite, delivered};
 use glidepath_core::ids::{AlarmArn, DeploymentId};
+use glidepath_core::pattern::matches;
 use glidepath_core::protocol::{Binding, RecordedHealth, RegistryWrite};
 use glidepath_core::storm::Harm;
 use glidepath_core::time::{Span, Timestamp};

@@ -175,14 +175,22 @@ async fn an_inactive_service_is_none() {
 #[tokio::test]
 async fn an_inactive_task_definition_is_none() {
     let of = |status: &str| {
-        answer(&json!({ "taskDefinition": { "taskDefinitionArn": VERSION, "status": status } }))
+        answer(&json!({ "taskDefinition": {
+            "taskDefinitionArn": VERSION, "status": status, "executionRoleArn": "arn:e",
+            "taskRoleArn": "",
+        } }))
     };
     let unknown = error_of(400, "ClientException", "Unable to describe task definition.");
     let answers = vec![of("ACTIVE"), of("INACTIVE"), unknown];
     let containers = ElasticContainers::new(&answering(answers));
     let name = TaskDefinition::new("app:7");
     let found = containers.task_definition(&name).await;
-    assert_eq!(found, Ok(Some(TaskDefinition::new(VERSION))));
+    let registered = RegisteredVersion {
+        arn: TaskDefinition::new(VERSION),
+        task_role: None,
+        execution_role: Some("arn:e".to_owned()),
+    };
+    assert_eq!(found, Ok(Some(registered)));
     assert_eq!(containers.task_definition(&name).await, Ok(None));
     assert_eq!(containers.task_definition(&name).await, Ok(None));
 }

@@ -39,6 +39,20 @@ async fn write_with(answer: crate::replay::Answer) -> PortResult<()> {
     balancer.write_route(&rule(), &RouteActions(vec![])).await
 }
 
+/// A call that is refused would close the connection, and be an error in CloudTrail at every cold start.
+#[tokio::test]
+async fn the_connection_for_the_first_write_is_opened_by_a_call_that_is_not_refused() {
+    let limits = "<DescribeAccountLimitsResponse><DescribeAccountLimitsResult><Limits/>\
+                  </DescribeAccountLimitsResult></DescribeAccountLimitsResponse>";
+    let (clients, asked) = watched(vec![xml(limits)]);
+    ElasticLoadBalancing::new(&clients).warm_up().await;
+    let requests: Vec<_> = asked.actual_requests().collect();
+    let [request] = requests[..] else { panic!("{requests:?}") };
+    let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+    assert!(body.starts_with("Action=DescribeAccountLimits&"), "{body}");
+    assert!(body.ends_with("PageSize=1"), "{body}");
+}
+
 #[tokio::test]
 async fn a_rule_is_read_with_its_load_balancer() {
     let balancer = ElasticLoadBalancing::new(&answering(vec![xml(&forwarding())]));

@@ -2,6 +2,7 @@
 
 use super::{About, Row, seconds};
 use crate::time::{Span, Timestamp};
+use crate::versions::{Difference, difference};
 
 /// From this difference on, times that people read beside each other mislead.
 const CLOCKS_DIFFER: Span = Span::from_secs(5);
@@ -13,33 +14,10 @@ const SMALLEST_LIMIT: u32 = 100;
 /// The stack and the command line speak the same language.
 pub fn versions(stack: Option<&str>, own: &str) -> Row {
     let about = About::new("versions", "stack and command line are of the same version");
-    let Some(stack) = stack else {
-        return about.not_ok(
-            format!("the stack does not say its version, so it is older than {own}"),
-            deploy(own),
-        );
-    };
-    if stack == own {
-        return about.ok(format!("both are {own}"));
+    match difference(stack, own) {
+        None => about.ok(format!("both are {own}")),
+        Some(Difference { seen, way_out, .. }) => about.not_ok(seen, way_out),
     }
-    let seen = format!("the stack is {stack}, this command line {own}");
-    match (numbers(stack), numbers(own)) {
-        (Some(of_stack), Some(of_own)) if of_stack > of_own => {
-            about.not_ok(seen, format!("install the command line of version {stack}"))
-        }
-        (Some(_), Some(_)) => about.not_ok(seen, deploy(own)),
-        (None, _) | (_, None) => {
-            about.not_ok(seen, "deploy the stack and install the command line of the same version")
-        }
-    }
-}
-
-fn deploy(version: &str) -> String {
-    format!("deploy the stack of version {version}: `sam build && sam deploy` in its source")
-}
-
-fn numbers(version: &str) -> Option<Vec<u64>> {
-    version.split('.').map(|part| part.parse().ok()).collect()
 }
 
 /// CloudWatch's clock, with which alarms are told apart from older deployments, and this machine's.

@@ -118,22 +118,6 @@ pub fn unreadable(destination: Option<&str>, queue: &str, after: Result<Span, Sp
     }
 }
 
-/// Whether a name matches a pattern of IAM: `*` is any text, `?` any character.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let mut characters = pattern.chars();
-    match characters.next() {
-        None => name.is_empty(),
-        Some('*') => {
-            let rest = characters.as_str();
-            let ends = name.char_indices().map(|(place, _)| place).chain([name.len()]);
-            ends.into_iter().any(|place| matches(rest, &name[place..]))
-        }
-        Some(wanted) => name
-            .strip_prefix(|found| wanted == '?' || found == wanted)
-            .is_some_and(|name| matches(characters.as_str(), name)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,20 +145,5 @@ mod tests {
         assert_eq!(unreadable(Some("q"), "q", Err(Span::from_secs(40))).outcome, Outcome::NotOk);
         assert_eq!(unreadable(Some("other"), "q", soon).outcome, Outcome::NotOk);
         assert_eq!(unreadable(None, "q", soon).outcome, Outcome::NotOk);
-    }
-
-    #[test]
-    fn patterns_are_those_of_iam() {
-        for (pattern, name, expected) in [
-            ("*", "glidepath-doctor-x", true),
-            ("glidepath-*", "glidepath-doctor-x", true),
-            ("*-x", "glidepath-doctor-x", true),
-            ("shop-*", "glidepath-doctor-x", false),
-            ("glidepath-doctor-?", "glidepath-doctor-x", true),
-            ("glidepath-doctor", "glidepath-doctor-x", false),
-            ("", "x", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
     }
 }

@@ -9,7 +9,7 @@ mod service;
 use serde::Serialize;
 
 pub use account::{Concurrency, clocks, concurrency, versions};
-pub use alarms::{Delivery, Way, composite, delivered, matches, unreadable};
+pub use alarms::{Delivery, Way, composite, delivered, unreadable};
 pub use permissions::{
     Decision, Need, ROLES, Role, Scope, ServiceSubject, Subject, about_role, needs, permissions,
 };

@@ -248,7 +248,10 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
     }
     match role {
         Role::Rollback => {
-            needs.on(&any, &["states:SendTaskFailure"]);
+            needs.on(
+                &any,
+                &["elasticloadbalancing:DescribeAccountLimits", "states:SendTaskFailure"],
+            );
             needs.on(std::slice::from_ref(&subject.queue), &["sqs:SendMessage"]);
         }
         Role::Notify => channels(&mut needs, subject),

@@ -11,6 +11,7 @@ mod probes;
 mod routes;
 mod slots;
 mod suggest;
+mod task_roles;
 mod unlisted;
 
 pub use forecast::{LastDay, forecast};
@@ -24,7 +25,7 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::protocol::{LockKey, LockKind};
 use crate::request::{Findings, Request, nearest};
 use crate::rollback::RollbackPlan;
-use crate::world::{Alarm, EcsService, FoundRoute, Reaching, TargetGroup};
+use crate::world::{Alarm, EcsService, FoundRoute, Reaching, RegisteredVersion, TargetGroup};
 
 /// What was read of the world for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,14 +40,24 @@ pub struct Found {
     pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
     /// Every rule and listener of the routes' load balancers that leads to one of these groups.
     pub reaching: Vec<Reaching>,
-    /// The full ARN of the new version; `None`: there is no active one of this name.
-    pub task_definition: Option<TaskDefinition>,
+    /// The new version; `None`: there is no active one of this name.
+    pub task_definition: Option<RegisteredVersion>,
     /// Alarms of the request.
     pub alarms: FoundAlarms,
-    /// Names of the channels that the stack has configured.
-    pub channels: Vec<ChannelName>,
+    /// What the stack has configured.
+    pub stack: StackSettings,
     /// Deployments that hold something the request needs.
     pub holders: Vec<Holder>,
+}
+
+/// What the stack has configured, as far as a request depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackSettings {
+    /// Names of its channels.
+    pub channels: Vec<ChannelName>,
+    /// Its parameter `TaskRolePattern`: the names, with their paths, of the roles that it may pass to
+    /// tasks. `None`: it does not say, because it is from before there was this parameter.
+    pub task_roles: Option<String>,
 }
 
 /// Alarms in the order of the request's lists; `None`: there is none of this name.
@@ -131,6 +142,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let unlisted = unlisted::check(request, found, services, serving, &mut findings);
     let roles = slots::roles(request, services, serving, found, &mut findings);
     let task_definition = task_definition(request, found, &mut findings);
+    task_roles::check(found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
     let notify = channels(request, found, &mut findings);
 
@@ -206,18 +218,18 @@ fn task_definition(
             "register it first, in the same account and region",
         );
     }
-    found.task_definition.clone()
+    found.task_definition.as_ref().map(|version| version.arn.clone())
 }
 
 fn channels(request: &Request, found: &Found, findings: &mut Findings) -> Vec<ChannelName> {
-    let configured = || found.channels.iter().map(ChannelName::as_str);
+    let configured = || found.stack.channels.iter().map(ChannelName::as_str);
     for (index, name) in request.notify.iter().enumerate() {
-        if found.channels.contains(name) {
+        if found.stack.channels.contains(name) {
             continue;
         }
         let hint = match nearest(name.as_str(), configured()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None if found.channels.is_empty() => {
+            None if found.stack.channels.is_empty() => {
                 "the stack has no channels; add one to its parameters, or leave it out".to_owned()
             }
             None => {

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{
-    self, RULE, alarm, alarm_arn, decoded, document, ecs_service, found, group, request, route,
-    task_definition,
+    self, RULE, alarm, alarm_arn, decoded, document, ecs_service, found, group, registered,
+    request, route, task_definition,
 };
 use crate::health::AlarmSignal;
 use crate::plan::CanaryCapacity;
@@ -14,6 +14,7 @@ use crate::world::Rollout;
 
 mod alarms;
 mod kinds;
+mod task_roles;
 
 /// `severity path: message` of everything found about a changed request in a changed world.
 fn findings(change: impl FnOnce(&mut Value, &mut Found)) -> Vec<String> {
@@ -304,7 +305,7 @@ fn a_missing_task_definition_is_refused_and_the_served_one_is_warned_about() {
         ["error $.release.taskDefinition: there is no active task definition `shop:42`"]
     );
     assert_eq!(
-        findings(|_, found| found.task_definition = Some(task_definition("shop:41"))),
+        findings(|_, found| found.task_definition = Some(registered("shop:41"))),
         ["warning $.release.taskDefinition: the blue slot already serves `shop:41`"]
     );
 }

@@ -19,8 +19,8 @@ use glidepath_core::protocol::Deployment;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 pub use glidepath_core::world::{
-    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching, Rollout,
-    ServiceEvent, TargetGroup,
+    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching,
+    RegisteredVersion, Rollout, ServiceEvent, TargetGroup,
 };
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
@@ -170,11 +170,11 @@ pub trait Containers: Sync {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> impl Future<Output = PortResult<Option<EcsService>>> + Send;
-    /// The full ARN of a task definition that exists and is active.
+    /// A task definition that exists and is active.
     fn task_definition(
         &self,
         name: &TaskDefinition,
-    ) -> impl Future<Output = PortResult<Option<TaskDefinition>>> + Send;
+    ) -> impl Future<Output = PortResult<Option<RegisteredVersion>>> + Send;
     /// Changes a service. Not retried by the adapter.
     fn scale(
         &self,

@@ -22,7 +22,7 @@ use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Due,
     EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -261,7 +261,10 @@ impl Containers for Bed<'_> {
         self.call("service", self.world.service(cluster, service)).await
     }
 
-    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
+    async fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> PortResult<Option<RegisteredVersion>> {
         self.call("task_definition", self.world.task_definition(name)).await
     }
 

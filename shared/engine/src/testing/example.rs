@@ -9,6 +9,7 @@ use glidepath_core::plan::{
     AlarmPlan, BadRequestsAre, CanaryCapacity, ComparisonPlan, HealthPlan, OnInconclusive,
     Permille, Plan, RoutePlan, Slot, SlotPlan, Stage, StrategyName, Thousandths,
 };
+use glidepath_core::preflight::StackSettings;
 use glidepath_core::protocol::{
     Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision, begin,
 };
@@ -64,6 +65,14 @@ pub fn actions(green: Weight) -> RouteActions {
 /// A version of the example.
 pub fn version(number: u32) -> TaskDefinition {
     TaskDefinition::new(format!("shop:{number}"))
+}
+
+/// A stack with one channel that may pass the roles of the example.
+pub fn stack() -> StackSettings {
+    StackSettings {
+        channels: vec![ChannelName::new("team")],
+        task_roles: Some("shop-*".to_owned()),
+    }
 }
 
 /// The example service with healthy traffic on both slots.

@@ -5,11 +5,11 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{ChannelName, DeploymentId, TaskToken};
+use glidepath_core::ids::{DeploymentId, TaskToken};
 use glidepath_core::protocol::{NextStep, Reply};
 use glidepath_core::time::Span;
 
-use super::{Bed, KILLED, World};
+use super::{Bed, KILLED, World, example};
 use crate::gate::{GateInput, TickInput};
 use crate::plan::PlanInput;
 use crate::ports::{Clock, Random};
@@ -143,7 +143,7 @@ impl<'a> Machine<'a> {
     async fn invoke(&self, next: NextStep) -> Result<Reply, Failure> {
         let bed = &self.bed;
         if let Some(input) = &self.plan {
-            return plan::run(bed, bed, bed, bed, &[ChannelName::new("team")], bed, input).await;
+            return plan::run(bed, bed, bed, bed, &example::stack(), bed, input).await;
         }
         let input = StepInput { deployment: self.reply.deployment.clone() };
         match next {

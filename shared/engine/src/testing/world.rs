@@ -62,6 +62,8 @@ pub struct State {
     pub services: BTreeMap<EcsServiceName, EcsService>,
     /// Versions whose tasks never become healthy.
     pub broken: BTreeSet<TaskDefinition>,
+    /// Task roles of versions; one that is not here has none.
+    pub task_roles: BTreeMap<TaskDefinition, String>,
     /// Groups whose targets are sick, whatever version they run.
     pub sick: BTreeSet<TargetGroupArn>,
     /// Groups of which no more targets than this are healthy.

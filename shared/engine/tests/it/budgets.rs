@@ -11,7 +11,9 @@ use glidepath_core::protocol::{FenceTrigger, NextStep};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::ports::{
+    Clock, FoundRoute, LoadBalancer, PortError, PortResult, TargetHealth,
+};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{
@@ -102,6 +104,18 @@ async fn while_tasks_start() -> Vec<&'static str> {
     machine.bed.take_operations()
 }
 
+/// What an alarm calls whose write is refused for good, and needless.
+async fn while_nobody_may_write() -> Vec<&'static str> {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let machine = baking(&registry, &world, STALE).await;
+    world.state().routes.insert(route(), actions(Weight::NONE));
+    let detail = "AccessDenied: no".to_owned();
+    let refused = PortError::Refused { operation: "ModifyRule", detail };
+    world.state().write_errors = vec![(refused, false)];
+    invoked(&machine.bed, &fired("2027-02-01T08:00:00.000+0000")).await;
+    machine.bed.take_operations()
+}
+
 /// What each trigger calls.
 async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
@@ -140,6 +154,8 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
     table.insert("look while tasks start".to_owned(), while_tasks_start().await);
+    let refused = "alarm, the write is refused and the route is on stable";
+    table.insert(refused.to_owned(), while_nobody_may_write().await);
 
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = baking(&registry, &world, STALE.times(10)).await;

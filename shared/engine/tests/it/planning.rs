@@ -1,6 +1,6 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::{AlarmSignal, Period, SlotRequests};
-use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, ExecutionStart};
+use glidepath_core::ids::{DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::notice::{Event, message};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
@@ -51,7 +51,23 @@ async fn plan(
     world: &World,
     input: &PlanInput,
 ) -> Result<glidepath_core::protocol::Reply, glidepath_core::failure::Failure> {
-    run(registry, world, world, world, &[ChannelName::new("team")], world, input).await
+    run(registry, world, world, world, &example::stack(), world, input).await
+}
+
+/// ECS would refuse the first write, of which nobody knows more than its own words.
+#[tokio::test]
+async fn a_version_whose_role_the_stack_may_not_pass_is_refused_before_anything_is_written() {
+    for (role, refused) in [("shop-task", false), ("service-role/shop-task", true)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let role = format!("arn:aws:iam::123456789012:role/{role}");
+        world.state().task_roles.insert(version(2), role);
+        let planned = plan(&registry, &world, &named("d1", request())).await;
+        assert_eq!(registry.items().deployments.is_empty(), refused, "{planned:?}");
+        let Err(failure) = planned else { continue };
+        assert_eq!(failure.code, FailureCode::InvalidRequest);
+        assert!(failure.cause.contains("TaskRolePattern"), "{failure}");
+        assert!(world.take_calls().iter().all(|call| matches!(call, Call::ReadRoute(_))));
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,53 @@ async fn throttled_writes_are_repeated_until_they_succeed() {
     assert!(registry.items().alarms[&alarm(Slot::Green)].intents.is_empty());
 }
 
+/// A write that AWS refuses for good, again and again.
+fn refused() -> Vec<(PortError, bool)> {
+    let detail = "InvalidLoadBalancerAction: User is not authorized to perform \
+                  'describeUserPoolClient'";
+    let error = PortError::Refused { operation: "ModifyRule", detail: detail.to_owned() };
+    vec![(error, false); 1_000]
+}
+
+/// Nothing may write the route: the first shift is refused, and so is every write of the rollback.
+#[tokio::test]
+async fn a_rollback_that_may_not_write_ends_where_there_is_nothing_to_write() {
+    for gone in [false, true] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+        let deployment = begun(&registry, plan, "d1", world.now()).await;
+        world.state().write_errors = refused();
+        let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+        machine.run_until(|reply| reply.next == NextStep::Rollback).await.unwrap();
+        if gone {
+            world.state().routes.clear();
+        }
+        let failure = machine.run().await.unwrap_err();
+        assert_eq!(machine.reply.summary, "everything is on stable", "{failure}");
+        let items = registry.items();
+        assert_eq!(items.deployments[&deployment.id].phase, Phase::Closed(Outcome::RolledBack));
+        assert!(items.locks.values().all(|lock| lock.holder.is_none()));
+        assert_eq!(world.state().services[&example::service(Slot::Green)].desired_count, 0);
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_that_may_not_write_is_done_where_there_is_nothing_to_write_and_only_there() {
+    for (canary, restored) in [(Weight::NONE, true), (Weight::from_permille(100).unwrap(), false)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        baking(&registry, &world, MINUTE.times(10)).await;
+        world.state().routes.insert(route(), actions(canary));
+        world.state().write_errors = refused();
+        let event = event(alarm(Slot::Green), world.now());
+        let outcome = on_alarm(&registry, &world, &world, &world, &event).await;
+        assert_eq!(outcome.is_ok(), restored, "{outcome:?}");
+        let items = registry.items();
+        let deployment = items.deployments.values().next().unwrap();
+        assert_eq!(deployment.progress.restored_at.is_some(), restored);
+        assert_eq!(deployment.phase, Phase::RollingBack, "it is not over with either");
+    }
+}
+
 #[tokio::test]
 async fn an_unanswered_write_keeps_the_lock_until_it_cannot_land_any_more() {
     let (registry, world) = (MemoryRegistry::default(), world());

@@ -20,7 +20,7 @@ use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
     Clock, Containers, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration, PortError,
-    PortResult, Random, Rollout, ScaleTo, TargetHealth, Woken,
+    PortResult, Random, RegisteredVersion, Rollout, ScaleTo, TargetHealth, Woken,
 };
 use crate::testing::example::version;
 
@@ -231,8 +231,11 @@ impl Containers for StormWorld {
         }))
     }
 
-    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
-        Ok(Some(name.clone()))
+    async fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> PortResult<Option<RegisteredVersion>> {
+        Ok(Some(RegisteredVersion { arn: name.clone(), task_role: None, execution_role: None }))
     }
 
     async fn scale(&self, _: &ClusterName, _: &EcsServiceName, _: &ScaleTo) -> PortResult<()> {

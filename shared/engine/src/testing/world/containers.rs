@@ -6,8 +6,8 @@ use glidepath_core::time::Timestamp;
 
 use super::{Call, State, World};
 use crate::ports::{
-    Clock, Containers, EcsService, FailedDeployment, PortError, PortResult, Rollout, ScaleTo,
-    ServiceEvent,
+    Clock, Containers, EcsService, FailedDeployment, PortError, PortResult, RegisteredVersion,
+    Rollout, ScaleTo, ServiceEvent,
 };
 
 /// What ECS does with a service whose new tasks do not start.
@@ -30,8 +30,12 @@ impl Containers for World {
         Ok(self.state().services.get(service).cloned())
     }
 
-    async fn task_definition(&self, name: &TaskDefinition) -> PortResult<Option<TaskDefinition>> {
-        Ok(Some(name.clone()))
+    async fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> PortResult<Option<RegisteredVersion>> {
+        let task_role = self.state().task_roles.get(name).cloned();
+        Ok(Some(RegisteredVersion { arn: name.clone(), task_role, execution_role: None }))
     }
 
     async fn scale(
