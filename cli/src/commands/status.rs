@@ -8,7 +8,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Deployment, Phase};
-use glidepath_engine::ports::{Clock, Registry};
+use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::{Commands, Connection, Options};
 use crate::follow::{Ended, Follow, closed, follow};
@@ -55,7 +55,10 @@ pub(crate) async fn run(
     let Some(id) = &arguments.deployment else {
         let mut found = registry.recent(arguments.limit).await?;
         let wanted = arguments.service.as_deref();
-        found.retain(|found| wanted.is_none_or(|service| found.plan.service.as_str() == service));
+        let listed = |found: &Deployment| {
+            wanted.is_none_or(|service| found.plan.service.as_str() == service)
+        };
+        found.deployments.retain(listed);
         write!(output, "{}", all(&found, arguments.json, &system))?;
         return Ok(());
     };
@@ -166,12 +169,18 @@ fn one(
     }
 }
 
-fn all(deployments: &[Deployment], json: bool, clock: &impl Clock) -> String {
+fn all(found: &Recent, json: bool, clock: &impl Clock) -> String {
     if json {
-        let views = deployments.iter().map(|deployment| View::of(deployment, clock.now()));
-        format!("{:#}\n", serde_json::json!(views.collect::<Vec<_>>()))
+        let views = found
+            .deployments
+            .iter()
+            .map(|deployment| serde_json::json!(View::of(deployment, clock.now())));
+        let unreadable = found.unreadable.iter().map(|(id, why)| {
+            serde_json::json!({ "deployment": id, "phase": "unreadable", "cause": why })
+        });
+        format!("{:#}\n", serde_json::json!(views.chain(unreadable).collect::<Vec<_>>()))
     } else {
-        overview(deployments, clock.now())
+        overview(found, clock.now())
     }
 }
 
@@ -215,11 +224,13 @@ mod tests {
             registry.items().deployments.insert(deployment.id.clone(), deployment);
         }
         let world = glidepath_engine::testing::World::at(fixtures::NOW);
-        let deployments = registry.recent(RECENT).await.unwrap();
+        let mut found = registry.recent(RECENT).await.unwrap();
+        found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
         let listed: Vec<serde_json::Value> =
-            serde_json::from_str(&all(&deployments, true, &world)).unwrap();
-        assert_eq!(listed.len(), deployments.len());
+            serde_json::from_str(&all(&found, true, &world)).unwrap();
+        assert_eq!(listed.len(), found.deployments.len() + 1);
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
+        assert_eq!(listed.last().unwrap()["phase"], "unreadable");
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod telling;
 mod weak;
 mod write;
 
-pub use alarm::{AlarmItem, Binding, RecordedHealth};
+pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
 pub use commit::{claim_detach, commit, finish};
 pub use deployment::{
     Decision, Deployment, Gate, Outcome, Phase, Progress, Refused, Step, Throttled, Tick,

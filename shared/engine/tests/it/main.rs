@@ -18,6 +18,7 @@ mod rollback;
 mod starting;
 mod storm;
 mod success;
+mod unreadable;
 mod weak;
 
 use glidepath_core::protocol::NextStep;
