@@ -230,10 +230,22 @@ where
             Restore::TooWeak(health) => {
                 let own = (&self.id, &self.intent);
                 let (registry, load_balancer) = (self.registry, self.load_balancer);
-                let taken =
-                    weak::take(registry, load_balancer, self.ambient, &deployment, own, health);
+                let taken = weak::take(
+                    registry,
+                    load_balancer,
+                    self.ambient,
+                    &deployment,
+                    own,
+                    health,
+                    Carrier::Woken,
+                );
                 match taken.await {
                     Ok(Weakened::Whole { written, forced }) => (written, forced),
+                    Ok(Weakened::PutOff(_)) => {
+                        self.wake(&deployment).await?;
+                        // The step has an intent of its own on the deployment.
+                        return Ok(Stopped::PutOff { clean: true });
+                    }
                     Ok(Weakened::Waits(Waits { held, .. })) => {
                         self.wake(&deployment).await?;
                         return Ok(if held { Stopped::Held } else { Stopped::Stepping });
