@@ -68,3 +68,22 @@ fn without_a_region_the_hint_names_both_ways_to_give_one() {
 fn aws_that_cannot_be_reached_has_a_code_of_its_own() {
     assert_refused(&["status", "--region", "eu-west-1"], 3, "error: cloudformation:DescribeStacks");
 }
+
+#[test]
+fn a_profile_that_is_not_there_is_not_passed_over_for_other_credentials() {
+    let arguments = ["status", "--region", "eu-west-1", "--profile", "nope"];
+    assert_refused(&arguments, 3, "error: there is no profile `nope`, or nobody is logged in: ");
+}
+
+#[test]
+fn every_shell_can_complete_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = glidepath(&["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout);
+        for word in ["rollback", "exit-status", "profile"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        assert!(output.status.success(), "{shell}");
+    }
+    assert_refused(&["completions", "ksh"], 2, "possible values: bash");
+}
