@@ -5,7 +5,7 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
-use glidepath_core::ids::DeploymentId;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Deployment, Phase};
 use glidepath_engine::ports::{Clock, Recent, Registry};
@@ -13,6 +13,7 @@ use glidepath_engine::ports::{Clock, Recent, Registry};
 use crate::connection::{Commands, Connection, Options};
 use crate::follow::{Ended, Follow, closed, follow};
 use crate::live::{Live, live};
+use crate::names::Named;
 use crate::planning::{self, Answer};
 use crate::render::{View, detail, overview};
 use crate::report::Stopped;
@@ -23,9 +24,9 @@ const RECENT: u32 = 20;
 /// Show running and recent deployments, or one of them with its timeline
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment; without it all that run, and the newest that have ended
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: Option<DeploymentId>,
+    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs; without
+    /// it all that run, and the newest that have ended
+    deployment: Option<Named>,
     /// Only deployments of this service
     #[arg(long, conflicts_with = "deployment")]
     service: Option<String>,
@@ -52,7 +53,7 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let (registry, system, commands) =
         (&connection.registry, System::default(), options.commands());
-    let Some(id) = &arguments.deployment else {
+    let Some(named) = &arguments.deployment else {
         let mut found = registry.recent(arguments.limit).await?;
         let wanted = arguments.service.as_deref();
         let listed = |found: &Deployment| {
@@ -62,7 +63,11 @@ pub(crate) async fn run(
         write!(output, "{}", all(&found, arguments.json, &system))?;
         return Ok(());
     };
-    let execution = connection.operator.execution(id);
+    let operator = &connection.operator;
+    let state = async |execution: &ExecutionArn| operator.find(execution).await;
+    let execution = |id: &DeploymentId| operator.execution(id);
+    let id = &named.find(registry, execution, state, &commands).await?;
+    let execution = operator.execution(id);
     let found = match registry.deployment(id).await? {
         Some(deployment) => Answer::Accepted(Box::new(deployment)),
         // The execution is only asked for where the registry knows nothing.
@@ -80,8 +85,12 @@ pub(crate) async fn run(
         Answer::Accepted(deployment) => {
             let notices = notices(registry, id).await?;
             let live = look(&connection, deployment).await?;
+            let anew = planned_anew(&connection, deployment).await?;
             let text = one(deployment, &notices, &live, arguments.json, &commands, &system);
             write!(output, "{text}")?;
+            if anew && !arguments.json {
+                write!(output, "{}", newer(id))?;
+            }
             let shown = notices.last().map_or(0, |notice| notice.sequence);
             (deployment.execution.clone(), shown)
         }
@@ -95,8 +104,8 @@ pub(crate) async fn run(
         }
         Answer::Planning | Answer::Accepted(_) if arguments.watch => {
             let following = Follow { registry, clock: &system, id, commands: &commands, shown };
-            let look = async || connection.operator.state(&execution).await;
-            Some(follow(following, &execution, look, output).await?)
+            let look = async || operator.state(&execution).await;
+            Some(follow(following, &execution, look, output, &mut anstream::stderr()).await?)
         }
         Answer::Planning | Answer::Accepted(_) => None,
     };
@@ -116,6 +125,27 @@ async fn look(connection: &Connection, deployment: &Deployment) -> Result<Live, 
     let load_balancer = ElasticLoadBalancing::new(&connection.clients);
     let containers = ElasticContainers::new(&connection.clients);
     Ok(live(&load_balancer, &containers, deployment, stored.as_ref()).await)
+}
+
+/// Whether the name of a deployment that has ended is used once more, right now.
+async fn planned_anew(connection: &Connection, deployment: &Deployment) -> Result<bool, Stopped> {
+    if !matches!(deployment.phase, Phase::Closed(_)) {
+        return Ok(false);
+    }
+    match connection.operator.running_since(&deployment.execution).await {
+        Ok(since) => Ok(planning::is_planned_anew(deployment, since)),
+        // Whoever may only read the registry is told what it says.
+        Err(error) if error.is_denied() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is shown is not what somebody has just started.
+fn newer(id: &DeploymentId) -> String {
+    format!(
+        "\na new execution named {id} is being planned; what is shown is the earlier deployment of \
+         that name. A name is used once: it will be refused, and nothing is written\n"
+    )
 }
 
 async fn notices(registry: &impl Registry, id: &DeploymentId) -> Result<Vec<Notice>, Stopped> {
