@@ -86,11 +86,8 @@ pub(crate) async fn run(
             let notices = notices(registry, id).await?;
             let live = look(&connection, deployment).await?;
             let anew = planned_anew(&connection, deployment).await?;
-            let text = one(deployment, &notices, &live, arguments.json, &commands, &system);
+            let text = one(deployment, &notices, &live, anew, arguments.json, &commands, &system);
             write!(output, "{text}")?;
-            if anew && !arguments.json {
-                write!(output, "{}", newer(id))?;
-            }
             let shown = notices.last().map_or(0, |notice| notice.sequence);
             (deployment.execution.clone(), shown)
         }
@@ -187,16 +184,23 @@ fn one(
     deployment: &Deployment,
     notices: &[Notice],
     live: &Live,
+    anew: bool,
     json: bool,
     commands: &Commands,
     clock: &impl Clock,
 ) -> String {
     if json {
-        let view = View::whole(deployment, notices, live, clock.now());
-        format!("{:#}\n", serde_json::json!(view))
-    } else {
-        detail(deployment, notices, live, commands, clock.now())
+        let mut view = serde_json::json!(View::whole(deployment, notices, live, clock.now()));
+        if anew {
+            view["plannedAnew"] = true.into();
+        }
+        return format!("{view:#}\n");
     }
+    let mut text = detail(deployment, notices, live, commands, clock.now());
+    if anew {
+        text.push_str(&newer(&deployment.id));
+    }
+    text
 }
 
 fn all(found: &Recent, json: bool, clock: &impl Clock) -> String {
@@ -233,7 +237,7 @@ mod tests {
             let notices = notices(&registry, &deployment.id).await.unwrap();
             let live = live(&world, &world, &found, None).await;
             for json in [false, true] {
-                let text = one(&found, &notices, &live, json, &Commands::default(), &world);
+                let text = one(&found, &notices, &live, false, json, &Commands::default(), &world);
                 if let Some(gate) = &found.gate {
                     assert!(!text.contains(gate.token.expose()), "{text}");
                 }
@@ -244,6 +248,19 @@ mod tests {
                 break;
             }
             machine.step(None).await;
+        }
+    }
+
+    #[test]
+    fn an_earlier_deployment_is_told_from_the_one_that_is_being_planned_under_its_name() {
+        let (ended, world) =
+            (fixtures::succeeded(), glidepath_engine::testing::World::at(fixtures::NOW));
+        let (live, commands) = (Live::default(), Commands::default());
+        let text = |anew, json| one(&ended, &[], &live, anew, json, &commands, &world);
+        assert!(text(true, false).contains("a new execution named shop-42 is being planned"));
+        assert!(text(true, true).contains("\"plannedAnew\": true"));
+        for json in [false, true] {
+            assert!(!text(false, json).contains("planned"), "{}", text(false, json));
         }
     }
 
