@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// AWS region; without it AWS_REGION or the profile's
     #[arg(long, global = true)]
     region: Option<String>,
+    /// Profile of the AWS configuration to act as; before any keys in the environment
+    #[arg(long, global = true)]
+    profile: Option<String>,
 }
 
 /// A variable of CI that is empty is one that nobody has set.
@@ -49,7 +52,7 @@ pub(crate) struct Connection {
 impl Options {
     /// Finds the stack.
     pub(crate) async fn connect(&self) -> Result<Connection, Stopped> {
-        let clients = Clients::at_a_desk(self.region.clone()).await;
+        let clients = Clients::at_a_desk(self.region.clone(), self.profile.clone()).await;
         let clients = clients.map_err(|_| Stopped::Unusable {
             message: "no AWS region is configured".to_owned(),
             hint: "give --region, or set AWS_REGION".to_owned(),
@@ -67,10 +70,21 @@ impl Options {
 
     /// Where it was looked for: whoever has several Regions and accounts may be in the wrong one.
     fn not_found(&self, error: PortError) -> Stopped {
-        if !error.to_string().contains("does not exist") {
+        let Self { stack, region, profile } = self;
+        let told = error.to_string();
+        let says = |words: &[&str]| words.iter().any(|words| told.contains(words));
+        if let (Some(profile), true) = (profile, says(&["credential", "was not defined"])) {
+            return Stopped::Unanswered {
+                message: format!("there is no profile `{profile}`, or nobody is logged in: {told}"),
+                hint: format!(
+                    "`aws configure list-profiles` shows the profiles there are; `aws sso login \
+                     --profile {profile}` logs in"
+                ),
+            };
+        }
+        if !says(&["does not exist"]) {
             return error.into();
         }
-        let Self { stack, region } = self;
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let region = region.clone().or_else(|| set("AWS_REGION"));
         let region = region.map_or("the profile's Region".to_owned(), |region| region);
@@ -85,7 +99,7 @@ impl Options {
     /// How this person has to type further commands.
     pub(crate) fn commands(&self) -> Commands {
         let stack = (self.stack != DEFAULT_STACK).then(|| self.stack.clone());
-        Commands { stack, region: self.region.clone() }
+        Commands { stack, region: self.region.clone(), profile: self.profile.clone() }
     }
 }
 
@@ -101,6 +115,7 @@ impl Connection {
 pub(crate) struct Commands {
     stack: Option<String>,
     region: Option<String>,
+    profile: Option<String>,
 }
 
 impl Commands {
@@ -120,7 +135,8 @@ impl Commands {
 
     /// The options of every command, each with a space before it.
     pub(crate) fn options(&self) -> String {
-        let options = [("--stack", &self.stack), ("--region", &self.region)];
+        let options =
+            [("--stack", &self.stack), ("--region", &self.region), ("--profile", &self.profile)];
         let given =
             options.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
         given.map(|(option, value)| format!(" {option} {value}")).collect()
@@ -129,7 +145,8 @@ impl Commands {
     /// Of a stack with another name in another Region.
     #[cfg(test)]
     pub(crate) fn elsewhere() -> Self {
-        Self { stack: Some("blue".to_owned()), region: Some("eu-west-1".to_owned()) }
+        let (stack, region) = (Some("blue".to_owned()), Some("eu-west-1".to_owned()));
+        Self { stack, region, profile: None }
     }
 
     /// How to look at a deployment, as a sentence.
@@ -145,7 +162,8 @@ mod tests {
     #[test]
     fn a_stack_that_is_not_there_is_told_with_where_it_was_looked_for() {
         assert_eq!(stack(""), Ok(DEFAULT_STACK.to_owned()));
-        let options = Options { stack: "blue".to_owned(), region: Some("us-east-1".to_owned()) };
+        let (stack, region) = ("blue".to_owned(), Some("us-east-1".to_owned()));
+        let options = Options { stack, region, profile: None };
         let error = |detail: &str| PortError::Refused {
             operation: "cloudformation:DescribeStacks",
             detail: detail.to_owned(),
@@ -164,5 +182,7 @@ mod tests {
             Commands::elsewhere().of("status", &id, "--watch"),
             "glidepath status shop-42 --stack blue --region eu-west-1 --watch"
         );
+        let commands = Commands { profile: Some("ops".to_owned()), ..Commands::default() };
+        assert_eq!(commands.all(), "glidepath status --profile ops");
     }
 }

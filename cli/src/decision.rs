@@ -4,7 +4,6 @@ use std::io::Write;
 
 use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
@@ -12,6 +11,7 @@ use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::{Clock, Orchestration, Registry};
 
 use crate::connection::{Commands, Options};
+use crate::names::Named;
 use crate::render::words;
 use crate::report::Stopped;
 
@@ -23,7 +23,7 @@ pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
 
 /// Says it as whoever the credentials belong to.
 pub(crate) async fn answer(
-    deployment: &DeploymentId,
+    deployment: &Named,
     stage: Option<StageIndex>,
     word: Word,
     options: &Options,
@@ -31,7 +31,8 @@ pub(crate) async fn answer(
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
     let by = connection.operator.identity().await?;
-    let answer = Answer { deployment: deployment.clone(), stage, by, word };
+    let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
+    let answer = Answer { deployment, stage, by, word };
     let commands = options.commands();
     let (registry, orchestration) = (&connection.registry, &connection.orchestration);
     let told = decide(registry, orchestration, &System::default(), &answer, &commands).await?;
@@ -145,6 +146,8 @@ fn version(deployment: &Deployment) -> &str {
 #[cfg(test)]
 mod tests {
     use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, World};
+
+    use glidepath_core::ids::DeploymentId;
 
     use super::*;
     use crate::fixtures::{self, NOW, minutes};

@@ -19,6 +19,9 @@ const INTERVAL: Span = Span::from_secs(2);
 /// How many looks in a row may stay without an answer: five minutes of a bad line end nothing.
 const PATIENCE: u32 = 150;
 
+/// A gap in the answers that somebody who watches should know of.
+const SILENCE: Span = Span::from_secs(20);
+
 /// What is followed, and through what.
 #[derive(Debug)]
 pub(crate) struct Follow<'a, R, K> {
@@ -84,15 +87,17 @@ enum Look {
 }
 
 /// Follows until the deployment has ended. `look` asks for the execution: a request that is refused
-/// never becomes a deployment.
+/// never becomes a deployment. What is not of the deployment is told `aside`.
 pub(crate) async fn follow<R: Registry, K: Clock>(
     follow: Follow<'_, R, K>,
     execution: &ExecutionArn,
     mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
     output: &mut impl Write,
+    aside: &mut impl Write,
 ) -> Result<Ended, Stopped> {
     let Follow { registry, clock, id, commands, shown } = follow;
     let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
+    let (mut answered_at, mut silent) = (clock.now(), false);
     loop {
         // The execution first: what it wrote before it ended is then in what is read next.
         let found = async {
@@ -112,6 +117,7 @@ pub(crate) async fn follow<R: Registry, K: Clock>(
         match found.await {
             Ok((state, deployment, new)) => {
                 unanswered = 0;
+                (answered_at, silent) = (clock.now(), false);
                 for entry in &new {
                     told = told.max(entry.notice.sequence);
                     if let Some(deployment) = &deployment {
@@ -132,7 +138,15 @@ pub(crate) async fn follow<R: Registry, K: Clock>(
                     Look::Orphaned(_) => {}
                 }
             }
-            Err(error) if error.may_pass() && unanswered < PATIENCE => unanswered += 1,
+            Err(error) if error.may_pass() && unanswered < PATIENCE => {
+                unanswered += 1;
+                let silence = clock.now().since(answered_at);
+                if silence >= SILENCE && !silent {
+                    silent = true;
+                    // Once for each gap: whoever reads a log wants no line every two seconds.
+                    writeln!(aside, "no answer from AWS for {silence}, trying on ({error})")?;
+                }
+            }
             Err(error) => {
                 return Err(Stopped::Unanswered {
                     message: format!("{error}; {id} goes on without you"),
@@ -239,7 +253,8 @@ mod tests {
             machine.step(None).await;
             Ok(ExecutionState::Running)
         };
-        let ended = follow(following, &deployment.execution, look, &mut output).await;
+        let ended =
+            follow(following, &deployment.execution, look, &mut output, &mut Vec::new()).await;
         let text = anstream::adapter::strip_str(&String::from_utf8(output).unwrap()).to_string();
         (ended, text)
     }
@@ -289,7 +304,9 @@ mod tests {
         };
         let mut looks = [ExecutionState::Running, refused].into_iter();
         let look = async || Ok(looks.next().unwrap());
-        let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut Vec::new()).await;
+        let ended =
+            follow(following, &ExecutionArn::new("arn:e"), look, &mut Vec::new(), &mut Vec::new())
+                .await;
         let expected =
             Ended::Refused { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
         let ended = ended.unwrap();
@@ -318,14 +335,21 @@ mod tests {
                 left -= 1;
                 Err(PortError::Throttled { operation: "states:DescribeExecution" })
             };
-            let ended = follow(following, &execution, look, &mut Vec::new()).await;
+            let mut aside = Vec::new();
+            let ended = follow(following, &execution, look, &mut Vec::new(), &mut aside).await;
             assert_eq!(ended.is_ok(), waited_out, "{errors}");
+            let aside = String::from_utf8(aside).unwrap();
+            let expected = "no answer from AWS for 20s, trying on (";
+            assert!(aside.starts_with(expected), "{aside}");
+            assert_eq!(aside.lines().count(), 1, "{aside}");
         }
         let following =
             Follow { registry: &registry, clock: &world, id: &id, commands: &commands, shown: 0 };
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
-        let ended = follow(following, &execution, look, &mut Vec::new()).await.unwrap_err();
+        let ended = follow(following, &execution, look, &mut Vec::new(), &mut Vec::new())
+            .await
+            .unwrap_err();
         assert!(ended.to_string().contains("shop-2 goes on without you"), "{ended}");
     }
 
@@ -355,7 +379,9 @@ mod tests {
             Ok(ExecutionState::Failed { name: "ABORTED".to_owned(), cause: String::new() })
         };
         let mut output = Vec::new();
-        let ended = follow(following, &deployment.execution, look, &mut output).await.unwrap();
+        let ended = follow(following, &deployment.execution, look, &mut output, &mut Vec::new())
+            .await
+            .unwrap();
         assert!(matches!(ended, Ended::Failed { .. }));
         let text = String::from_utf8(output).unwrap();
         assert_eq!(text.matches("its execution has ended (ABORTED)").count(), 1, "{text}");

@@ -12,6 +12,7 @@ mod follow;
 mod health_report;
 mod history;
 mod live;
+mod names;
 mod planning;
 mod render;
 mod report;

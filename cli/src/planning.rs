@@ -5,7 +5,7 @@ use glidepath_aws::operator::ExecutionState;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Phase};
-use glidepath_core::time::Span;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
 
 use crate::connection::Commands;
@@ -40,6 +40,18 @@ pub(crate) fn is_earlier(recorded: &Deployment, state: Option<&ExecutionState>) 
         Some(ExecutionState::Failed { name, .. }) => name == FailureCode::NameUsed.name(),
         Some(ExecutionState::Succeeded) | None => false,
     }
+}
+
+/// Starts that are no further apart are one: they are written by different clocks.
+const SAME_START: Span = Span::from_secs(60);
+
+/// Whether the execution that runs under the name of a deployment that has ended is a new one, and not
+/// the deployment's own on its last steps.
+pub(crate) fn is_planned_anew(ended: &Deployment, running_since: Option<Timestamp>) -> bool {
+    let own = ended.execution_start.as_ref();
+    // Of a record from before the start was kept nobody can tell.
+    let own = own.and_then(|own| Timestamp::parse(own.as_str()));
+    matches!((own, running_since), (Some(own), Some(new)) if new.since(own) > SAME_START)
 }
 
 /// One look, at the execution first: what it recorded before it ended is then in what is read next.
@@ -177,6 +189,18 @@ mod tests {
         assert!(!is_earlier(&recorded, Some(&failed("AlarmFired"))));
         assert!(!is_earlier(&recorded, Some(&ExecutionState::Succeeded)));
         assert!(!is_earlier(&recorded, None));
+    }
+
+    #[test]
+    fn a_name_in_its_last_steps_is_not_being_planned_anew() {
+        use glidepath_core::ids::ExecutionStart;
+        let mut ended = fixtures::succeeded();
+        let start = Timestamp::parse("2026-01-01T08:00:00.123Z").unwrap();
+        assert!(!is_planned_anew(&ended, Some(start)), "nobody knows when it started");
+        ended.execution_start = Some(ExecutionStart::new("2026-01-01T08:00:00.123Z"));
+        assert!(!is_planned_anew(&ended, None));
+        assert!(!is_planned_anew(&ended, Some(start)));
+        assert!(is_planned_anew(&ended, Some(start + Span::from_secs(90 * 86_400))));
     }
 
     #[tokio::test]

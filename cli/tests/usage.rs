@@ -175,3 +175,22 @@ fn a_stack_that_is_only_of_another_version_is_warned_about() {
     let started = "AWSStepFunctions.StartExecution".to_owned();
     assert_eq!((code, asked), (Some(3), vec!["DescribeStacks".to_owned(), started]), "{said}");
 }
+
+#[test]
+fn a_profile_that_is_not_there_is_not_passed_over_for_other_credentials() {
+    let arguments = ["status", "--region", "eu-west-1", "--profile", "nope"];
+    assert_refused(&arguments, 3, "error: there is no profile `nope`, or nobody is logged in: ");
+}
+
+#[test]
+fn every_shell_can_complete_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = glidepath(&["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout);
+        for word in ["rollback", "exit-status", "profile"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        assert!(output.status.success(), "{shell}");
+    }
+    assert_refused(&["completions", "ksh"], 2, "possible values: bash");
+}

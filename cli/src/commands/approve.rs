@@ -2,20 +2,19 @@
 
 use std::io::Write;
 
-use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
 use crate::decision;
+use crate::names::Named;
 use crate::report::Stopped;
 
 /// Approve the stage that you were asked about
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: DeploymentId,
+    /// Name of the deployment, or the ARN of its execution
+    deployment: Named,
     /// Which stage, from 1, as the question names it: an approval of another one than is asked for is
     /// refused
     #[arg(long, value_name = "N", value_parser = decision::stage)]

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod completions;
 mod doctor;
 mod judge;
 mod plan;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     Doctor(doctor::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
 }
 
 impl Command {
@@ -55,6 +57,7 @@ impl Command {
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
+            Self::Completions(arguments) => completions::run(arguments, output),
         }
     }
 }

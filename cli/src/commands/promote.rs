@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
 use crate::decision;
+use crate::names::Named;
 use crate::report::Stopped;
 
 /// Let a stage go on whose bake is over and whose evidence is not enough
@@ -16,9 +16,8 @@ use crate::report::Stopped;
 /// back. The next stage begins as planned, with its own bake and its own approval.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: DeploymentId,
+    /// Name of the deployment, or the ARN of its execution
+    deployment: Named,
     /// Which stage, from 1, as the message names it; without it, whichever waits now
     #[arg(long, value_name = "N", value_parser = decision::stage)]
     stage: Option<StageIndex>,

@@ -15,15 +15,15 @@ use crate::connection::{Commands, Options};
 use crate::health_report::{
     End, Report, Row, StageName, Times, by_stage, interval, rows, total, write_drawing,
 };
+use crate::names::Named;
 use crate::render::words;
 use crate::report::Stopped;
 
 /// Show how the requests of a deployment went, stage by stage, also after it has ended
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: DeploymentId,
+    /// Name of the deployment, or ARN of its execution
+    deployment: Named,
     /// Draw it, too: an SVG for this file, in light and dark
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -42,8 +42,9 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
-    let (id, now) = (&arguments.deployment, System::default().now());
-    let (deployment, stored) = find(&connection.registry, id, &options.commands()).await?;
+    let id = arguments.deployment.exactly(|id| connection.operator.execution(id))?;
+    let now = System::default().now();
+    let (deployment, stored) = find(&connection.registry, &id, &options.commands()).await?;
     let report = report(&deployment, &stored, now);
     if let Some(file) = &arguments.svg {
         write_drawing(&report, file)?;

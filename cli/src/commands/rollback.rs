@@ -4,20 +4,20 @@ use std::io::Write;
 
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Invoked;
-use glidepath_core::ids::DeploymentId;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortResult, Registry};
 
 use crate::connection::{Commands, Options};
+use crate::names::Named;
 use crate::planning::to_roll_back;
 use crate::report::Stopped;
 
 /// Send all traffic back to stable and end the deployment
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: DeploymentId,
+    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs
+    deployment: Named,
     /// Why, for whoever reads the timeline
     #[arg(long)]
     reason: Option<String>,
@@ -35,15 +35,23 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason, force } = arguments;
+    let Arguments { deployment: named, reason, force } = arguments;
     let connection = options.connect().await?;
     let operator = &connection.operator;
+    let commands = options.commands();
+    let execution = |id: &DeploymentId| operator.execution(id);
+    let state = async |execution: &ExecutionArn| operator.find(execution).await;
+    let deployment = &named.find(&connection.registry, execution, state, &commands).await?;
+    if *deployment != named.exactly(execution)? {
+        writeln!(output, "{deployment} is the deployment of that service that runs")?;
+        // Before the rollback, for whoever watches.
+        output.flush()?;
+    }
     let invoke = async || {
         let identity = operator.identity().await;
         let by = identity.unwrap_or_else(|_| SOMEBODY.to_owned());
         operator.roll_back(deployment, &by, reason.as_deref(), *force).await
     };
-    let commands = options.commands();
     let execution = operator.execution(deployment);
     let planned = async || {
         let find = async || operator.find(&execution).await;
@@ -68,32 +76,54 @@ async fn roll_back<R: Registry>(
         // Somebody may have seen at once that it was a mistake.
         None => planned().await?,
     };
-    require_not_too_late(&found, commands)?;
+    if let Some(told) = already_back(&found, commands) {
+        return Ok(told);
+    }
+    require_not_succeeded(&found)?;
     let invoked = invoke().await;
     // What counts is what was recorded, whatever became of the answer.
     let after = registry.deployment(id).await?.unwrap_or(found);
     outcome(&after, invoked, commands)
 }
 
-/// After a commit or an end nothing must be written.
-fn require_not_too_late(deployment: &Deployment, commands: &Commands) -> Result<(), Stopped> {
+/// What has been brought back before is as it was asked to be: whoever repeats a rollback, as the
+/// runbook says, is told so and nothing is written.
+fn already_back(deployment: &Deployment, commands: &Commands) -> Option<String> {
+    let Deployment { id, plan, .. } = deployment;
+    let old = plan.stable.task_definition.short();
+    match deployment.phase {
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => Some(format!(
+            "{id} has ended before, with all traffic on {old}; nothing was written\n  \
+             what runs now: {}",
+            commands.all()
+        )),
+        Phase::Open
+        | Phase::RollingBack
+        | Phase::Held
+        | Phase::Committed
+        | Phase::Closed(Outcome::Succeeded) => None,
+    }
+}
+
+/// After a commit nothing must be written.
+fn require_not_succeeded(deployment: &Deployment) -> Result<(), Stopped> {
     let Deployment { id, plan, .. } = deployment;
     let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
-    let (message, hint) = match deployment.phase {
-        Phase::Open | Phase::RollingBack | Phase::Held => return Ok(()),
-        Phase::Committed | Phase::Closed(Outcome::Succeeded) => (
-            format!("{id} has succeeded: {new} is the stable version now; nothing was written"),
-            format!(
+    match deployment.phase {
+        Phase::Open
+        | Phase::RollingBack
+        | Phase::Held
+        | Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => Ok(()),
+        Phase::Committed | Phase::Closed(Outcome::Succeeded) => Err(Stopped::Unusable {
+            message: format!(
+                "{id} has succeeded: {new} is the stable version now; nothing was written"
+            ),
+            hint: format!(
                 "to return to {old}, deploy it: `strategy: {{allAtOnce: {{}}}}` moves traffic as \
                  soon as its tasks are healthy"
             ),
-        ),
-        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => (
-            format!("{id} has ended before, with all traffic on {old}; nothing was written"),
-            format!("`{}` shows what runs now", commands.all()),
-        ),
-    };
-    Err(Stopped::Unusable { message, hint })
+        }),
+    }
 }
 
 fn outcome(
@@ -110,7 +140,7 @@ fn outcome(
              the new tasks stop next: {}",
             commands.of("status", id, "--watch")
         )),
-        Phase::Closed(Outcome::RolledBack) => {
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
             Ok(format!("all traffic is back on {old}, and {id} has ended"))
         }
         Phase::Held => Err(Stopped::Failed {
@@ -125,8 +155,8 @@ fn outcome(
                 commands.to_look(id)
             ),
         }),
-        Phase::Committed | Phase::Closed(Outcome::Succeeded | Outcome::Abandoned) => {
-            require_not_too_late(deployment, commands).map(|()| String::new())
+        Phase::Committed | Phase::Closed(Outcome::Succeeded) => {
+            require_not_succeeded(deployment).map(|()| String::new())
         }
         Phase::Open | Phase::RollingBack => {
             let again = commands.of("rollback", id, "");
@@ -200,20 +230,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_ended_or_committed_is_left_alone() {
-        for (deployment, expected) in [
-            (fixtures::committed(), "has succeeded"),
-            (fixtures::succeeded(), "has succeeded"),
-            (fixtures::rolled_back(), "has ended before"),
-            (fixtures::abandoned(), "has ended before"),
+        for (deployment, expected, back) in [
+            (fixtures::committed(), "has succeeded", false),
+            (fixtures::succeeded(), "has succeeded", false),
+            (fixtures::rolled_back(), "has ended before", true),
+            (fixtures::abandoned(), "has ended before", true),
         ] {
             let registry = MemoryRegistry::default();
             let id = deployment.id.clone();
             registry.items().deployments.insert(id.clone(), deployment);
             let invoke = async || panic!("nothing may be invoked");
-            let stopped = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
-            let stopped = stopped.unwrap_err();
-            assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
-            assert!(stopped.to_string().contains(expected), "{stopped}");
+            let told = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
+            let unusable = matches!(told, Err(Stopped::Unusable { .. }));
+            let told = told.unwrap_or_else(|stopped| stopped.to_string());
+            // Repeated, it is done; after a success it is not.
+            assert_eq!(unusable, !back, "{told}");
+            assert!(told.contains(expected) && told.contains("nothing was written"), "{told}");
         }
     }
 

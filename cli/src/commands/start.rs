@@ -129,8 +129,11 @@ async fn wait(
     let system = System::default();
     let following = Follow { registry, clock: &system, id, commands, shown: 0 };
     let look = async || operator.state(execution).await;
+    let mut aside = anstream::stderr();
     tokio::select! {
-        ended = follow(following, execution, look, output) => ended?.outcome(id, commands),
+        ended = follow(following, execution, look, output, &mut aside) => {
+            ended?.outcome(id, commands)
+        }
         interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
             Ok(()) => left(id, commands),
             Err(error) => Stopped::Runtime(error),

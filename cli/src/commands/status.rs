@@ -5,14 +5,15 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
-use glidepath_core::ids::DeploymentId;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{Deployment, Phase};
-use glidepath_engine::ports::{Clock, Registry};
+use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::{Commands, Connection, Options};
 use crate::follow::{Ended, Follow, closed, follow};
 use crate::live::{Live, live};
+use crate::names::Named;
 use crate::planning::{self, Answer};
 use crate::render::{View, detail, overview};
 use crate::report::Stopped;
@@ -23,9 +24,9 @@ const RECENT: u32 = 20;
 /// Show running and recent deployments, or one of them with its timeline
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment; without it all that run, and the newest that have ended
-    #[arg(value_parser = |name: &str| Ok::<_, String>(DeploymentId::new(name)))]
-    deployment: Option<DeploymentId>,
+    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs; without
+    /// it all that run, and the newest that have ended
+    deployment: Option<Named>,
     /// Only deployments of this service
     #[arg(long, conflicts_with = "deployment")]
     service: Option<String>,
@@ -52,14 +53,21 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let (registry, system, commands) =
         (&connection.registry, System::default(), options.commands());
-    let Some(id) = &arguments.deployment else {
+    let Some(named) = &arguments.deployment else {
         let mut found = registry.recent(arguments.limit).await?;
         let wanted = arguments.service.as_deref();
-        found.retain(|found| wanted.is_none_or(|service| found.plan.service.as_str() == service));
+        let listed = |found: &Deployment| {
+            wanted.is_none_or(|service| found.plan.service.as_str() == service)
+        };
+        found.deployments.retain(listed);
         write!(output, "{}", all(&found, arguments.json, &system))?;
         return Ok(());
     };
-    let execution = connection.operator.execution(id);
+    let operator = &connection.operator;
+    let state = async |execution: &ExecutionArn| operator.find(execution).await;
+    let execution = |id: &DeploymentId| operator.execution(id);
+    let id = &named.find(registry, execution, state, &commands).await?;
+    let execution = operator.execution(id);
     let found = match registry.deployment(id).await? {
         Some(deployment) => Answer::Accepted(Box::new(deployment)),
         // The execution is only asked for where the registry knows nothing.
@@ -77,7 +85,8 @@ pub(crate) async fn run(
         Answer::Accepted(deployment) => {
             let notices = notices(registry, id).await?;
             let live = look(&connection, deployment).await?;
-            let text = one(deployment, &notices, &live, arguments.json, &commands, &system);
+            let anew = planned_anew(&connection, deployment).await?;
+            let text = one(deployment, &notices, &live, anew, arguments.json, &commands, &system);
             write!(output, "{text}")?;
             let shown = notices.last().map_or(0, |notice| notice.sequence);
             (deployment.execution.clone(), shown)
@@ -92,8 +101,8 @@ pub(crate) async fn run(
         }
         Answer::Planning | Answer::Accepted(_) if arguments.watch => {
             let following = Follow { registry, clock: &system, id, commands: &commands, shown };
-            let look = async || connection.operator.state(&execution).await;
-            Some(follow(following, &execution, look, output).await?)
+            let look = async || operator.state(&execution).await;
+            Some(follow(following, &execution, look, output, &mut anstream::stderr()).await?)
         }
         Answer::Planning | Answer::Accepted(_) => None,
     };
@@ -113,6 +122,27 @@ async fn look(connection: &Connection, deployment: &Deployment) -> Result<Live, 
     let load_balancer = ElasticLoadBalancing::new(&connection.clients);
     let containers = ElasticContainers::new(&connection.clients);
     Ok(live(&load_balancer, &containers, deployment, stored.as_ref()).await)
+}
+
+/// Whether the name of a deployment that has ended is used once more, right now.
+async fn planned_anew(connection: &Connection, deployment: &Deployment) -> Result<bool, Stopped> {
+    if !matches!(deployment.phase, Phase::Closed(_)) {
+        return Ok(false);
+    }
+    match connection.operator.running_since(&deployment.execution).await {
+        Ok(since) => Ok(planning::is_planned_anew(deployment, since)),
+        // Whoever may only read the registry is told what it says.
+        Err(error) if error.is_denied() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is shown is not what somebody has just started.
+fn newer(id: &DeploymentId) -> String {
+    format!(
+        "\na new execution named {id} is being planned; what is shown is the earlier deployment of \
+         that name. A name is used once: it will be refused, and nothing is written\n"
+    )
 }
 
 async fn notices(registry: &impl Registry, id: &DeploymentId) -> Result<Vec<Notice>, Stopped> {
@@ -154,24 +184,37 @@ fn one(
     deployment: &Deployment,
     notices: &[Notice],
     live: &Live,
+    anew: bool,
     json: bool,
     commands: &Commands,
     clock: &impl Clock,
 ) -> String {
     if json {
-        let view = View::whole(deployment, notices, live, clock.now());
-        format!("{:#}\n", serde_json::json!(view))
-    } else {
-        detail(deployment, notices, live, commands, clock.now())
+        let mut view = serde_json::json!(View::whole(deployment, notices, live, clock.now()));
+        if anew {
+            view["plannedAnew"] = true.into();
+        }
+        return format!("{view:#}\n");
     }
+    let mut text = detail(deployment, notices, live, commands, clock.now());
+    if anew {
+        text.push_str(&newer(&deployment.id));
+    }
+    text
 }
 
-fn all(deployments: &[Deployment], json: bool, clock: &impl Clock) -> String {
+fn all(found: &Recent, json: bool, clock: &impl Clock) -> String {
     if json {
-        let views = deployments.iter().map(|deployment| View::of(deployment, clock.now()));
-        format!("{:#}\n", serde_json::json!(views.collect::<Vec<_>>()))
+        let views = found
+            .deployments
+            .iter()
+            .map(|deployment| serde_json::json!(View::of(deployment, clock.now())));
+        let unreadable = found.unreadable.iter().map(|(id, why)| {
+            serde_json::json!({ "deployment": id, "phase": "unreadable", "cause": why })
+        });
+        format!("{:#}\n", serde_json::json!(views.chain(unreadable).collect::<Vec<_>>()))
     } else {
-        overview(deployments, clock.now())
+        overview(found, clock.now())
     }
 }
 
@@ -194,7 +237,7 @@ mod tests {
             let notices = notices(&registry, &deployment.id).await.unwrap();
             let live = live(&world, &world, &found, None).await;
             for json in [false, true] {
-                let text = one(&found, &notices, &live, json, &Commands::default(), &world);
+                let text = one(&found, &notices, &live, false, json, &Commands::default(), &world);
                 if let Some(gate) = &found.gate {
                     assert!(!text.contains(gate.token.expose()), "{text}");
                 }
@@ -208,6 +251,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_earlier_deployment_is_told_from_the_one_that_is_being_planned_under_its_name() {
+        let (ended, world) =
+            (fixtures::succeeded(), glidepath_engine::testing::World::at(fixtures::NOW));
+        let (live, commands) = (Live::default(), Commands::default());
+        let text = |anew, json| one(&ended, &[], &live, anew, json, &commands, &world);
+        assert!(text(true, false).contains("a new execution named shop-42 is being planned"));
+        assert!(text(true, true).contains("\"plannedAnew\": true"));
+        for json in [false, true] {
+            assert!(!text(false, json).contains("planned"), "{}", text(false, json));
+        }
+    }
+
     #[tokio::test]
     async fn what_runs_and_what_has_ended_is_listed() {
         let registry = MemoryRegistry::default();
@@ -215,11 +271,13 @@ mod tests {
             registry.items().deployments.insert(deployment.id.clone(), deployment);
         }
         let world = glidepath_engine::testing::World::at(fixtures::NOW);
-        let deployments = registry.recent(RECENT).await.unwrap();
+        let mut found = registry.recent(RECENT).await.unwrap();
+        found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
         let listed: Vec<serde_json::Value> =
-            serde_json::from_str(&all(&deployments, true, &world)).unwrap();
-        assert_eq!(listed.len(), deployments.len());
+            serde_json::from_str(&all(&found, true, &world)).unwrap();
+        assert_eq!(listed.len(), found.deployments.len() + 1);
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
+        assert_eq!(listed.last().unwrap()["phase"], "unreadable");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use glidepath_core::protocol::Deployment;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
+use glidepath_engine::ports::Recent;
 
 use super::moment::{distance, length};
 use super::state::{shares, state};
@@ -24,9 +25,26 @@ struct Row {
 }
 
 /// One line for each deployment, in the order given.
-pub(crate) fn overview(deployments: &[Deployment], now: Timestamp) -> String {
-    if deployments.is_empty() {
+pub(crate) fn overview(found: &Recent, now: Timestamp) -> String {
+    let mut text = table(&found.deployments, now);
+    let style = Tone::Bad.style();
+    for (id, why) in &found.unreadable {
+        // Writing to a text cannot fail.
+        let _written = writeln!(
+            text,
+            "{style}the record of {id} cannot be read{style:#}: a newer version has written it, or \
+             it is damaged ({why})"
+        );
+    }
+    if text.is_empty() {
         return "no deployments yet; `glidepath start FILE` begins one\n".to_owned();
+    }
+    text
+}
+
+fn table(deployments: &[Deployment], now: Timestamp) -> String {
+    if deployments.is_empty() {
+        return String::new();
     }
     let rows: Vec<_> = deployments.iter().map(|deployment| row(deployment, now)).collect();
     let widths: [usize; TITLES.len()] = std::array::from_fn(|column| {
@@ -93,12 +111,14 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use glidepath_core::ids::DeploymentId;
+
     use super::*;
     use crate::fixtures::{self, NOW, same_as_file};
 
     #[test]
     fn every_state_has_a_line() {
-        let deployments = [
+        let deployments = vec![
             fixtures::settling(),
             fixtures::approving(),
             fixtures::baking(),
@@ -111,12 +131,15 @@ mod tests {
             fixtures::rolled_back(),
             fixtures::abandoned(),
         ];
-        same_as_file("overview.txt", &overview(&deployments, NOW));
+        let unreadable = DeploymentId::new("shop-9");
+        let why = "item `deployment#shop-9` / `deployment` is corrupt: there is no phase `x`";
+        let unreadable = [(unreadable, why.to_owned())].into();
+        same_as_file("overview.txt", &overview(&Recent { deployments, unreadable }, NOW));
     }
 
     #[test]
     fn the_first_one_is_told_how_to_begin() {
-        assert!(overview(&[], NOW).contains("`glidepath start FILE`"));
+        assert!(overview(&Recent::default(), NOW).contains("`glidepath start FILE`"));
     }
 
     #[test]

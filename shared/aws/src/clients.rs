@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "stack")]
+use aws_config::profile::ProfileFileCredentialsProvider;
+#[cfg(feature = "stack")]
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -83,14 +87,32 @@ impl Clients {
         Ok(Self::new(&config.build()))
     }
 
-    /// At a desk: everything as the AWS CLI finds it, in this region if one is given.
+    /// At a desk: everything as the AWS CLI finds it, in this region and as this profile if they are
+    /// given.
     #[cfg(feature = "stack")]
-    pub async fn at_a_desk(region: Option<String>) -> Result<Self, NotConfigured> {
+    pub async fn at_a_desk(
+        region: Option<String>,
+        profile: Option<String>,
+    ) -> Result<Self, NotConfigured> {
         let mut loader = aws_config::defaults(behavior_version()).http_client(http_client());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
-        let config = loader.load().await;
+        if let Some(profile) = &profile {
+            loader = loader.profile_name(profile);
+        }
+        let mut config = loader.load().await;
+        if let Some(profile) = profile {
+            // The SDK's own search takes the environment's keys before any profile, and the machine's
+            // role where there is no such profile: somebody would act as somebody else.
+            let search = ProviderConfig::without_region()
+                .with_region(config.region().cloned())
+                .with_http_client(http_client());
+            let only = ProfileFileCredentialsProvider::builder();
+            let only = only.configure(&search).profile_name(profile).build();
+            let credentials = SharedCredentialsProvider::new(only);
+            config = config.into_builder().credentials_provider(credentials).build();
+        }
         if config.region().map(Region::as_ref).is_none_or(str::is_empty) {
             return Err(NotConfigured("AWS_REGION"));
         }

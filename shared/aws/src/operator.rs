@@ -10,6 +10,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{FenceTrigger, Reply};
+use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{PortError, PortResult};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -139,9 +140,21 @@ impl Operator {
 
     /// Where an execution is; `None`: there is none of that name.
     pub async fn find(&self, execution: &ExecutionArn) -> PortResult<Option<ExecutionState>> {
+        self.found(execution).await.map(|found| found.as_ref().map(state))
+    }
+
+    /// Since when an execution runs; `None`: it does not, or there is none of that name.
+    pub async fn running_since(&self, execution: &ExecutionArn) -> PortResult<Option<Timestamp>> {
+        let found = self.found(execution).await?;
+        let running = found.filter(|found| state(found) == ExecutionState::Running);
+        let since = running.and_then(|running| running.start_date().to_millis().ok());
+        Ok(since.map(Timestamp::from_millis))
+    }
+
+    async fn found(&self, execution: &ExecutionArn) -> PortResult<Option<DescribeExecutionOutput>> {
         let call = self.executions.describe_execution().execution_arn(execution.as_str());
         match call.send().await {
-            Ok(described) => Ok(Some(state(&described))),
+            Ok(described) => Ok(Some(described)),
             Err(error) => match error.as_service_error() {
                 Some(DescribeExecutionError::ExecutionDoesNotExist(_)) => Ok(None),
                 Some(_) | None => Err(port_error("states:DescribeExecution", error)),
@@ -286,6 +299,17 @@ mod tests {
         let execution = ExecutionArn::new("arn:e");
         assert_eq!(operator.find(&execution).await, Ok(None));
         assert_eq!(operator.find(&execution).await, Ok(Some(ExecutionState::Running)));
+    }
+
+    #[tokio::test]
+    async fn only_what_runs_runs_since_a_time() {
+        let missing = error_of(400, "ExecutionDoesNotExist", "no such execution");
+        let answers = vec![missing, described("FAILED", "{}"), described("RUNNING", "{}")];
+        let (operator, execution) = (operator(answers), ExecutionArn::new("arn:e"));
+        assert_eq!(operator.running_since(&execution).await, Ok(None));
+        assert_eq!(operator.running_since(&execution).await, Ok(None));
+        let since = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(operator.running_since(&execution).await, Ok(Some(since)));
     }
 
     #[tokio::test]

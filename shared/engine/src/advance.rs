@@ -69,7 +69,7 @@ where
 const AGAIN: Span = Span::from_secs(1);
 
 /// What became of a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Written {
     /// It reads back as written and is recorded.
     Verified,
@@ -77,6 +77,8 @@ enum Written {
     Otherwise,
     /// The load balancer's API has no call to spare.
     Throttled,
+    /// Nothing was written: somebody else has changed a route since the look before the claim.
+    Foreign(String),
 }
 
 struct Turn<'a, R, L, C, A> {
@@ -110,6 +112,7 @@ where
                     "the canary's target group is in the route now, at weight 0".to_owned(),
                 ),
                 Written::Throttled => self.giving_way(since).await?,
+                Written::Foreign(found) => self.hold_foreign(since, found).await?,
             });
         }
         if let Some(waiting) = self.bring_up(since).await? {
@@ -211,6 +214,7 @@ where
                 return Ok(self.settling(wait, summary));
             }
             Written::Throttled => return self.giving_way(since).await,
+            Written::Foreign(found) => return self.hold_foreign(since, found).await,
         }
         let tick = pace::tick(&self.deployment, self.ambient.now());
         let wait =
@@ -226,6 +230,10 @@ where
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
         let before = self.read_under(&own).await?;
+        if let Some(found) = routes::foreign(&self.deployment, &before) {
+            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+            return Ok(Written::Foreign(found));
+        }
         let wanted: Vec<(&RoutePlan, RouteActions)> =
             plan.routes.iter().map(|route| (route, route.at(weight))).collect();
         let missing: Vec<_> = wanted

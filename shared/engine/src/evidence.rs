@@ -17,6 +17,7 @@ use crate::ports::{
     CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
     Monitoring, PortError, PortResult, Probing,
 };
+use crate::targets;
 
 /// Time between two attempts of a probe.
 const BETWEEN_PROBES: Span = Span::from_secs(1);
@@ -343,18 +344,17 @@ async fn read_targets(
 ) -> PortResult<Vec<RouteTargets>> {
     let plan = &deployment.plan;
     let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
+    let roles = [Role::Canary, Role::Stable];
+    let groups = plan.routes.iter().flat_map(|route| roles.map(|role| route.group(role)));
+    let groups: Vec<_> = groups.collect();
+    let health = targets::health(load_balancer, &groups).await.into_iter();
+    let mut health = health.collect::<PortResult<Vec<_>>>()?.into_iter();
     let mut targets = Vec::with_capacity(plan.routes.len());
-    for route in &plan.routes {
-        let (canary, stable) = join(
-            load_balancer.target_health(route.group(Role::Canary)),
-            load_balancer.target_health(route.group(Role::Stable)),
-        )
-        .await;
-        let canary = canary?;
+    while let (Some(canary), Some(stable)) = (health.next(), health.next()) {
         targets.push(RouteTargets {
             canary_healthy: canary.healthy,
             canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
-            stable_healthy: stable?.healthy,
+            stable_healthy: stable.healthy,
             canary_sick: canary.sick,
         });
     }

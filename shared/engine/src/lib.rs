@@ -19,6 +19,7 @@ mod attempt;
 mod pace;
 mod restore;
 mod routes;
+mod targets;
 mod transition;
 
 #[cfg(feature = "testing")]

@@ -2,16 +2,15 @@
 
 use std::pin::pin;
 
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join, select};
 use glidepath_core::plan::{Plan, RoutePlan};
 use glidepath_core::protocol::{Intent, RecordedHealth};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
-use crate::Ambient;
 use crate::attempt::{Attempted, Patience, Urgency};
-use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult};
-use crate::routes;
+use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult, TargetHealth};
+use crate::{Ambient, routes, targets};
 
 /// How the write ended.
 #[derive(Debug)]
@@ -132,8 +131,7 @@ async fn look_again(
     plan: &[RoutePlan],
     known: RecordedHealth,
 ) -> RecordedHealth {
-    let looks = plan.iter().map(|route| load_balancer.target_health(&route.pair.stable));
-    let looks = join_all(looks).await;
+    let looks = look_at_groups(load_balancer, plan).await;
     let answered = looks.iter().all(Result::is_ok);
     let healthy = looks
         .into_iter()
@@ -157,10 +155,17 @@ pub(crate) async fn look_at_stable(
     plan: &[RoutePlan],
     fresh_for: Span,
 ) -> PortResult<RecordedHealth> {
-    let looks = plan.iter().map(|route| load_balancer.target_health(&route.pair.stable));
     let mut healthy = u32::MAX;
-    for look in join_all(looks).await {
+    for look in look_at_groups(load_balancer, plan).await {
         healthy = healthy.min(look?.healthy);
     }
     Ok(RecordedHealth { healthy, at: clock.now(), fresh_for })
+}
+
+async fn look_at_groups(
+    load_balancer: &impl LoadBalancer,
+    plan: &[RoutePlan],
+) -> Vec<PortResult<TargetHealth>> {
+    let groups: Vec<_> = plan.iter().map(|route| &route.pair.stable).collect();
+    targets::health(load_balancer, &groups).await
 }

@@ -27,16 +27,16 @@ pub async fn run<R: Registry, F: Functions, K: Clock>(
     let due = registry.due(clock.now()).await.map_err(|error| failed(&error))?;
     let mut swept = Swept::default();
     let mut lost = Vec::new();
+    let mut code = FailureCode::Transient;
     for due in due {
         if let Err(error) = hand_over(registry, functions, clock, &due, &mut swept).await {
+            if !error.may_pass() {
+                code = FailureCode::Unexpected;
+            }
             lost.push(format!("{due:?}: {error}"));
         }
     }
-    if lost.is_empty() {
-        Ok(swept)
-    } else {
-        Err(Failure::new(FailureCode::Transient, lost.join("; ")))
-    }
+    if lost.is_empty() { Ok(swept) } else { Err(Failure::new(code, lost.join("; "))) }
 }
 
 async fn hand_over<R: Registry, F: Functions, K: Clock>(

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use glidepath_core::health::StoredCells;
-use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId};
+use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::notice::Notice;
 use glidepath_core::protocol::{AlarmItem, Deployment, Lock, LockKey, Phase, Retirement, Revision};
 use glidepath_core::time::{Span, Timestamp};
@@ -90,6 +90,12 @@ impl Key {
 
     pub(super) fn retirement(key: &LockKey) -> Self {
         Self { partition: format!("retirement#{}", key.as_str()), sort: "retirement".to_owned() }
+    }
+
+    /// Whose partition it is, if it is a deployment's.
+    pub(super) fn to_deployment(&self) -> DeploymentId {
+        let id = self.partition.strip_prefix("deployment#").unwrap_or(&self.partition);
+        DeploymentId::new(id)
     }
 
     /// As the API takes it.
@@ -180,16 +186,38 @@ pub(super) fn read_deployment(item: &Item) -> PortResult<Deployment> {
 pub(super) fn read_alarm(arn: &AlarmArn, item: &Item) -> PortResult<AlarmItem> {
     let key = Key::of(item)?;
     let read = Reader { key: &key, item };
-    let typed = |value: serde_json::Map<String, Value>| Value::Object(value);
-    let bindings = typed(read.prefixed(BINDING)?.collect());
-    let intents = typed(read.prefixed(INTENT)?.collect());
-    Ok(AlarmItem {
-        arn: arn.clone(),
+    let mut alarm = AlarmItem {
         revision: Revision(read.whole("revision")?),
         fired_at: item.contains_key("firedAt").then(|| read.instant("firedAt")).transpose()?,
-        bindings: serde_json::from_value(bindings).map_err(|error| key.corrupt(error))?,
-        intents: serde_json::from_value(intents).map_err(|error| key.corrupt(error))?,
-    })
+        ..AlarmItem::unknown(arn.clone())
+    };
+    for name in item.keys() {
+        if let Some(deployment) = name.strip_prefix(BINDING) {
+            let deployment = DeploymentId::new(deployment);
+            match read.json(name) {
+                Ok(binding) => drop(alarm.bindings.insert(deployment, binding)),
+                Err(error) => {
+                    tell_unreadable(&error);
+                    alarm.unreadable.bindings.insert(deployment);
+                }
+            }
+        } else if let Some(id) = name.strip_prefix(INTENT) {
+            let id = IntentId::new(id);
+            match read.json(name) {
+                Ok(intent) => drop(alarm.intents.insert(id, intent)),
+                Err(error) => {
+                    tell_unreadable(&error);
+                    alarm.unreadable.intents.insert(id, read.deadline(name));
+                }
+            }
+        }
+    }
+    Ok(alarm)
+}
+
+/// A newer version may have written it: what is beside it must not wait until somebody can read it.
+pub(super) fn tell_unreadable(error: &PortError) {
+    tracing::error!(error = %error, "the registry has something that this version cannot read");
 }
 
 pub(super) fn read_lock(lock: &LockKey, item: &Item) -> PortResult<Lock> {
@@ -294,6 +322,12 @@ impl<'item> Reader<'item> {
             .map_err(|error| self.key.corrupt(format_args!("`{name}`: {error}")))
     }
 
+    /// Until when a claim may be attempted of which nothing else can be read.
+    fn deadline(&self, name: &str) -> Option<Timestamp> {
+        let claim: Map<String, Value> = self.json(name).ok()?;
+        serde_json::from_value(claim.get("deadline")?.clone()).ok()
+    }
+
     /// The documents of every attribute with this beginning, by the rest of its name.
     fn prefixed(&self, prefix: &str) -> PortResult<impl Iterator<Item = (String, Value)> + use<>> {
         let names = self.item.keys().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
@@ -303,4 +337,4 @@ impl<'item> Reader<'item> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

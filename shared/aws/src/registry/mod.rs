@@ -22,7 +22,7 @@ use glidepath_core::protocol::{
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
     AlarmFence, Clock, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortError,
-    PortResult, Random, Registry,
+    PortResult, Random, Recent, Registry,
 };
 
 use crate::clients::Clients;
@@ -252,7 +252,7 @@ impl Registry for DynamoRegistry {
         item.as_ref().map(items::read_cells).transpose()
     }
 
-    async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+    async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.read_recent(limit).await
     }
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{Deployment, LockKey, Phase};
+use glidepath_core::protocol::{LockKey, Phase};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult};
+use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult, Recent};
 
 use super::DynamoRegistry;
-use super::items::{DEPLOYMENT, DUE, Item, Key, number, read_deployment, read_notice, text};
+use super::items::{
+    DEPLOYMENT, DUE, Item, Key, number, read_deployment, read_notice, tell_unreadable, text,
+};
 use crate::error::port_error;
 
 /// Most keys that one BatchGetItem call takes.
@@ -137,7 +139,7 @@ impl DynamoRegistry {
         }
     }
 
-    pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+    pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {
         let newest = self.newest(limit).await?;
         let open = self.read_due(Timestamp::from_millis(i64::MAX)).await?;
         let open = open.into_iter().filter_map(|due| match due {
@@ -150,8 +152,16 @@ impl DynamoRegistry {
             .map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() })
             .collect();
         let items = self.batch(keys).await?;
-        let mut deployments =
-            items.values().map(read_deployment).collect::<PortResult<Vec<_>>>()?;
+        let Recent { mut deployments, mut unreadable } = Recent::default();
+        for (key, item) in &items {
+            match read_deployment(item) {
+                Ok(deployment) => deployments.push(deployment),
+                Err(error) => {
+                    tell_unreadable(&error);
+                    unreadable.insert(key.to_deployment(), error.to_string());
+                }
+            }
+        }
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
         let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
         deployments.retain(|deployment| {
@@ -159,7 +169,7 @@ impl DynamoRegistry {
             left = left.saturating_sub(1);
             shown
         });
-        Ok(deployments)
+        Ok(Recent { deployments, unreadable })
     }
 
     /// Partitions of the newest deployments.

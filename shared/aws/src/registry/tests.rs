@@ -1,6 +1,6 @@
 //! What becomes of DynamoDB's answers.
 
-use glidepath_core::protocol::Purpose;
+use glidepath_core::protocol::{Phase, Purpose};
 use serde_json::json;
 
 use super::*;
@@ -151,4 +151,30 @@ async fn cells_are_written_once_whatever_the_answer() {
     assert!(error.may_pass(), "{error}");
     assert_eq!(replay.actual_requests().count(), 1);
     assert_eq!(registry(vec![answer(&json!({}))]).store_cells(&cells).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
+    let item = items::write_deployment(&items::tests::deployment(Phase::Open)).unwrap();
+    let read: serde_json::Map<_, _> = item
+        .iter()
+        .map(|(name, value)| match (value.as_s(), value.as_n()) {
+            (Ok(text), _) => (name.clone(), json!({ "S": text })),
+            (_, Ok(number)) => (name.clone(), json!({ "N": number })),
+            _ => panic!("{name}: {value:?}"),
+        })
+        .collect();
+    let mut newer = read.clone();
+    newer.insert("pk".to_owned(), json!({ "S": "deployment#newer" }));
+    newer.insert("phase".to_owned(), json!({ "S": "promoting" }));
+    let keys = |item: &serde_json::Map<String, serde_json::Value>| json!({ "pk": item["pk"], "sk": item["sk"] });
+    let newest = answer(&json!({ "Items": [keys(&read), keys(&newer)] }));
+    let due = answer(&json!({ "Items": [keys(&newer)] }));
+    let both = answer(&json!({ "Responses": { "table": [read, newer] } }));
+    let recent = registry(vec![newest, due, both]).recent(20).await.unwrap();
+    let ids: Vec<_> = recent.deployments.iter().map(|found| found.id.as_str()).collect();
+    assert_eq!(ids, ["d-1"]);
+    let (id, why) = recent.unreadable.first_key_value().unwrap();
+    assert_eq!(id.as_str(), "newer");
+    assert!(why.contains("there is no phase `promoting`"), "{why}");
 }

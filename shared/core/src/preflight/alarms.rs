@@ -203,7 +203,9 @@ fn watches_the_right_slot(
                 hint,
             );
         }
-        (GivenFor::Service, [only]) => findings.warning(
+        // Of a slot that is not there nobody knows what it watches: that finding comes first.
+        (GivenFor::Service, [only]) if found.blue.is_some() && found.green.is_some() => findings
+            .warning(
             given.path.clone(),
             format!("`{}` watches the {only} slot only", given.alarm.arn.name()),
             format!(

@@ -49,7 +49,8 @@ pub(super) fn both<'a>(
             None => findings.error(
                 path(slot),
                 format!("there is no active ECS service `{name}` in `{cluster}`"),
-                "check the name and the cluster, or create the service with 0 tasks",
+                "check the name and the cluster; or create the service with 0 tasks, after its target \
+                 group is in the rule at weight 0",
             ),
             Some(service) if service.driver != Driver::Rolling => {
                 if let Some((message, hint)) = not_ours(name.as_str(), &service.driver) {

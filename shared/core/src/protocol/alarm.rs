@@ -1,10 +1,10 @@
 //! What the registry holds about an alarm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::intent::{Intent, all_dead_at};
+use super::intent::{Intent, LANDING_GRACE, all_dead_at};
 use super::write::Revision;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
@@ -25,7 +25,33 @@ pub struct AlarmItem {
     pub bindings: BTreeMap<DeploymentId, Binding>,
     /// Rollbacks that may be writing.
     pub intents: BTreeMap<IntentId, Intent>,
+    /// What is on the item besides.
+    pub unreadable: Unreadable,
 }
+
+/// What of an alarm's item this version cannot read: a newer one has written it, or it is damaged.
+/// Nothing beside it waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Deployments that the alarm can stop; how, only their own records say.
+    pub bindings: BTreeSet<DeploymentId>,
+    /// Rollbacks that may be writing, with the deadline of each. `None`: not even that can be read,
+    /// so it may write for as long as it is there.
+    pub intents: BTreeMap<IntentId, Option<Timestamp>>,
+}
+
+impl Unreadable {
+    /// From this instant on none of these rollbacks can write; `None` if that is now.
+    fn all_dead_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let dead_at = |deadline: &Option<Timestamp>| {
+            deadline.map_or(now + LOOK_AGAIN, |deadline| deadline + LANDING_GRACE)
+        };
+        self.intents.values().map(dead_at).filter(|dead_at| now < *dead_at).max()
+    }
+}
+
+/// Until somebody looks again at an item on which a claim stands that nobody can read.
+const LOOK_AGAIN: Span = Span::from_secs(60);
 
 /// One deployment that an alarm can stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +99,7 @@ impl AlarmItem {
             fired_at: None,
             bindings: BTreeMap::new(),
             intents: BTreeMap::new(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -99,13 +126,18 @@ impl AlarmItem {
     /// and only while the binding exists. `None`: it is gone, nothing may be written.
     #[must_use]
     pub fn join(&self, deployment: &DeploymentId, id: &IntentId, intent: &Intent) -> Option<Self> {
-        if !self.bindings.contains_key(deployment) {
+        if !self.binds(deployment) {
             return None;
         }
         let mut joined = self.clone();
         joined.intents.insert(id.clone(), intent.clone());
         joined.revision = joined.revision.next();
         Some(joined)
+    }
+
+    /// Whether it can stop this deployment.
+    pub(super) fn binds(&self, deployment: &DeploymentId) -> bool {
+        self.bindings.contains_key(deployment) || self.unreadable.bindings.contains(deployment)
     }
 
     /// The deployments that an event with this state timestamp stops.
@@ -115,6 +147,56 @@ impl AlarmItem {
 
     /// From this instant on no rollback of it can write; `None` if that is now.
     pub fn all_dead_at(&self, now: Timestamp) -> Option<Timestamp> {
-        all_dead_at(self.intents.values(), now)
+        all_dead_at(self.intents.values(), now).max(self.unreadable.all_dead_at(now))
+    }
+
+    /// Rollbacks of which nothing can land any more, and that nobody has finished.
+    pub(super) fn dead(&self, now: Timestamp) -> impl Iterator<Item = &IntentId> {
+        let dead = self.intents.iter().filter(move |(_, intent)| !intent.lives(now));
+        let unreadable = self.unreadable.intents.iter().filter(move |(_, deadline)| {
+            deadline.is_some_and(|deadline| deadline + LANDING_GRACE <= now)
+        });
+        dead.map(|(id, _)| id).chain(unreadable.map(|(id, _)| id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Purpose;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn item(deadline: Option<Timestamp>) -> AlarmItem {
+        let mut item = AlarmItem::unknown(AlarmArn::new("arn:alarm"));
+        let intent = Intent::new(Purpose::Restore, NOW, Span::from_secs(20));
+        item.intents.insert(IntentId::new("read"), intent);
+        item.unreadable.intents.insert(IntentId::new("unreadable"), deadline);
+        item
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_read_may_land_until_its_deadline_or_for_ever() {
+        let known = item(Some(NOW + Span::from_secs(60)));
+        assert_eq!(known.all_dead_at(NOW), Some(NOW + Span::from_secs(75)));
+        let later = NOW + Span::from_secs(75);
+        assert_eq!(known.all_dead_at(later), None);
+        let dead: Vec<_> = known.dead(later).map(IntentId::as_str).collect();
+        assert_eq!(dead, ["read", "unreadable"]);
+
+        let damaged = item(None);
+        let much_later = NOW + Span::from_secs(86_400);
+        assert!(damaged.all_dead_at(much_later).is_some());
+        assert_eq!(damaged.dead(much_later).map(IntentId::as_str).collect::<Vec<_>>(), ["read"]);
+    }
+
+    #[test]
+    fn a_binding_that_cannot_be_read_is_one() {
+        let (id, intent) = (IntentId::new("i1"), Intent::new(Purpose::Restore, NOW, LOOK_AGAIN));
+        let deployment = DeploymentId::new("d1");
+        let mut item = AlarmItem::unknown(AlarmArn::new("arn:alarm"));
+        assert_eq!(item.join(&deployment, &id, &intent), None);
+        item.unreadable.bindings.insert(deployment.clone());
+        assert!(item.join(&deployment, &id, &intent).is_some());
     }
 }

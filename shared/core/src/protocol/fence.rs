@@ -255,14 +255,11 @@ pub(super) fn unbind(
     alarms: &[AlarmItem],
     now: Timestamp,
 ) -> impl Iterator<Item = RegistryWrite> {
-    alarms.iter().map(move |alarm| {
-        let dead = alarm.intents.iter().filter(|(_, intent)| !intent.lives(now));
-        RegistryWrite::Unbind {
-            alarm: alarm.arn.clone(),
-            deployment: deployment.id.clone(),
-            expected: alarm.revision,
-            dead: dead.map(|(id, _)| id.clone()).take(SWEPT).collect(),
-        }
+    alarms.iter().map(move |alarm| RegistryWrite::Unbind {
+        alarm: alarm.arn.clone(),
+        deployment: deployment.id.clone(),
+        expected: alarm.revision,
+        dead: alarm.dead(now).take(SWEPT).cloned().collect(),
     })
 }
 

@@ -139,7 +139,7 @@ impl Items {
             }
             RegistryWrite::RefreshBinding { alarm, deployment, binding } => {
                 let stored = self.alarm(alarm);
-                stored.bindings.contains_key(deployment) && stored.quiet_since(binding.started_at)
+                stored.binds(deployment) && stored.quiet_since(binding.started_at)
             }
             RegistryWrite::Unbind { alarm, expected, .. } => {
                 self.alarm(alarm).revision == *expected
@@ -181,13 +181,16 @@ impl Items {
             RegistryWrite::Bind { alarm, deployment, binding }
             | RegistryWrite::RefreshBinding { alarm, deployment, binding } => {
                 self.change_alarm(&alarm, |alarm| {
+                    alarm.unreadable.bindings.remove(&deployment);
                     alarm.bindings.insert(deployment, *binding);
                 });
             }
             RegistryWrite::Unbind { alarm, deployment, dead, .. } => {
                 self.change_alarm(&alarm, |alarm| {
                     alarm.bindings.remove(&deployment);
+                    alarm.unreadable.bindings.remove(&deployment);
                     alarm.intents.retain(|id, _| !dead.contains(id));
+                    alarm.unreadable.intents.retain(|id, _| !dead.contains(id));
                 });
             }
             RegistryWrite::TakeLock { key, deployment, expected_epoch } => {

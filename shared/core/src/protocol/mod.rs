@@ -33,7 +33,7 @@ mod telling;
 mod weak;
 mod write;
 
-pub use alarm::{AlarmItem, Binding, RecordedHealth};
+pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
 pub use commit::{claim_detach, commit, finish};
 pub use decide::{approve, promote};
 pub use deployment::{

@@ -130,6 +130,8 @@ pub fn step_back(
         }
         None => {
             stepped.intents.remove(look.own);
+            // What was throttled is written.
+            stepped.progress.throttled = None;
             StepBack::Kept
         }
     };

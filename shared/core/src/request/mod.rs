@@ -32,7 +32,8 @@ pub use probes::ProbeRequest;
 pub use rollback::Rollback;
 pub use schema::{example, schema};
 pub use values::AlarmName;
-pub(crate) use words::{nearest, shortened};
+pub use words::nearest;
+pub(crate) use words::shortened;
 
 use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
 use crate::plan::{CanaryCapacity, Slot};

@@ -1,7 +1,7 @@
 //! Similar words, lists of words, and words short enough for a message.
 
 /// The most similar of the known words, if any is similar enough to have been meant.
-pub(crate) fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     known
         .map(|candidate| {
             (strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()), candidate)

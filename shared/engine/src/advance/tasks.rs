@@ -7,12 +7,12 @@ use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
 use super::Turn;
-use crate::Ambient;
 use crate::attempt::{Patience, attempt};
 use crate::ports::{
     Containers, Driver, EcsService, LoadBalancer, PortResult, Registry, Rollout, ScaleTo,
 };
 use crate::transition::Stop;
+use crate::{Ambient, targets};
 
 /// ECS gives up on a service by itself only with a circuit breaker; this many tasks that failed to
 /// start, with none running, are enough for us. It is the lowest threshold that ECS itself allows.
@@ -122,9 +122,11 @@ where
 
     /// What is missing on the first route that has too few healthy targets.
     async fn unhealthy(&self, wanted: u32) -> PortResult<Option<String>> {
-        for route in &self.deployment.plan.routes {
-            let group = route.group(Role::Canary);
-            let health = self.load_balancer.target_health(group).await?;
+        let routes = &self.deployment.plan.routes;
+        let groups: Vec<_> = routes.iter().map(|route| route.group(Role::Canary)).collect();
+        let looks = targets::health(self.load_balancer, &groups).await;
+        for ((route, group), health) in routes.iter().zip(groups).zip(looks) {
+            let health = health?;
             if health.healthy < wanted {
                 let text = format!(
                     "{} of {wanted} targets of `{}` are healthy",

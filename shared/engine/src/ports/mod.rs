@@ -25,7 +25,7 @@ pub use glidepath_core::world::{
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
 pub use self::registry::{
-    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Registry,
+    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
 
 /// A call that did not do what it was asked.

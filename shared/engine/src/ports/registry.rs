@@ -1,5 +1,6 @@
 //! What is remembered, and how its transactions end.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use glidepath_core::health::StoredCells;
@@ -135,8 +136,17 @@ pub trait Registry: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
-    /// The deployments that have not ended, and the newest that have; newest first.
-    fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Vec<Deployment>>> + Send;
+    /// The deployments that have not ended, and the newest that have.
+    fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Recent>> + Send;
+}
+
+/// Deployments as a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// Newest first.
+    pub deployments: Vec<Deployment>,
+    /// Those whose records this version cannot read, and why.
+    pub unreadable: BTreeMap<DeploymentId, String>,
 }
 
 /// A notice with the channels that have taken it.

@@ -1,11 +1,13 @@
 //! A rollback that an alarm triggers: two round trips from the event to restored traffic.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
+use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Purpose, Refused, Restored,
+    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Phase, Purpose, Refused, Restored,
 };
+use glidepath_core::storm::Harm;
 use glidepath_core::time::{Span, Timestamp};
 
 use super::overwritten::{Seen, overwritten};
@@ -79,11 +81,15 @@ where
         AlarmFence::Unknown => return Ok(outcome),
     };
     let stopped: Vec<_> = alarm.stopped_by(event.at).collect();
-    let results =
-        join_all(stopped.iter().map(|(id, binding)| rollback.stop(id, binding, joined))).await;
+    let results = join_all(stopped.iter().map(|(id, binding)| rollback.stop(id, binding, joined)));
+    let unreadable = &alarm.unreadable.bindings;
+    let by_record = join_all(unreadable.iter().map(|id| rollback.stop_by_record(id, joined)));
+    // Beside one another: what cannot be read holds up nothing that can.
+    let (results, by_record) = join(results, by_record).await;
     let mut clean = true;
     let mut failure = None;
-    for ((id, _), stopped) in stopped.into_iter().zip(results) {
+    let ids = stopped.into_iter().map(|(id, _)| id).chain(unreadable);
+    for (id, stopped) in ids.zip(results.into_iter().chain(by_record)) {
         match stopped {
             Ok(Stopped::Restored { clean: this }) => {
                 clean &= this;
@@ -139,19 +145,60 @@ where
         binding: &Binding,
         joined: bool,
     ) -> Result<Stopped, (bool, Failure)> {
-        let lost = |error: &crate::ports::PortError| (true, failed(error));
-        if !joined {
-            let join = self.registry.join_alarm(&self.event.alarm, id, &self.id, &self.intent);
-            if !join.await.map_err(|error| lost(&error))? {
-                return Ok(Stopped::Gone);
-            }
+        if !self.join(id, joined).await? {
+            return Ok(Stopped::Gone);
         }
         // Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
         let stable = Stable { health: binding.health, needed: binding.needed, forced: false };
-        let urgency = Urgency { harm: binding.harm, throttled_since: None, linger: LINGER };
+        self.send_back(id, &binding.routes, stable, binding.harm).await
+    }
+
+    /// The same where the binding cannot be read: the deployment's own record has the routes as well,
+    /// for one more round trip. It is read after the claim, so that it cannot commit meanwhile.
+    async fn stop_by_record(
+        &self,
+        id: &DeploymentId,
+        joined: bool,
+    ) -> Result<Stopped, (bool, Failure)> {
+        if !self.join(id, joined).await? {
+            return Ok(Stopped::Gone);
+        }
+        let found = self.registry.deployment(id).await;
+        let found = found.map_err(|error| (true, failed(&error)))?;
+        let deployment = found.filter(|found| match found.phase {
+            Phase::Open | Phase::RollingBack | Phase::Held => found.started_at <= self.event.at,
+            Phase::Committed | Phase::Closed(_) => false,
+        });
+        let Some(deployment) = deployment else { return Ok(Stopped::Gone) };
+        let plan = &deployment.plan;
+        let stable = Stable {
+            health: deployment.vouching(),
+            needed: plan.stable.desired_count,
+            forced: false,
+        };
+        self.send_back(id, &plan.routes, stable, deployment.harm()).await
+    }
+
+    /// Claims what will be written, if the fence has not; whether the alarm can stop it still.
+    async fn join(&self, id: &DeploymentId, joined: bool) -> Result<bool, (bool, Failure)> {
+        if joined {
+            return Ok(true);
+        }
+        let join = self.registry.join_alarm(&self.event.alarm, id, &self.id, &self.intent);
+        join.await.map_err(|error| (true, failed(&error)))
+    }
+
+    /// Writes the routes back and records it.
+    async fn send_back(
+        &self,
+        id: &DeploymentId,
+        routes: &[RoutePlan],
+        stable: Stable,
+        harm: Harm,
+    ) -> Result<Stopped, (bool, Failure)> {
+        let urgency = Urgency { harm, throttled_since: None, linger: LINGER };
         let (load_balancer, ambient, intent) = (self.load_balancer, self.ambient, &self.intent);
-        let written =
-            restore(load_balancer, ambient, intent, &binding.routes, stable, urgency).await;
+        let written = restore(load_balancer, ambient, intent, routes, stable, urgency).await;
         let clean = match &written {
             Restore::Attempted(written) => written.attempted.clean,
             // Nothing was written yet.
@@ -183,10 +230,22 @@ where
             Restore::TooWeak(health) => {
                 let own = (&self.id, &self.intent);
                 let (registry, load_balancer) = (self.registry, self.load_balancer);
-                let taken =
-                    weak::take(registry, load_balancer, self.ambient, &deployment, own, health);
+                let taken = weak::take(
+                    registry,
+                    load_balancer,
+                    self.ambient,
+                    &deployment,
+                    own,
+                    health,
+                    Carrier::Woken,
+                );
                 match taken.await {
                     Ok(Weakened::Whole { written, forced }) => (written, forced),
+                    Ok(Weakened::PutOff(_)) => {
+                        self.wake(&deployment).await?;
+                        // The step has an intent of its own on the deployment.
+                        return Ok(Stopped::PutOff { clean: true });
+                    }
                     Ok(Weakened::Waits(Waits { held, .. })) => {
                         self.wake(&deployment).await?;
                         return Ok(if held { Stopped::Held } else { Stopped::Stepping });

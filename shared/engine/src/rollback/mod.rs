@@ -246,11 +246,24 @@ where
             let (written, forced) = match written {
                 Restore::Attempted(written) => (written, None),
                 Restore::TooWeak(health) => {
-                    let own = (id, intent);
-                    let taken =
-                        weak::take(registry, load_balancer, ambient, &deployment, own, health);
+                    let (own, carrier) = ((id, intent), self.carrier());
+                    let taken = weak::take(
+                        registry,
+                        load_balancer,
+                        ambient,
+                        &deployment,
+                        own,
+                        health,
+                        carrier,
+                    );
                     match taken.await? {
                         Weakened::Whole { written, forced } => (written, forced),
+                        Weakened::PutOff(wait) => {
+                            if by.is_some() {
+                                wake(orchestration, &deployment).await?;
+                            }
+                            return Ok(later(&deployment, wait));
+                        }
                         Weakened::Waits(Waits { wait, told, summary, .. }) => {
                             if by.is_some() {
                                 // The state machine looks again much sooner than its gate ends.
@@ -322,6 +335,11 @@ where
         }
     }
 
+    /// Who goes on with what is put off.
+    fn carrier(&self) -> Carrier {
+        if self.by.is_some() { Carrier::Woken } else { Carrier::StateMachine }
+    }
+
     /// How long to wait for the load balancer's API before going away.
     fn linger(&self) -> Span {
         // Nobody reads the answer where no execution is left: it goes on for as long as its claim
@@ -337,7 +355,7 @@ where
         off: &PutOff,
     ) -> Result<Reply, Stop> {
         let Turn { registry, load_balancer, orchestration, ambient, by, .. } = *self;
-        let carrier = if by.is_some() { Carrier::Woken } else { Carrier::StateMachine };
+        let carrier = self.carrier();
         let off_by =
             put_off::put_off(registry, load_balancer, ambient, deployment, own, off, carrier);
         let deployment = off_by.await?;

@@ -37,14 +37,9 @@ where
     // Everybody else's writes must be dead before the last read-back means anything.
     let deployment = load(registry, id).await?;
     let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
-    let living = deployment
-        .intents
-        .values()
-        .chain(alarms.iter().flat_map(|alarm| alarm.intents.values()))
-        .filter(|intent| intent.lives(now))
-        .map(Intent::dead_at)
-        .max();
-    if let Some(until) = living {
+    let own = deployment.intents.values().filter(|intent| intent.lives(now)).map(Intent::dead_at);
+    let through_alarms = alarms.iter().filter_map(|alarm| alarm.all_dead_at(now));
+    if let Some(until) = own.chain(through_alarms).max() {
         return Ok(again(until.since(now), "traffic is on stable; a late write may still land"));
     }
 

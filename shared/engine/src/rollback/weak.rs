@@ -12,7 +12,8 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
 use super::finish;
-use crate::attempt::{Patience, Urgency};
+use super::put_off::{Carrier, put_off};
+use crate::attempt::{Patience, PutOff, Urgency};
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, overdue};
 use crate::ports::{LoadBalancer, Registry};
 use crate::restore::{Written, write_stable};
@@ -30,6 +31,8 @@ pub(super) enum Weakened {
     },
     /// All that can be done for now is done.
     Waits(Waits),
+    /// The load balancer's API is throttled: that is recorded, and how long to stay away.
+    PutOff(Span),
     /// Everything is on stable already: there is nothing to write or to hold.
     InPlace,
 }
@@ -50,7 +53,8 @@ pub(super) struct Waits {
 /// Somebody else is at it: look again soon.
 const SOON: Span = Span::from_secs(1);
 
-/// Does what can be done. `deployment` is as the rollback's own fence left it.
+/// Does what can be done. `deployment` is as the rollback's own fence left it; `carrier` goes on with
+/// a step that is throttled.
 pub(super) async fn take<R, L, A>(
     registry: &R,
     load_balancer: &L,
@@ -58,6 +62,7 @@ pub(super) async fn take<R, L, A>(
     deployment: &Deployment,
     (own, intent): (&IntentId, &Intent),
     health: RecordedHealth,
+    carrier: Carrier,
 ) -> Result<Weakened, Stop>
 where
     R: Registry,
@@ -65,7 +70,7 @@ where
     A: Ambient,
 {
     let look = WeakLook { fenced: deployment, own, health, found: None };
-    let weak = Weak { registry, load_balancer, ambient, look };
+    let weak = Weak { registry, load_balancer, ambient, look, carrier };
     match deployment.way_back(health.healthy, ambient.now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
@@ -83,6 +88,7 @@ struct Weak<'a, R, L, A> {
     load_balancer: &'a L,
     ambient: &'a A,
     look: WeakLook<'a>,
+    carrier: Carrier,
 }
 
 impl<R, L, A> Weak<'_, R, L, A>
@@ -135,10 +141,10 @@ where
         })
         .await?;
         let (wait, summary) = match step {
-            StepBack::Claimed(intent) => {
-                self.write(&intent, &above).await?;
-                (wait, self.summary(keeps))
-            }
+            StepBack::Claimed(intent) => match self.write(&intent, &above).await? {
+                None => (wait, self.summary(keeps)),
+                Some(wait) => return Ok(Weakened::PutOff(wait)),
+            },
             StepBack::Kept => (wait, self.summary(keeps)),
             StepBack::Overtaken => (SOON, "another rollback writes: look again".to_owned()),
         };
@@ -151,18 +157,30 @@ where
         format!("{healthy} of {needed} targets of stable are healthy: the canary keeps {keeps}")
     }
 
+    /// Writes a claimed step; if the load balancer's API has no call to spare, records that and says
+    /// how long to stay away.
     async fn write(
         &self,
         intent: &Intent,
         above: &[(&RoutePlan, RouteActions)],
-    ) -> Result<(), Stop> {
-        let (load_balancer, ambient) = (self.load_balancer, self.ambient);
-        let patience = Patience::Insist(Urgency::of(self.look.fenced, FORWARD_LIFETIME));
-        let attempted = routes::write(load_balancer, ambient, intent, patience, above).await;
-        if attempted.clean {
-            finish(self.registry, &self.look.fenced.id, self.look.own).await?;
+    ) -> Result<Option<Span>, Stop> {
+        let Self { registry, load_balancer, ambient, look, carrier } = self;
+        let patience = Patience::Insist(Urgency::of(look.fenced, LINGER));
+        let attempted = routes::write(*load_balancer, *ambient, intent, patience, above).await;
+        if let Some(PutOff { wait, .. }) = attempted.put_off {
+            // A step takes back a part of every route: none of them is where it belongs yet.
+            let left = look.fenced.plan.routes.iter().map(|route| route.route.clone()).collect();
+            let seen = Deployment { health: look.health, ..look.fenced.clone() };
+            let own = attempted.clean.then_some(look.own);
+            let off = PutOff { wait, left };
+            put_off(*registry, *load_balancer, *ambient, &seen, own, &off, *carrier).await?;
+            return Ok(Some(wait));
         }
-        Ok(attempted.result?)
+        if attempted.clean {
+            finish(*registry, &look.fenced.id, look.own).await?;
+        }
+        attempted.result?;
+        Ok(None)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Due,
     EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Recent, RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -216,7 +216,7 @@ impl Registry for Bed<'_> {
         self.call("stored_cells", self.registry.stored_cells(deployment)).await
     }
 
-    async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+    async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.call("recent", self.registry.recent(limit)).await
     }
 }

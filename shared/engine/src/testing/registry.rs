@@ -1,6 +1,6 @@
 //! The registry in memory, with the conditions that [`RegistryWrite`] states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,8 @@ use glidepath_core::protocol::{
 use glidepath_core::time::Timestamp;
 
 use crate::ports::{
-    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortResult, Registry,
+    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortError, PortResult,
+    Recent, Registry,
 };
 
 /// Everything that the registry holds.
@@ -28,6 +29,8 @@ pub struct Items {
     pub cells: BTreeMap<DeploymentId, StoredCells>,
     /// Notices that every channel has taken.
     pub settled: Vec<String>,
+    /// Deployments whose records cannot be read.
+    pub unreadable: BTreeSet<DeploymentId>,
 }
 
 impl Deref for Items {
@@ -56,8 +59,20 @@ impl MemoryRegistry {
     }
 }
 
+/// What a reader of such a record is told.
+fn unread(id: &DeploymentId) -> PortError {
+    PortError::Refused { operation: "registry", detail: format!("`{id}` is corrupt") }
+}
+
+impl Items {
+    fn require_readable(&self, id: &DeploymentId) -> PortResult<()> {
+        if self.unreadable.contains(id) { Err(unread(id)) } else { Ok(()) }
+    }
+}
+
 impl Registry for MemoryRegistry {
     async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
+        self.items().require_readable(id)?;
         Ok(self.items().deployments.get(id).cloned())
     }
 
@@ -134,7 +149,10 @@ impl Registry for MemoryRegistry {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<DeploymentFence> {
-        Ok(match self.items().fence_deployment(deployment, closing, id, intent) {
+        let fenced = self.items().fence_deployment(deployment, closing, id, intent);
+        // The update is made, and its answer says nothing.
+        self.items().require_readable(deployment)?;
+        Ok(match fenced {
             Fenced::Closed(fenced) => DeploymentFence::Closed(Box::new(fenced)),
             Fenced::NotWritten(stored) => DeploymentFence::TooLate(Box::new(stored)),
             Fenced::Unknown => DeploymentFence::Unknown,
@@ -192,11 +210,14 @@ impl Registry for MemoryRegistry {
         Ok(self.items().cells.get(deployment).cloned())
     }
 
-    async fn recent(&self, limit: u32) -> PortResult<Vec<Deployment>> {
+    async fn recent(&self, limit: u32) -> PortResult<Recent> {
         let items = self.items();
-        let mut all: Vec<_> = items.deployments.values().cloned().collect();
-        all.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
-        all.truncate(limit as usize);
-        Ok(all)
+        let read = items.deployments.values().filter(|found| !items.unreadable.contains(&found.id));
+        let mut deployments: Vec<_> = read.cloned().collect();
+        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
+        deployments.truncate(limit as usize);
+        let unreadable = items.unreadable.iter();
+        let unreadable = unreadable.map(|id| (id.clone(), unread(id).to_string())).collect();
+        Ok(Recent { deployments, unreadable })
     }
 }

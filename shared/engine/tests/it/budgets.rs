@@ -19,7 +19,7 @@ use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{
     actions, alarm, begun, group, plan, route, stage, version, world,
 };
-use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use serde_json::json;
 
 use crate::baking;
@@ -317,4 +317,43 @@ async fn all_routes_are_stepped_back_at_once() {
         let kept = actions(Weight::from_permille(667).unwrap());
         assert_eq!(world.state().routes[route], kept);
     }
+}
+
+/// Two looks at one group in the same step are one too many: storms consist of these calls.
+#[tokio::test]
+async fn a_group_that_several_routes_share_is_asked_once() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let routes = three_routes(&registry, &world).await;
+    for route in &routes {
+        world.state().routes.insert(route.clone(), actions(Weight::NONE));
+    }
+    let looked = |world: &World| {
+        let mut groups: Vec<_> = world
+            .take_calls()
+            .into_iter()
+            .filter_map(|call| match call {
+                Call::LookAtTargets(group) => Some(group),
+                _ => None,
+            })
+            .collect();
+        let all = groups.len();
+        groups.sort();
+        groups.dedup();
+        assert_eq!(groups.len(), all, "a group was asked twice");
+        all
+    };
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &DeploymentId::new("d1"));
+    let mut most = 0;
+    while machine.reply.next != NextStep::Validate {
+        machine.step(None).await;
+        most = most.max(looked(&world));
+    }
+    assert_eq!(most, 1, "the canary's, while it starts");
+    machine.step(None).await;
+    assert_eq!(looked(&world), 2, "both, in a bake");
+    world.pass(STALE);
+    let reason = "threshold crossed".to_owned();
+    let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
+    on_alarm(&registry, &world, &world, &world, &event).await.unwrap();
+    assert_eq!(looked(&world), 1, "stable's, on the way back");
 }

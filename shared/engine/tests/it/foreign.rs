@@ -1,16 +1,21 @@
 //! While somebody else's weights are on a route, the bake's clock stands still, and what is measured
 //! then counts for no stage.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::Period;
 use glidepath_core::health::SlotRequests;
+use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::notice::Event;
-use glidepath_core::protocol::NextStep;
+use glidepath_core::protocol::{NextStep, Purpose};
+use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::Clock;
-use glidepath_engine::testing::example::{actions, route, world};
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::testing::example::{actions, begun, plan, route, stage, world};
 use glidepath_engine::testing::{Machine, MemoryRegistry, World};
+use glidepath_engine::{StepInput, advance};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -86,4 +91,65 @@ async fn what_is_measured_afterwards_counts_again() {
     let mut machine = super::baking(&registry, &world, MINUTE.times(10)).await;
     meddled(&mut machine, &world, 30..33).await;
     assert_eq!(machine.run().await.unwrap_err().code, FailureCode::VerdictFailed);
+}
+
+/// Somebody who changes the route right after a shift was claimed, once.
+struct Meddler<'a> {
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+    came: AtomicBool,
+}
+
+impl LoadBalancer for Meddler<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let claimed = self.registry.items().deployments.values().any(|deployment| {
+            let mut claims = deployment.intents.values();
+            claims.any(|claim| matches!(claim.purpose, Purpose::Shift(_)))
+        });
+        if claimed && !self.came.swap(true, Ordering::SeqCst) {
+            self.world.state().routes.insert(route(), theirs());
+        }
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.world.write_route(route, actions).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.world.target_health(group).await
+    }
+}
+
+fn theirs() -> RouteActions {
+    actions(Weight::from_permille(500).unwrap())
+}
+
+#[tokio::test]
+async fn a_change_between_the_look_and_the_claim_holds_and_is_not_overwritten() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(100, MINUTE)]), "d1", world.now()).await;
+    let meddler = Meddler { registry: &registry, world: &world, came: AtomicBool::new(false) };
+    let input = StepInput { deployment: deployment.id.clone() };
+    let turn = async || {
+        let reply = advance::run(&registry, &meddler, &world, &world, &input).await.unwrap();
+        world.pass(Span::from_secs(reply.wait_seconds.max(1)));
+        reply
+    };
+    let mut reply = turn().await;
+    for _ in 0..20 {
+        if meddler.came.load(Ordering::SeqCst) {
+            break;
+        }
+        reply = turn().await;
+    }
+    assert!(reply.summary.starts_with("holds: "), "{}", reply.summary);
+    assert_eq!(world.state().routes[&route()], theirs());
+    let told = registry.items().notices.last().unwrap().notice.event.clone();
+    assert!(matches!(told, Event::ForeignChange { .. }), "{told:?}");
+    assert!(registry.items().deployments[&deployment.id].intents.is_empty());
+
+    world.state().routes.insert(route(), actions(Weight::NONE));
+    assert_eq!(turn().await.next, NextStep::Gate, "it goes on once the route is as it was");
+    assert_eq!(world.state().routes[&route()], actions(Weight::from_permille(100).unwrap()));
 }

@@ -19,6 +19,7 @@ mod rollback;
 mod starting;
 mod storm;
 mod success;
+mod unreadable;
 mod weak;
 
 use glidepath_core::protocol::NextStep;

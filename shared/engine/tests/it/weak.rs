@@ -401,3 +401,44 @@ proptest! {
         })?;
     }
 }
+
+/// As every other throttled write of a rollback (docs/adr/012): three seconds here, the rest in the
+/// state machine.
+#[tokio::test]
+async fn a_throttled_step_back_waits_in_the_state_machine() {
+    for by_alarm in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut machine = weak(&registry, &world, whole(waits()), 1).await;
+        let throttled = || (PortError::Throttled { operation: "ModifyRule" }, false);
+        world.state().write_errors = (0..1_000).map(|_| throttled()).collect();
+        let began = world.now();
+        if by_alarm {
+            assert_eq!(fire(&registry, &world).await.put_off.len(), 1);
+        } else {
+            let reply = turn(&registry, &world, ada(), false).await.unwrap();
+            assert_eq!(reply.next, NextStep::Rollback);
+        }
+        assert!(world.now().since(began) <= Span::from_secs(3), "{}", world.now().since(began));
+        let recorded_now = recorded(&registry);
+        let throttled = recorded_now.progress.throttled.unwrap();
+        assert!(recorded_now.intents.is_empty(), "{:?}", recorded_now.intents);
+
+        // The state machine comes back by the same schedule, for as long as it takes.
+        woken(&mut machine).await;
+        for _ in 0..5 {
+            machine.step(None).await;
+            assert_eq!(machine.reply.next, NextStep::Rollback, "{}", machine.reply.summary);
+            let still = recorded(&registry).progress.throttled.unwrap();
+            assert_eq!(still.since, throttled.since, "the window goes on to widen");
+        }
+        assert_eq!(on_canary(&world), Weight::ALL);
+        world.state().write_errors.clear();
+        machine.run_until(|_| on_canary(&world) < Weight::ALL).await.unwrap();
+        machine.run_until(|_| recorded(&registry).progress.throttled.is_none()).await.unwrap();
+
+        // And all of it once stable is well.
+        heal(&world, 3);
+        machine.run().await.unwrap_err();
+        assert_eq!(on_canary(&world), Weight::NONE);
+    }
+}

@@ -72,7 +72,7 @@ fn plan() -> Plan {
     }
 }
 
-fn deployment(phase: Phase) -> Deployment {
+pub(in crate::registry) fn deployment(phase: Phase) -> Deployment {
     let plan = plan();
     let intent = Intent::new(Purpose::Shift(Weight::ALL), NOW, Span::from_secs(15));
     Deployment {
@@ -162,6 +162,39 @@ fn alarms_come_back_with_bindings_and_intents() {
     assert_eq!(read_alarm(&arn, &item), Ok(alarm));
     item.remove("revision");
     assert!(read_alarm(&arn, &item).unwrap_err().to_string().contains("a#b"));
+}
+
+/// Something of a newer version on an alarm's item keeps nothing else of it from anybody.
+#[test]
+fn what_cannot_be_read_on_an_alarm_hides_nothing_beside_it() {
+    let arn = AlarmArn::new("arn:aws:cloudwatch:eu-west-1:1:alarm:a");
+    let binding = Binding {
+        started_at: NOW,
+        routes: plan().routes,
+        needed: 3,
+        health: deployment(Phase::Open).health,
+        harm: Harm::of(Weight::ALL, None),
+    };
+    let intent = Intent::new(Purpose::Restore, NOW, Span::from_secs(60));
+    let key = Key::alarm(&arn);
+    let mut item = key.attributes();
+    item.insert("revision".to_owned(), number(3));
+    item.insert("binding:read".to_owned(), json(&key, &binding).unwrap());
+    item.insert("binding:newer".to_owned(), text(r#"{"startedAt":1,"lanes":[]}"#));
+    item.insert("binding:damaged".to_owned(), number(1));
+    item.insert("intent:read".to_owned(), json(&key, &intent).unwrap());
+    item.insert("intent:newer".to_owned(), text(r#"{"purpose":"unheardOf","deadline":7}"#));
+    item.insert("intent:damaged".to_owned(), text(r#"{"purpo"#));
+    let read = read_alarm(&arn, &item).unwrap();
+    assert_eq!(read.bindings, [(DeploymentId::new("read"), binding)].into());
+    assert_eq!(read.intents, [(IntentId::new("read"), intent)].into());
+    assert_eq!(read.unreadable.bindings, ["damaged", "newer"].map(DeploymentId::new).into());
+    let deadline = Some(Timestamp::from_millis(7));
+    let intents = [("damaged", None), ("newer", deadline)];
+    assert_eq!(
+        read.unreadable.intents,
+        intents.map(|(id, deadline)| (IntentId::new(id), deadline)).into()
+    );
 }
 
 #[test]

@@ -79,6 +79,17 @@ fn an_alarm_of_the_service_that_watches_one_slot_is_warned_about() {
 }
 
 #[test]
+fn what_an_alarm_watches_is_not_told_of_a_slot_that_is_not_there() {
+    let found = findings(|_, found| {
+        found.alarms.service[0] = alarm("shop-latency", &["blue", "green"]);
+        found.green = None;
+    });
+    let told: Vec<_> = found.iter().filter(|finding| finding.contains("shop-latency")).collect();
+    assert!(told.is_empty(), "{found:?}");
+    assert!(found[0].starts_with("error $.target.slots.green: "), "{found:?}");
+}
+
+#[test]
 fn one_alarm_under_two_names_is_refused() {
     let found = findings(|document, found| {
         let arn = alarm_arn("shop-latency").as_str().to_owned();

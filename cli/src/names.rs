@@ -1,0 +1,222 @@
+//! How somebody names a deployment: by its own name, by the ARN of its execution, or, where exactly
+//! one runs, by its service.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use glidepath_aws::operator::ExecutionState;
+use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::request::nearest;
+use glidepath_engine::ports::{PortResult, Recent, Registry};
+
+use crate::connection::Commands;
+use crate::report::Stopped;
+
+/// How many of the newest deployments are looked through for what was meant.
+const RECENT: u32 = 20;
+
+/// Most names that are offered in place of one that there is not.
+const OFFERED: usize = 3;
+
+/// A deployment as somebody has typed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named(String);
+
+impl FromStr for Named {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Named {
+    /// The deployment of exactly this name or execution, whether there is one or not. `execution`
+    /// is what carries a deployment of this stack.
+    pub(crate) fn exactly(
+        &self,
+        execution: impl Fn(&DeploymentId) -> ExecutionArn,
+    ) -> Result<DeploymentId, Stopped> {
+        let Self(text) = self;
+        let parts: Vec<_> = text.split(':').collect();
+        let ["arn", _, "states", _, _, "execution", _, name] = parts[..] else {
+            return Ok(DeploymentId::new(text));
+        };
+        let id = DeploymentId::new(name);
+        let own = execution(&id);
+        if own.as_str() == text {
+            return Ok(id);
+        }
+        // A deployment of this stack may have the same name, and it is not the one that was meant.
+        Err(Stopped::Unusable {
+            message: format!("`{text}` is no execution of this stack: its own would be `{own}`"),
+            hint: "name the stack with --stack or GLIDEPATH_STACK, and its Region with --region"
+                .to_owned(),
+        })
+    }
+
+    /// The deployment of exactly this name or execution if there is one or may be one; otherwise the
+    /// only one that runs of a service of this name. Nothing is guessed where there could be two.
+    pub(crate) async fn find<R: Registry>(
+        &self,
+        registry: &R,
+        execution: impl Fn(&DeploymentId) -> ExecutionArn,
+        state: impl AsyncFnOnce(&ExecutionArn) -> PortResult<Option<ExecutionState>>,
+        commands: &Commands,
+    ) -> Result<DeploymentId, Stopped> {
+        let id = self.exactly(&execution)?;
+        if registry.deployment(&id).await?.is_some() {
+            return Ok(id);
+        }
+        match state(&execution(&id)).await {
+            Ok(None) => self.of_service(&registry.recent(RECENT).await?, commands),
+            // It is being planned or was refused, or nobody can tell.
+            Ok(Some(_)) | Err(_) => Ok(id),
+        }
+    }
+
+    fn of_service(&self, recent: &Recent, commands: &Commands) -> Result<DeploymentId, Stopped> {
+        let Self(text) = self;
+        let runs = |found: &&Deployment| {
+            found.plan.service.as_str() == text && !matches!(found.phase, Phase::Closed(_))
+        };
+        let running: Vec<_> =
+            recent.deployments.iter().filter(runs).map(|found| &found.id).collect();
+        match running[..] {
+            [only] if recent.unreadable.is_empty() => Ok(only.clone()),
+            [] => Err(Stopped::Unusable {
+                message: format!(
+                    "there is no deployment `{text}`, and none of a service `{text}` runs"
+                ),
+                hint: format!(
+                    "{}`{}` shows the names of running and recent ones",
+                    self.offered(recent),
+                    commands.all()
+                ),
+            }),
+            _ => {
+                let possible = running.into_iter().chain(recent.unreadable.keys());
+                let possible: Vec<_> = possible.map(|id| format!("`{id}`")).collect();
+                Err(Stopped::Unusable {
+                    message: format!(
+                        "there is no deployment `{text}`, and of the service `{text}` more than one \
+                         may run: {}",
+                        possible.join(", ")
+                    ),
+                    hint: format!("name one of them; `{}` shows what they are", commands.all()),
+                })
+            }
+        }
+    }
+
+    /// What may have been meant, as a question; empty if nothing is like it.
+    fn offered(&self, recent: &Recent) -> String {
+        let Self(text) = self;
+        let begins = |found: &&Deployment| {
+            found.id.as_str().starts_with(text) || found.plan.service.as_str() == text
+        };
+        let mut names: Vec<_> = recent.deployments.iter().filter(begins).collect();
+        names.truncate(OFFERED);
+        let mut names: Vec<_> = names.into_iter().map(|found| found.id.as_str()).collect();
+        if names.is_empty() {
+            let known = recent.deployments.iter();
+            let known = known.flat_map(|found| [found.id.as_str(), found.plan.service.as_str()]);
+            names.extend(nearest(text, known));
+        }
+        if names.is_empty() {
+            return String::new();
+        }
+        format!("did you mean `{}`? ", names.join("` or `"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::protocol::Outcome;
+    use glidepath_engine::ports::PortError;
+    use glidepath_engine::testing::MemoryRegistry;
+
+    use super::*;
+    use crate::fixtures;
+
+    fn execution(id: &DeploymentId) -> ExecutionArn {
+        ExecutionArn::new(format!("arn:aws:states:eu-west-1:1:execution:glidepath:{id}"))
+    }
+
+    /// A registry with deployments of these names and services; of those that run.
+    fn registry(deployments: &[(&str, &str, bool)]) -> MemoryRegistry {
+        let registry = MemoryRegistry::default();
+        for (id, service, runs) in deployments {
+            let mut deployment = fixtures::baking();
+            deployment.id = DeploymentId::new(*id);
+            deployment.plan.service = glidepath_core::ids::ServiceLabel::new(*service);
+            if !runs {
+                deployment.phase = Phase::Closed(Outcome::Succeeded);
+            }
+            registry.items().deployments.insert(deployment.id.clone(), deployment);
+        }
+        registry
+    }
+
+    /// Where there is no execution of that name.
+    async fn found(registry: &MemoryRegistry, text: &str) -> Result<String, String> {
+        let named: Named = text.parse().unwrap();
+        let nothing = async |_: &ExecutionArn| Ok(None);
+        let found = named.find(registry, execution, nothing, &Commands::default()).await;
+        found.map(|id| id.to_string()).map_err(|stopped| {
+            let Stopped::Unusable { message, hint } = stopped else { panic!("{stopped}") };
+            format!("{message}; {hint}")
+        })
+    }
+
+    #[tokio::test]
+    async fn a_deployment_is_found_by_name_by_execution_and_by_the_only_one_of_its_service() {
+        let registry = registry(&[
+            ("shop-42", "shop", true),
+            ("shop-41", "shop", false),
+            ("cart-7", "cart", false),
+        ]);
+        let arn = execution(&DeploymentId::new("shop-41"));
+        for (text, expected) in
+            [("shop-41", "shop-41"), (arn.as_str(), "shop-41"), ("shop", "shop-42")]
+        {
+            assert_eq!(found(&registry, text).await.as_deref(), Ok(expected), "{text}");
+        }
+        let told = found(&registry, "cart").await.unwrap_err();
+        assert_eq!(
+            told,
+            "there is no deployment `cart`, and none of a service `cart` runs; did you mean \
+             `cart-7`? `glidepath status` shows the names of running and recent ones"
+        );
+        let told = found(&registry, "shpo-42").await.unwrap_err();
+        assert!(told.contains("did you mean `shop-42`?"), "{told}");
+        let told = found(&registry, "arn:aws:states:eu-west-1:2:execution:glidepath:shop-42").await;
+        assert!(told.unwrap_err().contains("is no execution of this stack"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_guessed_where_two_are_possible() {
+        let several = registry(&[("a-1", "shop", true), ("b-1", "shop", true)]);
+        let told = found(&several, "shop").await.unwrap_err();
+        assert!(told.contains("more than one may run: `a-1`, `b-1`"), "{told}");
+
+        let unread = registry(&[("a-1", "shop", true), ("b-1", "shop", true)]);
+        unread.items().unreadable.insert(DeploymentId::new("b-1"));
+        let told = found(&unread, "shop").await.unwrap_err();
+        assert!(told.contains("`a-1`, `b-1`"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_being_planned_or_that_nobody_can_look_up_is_never_a_service() {
+        let registry = registry(&[("shop-42", "shop", true)]);
+        let (named, commands) = (Named("shop".to_owned()), Commands::default());
+        let operation = "states:DescribeExecution";
+        let denied = PortError::Refused { operation, detail: "AccessDenied".to_owned() };
+        for state in [Ok(Some(ExecutionState::Running)), Err(denied)] {
+            let state = async |_: &ExecutionArn| state.clone();
+            let found = named.find(&registry, execution, state, &commands).await.unwrap();
+            assert_eq!(found.as_str(), "shop");
+        }
+    }
+}
