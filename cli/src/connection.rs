@@ -54,7 +54,10 @@ impl Options {
     pub(crate) async fn connect(&self) -> Result<Connection, Stopped> {
         let clients = Clients::at_a_desk(self.region.clone(), self.profile.clone()).await;
         let clients = clients.map_err(|_| Stopped::Unusable {
-            message: "no AWS region is configured".to_owned(),
+            message: match &self.profile {
+                Some(profile) => format!("profile `{profile}` has no region, or is not there"),
+                None => "no AWS region is configured".to_owned(),
+            },
             hint: "give --region, or set AWS_REGION".to_owned(),
         })?;
         let stack = stack::describe(&clients, &self.stack).await;
@@ -86,7 +89,8 @@ impl Options {
             return error.into();
         }
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let region = region.clone().or_else(|| set("AWS_REGION"));
+        let region =
+            region.clone().or_else(|| set("AWS_REGION")).or_else(|| set("AWS_DEFAULT_REGION"));
         let region = region.map_or("the profile's Region".to_owned(), |region| region);
         Stopped::Unanswered {
             message: format!("there is no stack `{stack}` in {region}"),

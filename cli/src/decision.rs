@@ -21,6 +21,21 @@ pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
     number.map(StageIndex).ok_or_else(|| "stages are counted from 1".to_owned())
 }
 
+/// Longest reason: it is kept with the deployment, whose record has 400 KB for everything.
+const LONGEST_REASON: usize = 2_000;
+
+/// Why somebody decides as they do, in their words.
+pub(crate) fn reason(text: &str) -> Result<String, String> {
+    let (text, length) = (text.trim(), text.trim().chars().count());
+    match length {
+        0 => Err("it says nothing".to_owned()),
+        1..=LONGEST_REASON => Ok(text.to_owned()),
+        _ => {
+            Err(format!("a reason has at most {LONGEST_REASON} characters, this one has {length}"))
+        }
+    }
+}
+
 /// Says it as whoever the credentials belong to.
 pub(crate) async fn answer(
     deployment: &Named,

@@ -13,6 +13,9 @@ use glidepath_engine::ports::{PortResult, Recent, Registry};
 use crate::connection::Commands;
 use crate::report::Stopped;
 
+/// Most characters of an execution's name.
+const LONGEST_NAME: usize = 80;
+
 /// How many of the newest deployments are looked through for what was meant.
 const RECENT: u32 = 20;
 
@@ -68,6 +71,10 @@ impl Named {
         let id = self.exactly(&execution)?;
         if registry.deployment(&id).await?.is_some() {
             return Ok(id);
+        }
+        if name(id.as_str()).is_err() {
+            // No execution can be called that, but a service can.
+            return self.of_service(&registry.recent(RECENT).await?, commands);
         }
         match state(&execution(&id)).await {
             Ok(None) => self.of_service(&registry.recent(RECENT).await?, commands),
@@ -128,6 +135,23 @@ impl Named {
             return String::new();
         }
         format!("did you mean `{}`? ", names.join("` or `"))
+    }
+}
+
+/// What Step Functions takes as the name of an execution.
+pub(crate) fn name(text: &str) -> Result<DeploymentId, String> {
+    let length = text.chars().count();
+    if length == 0 || length > LONGEST_NAME {
+        return Err(format!("a name has 1 to {LONGEST_NAME} characters, this one has {length}"));
+    }
+    let refused = |character: char| {
+        character.is_whitespace()
+            || character.is_control()
+            || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(character)
+    };
+    match text.chars().find(|character| refused(*character)) {
+        Some(character) => Err(format!("{character:?} cannot be in a name")),
+        None => Ok(DeploymentId::new(text)),
     }
 }
 
@@ -217,6 +241,14 @@ mod tests {
             let state = async |_: &ExecutionArn| state.clone();
             let found = named.find(&registry, execution, state, &commands).await.unwrap();
             assert_eq!(found.as_str(), "shop");
+        }
+    }
+
+    #[test]
+    fn names_are_what_an_execution_may_be_called() {
+        assert!(name("petswipe-0a1b2c3d_4.5").is_ok());
+        for bad in ["", "a b", "a/b", "a:b", "a\nb", &"a".repeat(81)] {
+            assert!(name(bad).is_err(), "{bad}");
         }
     }
 }

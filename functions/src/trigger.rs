@@ -70,11 +70,26 @@ struct State {
     timestamp: String,
 }
 
+impl State {
+    /// With the time at which it began: an alarm that fires already acts again when a mute or a
+    /// suppression of its actions ends, and is no new firing then.
+    fn since(self, previous: Option<&Value>) -> Self {
+        let text = |field: &str| previous.and_then(|state| state.get(field)?.as_str());
+        let began = text("timestamp").filter(|at| Timestamp::parse(at).is_some());
+        match (text("value") == Some(self.value.as_str()), began) {
+            (true, Some(began)) => Self { timestamp: began.to_owned(), ..self },
+            (_, _) => self,
+        }
+    }
+}
+
 fn alarm_change(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malformed> {
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Detail {
         state: State,
+        #[serde(default)]
+        previous_state: Option<Value>,
         #[serde(default)]
         mute_detail: Option<Value>,
     }
@@ -86,7 +101,8 @@ fn alarm_change(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malforme
     if event.detail.mute_detail.is_some() && muted == MutedAlarms::Ignore {
         return Ok(Trigger::Ignored(format!("alarm `{alarm}` is muted")));
     }
-    fired(alarm, &event.detail.state).map(one)
+    let Detail { state, previous_state, .. } = event.detail;
+    fired(alarm, &state.since(previous_state.as_ref())).map(one)
 }
 
 /// An execution that ended without success. If it finished its deployment first, the fence finds
@@ -126,11 +142,14 @@ fn direct_action(payload: &Value) -> Result<Trigger, Malformed> {
         alarm_data: AlarmData,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct AlarmData {
         state: State,
+        #[serde(default)]
+        previous_state: Option<Value>,
     }
-    let action: Action = read(payload)?;
-    fired(&action.alarm_arn, &action.alarm_data.state).map(one)
+    let Action { alarm_arn, alarm_data: AlarmData { state, previous_state } } = read(payload)?;
+    fired(&alarm_arn, &state.since(previous_state.as_ref())).map(one)
 }
 
 fn notification(payload: &Value) -> Result<Trigger, Malformed> {

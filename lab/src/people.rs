@@ -28,23 +28,26 @@ pub(crate) enum Answer {
     Reject,
 }
 
-/// Runs `glidepath approve|reject DEPLOYMENT`.
+/// Runs `glidepath approve|reject DEPLOYMENT`, or `promote` where somebody says yes to a stage that
+/// lacks evidence: that is the command which its message names.
 pub(crate) async fn answer(
     scene: &Scene,
     deployment: &Running,
     answer: Answer,
     reason: Option<&str>,
 ) -> LabResult<()> {
-    let verb = match answer {
-        Answer::Approve => "approve",
-        Answer::Reject => "reject",
-    };
     // As the question names it: whoever approves has read which stage it is about.
     let shown =
         command_line(&scene.endpoint, &Person::root(), &["status", deployment.id(), "--json"])
             .await?;
     let shown: serde_json::Value = serde_json::from_str(&shown).doing("reading the status")?;
     let stage = shown["stage"]["number"].to_string();
+    let asked = shown["approval"].is_object();
+    let (verb, reason) = match answer {
+        Answer::Approve if !asked => ("promote", reason.or(Some("looked at it"))),
+        Answer::Approve => ("approve", reason),
+        Answer::Reject => ("reject", reason),
+    };
     let mut arguments = vec![verb, deployment.id(), "--stage", &stage];
     if let Some(reason) = reason {
         arguments.extend(["--reason", reason]);

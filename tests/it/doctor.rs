@@ -363,7 +363,8 @@ fn nothing_is_left_after_ctrl_c_and_a_killed_run_is_cleaned_up_by_the_next() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(130), "{told}");
         assert!(told.contains("everything that doctor has made is removed"), "{told}");
-        nothing_is_left(&lab).await;
+        // But for an event that is on its way to the queue: that goes with the next run.
+        assert_nothing(&left(&lab).await);
 
         let killed = until_it_has_made_something(&lab).await;
         signal(&killed, "-KILL").await;

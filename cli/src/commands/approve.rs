@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = decision::stage)]
     stage: Option<StageIndex>,
     /// Why, for whoever reads the timeline
-    #[arg(long)]
+    #[arg(long, value_parser = decision::reason)]
     reason: Option<String>,
 }
 

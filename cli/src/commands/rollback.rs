@@ -9,6 +9,7 @@ use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortResult, Registry};
 
 use crate::connection::{Commands, Options};
+use crate::decision;
 use crate::names::Named;
 use crate::planning::to_roll_back;
 use crate::report::Stopped;
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     /// Name of the deployment, ARN of its execution, or a service of which exactly one runs
     deployment: Named,
     /// Why, for whoever reads the timeline
-    #[arg(long)]
+    #[arg(long, value_parser = decision::reason)]
     reason: Option<String>,
     /// Send everything to stable even if its targets are not healthy
     #[arg(long)]

@@ -172,3 +172,34 @@ fn an_event_that_cannot_be_read_fails_with_the_reason() {
         assert!(error.contains(reason), "{error}");
     }
 }
+
+/// When a mute or the suppression of a composite alarm ends, CloudWatch acts by the state there is.
+#[test]
+fn an_alarm_that_fires_already_is_as_old_as_its_firing() {
+    const BEFORE: &str = "2026-11-21T06:20:00.000+0000";
+    let at = |payload: &Value| {
+        let Ok(Trigger::Alarms(events)) = read_trigger(payload, MutedAlarms::RollBack) else {
+            panic!("{payload}");
+        };
+        events[0].at
+    };
+    let parsed = |text| Timestamp::parse(text).unwrap();
+    for (payload, inside) in
+        [(event_bridge("ALARM"), "detail"), (direct_action("ALARM"), "alarmData")]
+    {
+        for (previous, expected) in [
+            (json!({ "value": "ALARM", "timestamp": BEFORE }), BEFORE),
+            (json!({ "value": "OK", "timestamp": BEFORE }), AT),
+            (json!({ "value": "INSUFFICIENT_DATA", "timestamp": BEFORE }), AT),
+            // Whatever it says of before, the alarm fires now.
+            (json!({ "value": "ALARM", "timestamp": "yesterday" }), AT),
+            (json!({ "value": "ALARM" }), AT),
+            (json!("ALARM"), AT),
+            (json!(null), AT),
+        ] {
+            let mut payload = payload.clone();
+            payload[inside]["previousState"] = previous.clone();
+            assert_eq!(at(&payload), parsed(expected), "{previous}");
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub enum Action {
     Behave(Behave),
     /// Sets an alarm's state through CloudWatch's SetAlarmState.
     SetAlarm(SetAlarm),
-    /// Approves the stage that waits, with `glidepath approve`.
+    /// Says yes to the stage that waits: `glidepath approve`, or `promote` if it waits for evidence.
     Approve(Decide),
     /// Refuses the stage that waits, with `glidepath reject`.
     Reject(Decide),

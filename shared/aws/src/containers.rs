@@ -22,10 +22,12 @@ use crate::error::{code, port_error};
 /// A role that is written as an empty text is none.
 fn registered(definition: Described) -> Option<RegisteredVersion> {
     let role = |role: Option<String>| role.filter(|role| !role.is_empty());
+    let containers = definition.container_definitions.unwrap_or_default();
     Some(RegisteredVersion {
         arn: TaskDefinition::new(definition.task_definition_arn?),
         task_role: role(definition.task_role_arn),
         execution_role: role(definition.execution_role_arn),
+        images: containers.into_iter().filter_map(|container| container.image).collect(),
     })
 }
 

@@ -112,7 +112,12 @@ pub(crate) fn task_definition(version: &str) -> TaskDefinition {
 
 /// A task definition without roles.
 pub(crate) fn registered(version: &str) -> RegisteredVersion {
-    RegisteredVersion { arn: task_definition(version), task_role: None, execution_role: None }
+    RegisteredVersion {
+        arn: task_definition(version),
+        task_role: None,
+        execution_role: None,
+        images: vec!["repository/app:0a1b2c3".to_owned()],
+    }
 }
 
 /// ARN of an alarm.

@@ -39,6 +39,10 @@ pub struct Plan {
     pub routes: Vec<RoutePlan>,
     /// The new version.
     pub task_definition: TaskDefinition,
+    /// The images of its containers, for people: a tag often says which commit it is. Plans from before
+    /// they were kept have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
     /// The name of the strategy, for people.
     pub strategy: StrategyName,
     /// The stages in order; weights increase strictly and end at 1000.

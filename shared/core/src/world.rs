@@ -60,6 +60,8 @@ pub struct RegisteredVersion {
     pub task_role: Option<String>,
     /// The ARN or the name of the role with which ECS starts them; `None`: it needs none.
     pub execution_role: Option<String>,
+    /// The images of its containers, in its order.
+    pub images: Vec<String>,
 }
 
 /// Who brings an ECS service to a new version. AWS's own names are kept for people.

@@ -147,7 +147,9 @@ async fn leave(doctor: &Doctor) -> Stopped {
     let next = "`glidepath doctor` removes the rest when it runs again";
     Stopped::Left {
         message: if all_removed {
-            "everything that doctor has made is removed".to_owned()
+            "everything that doctor has made is removed; an event that is still on its way to the \
+             dead-letter queue goes with the next run"
+                .to_owned()
         } else {
             format!("something that doctor has made may be left (`{PREFIX}…`)")
         },

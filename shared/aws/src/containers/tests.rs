@@ -177,7 +177,9 @@ async fn an_inactive_task_definition_is_none() {
     let of = |status: &str| {
         answer(&json!({ "taskDefinition": {
             "taskDefinitionArn": VERSION, "status": status, "executionRoleArn": "arn:e",
-            "taskRoleArn": "",
+            "taskRoleArn": "", "containerDefinitions": [
+                { "name": "app", "image": "repository/app:0a1b2c3" }, { "name": "proxy" },
+            ],
         } }))
     };
     let unknown = error_of(400, "ClientException", "Unable to describe task definition.");
@@ -189,6 +191,7 @@ async fn an_inactive_task_definition_is_none() {
         arn: TaskDefinition::new(VERSION),
         task_role: None,
         execution_role: Some("arn:e".to_owned()),
+        images: vec!["repository/app:0a1b2c3".to_owned()],
     };
     assert_eq!(found, Ok(Some(registered)));
     assert_eq!(containers.task_definition(&name).await, Ok(None));

@@ -136,6 +136,7 @@ impl Told<'_> {
             format!("{old} serves now, in the {} slot, and stays ready.", plan.stable.slot),
             self.to_end_it(),
         ];
+        lines.extend(self.images());
         lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
         (format!("deployment of {new} has begun"), lines)
     }
@@ -147,6 +148,7 @@ impl Told<'_> {
             "{new} is healthy and gets {} of the requests now.",
             self.weight_before(stage)
         )];
+        lines.extend(self.images());
         lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
         lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
         lines.push(format!(
@@ -560,6 +562,12 @@ impl Told<'_> {
             self.to_look(),
         ];
         (what, lines)
+    }
+
+    /// What the new version is made of.
+    fn images(&self) -> Option<String> {
+        let images = &self.deployment.plan.images;
+        (!images.is_empty()).then(|| format!("Made of: {}", images.join(", ")))
     }
 
     fn new_version(&self) -> &str {

@@ -154,6 +154,10 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             canary,
             routes,
             task_definition,
+            images: found
+                .task_definition
+                .as_ref()
+                .map_or(Vec::new(), |version| version.images.clone()),
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
             capacity: request.strategy.capacity(request.capacity.canary),

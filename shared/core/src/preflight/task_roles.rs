@@ -24,7 +24,7 @@ pub(super) fn check(
         // It has the version already, and is only asked for tasks: that needs no role.
         return;
     }
-    let RegisteredVersion { arn, task_role, execution_role } = version;
+    let RegisteredVersion { arn, task_role, execution_role, images: _ } = version;
     let roles = if task_role == execution_role {
         vec![("task and execution role", task_role)]
     } else {
@@ -43,8 +43,9 @@ pub(super) fn check(
             continue;
         } else {
             format!(
-                "add `{}` to the stack's parameter `TaskRolePattern`, which is `{pattern}`, and \
-                 deploy the stack; or give the task definition a role that it covers",
+                "widen the stack's parameter `TaskRolePattern`, which is `{pattern}`, to one pattern \
+                 that covers `{}` as well, and deploy the stack; or give the task definition a role \
+                 that it covers",
                 role.name
             )
         };

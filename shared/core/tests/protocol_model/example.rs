@@ -219,6 +219,7 @@ pub(crate) fn plan(
             then: bounds.then,
         },
         notify: Vec::new(),
+        images: Vec::new(),
         unlisted: Vec::new(),
     }
 }

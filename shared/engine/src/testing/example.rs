@@ -177,6 +177,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         },
         rollback: RollbackPlan::default(),
         notify: vec![ChannelName::new("team")],
+        images: Vec::new(),
         unlisted: Vec::new(),
     }
 }

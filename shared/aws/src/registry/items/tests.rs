@@ -68,6 +68,7 @@ fn plan() -> Plan {
         },
         rollback: RollbackPlan::default(),
         notify: Vec::new(),
+        images: Vec::new(),
         unlisted: Vec::new(),
     }
 }

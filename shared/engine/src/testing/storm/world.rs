@@ -235,7 +235,12 @@ impl Containers for StormWorld {
         &self,
         name: &TaskDefinition,
     ) -> PortResult<Option<RegisteredVersion>> {
-        Ok(Some(RegisteredVersion { arn: name.clone(), task_role: None, execution_role: None }))
+        Ok(Some(RegisteredVersion {
+            arn: name.clone(),
+            task_role: None,
+            execution_role: None,
+            images: Vec::new(),
+        }))
     }
 
     async fn scale(&self, _: &ClusterName, _: &EcsServiceName, _: &ScaleTo) -> PortResult<()> {

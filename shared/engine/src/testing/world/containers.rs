@@ -35,7 +35,12 @@ impl Containers for World {
         name: &TaskDefinition,
     ) -> PortResult<Option<RegisteredVersion>> {
         let task_role = self.state().task_roles.get(name).cloned();
-        Ok(Some(RegisteredVersion { arn: name.clone(), task_role, execution_role: None }))
+        Ok(Some(RegisteredVersion {
+            arn: name.clone(),
+            task_role,
+            execution_role: None,
+            images: vec!["repository/app:0a1b2c3".to_owned()],
+        }))
     }
 
     async fn scale(
