@@ -27,6 +27,10 @@ const LONGEST_REASON: usize = 2_000;
 /// Why somebody decides as they do, in their words.
 pub(crate) fn reason(text: &str) -> Result<String, String> {
     let (text, length) = (text.trim(), text.trim().chars().count());
+    // It is shown on other people's terminals.
+    if text.chars().any(|character| character.is_control() && !character.is_whitespace()) {
+        return Err("it has control characters".to_owned());
+    }
     match length {
         0 => Err("it says nothing".to_owned()),
         1..=LONGEST_REASON => Ok(text.to_owned()),
@@ -45,6 +49,16 @@ pub(crate) async fn answer(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
+    if matches!(word, Word::Promote { .. }) {
+        // Functions that do not know what was said would drop it.
+        let versions = connection.versions();
+        if versions.has_errors() {
+            return Err(Stopped::Unusable {
+                message: format!("nothing was recorded: {versions}"),
+                hint: "`glidepath rollback` works with any version".to_owned(),
+            });
+        }
+    }
     let by = connection.operator.identity().await?;
     let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
     let answer = Answer { deployment, stage, by, word };
@@ -265,6 +279,24 @@ mod tests {
         let other = Answer { stage: Some(StageIndex(1)), ..promoted() };
         let told = decide(&registry, &world, &world, &other, &commands).await.unwrap_err();
         assert!(told.to_string().contains("stage 2 does not wait; the deployment is at stage 1"));
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_was_let_go_on_does_not_seem_to_wait_for_anybody() {
+        let (registry, world) = world(fixtures::waiting());
+        decide(&registry, &world, &world, &promoted(), &Commands::default()).await.unwrap();
+        let kept = registry.items().deployments[&DeploymentId::new("shop-42")].clone();
+        let told = words(&kept, NOW);
+        assert!(told.contains("lets stage 1") && !told.contains("waits"), "{told}");
+    }
+
+    #[test]
+    fn a_reason_says_something_and_is_no_log() {
+        assert!(reason("a night's traffic never gets there").is_ok());
+        assert!(reason(" \n").is_err());
+        assert!(reason("\u{1b}[31mred").is_err());
+        assert_eq!(reason(" two\nlines ").as_deref(), Ok("two\nlines"));
+        assert!(reason(&"x".repeat(LONGEST_REASON + 1)).is_err());
     }
 
     #[tokio::test]

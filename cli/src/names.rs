@@ -69,8 +69,12 @@ impl Named {
         commands: &Commands,
     ) -> Result<DeploymentId, Stopped> {
         let id = self.exactly(&execution)?;
-        if registry.deployment(&id).await?.is_some() {
-            return Ok(id);
+        match registry.deployment(&id).await {
+            Ok(Some(_)) => return Ok(id),
+            Ok(None) => {}
+            // There is one: whoever can read it, or needs not to, goes on.
+            Err(error) if !error.may_pass() => return Ok(id),
+            Err(error) => return Err(error.into()),
         }
         if name(id.as_str()).is_err() {
             // No execution can be called that, but a service can.
@@ -92,7 +96,7 @@ impl Named {
             recent.deployments.iter().filter(runs).map(|found| &found.id).collect();
         match running[..] {
             [only] if recent.unreadable.is_empty() => Ok(only.clone()),
-            [] => Err(Stopped::Unusable {
+            [] if recent.unreadable.is_empty() => Err(Stopped::Unusable {
                 message: format!(
                     "there is no deployment `{text}`, and none of a service `{text}` runs"
                 ),
@@ -229,6 +233,15 @@ mod tests {
         unread.items().unreadable.insert(DeploymentId::new("b-1"));
         let told = found(&unread, "shop").await.unwrap_err();
         assert!(told.contains("`a-1`, `b-1`"), "{told}");
+
+        // The only one that runs may be the one that cannot be read.
+        let unread = registry(&[("b-1", "shop", true)]);
+        unread.items().unreadable.insert(DeploymentId::new("b-1"));
+        let told = found(&unread, "shop").await.unwrap_err();
+        assert!(told.contains("may run: `b-1`"), "{told}");
+
+        // One that is named can be handed on, whoever can read it.
+        assert_eq!(found(&unread, "b-1").await.as_deref(), Ok("b-1"));
     }
 
     #[tokio::test]

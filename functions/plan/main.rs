@@ -20,7 +20,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let monitoring = CloudWatch::new(&clients, Publication::default());
     // Their names only: what delivers would be loaded with every cold start for nothing.
     let channels = settings::channels()?.into_keys().collect();
-    let task_roles = Some(settings::text(settings::TASK_ROLES)?);
+    // While a stack is updated the new code may meet the old environment; without a pattern nothing is
+    // said of roles.
+    let task_roles = settings::text(settings::TASK_ROLES).ok();
     let stack = StackSettings { channels, task_roles };
     let system = System::default();
     serve(async |input| {

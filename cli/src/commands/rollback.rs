@@ -6,7 +6,7 @@ use glidepath_aws::clock::System;
 use glidepath_aws::operator::Invoked;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
-use glidepath_engine::ports::{PortResult, Registry};
+use glidepath_engine::ports::{PortError, PortResult, Registry};
 
 use crate::connection::{Commands, Options};
 use crate::decision;
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
 }
+
+/// How many of the newest deployments are looked through, besides those that run.
+const RECENT: u32 = 20;
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
 const SOMEBODY: &str = "somebody whose identity AWS did not tell";
@@ -72,11 +75,19 @@ async fn roll_back<R: Registry>(
     invoke: impl AsyncFnOnce() -> PortResult<Invoked>,
     commands: &Commands,
 ) -> Result<String, Stopped> {
-    let found = match registry.deployment(id).await? {
-        Some(found) => found,
+    let found = match registry.deployment(id).await {
+        Ok(Some(found)) => found,
         // Somebody may have seen at once that it was a mistake.
-        None => planned().await?,
+        Ok(None) => planned().await?,
+        // The stack's own version may read what this one cannot, and looks before it writes.
+        Err(error) if !error.may_pass() => {
+            return Err(unseen(id, &error, invoke().await, commands));
+        }
+        Err(error) => return Err(error.into()),
     };
+    if matches!(found.phase, Phase::Closed(_)) {
+        require_no_other(registry, id, commands).await?;
+    }
     if let Some(told) = already_back(&found, commands) {
         return Ok(told);
     }
@@ -85,6 +96,52 @@ async fn roll_back<R: Registry>(
     // What counts is what was recorded, whatever became of the answer.
     let after = registry.deployment(id).await?.unwrap_or(found);
     outcome(&after, invoked, commands)
+}
+
+/// What came of a rollback of which this command line cannot read the record: only the stack's words.
+fn unseen(
+    id: &DeploymentId,
+    unread: &PortError,
+    invoked: PortResult<Invoked>,
+    commands: &Commands,
+) -> Stopped {
+    let told = match invoked {
+        Ok(Invoked::Answered(reply)) => reply.summary,
+        Ok(Invoked::Failed(failure)) => failure.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Stopped::Unanswered {
+        message: format!(
+            "the stack was asked to roll {id} back and says: {told}. Its record cannot be read here \
+             ({unread})"
+        ),
+        hint: format!(
+            "`{}` tries again at once, as often as you like; look at the weights of its rules",
+            commands.of("rollback", id, "")
+        ),
+    }
+}
+
+/// A deployment that has ended may have the name of a service of which another one runs: whoever means
+/// that one must not be told that it is over.
+async fn require_no_other<R: Registry>(
+    registry: &R,
+    id: &DeploymentId,
+    commands: &Commands,
+) -> Result<(), Stopped> {
+    // Nobody is kept from an answer by what is only looked at for their safety.
+    let Ok(recent) = registry.recent(RECENT).await else { return Ok(()) };
+    let of_service = |found: &&Deployment| {
+        found.plan.service.as_str() == id.as_str() && !matches!(found.phase, Phase::Closed(_))
+    };
+    let Some(runs) = recent.deployments.iter().find(of_service) else { return Ok(()) };
+    Err(Stopped::Unusable {
+        message: format!(
+            "the deployment {id} has ended, but {} of the service `{id}` runs; nothing was written",
+            runs.id
+        ),
+        hint: format!("to roll that one back: `{}`", commands.of("rollback", &runs.id, "")),
+    })
 }
 
 /// What has been brought back before is as it was asked to be: whoever repeats a rollback, as the
@@ -183,7 +240,7 @@ fn outcome(
 #[cfg(test)]
 mod tests {
     use glidepath_core::failure::{Failure, FailureCode};
-    use glidepath_engine::ports::{Clock, PortError};
+    use glidepath_engine::ports::Clock;
     use glidepath_engine::rollback::{self, RollbackInput};
     use glidepath_engine::testing::example::{self, begun, plan, stage};
     use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
@@ -248,6 +305,35 @@ mod tests {
             assert_eq!(unusable, !back, "{told}");
             assert!(told.contains(expected) && told.contains("nothing was written"), "{told}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_this_version_cannot_read_is_rolled_back_by_the_stack() {
+        let (registry, id) = (MemoryRegistry::default(), DeploymentId::new("shop-42"));
+        registry.items().unreadable.insert(id.clone());
+        let mut invoked = false;
+        let invoke = async || {
+            invoked = true;
+            Err(PortError::Throttled { operation: "lambda:Invoke" })
+        };
+        let told = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
+        assert!(told.unwrap_err().to_string().contains("cannot be read here"));
+        assert!(invoked);
+    }
+
+    #[tokio::test]
+    async fn an_ended_deployment_with_a_services_name_does_not_hide_the_one_that_runs() {
+        let registry = MemoryRegistry::default();
+        let mut ended = fixtures::rolled_back();
+        ended.id = DeploymentId::new(ended.plan.service.as_str());
+        let (id, runs) = (ended.id.clone(), fixtures::baking());
+        registry.items().deployments.insert(id.clone(), ended);
+        registry.items().deployments.insert(runs.id.clone(), runs);
+        let invoke = async || panic!("nothing may be invoked");
+        let told = roll_back(&registry, &id, unplanned, invoke, &Commands::default()).await;
+        let Err(Stopped::Unusable { message, hint }) = told else { panic!("{told:?}") };
+        assert!(message.contains("shop-42 of the service `shop` runs"), "{message}");
+        assert!(hint.contains("glidepath rollback shop-42"), "{hint}");
     }
 
     #[tokio::test]

@@ -132,7 +132,8 @@ impl Detail<'_> {
     }
 
     fn extended(&self) -> bool {
-        matches!(self.deployment.progress.told, Some(Event::Waiting { .. }))
+        let progress = &self.deployment.progress;
+        matches!(progress.told, Some(Event::Waiting { .. })) && progress.promotion().is_none()
     }
 
     fn failure(&self, text: &mut String) -> fmt::Result {
@@ -155,7 +156,9 @@ impl Detail<'_> {
         };
         let open = |event: &Event| match event.concern() {
             Concern::Wait | Concern::Hold => {
-                progress.told.as_ref() == Some(event) && *phase == Phase::Open
+                progress.told.as_ref().is_some_and(|told| told.name() == event.name())
+                    && progress.promotion().is_none()
+                    && *phase == Phase::Open
             }
             Concern::WeakStable => weak,
             Concern::News | Concern::Question => false,
@@ -166,6 +169,11 @@ impl Detail<'_> {
     /// What somebody was told to do about a wait.
     fn now(&self, text: &mut String) -> fmt::Result {
         let Some(notice) = self.open_notice() else { return Ok(()) };
+        // What it lacks changes with every look, and nobody is told each.
+        let newest = self.deployment.progress.told.clone();
+        let newest = newest.filter(|told| told.name() == notice.event.name());
+        let event = newest.unwrap_or_else(|| notice.event.clone());
+        let notice = &Notice { event, ..notice.clone() };
         let told = message(notice, self.deployment).with_options(&self.commands.options());
         let mut label = "what now";
         // Where to look, one has just looked.

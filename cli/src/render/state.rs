@@ -75,6 +75,11 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
 fn forward(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
     let state = |tone, words, until| State { tone, words, since, until };
+    if let Some(promotion) = deployment.progress.promotion() {
+        let words =
+            format!("{} lets {} go on: the next look decides", promotion.by, stage(deployment));
+        return state(Tone::Plain, words, None);
+    }
     match &deployment.progress.told {
         Some(Event::ForeignChange { .. }) => {
             let words = "holds: somebody else changed a route".to_owned();

@@ -181,6 +181,14 @@ impl RoutePlan {
         self.original.only(&self.pair, Role::Stable)
     }
 
+    /// Whether nothing leads to the canary: as a rollback writes it, or as it was found, where weights
+    /// alone decide.
+    pub fn is_back(&self, observed: &RouteActions) -> bool {
+        let found = &self.original;
+        let as_found = || !found.sticky() && found.canary_share(&self.pair) == Ok(Weight::NONE);
+        *observed == self.stable_only() || (observed == found && as_found())
+    }
+
     /// The complete actions that give the canary this share: what a shift writes.
     ///
     /// Without a share and on a sticky route that has lost the canary's group, the group is attached

@@ -84,12 +84,12 @@ pub(crate) async fn write_stable(
     written
 }
 
-/// Whether every route reads as this would write it. If that cannot be read, it is not known.
+/// Whether nothing on any route leads to the canary. If that cannot be read, it is not known.
 async fn nothing_on_canary(load_balancer: &impl LoadBalancer, plan: &[RoutePlan]) -> bool {
     let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
     let Ok(found) = load_balancer.routes(&wanted).await else { return false };
     plan.iter().zip(&found).all(|(route, found)| match found {
-        FoundRoute::Found { actions, .. } => *actions == route.stable_only(),
+        FoundRoute::Found { actions, .. } => route.is_back(actions),
         // A route that is gone carries nothing to the canary.
         FoundRoute::Missing => true,
         FoundRoute::DefaultRule | FoundRoute::Unsupported(_) => false,

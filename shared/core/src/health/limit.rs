@@ -182,7 +182,11 @@ impl Level {
                      {} bad",
                     canary.all, canary.bad
                 );
-                let over = |limit| canary.exceeds(limit) && !stable.exceeds(limit);
+                let worse = || {
+                    let (canary, stable) = (sum(&self.canary), sum(&self.stable));
+                    beyond_chance(&canary, &stable, self.ratio, DEVIATIONS)
+                };
+                let over = |limit| canary.exceeds(limit) && (!stable.exceeds(limit) || worse());
                 if canary.bad >= NO_ACCIDENT && limit.is_some_and(over) {
                     suspect(text)
                 } else {
@@ -250,5 +254,23 @@ impl std::fmt::Display for Share {
             .unwrap_or(0);
         let permille = Permille(u16::try_from(permille).unwrap_or(1000));
         write!(formatter, "{} of {} requests were bad ({permille})", self.bad, self.all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_lets_go_on_what_is_far_worse_than_a_stable_that_is_over_the_limit_too() {
+        let level = |canary: u64, stable: u64| {
+            let stable = vec![Tally { requests: 50, events: stable }];
+            let canary = vec![Tally { requests: 20, events: canary }];
+            let level = Level { canary, stable: stable.clone(), all_stable: stable, ratio: RATIO };
+            level.judge(Some(Permille(10)), 200).judgement
+        };
+        assert_eq!(level(20, 0), Judgement::Suspect);
+        assert_eq!(level(20, 1), Judgement::Suspect);
+        assert_eq!(level(2, 5), Judgement::Inconclusive);
     }
 }

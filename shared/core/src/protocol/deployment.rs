@@ -175,7 +175,42 @@ pub struct Progress {
     #[serde(default)]
     pub throttled: Option<Throttled>,
     /// What somebody was told about a wait that has not ended; it is told once.
+    #[serde(default, with = "told")]
     pub told: Option<Event>,
+}
+
+/// What was told, so that every version reads the record: without it there is no rollback. A hold is
+/// stored as the wait that it was before the two were told apart; what this version does not know is
+/// nothing that it has told.
+mod told {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::{Value, json};
+
+    use crate::notice::Event;
+
+    pub(super) fn serialize<S: Serializer>(
+        told: &Option<Event>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match told {
+            Some(Event::StageHeld { stage, reasons, against }) => json!({ "waiting": {
+                "stage": stage, "reasons": reasons, "against": against, "held": true,
+            } })
+            .serialize(serializer),
+            told => told.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Event>, D::Error> {
+        let stored = Value::deserialize(deserializer)?;
+        let told = match &stored["waiting"] {
+            waiting if waiting["held"] == true => json!({ "stageHeld": waiting }),
+            _ => stored,
+        };
+        Ok(serde_json::from_value(told).unwrap_or_default())
+    }
 }
 
 /// A rollback whose writes the load balancer's API has refused for being too many.
@@ -416,5 +451,43 @@ impl Deployment {
             alarm: alarm.clone(),
             started_at: self.started_at,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_late_look_says_of_an_earlier_step_is_not_said_of_this_one() {
+        use crate::protocol::{Judged, MoveOn, Observed, observe};
+        let read = crate::fixtures::deployment();
+        let mut now = read.clone();
+        now.progress.stage = StageIndex(1);
+        now.progress.step = Step::Baking { since: read.started_at, promoted: None };
+        now.progress.against = vec!["1 of 3 canary targets are healthy".to_owned()];
+        let observed = Observed { judged: Some(Judged::default()), ..Observed::default() };
+        let at = read.started_at;
+        let (seen, _) = observe(&now, &read, observed, MoveOn::Stay, at, at).unwrap();
+        assert_eq!(seen.progress.against, now.progress.against);
+    }
+
+    #[test]
+    fn what_was_told_makes_no_record_unreadable_for_another_version() {
+        let mut progress = crate::fixtures::deployment().progress;
+        let reasons = vec!["12 of 200 requests".to_owned()];
+        let stage = StageIndex(0);
+        progress.told = Some(Event::StageHeld { stage, reasons, against: Vec::new() });
+        let mut stored = serde_json::to_value(&progress).unwrap();
+        // Versions that do not know `stageHeld` read this.
+        assert_eq!(stored["told"]["waiting"]["reasons"], json!(["12 of 200 requests"]));
+        assert_eq!(serde_json::from_value::<Progress>(stored.clone()).unwrap(), progress);
+        stored["told"] = json!({ "unheardOf": { "stage": 0 } });
+        assert_eq!(serde_json::from_value::<Progress>(stored.clone()).unwrap().told, None);
+        stored["told"] = json!({ "waiting": { "stage": 0, "reasons": ["old"] } });
+        let told = serde_json::from_value::<Progress>(stored).unwrap().told.unwrap();
+        assert_eq!(told.name(), "waiting");
     }
 }

@@ -2,7 +2,7 @@
 //! bound alarm to be quiet, in the transaction itself: a fence that closes first wins.
 
 use super::alarm::{Binding, RecordedHealth};
-use super::deployment::{Deployment, Gate, Progress, Refused, Step};
+use super::deployment::{Deployment, Gate, Progress, Promotion, Refused, Step};
 use super::intent::{Intent, Purpose};
 use super::lock::{Lock, LockKey};
 use super::write::RegistryWrite;
@@ -208,8 +208,12 @@ pub fn observe(
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
     let Observed { health, traffic, hooks, routes, judged } = observed;
-    let (routes, move_on) =
-        if deployment.is_where(read) { (routes, move_on) } else { (Routes::Unseen, MoveOn::Stay) };
+    // What is said of an earlier step is not said of this one.
+    let (routes, move_on, judged) = if deployment.is_where(read) {
+        (routes, move_on, judged)
+    } else {
+        (Routes::Unseen, MoveOn::Stay, None)
+    };
     let mut seen = deployment.revised(now, next_due_at);
     let mut writes = Vec::new();
     seen.progress.hooks = hooks.unwrap_or(seen.progress.hooks);
@@ -302,6 +306,14 @@ impl Progress {
         }
     }
 
+    /// Who lets the stage go on that waits, if somebody does.
+    pub fn promotion(&self) -> Option<&Promotion> {
+        match &self.step {
+            Step::Baking { promoted, .. } => promoted.as_ref(),
+            Step::Settling { .. } | Step::Approving { .. } => None,
+        }
+    }
+
     /// Since when somebody else's weights may have been on a route, if they still may be.
     pub fn gap(&self) -> Option<Timestamp> {
         self.gaps.last().filter(|gap| gap.until.is_none()).map(|gap| gap.from)
@@ -356,10 +368,10 @@ pub(super) fn tell_once(
     at: Timestamp,
     event: Event,
 ) -> Option<RegistryWrite> {
-    if deployment.progress.told.as_ref().is_some_and(|told| told.name() == event.name()) {
+    let before = deployment.progress.told.replace(event.clone());
+    if before.is_some_and(|told| told.name() == event.name()) {
         return None;
     }
-    deployment.progress.told = Some(event.clone());
     Some(notice(deployment, at, event))
 }
 

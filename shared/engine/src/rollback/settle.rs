@@ -87,7 +87,7 @@ pub(super) async fn astray(
     let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
     let astray = deployment.plan.routes.iter().zip(&observed).any(|(route, observed)| {
         // A route that is gone carries nothing to the canary.
-        observed.as_ref().is_some_and(|observed| *observed != route.stable_only())
+        observed.as_ref().is_some_and(|observed| !route.is_back(observed))
     });
     Ok(astray.then_some(observed))
 }

@@ -288,3 +288,42 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
     assert!(failure.cause.contains("no deployment `nobody`"), "{failure}");
     assert_eq!(world.take_calls(), []);
 }
+
+/// As `a_rollback_that_may_not_write_ends_where_there_is_nothing_to_write`, on routes that no deployment
+/// has ever written: the group of the other slot is not there yet, or the weights are somebody's 100 and 0.
+#[tokio::test]
+async fn a_rollback_that_may_not_write_ends_on_a_route_as_it_was_found() {
+    use glidepath_core::route::{ActionKind, Forward, RouteAction, RouteActions, WeightedGroup};
+    use glidepath_core::weight::AlbWeight;
+    let found = |groups: &[(Slot, u16)]| {
+        let groups = groups
+            .iter()
+            .map(|(slot, weight)| WeightedGroup {
+                group: group(*slot),
+                weight: AlbWeight::new(*weight),
+            })
+            .collect();
+        let forward = ActionKind::Forward(Forward::new(groups, None));
+        RouteActions(vec![RouteAction { order: Some(1), kind: forward }])
+    };
+    for original in [found(&[(Slot::Blue, 1)]), found(&[(Slot::Blue, 100), (Slot::Green, 0)])] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+        plan.routes[0].original = original.clone();
+        world.state().routes.insert(route(), original);
+        let deployment = begun(&registry, plan, "d1", world.now()).await;
+        world.state().write_errors = refused();
+        let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+        machine.run_until(|reply| reply.next == NextStep::Rollback).await.unwrap();
+        for _ in 0..200 {
+            if machine.reply.next == NextStep::Failed {
+                break;
+            }
+            machine.step(None).await;
+        }
+        assert_eq!(machine.reply.summary, "everything is on stable");
+        let items = registry.items();
+        assert_eq!(items.deployments[&deployment.id].phase, Phase::Closed(Outcome::RolledBack));
+        assert!(items.locks.values().all(|lock| lock.holder.is_none()));
+    }
+}
