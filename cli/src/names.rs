@@ -16,8 +16,8 @@ use crate::report::Stopped;
 /// Most characters of an execution's name.
 const LONGEST_NAME: usize = 80;
 
-/// How many of the newest deployments are looked through for what was meant.
-const RECENT: u32 = 20;
+/// How many of the newest deployments are looked through for what was meant, besides those that run.
+pub(crate) const RECENT: u32 = 20;
 
 /// Most names that are offered in place of one that there is not.
 const OFFERED: usize = 3;
@@ -89,11 +89,7 @@ impl Named {
 
     fn of_service(&self, recent: &Recent, commands: &Commands) -> Result<DeploymentId, Stopped> {
         let Self(text) = self;
-        let runs = |found: &&Deployment| {
-            found.plan.service.as_str() == text && !matches!(found.phase, Phase::Closed(_))
-        };
-        let running: Vec<_> =
-            recent.deployments.iter().filter(runs).map(|found| &found.id).collect();
+        let running: Vec<_> = running(recent, text).collect();
         match running[..] {
             [only] if recent.unreadable.is_empty() => Ok(only.clone()),
             [] if recent.unreadable.is_empty() => Err(Stopped::Unusable {
@@ -140,6 +136,17 @@ impl Named {
         }
         format!("did you mean `{}`? ", names.join("` or `"))
     }
+}
+
+/// The deployments of a service that have not ended.
+pub(crate) fn running<'a>(
+    recent: &'a Recent,
+    service: &'a str,
+) -> impl Iterator<Item = &'a DeploymentId> {
+    let runs = move |found: &&Deployment| {
+        found.plan.service.as_str() == service && !matches!(found.phase, Phase::Closed(_))
+    };
+    recent.deployments.iter().filter(runs).map(|found| &found.id)
 }
 
 /// What Step Functions takes as the name of an execution.

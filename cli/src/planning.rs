@@ -82,12 +82,14 @@ pub(crate) async fn look<R: Registry>(
     })
 }
 
-/// The plan's answer, or [`Answer::Planning`] if none came in two minutes.
+/// The plan's answer, or [`Answer::Planning`] if none came in two minutes. For `lag` looks, one a second,
+/// an execution that is not there is one that cannot be seen yet.
 pub(crate) async fn answer<R: Registry, K: Clock>(
     registry: &R,
     clock: &K,
     id: &DeploymentId,
     execution: &ExecutionArn,
+    lag: u32,
     mut find: impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
 ) -> PortResult<Answer> {
     let mut looks = 0;
@@ -96,6 +98,7 @@ pub(crate) async fn answer<R: Registry, K: Clock>(
         looks += 1;
         match found {
             Ok(Answer::Planning) if looks < PATIENCE => {}
+            Ok(Answer::Nothing) if looks <= lag => {}
             Err(error) if error.may_pass() && looks < PATIENCE => {}
             Ok(_) | Err(PortError::Throttled { .. } | PortError::Unanswered { .. }) => {
                 return found;
@@ -115,7 +118,7 @@ pub(crate) async fn to_roll_back<R: Registry, K: Clock>(
     find: impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
     commands: &Commands,
 ) -> Result<Deployment, Stopped> {
-    match answer(registry, clock, id, execution, find).await? {
+    match answer(registry, clock, id, execution, 0, find).await? {
         Answer::Accepted(deployment) => Ok(*deployment),
         Answer::Nothing => Err(Stopped::unknown(id, commands)),
         Answer::Refused(Ended::Refused { name, .. } | Ended::Failed { name, .. }) => {
@@ -146,6 +149,10 @@ mod tests {
 
     /// What the execution was at each look; at the look after the last one it is recorded.
     async fn answered(states: &[Option<ExecutionState>], recorded: bool) -> Answer {
+        seen_after(0, states, recorded).await
+    }
+
+    async fn seen_after(lag: u32, states: &[Option<ExecutionState>], recorded: bool) -> Answer {
         let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
         let deployment = fixtures::baking();
         let mut states: VecDeque<_> = states.iter().cloned().collect();
@@ -156,7 +163,8 @@ mod tests {
             }
             Ok(state)
         };
-        answer(&registry, &world, &deployment.id, &deployment.execution, find).await.unwrap()
+        let (id, execution) = (&deployment.id, &deployment.execution);
+        answer(&registry, &world, id, execution, lag, find).await.unwrap()
     }
 
     #[tokio::test]
@@ -170,6 +178,10 @@ mod tests {
         assert!(matches!(refused, Answer::Refused(Ended::Refused { .. })), "{refused:?}");
 
         assert!(matches!(answered(&[None], false).await, Answer::Nothing));
+        // What was started a moment ago may not be seen yet.
+        let late = seen_after(2, &[None, None, running.clone()], true).await;
+        assert!(matches!(late, Answer::Accepted(_)), "{late:?}");
+        assert!(matches!(seen_after(2, &[None, None, None], false).await, Answer::Nothing));
         let patience = vec![running; PATIENCE as usize];
         assert!(matches!(answered(&patience, false).await, Answer::Planning));
     }

@@ -142,9 +142,9 @@ fn stack_of(version: &str) -> (String, std::thread::JoinHandle<Vec<String>>) {
 }
 
 /// What the command says with a stack of this version, how it ends, and what it asked.
-fn with_stack(command: &str, version: &str) -> (String, Option<i32>, Vec<String>) {
+fn with_stack(arguments: &[&str], version: &str) -> (String, Option<i32>, Vec<String>) {
     let (address, answering) = stack_of(version);
-    let ended = command_at(&address, &[command, "good.yaml", "--region", "eu-west-1"]);
+    let ended = command_at(&address, &[arguments, &["--region", "eu-west-1"]].concat());
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
     write!(stream, "POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nenough").unwrap();
     let said = [ended.stdout, ended.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
@@ -154,7 +154,7 @@ fn with_stack(command: &str, version: &str) -> (String, Option<i32>, Vec<String>
 #[test]
 fn nothing_is_started_with_a_stack_that_is_known_not_to_fit() {
     for command in ["plan", "start"] {
-        let (said, code, asked) = with_stack(command, "99.0.0");
+        let (said, code, asked) = with_stack(&[command, "good.yaml"], "99.0.0");
         assert!(
             said.contains("error: the stack is 99.0.0, this command line"),
             "{command}: {said}"
@@ -165,9 +165,17 @@ fn nothing_is_started_with_a_stack_that_is_known_not_to_fit() {
 }
 
 #[test]
+fn nobody_lets_go_on_what_the_stack_would_not_understand() {
+    let (said, code, asked) = with_stack(&["promote", "d-1", "--reason", "why"], "99.0.0");
+    assert!(said.contains("error: nothing was recorded: error: the stack is 99.0.0"), "{said}");
+    assert!(said.contains("hint: `glidepath rollback` works with any version"), "{said}");
+    assert_eq!((code, asked), (Some(2), vec!["DescribeStacks".to_owned()]), "{said}");
+}
+
+#[test]
 fn a_stack_that_is_only_of_another_version_is_warned_about() {
     let own = env!("CARGO_PKG_VERSION");
-    let (said, code, asked) = with_stack("start", &format!("{own}7"));
+    let (said, code, asked) = with_stack(&["start", "good.yaml"], &format!("{own}7"));
     assert!(
         said.contains(&format!("warning: the stack is {own}7, this command line {own}")),
         "{said}"

@@ -10,7 +10,7 @@ use glidepath_engine::ports::{PortError, PortResult, Registry};
 
 use crate::connection::{Commands, Options};
 use crate::decision;
-use crate::names::Named;
+use crate::names::{Named, RECENT, running};
 use crate::planning::to_roll_back;
 use crate::report::Stopped;
 
@@ -26,9 +26,6 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
 }
-
-/// How many of the newest deployments are looked through, besides those that run.
-const RECENT: u32 = 20;
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
 const SOMEBODY: &str = "somebody whose identity AWS did not tell";
@@ -131,16 +128,12 @@ async fn require_no_other<R: Registry>(
 ) -> Result<(), Stopped> {
     // Nobody is kept from an answer by what is only looked at for their safety.
     let Ok(recent) = registry.recent(RECENT).await else { return Ok(()) };
-    let of_service = |found: &&Deployment| {
-        found.plan.service.as_str() == id.as_str() && !matches!(found.phase, Phase::Closed(_))
-    };
-    let Some(runs) = recent.deployments.iter().find(of_service) else { return Ok(()) };
+    let Some(runs) = running(&recent, id.as_str()).next() else { return Ok(()) };
     Err(Stopped::Unusable {
         message: format!(
-            "the deployment {id} has ended, but {} of the service `{id}` runs; nothing was written",
-            runs.id
+            "the deployment {id} has ended, but {runs} of the service `{id}` runs; nothing was written"
         ),
-        hint: format!("to roll that one back: `{}`", commands.of("rollback", &runs.id, "")),
+        hint: format!("to roll that one back: `{}`", commands.of("rollback", runs, "")),
     })
 }
 

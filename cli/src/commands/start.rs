@@ -5,7 +5,7 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
-use glidepath_aws::operator::{ExecutionState, Started};
+use glidepath_aws::operator::Started;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_core::request::Request;
@@ -63,14 +63,8 @@ pub(crate) async fn run(
         Started::NameTaken => return Err(taken(&id, "exists, with another request")),
     };
     let (registry, clock) = (&connection.registry, System::default());
-    let mut unseen = 0;
-    let find = async || {
-        let found = connection.operator.find(&execution).await?;
-        unseen += 1;
-        // It has just been started; reading it may lag behind.
-        Ok(found.or_else(|| (unseen <= LAG).then_some(ExecutionState::Running)))
-    };
-    match answer(registry, &clock, &id, &execution, find).await? {
+    let find = async || connection.operator.find(&execution).await;
+    match answer(registry, &clock, &id, &execution, LAG, find).await? {
         Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
         Answer::Refused(refused) => return refused.outcome(&id, &commands),
         Answer::Planning | Answer::Nothing => {

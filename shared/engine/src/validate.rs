@@ -224,7 +224,7 @@ impl Look<'_> {
         let reasons = self.verdict.texts(|judgement| judgement == Judgement::Inconclusive);
         let against = self.verdict.texts(|judgement| judgement == Judgement::Suspect);
         let summary = [reasons.as_slice(), &against].concat().join("; ");
-        if summary.is_empty() {
+        if reasons.is_empty() && against.is_empty() {
             return self.onward(self.judged());
         }
         match promoted {

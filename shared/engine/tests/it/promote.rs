@@ -37,6 +37,13 @@ async fn idle<'a>(
     machine
 }
 
+/// Until the stage holds for good and its gate is open.
+async fn held(machine: &mut Machine<'_>) {
+    machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    machine.step(None).await;
+}
+
 fn kept(registry: &MemoryRegistry) -> Deployment {
     registry.items().deployments[&DeploymentId::new("d1")].clone()
 }
@@ -106,9 +113,7 @@ async fn what_is_extended_does_not_have_to_wait_for_its_end() {
 async fn what_speaks_against_the_version_is_not_overruled() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = idle(&registry, &world, OnInconclusive::Hold).await;
-    machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.step(None).await;
+    held(&mut machine).await;
     // The look before has not seen it, the next one does.
     decide::run(&registry, &world, &world, &promote()).await.unwrap();
     let canary = kept(&registry).plan.routes[0].pair.canary.clone();
@@ -135,9 +140,7 @@ async fn what_speaks_against_the_version_is_not_overruled() {
 async fn nobody_goes_on_at_somebody_elses_weights() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = idle(&registry, &world, OnInconclusive::Hold).await;
-    machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
-    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    machine.step(None).await;
+    held(&mut machine).await;
     decide::run(&registry, &world, &world, &promote()).await.unwrap();
     let own = world.state().routes[&route()].clone();
     world.state().routes.insert(route(), actions(Weight::from_permille(300).unwrap()));

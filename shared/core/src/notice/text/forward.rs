@@ -1,0 +1,192 @@
+//! What is told on the way forward.
+
+use super::Told;
+use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
+use crate::protocol::{Decision, Promotion};
+use crate::time::Span;
+use crate::weight::Weight;
+
+impl Told<'_> {
+    pub(super) fn approval_needed(
+        &self,
+        stage: StageIndex,
+        judged: &[String],
+    ) -> (String, Vec<String>) {
+        let (to, new) = (self.weight(stage), self.new_version());
+        let id = &self.deployment.id;
+        let mut lines = vec![format!(
+            "{new} is healthy and gets {} of the requests now.",
+            self.weight_before(stage)
+        )];
+        lines.extend(self.images());
+        lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
+        lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
+        lines.push(format!(
+            "To refuse, so that everything returns to stable: `glidepath reject {id} --stage {stage}`"
+        ));
+        if let Some(approval) = self.stage(stage).and_then(|stage| stage.approval) {
+            let until = self.notice.at + approval.timeout;
+            lines.push(match approval.on_timeout {
+                OnTimeout::Rollback => {
+                    format!("Without an answer by {until} everything returns to stable.")
+                }
+                OnTimeout::Continue => format!("Without an answer by {until} it goes on."),
+            });
+        }
+        (format!("may {new} have {to}?"), lines)
+    }
+
+    pub(super) fn decided(&self, stage: StageIndex, decision: &Decision) -> (String, Vec<String>) {
+        let weight = self.weight(stage);
+        let (verb, next) = if decision.approved {
+            ("approved", "The weight moves now.")
+        } else {
+            ("refused", "Everything returns to stable now.")
+        };
+        let mut lines = Vec::new();
+        lines.extend(decision.reason.as_ref().map(|reason| format!("Their reason: {reason}")));
+        lines.push(next.to_owned());
+        (format!("{} {verb} stage {stage} ({weight})", decision.by), lines)
+    }
+
+    pub(super) fn shifted(&self, stage: StageIndex) -> (String, Vec<String>) {
+        let bake = self.stage(stage).map(|stage| stage.bake).unwrap_or_default();
+        let next = if self.deployment.plan.is_last(stage) {
+            "the deployment is done".to_owned()
+        } else {
+            format!("{} follows", self.weight(stage.next()))
+        };
+        let count = self.deployment.plan.stages.len();
+        let (new, weight) = (self.new_version(), self.weight(stage));
+        let what = match weight {
+            Weight::NONE => format!("{new} runs, without traffic"),
+            weight => format!("{new} has {weight} of the requests"),
+        };
+        (
+            what,
+            vec![
+                format!("Stage {stage} of {count}; the load balancer has confirmed the weight."),
+                format!("If it stays healthy for {bake}, {next}."),
+                self.to_end_it(),
+            ],
+        )
+    }
+
+    pub(super) fn waiting(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+        against: &[String],
+    ) -> (String, Vec<String>) {
+        let health = &self.deployment.plan.health;
+        let mut lines = lacking(reasons, against);
+        let then = match health.on_inconclusive {
+            OnInconclusive::Hold => "it holds until you decide",
+            OnInconclusive::Rollback => "everything returns to stable",
+            OnInconclusive::Continue => "it goes on regardless",
+        };
+        lines.push(format!(
+            "It goes on by itself as soon as this is over. {} after the end of the bake {then}.",
+            health.extend_up_to
+        ));
+        lines.push(self.to_let_it_go_on(stage, against));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
+    }
+
+    pub(super) fn stage_held(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+        against: &[String],
+    ) -> (String, Vec<String>) {
+        let mut lines = lacking(reasons, against);
+        lines.push("It goes on by itself as soon as this is over.".to_owned());
+        lines.push(self.to_let_it_go_on(stage, against));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) holds until you decide", self.weight(stage)), lines)
+    }
+
+    /// How a person lets a stage go on that lacks evidence.
+    fn to_let_it_go_on(&self, stage: StageIndex, against: &[String]) -> String {
+        let command =
+            format!("`glidepath promote {} --stage {stage} --reason WHY`", self.deployment.id);
+        if against.is_empty() {
+            format!("To let it go on all the same: {command}")
+        } else {
+            format!("Once nothing speaks against it any more, you can let it go on: {command}")
+        }
+    }
+
+    pub(super) fn promoted(
+        &self,
+        stage: StageIndex,
+        promotion: &Promotion,
+    ) -> (String, Vec<String>) {
+        let next = if self.deployment.plan.is_last(stage) {
+            "The deployment is done after the next look".to_owned()
+        } else {
+            format!("{} follows after the next look", self.weight(stage.next()))
+        };
+        (
+            format!(
+                "{} lets stage {stage} ({}) go on without enough evidence",
+                promotion.by,
+                self.weight(stage)
+            ),
+            vec![
+                format!("Their reason: {}", promotion.reason),
+                format!("{next}, unless that sees something against the version."),
+                self.to_end_it(),
+            ],
+        )
+    }
+
+    pub(super) fn not_promoted(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+    ) -> (String, Vec<String>) {
+        let mut lines = lacking(&[], reasons);
+        lines.push("It holds as before. What was said of it does not count any more.".to_owned());
+        lines.push(self.to_let_it_go_on(stage, reasons));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) does not go on", self.weight(stage)), lines)
+    }
+
+    pub(super) fn foreign_change(&self, found: &str) -> (String, Vec<String>) {
+        (
+            "somebody else changed a route, so the deployment holds".to_owned(),
+            vec![
+                format!("Found: {found}"),
+                "It goes on by itself as soon as the route is as it was.".to_owned(),
+                self.to_look(),
+                format!(
+                    "To end it and overwrite the change: `glidepath rollback {}`",
+                    self.deployment.id
+                ),
+            ],
+        )
+    }
+
+    pub(super) fn route_in_order(&self, lasted: Span) -> (String, Vec<String>) {
+        (
+            "the route is as it was, so the deployment goes on".to_owned(),
+            vec![
+                format!("Somebody else's weights may have been there for {lasted}."),
+                "That was no time of the bake, and what was measured then counts for no stage."
+                    .to_owned(),
+                self.to_end_it(),
+            ],
+        )
+    }
+}
+
+/// What a stage lacks, and what speaks against the version.
+fn lacking(reasons: &[String], against: &[String]) -> Vec<String> {
+    let lacking = reasons.iter().map(|reason| format!("Why: {reason}"));
+    lacking.chain(against.iter().map(|reason| format!("Against it: {reason}"))).collect()
+}
