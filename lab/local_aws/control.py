@@ -7,6 +7,8 @@
     POST   /_lab/ecs-limits      {"tasks": 3}: place at most so many tasks at once; null: any number
     POST   /_lab/alarm-clock     {"ahead": 20}: from now on states of alarms change by a clock that is so many
                                  seconds ahead
+    POST   /_lab/statistic-sets  {"namespace", "metric", "dimensions": {...}}: the metric gets a statistic set now, so that
+                                 its hour has no percentiles
     GET    /_lab/tables/NAME     {"items": [...]}: every item of a DynamoDB table, as the API writes them
     GET    /_lab/logs            {"groups": {NAME: [{"stream", "timestamp", "message"}]}}: what was logged, in order;
                                  ``?since=SECONDS``
@@ -17,6 +19,7 @@ AWS has nothing of it, so nothing that is tested may use it.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,6 +28,7 @@ from ministack.services import cloudwatch_logs, dynamodb
 
 from local_aws import alarms, ecs, elbv2, faults
 from local_aws.faults import FaultError
+from local_aws.metric_store import Point, store
 from local_aws.settings import Settings
 
 PREFIX = "/_lab/"
@@ -88,6 +92,16 @@ def _set_alarm_clock(body: bytes) -> Any:
     return {}
 
 
+def _add_statistic_set(body: bytes) -> Any:
+    try:
+        metric = json.loads(body)
+        namespace, name, dimensions = metric["namespace"], metric["metric"], dict(metric["dimensions"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Refused(400, f'{{"namespace", "metric", "dimensions"}} are needed: {error}') from error
+    store.add_point(namespace, name, dimensions, time.time(), "Seconds", Point(2, 1.0, 0.25, 0.75, is_set=True))
+    return {}
+
+
 def _table(name: str, settings: Settings) -> Any:
     items: list[Any] = []
     request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
@@ -134,6 +148,8 @@ def _answer(settings: Settings, method: str, path: str, query: str, body: bytes)
             return 200, _limit_tasks(body)
         if place == "alarm-clock" and method == "POST":
             return 200, _set_alarm_clock(body)
+        if place == "statistic-sets" and method == "POST":
+            return 200, _add_statistic_set(body)
         if place.startswith("tables/") and method == "GET":
             return 200, _table(place.removeprefix("tables/"), settings)
     except _Refused as refused:

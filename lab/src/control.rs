@@ -67,6 +67,21 @@ impl Control {
         self.ask(Method::POST, "alarm-clock", Some(&json!({ "ahead": ahead }))).await.map(drop)
     }
 
+    /// A metric of the load balancer (`app/NAME/ID`) gets a statistic set, of which nobody can tell
+    /// single values.
+    pub(crate) async fn add_statistic_set(
+        &self,
+        load_balancer: &str,
+        metric: &str,
+    ) -> LabResult<()> {
+        let metric = json!({
+            "namespace": "AWS/ApplicationELB",
+            "metric": metric,
+            "dimensions": { "LoadBalancer": load_balancer },
+        });
+        self.ask(Method::POST, "statistic-sets", Some(&metric)).await.map(drop)
+    }
+
     /// Every item of a DynamoDB table.
     pub(crate) async fn items(&self, table: &str) -> LabResult<Vec<Value>> {
         let mut answer = self.ask(Method::GET, &format!("tables/{table}"), None).await?;

@@ -276,6 +276,12 @@ impl Lab {
         self.control().set_alarm_clock(ahead).await
     }
 
+    /// Response times behind the load balancer (`app/NAME/ID`) get a statistic set, of which CloudWatch
+    /// knows no single values: this hour has no trimmed counts and no percentile ranks.
+    pub async fn blur_response_times(&self, load_balancer: &str) -> LabResult<()> {
+        self.control().add_statistic_set(load_balancer, "TargetResponseTime").await
+    }
+
     /// From now on this goes wrong, too.
     pub async fn add_fault(&self, name: &str, fault: &Fault) -> LabResult<()> {
         self.control().add_faults([(name.to_owned(), fault)]).await

@@ -181,6 +181,7 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
 
         what_may_not_be_looked_at_is_said(&lab).await;
 
+        let good = path;
         let request = break_wiring(&lab, &request).await;
         let path = file("bad", &request);
         let newer = another_stack(&lab, "newer", "99.0.0").await;
@@ -196,10 +197,19 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         nothing_is_left(&lab).await;
 
         take_permissions(&lab).await;
-        let found = doctor(&lab, &Person::root(), &["--service", path.to_str().unwrap()]).await;
+        lab.blur_response_times(load_balancer(&route.arn)).await.unwrap();
+        let found = doctor(&lab, &Person::root(), &["--service", good.to_str().unwrap()]).await;
         found.assert_all("notOk", &ROLES);
+        found.assert_all("notOk", &["statistics"]);
         nothing_is_left(&lab).await;
     });
+}
+
+/// `app/NAME/ID` of the load balancer of a rule.
+fn load_balancer(rule: &str) -> &str {
+    let (_, resource) = rule.split_once("listener-rule/").unwrap();
+    let end = resource.match_indices('/').nth(2).unwrap().0;
+    &resource[..end]
 }
 
 /// Every call of the user was what AWS's models allow.

@@ -14,7 +14,7 @@ use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, W
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
 use crate::world::{
-    Alarm, AlarmDimension, Driver, EcsService, FoundRoute, RegisteredVersion, Rollout,
+    Alarm, AlarmDimension, Driver, EcsService, FoundRoute, RegisteredVersion, Registration, Rollout,
 };
 
 /// ARN of the route of [`document`].
@@ -100,9 +100,14 @@ pub(crate) fn ecs_service(tasks: u32, version: &str, groups: &[&str]) -> EcsServ
         deployed_at: None,
         gave_way: vec![],
         deployments: 1,
-        target_groups: groups.iter().map(|name| group(name)).collect(),
+        target_groups: groups.iter().map(|name| registration(name)).collect(),
         events: vec![],
     }
+}
+
+/// A group, and nothing about the container that answers.
+pub(crate) fn registration(name: &str) -> Registration {
+    Registration { group: group(name), answers: None }
 }
 
 /// ARN of a task definition.

@@ -99,9 +99,19 @@ pub struct EcsService {
     /// How many deployments there are; older ones still drain.
     pub deployments: u32,
     /// Target groups that its tasks register with.
-    pub target_groups: Vec<TargetGroupArn>,
+    pub target_groups: Vec<Registration>,
     /// Service events, the newest first.
     pub events: Vec<ServiceEvent>,
+}
+
+/// A target group that the tasks of an ECS service register with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Which.
+    pub group: TargetGroupArn,
+    /// The container and the port of it that requests go to, where ECS says them: two slots of one
+    /// application name them alike.
+    pub answers: Option<(String, u16)>,
 }
 
 /// An ECS deployment that failed.
@@ -132,6 +142,16 @@ const OBSTACLES: [&str; 3] =
     ["unable to place a task", "unable to consistently start tasks", "was unable to"];
 
 impl EcsService {
+    /// The groups that its tasks register with.
+    pub fn groups(&self) -> impl Iterator<Item = &TargetGroupArn> {
+        self.target_groups.iter().map(|registration| &registration.group)
+    }
+
+    /// Whether its tasks register with this group.
+    pub fn registers_with(&self, group: &TargetGroupArn) -> bool {
+        self.groups().any(|own| own == group)
+    }
+
     /// Why ECS has given this version up since then and gone back to another one, as it does where
     /// the circuit breaker or an alarm of the service's own has the rollback switched on. A failed
     /// deployment is in the list only until its last task has stopped; the events stay.

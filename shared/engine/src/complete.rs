@@ -264,8 +264,8 @@ async fn in_use(
     let service = containers.service(&retirement.cluster, &retirement.service).await;
     let service = service.map_err(|error| failed(&error))?;
     let mut groups: Vec<_> = retirement.routes.iter().map(|(_, group)| group.clone()).collect();
-    groups.extend(service.into_iter().flat_map(|service| service.target_groups));
-    groups.sort();
+    groups.extend(service.iter().flat_map(|service| service.groups().cloned()));
+    groups.sort_unstable();
     groups.dedup();
     let reaching =
         load_balancer.reaching(&wanted, &groups).await.map_err(|error| failed(&error))?;

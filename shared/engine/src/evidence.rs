@@ -103,6 +103,7 @@ where
         alarms: reading(alarms),
         targets: reading(targets),
         stopped_tasks: reading(stopped),
+        gaps: deployment.progress.gaps.clone(),
         metrics: match metrics {
             Ok(Some(metrics)) => {
                 Reading::Read(measured(metrics, &query, &deployment.progress.gaps))

@@ -151,7 +151,7 @@ async fn target_groups(
     found: &Found,
 ) -> PortResult<BTreeMap<TargetGroupArn, Option<TargetGroup>>> {
     let services = [&found.blue, &found.green].into_iter().flatten();
-    let groups: BTreeSet<_> = services.flat_map(|service| service.target_groups.clone()).collect();
+    let groups: BTreeSet<_> = services.flat_map(|service| service.groups().cloned()).collect();
     let groups: Vec<_> = groups.into_iter().collect();
     let described = load_balancer.target_groups(&groups).await?;
     Ok(groups.into_iter().zip(described).collect())

@@ -1,7 +1,5 @@
 //! The health of targets.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use futures_util::future::join_all;
 use glidepath_core::ids::TargetGroupArn;
 
@@ -13,8 +11,10 @@ pub(crate) async fn health(
     load_balancer: &impl LoadBalancer,
     groups: &[&TargetGroupArn],
 ) -> Vec<PortResult<TargetHealth>> {
-    let once: BTreeSet<_> = groups.iter().copied().collect();
-    let asked = join_all(once.iter().map(|group| load_balancer.target_health(group))).await;
-    let answers: BTreeMap<_, _> = once.into_iter().zip(asked).collect();
-    groups.iter().filter_map(|group| answers.get(group).cloned()).collect()
+    let mut once = groups.to_vec();
+    once.sort_unstable();
+    once.dedup();
+    let answers = join_all(once.iter().map(|group| load_balancer.target_health(group))).await;
+    let answer = |group| answers.get(once.binary_search(group).ok()?).cloned();
+    groups.iter().filter_map(answer).collect()
 }

@@ -2,14 +2,14 @@
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{
-    Deployment, DeploymentControllerType, DeploymentRolloutState, DeploymentStrategy,
+    Deployment, DeploymentControllerType, DeploymentRolloutState, DeploymentStrategy, LoadBalancer,
     ResourceManagementType, SchedulingStrategy, Service,
 };
 use glidepath_core::health::ServiceDeployment;
 use glidepath_core::ids::{TargetGroupArn, TaskDefinition};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{
-    Driver, EcsService, FailedDeployment, PortResult, Rollout, ServiceEvent,
+    Driver, EcsService, FailedDeployment, PortResult, Registration, Rollout, ServiceEvent,
 };
 
 use crate::error::incomplete;
@@ -33,7 +33,6 @@ pub(super) fn found(service: &Service) -> PortResult<EcsService> {
         ) => service.task_definition().unwrap_or_default(),
     };
     let gave_way = service.deployments().iter().filter(|other| other.status() != Some("PRIMARY"));
-    let groups = service.load_balancers().iter();
     Ok(EcsService {
         driver,
         desired_count: number(service.desired_count()),
@@ -43,11 +42,16 @@ pub(super) fn found(service: &Service) -> PortResult<EcsService> {
         deployed_at: primary.and_then(Deployment::created_at).and_then(timestamp),
         gave_way: gave_way.filter_map(failed).collect(),
         deployments: u32::try_from(service.deployments().len()).unwrap_or(u32::MAX),
-        target_groups: groups
-            .filter_map(|balancer| balancer.target_group_arn())
-            .map(TargetGroupArn::new)
-            .collect(),
+        target_groups: service.load_balancers().iter().filter_map(registration).collect(),
         events: events(service),
+    })
+}
+
+fn registration(balancer: &LoadBalancer) -> Option<Registration> {
+    let port = balancer.container_port().and_then(|port| u16::try_from(port).ok());
+    Some(Registration {
+        group: balancer.target_group_arn().map(TargetGroupArn::new)?,
+        answers: balancer.container_name().map(str::to_owned).zip(port),
     })
 }
 

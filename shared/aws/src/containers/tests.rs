@@ -2,7 +2,7 @@
 
 use glidepath_core::health::TaskEnd;
 use glidepath_core::ids::TargetGroupArn;
-use glidepath_engine::ports::{Driver, FailedDeployment, Rollout};
+use glidepath_engine::ports::{Driver, FailedDeployment, Registration, Rollout};
 use serde_json::{Value, json};
 
 use super::*;
@@ -45,7 +45,11 @@ async fn a_service_is_read_with_its_newest_deployment() {
         reason: "tasks failed to start".to_owned(),
     };
     assert_eq!(found.gave_way, [gave_way]);
-    assert_eq!(found.target_groups, [TargetGroupArn::new("green")]);
+    let answers = Some(("app".to_owned(), 80));
+    assert_eq!(
+        found.target_groups,
+        [Registration { group: TargetGroupArn::new("green"), answers }]
+    );
     let events: Vec<_> = found.events.iter().map(|event| event.message.as_str()).collect();
     assert_eq!(events, ["newest", "older"]);
 }

@@ -21,7 +21,7 @@ impl ElasticLoadBalancing {
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Reaching>> {
         let mut balancers: Vec<String> = routes.iter().filter_map(load_balancer_arn).collect();
-        balancers.sort();
+        balancers.sort_unstable();
         balancers.dedup();
         let mut listeners = Vec::new();
         for balancer in balancers {

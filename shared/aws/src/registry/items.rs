@@ -58,7 +58,7 @@ pub(super) const REFUSED: &str = "refused";
 const OWN: [&str; 5] = ["revision", "phase", "fence", "intents", "nextDueAt"];
 
 /// Partition and sort key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) partition: String,
     pub(super) sort: String,
@@ -135,8 +135,11 @@ pub(super) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
+/// By way of a [`Value`], there and back: each type is compiled for one format only, of which every
+/// function would otherwise carry two.
 pub(super) fn json(key: &Key, value: &impl Serialize) -> PortResult<AttributeValue> {
-    serde_json::to_string(value).map(AttributeValue::S).map_err(|error| key.corrupt(error))
+    let value = serde_json::to_value(value).map_err(|error| key.corrupt(error))?;
+    Ok(AttributeValue::S(value.to_string()))
 }
 
 pub(super) fn write_deployment(deployment: &Deployment) -> PortResult<Item> {
@@ -318,7 +321,8 @@ impl<'item> Reader<'item> {
     }
 
     fn json<Document: DeserializeOwned>(&self, name: &str) -> PortResult<Document> {
-        serde_json::from_str(self.text(name)?)
+        serde_json::from_str::<Value>(self.text(name)?)
+            .and_then(serde_json::from_value)
             .map_err(|error| self.key.corrupt(format_args!("`{name}`: {error}")))
     }
 

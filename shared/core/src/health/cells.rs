@@ -53,6 +53,11 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// Whether this moment is in it.
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|end| at < end)
+    }
+
     fn touches(&self, from: Timestamp, until: Timestamp) -> bool {
         self.from < until && self.until.is_none_or(|end| from < end)
     }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cells::Gap;
 use super::hooks::HookReading;
 use super::metrics::MeasuredMetrics;
 use super::probes::ProbeReading;
@@ -21,6 +22,10 @@ pub struct Evidence {
     pub targets: Reading<Vec<RouteTargets>>,
     /// Canary tasks that stopped by themselves since the stage was shifted.
     pub stopped_tasks: Reading<Vec<StoppedTask>>,
+    /// Times in which somebody else's weights may have been on a route: a task that stopped then says
+    /// nothing about the stage's.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
     /// Everything that CloudWatch measured.
     pub metrics: Reading<MeasuredMetrics>,
     /// The plan's hooks that have a say at this stage.

@@ -1,6 +1,7 @@
 //! Judges a stage by thresholds. Every check adds its reason, the good ones too: a verdict without
 //! all its reasons cannot be acted on.
 
+use super::cells::Gap;
 use super::evidence::{
     AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, Watched,
 };
@@ -77,7 +78,7 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     let weight = plan.stage(stage).map(|stage| stage.weight);
     alarms(&plan.health, weight, &evidence.alarms, &mut reasons);
     targets(plan, &evidence.targets, &mut reasons);
-    stopped_tasks(&evidence.stopped_tasks, &mut reasons);
+    stopped_tasks(&evidence.stopped_tasks, &evidence.gaps, &mut reasons);
     metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
     hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
     probes::judge(&plan.health.probes, &evidence.probes, &mut reasons);
@@ -221,19 +222,34 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
     }
 }
 
-fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, reasons: &mut Vec<Reason>) {
+fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, gaps: &[Gap], reasons: &mut Vec<Reason>) {
     let Some(tasks) = read("stopped tasks", reading, reasons) else { return };
+    // They may have broken under traffic that nobody planned.
+    let (foreign, tasks): (Vec<_>, Vec<_>) =
+        tasks.iter().partition(|task| gaps.iter().any(|gap| gap.holds(task.at)));
+    if !foreign.is_empty() {
+        let count = counted(foreign.len());
+        reasons.push(pass(format!(
+            "{count} while somebody else's weights were on a route, which counts for no stage"
+        )));
+    }
     let Some(newest) = tasks.iter().max_by_key(|task| task.at) else {
-        reasons.push(pass("no canary task stopped"));
+        if foreign.is_empty() {
+            reasons.push(pass("no canary task stopped"));
+        }
         return;
     };
-    let count = match tasks.len() {
-        1 => "1 canary task stopped by itself".to_owned(),
-        count => format!("{count} canary tasks stopped by themselves"),
-    };
-    let text = format!("{count}; the newest, `{}`: {}", newest.task, newest.reason);
+    let text =
+        format!("{}; the newest, `{}`: {}", counted(tasks.len()), newest.task, newest.reason);
     // Whether one was an accident is for a person to say.
     reasons.push(if tasks.len() >= STOPPED_TASKS_LIMIT { fail(text) } else { inconclusive(text) });
+}
+
+fn counted(stopped: usize) -> String {
+    match stopped {
+        1 => "1 canary task stopped by itself".to_owned(),
+        count => format!("{count} canary tasks stopped by themselves"),
+    }
 }
 
 #[cfg(test)]

@@ -249,8 +249,8 @@ fn watches_the_right_slot(
 
 fn belongs(request: &Request, found: &Found, slot: Slot, watch: &AlarmDimension) -> bool {
     let registers = |service: &Option<EcsService>, dimension: &str| {
-        let groups = service.iter().flat_map(|service| &service.target_groups);
-        groups.into_iter().any(|group| group.dimension() == dimension)
+        let mut groups = service.iter().flat_map(EcsService::groups);
+        groups.any(|group| group.dimension() == dimension)
     };
     let (own, other) = match slot {
         Slot::Blue => (&found.blue, &found.green),

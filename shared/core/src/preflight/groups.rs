@@ -17,7 +17,7 @@ pub(super) fn check(
     let Some(services) = services else { return };
     for slot in [Slot::Blue, Slot::Green] {
         let name = request.target.slots.of(slot);
-        for group in &services.of(slot).target_groups {
+        for group in services.of(slot).groups() {
             match found.target_groups.get(group) {
                 Some(None) => findings.error(
                     path(slot),

@@ -4,7 +4,7 @@ use crate::ids::TargetGroupArn;
 use crate::plan::{RoutePlan, Slot};
 use crate::request::{Findings, Request};
 use crate::route::{Role, RolePair, RouteActions, RouteError, RouteRef};
-use crate::world::{FoundRoute, TargetGroup};
+use crate::world::{EcsService, FoundRoute, TargetGroup};
 
 use super::Found;
 use super::slots::Services;
@@ -131,7 +131,7 @@ fn name_groups<'a>(
     let services = services?;
     let of_slot = |slot| {
         let groups = forward.groups().iter().map(|entry| &entry.group);
-        groups.filter(move |group| services.of(slot).target_groups.contains(group))
+        groups.filter(move |group| services.of(slot).registers_with(group))
     };
     let (blue, green): (Vec<_>, Vec<_>) =
         (of_slot(Slot::Blue).collect(), of_slot(Slot::Green).collect());
@@ -178,7 +178,9 @@ fn name_groups<'a>(
 }
 
 /// Finds the group that a route does not name: the partner that its other group has on another
-/// route, or else the only group of the ECS service that no route names.
+/// route, or else the only group of the ECS service that no route names, or the only one of those
+/// that leads to the same port of the same container. A sticky route names one group after every
+/// deployment: with a group for each of several routes, this is what tells them apart.
 fn complete_pairs<'a>(
     request: &Request,
     found: &Found,
@@ -199,13 +201,19 @@ fn complete_pairs<'a>(
                 .iter()
                 .find(|pair| pair.0 == *blue)
                 .map(|pair| pair.1.clone())
-                .or_else(|| only_free(found, services.green, pairs.iter().map(|pair| &pair.1)))
+                .or_else(|| {
+                    let taken: Vec<_> = pairs.iter().map(|pair| &pair.1).collect();
+                    partner(found, (services.blue, blue), services.green, &taken)
+                })
                 .map(|green| (blue.clone(), green)),
             (None, Some(green)) => pairs
                 .iter()
                 .find(|pair| pair.1 == *green)
                 .map(|pair| pair.0.clone())
-                .or_else(|| only_free(found, services.blue, pairs.iter().map(|pair| &pair.0)))
+                .or_else(|| {
+                    let taken: Vec<_> = pairs.iter().map(|pair| &pair.0).collect();
+                    partner(found, (services.green, green), services.blue, &taken)
+                })
                 .map(|blue| (blue, green.clone())),
             (None, None) => None,
         };
@@ -229,22 +237,33 @@ fn complete_pairs<'a>(
     complete.then_some(routes)
 }
 
-fn only_free<'g>(
+/// Which group of a service is to the other slot's what the known one is to its own.
+fn partner(
     found: &Found,
-    service: &crate::world::EcsService,
-    taken: impl Iterator<Item = &'g TargetGroupArn>,
+    (other, known): (&EcsService, &TargetGroupArn),
+    service: &EcsService,
+    taken: &[&TargetGroupArn],
 ) -> Option<TargetGroupArn> {
-    let taken: Vec<_> = taken.collect();
     // A group that this kind of load balancer cannot forward to is nobody's partner.
     let fits = |group: &TargetGroupArn| {
         let known = found.target_groups.get(group).and_then(Option::as_ref);
         known.is_none_or(TargetGroup::takes_weights)
     };
-    let mut free =
-        service.target_groups.iter().filter(|group| !taken.contains(group) && fits(group));
-    match (free.next(), free.next()) {
-        (Some(only), None) => Some(only.clone()),
-        (Some(_) | None, _) => None,
+    let free: Vec<_> = service
+        .target_groups
+        .iter()
+        .filter(|registration| !taken.contains(&&registration.group) && fits(&registration.group))
+        .collect();
+    if let [only] = free[..] {
+        return Some(only.group.clone());
+    }
+    let known = other.target_groups.iter().find(|registration| registration.group == *known)?;
+    let answers = known.answers.as_ref()?;
+    let alike: Vec<_> =
+        free.into_iter().filter(|free| free.answers.as_ref() == Some(answers)).collect();
+    match alike[..] {
+        [only] => Some(only.group.clone()),
+        _ => None,
     }
 }
 

@@ -71,9 +71,8 @@ pub(super) fn both<'a>(
     }
     let shared: Vec<_> = services
         .blue
-        .target_groups
-        .iter()
-        .filter(|group| services.green.target_groups.contains(group))
+        .groups()
+        .filter(|group| services.green.registers_with(group))
         .map(|group| format!("`{}`", group.short()))
         .collect();
     if shared.is_empty() {

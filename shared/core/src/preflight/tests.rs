@@ -133,6 +133,39 @@ fn two_routes_to_the_same_group_have_the_same_partner() {
 }
 
 #[test]
+fn groups_of_several_routes_are_told_apart_by_the_container_s_port() {
+    let ports = |service: &mut EcsService, ports: [(&str, u16); 2]| {
+        for (registration, (container, port)) in service.target_groups.iter_mut().zip(ports) {
+            registration.answers = Some((container.to_owned(), port));
+        }
+    };
+    let found = |found: &mut Found, green_ports: [(&str, u16); 2]| {
+        found.routes = vec![route(&[("blue", 1)], true), route(&[("blue2", 1)], true)];
+        let mut blue = ecs_service(3, "shop:41", &["blue", "blue2"]);
+        ports(&mut blue, [("web", 8080), ("web", 9090)]);
+        let mut green = ecs_service(0, "shop:40", &["green2", "green"]);
+        ports(&mut green, green_ports);
+        (found.blue, found.green) = (Some(blue), Some(green));
+    };
+    let plan = plan(|document, world| {
+        second_route(document);
+        found(world, [("web", 9090), ("web", 8080)]);
+    });
+    assert_eq!(groups(&plan), [("blue", "green"), ("blue2", "green2")]);
+    // The same port of another container is another door, and one door with two groups is a question.
+    for ambiguous in [[("web", 8080), ("web", 8080)], [("job", 8080), ("job", 9090)]] {
+        let findings = findings(|document, world| {
+            second_route(document);
+            found(world, ambiguous);
+        });
+        assert!(
+            findings[0].contains("it cannot be told which target group of `shop-green`"),
+            "{findings:?}"
+        );
+    }
+}
+
+#[test]
 fn a_group_that_could_be_one_of_several_is_asked_for() {
     let found = findings(|document, found| {
         second_route(document);

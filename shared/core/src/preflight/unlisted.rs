@@ -23,8 +23,8 @@ pub(super) fn check(
             continue;
         }
         let share = |slot: Slot| {
-            let groups = &services.of(slot).target_groups;
-            let own = reaching.shares.iter().filter(|(group, _)| groups.contains(group));
+            let service = services.of(slot);
+            let own = reaching.shares.iter().filter(|(group, _)| service.registers_with(group));
             own.map(|(_, permille)| *permille).sum::<u16>()
         };
         let shares: Vec<_> = [Slot::Blue, Slot::Green]

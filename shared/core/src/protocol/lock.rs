@@ -84,7 +84,7 @@ impl LockKey {
             keys.push(Self::group(route.pair.stable.as_str()));
             keys.push(Self::group(route.pair.canary.as_str()));
         }
-        keys.sort();
+        keys.sort_unstable();
         keys.dedup();
         keys
     }

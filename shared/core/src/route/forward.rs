@@ -54,7 +54,7 @@ impl Forward {
     /// With these groups, in any order. One that stands alone gets everything whatever its weight,
     /// so every weight of it is the same.
     pub fn new(mut groups: Vec<WeightedGroup>, stickiness: Option<Stickiness>) -> Self {
-        groups.sort_by(|one, other| one.group.cmp(&other.group));
+        groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
         if let [alone] = groups.as_mut_slice() {
             alone.weight = AlbWeight::ALONE;
         }

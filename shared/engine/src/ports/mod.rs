@@ -20,7 +20,7 @@ use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 pub use glidepath_core::world::{
     Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching,
-    RegisteredVersion, Rollout, ServiceEvent, TargetGroup,
+    RegisteredVersion, Registration, Rollout, ServiceEvent, TargetGroup,
 };
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};

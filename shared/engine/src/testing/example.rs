@@ -21,7 +21,7 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::{AlbWeight, Weight};
 
 use super::{MemoryRegistry, World};
-use crate::ports::{Alarm, AlarmDimension, Driver, EcsService, Registry, Rollout};
+use crate::ports::{Alarm, AlarmDimension, Driver, EcsService, Registration, Registry, Rollout};
 
 /// When the examples begin.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -91,7 +91,7 @@ pub fn world() -> World {
                 deployed_at: Some(DEPLOYED),
                 gave_way: Vec::new(),
                 deployments: 1,
-                target_groups: vec![group(slot)],
+                target_groups: vec![Registration { group: group(slot), answers: None }],
                 events: Vec::new(),
             };
             state.services.insert(service(slot), found);

@@ -210,7 +210,7 @@ impl LoadBalancer for World {
         if state.blind {
             return Err(PortError::Throttled { operation: "DescribeTargetHealth" });
         }
-        let owner = state.services.values().find(|service| service.target_groups.contains(group));
+        let owner = state.services.values().find(|service| service.registers_with(group));
         let Some(owner) = owner else { return Ok(TargetHealth::default()) };
         let tasks = owner.running_count;
         if state.broken.contains(&owner.task_definition) || state.sick.contains(group) {

@@ -4,8 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use glidepath_core::failure::FailureCode;
-use glidepath_core::health::Period;
-use glidepath_core::health::SlotRequests;
+use glidepath_core::health::{Period, SlotRequests, StoppedTask, TaskEnd};
 use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::notice::Event;
 use glidepath_core::protocol::{NextStep, Purpose};
@@ -91,6 +90,25 @@ async fn what_is_measured_afterwards_counts_again() {
     let mut machine = super::baking(&registry, &world, MINUTE.times(10)).await;
     meddled(&mut machine, &world, 30..33).await;
     assert_eq!(machine.run().await.unwrap_err().code, FailureCode::VerdictFailed);
+}
+
+#[tokio::test]
+async fn tasks_that_stop_at_foreign_weights_count_for_no_stage_and_afterwards_they_do() {
+    for (at, failed) in [(10, false), (30, true)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let start = world.now();
+        let mut machine = super::baking(&registry, &world, MINUTE.times(10)).await;
+        let stopped = |task: &str| StoppedTask {
+            task: task.to_owned(),
+            reason: "Essential container in task exited".to_owned(),
+            at: start + MINUTE.times(at),
+            end: TaskEnd::Exited,
+        };
+        world.state().stopped_tasks = vec![stopped("a"), stopped("b")];
+        meddled(&mut machine, &world, 0..0).await;
+        let ended = machine.run().await;
+        assert_eq!(ended.is_err(), failed, "{at}: {ended:?}");
+    }
 }
 
 /// Somebody who changes the route right after a shift was claimed, once.

@@ -6,7 +6,7 @@ use glidepath_core::route::{ActionKind, Forward, RouteActions, RouteRef, Stickin
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::complete::{Retired, retire};
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, Registration};
 use glidepath_engine::testing::example::{self, begun, group, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
     {
         let mut state = world.state();
         let blue = state.services.get_mut(&example::service(Slot::Blue)).unwrap();
-        blue.target_groups.push(own);
+        blue.target_groups.push(Registration { group: own, answers: None });
         state.routes.insert(forgotten.clone(), leads_there);
     }
     world.pass(deployment.plan.retention);

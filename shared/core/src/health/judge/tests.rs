@@ -6,6 +6,7 @@ use crate::health::{
     Cell, ConnectionErrors, Errors, LoadBalancerErrors, MeasuredMetrics, SlotRequests, TaskEnd,
 };
 use crate::plan::{AlarmPlan, Permille};
+use crate::time::Span;
 use crate::weight::Weight;
 
 /// Everything read, nothing wrong, and enough of it.
@@ -27,6 +28,7 @@ fn healthy(plan: &Plan) -> Evidence {
         alarms: Reading::Read(alarms.chain(service.iter().map(alarm(Watched::Service))).collect()),
         targets: Reading::Read(vec![targets(1, 1, 3)]),
         stopped_tasks: Reading::Read(vec![]),
+        gaps: vec![],
         metrics: Reading::Read(measured(counts(0, 1_000, 0, 19_000))),
         hooks: vec![],
         probes: vec![],
@@ -341,6 +343,39 @@ fn one_stopped_task_may_be_an_accident_and_two_are_not() {
     let judged = |tasks| verdict(|_, evidence| evidence.stopped_tasks = Reading::Read(tasks));
     assert_says(&judged(vec![task("a")]), Judgement::Inconclusive, "1 canary task stopped");
     assert_says(&judged(vec![task("a"), task("b")]), Judgement::Fail, "2 canary tasks stopped");
+}
+
+#[test]
+fn tasks_that_stopped_at_somebody_else_s_weights_are_told_and_do_not_count() {
+    let stopped = |seconds: u64| StoppedTask {
+        at: NOW - Span::from_secs(60) + Span::from_secs(seconds),
+        ..task("a")
+    };
+    let gap = Gap { from: NOW - Span::from_secs(40), until: Some(NOW - Span::from_secs(20)) };
+    let judged = |gaps: Vec<Gap>, seconds: &[u64]| {
+        let tasks = seconds.iter().copied().map(stopped).collect();
+        verdict(|_, evidence| {
+            evidence.stopped_tasks = Reading::Read(tasks);
+            evidence.gaps = gaps;
+        })
+    };
+    let foreign = judged(vec![gap], &[20, 39]);
+    assert_says(
+        &foreign,
+        Judgement::Pass,
+        "2 canary tasks stopped by themselves while somebody else's weights",
+    );
+    let goes_on = Gap { until: None, ..gap };
+    assert_eq!(judged(vec![goes_on], &[20, 59]).judgement, Judgement::Pass);
+    // Before and after it they count, and only they.
+    for (seconds, judgement) in [
+        (&[19, 20][..], Judgement::Inconclusive),
+        (&[39, 40], Judgement::Inconclusive),
+        (&[19, 30, 40], Judgement::Fail),
+    ] {
+        assert_eq!(judged(vec![gap], seconds).judgement, judgement, "{seconds:?}");
+    }
+    assert_eq!(judged(vec![], &[20, 39]).judgement, Judgement::Fail);
 }
 
 #[test]

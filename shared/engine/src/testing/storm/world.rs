@@ -106,7 +106,8 @@ impl StormWorld {
         self.state().gates.remove(token);
     }
 
-    /// Whether another invocation of the rollback function may begin; if so, it has.
+    /// Whether another invocation of the rollback function may begin; if so, it has. Where no instance
+    /// of the function is free a new one starts, and warms its connections up by a call of its own.
     pub(super) fn invoke(&self) -> bool {
         let mut state = self.state();
         if state.running >= self.settings.concurrency {
@@ -114,7 +115,13 @@ impl StormWorld {
         }
         state.running += 1;
         state.tally.invocations += 1;
+        let cold = state.running > state.tally.at_once;
         state.tally.at_once = state.tally.at_once.max(state.running);
+        drop(state);
+        if cold {
+            // Whatever comes of it.
+            let _ = self.take(false);
+        }
         true
     }
 
