@@ -118,6 +118,8 @@ impl Containers for World {
         _: &TaskDefinition,
         since: Timestamp,
     ) -> PortResult<Vec<StoppedTask>> {
-        Ok(self.state().stopped_tasks.iter().filter(|task| task.at >= since).cloned().collect())
+        let until = self.now();
+        let stopped = |task: &&StoppedTask| (since..=until).contains(&task.at);
+        Ok(self.state().stopped_tasks.iter().filter(stopped).cloned().collect())
     }
 }
