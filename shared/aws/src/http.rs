@@ -1,29 +1,71 @@
-//! The one HTTP client for what is not AWS.
+//! HTTP to what is not AWS, by the client that the SDK has anyway: another one would bring its own TLS
+//! and its own HTTP into every function that needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use glidepath_engine::ports::{PortError, PortResult};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::byte_stream::ByteStream;
+use tokio::time::timeout;
+
+/// As much of an answer as anybody looks at, in bytes.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// At most [`LONGEST_BODY`].
+    pub(crate) body: Vec<u8>,
+}
 
 /// Built at its first use: most functions never need one.
 #[derive(Debug, Default)]
-pub(crate) struct LazyClient(OnceLock<reqwest::Client>);
+pub(crate) struct LazyClient(OnceLock<Connector>);
 
 impl LazyClient {
-    /// The client; it follows no redirects and asks no proxy.
-    pub(crate) fn get(&self, operation: &'static str) -> PortResult<&reqwest::Client> {
-        if let Some(http) = self.0.get() {
-            return Ok(http);
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Lost only to somebody who has installed one in between, which is as good.
-            let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());
-        }
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| PortError::Refused { operation, detail: error.to_string() })?;
-        Ok(self.0.get_or_init(|| http))
+    /// Sends a request once, follows no redirects and asks no proxy. Without an answer it says why in
+    /// words that do not repeat the URL, which may be a secret.
+    pub(crate) async fn send(
+        &self,
+        request: HttpRequest,
+        within: Duration,
+    ) -> Result<Answer, String> {
+        let connector = self.0.get_or_init(|| {
+            Connector::builder()
+                .proxy_config(ProxyConfig::disabled())
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .build()
+        });
+        let answered = async {
+            let answer = connector.call(request).await.map_err(|error| cause(&error))?;
+            let status = answer.status().as_u16();
+            let mut stream = ByteStream::new(answer.into_body());
+            let mut body = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(|error| cause(&error))?;
+                let room = LONGEST_BODY - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if body.len() == LONGEST_BODY {
+                    break;
+                }
+            }
+            Ok(Answer { status, body })
+        };
+        timeout(within, answered).await.unwrap_or_else(|_| Err("timed out".to_owned()))
     }
+}
+
+/// The innermost of an error's causes: what is around it only says that there was one.
+fn cause(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }

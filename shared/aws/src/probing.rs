@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{PortError, PortResult, ProbeAnswer, Probing};
 
-use crate::http::LazyClient;
+use crate::http::{Answer, LazyClient};
 
 const OPERATION: &str = "probe";
-
-/// As much of an answer as is looked at.
-const LONGEST_BODY: usize = 64 * 1024;
 
 /// [`Probing`] over HTTP.
 #[derive(Debug, Default)]
@@ -20,28 +18,14 @@ pub struct HttpProbing {
 
 impl Probing for HttpProbing {
     async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
-        let unanswered = |error: reqwest::Error| {
-            // Its own text repeats the URL, and hides the cause.
-            let mut detail = if error.is_timeout() { "timed out" } else { "no answer" }.to_owned();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                detail = cause.to_string();
-                source = cause.source();
-            }
-            PortError::Unanswered { operation: OPERATION, detail }
-        };
-        let timeout = Duration::from_millis(timeout.as_millis());
-        let call = self.http.get(OPERATION)?.get(url).timeout(timeout);
-        let mut answer = call.send().await.map_err(unanswered)?;
-        let status = answer.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
-            let room = LONGEST_BODY - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == LONGEST_BODY {
-                break;
-            }
-        }
+        let request = HttpRequest::get(url).map_err(|error| PortError::Refused {
+            operation: OPERATION,
+            detail: format!("`{url}` cannot be asked: {error}"),
+        })?;
+        let within = Duration::from_millis(timeout.as_millis());
+        let answer = self.http.send(request, within).await;
+        let Answer { status, body } =
+            answer.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
         Ok(ProbeAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
     }
 }
@@ -82,8 +66,15 @@ mod tests {
     #[tokio::test]
     async fn no_answer_is_an_error_that_may_pass() {
         assert!(asked(b"").await.unwrap_err().may_pass());
+        // It hangs up in the middle of its answer.
+        let half = asked(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nready").await;
+        assert!(half.unwrap_err().may_pass());
         let nobody = HttpProbing::default().get("http://127.0.0.1:1/", Span::from_secs(5)).await;
         let nobody = nobody.unwrap_err().to_string();
         assert!(nobody.contains("refused"), "{nobody}");
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let late = HttpProbing::default().get(&url, Span::from_millis(20)).await.unwrap_err();
+        assert!(late.may_pass() && late.to_string().contains("timed out"), "{late}");
     }
 }

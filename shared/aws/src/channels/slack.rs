@@ -6,6 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use glidepath_core::notice::{Message, Notice, Trial, slack};
 use glidepath_engine::ports::{PortError, PortResult};
 use serde_json::Value;
@@ -24,7 +26,7 @@ pub(super) struct Slack {
     secrets: Client,
     http: LazyClient,
     /// URLs by the ARN of their secret, kept while the sandbox lives.
-    urls: Mutex<HashMap<String, reqwest::Url>>,
+    urls: Mutex<HashMap<String, String>>,
 }
 
 impl fmt::Debug for Slack {
@@ -61,7 +63,7 @@ impl Slack {
         // Perhaps the webhook was rotated: a refusal counts only for the URL as it is now.
         let kept = self.urls.lock().await.remove(secret);
         if let Some(url) = kept {
-            match self.send(url.clone(), body).await {
+            match self.send(&url, body).await {
                 Err(PortError::Refused { .. }) => {}
                 answered => {
                     self.urls.lock().await.insert(secret.to_owned(), url);
@@ -70,35 +72,46 @@ impl Slack {
             }
         }
         let url = self.url(secret).await?;
-        self.send(url, body).await
+        self.send(&url, body).await
     }
 
-    async fn send(&self, url: reqwest::Url, body: &Value) -> PortResult<()> {
-        let http = self.http.get(OPERATION)?.post(url).timeout(DELIVERY);
-        let answer = http.json(body).send().await;
-        // `without_url`: the error would show it.
-        let answer = answer.map_err(|error| PortError::Unanswered {
+    async fn send(&self, url: &str, body: &Value) -> PortResult<()> {
+        let unfit = |_| PortError::Refused {
             operation: OPERATION,
-            detail: error.without_url().to_string(),
-        })?;
-        judge(answer.status().as_u16())
+            detail: "the secret's URL cannot be asked".to_owned(),
+        };
+        let mut request = HttpRequest::get(url).map_err(unfit)?;
+        request.set_method("POST").map_err(unfit)?;
+        request.headers_mut().insert("content-type", "application/json");
+        *request.body_mut() = SdkBody::from(body.to_string());
+        let answer = self.http.send(request, DELIVERY).await;
+        let answer =
+            answer.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
+        judge(answer.status)
     }
 
-    async fn url(&self, secret: &str) -> PortResult<reqwest::Url> {
+    async fn url(&self, secret: &str) -> PortResult<String> {
         let mut urls = self.urls.lock().await;
         if let Some(url) = urls.get(secret) {
             return Ok(url.clone());
         }
         let value = self.secrets.get_secret_value().secret_id(secret).send().await;
         let value = value.map_err(|error| port_error("secretsmanager:GetSecretValue", error))?;
-        let url = value.secret_string().map(str::trim).and_then(|text| text.parse().ok());
-        let url: reqwest::Url = url.ok_or_else(|| PortError::Refused {
+        let url = value.secret_string().map(str::trim).filter(|text| is_url(text));
+        let url = url.map(str::to_owned).ok_or_else(|| PortError::Refused {
             operation: OPERATION,
             detail: format!("secret `{secret}` does not hold a URL"),
         })?;
         urls.insert(secret.to_owned(), url.clone());
         Ok(url)
     }
+}
+
+/// Whether something can be posted there. What comes after the host is nobody's business here.
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && HttpRequest::get(text).is_ok()
 }
 
 /// What Slack's status means.
@@ -115,6 +128,9 @@ fn judge(status: u16) -> PortResult<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::replay::{answering, json};
 
@@ -132,15 +148,46 @@ mod tests {
             json(&serde_json::json!({ "SecretString": "https://hooks.example/T0/B0/x\n" }));
         let slack = Slack::new(&answering(vec![secret]));
         let url = slack.url("arn:s").await.unwrap();
-        assert_eq!(url.path(), "/T0/B0/x");
+        assert_eq!(url, "https://hooks.example/T0/B0/x");
         assert_eq!(slack.url("arn:s").await, Ok(url));
         assert!(!format!("{slack:?}").contains("hooks"));
     }
 
     #[tokio::test]
+    async fn a_notice_is_posted_as_json_and_no_error_shows_where() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/T0/B0/x", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            while !request.ends_with("{\"text\":\"hello\"}") {
+                let mut chunk = [0; 1024];
+                let read = stream.read(&mut chunk).await.unwrap();
+                request.push_str(std::str::from_utf8(&chunk[..read]).unwrap());
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            request.to_ascii_lowercase()
+        });
+        let slack = Slack::new(&answering(vec![]));
+        let body = serde_json::json!({ "text": "hello" });
+        slack.send(&url, &body).await.unwrap();
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("post /t0/b0/x http/1.1\r\n"), "{asked}");
+        assert!(asked.contains("\r\ncontent-type: application/json\r\n"), "{asked}");
+        assert!(asked.contains("\r\ncontent-length: 16\r\n"), "{asked}");
+        let nobody = slack.send(&url, &body).await.unwrap_err();
+        assert!(nobody.may_pass() && !nobody.to_string().contains("T0"), "{nobody}");
+    }
+
+    #[tokio::test]
     async fn a_secret_without_a_url_is_named_but_not_shown() {
-        let secret = json(&serde_json::json!({ "SecretString": "xoxb-not-a-url" }));
-        let error = Slack::new(&answering(vec![secret])).url("arn:s").await.unwrap_err();
-        assert!(error.to_string().contains("arn:s") && !error.to_string().contains("xoxb"));
+        for text in ["xoxb-not-a-url", "xoxb.example/T0", "https://", "http:///xoxb", "ftp://xoxb/"]
+        {
+            let secret = json(&serde_json::json!({ "SecretString": text }));
+            let error = Slack::new(&answering(vec![secret])).url("arn:s").await.unwrap_err();
+            assert!(error.to_string().contains("arn:s"), "{error}");
+            assert!(!error.to_string().contains("xoxb"), "{error}");
+        }
     }
 }
