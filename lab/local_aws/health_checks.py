@@ -11,6 +11,9 @@ from local_aws.targets import DRAINING, HEALTHY, INITIAL, UNHEALTHY, Group, Targ
 
 WATCH_INTERVAL = 0.05
 SHORTEST_INTERVAL = 1.0
+SHORTEST_TIMEOUT = 10.0
+"""The example's group gives up after a second, so that everything is quick; on a busy machine a target may answer
+later through no fault of its own, and would be replaced."""
 
 GroupSettings = Mapping[str, Any]
 """A target group as the API describes it."""
@@ -99,7 +102,7 @@ async def _probe(settings: GroupSettings, target: Target) -> tuple[str, str | No
     )
     writer = None
     try:
-        async with asyncio.timeout(float(settings.get("HealthCheckTimeoutSeconds", 5))):
+        async with asyncio.timeout(max(SHORTEST_TIMEOUT, float(settings.get("HealthCheckTimeoutSeconds", 5)))):
             reader, writer = await asyncio.open_connection(target.address, number, limit=HEAD_LIMIT)
             writer.write(request.encode("latin-1"))
             message, _ = await read_response(reader, "GET")

@@ -29,7 +29,6 @@ STATE_MACHINE = "AWS::Serverless::StateMachine"
 BUILD_METHOD = "rust-cargolambda"
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 EXECUTABLE = 0o100755 << 16
-FASTEST = 1
 Template = dict[str, Any]
 
 
@@ -110,13 +109,15 @@ def read_template(path: Path) -> Template:
 
 
 def zip_bootstrap(binary: bytes) -> bytes:
-    """A deployment package with the binary as ``bootstrap``; the same for the same binary."""
+    """A deployment package with the binary as ``bootstrap``; the same for the same binary.
+
+    It is not compressed: each lab uploads and unpacks all of them, which would take longer than anything else.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         entry = zipfile.ZipInfo("bootstrap", EARLIEST_ZIP_DATE)
         entry.external_attr = EXECUTABLE
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(entry, binary, compresslevel=FASTEST)
+        archive.writestr(entry, binary)
     return content.getvalue()
 
 

@@ -29,10 +29,10 @@ use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
 use crate::{logs, people, play, run, setup, traffic};
 
-const HEALTHY_LIMIT: Duration = Duration::from_secs(40);
+const HEALTHY_LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(100);
 /// An old slot is retired some seconds after its deployment has ended.
-const CLEARING_LIMIT: Duration = Duration::from_secs(15);
+const CLEARING_LIMIT: Duration = Duration::from_secs(60);
 
 /// A local AWS with Glidepath deployed. Scenarios run in it one after the other.
 pub struct Lab {

@@ -23,7 +23,7 @@ pub const ACCOUNT: &str = "111122223333";
 /// Key and secret of the lab's root user, who may do everything.
 pub const ROOT_KEY: &str = "test";
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How the server begins what it says to whoever started it.
 const SAYS: &str = "local_aws: ";

@@ -17,7 +17,7 @@ use crate::scene::{Running, Scene};
 use crate::stack::{CHANNELS, STACK_NAME, ServiceResources};
 
 /// `start --wait` waits for a deployment; the scenario has a limit of its own.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a person can answer.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ use crate::{play, traffic};
 const LOOK: Duration = Duration::from_millis(250);
 /// What must never happen may still happen right after the end.
 const LINGER: Duration = Duration::from_secs(1);
-const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(10);
+const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Plays the whole scenario; answers every expectation.
 pub(crate) async fn play(

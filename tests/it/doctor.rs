@@ -18,7 +18,7 @@ use crate::{block_on, scenario, user};
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 /// How everything begins that doctor makes.
 const PREFIX: &str = "glidepath-doctor-";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(50);
 /// The user that may do what the runbook says, and nothing else.
 const USER: &str = "doctor";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::block_on;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 const ALARM: &str = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:nobody-s";
 
 fn alarm(state: &str, timestamp: &str) -> Value {

@@ -62,10 +62,10 @@ pub struct Scenario {
     #[serde(default = "two_seconds")]
     pub sweep_every: Length,
     /// How long the expectations may take to come true after everything has ended.
-    #[serde(default = "twenty_seconds")]
+    #[serde(default = "a_minute")]
     pub patience: Length,
     /// The scenario fails when it takes longer than this.
-    #[serde(default = "two_minutes")]
+    #[serde(default = "ten_minutes")]
     pub time_limit: Length,
     /// How the local AWS differs from an ideal one.
     #[serde(default)]
@@ -204,12 +204,12 @@ fn two_seconds() -> Length {
     Length::seconds(2)
 }
 
-fn twenty_seconds() -> Length {
-    Length::seconds(20)
+fn a_minute() -> Length {
+    Length::seconds(60)
 }
 
-fn two_minutes() -> Length {
-    Length::seconds(120)
+fn ten_minutes() -> Length {
+    Length::seconds(600)
 }
 
 #[cfg(test)]

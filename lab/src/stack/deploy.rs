@@ -14,7 +14,7 @@ use crate::local_aws::{LocalAws, REGION, ROOT_KEY};
 use crate::paths::Paths;
 
 const BUCKET: &str = "glidepath-artifacts";
-const DEPLOY_LIMIT: Duration = Duration::from_secs(90);
+const DEPLOY_LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Does what `sam build` and `sam package` do; answers the packaged template.
