@@ -130,7 +130,8 @@ fn stack_of(version: &str) -> (String, std::thread::JoinHandle<Vec<String>>) {
             } else {
                 ("400 Bad Request", r#"{"__type": "AccessDeniedException", "message": "no"}"#)
             };
-            asked.push(if description { "DescribeStacks".to_owned() } else { target });
+            let action = body.split('&').find_map(|field| field.strip_prefix("Action="));
+            asked.push(action.map_or(target, str::to_owned));
             let length = answer.len();
             let head =
                 format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}");
@@ -180,8 +181,8 @@ fn a_stack_that_is_only_of_another_version_is_warned_about() {
         said.contains(&format!("warning: the stack is {own}7, this command line {own}")),
         "{said}"
     );
-    let started = "AWSStepFunctions.StartExecution".to_owned();
-    assert_eq!((code, asked), (Some(3), vec!["DescribeStacks".to_owned(), started]), "{said}");
+    let calls = ["DescribeStacks", "GetCallerIdentity", "AWSStepFunctions.StartExecution"];
+    assert_eq!((code, asked), (Some(3), calls.map(str::to_owned).to_vec()), "{said}");
 }
 
 #[test]

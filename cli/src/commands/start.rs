@@ -5,11 +5,12 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
-use glidepath_aws::operator::Started;
+use glidepath_aws::operator::{STARTED_BY, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
 use glidepath_core::request::Request;
 use glidepath_engine::ports::Registry;
+use serde_json::Value;
 
 use crate::connection::{Commands, Connection, Options};
 use crate::document::Source;
@@ -56,7 +57,8 @@ pub(crate) async fn run(
         return Err(document.refused(versions));
     }
     write_findings(&document.located(versions), output)?;
-    let started = connection.operator.start(&id, &document.value).await?;
+    let signed = signed(&document.value, connection.operator.identity().await.ok());
+    let started = connection.operator.start(&id, &signed).await?;
     let execution = match started {
         Started::Running(execution) => execution,
         Started::EndedBefore(_) => return ended_before(&connection, &id, output).await,
@@ -77,6 +79,16 @@ pub(crate) async fn run(
     writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
     writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
     Ok(())
+}
+
+/// The request with the caller's name, unless it has one: a pipeline may know a better one. Who cannot
+/// say who they are may start it all the same, and nobody is told.
+fn signed(request: &Value, caller: Option<String>) -> Value {
+    let mut signed = request.clone();
+    if let (Value::Object(fields), Some(caller)) = (&mut signed, caller) {
+        fields.entry(STARTED_BY).or_insert(Value::String(caller));
+    }
+    signed
 }
 
 /// What a name is worth that was started before with the same request: done if what it deployed
@@ -192,6 +204,16 @@ mod tests {
             "strategy": { "allAtOnce": {} }
         }))
         .unwrap_or_else(|findings| panic!("{findings}"))
+    }
+
+    #[test]
+    fn a_start_says_who_starts_unless_the_request_does() {
+        let by = |request: Value, caller: Option<&str>| {
+            signed(&request, caller.map(str::to_owned))["startedBy"].clone()
+        };
+        assert_eq!(by(json!({}), Some("arn:me")), json!("arn:me"));
+        assert_eq!(by(json!({ "startedBy": "pipeline 7" }), Some("arn:me")), json!("pipeline 7"));
+        assert_eq!(by(json!({}), None), Value::Null);
     }
 
     #[test]

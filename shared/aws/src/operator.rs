@@ -22,6 +22,9 @@ use crate::stack::Stack;
 /// Longest time of one invocation: more than the function's own time-out.
 const INVOCATION: Duration = Duration::from_secs(130);
 
+/// The field of a request that says who starts it.
+pub const STARTED_BY: &str = "startedBy";
+
 /// A person's hands on a stack.
 #[derive(Clone, Debug)]
 pub struct Operator {
@@ -92,7 +95,8 @@ impl Operator {
         identity.arn().map(str::to_owned).ok_or_else(|| incomplete(operation, "Arn"))
     }
 
-    /// Starts a deployment of this name. Starting it again with the same request changes nothing.
+    /// Starts a deployment of this name. Starting it again with the same request changes nothing,
+    /// whoever does.
     pub async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
         let started = self
             .executions
@@ -119,7 +123,7 @@ impl Operator {
         let input: Option<Value> =
             described.input().and_then(|input| serde_json::from_str(input).ok());
         Ok(match state(&described) {
-            _ if input.as_ref() != Some(request) => Started::NameTaken,
+            _ if !input.is_some_and(|input| same(&input, request)) => Started::NameTaken,
             ExecutionState::Running => Started::Running(execution),
             ExecutionState::Succeeded | ExecutionState::Failed { .. } => {
                 Started::EndedBefore(execution)
@@ -197,6 +201,18 @@ impl Operator {
             detail: format!("the function's answer cannot be read: {error}"),
         })
     }
+}
+
+/// Whether two requests ask for the same: a person may run again what a pipeline has started.
+fn same(one: &Value, other: &Value) -> bool {
+    let without_starter = |request: &Value| {
+        let mut request = request.clone();
+        if let Value::Object(fields) = &mut request {
+            fields.remove(STARTED_BY);
+        }
+        request
+    };
+    without_starter(one) == without_starter(other)
 }
 
 fn state(described: &DescribeExecutionOutput) -> ExecutionState {
@@ -277,13 +293,19 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_exists_is_the_same_deployment_only_with_the_same_request() {
         let id = DeploymentId::new("d-1");
-        let request = json!({ "service": "shop", "notify": [] });
+        let request = json!({ "service": "shop", "notify": [], "startedBy": "somebody" });
         let same = r#"{ "notify": [], "service": "shop" }"#;
         let execution = ExecutionArn::new("arn:aws:states:x:1:execution:glidepath:d-1");
         for (status, input, expected) in [
             ("RUNNING", same, Started::Running(execution.clone())),
             ("SUCCEEDED", same, Started::EndedBefore(execution.clone())),
-            ("ABORTED", same, Started::EndedBefore(execution)),
+            ("ABORTED", same, Started::EndedBefore(execution.clone())),
+            // A person runs again what a pipeline has started.
+            (
+                "RUNNING",
+                r#"{ "notify": [], "service": "shop", "startedBy": "pipeline" }"#,
+                Started::Running(execution.clone()),
+            ),
             ("RUNNING", "{}", Started::NameTaken),
             ("FAILED", "{}", Started::NameTaken),
         ] {

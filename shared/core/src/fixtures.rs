@@ -54,7 +54,8 @@ pub(crate) fn document() -> Value {
         "rollback": { "weakStable": "stepBack", "holdFor": "30m", "then": "hold" },
         "concurrency": "reject",
         "notify": ["team-shop"],
-        "force": { "alarms": [] }
+        "force": { "alarms": [] },
+        "startedBy": "pipeline 7 of shop"
     })
 }
 

@@ -43,6 +43,9 @@ pub struct Plan {
     /// they were kept have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// Who has started it, as the request says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
     /// The name of the strategy, for people.
     pub strategy: StrategyName,
     /// The stages in order; weights increase strictly and end at 1000.

@@ -138,6 +138,7 @@ impl Told<'_> {
             self.to_end_it(),
         ];
         lines.extend(self.images());
+        lines.extend(self.started_by());
         lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
         (format!("deployment of {new} has begun"), lines)
     }
@@ -277,6 +278,12 @@ impl Told<'_> {
     fn images(&self) -> Option<String> {
         let images = &self.deployment.plan.images;
         (!images.is_empty()).then(|| format!("Made of: {}", images.join(", ")))
+    }
+
+    /// Who has started it. Step Functions tells nobody, so it is what the start said.
+    fn started_by(&self) -> Option<String> {
+        let by = self.deployment.plan.started_by.as_ref()?;
+        Some(format!("Started, as it says, by: {by}"))
     }
 
     fn new_version(&self) -> &str {

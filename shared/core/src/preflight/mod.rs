@@ -158,6 +158,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
                 .task_definition
                 .as_ref()
                 .map_or(Vec::new(), |version| version.images.clone()),
+            started_by: request.started_by.clone(),
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
             capacity: request.strategy.capacity(request.capacity.canary),

@@ -90,6 +90,14 @@ pub struct Request {
     /// What is accepted although it speaks against a deployment.
     #[serde(default)]
     pub force: Force,
+    /// Who starts it, for those who are told and asked: said, and proven by nobody. `glidepath start`
+    /// writes the caller's ARN where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
+    )]
+    pub started_by: Option<String>,
 }
 
 impl Decode for Request {
@@ -112,6 +120,9 @@ impl Decode for Request {
             let concurrency = fields.defaulted("concurrency", defaults::concurrency);
             let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
             let force = fields.defaulted("force", Force::default);
+            let started_by = fields.optional_with("startedBy", |node| {
+                node.text_like("a name in one line of at most 256 characters", is_name)
+            });
             Some(Self {
                 api_version: api_version?,
                 service: service?,
@@ -126,9 +137,17 @@ impl Decode for Request {
                 concurrency: concurrency?,
                 notify: notify?,
                 force: force?,
+                started_by: started_by?,
             })
         })
     }
+}
+
+/// What is told as it is, in the midst of other lines.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 256;
+    let long = text.chars().count() > LONGEST;
+    !text.trim().is_empty() && !long && !text.chars().any(char::is_control)
 }
 
 /// The version of the format.

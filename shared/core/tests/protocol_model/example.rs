@@ -220,6 +220,7 @@ pub(crate) fn plan(
         },
         notify: Vec::new(),
         images: Vec::new(),
+        started_by: None,
         unlisted: Vec::new(),
     }
 }

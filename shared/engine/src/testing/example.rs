@@ -178,6 +178,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         rollback: RollbackPlan::default(),
         notify: vec![ChannelName::new("team")],
         images: Vec::new(),
+        started_by: None,
         unlisted: Vec::new(),
     }
 }

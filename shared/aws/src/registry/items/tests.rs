@@ -69,6 +69,7 @@ fn plan() -> Plan {
         rollback: RollbackPlan::default(),
         notify: Vec::new(),
         images: Vec::new(),
+        started_by: None,
         unlisted: Vec::new(),
     }
 }

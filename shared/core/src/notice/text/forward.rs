@@ -19,6 +19,7 @@ impl Told<'_> {
             self.weight_before(stage)
         )];
         lines.extend(self.images());
+        lines.extend(self.started_by());
         lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
         lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
         lines.push(format!(
