@@ -122,7 +122,7 @@ where
 
 const fn nothing(word: &Word) -> &'static str {
     match word {
-        Word::Approve { .. } | Word::Reject { .. } => "there is nothing to answer",
+        Word::Approve { .. } | Word::Reject { .. } => "nothing was answered",
         Word::Promote { .. } => "it cannot be let go on",
     }
 }
@@ -227,14 +227,14 @@ mod tests {
         let stopped = told.unwrap_err();
         assert!(matches!(&stopped, Stopped::Unusable { .. }));
         let message = stopped.to_string();
-        assert!(message.contains("nothing to answer: stage 2 does not wait"), "{message}");
+        assert!(message.contains("nothing was answered: stage 2 does not wait"), "{message}");
         assert!(message.contains("shop-42 bakes stage 1 (5 %)"), "{message}");
     }
 
     #[tokio::test]
     async fn an_approval_names_the_stage_that_is_asked_for() {
         for (stage, expected) in [
-            (None, "an approval names its stage; stage 2 (25 %) of shop:2 is asked for"),
+            (None, "say which stage: stage 2 (25 %) of shop:2 is asked for"),
             (Some(StageIndex(2)), "stage 3 does not wait for an approval, stage 2 does"),
         ] {
             let (registry, world) = world(fixtures::approving());

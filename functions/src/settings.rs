@@ -15,7 +15,7 @@ use crate::trigger::MutedAlarms;
 pub const TABLE: &str = "GLIDEPATH_TABLE";
 /// Name of the stack, for messages that leave the account.
 pub const STACK: &str = "GLIDEPATH_STACK";
-/// How much is logged: `error`, `warn`, `info` or `debug`.
+/// How much is logged: `error`, `warn` or `info`; there is nothing finer.
 pub const LOG: &str = "GLIDEPATH_LOG";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
@@ -49,7 +49,7 @@ pub enum BadSetting {
         source: ParseIntError,
     },
     /// It is no level of logs.
-    #[error("the environment variable `{name}` is none of error, warn, info and debug")]
+    #[error("the environment variable `{name}` is none of error, warn and info")]
     NotLevel {
         /// Which one.
         name: &'static str,

@@ -31,7 +31,12 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "deployment")]
     service: Option<String>,
     /// How many are listed besides those that run
-    #[arg(long, conflicts_with = "deployment", default_value_t = RECENT)]
+    #[arg(
+        long,
+        conflicts_with = "deployment",
+        default_value_t = RECENT,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     limit: u32,
     /// Go on with what happens until it has ended
     #[arg(long, requires = "deployment", conflicts_with = "json")]
@@ -60,7 +65,7 @@ pub(crate) async fn run(
             wanted.is_none_or(|service| found.plan.service.as_str() == service)
         };
         found.deployments.retain(listed);
-        write!(output, "{}", all(&found, arguments.json, &system))?;
+        write!(output, "{}", all(&found, wanted, arguments.json, &system))?;
         return Ok(());
     };
     let operator = &connection.operator;
@@ -203,7 +208,7 @@ fn one(
     text
 }
 
-fn all(found: &Recent, json: bool, clock: &impl Clock) -> String {
+fn all(found: &Recent, service: Option<&str>, json: bool, clock: &impl Clock) -> String {
     if json {
         let views = found
             .deployments
@@ -214,7 +219,7 @@ fn all(found: &Recent, json: bool, clock: &impl Clock) -> String {
         });
         format!("{:#}\n", serde_json::json!(views.chain(unreadable).collect::<Vec<_>>()))
     } else {
-        overview(found, clock.now())
+        overview(found, service, clock.now())
     }
 }
 
@@ -274,7 +279,7 @@ mod tests {
         let mut found = registry.recent(RECENT).await.unwrap();
         found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
         let listed: Vec<serde_json::Value> =
-            serde_json::from_str(&all(&found, true, &world)).unwrap();
+            serde_json::from_str(&all(&found, None, true, &world)).unwrap();
         assert_eq!(listed.len(), found.deployments.len() + 1);
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
         assert_eq!(listed.last().unwrap()["phase"], "unreadable");

@@ -178,6 +178,27 @@ fn what_is_given_beside_the_file_stands_in_its_place() {
     });
     assert_eq!(document.value, expected);
 
+    // What can only be text is text, and a part of the request may stand in place of another.
+    let mut document = Document::parse("strategy: { canary: { stages: [] } }\n").unwrap();
+    for given in [
+        "service=42",
+        r#"strategy={"allAtOnce": {"bake": "5m"}}"#,
+        r#"health.probes=[{"url": "https://example.com/"}]"#,
+        r#"health.probes.0.contains={"status": "ok"}"#,
+        "health.minimumRequests={nonsense",
+    ] {
+        document.set(&given.parse().unwrap()).unwrap();
+    }
+    let expected = json!({
+        "service": "42",
+        "strategy": { "allAtOnce": { "bake": "5m" } },
+        "health": {
+            "probes": [{ "url": "https://example.com/", "contains": "{\"status\": \"ok\"}" }],
+            "minimumRequests": "{nonsense",
+        },
+    });
+    assert_eq!(document.value, expected);
+
     let mut document = Document::parse("stages: [ { bake: 5m }, { bake: 5m } ]\n").unwrap();
     document.set(&"stages[1].bake=10m".parse().unwrap()).unwrap();
     assert_eq!(document.value, json!({ "stages": [{ "bake": "5m" }, { "bake": "10m" }] }));

@@ -20,7 +20,8 @@ pub(super) fn of(spot: &Spot, schema: &Value) -> (Value, BTreeMap<String, Place>
     (value, reading.places)
 }
 
-/// The value that a text without quotes has at a path.
+/// The value that something given on a command line has at a path: JSON where a text cannot stand, such
+/// as `{"allAtOnce": {}}`.
 pub(super) fn given(text: &str, path: &str, schema: &Value) -> Value {
     let mut found = alternatives(schema, schema);
     // Names of fields with other characters are those of the user's own, such as of metrics.
@@ -31,7 +32,12 @@ pub(super) fn given(text: &str, path: &str, schema: &Value) -> Value {
             Err(_) => field(schema, &found, name.trim_matches('"')),
         };
     }
-    plain(text, is_number(&found))
+    let types: Vec<_> = found.iter().filter_map(|found| found["type"].as_str()).collect();
+    if !types.is_empty() && types.iter().all(|kind| *kind == "string") {
+        return Value::from(text);
+    }
+    let json = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
+    json.unwrap_or_else(|| plain(text, is_number(&found)))
 }
 
 struct Reading<'s> {

@@ -7,7 +7,6 @@ use glidepath_core::failure::Failure;
 use glidepath_core::notice::{Concern, Event, Notice, Undelivered, message};
 use glidepath_core::plan::{OnInconclusive, OnTimeout, Stage};
 use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
-use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
@@ -182,14 +181,23 @@ impl Detail<'_> {
             row(text, std::mem::take(&mut label), line)?;
         }
         if let Event::ForeignChange { .. } = notice.event {
-            for (route, weight) in shares(self.deployment) {
-                let weight = weight.map_or("its share".to_owned(), |weight| weight.to_string());
-                let group = route.group(Role::Canary);
-                row(
-                    text,
-                    "",
-                    &format!("To go on: give {group} {weight} again at {}", route_name(route)),
-                )?;
+            let Deployment { plan, progress, .. } = self.deployment;
+            for (route, verified) in plan.routes.iter().zip(&progress.verified) {
+                // Other weights of the same share are somebody else's, too.
+                let Ok((canary, stable)) =
+                    verified.weights_of(&route.pair.canary, &route.pair.stable)
+                else {
+                    continue;
+                };
+                let told = format!(
+                    "To go on: give {} the weight {} and {} the weight {} again at {}",
+                    route.pair.canary.short(),
+                    canary.get(),
+                    route.pair.stable.short(),
+                    stable.get(),
+                    route.route.arn()
+                );
+                row(text, "", &told)?;
             }
         }
         Ok(())

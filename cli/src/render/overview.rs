@@ -25,7 +25,7 @@ struct Row {
 }
 
 /// One line for each deployment, in the order given.
-pub(crate) fn overview(found: &Recent, now: Timestamp) -> String {
+pub(crate) fn overview(found: &Recent, service: Option<&str>, now: Timestamp) -> String {
     let mut text = table(&found.deployments, now);
     let style = Tone::Bad.style();
     for (id, why) in &found.unreadable {
@@ -37,7 +37,10 @@ pub(crate) fn overview(found: &Recent, now: Timestamp) -> String {
         );
     }
     if text.is_empty() {
-        return "no deployments yet; `glidepath start FILE` begins one\n".to_owned();
+        return match service {
+            Some(service) => format!("no deployments of the service `{service}`\n"),
+            None => "no deployments yet; `glidepath start FILE` begins one\n".to_owned(),
+        };
     }
     text
 }
@@ -134,12 +137,14 @@ mod tests {
         let unreadable = DeploymentId::new("shop-9");
         let why = "item `deployment#shop-9` / `deployment` is corrupt: there is no phase `x`";
         let unreadable = [(unreadable, why.to_owned())].into();
-        same_as_file("overview.txt", &overview(&Recent { deployments, unreadable }, NOW));
+        same_as_file("overview.txt", &overview(&Recent { deployments, unreadable }, None, NOW));
     }
 
     #[test]
     fn the_first_one_is_told_how_to_begin() {
-        assert!(overview(&Recent::default(), NOW).contains("`glidepath start FILE`"));
+        let nothing = Recent::default();
+        assert!(overview(&nothing, None, NOW).contains("`glidepath start FILE`"));
+        assert_eq!(overview(&nothing, Some("shpo"), NOW), "no deployments of the service `shpo`\n");
     }
 
     #[test]

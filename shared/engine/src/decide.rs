@@ -105,7 +105,9 @@ fn unnamed(deployment: &Deployment) -> String {
                 seen = format!("; seen so far: {seen}");
             }
             format!(
-                "an approval names its stage; stage {stage}{weight} of {version} is asked for{seen}"
+                "say which stage: stage {stage}{weight} of {version} is asked for, `glidepath approve \
+                 {} --stage {stage}`{seen}",
+                deployment.id
             )
         }
         Step::Approving { decision: Some(_), .. } | Step::Settling { .. } | Step::Baking { .. } => {

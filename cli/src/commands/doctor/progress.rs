@@ -16,7 +16,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        say("looking at the account; this takes up to a minute");
+        say("looking at the account; this takes up to two minutes");
         Self { begun: Instant::now(), running: RefCell::default() }
     }
 

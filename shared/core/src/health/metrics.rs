@@ -34,7 +34,7 @@ pub(super) fn judge(
     reasons: &mut Vec<Reason>,
 ) {
     let health = &plan.health;
-    let judged = health.bad_requests_limit.is_some() || health.comparison.is_some();
+    let judged = health.judges_requests();
     let idle = plan.stage(stage).is_some_and(|stage| stage.weight == Weight::NONE);
     if judged && idle {
         // Waiting for requests that cannot come would hold an idle check for ever.

@@ -45,6 +45,13 @@ pub struct HealthPlan {
     pub on_inconclusive: OnInconclusive,
 }
 
+impl HealthPlan {
+    /// Whether a verdict waits for requests and is made of them.
+    pub const fn judges_requests(&self) -> bool {
+        self.bad_requests_limit.is_some() || self.comparison.is_some()
+    }
+}
+
 /// Which requests are bad.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,

@@ -57,6 +57,9 @@ fn too_few_requests(request: &Request, plan: &Plan, day: &Periods, findings: &mu
         return;
     }
     let health = &plan.health;
+    if !health.judges_requests() {
+        return;
+    }
     for (index, stage) in plan.stages.iter().enumerate() {
         let time = stage.bake.plus(health.extend_up_to);
         let periods = time.as_millis() / day.length.as_millis().max(1);
@@ -275,8 +278,9 @@ fn dispersion(periods: &Periods) -> f64 {
 }
 
 fn noisy_residue(plan: &Plan, counted: &Periods, target_errors: &Periods, findings: &mut Findings) {
-    let judged = plan.health.comparison.is_some() || plan.health.bad_requests_limit.is_some();
-    if !judged || plan.health.bad_requests_are != BadRequestsAre::NotAnsweredWell {
+    if !plan.health.judges_requests()
+        || plan.health.bad_requests_are != BadRequestsAre::NotAnsweredWell
+    {
         return;
     }
     let total = |periods: &Periods| periods.counts.iter().map(bad).fold(0, u64::saturating_add);

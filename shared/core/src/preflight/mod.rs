@@ -175,6 +175,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     plan.health.checks = checks::resolve(request, &plan);
     plan.health.probes = probes::resolve(request, &plan);
     checks::short_bakes(request, &plan, &mut findings);
+    unjudged_requests(&plan, &mut findings);
     hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
     budget::check(request, &plan, &mut findings);
@@ -224,6 +225,20 @@ fn task_definition(
         );
     }
     found.task_definition.as_ref().map(|version| version.arn.clone())
+}
+
+/// Which both have to be asked for, and are perhaps not meant together.
+fn unjudged_requests(plan: &Plan, findings: &mut Findings) {
+    if plan.health.judges_requests() {
+        return;
+    }
+    findings.warning(
+        "$.health",
+        "nothing judges the requests, and none are waited for: the limit is 100 % and the comparison \
+         with the old version is off",
+        "set badRequests.limit below 100, or comparison.sensitivity to something else than none; \
+         without either have alarms or checks of your own",
+    );
 }
 
 fn channels(request: &Request, found: &Found, findings: &mut Findings) -> Vec<ChannelName> {

@@ -124,6 +124,22 @@ fn unnamed_groups_of_several_routes_are_told_apart_by_what_the_others_name() {
 }
 
 #[test]
+fn requests_that_nothing_judges_are_warned_about() {
+    let found = |limit: u32, sensitivity: &str| {
+        findings(|document, _| {
+            document["health"]["badRequests"]["limit"] = json!(limit);
+            document["health"]["comparison"] = json!({ "sensitivity": sensitivity });
+        })
+    };
+    let told = found(100, "none");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("warning $.health: nothing judges the requests"), "{told:?}");
+    for judged in [found(99, "none"), found(100, "standard")] {
+        assert!(judged.is_empty(), "{judged:?}");
+    }
+}
+
+#[test]
 fn two_routes_to_the_same_group_have_the_same_partner() {
     let plan = plan(|document, found| {
         second_route(document);

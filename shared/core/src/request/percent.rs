@@ -64,7 +64,10 @@ impl JsonSchema for Percent {
 impl Decode for Percent {
     fn decode(node: Node<'_>) -> Option<Self> {
         let Some(percent) = node.value().as_f64() else {
-            return node.wrong_type("a number of percent", "write 5, not \"5%\"");
+            return node.wrong_type(
+                "a number of percent",
+                "write a number without quotes and without %, such as 5",
+            );
         };
         let Some(weight) = Weight::from_percent(percent) else {
             return if (0.0..=100.0).contains(&percent) {

@@ -232,7 +232,7 @@ async fn an_old_message_approves_nothing_that_was_not_seen() {
     for (stage, said) in [
         // The message for the second stage, read late.
         (Some(StageIndex(1)), "stage 2 was approved by arn:aws:iam::1:user/ada at "),
-        (None, "an approval names its stage; stage 3 (100 %) of shop:2 is asked for"),
+        (None, "say which stage: stage 3 (100 %) of shop:2 is asked for"),
     ] {
         let answer = Answer { stage, ..answer(true) };
         let refused = decide::run(&registry, &world, &world, &answer).await.unwrap_err();
