@@ -8,7 +8,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::operator::{STARTED_BY, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::{Deployment, Outcome, Phase};
-use glidepath_core::request::Request;
+use glidepath_core::request::{Request, can_be_starter};
 use glidepath_engine::ports::Registry;
 use serde_json::Value;
 
@@ -82,9 +82,11 @@ pub(crate) async fn run(
 }
 
 /// The request with the caller's name, unless it has one: a pipeline may know a better one. Who cannot
-/// say who they are may start it all the same, and nobody is told.
+/// say who they are, or whose name is too long for a request, may start it all the same, and nobody is
+/// told.
 fn signed(request: &Value, caller: Option<String>) -> Value {
     let mut signed = request.clone();
+    let caller = caller.filter(|caller| can_be_starter(caller));
     if let (Value::Object(fields), Some(caller)) = (&mut signed, caller) {
         fields.entry(STARTED_BY).or_insert(Value::String(caller));
     }
@@ -214,6 +216,8 @@ mod tests {
         assert_eq!(by(json!({}), Some("arn:me")), json!("arn:me"));
         assert_eq!(by(json!({ "startedBy": "pipeline 7" }), Some("arn:me")), json!("pipeline 7"));
         assert_eq!(by(json!({}), None), Value::Null);
+        // Paths of IAM users have up to 512 characters.
+        assert_eq!(by(json!({}), Some(&"a".repeat(257))), Value::Null);
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Decode for Request {
             let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
             let force = fields.defaulted("force", Force::default);
             let started_by = fields.optional_with("startedBy", |node| {
-                node.text_like("a name in one line of at most 256 characters", is_name)
+                node.text_like("a name in one line of at most 256 characters", can_be_starter)
             });
             Some(Self {
                 api_version: api_version?,
@@ -143,8 +143,9 @@ impl Decode for Request {
     }
 }
 
-/// What is told as it is, in the midst of other lines.
-fn is_name(text: &str) -> bool {
+/// Whether a request can say that this is who starts it: it is told as it is, in the midst of other
+/// lines.
+pub fn can_be_starter(text: &str) -> bool {
     const LONGEST: usize = 256;
     let long = text.chars().count() > LONGEST;
     !text.trim().is_empty() && !long && !text.chars().any(char::is_control)

@@ -83,6 +83,18 @@ fn a_busy_service_and_one_that_compares_nothing_are_told_nothing() {
 }
 
 #[test]
+fn stages_wait_for_requests_only_where_something_judges_them() {
+    let told = |limit: u32| {
+        let mut document = fixtures::document();
+        document["health"]["badRequests"]["limit"] = json!(limit);
+        document["health"]["comparison"] = json!({ "sensitivity": "none" });
+        said(&decode(&document).unwrap(), day(1, |_| 0), None)
+    };
+    assert!(told(99).contains("it will hold until a person decides"), "{}", told(99));
+    assert!(!told(100).contains("it will hold"), "{}", told(100));
+}
+
+#[test]
 fn a_service_without_requests_is_told_so() {
     let canary = request(&[5.0, 100.0], &["10m", "30m"]);
     let none = Periods { length: MINUTE, counts: vec![] };
