@@ -3,8 +3,8 @@
 Replaced as a whole because ministack runs tasks only through Docker; without it a service is complete
 at once, registers no targets, and no task ever fails.
 
-Known deviations from AWS: a replacement for a failing task waits 2 s at most; a container's
-stopTimeout counts up to 5 s; capacity providers and auto scaling do not exist, and tasks are placed
+Known deviations from AWS: a task is RUNNING once its containers listen on their ports; a replacement for a
+failing task waits 2 s at most; a container's stopTimeout counts up to 5 s; capacity providers and auto scaling do not exist, and tasks are placed
 wherever the lab is, unless a limit was set (``limit_tasks``). More in ``ecs_kinds``.
 """
 

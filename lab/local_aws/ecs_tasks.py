@@ -25,8 +25,13 @@ from local_aws.settings import Settings
 from local_aws.targets import DRAINING, HEALTHY, UNHEALTHY, registry
 from local_aws.task_process import CannotStart, ContainerProcess, parse_image
 
-# A container that ends within this time did not start; AWS too shows it as never having been RUNNING.
+# A container that ends before it has started shows as never having been RUNNING, as on AWS. Here it has started
+# once it listens: how long a process needs for that is up to how busy the machine is, and a task that were RUNNING
+# before would fail its first health checks, or count as one that ran although it crashed as it started.
 STARTUP_SECONDS = 0.3
+"""Of a container without a port, and before one with a port is asked."""
+LONGEST_STARTUP_SECONDS = 60.0
+"""Of a container that does not listen on the port that its definition names."""
 # The stopTimeout of a container is honoured up to here, so that a lab does not wait for 30 s.
 LONGEST_STOP_SECONDS = 5.0
 DEFAULT_STOP_SECONDS = 30.0
@@ -186,7 +191,7 @@ def advance(task: Task, addresses: AddressPool) -> None:
         ended = [container for container in task.containers if container.essential and container.exit_code is not None]
         if ended:
             stop(task, "Essential container in task exited", "EssentialContainerExited")
-        elif task.status == "PENDING" and now - task.started >= STARTUP_SECONDS:
+        elif task.status == "PENDING" and _has_started(task, now - task.started):
             _become_running(task)
     if task.status == "DEACTIVATING" and now >= task.stop_after:
         _terminate(task)
@@ -225,6 +230,12 @@ def kill(task: Task) -> None:
     """End everything at once, for a reset of the server."""
     for container in task.containers:
         container.kill()
+
+
+def _has_started(task: Task, age: float) -> bool:
+    if age < STARTUP_SECONDS:
+        return False
+    return age >= LONGEST_STARTUP_SECONDS or all(container.listens is not False for container in task.containers)
 
 
 def _become_running(task: Task) -> None:

@@ -43,6 +43,10 @@ class HealthChecks:
             }
             for number in [number for number in self._tasks if number not in wanted]:
                 self._tasks.pop(number)[1].cancel()
+            for _, watch in self._tasks.values():
+                if watch.done():
+                    # Raises what ended it; a target that nobody probes would stay as it is for ever.
+                    watch.result()
             for number, (arn, group, target) in wanted.items():
                 if number not in self._tasks:
                     self._tasks[number] = (target, asyncio.create_task(self._watch(arn, group, target)))

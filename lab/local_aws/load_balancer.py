@@ -109,10 +109,10 @@ class DataPlane:
         self._wanted = Routes()
         """What ``_routes`` will be once everything has propagated."""
         self._servers: dict[str, tuple[tuple[str, int], asyncio.Server]] = {}
+        self._opening: dict[str, asyncio.Task[None]] = {}
         self._connections = TargetConnections()
         self._health = HealthChecks()
         self._metrics = TrafficMetrics()
-        self._background: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start the thread."""
@@ -124,11 +124,11 @@ class DataPlane:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._background = [
-            self._loop.create_task(self._health.run()),
-            self._loop.create_task(self._report()),
-        ]
-        self._loop.run_forever()
+        # Neither ever ends; an error ends the thread, and with it the server (``server``).
+        self._loop.run_until_complete(self._health_and_report())
+
+    async def _health_and_report(self) -> None:
+        await asyncio.gather(self._health.run(), self._report())
 
     def _update_later(self, routes: Routes) -> None:
         self._health.use(routes.groups)
@@ -161,19 +161,20 @@ class DataPlane:
         for arn in [arn for arn, (place, _) in self._servers.items() if wanted.get(arn) != place]:
             self._servers.pop(arn)[1].close()
         for arn, place in wanted.items():
-            if arn not in self._servers:
-                self._background.append(self._loop.create_task(self._listen(arn, place)))
-        self._background = [task for task in self._background if not task.done()]
+            if arn not in self._servers and arn not in self._opening:
+                self._opening[arn] = self._loop.create_task(self._listen(arn, place))
 
     async def _listen(self, arn: str, place: tuple[str, int]) -> None:
-        if arn in self._servers:
-            return
-
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve_client(arn, reader, writer)
 
-        server = await asyncio.start_server(serve, *place, limit=HEAD_LIMIT, backlog=512)
-        self._servers[arn] = (place, server)
+        try:
+            server = await asyncio.start_server(serve, *place, limit=HEAD_LIMIT, backlog=512)
+            self._servers[arn] = (place, server)
+        finally:
+            del self._opening[arn]
+        # The listener may have gone, or moved, while it was opened.
+        self._reconcile_servers()
 
     async def _serve_client(
         self, arn: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

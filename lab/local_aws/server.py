@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -41,6 +42,8 @@ SERVICES = (
     "stepfunctions",
     "cloudformation",
 )
+# Without one of these everything would wait for ever, and nobody would learn why.
+ESSENTIAL_THREADS = ("ecs-scheduler", "load-balancers", "alarms")
 CLAIM_PORT = 45999
 FIRST_BLOCK, LAST_BLOCK = 16, 250
 
@@ -156,6 +159,13 @@ def _install_all(settings: Settings) -> None:
         importlib.import_module(f"local_aws.{name}").install(settings)
 
 
+def _end_with_a_thread(ended: threading.ExceptHookArgs) -> None:
+    threading.__excepthook__(ended)
+    if ended.thread is not None and ended.thread.name in ESSENTIAL_THREADS:
+        sys.stderr.flush()
+        os._exit(1)
+
+
 def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -207,6 +217,7 @@ def serve(options: Options) -> int:
         )
         _set_environment(settings)
         _raise_file_limit()
+        threading.excepthook = _end_with_a_thread
         _install_all(settings)
     except (StartupError, ReplacementError, versions.VersionError) as error:
         os.write(errors, f"local_aws: {error}\n".encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from local_aws.aws_protocol import Document
 from local_aws.settings import Settings
 
 SIGNAL_EXIT_BASE = 128
+# Connecting to a loopback address is answered at once, unless the listener's queue is full.
+CONNECT_SECONDS = 0.05
 logger = logging.getLogger("task_process")
 
 
@@ -54,12 +57,14 @@ class ContainerProcess:
                 f"CannotPullContainerError: pull image manifest has been retried 1 time(s): "
                 f"{definition['image']}: not found"
             )
+        variables = _environment(definition, environment, self.image, address, settings)
+        self._address = (address, int(variables["PORT"])) if "PORT" in variables else None
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
                     [*command, *definition.get("command", [])],
-                    env=_environment(definition, environment, self.image, address, settings),
+                    env=variables,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -67,6 +72,15 @@ class ContainerProcess:
                 )
             except OSError as error:
                 raise CannotStart(f"CannotStartContainerError: {error}") from error
+
+    @property
+    def listens(self) -> bool | None:
+        """Whether it accepts connections on its port; None if it has none."""
+        if self._address is None:
+            return None
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.settimeout(CONNECT_SECONDS)
+            return connection.connect_ex(self._address) == 0
 
     @property
     def exit_code(self) -> int | None:

@@ -23,7 +23,7 @@ use crate::paths::Paths;
 use crate::people::Person;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
-use crate::scenario::{AwsSettings, Fault, Scenario, Version};
+use crate::scenario::{AwsSettings, Fault, Scenario, Slot, Version};
 use crate::scene::Scene;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
@@ -186,9 +186,10 @@ impl Lab {
                 }
                 if Instant::now() > deadline {
                     return Err(LabError::new(format!(
-                        "service `{}` has {healthy} of {tasks} healthy tasks after {} s",
+                        "service `{}` has {healthy} of {tasks} healthy tasks after {} s; what ECS says:\n{}",
                         resources.name,
-                        HEALTHY_LIMIT.as_secs()
+                        HEALTHY_LIMIT.as_secs(),
+                        self.events_of(resources, serving).await?
                     ))
                     .hint("`--keep-logs DIRECTORY` keeps the local AWS's log"));
                 }
@@ -196,6 +197,18 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// The latest events of a slot's ECS service, newest first.
+    async fn events_of(&self, resources: &ServiceResources, slot: Slot) -> LabResult<String> {
+        const LATEST: usize = 5;
+        let described = self.clients.ecs.describe_services().cluster(&resources.cluster);
+        let described = described.services(resources.ecs_service(slot)).send().await;
+        let described = described.doing("asking for the events of the example")?;
+        let services = described.services().iter();
+        let messages =
+            services.flat_map(|service| service.events()).filter_map(|event| event.message());
+        Ok(messages.take(LATEST).collect::<Vec<_>>().join("\n"))
     }
 
     /// Runs a scenario; `events` gets everything as it is observed.

@@ -1,7 +1,8 @@
 """What an ECS task of the tests runs: answers with its image tag; the tag decides how it behaves.
 
 ``bad`` fails every fourth request, ``crash`` exits at once, ``late`` exits once it is RUNNING, ``once``
-exits at once the first time and leaves the file MARK. It listens on the address it is given.
+exits at once the first time and leaves the file MARK, ``slow`` needs three seconds to start, and
+``slow-crash`` exits after a second of them. It listens on the address it is given.
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ if __name__ == "__main__":
     if TAG == "once" and not Path(os.environ["MARK"]).exists():
         Path(os.environ["MARK"]).touch()
         sys.exit(1)
+    if TAG.startswith("slow"):
+        time.sleep(1)
+        if TAG == "slow-crash":
+            sys.exit(1)
+        time.sleep(2)
+    server = ThreadingHTTPServer((os.environ["BIND_IP"], int(os.environ.get("PORT", "8080"))), Handler)
     if TAG == "late":
         time.sleep(1)
         sys.exit(1)
-    ThreadingHTTPServer((os.environ["BIND_IP"], int(os.environ.get("PORT", "8080"))), Handler).serve_forever()
+    server.serve_forever()

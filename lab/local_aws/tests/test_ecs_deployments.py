@@ -102,6 +102,19 @@ def test_a_rollback_starts_the_old_version_even_where_none_of_it_ran(lab: Lab, u
     assert (service["taskDefinition"], service["runningCount"], service["desiredCount"]) == (good, 1, 1)
 
 
+def test_how_long_a_process_needs_to_start_decides_nothing(lab: Lab, unique: str) -> None:
+    """On a busy machine every process is slow: its task is neither unhealthy, nor one that ran before it crashed."""
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    balancer.listen([forward((group, 1))])
+    cluster = Cluster(lab, unique)
+    cluster.create(cluster.definition("demo:slow"), 1, (group,), deploymentConfiguration=breaker(rollback=False))
+    assert cluster.settled()["runningCount"] == 1
+    assert len(lab.journal_lines(kind="task", event="started", cluster=unique)) == 1
+    cluster.update(taskDefinition=cluster.definition("demo:slow-crash"))
+    assert failed(cluster)["failedTasks"] == 3
+
+
 def test_a_failed_deployment_starts_no_task_until_a_new_one_is_forced(lab: Lab, unique: str) -> None:
     """The model's texts: FAILED "doesn't launch any new tasks", desiredCount starts no deployment."""
     cluster = Cluster(lab, unique)
