@@ -5,15 +5,16 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{Deployment, Phase, Step};
+use glidepath_core::record::{Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::{Clock, Orchestration, Registry};
 
-use crate::connection::{Commands, Options};
+use crate::connection::Options;
 use crate::names::Named;
+use crate::next_command::Commands;
 use crate::render::words;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// A stage as people count, from 1.
 pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, TaskToken};
-use glidepath_core::notice::{Event, Notice, Undelivered};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
-use glidepath_core::protocol::{
-    Decision, Deployment, Fence, FenceTrigger, Gate, Outcome, Phase, Progress, Promotion,
-    RecordedHealth, Revision, Step, Tick,
+use glidepath_core::record::{
+    Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Phase, Progress,
+    Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
 };
 use glidepath_core::route::RouteRef;
 use glidepath_core::time::{Span, Timestamp};

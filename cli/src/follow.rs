@@ -4,14 +4,15 @@ use std::io::Write;
 
 use glidepath_aws::operator::ExecutionState;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
 
-use crate::connection::Commands;
+use crate::ended::Ended;
+use crate::next_command::Commands;
 use crate::planning::is_earlier;
 use crate::render::{failure, followed};
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Time between two looks.
 const INTERVAL: Span = Span::from_secs(2);
@@ -35,45 +36,6 @@ pub(crate) struct Follow<'a, R, K> {
     pub(crate) commands: &'a Commands,
     /// How many entries of the timeline were shown before.
     pub(crate) shown: u32,
-}
-
-/// How a deployment ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The new version is stable.
-    Succeeded,
-    /// It never began: nothing was written.
-    Refused {
-        /// Name of the failure.
-        name: String,
-        /// All findings, or what went wrong.
-        cause: String,
-    },
-    /// It is not.
-    Failed {
-        /// Name of the failure.
-        name: String,
-        /// Cause of the failure.
-        cause: String,
-    },
-}
-
-impl Ended {
-    /// The end as the end of a command.
-    pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {
-        match self {
-            Self::Succeeded => Ok(()),
-            Self::Refused { name, cause } => Err(Stopped::Unusable {
-                message: format!("{id} was refused, and nothing was written: {name}\n{cause}"),
-                hint: "`glidepath plan FILE` checks a request before anything is started"
-                    .to_owned(),
-            }),
-            Self::Failed { name, cause } => Err(Stopped::Failed {
-                message: format!("{id} failed: {name}: {cause}"),
-                hint: commands.to_look(id),
-            }),
-        }
-    }
 }
 
 /// What one look found.

@@ -4,7 +4,7 @@
 use glidepath_core::health::{Comparison, StoredCells, evidence};
 use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::plan::{Plan, SlotPlan};
-use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::route::Role;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Containers, FoundRoute, LoadBalancer, PortResult, TargetHealth};

@@ -8,23 +8,25 @@ mod commands;
 mod connection;
 mod decision;
 mod document;
+mod ended;
 mod follow;
 mod health_report;
 mod history;
 mod live;
 mod names;
+mod next_command;
 mod planning;
 mod render;
-mod report;
+mod stopped;
 
 #[cfg(test)]
 mod fixtures;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Progressive delivery for Amazon ECS behind an Application Load Balancer.
 #[derive(Parser)]
@@ -45,10 +47,14 @@ fn main() -> ExitCode {
     let CommandLine { options, command } = CommandLine::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Stopped::Runtime).and_then(|runtime| {
-        runtime.block_on(command.run(&options, &mut anstream::stdout().lock()))
+        runtime.block_on(command.run(
+            &options,
+            CommandLine::command(),
+            &mut anstream::stdout().lock(),
+        ))
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stopped) => report::show(&stopped, &mut anstream::stderr().lock()),
+        Err(stopped) => stopped::show(&stopped, &mut anstream::stderr().lock()),
     }
 }

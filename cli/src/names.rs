@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use glidepath_aws::operator::ExecutionState;
+use glidepath_core::document::nearest;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::{Deployment, Phase};
-use glidepath_core::request::nearest;
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_engine::ports::{PortResult, Recent, Registry};
 
-use crate::connection::Commands;
-use crate::report::Stopped;
+use crate::next_command::Commands;
+use crate::stopped::Stopped;
 
 /// Most characters of an execution's name.
 const LONGEST_NAME: usize = 80;
@@ -168,7 +168,7 @@ pub(crate) fn name(text: &str) -> Result<DeploymentId, String> {
 
 #[cfg(test)]
 mod tests {
-    use glidepath_core::protocol::Outcome;
+    use glidepath_core::record::Outcome;
     use glidepath_engine::ports::PortError;
     use glidepath_engine::testing::MemoryRegistry;
 

@@ -4,13 +4,13 @@
 use glidepath_aws::operator::ExecutionState;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
 
-use crate::connection::Commands;
-use crate::follow::Ended;
-use crate::report::Stopped;
+use crate::ended::Ended;
+use crate::next_command::Commands;
+use crate::stopped::Stopped;
 
 /// Time between two looks.
 const INTERVAL: Span = Span::from_secs(1);
@@ -189,7 +189,7 @@ mod tests {
     /// The ARN is the same.
     #[test]
     fn a_deployment_that_had_the_name_before_is_not_this_one() {
-        use glidepath_core::protocol::Outcome;
+        use glidepath_core::record::Outcome;
         let mut recorded = fixtures::baking();
         let failed =
             |name: &str| ExecutionState::Failed { name: name.to_owned(), cause: "x".into() };

@@ -8,7 +8,7 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use aws_lambda_events::event::sns::SnsEvent;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{AlarmArn, DeploymentId};
-use glidepath_core::protocol::FenceTrigger;
+use glidepath_core::record::FenceTrigger;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
 use serde::de::DeserializeOwned;

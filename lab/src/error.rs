@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::scenario::ScenarioError;
+
 /// An error with its causes already in words, and perhaps a hint.
 #[derive(Debug)]
 pub struct LabError {
@@ -29,6 +31,12 @@ impl LabError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<ScenarioError> for LabError {
+    fn from(error: ScenarioError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

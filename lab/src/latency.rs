@@ -54,13 +54,13 @@ pub(crate) async fn run(runs: usize) -> LabResult<bool> {
         }
     }
     let complete = warm.len() == runs && cold.len() == runs;
-    crate::print("milliseconds                            runs  median   worst")?;
+    glidepath_lab::print("milliseconds                            runs  median   worst")?;
     for (name, latencies) in [
         ("alarm to restored route, function warm", warm),
         ("alarm to restored route, function cold", cold),
         ("a bare ModifyRule", firing.bare),
     ] {
-        crate::print(&line(name, latencies))?;
+        glidepath_lab::print(&line(name, latencies))?;
     }
     Ok(complete)
 }
@@ -118,7 +118,7 @@ impl Firing {
             Start::Cold => self.cool().await?,
         }
         self.fired += 1;
-        crate::say(format_args!("alarm {}", self.fired));
+        glidepath_lab::say(format_args!("alarm {}", self.fired));
         let alarm = format!("{}-{}-errors", ServiceResources::prefix_of(SERVICE, 1), "green");
         let set = self.clients.cloudwatch.set_alarm_state().alarm_name(alarm);
         let set = set.state_value(StateValue::Alarm).state_reason("to measure the rollback");

@@ -41,7 +41,7 @@ pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
 pub use observe::Call;
 pub use paths::Paths;
 pub use people::Person;
-pub use progress::say;
+pub use progress::{print, say};
 pub use report::Report;
 pub use scenario::Scenario;
 pub use setup::prepare;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use glidepath_lab::{Doing, FaultSweep, Lab, LabError, LabResult, Observed, Scenario, say};
+use glidepath_lab::{Doing, FaultSweep, Lab, LabError, LabResult, Observed, Scenario, print};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -128,12 +128,8 @@ async fn run(command: Command) -> LabResult<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn load(file: &Path) -> LabResult<Scenario> {
-    Scenario::load(file).map_err(|error| LabError::new(error.to_string()))
-}
-
 async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
-    let scenario = load(file)?;
+    let scenario = Scenario::load(file)?;
     let mut lab = Lab::start(&scenario.aws).await?;
     let (sender, mut events) = mpsc::channel::<Observed>(EVENTS_UNDER_WAY);
     let printing = async {
@@ -163,9 +159,4 @@ async fn faults(arguments: FaultsArguments) -> LabResult<bool> {
     let swept = sweep.run(glidepath_lab::say).await?;
     print(&swept.to_string())?;
     Ok(swept.failures.is_empty())
-}
-
-/// The one place that writes results.
-fn print(line: &str) -> LabResult<()> {
-    writeln!(anstream::stdout(), "{line}").doing("writing to standard output")
 }

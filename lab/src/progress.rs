@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::error::{Doing, LabResult};
+
 const DIM: Style = AnsiColor::BrightBlack.on_default();
 /// Without a terminal, whatever takes longer says so again and again.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -17,6 +19,11 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 pub fn say(text: impl std::fmt::Display) {
     // Nobody to tell is no reason to stop.
     let _ = writeln!(anstream::stderr(), "{DIM}lab:{DIM:#} {text}");
+}
+
+/// The one place that writes results.
+pub fn print(line: &str) -> LabResult<()> {
+    writeln!(anstream::stdout(), "{line}").doing("writing to standard output")
 }
 
 /// A line that moves while something takes time; gone when dropped.

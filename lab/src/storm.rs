@@ -50,11 +50,11 @@ pub(crate) async fn run(arguments: Arguments) -> LabResult<bool> {
     let (report, begun) = tokio::join!(lab.run(scenario, Some(sender)), storm.follow(events));
     let (report, begun) = (report?, begun?);
     for line in storm.told(&report, begun) {
-        crate::print(&line)?;
+        glidepath_lab::print(&line)?;
     }
     if !report.passed() {
         lab.explain(&report).await;
-        crate::print(&format!("\nNot as expected:\n{}", report.failures()))?;
+        glidepath_lab::print(&format!("\nNot as expected:\n{}", report.failures()))?;
     }
     Ok(report.passed())
 }
@@ -131,12 +131,12 @@ impl Storm {
                 continue;
             }
             reached += 1;
-            crate::say(format_args!("{reached} of {} bake", self.arguments.deployments));
+            glidepath_lab::say(format_args!("{reached} of {} bake", self.arguments.deployments));
             if reached == self.arguments.deployments {
                 sleep(SETTLING).await;
                 let Arguments { burst, per_second, .. } = self.arguments;
                 self.control.limit_changes(burst, per_second).await?;
-                crate::say("all alarms fire");
+                glidepath_lab::say("all alarms fire");
                 begun = observed.at + SETTLING.as_secs_f64();
                 self.fire().await?;
             }

@@ -11,17 +11,17 @@ use crate::demo;
 /// Sets everything up, says how to reach it and waits to be interrupted.
 pub(crate) async fn run(file: Option<&Path>) -> LabResult<bool> {
     let scenario = match file {
-        Some(file) => crate::load(file)?,
+        Some(file) => Scenario::load(file)?,
         None => demo::scenario()?,
     };
     let mut lab = Lab::start(&scenario.aws).await?;
     let services = lab.set_up(&scenario).await?;
     let command_line = lab.command_line_path().await?;
-    crate::print(&instructions(&lab, &command_line))?;
+    glidepath_lab::print(&instructions(&lab, &command_line))?;
     for (name, resources) in &services {
-        crate::print(&describe(&scenario, name, resources)?)?;
+        glidepath_lab::print(&describe(&scenario, name, resources)?)?;
     }
-    crate::print("\nCtrl-C ends it all.")?;
+    glidepath_lab::print("\nCtrl-C ends it all.")?;
     lab.keep_alive(&scenario, &services).await.map(|()| true)
 }
 

@@ -5,6 +5,7 @@ mod contracts;
 mod doctor;
 mod faults;
 mod features;
+mod house;
 mod local_aws;
 mod people;
 mod privileges;

@@ -2,11 +2,9 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::CommandLine;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Print completions for a shell, to be read when it starts
 #[derive(clap::Args)]
@@ -15,11 +13,15 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Prints them.
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Stopped> {
+/// Prints them, for this command line.
+pub(crate) fn run(
+    arguments: &Arguments,
+    mut command_line: clap::Command,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
     // Not straight to the output: the generator panics where nobody reads it.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut CommandLine::command(), "glidepath", &mut script);
+    clap_complete::generate(arguments.shell, &mut command_line, "glidepath", &mut script);
     output.write_all(&script)?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::health_report::{
     write_drawing, write_rows,
 };
 use crate::history::{History, read};
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// A cell of a history.
 const MINUTE: Span = Span::from_secs(60);

@@ -18,7 +18,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use crate::connection::Options;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -42,6 +42,7 @@ impl Command {
     pub(crate) async fn run(
         &self,
         options: &Options,
+        command_line: clap::Command,
         output: &mut impl Write,
     ) -> Result<(), Stopped> {
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.
@@ -57,7 +58,7 @@ impl Command {
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
-            Self::Completions(arguments) => completions::run(arguments, output),
+            Self::Completions(arguments) => completions::run(arguments, command_line, output),
         }
     }
 }

@@ -14,7 +14,7 @@ use glidepath_engine::survey::{Unfit, survey};
 
 use crate::connection::{Connection, Options};
 use crate::document::Source;
-use crate::report::{Stopped, write_findings};
+use crate::stopped::{Stopped, write_findings};
 
 /// Check a request and show its timetable
 #[derive(clap::Args)]

@@ -8,7 +8,7 @@ use glidepath_engine::decide::Word;
 use crate::connection::Options;
 use crate::decision;
 use crate::names::Named;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Refuse the stage that waits for you: everything returns to stable
 #[derive(clap::Args)]

@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use glidepath_aws::clock::System;
 use glidepath_core::health::{Comparison, StoredCells};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Registry};
 use serde_json::{Value, json};
 
-use crate::connection::{Commands, Options};
+use crate::connection::Options;
 use crate::health_report::{
     End, Report, Row, StageName, Times, by_stage, interval, rows, total, write_drawing,
 };
 use crate::names::Named;
+use crate::next_command::Commands;
 use crate::render::words;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Show how the requests of a deployment went, stage by stage, also after it has ended
 #[derive(clap::Args)]
@@ -223,8 +224,9 @@ fn view(deployment: &Deployment, stored: &StoredCells, report: &Report) -> Value
 
 #[cfg(test)]
 mod tests {
-    use glidepath_core::health::{Cell, Shift, SlotRequests};
+    use glidepath_core::health::{Cell, SlotRequests};
     use glidepath_core::plan::{ComparisonPlan, Permille, StageIndex, Thousandths};
+    use glidepath_core::record::Shift;
     use glidepath_core::time::Span;
     use glidepath_engine::testing::MemoryRegistry;
 

@@ -5,14 +5,15 @@ use std::io::Write;
 use glidepath_aws::clock::System;
 use glidepath_aws::operator::Invoked;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortError, PortResult, Registry};
 
-use crate::connection::{Commands, Options};
+use crate::connection::Options;
 use crate::decision;
 use crate::names::{Named, RECENT, running};
+use crate::next_command::Commands;
 use crate::planning::to_roll_back;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Send all traffic back to stable and end the deployment
 #[derive(clap::Args)]

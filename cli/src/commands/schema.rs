@@ -4,7 +4,7 @@ use std::io::Write;
 
 use glidepath_core::request::{example, schema};
 
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Print the JSON Schema of a request
 #[derive(clap::Args)]

@@ -7,18 +7,19 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::operator::{STARTED_BY, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::request::{Request, can_be_starter};
 use glidepath_engine::ports::Registry;
 use serde_json::Value;
 
-use crate::connection::{Commands, Connection, Options};
+use crate::connection::{Connection, Options};
 use crate::document::Source;
 use crate::follow::{Follow, follow};
 use crate::live::serves;
 use crate::names::name;
+use crate::next_command::Commands;
 use crate::planning::{Answer, answer};
-use crate::report::{Stopped, WARNING, write_findings};
+use crate::stopped::{Stopped, WARNING, write_findings};
 
 /// For how many looks, one a second, a started execution may not be there yet: DescribeExecution is
 /// eventually consistent.

@@ -6,17 +6,18 @@ use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{Deployment, Phase};
+use glidepath_core::record::{Deployment, Notice, Phase};
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
-use crate::connection::{Commands, Connection, Options};
-use crate::follow::{Ended, Follow, closed, follow};
+use crate::connection::{Connection, Options};
+use crate::ended::Ended;
+use crate::follow::{Follow, closed, follow};
 use crate::live::{Live, live};
 use crate::names::Named;
+use crate::next_command::Commands;
 use crate::planning::{self, Answer};
 use crate::render::{View, detail, overview};
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// How many deployments are listed besides those that run.
 const RECENT: u32 = 20;

@@ -1,7 +1,8 @@
 //! The text of a file. Editors on Windows write UTF-16 where nobody asked them to.
 
+use glidepath_core::document::Place;
+
 use super::mistake::Mistake;
-use glidepath_core::request::Place;
 
 /// The text, without the mark that some editors begin a file with.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Mistake> {

@@ -1,10 +1,10 @@
 //! What is wrong with a file that cannot be read as a request, in words of the file: a parser's own
 //! words speak of tokens, and of what its caller should have called instead.
 
-use glidepath_core::request::Place;
+use glidepath_core::document::Place;
 use saphyr_parser_bw::{Marker, ScanError};
 
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// One mistake; reading ends with it.
 #[derive(Debug)]

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use glidepath_core::request::{Findings, Place, Request, decode, member, schema};
+use glidepath_core::document::{Findings, Place, member};
+use glidepath_core::request::{Request, decode, schema};
+use mistake::Mistake;
 use serde_json::Value;
 
-use crate::report::Stopped;
-use mistake::Mistake;
+use crate::stopped::Stopped;
 
 /// What a file says, and where it says it.
 #[derive(Debug)]

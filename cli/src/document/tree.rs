@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use glidepath_core::request::Place;
+use glidepath_core::document::Place;
 use saphyr_parser_bw::{Event, Parser, ScalarStyle, Tag};
 
 use super::mistake::{Mistake, SECOND_DOCUMENT, TOO_DEEP, place};

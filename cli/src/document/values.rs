@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use glidepath_core::request::{Place, member};
+use glidepath_core::document::{Place, member};
 use serde_json::{Map, Number, Value};
 
 use super::tree::{Node, Spot};

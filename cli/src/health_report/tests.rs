@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use glidepath_core::health::sequential::{Parameters, Terms};
-use glidepath_core::plan::StageIndex;
+use glidepath_core::health::{Cell, Comparison, SlotRequests};
+use glidepath_core::plan::{Permille, StageIndex};
+use glidepath_core::time::{Span, Timestamp};
 use proptest::prelude::*;
 
 use super::drawing::drawing;

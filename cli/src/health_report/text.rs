@@ -2,9 +2,10 @@
 
 use glidepath_core::health::{SlotRequests, evidence};
 
+use super::counted::{Metric, Report, Row, Times, first_failing, total};
 use super::sparkline::sparkline;
+use super::table::write_rows;
 use super::words::{clock, percent};
-use super::{Metric, Report, Row, Times, first_failing, total, write_rows};
 
 /// Characters of a sparkline.
 const WIDTH: usize = 60;

@@ -4,7 +4,7 @@ use glidepath_core::health::evidence;
 use glidepath_core::health::sequential::RateRatio;
 use glidepath_core::time::{Span, Timestamp};
 
-use super::{Because, Metric, Report, Times, first_failing};
+use super::counted::{Because, Metric, Report, Times, first_failing};
 
 /// A proportion in percent, as exact as it is worth: `0 %`, `0.04 %`, `1.7 %`, `32 %`.
 pub(super) fn percent(share: f64) -> String {

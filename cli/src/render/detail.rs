@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Concern, Event, Notice, Undelivered, message};
+use glidepath_core::message::message;
 use glidepath_core::plan::{OnInconclusive, OnTimeout, Stage};
-use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
+use glidepath_core::record::{
+    Concern, Deployment, Event, Notice, Outcome, Phase, Step, Undelivered,
+};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
@@ -14,8 +16,8 @@ use super::moment::stamped;
 use super::state::{read_back_at, route_name, shares, state};
 use super::timeline::timeline;
 use super::{FAINT, STRONG, Tone};
-use crate::connection::Commands;
 use crate::live::Live;
+use crate::next_command::Commands;
 
 /// Width of the labels with the space behind them.
 const LABEL: usize = 11;

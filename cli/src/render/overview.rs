@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use glidepath_core::protocol::Deployment;
+use glidepath_core::record::Deployment;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::Recent;

@@ -1,8 +1,7 @@
 //! Where a deployment is, in words.
 
-use glidepath_core::notice::Event;
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{Deployment, Outcome, Phase, Step};
+use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 
@@ -197,7 +196,7 @@ pub(super) fn route_name(route: &RoutePlan) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use glidepath_core::protocol::Decision;
+    use glidepath_core::record::Decision;
 
     use super::*;
     use crate::fixtures::{self, NOW, minutes};

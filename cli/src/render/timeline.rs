@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::notice::{Concern, Event, Message, Notice, Urgency, message};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::message::{Message, message};
+use glidepath_core::record::{Concern, Deployment, Event, Notice, Urgency};
 use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
 
 use super::moment::distance;
 use super::{FAINT, Tone};
-use crate::connection::Commands;
+use crate::next_command::Commands;
 
 /// Width of an instant with the space behind it: details stand below their headline.
 const INDENT: usize = 22;

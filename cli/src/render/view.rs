@@ -1,9 +1,8 @@
 //! A deployment for programs. A form of its own, not the registry's: that one holds task tokens and
 //! may change.
 
-use glidepath_core::notice::Notice;
 use glidepath_core::plan::OnTimeout;
-use glidepath_core::protocol::{Deployment, Step};
+use glidepath_core::record::{Deployment, Notice, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use serde::Serialize;

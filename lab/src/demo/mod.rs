@@ -9,9 +9,8 @@ mod summary;
 use std::path::Path;
 
 use glidepath_lab::{Lab, LabError, LabResult, Observed, Scenario};
-use tokio::sync::mpsc;
-
 use model::Model;
+use tokio::sync::mpsc;
 
 const SCENARIO: &str = include_str!("../../scenarios/demo.yaml");
 const EVENTS_UNDER_WAY: usize = 1024;
@@ -41,10 +40,10 @@ pub(crate) async fn run(keep_logs: Option<&Path>) -> LabResult<bool> {
     }
     let report = report?;
     shown?;
-    crate::print(&summary::write(&report))?;
+    glidepath_lab::print(&summary::write(&report))?;
     if !report.passed() {
         lab.explain(&report).await;
-        crate::print(&format!("\nNot as expected:\n{}", report.failures()))?;
+        glidepath_lab::print(&format!("\nNot as expected:\n{}", report.failures()))?;
     }
     Ok(report.passed())
 }

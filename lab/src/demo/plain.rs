@@ -14,18 +14,18 @@ pub(super) async fn show(mut model: Model, mut events: mpsc::Receiver<Observed>)
     while let Some(observed) = events.recv().await {
         model.observe(&observed);
         if let Some(line) = story::line(&observed, &model) {
-            crate::print(&line)?;
+            glidepath_lab::print(&line)?;
         }
         if matches!(observed.event, Event::Requests { .. }) && observed.at >= next_look {
             next_look = observed.at + SECONDS_BETWEEN_LOOKS;
             for (slot, view) in &model.slots {
-                crate::print(&format!(
+                glidepath_lab::print(&format!(
                     "{:6.1} s  {slot} ({}): {} requests, {} bad",
                     observed.at, view.version, view.requests, view.bad
                 ))?;
             }
             if let Some(act) = model.act.as_ref().filter(|act| !act.verdict.is_empty()) {
-                crate::print(&format!("{:6.1} s  verdict: {}", observed.at, act.verdict))?;
+                glidepath_lab::print(&format!("{:6.1} s  verdict: {}", observed.at, act.verdict))?;
             }
         }
     }

@@ -1,7 +1,10 @@
 //! What the types of a scenario cannot say.
 
+use super::fault::{Caller, Fault};
 use super::happening::Happening;
-use super::{Action, Caller, FIRST_DEPLOYMENT, Fault, RouteKind, Scenario, Service};
+use super::script::Action;
+use super::service::{RouteKind, Service};
+use super::whole::{FIRST_DEPLOYMENT, Scenario};
 
 const LONGEST_NAME: usize = 12;
 const MOST_TRAFFIC: u32 = 200;

@@ -4,41 +4,18 @@
 use serde_json::{Map, Value, json};
 
 use super::authentication::authentication;
+use super::names::{MAIN_PORT, alarm_output, further_output, task_definition_id};
 use super::resources::ServiceResources;
 use crate::scenario::{AlarmName, Route, RouteKind, Service, Slot};
 
-/// Port of the listener that holds the rules.
-const MAIN_PORT: usize = 8080;
 /// Below the ports of the listeners that are nobody's business.
 const BYSTANDER_PORT: usize = 9000;
-const CONTAINER_PORT: usize = 8080;
 
-/// Where clients find a route, counted from 1.
-pub(super) fn route_url(address: &str, number: usize, kind: RouteKind) -> String {
-    match kind {
-        RouteKind::Rule if number == 1 => format!("http://{address}:{MAIN_PORT}/"),
-        RouteKind::Rule => format!("http://{address}:{MAIN_PORT}/route{number}/"),
-        RouteKind::Listener => format!("http://{address}:{}/", MAIN_PORT + number),
-    }
-}
+const CONTAINER_PORT: usize = 8080;
 
 /// The function that a service's hooks may name: the stack's own pattern allows it.
 pub(super) fn hook_name(prefix: &str) -> String {
     format!("glidepath-hook-{prefix}")
-}
-
-/// The output with the ARN of an alarm.
-pub(super) fn alarm_output(alarm: AlarmName) -> &'static str {
-    match alarm {
-        AlarmName::Blue => "BlueAlarm",
-        AlarmName::Green => "GreenAlarm",
-        AlarmName::Service => "ServiceAlarm",
-    }
-}
-
-/// Resource and output of a version.
-pub(super) fn task_definition_id(version: &str) -> String {
-    format!("Version{}", version.replace('-', ""))
 }
 
 /// The whole template.
@@ -393,11 +370,6 @@ impl Builder<'_> {
             "AlarmActions": self.alarm_action.into_iter().collect::<Vec<_>>(),
         })
     }
-}
-
-/// The output with what `Ref` answers for a resource that the scenario adds.
-pub(super) fn further_output(id: &str) -> String {
-    format!("Further{id}")
 }
 
 /// JSON merge patch (RFC 7396).

@@ -4,6 +4,7 @@
 mod authentication;
 mod deploy;
 mod example;
+mod names;
 mod resources;
 
 use std::collections::BTreeMap;

@@ -81,26 +81,26 @@ impl ServiceResources {
                     arn: output(&format!("Route{number}"))?,
                     blue: output(&format!("BlueGroup{number}"))?,
                     green: output(&format!("GreenGroup{number}"))?,
-                    url: super::example::route_url(&address, number, route.kind),
+                    url: super::names::route_url(&address, number, route.kind),
                 })
             })
             .collect::<Result<_, MissingOutput>>()?;
         let alarms = AlarmName::ALL
             .into_iter()
-            .map(|alarm| Ok((alarm, output(super::example::alarm_output(alarm))?)))
+            .map(|alarm| Ok((alarm, output(super::names::alarm_output(alarm))?)))
             .collect::<Result<_, MissingOutput>>()?;
         let task_definitions = service
             .versions
             .keys()
             .map(|version| {
-                Ok((version.clone(), output(&super::example::task_definition_id(version))?))
+                Ok((version.clone(), output(&super::names::task_definition_id(version))?))
             })
             .collect::<Result<_, MissingOutput>>()?;
         let further = service
             .resources
             .keys()
             .filter_map(|id| {
-                let found = outputs.get(&super::example::further_output(id))?;
+                let found = outputs.get(&super::names::further_output(id))?;
                 Some((id.clone(), found.clone()))
             })
             .collect();

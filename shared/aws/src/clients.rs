@@ -26,7 +26,7 @@ const READ_ATTEMPT: Duration = Duration::from_secs(4);
 const READ: Duration = Duration::from_secs(15);
 
 /// Longest time of the one attempt of a write: below the engine's
-/// [`glidepath_core::protocol::ATTEMPT_TIMEOUT`], after which it counts as unanswered.
+/// [`glidepath_core::record::ATTEMPT_TIMEOUT`], after which it counts as unanswered.
 const WRITE_ATTEMPT: Duration = Duration::from_secs(4);
 
 /// Longest time that a hook may take to answer; one that needs longer answers that it is in progress.

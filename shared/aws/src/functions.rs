@@ -5,7 +5,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::FenceTrigger;
+use glidepath_core::record::FenceTrigger;
 use glidepath_engine::ports::{Due, Functions, PortError, PortResult};
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn completion_of(due: &Due) -> PortResult<Value> {
 
 #[cfg(test)]
 mod tests {
-    use glidepath_core::protocol::LockKey;
+    use glidepath_core::record::LockKey;
     use glidepath_engine::complete::CompleteInput;
     use glidepath_engine::rollback::RollbackInput;
 

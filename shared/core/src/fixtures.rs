@@ -8,7 +8,7 @@ use crate::ids::{
 };
 use crate::plan::Plan;
 use crate::preflight::{Found, FoundAlarms, StackSettings, preflight};
-use crate::protocol::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
+use crate::record::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
 use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
 use crate::time::{Span, Timestamp};

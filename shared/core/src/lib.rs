@@ -3,15 +3,17 @@
 //! function of its arguments.
 
 pub mod doctor;
+pub mod document;
 pub mod failure;
 pub mod health;
 pub mod ids;
-pub mod notice;
+pub mod message;
 pub mod pace;
 pub mod pattern;
 pub mod plan;
 pub mod preflight;
 pub mod protocol;
+pub mod record;
 pub mod request;
 pub mod rollback;
 pub mod route;

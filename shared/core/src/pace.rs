@@ -1,7 +1,8 @@
 //! How often a deployment is looked at, and what that costs of the execution's history.
 
 use crate::plan::Stage;
-use crate::time::Span;
+use crate::record::Deployment;
+use crate::time::{Span, Timestamp};
 
 /// Ticks of the first stretch, after which they become rarer in proportion to the time elapsed:
 /// a year of watching at the default interval then takes about 1,400 ticks, some 20,000 of the
@@ -17,6 +18,11 @@ pub const EVENTS_PER_STAGE: u64 = 40;
 /// The time until the next look, where the deployment has run for `elapsed`.
 pub fn tick_wait(interval: Span, elapsed: Span) -> Span {
     interval.max(Span::from_millis(elapsed.as_millis() / DENSE_TICKS))
+}
+
+/// The time until the next look at a bake, a question or a rollback that waits.
+pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
+    tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
 }
 
 /// How many looks fit into a deployment that runs for `total`.

@@ -4,7 +4,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::request::defaults;
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -24,28 +23,30 @@ impl Default for RollbackPlan {
     /// Also for deployments that were recorded before a plan said it.
     fn default() -> Self {
         Self {
-            weak_stable: defaults::weak_stable(),
-            hold_for: defaults::hold_for(),
-            then: defaults::after_hold(),
+            weak_stable: WeakStable::default(),
+            hold_for: Self::HOLD_FOR,
+            then: AfterHold::default(),
         }
     }
 }
 
 /// What a rollback does with too few healthy targets on stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum WeakStable {
     /// Stable gets what its healthy targets can carry, and more as targets become healthy.
+    #[default]
     StepBack,
     /// Stable gets everything as soon as one target is healthy.
     AtOnce,
 }
 
 /// What happens when stable has not recovered in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AfterHold {
     /// The rest stays on the new version, and somebody is paged again.
+    #[default]
     Hold,
     /// Stable gets everything, healthy or not.
     Force,
@@ -73,6 +74,9 @@ pub enum WayBack {
 }
 
 impl RollbackPlan {
+    /// How long a rollback waits for stable unless the request says so.
+    pub const HOLD_FOR: Span = Span::from_secs(30 * 60);
+
     /// What may be written to stable with `healthy` targets of `needed`, where a rollback has waited
     /// for it for `waited`.
     pub fn way_back(

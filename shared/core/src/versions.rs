@@ -1,6 +1,6 @@
 //! The versions of a stack and of a command line: whether what one says is what the other does.
 
-use crate::request::Findings;
+use crate::document::Findings;
 
 /// How two versions differ.
 #[derive(Clone, Debug, PartialEq, Eq)]

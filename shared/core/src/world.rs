@@ -194,6 +194,18 @@ pub enum Rollout {
     Failed(String),
 }
 
+/// What an ECS service is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleTo {
+    /// Wanted tasks.
+    pub desired_count: u32,
+    /// Which version; `None` leaves it. Whoever names one needs `iam:PassRole` for its roles.
+    pub task_definition: Option<TaskDefinition>,
+    /// Whether ECS is to begin a deployment of the same version once more: one that has failed
+    /// starts no tasks, whatever their number.
+    pub force_new_deployment: bool,
+}
+
 /// An alarm as CloudWatch has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {

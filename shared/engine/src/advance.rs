@@ -7,9 +7,10 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::IntentId;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
-    Deployment, Fence, FenceTrigger, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Reply,
-    Routes, Step, claim_forward, observe, record_shift, release_forward,
+    MoveOn, NextStep, Observed, Refused, Reply, Routes, claim_forward, observe, record_shift,
+    release_forward,
 };
+use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose, Step};
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::storm::give_way;
 use glidepath_core::time::{Span, Timestamp};
@@ -100,7 +101,7 @@ where
     async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
         let observed = routes::read(self.load_balancer, &plan.routes).await?;
-        if let Some(found) = routes::foreign(&self.deployment, &observed) {
+        if let Some(found) = self.deployment.foreign(&observed) {
             return self.hold_foreign(since, found).await;
         }
         let observed: Vec<_> = observed.into_iter().flatten().collect();
@@ -230,7 +231,7 @@ where
         let plan = &self.deployment.plan;
         let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
         let before = self.read_under(&own).await?;
-        if let Some(found) = routes::foreign(&self.deployment, &before) {
+        if let Some(found) = self.deployment.foreign(&before) {
             self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
             return Ok(Written::Foreign(found));
         }

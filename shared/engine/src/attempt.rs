@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use glidepath_core::protocol::{Deployment, Intent};
+use glidepath_core::record::{Deployment, Intent};
 use glidepath_core::route::RouteRef;
 use glidepath_core::storm::{self, Harm};
 use glidepath_core::time::{Span, Timestamp};

@@ -2,12 +2,12 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::notice::Event;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    Deployment, LockKey, NextStep, Outcome, Phase, Refused, Reply, Retirement, claim_detach,
-    claim_retirement, commit, finish, finish_retirement, postpone_retirement,
+    NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish, finish_retirement,
+    postpone_retirement,
 };
+use glidepath_core::record::{Deployment, Event, LockKey, Outcome, Phase, Retirement};
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
@@ -104,7 +104,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
             let due = overdue(&deployment.plan, now, Span::ZERO);
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
             let observed = routes::read(self.load_balancer, &deployment.plan.routes).await?;
-            if let Some(found) = routes::foreign(&deployment, &observed) {
+            if let Some(found) = deployment.foreign(&observed) {
                 return Err(Stop::Failed(Failure::new(
                     FailureCode::RouteChanged,
                     format!("somebody else changed a route before the commit: {found}"),

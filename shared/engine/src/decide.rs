@@ -5,7 +5,8 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{Decision, Deployment, Promotion, Refused, Step, approve, promote};
+use glidepath_core::protocol::{Refused, approve, promote};
+use glidepath_core::record::{Decision, Deployment, Promotion, Step};
 
 use crate::failed;
 use crate::ports::{Clock, Orchestration, Registry};

@@ -2,12 +2,12 @@
 
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, CheckReading, Evidence, Gap, HookReading, HookRun, Judgement,
-    MeasuredMetrics, ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployment,
-    ServiceDeployments, Watched, hook_event, hooks_at, judge, probed,
+    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, Judgement, MeasuredMetrics,
+    ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployment, ServiceDeployments,
+    Watched, hook_event, hooks_at, judge, probed,
 };
 use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
-use glidepath_core::protocol::{Deployment, Progress, Step};
+use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Step};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};

@@ -2,10 +2,12 @@
 //! warnings, and every check of the plan once, so that one that CloudWatch refuses is found here.
 
 use futures_util::future::{join, join_all};
-use glidepath_core::health::{Periods, Series, Shift, is_even};
+use glidepath_core::document::Findings;
+use glidepath_core::health::{Periods, Series, is_even};
 use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
 use glidepath_core::preflight::{self, LastDay, Resolved, Suggestion};
-use glidepath_core::request::{Findings, Request, Sensitivity};
+use glidepath_core::record::Shift;
+use glidepath_core::request::{Request, Sensitivity};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::ports::{CheckQuery, Metrics, MetricsQuery, Monitoring, PortError, PortResult};

@@ -3,7 +3,8 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, TaskToken};
-use glidepath_core::protocol::{Gate, Refused, Tick, store_gate};
+use glidepath_core::protocol::{Refused, store_gate};
+use glidepath_core::record::{Gate, Tick};
 use glidepath_core::time::Timestamp;
 use serde::Deserialize;
 

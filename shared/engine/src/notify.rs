@@ -6,8 +6,9 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId};
-use glidepath_core::notice::{Event, Trial, Undelivered};
-use glidepath_core::protocol::{Deployment, tell};
+use glidepath_core::message::Trial;
+use glidepath_core::protocol::tell;
+use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
 use serde::Deserialize;
 

@@ -1,9 +1,9 @@
 //! How long to wait and how long things may take. Every number has its one place here.
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::pace::tick_wait;
+pub(crate) use glidepath_core::pace::tick;
 use glidepath_core::plan::Plan;
-use glidepath_core::protocol::Deployment;
+use glidepath_core::record::Deployment;
 use glidepath_core::storm::doubled;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -33,11 +33,6 @@ const OVERDUE_AFTER: Span = Span::from_secs(60);
 /// The time between two looks while tasks start.
 pub(crate) fn settle_look(plan: &Plan) -> Span {
     plan.health.interval.min(SETTLE_LOOK)
-}
-
-/// The time until the next look at a bake or an approval.
-pub(crate) fn tick(deployment: &Deployment, now: Timestamp) -> Span {
-    tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
 }
 
 /// Rollbacks that wait for stable look this often at first: traffic is where it should not be.

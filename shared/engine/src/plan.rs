@@ -4,16 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use glidepath_core::document::Finding;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::{Resolved, StackSettings};
-use glidepath_core::protocol::{
-    Deployment, LockKey, NextStep, Outcome, Phase, Progress, RegistryWrite, Reply, Revision, begin,
-    close,
-};
-use glidepath_core::request::Finding;
+use glidepath_core::protocol::{NextStep, RegistryWrite, Reply, begin, close};
+use glidepath_core::record::{Deployment, LockKey, Outcome, Phase, Progress, Revision};
 use glidepath_core::route::Role;
 use glidepath_core::time::{Span, Timestamp};
 use serde::Deserialize;
@@ -24,7 +22,7 @@ use crate::pace::overdue;
 use crate::ports::{
     Clock, Committed, Containers, LoadBalancer, Monitoring, Registry, TargetGroups,
 };
-use crate::restore::{fresh_for, look_at_stable};
+use crate::restore::look_at_stable;
 use crate::survey::{Survey, survey};
 use crate::transition::{Stop, load, refusal, transition};
 use crate::{failed, routes};
@@ -164,7 +162,7 @@ where
         .chain([now - CLOCK_DISAGREEMENT])
         .max()
         .unwrap_or(now);
-    let health = look_at_stable(load_balancer, clock, &plan.routes, fresh_for(&plan)).await;
+    let health = look_at_stable(load_balancer, clock, &plan.routes, plan.health.fresh_for()).await;
     let health = health.map_err(|error| failed(&error))?;
     let deployment = Deployment {
         id: input.deployment.clone(),
@@ -268,7 +266,7 @@ where
         return Ok(());
     }
     let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
-    let Some(found) = routes::foreign(deployment, &observed) else { return Ok(()) };
+    let Some(found) = deployment.foreign(&observed) else { return Ok(()) };
     let failure = Failure::new(
         FailureCode::RouteChanged,
         format!(

@@ -3,8 +3,8 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, join, select};
-use glidepath_core::plan::{Plan, RoutePlan};
-use glidepath_core::protocol::{Intent, RecordedHealth};
+use glidepath_core::plan::RoutePlan;
+use glidepath_core::record::{Intent, RecordedHealth};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
@@ -141,11 +141,6 @@ async fn look_again(
     // What was not seen must not look fresh.
     let at = if answered { clock.now() } else { known.at };
     RecordedHealth { healthy, at, fresh_for: known.fresh_for }
-}
-
-/// How long a look at stable vouches for it: two intervals, so that one missed look does not matter.
-pub(crate) fn fresh_for(plan: &Plan) -> Span {
-    plan.health.interval.times(2)
 }
 
 /// How many targets of stable are healthy, on the route that has the fewest.

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use glidepath_core::failure::Failure;
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{Deployment, Intent, Phase, Whose};
+use glidepath_core::record::Intent;
 use glidepath_core::route::RouteActions;
 
 use crate::attempt::{Attempted, Patience, PutOff, attempt};
@@ -25,45 +25,6 @@ pub(crate) async fn read(
             FoundRoute::DefaultRule | FoundRoute::Missing | FoundRoute::Unsupported(_) => None,
         })
         .collect())
-}
-
-/// What somebody else has changed, in words; `None` if every route is in a state of ours. A route that
-/// is gone cannot be shifted any more, and there is nothing for a rollback to overwrite.
-pub(crate) fn foreign(
-    deployment: &Deployment,
-    observed: &[Option<RouteActions>],
-) -> Option<String> {
-    let gone = |route: &RoutePlan| match deployment.phase {
-        Phase::Open | Phase::Committed | Phase::Closed(_) => {
-            Some(format!("{} is gone or cannot be shifted any more", route.route))
-        }
-        Phase::RollingBack | Phase::Held => None,
-    };
-    let routes = deployment.plan.routes.iter().zip(&deployment.progress.verified).zip(observed);
-    let changed: Vec<_> = routes
-        .filter_map(|((route, verified), observed)| {
-            let Some(observed) = observed else { return gone(route) };
-            match deployment.whose(route, observed) {
-                Whose::Ours => None,
-                Whose::Theirs => Some(describe(route, verified, observed)),
-            }
-        })
-        .collect();
-    (!changed.is_empty()).then(|| changed.join("; "))
-}
-
-fn describe(route: &RoutePlan, verified: &RouteActions, observed: &RouteActions) -> String {
-    let share = |actions: &RouteActions| {
-        actions
-            .canary_share(&route.pair)
-            .map_or_else(|error| error.to_string(), |share| format!("canary at {share}"))
-    };
-    let (before, now) = (share(verified), share(observed));
-    if before == now {
-        format!("{} has other settings than before (weights unchanged: {now})", route.route)
-    } else {
-        format!("{}: {now}, where this deployment had left {before}", route.route)
-    }
 }
 
 /// Writes one state of every route, all at once.

@@ -10,7 +10,7 @@ use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, StackSettings, lock_keys, preflight,
 };
-use glidepath_core::protocol::{Lock, LockKey};
+use glidepath_core::record::{Lock, LockKey};
 use glidepath_core::request::{Request, Sensitivity, decode};
 use glidepath_core::time::Timestamp;
 use glidepath_core::world::{Alarm, TargetGroup};

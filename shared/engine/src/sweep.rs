@@ -2,7 +2,7 @@
 //! while its rollback gave up is as dead as one that ended.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::protocol::Phase;
+use glidepath_core::record::Phase;
 
 use crate::failed;
 use crate::ports::{Clock, Due, Functions, PortResult, Registry};

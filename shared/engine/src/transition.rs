@@ -3,7 +3,8 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{Deployment, Phase, Refused, RegistryWrite};
+use glidepath_core::protocol::{Refused, RegistryWrite};
+use glidepath_core::record::{Deployment, Phase};
 
 use crate::failed;
 use crate::ports::{Committed, PortError, Registry};

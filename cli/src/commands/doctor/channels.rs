@@ -4,11 +4,11 @@ use futures_util::future::join_all;
 use glidepath_aws::doctor::Answered;
 use glidepath_core::doctor::{About, Row};
 use glidepath_core::ids::ChannelName;
-use glidepath_core::notice::Trial;
+use glidepath_core::message::Trial;
 use glidepath_engine::ports::PortResult;
 use serde_json::json;
 
-use super::{Doctor, unchecked};
+use super::context::{Doctor, unchecked};
 
 pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     let by = doctor.connection.operator.identity().await;

@@ -5,7 +5,7 @@ use glidepath_core::doctor::{About, Row};
 use glidepath_core::ids::AlarmArn;
 use glidepath_engine::ports::{PortError, PortResult};
 
-use super::Doctor;
+use super::context::Doctor;
 
 /// How many times the queue is looked at again while there is something of doctor's in it.
 const MOST_LOOKS: u32 = 20;

@@ -3,7 +3,7 @@
 use glidepath_core::doctor::{About, Concurrency, Row, concurrency};
 use glidepath_engine::ports::PortResult;
 
-use super::{Doctor, unchecked};
+use super::context::{Doctor, unchecked};
 
 pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     match look(doctor).await {

@@ -10,7 +10,7 @@ use glidepath_engine::ports::{Clock, PortError, PortResult};
 use serde_json::json;
 
 use super::clean_up::Found;
-use super::{Doctor, unchecked};
+use super::context::{Doctor, unchecked};
 
 /// How long the event may take to the queue.
 const LIMIT: Span = Span::from_secs(40);

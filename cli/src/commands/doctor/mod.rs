@@ -7,6 +7,7 @@ mod alarms;
 mod channels;
 mod clean_up;
 mod concurrency;
+mod context;
 mod dead_letters;
 mod permissions;
 mod progress;
@@ -18,17 +19,17 @@ use std::path::PathBuf;
 use futures_util::future::join_all;
 use glidepath_aws::clock::System;
 use glidepath_aws::doctor::{Instruments, PREFIX};
-use glidepath_core::doctor::{About, Outcome, Row, Scope, versions};
-use glidepath_core::ids::AlarmArn;
+use glidepath_core::doctor::{Outcome, Row, Scope, versions};
 use glidepath_core::request::Request;
-use glidepath_engine::ports::{Clock, PortError};
+use glidepath_engine::ports::Clock;
 
 use self::clean_up::{Found, clean_up};
+use self::context::Doctor;
 use self::progress::Progress;
 use crate::connection::{Connection, Options};
 use crate::document::Document;
 use crate::render;
-use crate::report::Stopped;
+use crate::stopped::Stopped;
 
 /// Try out what Glidepath assumes of this account and stack, within two minutes
 #[derive(clap::Args)]
@@ -39,29 +40,6 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// What every check works with.
-struct Doctor {
-    connection: Connection,
-    instruments: Instruments,
-    scope: Scope,
-    system: System,
-    request: Option<Request>,
-    /// How the names of this run's things begin, without the hyphen that follows.
-    run: String,
-}
-
-impl Doctor {
-    /// The name of one of this run's things.
-    fn name(&self, of: &str) -> String {
-        format!("{}-{of}", self.run)
-    }
-
-    /// The ARN of an alarm with this name.
-    fn alarm(&self, name: &str) -> AlarmArn {
-        AlarmArn::new(self.scope.arn("cloudwatch", &format!("alarm:{name}")))
-    }
 }
 
 /// Looks, shows, and ends with an error if something is not as it should be.
@@ -170,20 +148,4 @@ async fn interruption() -> Result<(), Stopped> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await.map_err(Stopped::Runtime)
-}
-
-/// The row of a check that a call kept from looking.
-fn unchecked(about: &About, error: &PortError) -> Row {
-    let operation = match error {
-        PortError::Throttled { operation }
-        | PortError::Unanswered { operation, .. }
-        | PortError::Refused { operation, .. } => operation,
-    };
-    if error.is_denied() {
-        let advice = format!(
-            "let your identity do `{operation}`; the runbook lists what doctor needs to be allowed"
-        );
-        return about.not_checked(format!("you may not {operation}"), advice);
-    }
-    about.not_checked(error.to_string(), "run doctor again")
 }

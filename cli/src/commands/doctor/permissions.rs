@@ -9,7 +9,7 @@ use glidepath_core::route::{ActionKind, RouteRef};
 use glidepath_core::world::FoundRoute;
 use glidepath_engine::ports::{LoadBalancer, PortError, PortResult};
 
-use super::{Doctor, unchecked};
+use super::context::{Doctor, unchecked};
 
 pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     let found = async {

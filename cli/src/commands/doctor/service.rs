@@ -6,7 +6,7 @@ use glidepath_core::route::RouteRef;
 use glidepath_core::world::FoundRoute;
 use glidepath_engine::ports::{Clock, LoadBalancer, PortResult};
 
-use super::{Doctor, unchecked};
+use super::context::{Doctor, unchecked};
 
 /// How many answers are compared.
 const ANSWERS: u32 = 5;

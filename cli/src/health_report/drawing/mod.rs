@@ -1,6 +1,7 @@
 //! The report as a drawing: an SVG in light and dark, its panels above one another on one axis of
 //! time.
 
+mod canvas;
 mod page;
 mod palette;
 mod panel;
@@ -10,42 +11,20 @@ mod stages;
 
 use glidepath_core::health::evidence;
 use glidepath_core::time::Timestamp;
-use plotters::coord::Shift;
-use plotters::drawing::DrawingAreaErrorKind;
-use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend, Text};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, IntoFont, RGBColor, TextStyle};
+use plotters::prelude::{IntoDrawingArea, SVGBackend};
+use plotters::style::text_anchor::{HPos, VPos};
 
+use self::canvas::{
+    BOLD, Canvas, Drawn, LARGE, LARGE_LINE, LEFT, MARGIN, NORMAL, NORMAL_LINE, RIGHT, WIDTH, write,
+};
 use self::page::{cut, page, printable, width, wrapped};
 use self::palette::{END, FAINT, INK, PAPER};
 use self::panel::{EVIDENCE_HEIGHT, Frame, SHARES_HEIGHT};
 use self::scale::{Scale, seconds};
 use self::stages::{Placed, place};
+use super::counted::{Metric, Report, Times};
+use super::text;
 use super::words::{clock, day};
-use super::{Metric, Report, Times, text};
-
-/// Of the whole drawing, in pixels of its own; a viewer scales it.
-const WIDTH: u32 = 800;
-/// Left of the panels, for the numbers.
-const LEFT: u32 = 58;
-/// Right of them, for the names of lines.
-const RIGHT: u32 = 118;
-/// Around everything.
-const MARGIN: u32 = 14;
-/// The sizes of text.
-const LARGE: f64 = 18.0;
-const NORMAL: f64 = 13.0;
-/// How much wider bold text may be than `width` says: fonts differ.
-const BOLD: f64 = 1.2;
-/// Between lines of text.
-const LARGE_LINE: u32 = 24;
-const NORMAL_LINE: u32 = 18;
-
-/// What the reader's own machine writes with.
-const FONT: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif";
-
-type Canvas<'drawing> = DrawingArea<SVGBackend<'drawing>, Shift>;
-type Drawn<Value = ()> = Result<Value, DrawingAreaErrorKind<std::io::Error>>;
 
 /// Draws it.
 pub(crate) fn drawing(report: &Report) -> std::io::Result<String> {
@@ -241,24 +220,4 @@ impl<'report> Layout<'report> {
 enum Panel {
     Shares(Metric),
     Evidence,
-}
-
-/// Writes at a place in pixels.
-fn write(
-    canvas: &Canvas<'_>,
-    text: &str,
-    (x, y): (f64, u32),
-    size: f64,
-    colour: RGBColor,
-    (horizontal, vertical, bold): (HPos, VPos, bool),
-) -> Drawn {
-    let style = style(size, colour, bold).pos(Pos::new(horizontal, vertical));
-    let place = (x.round() as i32, i32::try_from(y).unwrap_or(i32::MAX));
-    canvas.draw(&Text::new(text.to_owned(), place, style))
-}
-
-fn style(size: f64, colour: RGBColor, bold: bool) -> TextStyle<'static> {
-    let weight = if bold { FontStyle::Bold } else { FontStyle::Normal };
-    // The backend writes the size of the letters, not of the line.
-    (FONT, size * 1.24, weight).into_font().color(&colour)
 }

@@ -8,12 +8,12 @@ use plotters::prelude::{Cartesian2d, Circle, PathElement, Rectangle, SVGBackend}
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
+use super::canvas::{BOLD, Canvas, Drawn, LEFT, MARGIN, NORMAL, NORMAL_LINE, RIGHT, WIDTH, write};
 use super::page::width;
 use super::palette::{BOUND, CANARY, END, EVIDENCE, FAINT, GRID, INK, PAPER, STABLE, STAGE};
 use super::scale::{self, Scale, seconds};
 use super::series::{self, Line};
-use super::{BOLD, Canvas, Drawn, LEFT, MARGIN, NORMAL, NORMAL_LINE, RIGHT, WIDTH, write};
-use crate::health_report::{Because, Metric, Report, Row, first_failing};
+use crate::health_report::counted::{Because, Metric, Report, Row, first_failing};
 
 /// Of a panel with proportions, its heading included.
 pub(super) const SHARES_HEIGHT: u32 = 172;

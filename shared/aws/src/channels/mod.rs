@@ -6,8 +6,8 @@ mod sns;
 use std::collections::BTreeMap;
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::notice::{Notice, Trial, message};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::message::{Trial, message};
+use glidepath_core::record::{Deployment, Notice};
 use glidepath_engine::ports::{Channels, PortError, PortResult};
 use serde::Deserialize;
 

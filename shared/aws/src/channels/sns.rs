@@ -3,7 +3,8 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use glidepath_core::notice::{Message, Notice, Trial};
+use glidepath_core::message::{Message, Trial};
+use glidepath_core::record::Notice;
 use glidepath_engine::ports::{PortError, PortResult};
 
 use crate::clients::Clients;
@@ -107,7 +108,7 @@ fn subject(headline: &str) -> String {
 #[cfg(test)]
 mod tests {
     use glidepath_core::ids::DeploymentId;
-    use glidepath_core::notice::Event;
+    use glidepath_core::record::Event;
     use glidepath_core::time::Timestamp;
 
     use super::*;

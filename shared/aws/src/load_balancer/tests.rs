@@ -144,7 +144,7 @@ async fn a_write_without_an_answer_ends_within_the_time_of_an_attempt() {
         .await
         .unwrap_err();
     assert!(matches!(written, PortError::Unanswered { .. }), "{written}");
-    let limit = glidepath_core::protocol::ATTEMPT_TIMEOUT.as_millis();
+    let limit = glidepath_core::record::ATTEMPT_TIMEOUT.as_millis();
     assert!(started.elapsed().as_millis() < u128::from(limit));
 }
 

@@ -20,14 +20,10 @@ use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Metrics, MetricsQuery, PortError, PortResult};
 
-use self::answers::{Answers, Window, ask};
+use self::answers::{Answers, OPERATION, Window, ask};
+use self::calls::QUERIES_PER_CALL;
 use self::counting::{Asked, Values, asked, connection_errors, count, settled};
-use super::Publication;
-
-pub(super) const OPERATION: &str = "cloudwatch:GetMetricData";
-
-/// Most queries that one call takes.
-const QUERIES_PER_CALL: usize = 500;
+use super::publication::Publication;
 
 /// CloudWatch keeps periods of a minute for 15 days; a window that would reach further back begins
 /// here instead.

@@ -4,8 +4,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{Fence, Intent, Phase};
+use glidepath_core::record::{Fence, Intent, Notice, Phase};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{AlarmFence, Delivery, DeploymentFence, PortResult};
 
@@ -26,7 +25,7 @@ enum Updated {
 }
 
 impl DynamoRegistry {
-    /// [`glidepath_core::protocol::AlarmItem::fire`]. The item comes back either way, so that a
+    /// [`glidepath_core::record::AlarmItem::fire`]. The item comes back either way, so that a
     /// repetition after a lost answer still learns the routes.
     pub(super) async fn close_alarm(
         &self,
@@ -53,7 +52,7 @@ impl DynamoRegistry {
         })
     }
 
-    /// [`glidepath_core::protocol::AlarmItem::join`].
+    /// [`glidepath_core::record::AlarmItem::join`].
     pub(super) async fn add_to_alarm(
         &self,
         alarm: &AlarmArn,

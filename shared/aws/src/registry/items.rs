@@ -17,8 +17,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{AlarmItem, Deployment, Lock, LockKey, Phase, Retirement, Revision};
+use glidepath_core::record::{
+    AlarmItem, Deployment, Lock, LockKey, Notice, Phase, Retirement, Revision,
+};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{OutboxEntry, PortError, PortResult};
 use serde::Serialize;

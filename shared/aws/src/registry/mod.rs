@@ -15,9 +15,9 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+use glidepath_core::protocol::RegistryWrite;
+use glidepath_core::record::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{LockKey, Phase};
+use glidepath_core::record::{LockKey, Phase};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult, Recent};
 

@@ -1,6 +1,6 @@
 //! What becomes of DynamoDB's answers.
 
-use glidepath_core::protocol::{Phase, Purpose};
+use glidepath_core::record::{Phase, Purpose};
 use serde_json::json;
 
 use super::*;

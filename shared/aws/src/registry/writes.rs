@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
-use glidepath_core::protocol::{RegistryWrite, Revision};
+use glidepath_core::protocol::RegistryWrite;
+use glidepath_core::record::Revision;
 use glidepath_engine::ports::{PortError, PortResult};
 
 use super::items::{

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sequential::{Pair, Tally};
 use crate::plan::StageIndex;
+use crate::record::{Gap, Shift};
 use crate::storm::RequestsPerMinute;
 use crate::time::{Span, Timestamp};
 
@@ -29,38 +30,6 @@ pub struct Period {
     pub canary: SlotRequests,
     /// The version that serves today.
     pub stable: SlotRequests,
-}
-
-/// A shift that was read back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Shift {
-    /// To the weight of this stage.
-    pub stage: StageIndex,
-    /// When the weight was read back.
-    pub at: Timestamp,
-}
-
-/// A time in which somebody else's weights may have been on a route: from the last look at which every
-/// route was this deployment's own to the first one after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gap {
-    /// From when on.
-    pub from: Timestamp,
-    /// `None` while it goes on.
-    pub until: Option<Timestamp>,
-}
-
-impl Gap {
-    /// Whether this moment is in it.
-    pub fn holds(&self, at: Timestamp) -> bool {
-        self.from <= at && self.until.is_none_or(|end| at < end)
-    }
-
-    fn touches(&self, from: Timestamp, until: Timestamp) -> bool {
-        self.from < until && self.until.is_none_or(|end| from < end)
-    }
 }
 
 impl Periods {

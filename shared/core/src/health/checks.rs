@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Reading;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass, suspect};
+use super::reading::Reading;
+use super::verdict::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Check, CheckMode, Number};
 use crate::time::{Span, Timestamp};
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Reading;
-use super::judge::{Reason, pass, read, suspect};
+use super::reading::Reading;
+use super::verdict::{Reason, pass, read, suspect};
 
 /// Fewest errors of the newest periods that are looked at: fewer are no change to speak of.
 const FEWEST_ERRORS: u64 = 10;

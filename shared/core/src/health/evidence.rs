@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::Gap;
 use super::hooks::HookReading;
 use super::metrics::MeasuredMetrics;
 use super::probes::ProbeReading;
+use super::reading::Reading;
 use crate::ids::AlarmArn;
+use crate::record::Gap;
 use crate::time::Timestamp;
 
 /// Everything that one look gathered about a stage.
@@ -32,16 +33,6 @@ pub struct Evidence {
     pub hooks: Vec<HookReading>,
     /// The plan's probes.
     pub probes: Vec<ProbeReading>,
-}
-
-/// Something read from AWS, or why it could not be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Reading<T> {
-    /// As read.
-    Read(T),
-    /// Not read; says nothing about the canary.
-    Unreadable(String),
 }
 
 /// An alarm's role in this deployment.

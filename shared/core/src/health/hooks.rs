@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::evidence::Reading;
-use super::judge::{Reason, fail, inconclusive, pass};
+use super::reading::Reading;
+use super::verdict::{Reason, fail, inconclusive, pass};
+use crate::document::shortened;
 use crate::plan::{Hook, HookDetails, LifecycleStage};
-use crate::protocol::Deployment;
-use crate::request::{LONGEST_DETAILS, shortened};
+use crate::record::{Deployment, HookRun, HookStatus};
+use crate::request::LONGEST_DETAILS;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -16,36 +17,6 @@ const CALL_BACK_DELAY: Span = Span::from_secs(30);
 
 /// Longest delay that is taken from a hook: a day, as long as ECS lets one take.
 const LONGEST_DELAY_SECONDS: f64 = 86_400.0;
-
-/// Asking a hook at one stage: from the first invocation until it has succeeded or failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HookRun {
-    /// Which, by its place in the plan.
-    pub hook: usize,
-    /// Why it is asked.
-    pub at: LifecycleStage,
-    /// What it answered last.
-    pub status: HookStatus,
-    /// What it is told next time.
-    pub details: HookDetails,
-    /// When it was asked first.
-    pub since: Timestamp,
-    /// When it is to be asked again, if it is in progress.
-    pub again_at: Timestamp,
-}
-
-/// What a hook answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum HookStatus {
-    /// The stage may end.
-    Succeeded,
-    /// The deployment must not go on.
-    Failed,
-    /// Not known yet.
-    InProgress,
-}
 
 /// A hook at a stage, as of now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

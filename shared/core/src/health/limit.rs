@@ -8,8 +8,8 @@
 
 use super::ceiling::{CEILING, FEWEST_REQUESTS};
 use super::cells::Cell;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use super::sequential::Tally;
+use super::verdict::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Permille, Plan, StageIndex};
 
 /// How many standard errors the canary's share must be above the allowed one. It is looked at every

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::cells::Cell;
 use super::checks::{self, CheckReading};
 use super::connections::{self, ConnectionErrors, LoadBalancerErrors};
-use super::evidence::Reading;
-use super::judge::{Reason, pass, read};
+use super::reading::Reading;
 use super::requests;
+use super::verdict::{Reason, pass, read};
 use crate::plan::{CheckMode, Plan, StageIndex};
 use crate::weight::Weight;
 

@@ -12,25 +12,27 @@ mod judge;
 mod limit;
 mod metrics;
 mod probes;
+mod reading;
 mod requests;
 pub mod sequential;
 mod stored;
+mod verdict;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
-pub use cells::{Cell, Gap, Period, Periods, Shift, SlotRequests};
+pub use cells::{Cell, Period, Periods, SlotRequests};
 pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evenness::is_even;
 pub use evidence::{
-    AlarmReading, AlarmSignal, Evidence, Reading, RouteTargets, StoppedTask, TaskEnd, Watched,
+    AlarmReading, AlarmSignal, Evidence, RouteTargets, StoppedTask, TaskEnd, Watched,
 };
-pub use hooks::{
-    HookReading, HookRun, HookStatus, ServiceDeployment, ServiceDeployments, hook_event, hooks_at,
-};
-pub use judge::{Judgement, Reason, STOPPED_TASKS_LIMIT, Verdict, judge};
+pub use hooks::{HookReading, ServiceDeployment, ServiceDeployments, hook_event, hooks_at};
+pub use judge::{STOPPED_TASKS_LIMIT, judge};
 pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
+pub use reading::Reading;
 
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
+pub use verdict::{Judgement, Reason, Verdict};

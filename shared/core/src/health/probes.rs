@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Reason, fail, inconclusive, pass, suspect};
+use super::verdict::{Reason, fail, inconclusive, pass, suspect};
 use crate::plan::Probe;
 
 /// The attempts of one probe at one look, up to the first good one.
@@ -68,7 +68,7 @@ pub(super) fn judge(probes: &[Probe], readings: &[ProbeReading], reasons: &mut V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::judge::Judgement;
+    use crate::health::verdict::Judgement;
     use crate::time::Span;
 
     fn probe() -> Probe {

@@ -2,10 +2,10 @@
 
 use super::cells::Cell;
 use super::comparison::{Comparison, evidence};
-use super::evidence::Reading;
-use super::judge::{Judgement, Reason, fail, inconclusive, pass, read, suspect};
 use super::limit::Level;
+use super::reading::Reading;
 use super::sequential::{Pair, Tally};
+use super::verdict::{Judgement, Reason, fail, inconclusive, pass, read, suspect};
 use crate::plan::{ComparisonPlan, Permille, Plan, StageIndex};
 use crate::weight::Weight;
 

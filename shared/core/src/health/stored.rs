@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Cell, Shift, SlotRequests};
+use super::cells::{Cell, SlotRequests};
 use crate::ids::DeploymentId;
 use crate::plan::{BadRequestsAre, ComparisonPlan, Plan, StageIndex};
+use crate::record::Shift;
 use crate::time::{Span, Timestamp};
 
 /// Most bytes that the cells take as JSON. An item of the table may have 400 KB, and every look pays

@@ -50,6 +50,11 @@ impl HealthPlan {
     pub const fn judges_requests(&self) -> bool {
         self.bad_requests_limit.is_some() || self.comparison.is_some()
     }
+
+    /// How long a look at stable vouches for it: two intervals, so that one missed look does not matter.
+    pub fn fresh_for(&self) -> Span {
+        self.interval.times(2)
+    }
 }
 
 /// Which requests are bad.

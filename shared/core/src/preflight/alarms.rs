@@ -1,12 +1,12 @@
 //! Alarms: whether they exist, watch what they are given for, and are quiet.
 
+use super::Found;
+use crate::document::{Findings, nearest};
 use crate::health::AlarmSignal;
 use crate::ids::AlarmArn;
 use crate::plan::{AlarmPlan, Slot};
-use crate::request::{AlarmName, Findings, Request, nearest};
+use crate::request::{AlarmName, Request};
 use crate::world::{Alarm, AlarmDimension, EcsService};
-
-use super::Found;
 
 /// What an alarm was given for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::document::Findings;
 use crate::pace::expected_history_events;
 use crate::plan::Plan;
-use crate::protocol::LockKey;
-use crate::request::{Findings, Request};
+use crate::record::LockKey;
+use crate::request::Request;
 use crate::time::Span;
 
 /// History events above which a plan is warned about; an execution ends at 25,000.

@@ -1,7 +1,8 @@
 //! Measures of the user's own, as the plan holds them.
 
+use crate::document::Findings;
 use crate::plan::{Check, CheckMode, Plan};
-use crate::request::{Findings, Limits, Placeholder, Request};
+use crate::request::{Limits, Placeholder, Request};
 use crate::route::Role;
 use crate::time::Span;
 

@@ -1,10 +1,11 @@
 //! What the service's last day says about a plan: whether the comparison can see a regression in the
 //! time it has, and whether bad requests are counted so that they mean something.
 
+use crate::document::Findings;
 use crate::health::sequential::{Expected, ExpectedStage, Parameters, found_after};
 use crate::health::{Period, Periods, is_compared};
 use crate::plan::{BadRequestsAre, OnInconclusive, Plan, StageIndex};
-use crate::request::{Findings, Request};
+use crate::request::Request;
 use crate::strategy::Strategy;
 use crate::time::Span;
 use crate::weight::Weight;

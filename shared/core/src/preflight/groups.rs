@@ -1,10 +1,10 @@
 //! The target groups of both ECS services: those that nobody can shift.
 
-use crate::plan::Slot;
-use crate::request::{Findings, Request};
-
 use super::Found;
 use super::slots::{Services, path};
+use crate::document::Findings;
+use crate::plan::Slot;
+use crate::request::Request;
 
 /// Checks every group with which the tasks of a slot register. What belongs to a route is checked
 /// with it.

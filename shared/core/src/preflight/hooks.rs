@@ -1,7 +1,8 @@
 //! Functions of the user's own, as the plan holds them.
 
+use crate::document::Findings;
 use crate::plan::{Hook, LifecycleStage, Plan};
-use crate::request::{Findings, Request};
+use crate::request::Request;
 
 pub(super) fn resolve(request: &Request) -> Vec<Hook> {
     let hooks = request.health.hooks.iter();

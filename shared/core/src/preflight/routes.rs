@@ -1,13 +1,13 @@
 //! The routes: which groups of theirs belong to which slot, and which slot carries the traffic.
 
-use crate::ids::TargetGroupArn;
-use crate::plan::{RoutePlan, Slot};
-use crate::request::{Findings, Request};
-use crate::route::{Role, RolePair, RouteActions, RouteError, RouteRef};
-use crate::world::{EcsService, FoundRoute, TargetGroup};
-
 use super::Found;
 use super::slots::Services;
+use crate::document::Findings;
+use crate::ids::TargetGroupArn;
+use crate::plan::{RoutePlan, Slot};
+use crate::request::Request;
+use crate::route::{Role, RolePair, RouteActions, RouteError, RouteRef};
+use crate::world::{EcsService, FoundRoute, TargetGroup};
 
 /// Every route with the groups of both slots.
 pub(super) struct Routes<'a> {

@@ -1,10 +1,10 @@
 //! The two ECS services, and which role each of them plays.
 
-use crate::plan::{Slot, SlotPlan};
-use crate::request::{Findings, Request};
-use crate::world::{Driver, EcsService, Rollout};
-
 use super::Found;
+use crate::document::Findings;
+use crate::plan::{Slot, SlotPlan};
+use crate::request::Request;
+use crate::world::{Driver, EcsService, Rollout};
 
 /// Both ECS services.
 #[derive(Clone, Copy)]

@@ -1,13 +1,12 @@
 //! The roles of the new version: ECS gives a service a version only for somebody who may pass both of
 //! its roles, and refuses the first write of a deployment otherwise.
 
-use crate::pattern::matches;
-use crate::plan::Slot;
-use crate::request::Findings;
-use crate::world::RegisteredVersion;
-
 use super::Found;
 use super::slots::Services;
+use crate::document::Findings;
+use crate::pattern::matches;
+use crate::plan::Slot;
+use crate::world::RegisteredVersion;
 
 /// Roles of the new version that the stack may not pass.
 pub(super) fn check(

@@ -1,16 +1,17 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::document::Severity;
 use crate::fixtures::{
     self, RULE, alarm, alarm_arn, decoded, document, ecs_service, found, group, registered,
     request, route, task_definition,
 };
 use crate::health::AlarmSignal;
+use crate::ids::DeploymentId;
 use crate::plan::CanaryCapacity;
-use crate::request::Severity;
 use crate::route::{Role, RouteRef};
 use crate::time::Span;
-use crate::world::Rollout;
+use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
 mod kinds;

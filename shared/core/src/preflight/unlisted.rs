@@ -1,12 +1,12 @@
 //! Rules and listeners that lead to the slots and are no routes of the request: nobody shifts them,
 //! and the slot that is left must not lose its tasks while they send requests to it.
 
-use crate::plan::{Permille, Slot};
-use crate::request::{Findings, Request};
-use crate::route::RouteRef;
-
 use super::Found;
 use super::slots::Services;
+use crate::document::Findings;
+use crate::plan::{Permille, Slot};
+use crate::request::Request;
+use crate::route::RouteRef;
 
 /// Warns of each, with what to write. What leads to the idle slot while it has tasks.
 pub(super) fn check(

@@ -1,15 +1,12 @@
 //! The end of a success. After the commit alarms change nothing, and a deployment that nobody
 //! carries is completed forward, never rolled back onto a slot that is being retired.
 
-use super::alarm::AlarmItem;
-use super::deployment::{Deployment, Outcome, Phase, Refused};
-use super::fence::unbind;
-use super::forward::{notice, release_locks};
-use super::intent::{Intent, Purpose};
-use super::retirement::Retirement;
+use super::refused::Refused;
+use super::release::{release_locks, unbind};
+use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::ids::IntentId;
-use crate::notice::Event;
+use crate::record::{AlarmItem, Deployment, Event, Intent, Outcome, Phase, Purpose, Retirement};
 use crate::time::{Span, Timestamp};
 
 /// Commits: requires what a forward write requires, and that nothing of anybody may still land.

@@ -1,10 +1,10 @@
 //! What people decide: the answer to a question, and a stage that holds for want of evidence.
 
-use super::deployment::{Decision, Deployment, Promotion, Refused, Step};
-use super::forward::notice;
+use super::refused::Refused;
+use super::telling::notice;
 use super::write::RegistryWrite;
-use crate::notice::Event;
 use crate::plan::StageIndex;
+use crate::record::{Decision, Deployment, Event, Promotion, Step};
 use crate::time::Timestamp;
 
 /// Records a person's answer to the question before this stage: once, while it is asked, before its

@@ -1,48 +1,19 @@
 //! Transitions of a rollback. The fence itself is one update, so that the route can follow in the
 //! second round trip; the registry's adapter writes it as such, with the condition of [`fence`].
 
-use serde::{Deserialize, Serialize};
-
-use super::alarm::{AlarmItem, RecordedHealth};
-use super::deployment::{Deployment, Outcome, Phase, Refused, Throttled};
-use super::forward::{notice, release_locks};
-use super::intent::{Intent, Purpose};
 use super::ours::Overwritten;
+use super::refused::Refused;
+use super::release::{release_locks, unbind};
+use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::failure::Failure;
-use crate::ids::{AlarmArn, IntentId};
-use crate::notice::Event;
+use crate::ids::IntentId;
+use crate::record::{
+    AlarmItem, Deployment, Event, Fence, Intent, Outcome, Phase, Purpose, RecordedHealth, Throttled,
+};
 use crate::rollback::Forced;
 use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
-
-/// Why a rollback began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fence {
-    /// Who closed it.
-    pub trigger: FenceTrigger,
-    /// How the deployment will fail.
-    pub failure: Failure,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Who closes a fence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FenceTrigger {
-    /// An alarm that fired.
-    Alarm(AlarmArn),
-    /// The deployment's own state machine, after a failure.
-    StateMachine,
-    /// A person.
-    Operator(String),
-    /// The end of the execution that carried the deployment.
-    ExecutionEnd,
-    /// The sweep, for a deployment that nobody carries any more.
-    Sweep,
-}
 
 /// Closes the fence of a deployment and registers the rollback's intent. The first reason stays.
 /// `None` if the deployment has committed or ended: then nothing is written.
@@ -245,29 +216,11 @@ pub fn close(
     Ok((closed, writes))
 }
 
-/// How many dead intents one write removes; an item never has many, and an expression has its limit.
-const SWEPT: usize = 50;
-
-/// Removes every binding, on the condition that no rollback has touched the alarm since it was read.
-/// So nobody can have claimed anything since, and what was dead then may go as well.
-pub(super) fn unbind(
-    deployment: &Deployment,
-    alarms: &[AlarmItem],
-    now: Timestamp,
-) -> impl Iterator<Item = RegistryWrite> {
-    alarms.iter().map(move |alarm| RegistryWrite::Unbind {
-        alarm: alarm.arn.clone(),
-        deployment: deployment.id.clone(),
-        expected: alarm.revision,
-        dead: alarm.dead(now).take(SWEPT).cloned().collect(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
-    use crate::protocol::Revision;
+    use crate::record::{FenceTrigger, Revision};
     use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
     use crate::weight::Weight;
 

@@ -1,16 +1,17 @@
 //! Transitions of a deployment on its way forward. Each requires the phase to be open AND every
 //! bound alarm to be quiet, in the transaction itself: a fence that closes first wins.
 
-use super::alarm::{Binding, RecordedHealth};
-use super::deployment::{Deployment, Gate, Progress, Promotion, Refused, Step};
-use super::intent::{Intent, Purpose};
-use super::lock::{Lock, LockKey};
+use super::refused::Refused;
+use super::telling::{notice, tell_once};
 use super::write::RegistryWrite;
 use crate::failure::Failure;
-use crate::health::{Gap, HookRun, Shift};
+use crate::health::{Judgement, Verdict};
 use crate::ids::IntentId;
-use crate::notice::{Event, Notice};
 use crate::plan::{Approval, Plan, Stage, StageIndex};
+use crate::record::{
+    Binding, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Progress, Promotion, Purpose,
+    RecordedHealth, Shift, Step,
+};
 use crate::route::RouteActions;
 use crate::storm::RequestsPerMinute;
 use crate::time::{Span, Timestamp};
@@ -182,6 +183,16 @@ pub struct Judged {
     pub against: Vec<String>,
 }
 
+impl Judged {
+    /// What a verdict says.
+    pub fn of(verdict: &Verdict) -> Self {
+        Self {
+            reasons: verdict.texts(|_| true),
+            against: verdict.texts(|judgement| judgement == Judgement::Suspect),
+        }
+    }
+}
+
 /// Whose the routes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Routes {
@@ -348,37 +359,4 @@ impl Progress {
 
 fn first_step(stage: Option<&Stage>, now: Timestamp) -> Step {
     Step::Settling { since: now, approved: stage.is_none_or(|stage| stage.approval.is_none()) }
-}
-
-/// The next entry of the deployment's timeline.
-pub(super) fn notice(deployment: &mut Deployment, at: Timestamp, event: Event) -> RegistryWrite {
-    deployment.notices += 1;
-    RegistryWrite::Notice(Box::new(Notice {
-        deployment: deployment.id.clone(),
-        sequence: deployment.notices,
-        at,
-        event,
-    }))
-}
-
-/// The same, unless the last thing that was told is of the same kind: its numbers change with every
-/// look, and nobody wants to hear each.
-pub(super) fn tell_once(
-    deployment: &mut Deployment,
-    at: Timestamp,
-    event: Event,
-) -> Option<RegistryWrite> {
-    let before = deployment.progress.told.replace(event.clone());
-    if before.is_some_and(|told| told.name() == event.name()) {
-        return None;
-    }
-    Some(notice(deployment, at, event))
-}
-
-/// The keys that a deployment must release when it ends.
-pub(super) fn release_locks(deployment: &Deployment) -> impl Iterator<Item = RegistryWrite> {
-    let id = deployment.id.clone();
-    LockKey::of(&deployment.plan)
-        .into_iter()
-        .map(move |key| RegistryWrite::ReleaseLock { key, deployment: id.clone() })
 }

@@ -1,9 +1,8 @@
 //! Which states of a route are this deployment's own. Everything else is somebody else's: forward it
 //! holds, a rollback overwrites it and says so.
 
-use super::deployment::{Deployment, Phase, Step};
-use crate::notice::Event;
 use crate::plan::RoutePlan;
+use crate::record::{Deployment, Event, Phase, Step};
 use crate::route::RouteActions;
 use crate::weight::Weight;
 
@@ -41,6 +40,28 @@ impl Deployment {
         let share = |weight| *observed == route.at(weight);
         let ours = verified() || self.unrecorded().any(share) || self.back(route, observed);
         if ours { Whose::Ours } else { Whose::Theirs }
+    }
+
+    /// What somebody else has changed, in words; `None` if every route is in a state of ours. A route that
+    /// is gone cannot be shifted any more, and there is nothing for a rollback to overwrite.
+    pub fn foreign(&self, observed: &[Option<RouteActions>]) -> Option<String> {
+        let gone = |route: &RoutePlan| match self.phase {
+            Phase::Open | Phase::Committed | Phase::Closed(_) => {
+                Some(format!("{} is gone or cannot be shifted any more", route.route))
+            }
+            Phase::RollingBack | Phase::Held => None,
+        };
+        let routes = self.plan.routes.iter().zip(&self.progress.verified).zip(observed);
+        let changed: Vec<_> = routes
+            .filter_map(|((route, verified), observed)| {
+                let Some(observed) = observed else { return gone(route) };
+                match self.whose(route, observed) {
+                    Whose::Ours => None,
+                    Whose::Theirs => Some(describe(route, verified, observed)),
+                }
+            })
+            .collect();
+        (!changed.is_empty()).then(|| changed.join("; "))
     }
 
     /// Shares that may have been written and are not recorded yet.
@@ -87,6 +108,20 @@ impl Deployment {
             Some(Event::ForeignChange { found }) => Some(found.clone()),
             Some(_) | None => None,
         }
+    }
+}
+
+fn describe(route: &RoutePlan, verified: &RouteActions, observed: &RouteActions) -> String {
+    let share = |actions: &RouteActions| {
+        actions
+            .canary_share(&route.pair)
+            .map_or_else(|error| error.to_string(), |share| format!("canary at {share}"))
+    };
+    let (before, now) = (share(verified), share(observed));
+    if before == now {
+        format!("{} has other settings than before (weights unchanged: {now})", route.route)
+    } else {
+        format!("{}: {now}, where this deployment had left {before}", route.route)
     }
 }
 
@@ -153,7 +188,7 @@ mod tests {
     fn a_step_back_is_ours_and_another_setting_is_not() {
         let mut deployment = rolling_back(baking());
         assert!(!is_ours(&deployment, 334));
-        deployment.progress.weak = Some(crate::protocol::Weakness {
+        deployment.progress.weak = Some(crate::record::Weakness {
             since: NOW,
             steps: vec![Weight::from_permille(334).unwrap()],
             told_of_none: false,

@@ -2,36 +2,15 @@
 //! holds; with too little it steps back. Steps are claimed one after the other, and only by a
 //! rollback that has read the routes after the one before was written: so stable only ever gains.
 
-use serde::{Deserialize, Serialize};
-
-use super::alarm::RecordedHealth;
-use super::deployment::{Deployment, Phase, Refused};
 use super::fence::require_rollback;
-use super::forward::notice;
-use super::intent::{Intent, Purpose};
+use super::refused::Refused;
+use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::ids::IntentId;
-use crate::notice::Event;
+use crate::record::{Deployment, Event, Intent, Phase, Purpose, RecordedHealth, Weakness};
 use crate::rollback::WayBack;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
-
-/// A rollback that cannot send everything to stable yet, because stable is too weak.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Weakness {
-    /// Since the first look that found it so; the plan's deadline counts from here.
-    pub since: Timestamp,
-    /// Every share of the canary that was claimed on the way back, in order: states of the routes
-    /// that are this deployment's own.
-    pub steps: Vec<Weight>,
-    /// Somebody was paged because nothing is healthy.
-    pub told_of_none: bool,
-    /// Somebody was told that too little is healthy.
-    pub told_of_few: bool,
-    /// How often somebody was reminded.
-    pub reminders: u32,
-}
 
 /// What a rollback saw after its own fence.
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +180,8 @@ fn tell(deployment: &mut Deployment, event: Event, now: Timestamp) -> Vec<Regist
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
-    use crate::protocol::{Fence, FenceTrigger, fence};
+    use crate::protocol::fence;
+    use crate::record::{Fence, FenceTrigger};
     use crate::rollback::Forced;
     use crate::time::Span;
 

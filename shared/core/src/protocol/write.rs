@@ -1,30 +1,8 @@
 //! The pieces of a registry transaction.
 
-use serde::{Deserialize, Serialize};
-
-use super::alarm::Binding;
-use super::deployment::Deployment;
-use super::lock::LockKey;
-use super::retirement::Retirement;
 use crate::ids::{AlarmArn, DeploymentId, EcsServiceName, IntentId};
-use crate::notice::Notice;
+use crate::record::{Binding, Deployment, LockKey, Notice, Retirement, Revision};
 use crate::time::Timestamp;
-
-/// How often an item was written. Whoever writes an item as a whole names the revision that it
-/// read, and fails if somebody wrote in between.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Revision(pub u64);
-
-impl Revision {
-    /// After one more write.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
 
 /// One write of a transaction with its condition. All of a transaction happens, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

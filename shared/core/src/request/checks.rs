@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Decode, Node, defaults};
+use super::defaults;
+use crate::document::{Decode, Node};
 use crate::plan::{Bounds, CheckMode, Measure, MetricStatistic, Number, is_insights, words};
 use crate::time::Span;
 

@@ -1,9 +1,10 @@
 //! Every default of a request, each with its unit and its reason. The schema, the reference and
 //! the decoder all take them from here.
 
-use super::{Concurrency, Percent, Ratio, Sensitivity};
+use super::{Concurrency, Ratio, Sensitivity};
+use crate::document::Percent;
 use crate::plan::{BadRequestsAre, CanaryCapacity, LifecycleStage, OnInconclusive, OnTimeout};
-use crate::rollback::{AfterHold, WeakStable};
+use crate::rollback::{AfterHold, RollbackPlan, WeakStable};
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -147,18 +148,18 @@ pub fn on_inconclusive() -> OnInconclusive {
 /// Step back: everything at once on too few targets would take those down as well, and then nobody
 /// answers; what they can carry leaves the new version at once all the same.
 pub fn weak_stable() -> WeakStable {
-    WeakStable::StepBack
+    WeakStable::default()
 }
 
 /// 30 minutes: most outages of a few targets end by themselves within that, and whoever was paged
 /// has had time to look.
 pub fn hold_for() -> Span {
-    Span::from_secs(30 * 60)
+    RollbackPlan::HOLD_FOR
 }
 
 /// Hold: in doubt traffic stays where it is answered, if badly; a person may know better.
 pub fn after_hold() -> AfterHold {
-    AfterHold::Hold
+    AfterHold::default()
 }
 
 /// Reject: only the person who starts the second deployment knows which of them matters.

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::checks::{self, CheckRequest};
 use super::hooks::HookRequest;
 use super::probes::ProbeRequest;
-use super::{AlarmName, Compared, Decode, Node, Percent, defaults};
+use super::{AlarmName, Compared, defaults};
+use crate::document::{Decode, Node, Percent};
 use crate::plan::{BadRequestsAre, OnInconclusive};
 use crate::time::Span;
 

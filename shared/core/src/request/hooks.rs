@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Decode, Node, defaults};
+use super::defaults;
+use crate::document::{Decode, Node};
 use crate::plan::{HookDetails, LifecycleStage};
 
 /// Longest details, as JSON: they are kept with the deployment.

@@ -1,44 +1,62 @@
 //! What a person asks for. [`decode`] reads it, `preflight` holds it against the real resources.
 
 mod checks;
+
 mod comparison;
-mod decode;
+mod concurrency;
+
 pub mod defaults;
-mod finding;
+
 mod health;
+
 mod hooks;
-mod percent;
+
 mod probes;
+
 #[cfg(test)]
 mod reference;
+
 mod rollback;
+
 mod schema;
+
+mod sensitivity;
+
 mod values;
-mod words;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 pub use checks::{CheckRequest, Limits, Metric, Placeholder};
-pub use comparison::{Compared, Ratio, Sensitivity};
-pub use decode::member;
-pub(crate) use decode::{Decode, Node};
-pub use finding::{Finding, Findings, Place, Severity};
+
+pub use comparison::Compared;
+pub use concurrency::Concurrency;
+
 pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
+
 pub use hooks::{HookRequest, LONGEST_DETAILS};
-pub use percent::Percent;
+
 pub use probes::ProbeRequest;
+
 pub use rollback::Rollback;
+
 pub use schema::{example, schema};
+
+pub use sensitivity::{Ratio, Sensitivity};
+
 pub use values::AlarmName;
-pub use words::nearest;
-pub(crate) use words::shortened;
+
+use crate::document::{Decode, Findings, Node};
 
 use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
+
 use crate::plan::{CanaryCapacity, Slot};
+
 use crate::route::RouteRef;
+
 use crate::strategy::Strategy;
+
 use crate::time::Span;
 
 /// Reads a request, or finds every mistake that can be seen without looking at AWS.
@@ -277,20 +295,6 @@ impl Decode for Capacity {
 impl Decode for CanaryCapacity {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.word(&[("proportional", Self::Proportional), ("full", Self::Full)])
-    }
-}
-
-/// What happens when another deployment holds one of the resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Concurrency {
-    /// The new deployment is refused.
-    Reject,
-}
-
-impl Decode for Concurrency {
-    fn decode(node: Node<'_>) -> Option<Self> {
-        node.word(&[("reject", Self::Reject)])
     }
 }
 

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::checks::Placeholder;
-use super::{Decode, Node, defaults};
+use super::defaults;
+use crate::document::{Decode, Node};
 use crate::time::Span;
 
 /// Longest time that all attempts of a probe may take together: a look has other things to do.

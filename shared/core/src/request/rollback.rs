@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Decode, Node, defaults};
+use super::defaults;
+use crate::document::{Decode, Node};
 use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
 

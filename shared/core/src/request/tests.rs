@@ -5,6 +5,7 @@ use proptest::strategy::Strategy as Generator;
 use serde_json::json;
 
 use super::*;
+use crate::document::Finding;
 use crate::fixtures::{RULE, decoded, document};
 use crate::strategy::tests::strategies;
 

@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words::shortened;
-use super::{Decode, Node};
+use crate::document::{Decode, Node, shortened};
 use crate::ids::{
     AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition,
 };

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::document::{Decode, Node};
 use crate::plan::Stage;
-use crate::request::{Decode, Node, defaults};
+use crate::request::defaults;
 use crate::time::Span;
 use crate::weight::Weight;
 

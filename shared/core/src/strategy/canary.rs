@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::StageRequest;
+use crate::document::{Decode, Node, Percent};
 use crate::plan::Stage;
-use crate::request::{Decode, Node, Percent, defaults};
+use crate::request::defaults;
 use crate::weight::Weight;
 
 /// A list of stages whose weights increase strictly up to 100.

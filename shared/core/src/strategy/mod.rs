@@ -16,8 +16,8 @@ pub use canary::Canary;
 pub use linear::Linear;
 pub use stage::{ApprovalRequest, StageRequest};
 
+use crate::document::{Decode, Node};
 use crate::plan::{CanaryCapacity, Stage, StrategyName};
-use crate::request::{Decode, Node};
 
 /// How traffic moves to the new version: exactly one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

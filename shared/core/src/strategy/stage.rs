@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::document::{Decode, Node, Percent};
 use crate::plan::{Approval, OnTimeout, Stage};
-use crate::request::{Decode, Node, Percent, defaults};
+use crate::request::defaults;
 use crate::time::Span;
 
 /// One stage: a weight, how long to stay there, and whether a person is asked before.

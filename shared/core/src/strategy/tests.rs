@@ -2,8 +2,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
+use crate::document::Percent;
 use crate::plan::OnTimeout;
-use crate::request::Percent;
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -82,7 +82,7 @@ fn shape(strategy: &Strategy) -> Vec<(u16, String, bool)> {
 }
 
 fn decoded(document: serde_json::Value) -> Strategy {
-    let mut findings = crate::request::Findings::default();
+    let mut findings = crate::document::Findings::default();
     let strategy = Strategy::decode(Node::root(&document, &mut findings));
     strategy.unwrap_or_else(|| panic!("{findings}"))
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use glidepath_core::plan::Approval;
 use glidepath_core::protocol::{
-    Deployment, Fenced, Intent, MoveOn, NextStep, Observed, Purpose, Refused, Routes, Step,
-    claim_forward, observe, record_shift, release_forward,
+    Fenced, MoveOn, NextStep, Observed, Refused, Routes, claim_forward, observe, record_shift,
+    release_forward,
 };
+use glidepath_core::record::{Deployment, Intent, Purpose, Step};
 use glidepath_core::route::RouteActions;
 use glidepath_core::weight::Weight;
 

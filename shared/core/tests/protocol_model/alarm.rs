@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fenced, Intent, NextStep, Purpose, RecordedHealth, Refused,
-};
+use glidepath_core::protocol::{Fenced, NextStep, Refused};
+use glidepath_core::record::{AlarmItem, Binding, Deployment, Intent, Purpose, RecordedHealth};
 use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
 

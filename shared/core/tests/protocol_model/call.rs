@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
-use glidepath_core::notice::{Event, Notice};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{
-    ATTEMPT_TIMEOUT, AlarmItem, Deployment, Fence, FenceTrigger, Fenced, Intent, LANDING_GRACE,
-    NextStep, Outcome, Phase, RegistryWrite,
+use glidepath_core::protocol::{Fenced, NextStep, RegistryWrite};
+use glidepath_core::record::{
+    ATTEMPT_TIMEOUT, AlarmItem, Deployment, Event, Fence, FenceTrigger, Intent, LANDING_GRACE,
+    Notice, Outcome, Phase,
 };
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Timestamp;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, NextStep, Outcome, Phase, Refused, Retirement, commit, finish,
-};
+use glidepath_core::protocol::{NextStep, Refused, commit, finish};
+use glidepath_core::record::{AlarmItem, Deployment, Outcome, Phase, Retirement};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 

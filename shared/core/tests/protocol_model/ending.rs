@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use glidepath_core::protocol::{Outcome, Phase};
+use glidepath_core::record::{Outcome, Phase};
 use glidepath_core::rollback::AfterHold;
 use glidepath_core::weight::Weight;
 

@@ -9,7 +9,7 @@ use glidepath_core::plan::{
     AlarmPlan, Approval, CanaryCapacity, HealthPlan, OnInconclusive, OnTimeout, Plan, RoutePlan,
     Slot, SlotPlan, Stage, StrategyName,
 };
-use glidepath_core::protocol::{LockKey, RecordedHealth};
+use glidepath_core::record::{LockKey, RecordedHealth};
 use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
 use glidepath_core::route::{
     ActionKind, Forward, RolePair, RouteAction, RouteActions, RouteRef, WeightedGroup,

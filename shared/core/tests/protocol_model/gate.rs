@@ -1,7 +1,8 @@
 //! `engine::gate`.
 
 use glidepath_core::ids::TaskToken;
-use glidepath_core::protocol::{self, NextStep, Refused, Tick, store_gate};
+use glidepath_core::protocol::{NextStep, Refused, store_gate};
+use glidepath_core::record::{self, Tick};
 
 use crate::bounds::Mistake;
 use crate::call::{Call, End, Turn};
@@ -28,7 +29,7 @@ impl Gate {
 
     pub(crate) fn step(self, call: &mut Call<'_>) -> Turn<Self> {
         let overwrites = call.mistaken(Mistake::GateWithoutNewerCheck);
-        let gate = protocol::Gate { tick: self.tick, token: TaskToken::new("") };
+        let gate = record::Gate { tick: self.tick, token: TaskToken::new("") };
         let stored = self.transit.step(call, self.who, |deployment, now| {
             let mut deployment = deployment.clone();
             if overwrites {

@@ -5,7 +5,7 @@
 use std::hash::{Hash, Hasher};
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{
+use glidepath_core::record::{
     AlarmItem, Binding, Deployment, Intent, Lock, LockKey, Phase, RecordedHealth, Retirement,
     Revision, Step, Tick,
 };
@@ -207,7 +207,7 @@ impl<'a> Marks<'a> {
         }
         self.flag(progress.shifted_at.is_some());
         self.flag(progress.restored_at.is_some());
-        self.hash(progress.told.as_ref().map(glidepath_core::notice::Event::name));
+        self.hash(progress.told.as_ref().map(glidepath_core::record::Event::name));
         self.flag(deployment.forced().is_some());
         self.some(progress.weak.as_ref(), |marks, weak| {
             marks.hash((&weak.steps, weak.told_of_none, weak.told_of_few));

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use glidepath_core::plan::{Slot, StageIndex};
-use glidepath_core::protocol::{self, Decision, Phase, Promotion};
+use glidepath_core::protocol;
+use glidepath_core::record::{Decision, Phase, Promotion};
 use glidepath_core::weight::Weight;
 use stateright::{Model, Property};
 

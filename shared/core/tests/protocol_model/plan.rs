@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, Lock, LockKey, NextStep, Outcome, Phase, Progress, RecordedHealth,
-    RegistryWrite, Revision, begin, close,
+use glidepath_core::protocol::{NextStep, RegistryWrite, begin, close};
+use glidepath_core::record::{
+    AlarmItem, Deployment, Lock, LockKey, Outcome, Phase, Progress, RecordedHealth, Revision,
 };
 use glidepath_core::route::Role;
 use glidepath_core::time::{Span, Timestamp};

@@ -1,6 +1,6 @@
 //! What must hold in every state.
 
-use glidepath_core::protocol::{Deployment, Outcome, Phase};
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::rollback::Forced;
 use glidepath_core::weight::Weight;
 use stateright::Property;

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{
-    Deployment, Look, Phase, RecordedHealth, Refused, RegistryWrite, put_off,
-};
+use glidepath_core::protocol::{Look, Refused, RegistryWrite, put_off};
+use glidepath_core::record::{Deployment, Phase, RecordedHealth};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::bounds::Mistake;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::{
-    Deployment, Intent, NextStep, Retirement, claim_retirement, finish_retirement,
-    postpone_retirement,
+    NextStep, claim_retirement, finish_retirement, postpone_retirement,
 };
+use glidepath_core::record::{Deployment, Event, Intent, Retirement};
 use glidepath_core::time::Timestamp;
 
 use crate::call::{Attempt, Call, End, Turn};
@@ -30,7 +29,7 @@ enum Place {
     Route(Due, Arc<Deployment>),
     Postpone(Due, Arc<Deployment>),
     Lock(Due),
-    Claim(Due, glidepath_core::protocol::Lock),
+    Claim(Due, glidepath_core::record::Lock),
     Write { claimed: Arc<Retirement>, intent: Intent, clean: bool },
     LoadAgain(Arc<Retirement>),
     Finish(Arc<Retirement>, Arc<Deployment>, Timestamp),

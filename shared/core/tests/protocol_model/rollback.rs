@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use glidepath_core::protocol::{
-    Deployment, Fenced, Intent, NextStep, Outcome, Phase, Purpose, Refused, Restored as Written,
-    restored,
-};
+use glidepath_core::protocol::{Fenced, NextStep, Refused, Restored as Written, restored};
+use glidepath_core::record::{Deployment, Intent, Outcome, Phase, Purpose};
 use glidepath_core::rollback::Forced;
 
 use crate::bounds::Mistake;

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, Intent, NextStep, Outcome, Phase, Refused, RegistryWrite, Revision,
-    claim_scale_in, close,
-};
+use glidepath_core::protocol::{NextStep, Refused, RegistryWrite, claim_scale_in, close};
+use glidepath_core::record::{AlarmItem, Deployment, Intent, Outcome, Phase, Revision};
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;

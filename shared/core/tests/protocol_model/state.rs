@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use glidepath_core::ids::{DeploymentId, IntentId};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Deployment, Intent, Items, Outcome, Phase, Step, Tick};
+use glidepath_core::protocol::Items;
+use glidepath_core::record::{Deployment, Intent, Outcome, Phase, Step, Tick};
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use glidepath_core::plan::{Plan, RoutePlan, Slot};
-use glidepath_core::protocol::{
-    Deployment, Intent, Phase, RecordedHealth, Refused, RegistryWrite, Whose,
-};
+use glidepath_core::protocol::{Refused, RegistryWrite, Whose};
+use glidepath_core::record::{Deployment, Intent, Phase, RecordedHealth};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 

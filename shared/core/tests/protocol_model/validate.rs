@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::notice::Event;
-use glidepath_core::protocol::{
-    Binding, Deployment, MoveOn, NextStep, Observed, Promotion, RecordedHealth, RegistryWrite,
-    Routes, Step, observe,
-};
+use glidepath_core::protocol::{MoveOn, NextStep, Observed, RegistryWrite, Routes, observe};
+use glidepath_core::record::{Binding, Deployment, Event, Promotion, RecordedHealth, Step};
 use glidepath_core::time::Timestamp;
 
 use crate::bounds::Mistake;

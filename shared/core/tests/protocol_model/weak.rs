@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use glidepath_core::protocol::{
-    Deployment, Intent, Purpose, RecordedHealth, Refused, RegistryWrite, StepBack, WeakLook, hold,
-    step_back,
-};
+use glidepath_core::protocol::{Refused, RegistryWrite, StepBack, WeakLook, hold, step_back};
+use glidepath_core::record::{Deployment, Intent, Purpose, RecordedHealth};
 use glidepath_core::rollback::{Forced, WayBack};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;

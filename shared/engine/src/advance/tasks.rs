@@ -1,22 +1,17 @@
 //! The canary's tasks: asked for, waited for, and, where they do not come, why, in AWS's own words.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::health::{STOPPED_TASKS_LIMIT, StoppedTask, TaskEnd};
-use glidepath_core::protocol::Purpose;
+use glidepath_core::health::StoppedTask;
+use glidepath_core::protocol::{Tasks, crashes};
+use glidepath_core::record::Purpose;
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
 use super::Turn;
 use crate::attempt::{Patience, attempt};
-use crate::ports::{
-    Containers, Driver, EcsService, LoadBalancer, PortResult, Registry, Rollout, ScaleTo,
-};
+use crate::ports::{Containers, EcsService, LoadBalancer, PortResult, Registry, ScaleTo};
 use crate::transition::Stop;
 use crate::{Ambient, targets};
-
-/// ECS gives up on a service by itself only with a circuit breaker; this many tasks that failed to
-/// start, with none running, are enough for us. It is the lowest threshold that ECS itself allows.
-const FAILED_TASKS: u32 = 3;
 
 impl<R, L, C, A> Turn<'_, R, L, C, A>
 where
@@ -31,80 +26,34 @@ where
         let plan = &self.deployment.plan;
         let canary = &plan.canary.service;
         let wanted = plan.canary_tasks(self.stage.weight);
-        let Some(service) = self.containers.service(&plan.cluster, canary).await? else {
-            return Err(failed_to_start(format!(
-                "the ECS service `{canary}` does not exist any more"
-            )));
-        };
-        if service.driver != Driver::Rolling {
-            // What it is asked for now would begin a deployment that shifts traffic itself.
-            return Err(failed_to_start(format!(
-                "somebody has made `{canary}` a service that is not deployed by rolling updates of \
-                 ECS any more"
-            )));
-        }
-        if let Some(reason) = service.gave_up_on(&plan.task_definition, self.deployment.started_at)
-        {
-            let back = service.task_definition.short();
-            let why = format!("ECS gave up on `{canary}` and went back to {back}: {reason}");
-            return Err(self.with_reason(why, &service, since).await);
-        }
-        if let Some(to) = self.missing(&service, wanted) {
-            self.scale(&to).await?;
-            return Ok(Some(format!(
-                "`{canary}` is asked for {wanted} tasks of {}",
-                plan.task_definition.short()
-            )));
-        }
-        let running = service.running_count.min(wanted);
-        let waiting = match &service.rollout {
-            Rollout::Failed(reason) => {
-                let why = format!("ECS gave up on `{canary}`: {reason}");
-                return Err(self.with_reason(why, &service, since).await);
+        let service = self.containers.service(&plan.cluster, canary).await?;
+        let waiting = match self.deployment.tasks(self.stage.weight, service.as_ref()) {
+            Tasks::Ask(to) => {
+                self.scale(&to).await?;
+                return Ok(Some(format!(
+                    "`{canary}` is asked for {wanted} tasks of {}",
+                    plan.task_definition.short()
+                )));
             }
-            Rollout::InProgress { failed_tasks }
-                if *failed_tasks >= FAILED_TASKS && service.running_count == 0 =>
-            {
-                let event = service.events.first().map_or("", |event| event.message.as_str());
-                let why = format!("{failed_tasks} tasks of `{canary}` failed to start: {event}");
-                return Err(self.with_reason(why, &service, since).await);
-            }
-            Rollout::InProgress { .. } => {
-                let waiting = if running < wanted { "" } else { ", ECS waits for healthy targets" };
-                format!("{running} of {wanted} tasks of `{canary}` run{waiting}")
-            }
-            Rollout::Completed if running < wanted || service.deployments > 1 => {
-                format!("{running} of {wanted} tasks of `{canary}` run")
-            }
-            Rollout::Completed => match self.unhealthy(wanted).await? {
+            Tasks::Starting(waiting) => waiting,
+            Tasks::Running => match self.unhealthy(wanted).await? {
                 Some(unhealthy) => unhealthy,
                 None => return Ok(None),
             },
+            Tasks::GivenUp(why) => {
+                return Err(self.with_reason(why, service.as_ref(), since).await);
+            }
+            Tasks::Impossible(why) => return Err(failed_to_start(why)),
         };
-        self.give_up_on_crashes(&service, since).await?;
-        let obstacle = service.obstacle(since).filter(|_| running < wanted);
-        Ok(Some(match obstacle {
+        let running = service.as_ref().map_or(0, |service| service.running_count);
+        if let Some(failure) = crashes(canary, &self.stopped_tasks(since).await?, running) {
+            return Err(Stop::Failed(failure));
+        }
+        let obstacle = service.and_then(|service| service.obstacle(since));
+        Ok(Some(match obstacle.filter(|_| running < wanted) {
             Some(obstacle) => format!("{waiting}: {obstacle}"),
             None => waiting,
         }))
-    }
-
-    /// What the service must be asked for, if it is not what it must be.
-    fn missing(&self, service: &EcsService, wanted: u32) -> Option<ScaleTo> {
-        let Self { deployment, .. } = self;
-        let version = &deployment.plan.task_definition;
-        let other = service.task_definition != *version;
-        // One that failed before this deployment began: what was wrong with it may have been
-        // repaired, but it never starts another task. The one of this deployment is newer.
-        let failed_before = matches!(service.rollout, Rollout::Failed(_))
-            && service.deployed_at.is_some_and(|at| at < deployment.started_at);
-        (other || failed_before || service.desired_count != wanted).then(|| ScaleTo {
-            desired_count: wanted,
-            // Named only where it changes: naming one needs `iam:PassRole`, and begins an ECS
-            // deployment if somebody else has changed it meanwhile.
-            task_definition: other.then(|| version.clone()),
-            force_new_deployment: failed_before && !other,
-        })
     }
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {
@@ -142,27 +91,6 @@ where
         Ok(None)
     }
 
-    /// Fails if tasks come and go: ECS counts none that has run, and a service would go on like that
-    /// for as long as it may settle.
-    async fn give_up_on_crashes(&self, service: &EcsService, since: Timestamp) -> Result<(), Stop> {
-        let stopped = self.stopped_tasks(since).await?;
-        let ran = stopped.iter().filter(|task| task.end != TaskEnd::NeverRan).count();
-        let none_starts = stopped.len() >= FAILED_TASKS as usize && service.running_count == 0;
-        let Some(newest) = stopped.last().filter(|_| ran >= STOPPED_TASKS_LIMIT || none_starts)
-        else {
-            return Ok(());
-        };
-        let code = match newest.end {
-            TaskEnd::NeverRan | TaskEnd::Exited => FailureCode::CanaryFailedToStart,
-            TaskEnd::Unhealthy => FailureCode::CanaryNotHealthy,
-        };
-        let canary = &self.deployment.plan.canary.service;
-        let count = stopped.len();
-        let cause =
-            format!("{count} tasks of `{canary}` stopped by themselves; {}", in_words(newest));
-        Err(Stop::Failed(Failure::new(code, cause)))
-    }
-
     /// Tasks of the new version that stopped by themselves, the newest last.
     async fn stopped_tasks(&self, since: Timestamp) -> PortResult<Vec<StoppedTask>> {
         let plan = &self.deployment.plan;
@@ -172,10 +100,15 @@ where
 
     /// A failure with why the newest task stopped, or why none could be placed: the circuit breaker's
     /// own words are always the same.
-    async fn with_reason(&self, why: String, service: &EcsService, since: Timestamp) -> Stop {
+    async fn with_reason(
+        &self,
+        why: String,
+        service: Option<&EcsService>,
+        since: Timestamp,
+    ) -> Stop {
         failed_to_start(match self.stopped_tasks(since).await.as_deref() {
-            Ok([.., newest]) => format!("{why}; {}", in_words(newest)),
-            Ok([]) => match service.obstacle(since) {
+            Ok([.., newest]) => format!("{why}; {}", newest.in_words()),
+            Ok([]) => match service.and_then(|service| service.obstacle(since)) {
                 Some(obstacle) if !why.contains(&obstacle) => format!("{why}; {obstacle}"),
                 Some(_) | None => why,
             },
@@ -199,8 +132,4 @@ where
 
 fn failed_to_start(cause: String) -> Stop {
     Stop::Failed(Failure::new(FailureCode::CanaryFailedToStart, cause))
-}
-
-fn in_words(task: &StoppedTask) -> String {
-    format!("the newest, `{}`: {}", task.task, task.reason)
 }

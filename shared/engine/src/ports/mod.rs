@@ -14,16 +14,17 @@ use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
-use glidepath_core::notice::{Notice, Trial};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::message::Trial;
+use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
-pub use glidepath_core::world::{
-    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching,
-    RegisteredVersion, Registration, Rollout, ServiceEvent, TargetGroup,
-};
 
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
+pub use glidepath_core::world::{
+    Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching,
+    RegisteredVersion, Registration, Rollout, ScaleTo, ServiceEvent, TargetGroup,
+};
+
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
@@ -148,18 +149,6 @@ pub trait TargetGroups: Sync {
         routes: &[RouteRef],
         groups: &[TargetGroupArn],
     ) -> impl Future<Output = PortResult<Vec<Reaching>>> + Send;
-}
-
-/// What an ECS service is asked to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScaleTo {
-    /// Wanted tasks.
-    pub desired_count: u32,
-    /// Which version; `None` leaves it. Whoever names one needs `iam:PassRole` for its roles.
-    pub task_definition: Option<TaskDefinition>,
-    /// Whether ECS is to begin a deployment of the same version once more: one that has failed
-    /// starts no tasks, whatever their number.
-    pub force_new_deployment: bool,
 }
 
 /// Containers.

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 
-use glidepath_core::health::{ConnectionErrors, LoadBalancerErrors, Periods, Series, Shift};
+use glidepath_core::health::{ConnectionErrors, LoadBalancerErrors, Periods, Series};
 use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::plan::{BadRequestsAre, Measure};
+use glidepath_core::record::Shift;
 use glidepath_core::time::{Span, Timestamp};
 
 use super::{Alarm, PortResult};

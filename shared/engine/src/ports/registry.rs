@@ -5,9 +5,9 @@ use std::future::Future;
 
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+use glidepath_core::protocol::RegistryWrite;
+use glidepath_core::record::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
 };
 use glidepath_core::time::Timestamp;
 

@@ -4,16 +4,17 @@ use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{
-    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Phase, Purpose, Refused, Restored,
+use glidepath_core::protocol::{Refused, Restored};
+use glidepath_core::record::{
+    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Phase, Purpose,
 };
 use glidepath_core::storm::Harm;
 use glidepath_core::time::{Span, Timestamp};
 
 use super::overwritten::{Seen, overwritten};
 use super::put_off::{Carrier, put_off};
+use super::restored::{finish, nothing_to_write, record_restored, wake};
 use super::weak::{self, Waits, Weakened};
-use super::{finish, nothing_to_write, record_restored, wake};
 use crate::attempt::{Attempted, Urgency};
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};

@@ -6,30 +6,28 @@
 mod alarm;
 mod overwritten;
 mod put_off;
+mod restored;
 mod settle;
 mod weak;
 
-use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
-use glidepath_core::protocol::{
-    Deployment, Fence, FenceTrigger, Intent, NextStep, Outcome, Phase, Purpose, Refused, Reply,
-    Restored, leave_to_sweep, restored,
-};
-use glidepath_core::route::RouteActions;
-use glidepath_core::time::Span;
-use serde::Deserialize;
-
-pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
-
 use self::overwritten::{Seen, overwritten};
 use self::put_off::{Carrier, later, still_off};
+use self::restored::{finish, nothing_to_write, record_restored, wake};
 use self::weak::{Waits, Weakened};
-use crate::attempt::{Attempted, PutOff, Urgency};
-use crate::pace::{self, LINGER, RESTORE_LIFETIME, overdue};
+use crate::attempt::{PutOff, Urgency};
+use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
 use crate::restore::{Restore, Stable, Written, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
+pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
+use glidepath_core::protocol::{NextStep, Refused, Reply, Restored, leave_to_sweep};
+use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
+use glidepath_core::route::RouteActions;
+use glidepath_core::time::Span;
+use serde::Deserialize;
 
 /// What the state machine hands over after a failure.
 #[derive(Clone, Debug, Deserialize)]
@@ -393,51 +391,4 @@ fn too_late(deployment: &Deployment, failure: Failure) -> Reply {
             reply(NextStep::Failed, "already ended").failing(first.unwrap_or(failure))
         }
     }
-}
-
-/// Every attempt of the claimed write was answered.
-async fn finish(
-    registry: &impl Registry,
-    deployment: &DeploymentId,
-    own: &IntentId,
-) -> Result<(), Failure> {
-    let finished = registry.finish_deployment_intent(deployment, own).await;
-    finished.map_err(|error| failed(&error))
-}
-
-/// Records that traffic is back, and that nothing is due for so long; whether somebody must be told
-/// now.
-async fn record_restored<R: Registry, A: Ambient>(
-    registry: &R,
-    ambient: &A,
-    id: &DeploymentId,
-    written: &Restored<'_>,
-    wait: Span,
-) -> Result<(Deployment, bool), Stop> {
-    transition(registry, id, |deployment| {
-        let now = ambient.now();
-        let due = overdue(&deployment.plan, now, wait);
-        let (restored, writes) = restored(deployment, written, now, due)?;
-        let told = restored.notices > deployment.notices;
-        Ok(((restored, told), writes))
-    })
-    .await
-}
-
-/// Everything is on stable already.
-fn nothing_to_write() -> Written {
-    Written { attempted: Attempted { result: Ok(()), clean: true, put_off: None }, beside: None }
-}
-
-/// Ends the pause of the state machine, so that it takes over the rest of the rollback at once.
-async fn wake(orchestration: &impl Orchestration, deployment: &Deployment) -> Result<(), Failure> {
-    let (Some(gate), Some(fence)) = (&deployment.gate, &deployment.fence) else {
-        return Ok(());
-    };
-    // A gate that nobody waits at any more is as good as woken.
-    orchestration
-        .fail_gate(&gate.token, &fence.failure)
-        .await
-        .map(|_| ())
-        .map_err(|error| failed(&error))
 }

@@ -1,7 +1,8 @@
 //! What a rollback has overwritten. Nothing may stand between the fence and the route, so the routes
 //! are read beside the write, not before it, and what was seen is judged afterwards.
 
-use glidepath_core::protocol::{Deployment, Overwritten};
+use glidepath_core::protocol::Overwritten;
+use glidepath_core::record::Deployment;
 use glidepath_core::route::RouteActions;
 
 use crate::ports::LoadBalancer;
@@ -32,7 +33,7 @@ pub(super) async fn overwritten(
         Seen::Nothing => return Overwritten::Unknown,
     };
     let routes = || deployment.plan.routes.iter();
-    match routes::foreign(deployment, observed) {
+    match deployment.foreign(observed) {
         Some(found) if before => Overwritten::Change(found),
         Some(found) => {
             let after = routes::read(load_balancer, &deployment.plan.routes).await;

@@ -2,7 +2,8 @@
 //! function, and comes back when its turn may have come.
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Deployment, Look, NextStep, Reply};
+use glidepath_core::protocol::{Look, NextStep, Reply};
+use glidepath_core::record::Deployment;
 use glidepath_core::storm::look_back;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -10,7 +11,7 @@ use crate::Ambient;
 use crate::attempt::PutOff;
 use crate::pace::overdue;
 use crate::ports::{LoadBalancer, Registry};
-use crate::restore::{fresh_for, look_at_stable};
+use crate::restore::look_at_stable;
 use crate::transition::{Stop, transition};
 
 /// A throttle of less is no storm.
@@ -42,7 +43,8 @@ pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
     let look = if deployment.vouching().vouches(0, again_at) {
         Look::NotNeeded
     } else {
-        let looked = look_at_stable(load_balancer, ambient, &plan.routes, fresh_for(plan)).await;
+        let looked =
+            look_at_stable(load_balancer, ambient, &plan.routes, plan.health.fresh_for()).await;
         looked.map_or(Look::NoAnswer, Look::Seen)
     };
     transition(registry, &deployment.id, |current| {

@@ -2,9 +2,8 @@
 //! for the last time, take the canary's tasks away, record the end and unlock.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::protocol::{
-    Deployment, Intent, NextStep, Outcome, Phase, Refused, Reply, claim_scale_in, close,
-};
+use glidepath_core::protocol::{NextStep, Refused, Reply, claim_scale_in, close};
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
@@ -37,9 +36,7 @@ where
     // Everybody else's writes must be dead before the last read-back means anything.
     let deployment = load(registry, id).await?;
     let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
-    let own = deployment.intents.values().filter(|intent| intent.lives(now)).map(Intent::dead_at);
-    let through_alarms = alarms.iter().filter_map(|alarm| alarm.all_dead_at(now));
-    if let Some(until) = own.chain(through_alarms).max() {
+    if let Some(until) = deployment.may_land_until(&alarms, now) {
         return Ok(again(until.since(now), "traffic is on stable; a late write may still land"));
     }
 
@@ -48,9 +45,7 @@ where
         return Ok(again(Span::from_secs(1), "a route was changed again; it is written again"));
     }
 
-    let restored_at = deployment.progress.restored_at.unwrap_or(now);
-    let drained_at = restored_at + deployment.plan.scale_in_delay;
-    if deployment.progress.shifted_at.is_some() && now < drained_at {
+    if let Some(drained_at) = deployment.drains_until(now) {
         return Ok(again(drained_at.since(now), "traffic is on stable; canary tasks drain"));
     }
     match scale_in(registry, containers, ambient, &deployment).await {
@@ -85,11 +80,7 @@ pub(super) async fn astray(
     deployment: &Deployment,
 ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
     let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
-    let astray = deployment.plan.routes.iter().zip(&observed).any(|(route, observed)| {
-        // A route that is gone carries nothing to the canary.
-        observed.as_ref().is_some_and(|observed| !route.is_back(observed))
-    });
-    Ok(astray.then_some(observed))
+    Ok(deployment.is_astray(&observed).then_some(observed))
 }
 
 /// Takes the canary's tasks away, if there are any.

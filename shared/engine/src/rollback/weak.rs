@@ -3,16 +3,15 @@
 
 use glidepath_core::ids::IntentId;
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{
-    Deployment, Intent, RecordedHealth, StepBack, WeakLook, hold, step_back,
-};
+use glidepath_core::protocol::{StepBack, WeakLook, hold, step_back};
+use glidepath_core::record::{Deployment, Intent, RecordedHealth};
 use glidepath_core::rollback::{Forced, WayBack};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
-use super::finish;
 use super::put_off::{Carrier, put_off};
+use super::restored::finish;
 use crate::attempt::{Patience, PutOff, Urgency};
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, overdue};
 use crate::ports::{LoadBalancer, Registry};
@@ -127,7 +126,7 @@ where
         if above(fenced, &observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
-        let found = routes::foreign(fenced, &observed);
+        let found = fenced.foreign(&observed);
         let look = WeakLook { found: found.as_deref(), ..self.look };
         let above = above(fenced, &observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);

@@ -10,9 +10,10 @@ use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
 };
-use glidepath_core::notice::{Notice, Trial};
-use glidepath_core::protocol::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, RegistryWrite, Retirement,
+use glidepath_core::message::Trial;
+use glidepath_core::protocol::RegistryWrite;
+use glidepath_core::record::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};

@@ -10,8 +10,9 @@ use glidepath_core::plan::{
     Permille, Plan, RoutePlan, Slot, SlotPlan, Stage, StrategyName, Thousandths,
 };
 use glidepath_core::preflight::StackSettings;
-use glidepath_core::protocol::{
-    Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision, begin,
+use glidepath_core::protocol::begin;
+use glidepath_core::record::{
+    Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{

@@ -6,10 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
-use glidepath_core::notice::Notice;
-use glidepath_core::protocol::{
-    self, AlarmItem, Deployment, Fence, Fenced, Intent, Lock, LockKey, Phase, RegistryWrite,
-    Retirement,
+use glidepath_core::protocol::{self, Fenced, RegistryWrite};
+use glidepath_core::record::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
 };
 use glidepath_core::time::Timestamp;
 

@@ -16,12 +16,11 @@ use glidepath_core::ids::{
     ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition,
     TaskToken,
 };
-use glidepath_core::notice::{Notice, Trial};
+use glidepath_core::message::Trial;
 use glidepath_core::plan::{Measure, Number};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
-
 use serde_json::Value;
 
 pub use self::containers::GivingUp;

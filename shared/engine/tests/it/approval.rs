@@ -3,9 +3,9 @@ use std::sync::Mutex;
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{IntentId, TargetGroupArn};
-use glidepath_core::notice::Event;
 use glidepath_core::plan::{Approval, OnTimeout, Plan, StageIndex};
-use glidepath_core::protocol::{Intent, NextStep, Purpose, Step};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, Intent, Purpose, Step};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;

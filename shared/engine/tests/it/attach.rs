@@ -1,8 +1,8 @@
 //! A rule that has only stable's group: the deployment attaches the canary's at weight 0 first, and
 //! knows that state for its own whatever becomes of the call or of its record.
 
-use glidepath_core::notice::Event;
 use glidepath_core::plan::{Plan, Slot};
+use glidepath_core::record::Event;
 use glidepath_core::route::{ActionKind, Forward, RouteAction, RouteActions, WeightedGroup};
 use glidepath_core::time::Span;
 use glidepath_core::weight::{AlbWeight, Weight};

@@ -1,11 +1,11 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::notice::Event;
 use glidepath_core::plan::{
     Bounds, Check, CheckMode, Hook, HookDetails, LifecycleStage, Measure, MetricStatistic, Number,
     OnInconclusive, Probe, Slot,
 };
-use glidepath_core::protocol::{NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, PortError, PortResult, ProbeAnswer};

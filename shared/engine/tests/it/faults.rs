@@ -4,7 +4,8 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::plan::PlanInput;
@@ -181,7 +182,7 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
                     name: FailureCode::OrchestrationLost.name().to_owned(),
                     cause: Some("nothing carried it on".to_owned()),
                 };
-                let by = Some(glidepath_core::protocol::FenceTrigger::Sweep);
+                let by = Some(glidepath_core::record::FenceTrigger::Sweep);
                 let input = RollbackInput {
                     deployment: id.clone(),
                     error: Some(error),

@@ -1,14 +1,12 @@
 //! The outbox: order, channels that are down, channels that refuse.
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::notice::{Event, Undelivered};
-use glidepath_core::protocol::Deployment;
+use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
-use glidepath_engine::notify;
 use glidepath_engine::ports::{Clock, Registry};
 use glidepath_engine::testing::example::{begun, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
-use glidepath_engine::{StepInput, sweep};
+use glidepath_engine::{StepInput, notify, sweep};
 
 const MINUTE: Span = Span::from_secs(60);
 

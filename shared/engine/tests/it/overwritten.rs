@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{FenceTrigger, NextStep};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, FenceTrigger};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;

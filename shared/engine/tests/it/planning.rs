@@ -1,9 +1,10 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::{AlarmSignal, Period, SlotRequests};
 use glidepath_core::ids::{DeploymentId, ExecutionArn, ExecutionStart};
-use glidepath_core::notice::{Event, message};
+use glidepath_core::message::message;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, LockKey, Outcome, Phase};
 use glidepath_core::request::decode;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
@@ -311,7 +312,7 @@ async fn a_deployment_starts_after_everything_its_alarms_have_ever_fired() {
     let (registry, world) = (MemoryRegistry::default(), world());
     // CloudWatch's clock is ten minutes ahead of ours.
     let ahead = world.now() + glidepath_core::time::Span::from_secs(600);
-    let mut item = glidepath_core::protocol::AlarmItem::unknown(alarm(Slot::Green));
+    let mut item = glidepath_core::record::AlarmItem::unknown(alarm(Slot::Green));
     item.fired_at = Some(ahead);
     registry.items().alarms.insert(alarm(Slot::Green), item);
     plan(&registry, &world, &named("d1", request())).await.unwrap();

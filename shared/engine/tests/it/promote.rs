@@ -3,7 +3,8 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{OnInconclusive, StageIndex};
-use glidepath_core::protocol::{Deployment, NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{IntentId, TargetGroupArn};
-use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{Deployment, Intent, NextStep, Outcome, Phase, Purpose, Reply};
+use glidepath_core::protocol::{NextStep, Reply};
+use glidepath_core::record::{Deployment, Event, Intent, Outcome, Phase, Purpose};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;

@@ -1,8 +1,8 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::AlarmArn;
-use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, Outcome, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, PortError};
@@ -207,8 +207,8 @@ async fn an_advance_that_lost_the_race_takes_its_own_write_back() {
     machine.step(None).await;
     // The alarm fires, and its rollback dies right after the fence.
     let id = glidepath_core::ids::IntentId::new("dead");
-    let intent = glidepath_core::protocol::Intent::new(
-        glidepath_core::protocol::Purpose::Restore,
+    let intent = glidepath_core::record::Intent::new(
+        glidepath_core::record::Purpose::Restore,
         world.now(),
         Span::from_secs(60),
     );
@@ -226,7 +226,7 @@ async fn an_advance_that_lost_the_race_takes_its_own_write_back() {
 
 #[tokio::test]
 async fn a_rollback_whose_execution_is_gone_is_due_as_soon_as_it_can_go_on() {
-    use glidepath_core::protocol::FenceTrigger;
+    use glidepath_core::record::FenceTrigger;
     for (by, carried) in [
         (FenceTrigger::ExecutionEnd, false),
         (FenceTrigger::Sweep, false),
@@ -279,7 +279,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         (FailureCode::InvalidRequest, "no such rule")
     );
     // A person has a name wrong: an answer that looks like a success would end their search.
-    input.by = Some(glidepath_core::protocol::FenceTrigger::Operator("ada".to_owned()));
+    input.by = Some(glidepath_core::record::FenceTrigger::Operator("ada".to_owned()));
     let failure =
         glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
             .await

@@ -2,17 +2,17 @@
 
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{FenceTrigger, NextStep, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{FenceTrigger, Phase};
 use glidepath_core::route::RouteRef;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::advance;
 use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::rollback::{AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{actions, alarm, begun, plan, route, stage, world};
 use glidepath_engine::testing::storm::{PlainPolicy, Settings, Tally, Traffic, plain, run};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
-use glidepath_engine::{StepInput, rollback};
+use glidepath_engine::{StepInput, advance, rollback};
 
 use crate::baking;
 

@@ -1,7 +1,7 @@
 use glidepath_core::ids::TargetGroupArn;
-use glidepath_core::notice::Event;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::{LockKey, NextStep, Outcome, Phase};
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::{Event, LockKey, Outcome, Phase};
 use glidepath_core::route::{ActionKind, Forward, RouteActions, RouteRef, Stickiness};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;

@@ -3,7 +3,7 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, EcsServiceName, IntentId, TargetGroupArn};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::LANDING_GRACE;
+use glidepath_core::record::LANDING_GRACE;
 use glidepath_core::route::{RolePair, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;

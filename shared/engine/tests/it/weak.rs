@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::notice::Event;
 use glidepath_core::plan::{Plan, Slot};
-use glidepath_core::protocol::{Deployment, FenceTrigger, NextStep, Outcome, Phase, Reply};
+use glidepath_core::protocol::{NextStep, Reply};
+use glidepath_core::record::{Deployment, Event, FenceTrigger, Outcome, Phase};
 use glidepath_core::rollback::{AfterHold, Forced, RollbackPlan, WeakStable};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;

@@ -8,9 +8,10 @@ use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult, StatusCode};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Clock, PortError, PortResult};
 
-use super::OPERATION;
 use crate::clock::System;
 use crate::error::port_error;
+
+pub(super) const OPERATION: &str = "cloudwatch:GetMetricData";
 
 /// How often the same is asked before partial data or an internal error counts as the answer.
 const ATTEMPTS: u32 = 3;

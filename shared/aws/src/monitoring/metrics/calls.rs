@@ -9,8 +9,10 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use glidepath_core::plan::{Measure, MetricStatistic};
 use glidepath_core::time::{Span, Timestamp};
 
-use super::QUERIES_PER_CALL;
 use super::answers::Window;
+
+/// Most queries that one call takes.
+pub(super) const QUERIES_PER_CALL: usize = 500;
 
 /// Newest periods of a check that are asked for: twice the most points that it may look at. Even as
 /// many checks as there may be, all of them with as many metrics as they may have, then fit into one

@@ -10,9 +10,9 @@ use glidepath_core::plan::Number;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{CheckAnswer, CheckQuery, PortError, PortResult};
 
-use super::answers::{Answers, Window, ask};
+use super::answers::{Answers, OPERATION, Window, ask};
 use super::calls::{Call, MINUTE, Wanted, first_period, planned};
-use super::{OPERATION, Publication};
+use crate::monitoring::publication::Publication;
 
 /// What CloudWatch answers to each check about this window.
 pub(super) async fn read(

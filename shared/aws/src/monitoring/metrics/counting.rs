@@ -5,7 +5,7 @@ use glidepath_core::plan::BadRequestsAre;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{MetricsQuery, PortError, PortResult};
 
-use super::OPERATION;
+use super::answers::OPERATION;
 
 /// Most metrics of a group.
 const MOST: usize = 8;

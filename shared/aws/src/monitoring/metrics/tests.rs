@@ -1,10 +1,8 @@
 //! Windows, counting and incomplete answers.
 
-use glidepath_core::health::Shift;
-use glidepath_core::plan::{BadRequestsAre, StageIndex};
-
 use aws_smithy_cbor::Encoder;
-use glidepath_core::plan::{Measure, MetricStatistic};
+use glidepath_core::plan::{BadRequestsAre, Measure, MetricStatistic, StageIndex};
+use glidepath_core::record::Shift;
 use glidepath_engine::ports::CheckQuery;
 
 use super::*;

@@ -6,13 +6,12 @@ use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
-use glidepath_core::notice::Event;
 use glidepath_core::plan::{
     AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
     StageIndex, StrategyName,
 };
-use glidepath_core::protocol::{
-    Binding, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
+use glidepath_core::record::{
+    Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{self, NOW};
-use crate::health::judge::Judgement;
+use crate::health::verdict::Judgement;
 use crate::weight::Weight;
 
 fn hook(stages: &[LifecycleStage]) -> Hook {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{self, NOW, alarm_arn};
+use crate::health::verdict::Judgement;
 use crate::health::{
     Cell, ConnectionErrors, Errors, LoadBalancerErrors, MeasuredMetrics, SlotRequests, TaskEnd,
 };

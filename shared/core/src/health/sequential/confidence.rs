@@ -1,8 +1,10 @@
 //! How many times stable's proportion the canary has, with an interval that holds at every look.
 
-use super::increment::{GRID, relative};
+use super::grid::{GRID, ln_mean};
+use super::increment::relative;
+use super::parameters::Parameters;
+use super::tally::{Pair, Sums};
 use super::tempering::{Dispersion, Tempering};
-use super::{Pair, Parameters, Sums, ln_mean};
 
 /// The canary's proportion over stable's.
 #[derive(Clone, Copy, Debug, PartialEq)]

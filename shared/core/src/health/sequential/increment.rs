@@ -1,12 +1,8 @@
 //! What one cell adds.
 
-use super::{Parameters, Sums};
-
-/// How much worse than allowed the canary may be; E is the mean over all of them.
-pub const GRID: [f64; 5] = [1.5, 2.5, 5.0, 15.0, 50.0];
-
-/// Pairs (j, k): how much worse than stable, how much worse than the floor.
-pub(super) const PAIRS: usize = GRID.len() * GRID.len();
+use super::grid::{GRID, PAIRS};
+use super::parameters::Parameters;
+use super::tally::Sums;
 
 /// Highest proportion that is an alternative: 1 would rule out a single good request.
 const HIGHEST: f64 = 0.99;

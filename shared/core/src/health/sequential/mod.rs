@@ -15,89 +15,23 @@
 //! E is a pure function of the counts, computed anew at every look, late data included.
 
 mod confidence;
+mod grid;
 mod increment;
 mod parameters;
 mod planner;
+mod tally;
 mod tempering;
 
 pub use confidence::{RateRatio, rate_ratio};
-pub use increment::GRID;
+pub use grid::GRID;
+use grid::{PAIRS, ln_mean};
+use increment::Increments;
 pub use parameters::{ParameterError, Parameters, Terms};
 pub use planner::{Expected, ExpectedStage, found_after};
-pub use tempering::Tempering;
-
-use increment::{Increments, PAIRS};
+use tally::Sums;
+pub use tally::{Pair, Tally};
 use tempering::Dispersion;
-
-/// Requests of one slot in one cell, and how many of them were bad (or slow).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All requests.
-    pub requests: u64,
-    /// Those of interest; what is above `requests` is ignored.
-    pub events: u64,
-}
-
-/// One metric of one cell: both slots over the same time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pair {
-    /// The new version.
-    pub canary: Tally,
-    /// The version that serves today.
-    pub stable: Tally,
-}
-
-/// Requests and events of both slots as numbers: of a cell, of many, or as expected.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    canary: f64,
-    canary_requests: f64,
-    stable: f64,
-    stable_requests: f64,
-}
-
-impl From<&Pair> for Sums {
-    fn from(pair: &Pair) -> Self {
-        let events = |tally: &Tally| tally.events.min(tally.requests) as f64;
-        Self {
-            canary: events(&pair.canary),
-            canary_requests: pair.canary.requests as f64,
-            stable: events(&pair.stable),
-            stable_requests: pair.stable.requests as f64,
-        }
-    }
-}
-
-impl std::iter::Sum for Sums {
-    fn sum<I: Iterator<Item = Self>>(cells: I) -> Self {
-        cells.fold(Self::default(), |sums, cell| Self {
-            canary: sums.canary + cell.canary,
-            canary_requests: sums.canary_requests + cell.canary_requests,
-            stable: sums.stable + cell.stable,
-            stable_requests: sums.stable_requests + cell.stable_requests,
-        })
-    }
-}
-
-impl Sums {
-    /// Whether both slots had requests: without a baseline nothing can be compared.
-    fn compares(&self) -> bool {
-        self.canary_requests > 0.0 && self.stable_requests > 0.0
-    }
-
-    /// The canary's observed share of requests, 0 to 1; never the nominal weight.
-    fn share(&self) -> f64 {
-        self.canary_requests / (self.canary_requests + self.stable_requests)
-    }
-
-    /// The canary's proportion over stable's, each with so many events more; `None` without
-    /// requests, or where stable has no events.
-    fn ratio(&self, more: f64) -> Option<f64> {
-        let stable = (self.stable + more) / self.stable_requests;
-        let ratio = (self.canary + more) / self.canary_requests / stable;
-        ratio.is_finite().then_some(ratio)
-    }
-}
+pub use tempering::Tempering;
 
 /// A cell as the test sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,18 +146,6 @@ impl Metric {
         let started = self.starts.iter().map(|sums| ln_mean(sums.iter().copied(), PAIRS));
         ln_mean(started.chain(std::iter::repeat_n(0.0, waiting)), parameters.stages())
     }
-}
-
-/// ln of the mean of `exp(value)`, finite where the values are: E itself is beyond any number after
-/// some hundred bad cells.
-fn ln_mean(values: impl Iterator<Item = f64> + Clone, count: usize) -> f64 {
-    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
-    if largest == f64::NEG_INFINITY {
-        // Nothing measured says nothing: E is 1.
-        return 0.0;
-    }
-    let sum: f64 = values.map(|value| (value - largest).exp()).sum();
-    largest + (sum / count as f64).ln()
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Parameters {
     /// `ln 1/alpha + ln 25 + ln J + ln M`.
     pub fn whole(&self) -> f64 {
         self.bound()
-            + (super::PAIRS as f64).ln()
+            + (super::grid::PAIRS as f64).ln()
             + (self.stages as f64).ln()
             + (self.metrics as f64).ln()
     }

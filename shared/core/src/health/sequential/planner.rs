@@ -1,8 +1,10 @@
 //! How long a regression stays unseen, by formula instead of by simulation: each minute adds what
 //! it adds on average.
 
-use super::increment::{Increments, PAIRS};
-use super::{Parameters, Sums};
+use super::grid::PAIRS;
+use super::increment::Increments;
+use super::parameters::Parameters;
+use super::tally::Sums;
 
 /// A stage as it is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::Sums;
+use super::tally::Sums;
 
 /// Whether uneven cells count less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

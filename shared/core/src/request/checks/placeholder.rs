@@ -1,7 +1,7 @@
 //! What stands for a slot in a measure.
 
+use crate::document::nearest;
 use crate::plan::{Measure, Plan};
-use crate::request::nearest;
 use crate::route::Role;
 
 /// A part of a measure that the plan fills in.

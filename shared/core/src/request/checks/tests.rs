@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::document::Findings;
 use crate::fixtures;
-use crate::request::{Findings, Request, decode};
+use crate::request::{Request, decode};
 use crate::route::Role;
 
 fn document(checks: &Value) -> Value {

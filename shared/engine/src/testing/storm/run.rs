@@ -3,9 +3,9 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, EcsServiceName, TargetGroupArn, TaskToken};
 use glidepath_core::plan::{CanaryCapacity, Plan, Slot};
-use glidepath_core::protocol::{
-    Deployment, Gate, Lock, LockKey, NextStep, Phase, Progress, RecordedHealth, Revision, Step,
-    Tick, begin,
+use glidepath_core::protocol::{NextStep, begin};
+use glidepath_core::record::{
+    Deployment, Gate, Lock, LockKey, Phase, Progress, RecordedHealth, Revision, Step, Tick,
 };
 use glidepath_core::route::{RolePair, RouteRef};
 use glidepath_core::time::{Span, Timestamp};

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use glidepath_core::document::{Finding, Findings, Severity};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::request::{Finding, Findings, Severity};
 use glidepath_engine::ports::PortError;
 
-use crate::connection::Commands;
+use crate::next_command::Commands;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// How warnings begin.

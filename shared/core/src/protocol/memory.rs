@@ -3,15 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::alarm::AlarmItem;
-use super::deployment::Deployment;
-use super::fence::{Fence, fence};
-use super::intent::Intent;
-use super::lock::{Lock, LockKey};
-use super::retirement::Retirement;
+use super::fence::fence;
 use super::write::RegistryWrite;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
-use crate::notice::Notice;
+use crate::record::{AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement};
 
 /// Items by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

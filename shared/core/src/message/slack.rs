@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Notice};
+use super::Message;
+use crate::record::Notice;
 
 /// Longest text of a `header` block, in characters.
 const LONGEST_HEADER: usize = 150;

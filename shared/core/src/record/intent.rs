@@ -77,7 +77,7 @@ impl Intent {
 }
 
 /// The instant from which on none of these can land any more, or `None` if that is now.
-pub(super) fn all_dead_at<'a>(
+pub(crate) fn all_dead_at<'a>(
     intents: impl IntoIterator<Item = &'a Intent>,
     now: Timestamp,
 ) -> Option<Timestamp> {

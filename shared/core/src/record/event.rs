@@ -1,19 +1,11 @@
-//! What a person would want to hear. Every entry of a deployment's timeline is a notice; channels
-//! deliver them in order, at least once, under a stable id.
-
-pub mod slack;
-mod text;
-mod trial;
+//! What happened, as the timeline of a deployment keeps it and as channels deliver it.
 
 use serde::{Deserialize, Serialize};
 
-pub use text::{Message, message};
-pub use trial::Trial;
-
+use super::decision::{Decision, Promotion};
 use crate::failure::Failure;
 use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::StageIndex;
-use crate::protocol::{Decision, Promotion};
 use crate::rollback::Forced;
 use crate::route::RouteRef;
 use crate::time::{Span, Timestamp};
@@ -318,6 +310,3 @@ impl Notice {
         format!("{}/{}", self.deployment, self.sequence)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::intent::{Intent, LANDING_GRACE, all_dead_at};
-use super::write::Revision;
+use super::revision::Revision;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
 use crate::storm::Harm;
@@ -136,7 +136,7 @@ impl AlarmItem {
     }
 
     /// Whether it can stop this deployment.
-    pub(super) fn binds(&self, deployment: &DeploymentId) -> bool {
+    pub(crate) fn binds(&self, deployment: &DeploymentId) -> bool {
         self.bindings.contains_key(deployment) || self.unreadable.bindings.contains(deployment)
     }
 
@@ -151,7 +151,7 @@ impl AlarmItem {
     }
 
     /// Rollbacks of which nothing can land any more, and that nobody has finished.
-    pub(super) fn dead(&self, now: Timestamp) -> impl Iterator<Item = &IntentId> {
+    pub(crate) fn dead(&self, now: Timestamp) -> impl Iterator<Item = &IntentId> {
         let dead = self.intents.iter().filter(move |(_, intent)| !intent.lives(now));
         let unreadable = self.unreadable.intents.iter().filter(move |(_, deadline)| {
             deadline.is_some_and(|deadline| deadline + LANDING_GRACE <= now)
@@ -163,7 +163,7 @@ impl AlarmItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Purpose;
+    use crate::record::Purpose;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

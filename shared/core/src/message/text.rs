@@ -6,11 +6,10 @@ mod forward;
 
 use std::fmt;
 
-use super::{Event, Notice, Undelivered, Urgency};
 use crate::failure::Failure;
 use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{SlotPlan, Stage, StageIndex};
-use crate::protocol::Deployment;
+use crate::record::{Deployment, Event, Notice, Undelivered, Urgency};
 use crate::route::RouteRef;
 use crate::weight::Weight;
 

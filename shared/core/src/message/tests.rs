@@ -1,7 +1,9 @@
 use super::*;
-use crate::failure::FailureCode;
+use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{self, NOW, deployment};
-use crate::ids::ExecutionArn;
+use crate::ids::{ChannelName, ExecutionArn};
+use crate::plan::StageIndex;
+use crate::record::{Decision, Event, Notice, Promotion, Undelivered};
 use crate::rollback::Forced;
 use crate::time::Span;
 use crate::weight::Weight;
@@ -116,7 +118,7 @@ fn every_event_says_what_happened_why_and_what_now() {
         .iter()
         .map(|notice| format!("--- {}\n{}\n", notice.event.name(), message(notice, &deployment())))
         .collect();
-    fixtures::same_as_file("src/notice/expected/text.txt", &shown.join("\n"));
+    fixtures::same_as_file("src/message/expected/text.txt", &shown.join("\n"));
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn every_event_is_a_message_that_slack_takes() {
     let bodies: Vec<_> =
         notices().iter().map(|notice| slack::body(notice, message(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
-    fixtures::same_as_file("src/notice/expected/slack.json", &shown);
+    fixtures::same_as_file("src/message/expected/slack.json", &shown);
 }
 
 #[test]

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::RecordedHealth;
+use super::event::Event;
 use super::fence::Fence;
-use super::intent::{Intent, Purpose, all_dead_at};
-use super::weak::Weakness;
-use super::write::{RegistryWrite, Revision};
+use super::hook_run::HookRun;
+use super::intent::{Intent, Purpose};
+use super::revision::Revision;
+use super::shift::{Gap, Shift};
+use super::weakness::Weakness;
 use crate::failure::Failure;
-use crate::health::{Gap, HookRun, Shift};
-use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId, TaskToken};
-use crate::notice::Event;
+use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId};
 use crate::plan::{Plan, RoutePlan, StageIndex};
+use crate::record::{Decision, Gate, Promotion};
 use crate::rollback::Forced;
 use crate::route::{RouteActions, RouteRef};
 use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
@@ -186,7 +188,7 @@ mod told {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::{Value, json};
 
-    use crate::notice::Event;
+    use crate::record::Event;
 
     pub(super) fn serialize<S: Serializer>(
         told: &Option<Event>,
@@ -260,82 +262,6 @@ pub enum Step {
     },
 }
 
-/// A person's answer to an approval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decision {
-    /// Go on, or back.
-    pub approved: bool,
-    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-    /// Why, in their words.
-    pub reason: Option<String>,
-}
-
-/// A person's word that a stage which holds for want of evidence may go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Promotion {
-    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-    /// Why, in their words.
-    pub reason: String,
-}
-
-/// The pause of the state machine that is open now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gate {
-    /// Which entry of the state it belongs to.
-    pub tick: Tick,
-    /// What ends it.
-    pub token: TaskToken,
-}
-
-/// Orders the entries of the gate state: a delayed invocation must not replace a newer token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Tick {
-    /// `Execution.RedriveCount`.
-    pub redrive_count: u32,
-    /// `State.EnteredTime`.
-    pub entered_at: Timestamp,
-    /// `State.RetryCount`.
-    pub retry_count: u32,
-}
-
-/// Why a transition is not possible.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// A rollback has begun or the deployment has ended.
-    #[error("the deployment is {}", .0.name())]
-    NotOpen(Phase),
-    /// A bound alarm has fired; the rollback is on its way.
-    #[error("alarm `{}` has fired", .0.name())]
-    Fired(AlarmArn),
-    /// Somebody else's write may still land.
-    #[error("another write may still land until {until}")]
-    Busy {
-        /// From then on none can.
-        until: Timestamp,
-    },
-    /// Another invocation has gone on meanwhile: a newer entry of the gate state has stored its token,
-    /// or the step is over.
-    #[error("another invocation has gone on meanwhile")]
-    NotNewer,
-    /// A deployment holds the slot.
-    #[error("`{0}` is in use by a deployment")]
-    InUse(crate::ids::EcsServiceName),
-    /// Nobody is asked that, or it was answered, or its time is up; or a stage does not wait, or not for
-    /// a person to let it go on.
-    #[error("{0}")]
-    NothingToDecide(String),
-}
-
 impl Deployment {
     /// Whether this execution carries it, and not another one of the same name and therefore of the same
     /// ARN: Step Functions forgets a name long before the registry does.
@@ -348,30 +274,10 @@ impl Deployment {
         self.execution == *execution && same
     }
 
-    /// Refuses unless forward writes are allowed.
-    pub fn require_open(&self) -> Result<(), Refused> {
-        match self.phase {
-            Phase::Open => Ok(()),
-            Phase::RollingBack | Phase::Held | Phase::Committed | Phase::Closed(_) => {
-                Err(Refused::NotOpen(self.phase))
-            }
-        }
-    }
-
-    /// Refuses while a claimed write of anybody may still land.
-    pub(super) fn require_idle(&self, now: Timestamp) -> Result<(), Refused> {
-        all_dead_at(self.intents.values(), now).map_or(Ok(()), |until| Err(Refused::Busy { until }))
-    }
-
     /// Whether it is still at the step at which somebody has read it.
     pub fn is_where(&self, read: &Self) -> bool {
         let (now, then) = (&self.progress, &read.progress);
         now.stage == then.stage && now.step == then.step && now.ended_by == then.ended_by
-    }
-
-    /// Refuses to record a write whose claim is gone.
-    pub(super) fn require_claimed(&self, id: &IntentId) -> Result<(), Refused> {
-        if self.intents.contains_key(id) { Ok(()) } else { Err(Refused::NotNewer) }
     }
 
     /// What a rollback ends: the requests that reach the canary. A shift that is being written
@@ -419,7 +325,7 @@ impl Deployment {
     /// The item as it will be after this transition: one revision on, without dead intents. Only for
     /// functions, whose clocks AWS keeps: who forgets a claim that may still land breaks everything
     /// that waits for it.
-    pub(super) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
+    pub(crate) fn revised(&self, now: Timestamp, next_due_at: Timestamp) -> Self {
         let mut revised = self.decided();
         // Before the intent that says so is gone.
         revised.progress.forced = self.forced();
@@ -430,7 +336,7 @@ impl Deployment {
 
     /// The item after a decision that a person records from wherever they are, whatever their clock
     /// says: one revision on, and nothing is forgotten.
-    pub(super) fn decided(&self) -> Self {
+    pub(crate) fn decided(&self) -> Self {
         let mut decided = self.clone();
         decided.revision = decided.revision.next();
         decided
@@ -442,14 +348,6 @@ impl Deployment {
         self.progress.forced.clone().or_else(|| {
             let person = self.intents.values().find_map(|intent| intent.forced_by.clone());
             person.map(Forced::Operator)
-        })
-    }
-
-    /// The condition that no bound alarm has fired since the start.
-    pub(super) fn require_quiet(&self) -> impl Iterator<Item = RegistryWrite> + '_ {
-        self.alarms.iter().map(|alarm| RegistryWrite::RequireQuiet {
-            alarm: alarm.clone(),
-            started_at: self.started_at,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Told;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
-use crate::protocol::{Decision, Promotion};
+use crate::record::{Decision, Promotion};
 use crate::time::Span;
 use crate::weight::Weight;
 

@@ -1,0 +1,45 @@
+//! How an execution has ended, as exit code and in words.
+
+use glidepath_core::ids::DeploymentId;
+
+use crate::next_command::Commands;
+use crate::stopped::Stopped;
+
+/// How a deployment ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The new version is stable.
+    Succeeded,
+    /// It never began: nothing was written.
+    Refused {
+        /// Name of the failure.
+        name: String,
+        /// All findings, or what went wrong.
+        cause: String,
+    },
+    /// It is not.
+    Failed {
+        /// Name of the failure.
+        name: String,
+        /// Cause of the failure.
+        cause: String,
+    },
+}
+
+impl Ended {
+    /// The end as the end of a command.
+    pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {
+        match self {
+            Self::Succeeded => Ok(()),
+            Self::Refused { name, cause } => Err(Stopped::Unusable {
+                message: format!("{id} was refused, and nothing was written: {name}\n{cause}"),
+                hint: "`glidepath plan FILE` checks a request before anything is started"
+                    .to_owned(),
+            }),
+            Self::Failed { name, cause } => Err(Stopped::Failed {
+                message: format!("{id} failed: {name}: {cause}"),
+                hint: commands.to_look(id),
+            }),
+        }
+    }
+}

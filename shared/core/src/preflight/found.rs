@@ -1,0 +1,62 @@
+//! What was read of the world for a request.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn};
+use crate::record::LockKey;
+use crate::world::{Alarm, EcsService, FoundRoute, Reaching, RegisteredVersion, TargetGroup};
+
+/// What was read of the world for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Routes, in the order of the request.
+    pub routes: Vec<FoundRoute>,
+    /// The ECS service of the blue slot; `None`: there is none of this name.
+    pub blue: Option<EcsService>,
+    /// The ECS service of the green slot; `None`: there is none of this name.
+    pub green: Option<EcsService>,
+    /// The target groups with which both register; `None`: there is none of this ARN any more.
+    pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
+    /// Every rule and listener of the routes' load balancers that leads to one of these groups.
+    pub reaching: Vec<Reaching>,
+    /// The new version; `None`: there is no active one of this name.
+    pub task_definition: Option<RegisteredVersion>,
+    /// Alarms of the request.
+    pub alarms: FoundAlarms,
+    /// What the stack has configured.
+    pub stack: StackSettings,
+    /// Deployments that hold something the request needs.
+    pub holders: Vec<Holder>,
+}
+
+/// What the stack has configured, as far as a request depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackSettings {
+    /// Names of its channels.
+    pub channels: Vec<ChannelName>,
+    /// Its parameter `TaskRolePattern`: the names, with their paths, of the roles that it may pass to
+    /// tasks. `None`: it does not say, because it is from before there was this parameter.
+    pub task_roles: Option<String>,
+}
+
+/// Alarms in the order of the request's lists; `None`: there is none of this name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundAlarms {
+    /// Those given for the blue slot.
+    pub blue: Vec<Option<Alarm>>,
+    /// Those given for the green slot.
+    pub green: Vec<Option<Alarm>>,
+    /// Those given for the service as a whole.
+    pub service: Vec<Option<Alarm>>,
+}
+
+/// A deployment that holds locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What it holds.
+    pub keys: Vec<LockKey>,
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// What it deploys; `None` if it has no record any more.
+    pub service: Option<ServiceLabel>,
+}

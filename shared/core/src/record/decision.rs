@@ -1,0 +1,31 @@
+//! What people decide.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// A person's answer to an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Go on, or back.
+    pub approved: bool,
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// A person's word that a stage which holds for want of evidence may go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Promotion {
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: String,
+}

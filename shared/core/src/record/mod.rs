@@ -1,0 +1,34 @@
+//! What the registry holds: plain data and what can be read off it. Transitions of it are in
+//! [`crate::protocol`]; what is told of it in words is in [`crate::message`].
+//!
+//! What is written here must be read by every version that may meet it, older ones too: see
+//! `docs/upgrades.md` and the golden records in `tests/records`.
+
+mod alarm;
+mod decision;
+mod deployment;
+mod event;
+mod fence;
+mod gate;
+mod hook_run;
+mod intent;
+mod lock;
+mod retirement;
+mod revision;
+mod shift;
+mod weakness;
+
+pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
+pub use decision::{Decision, Promotion};
+pub use deployment::{Deployment, Outcome, Phase, Progress, Step, Throttled};
+pub use event::{Concern, Event, Notice, Undelivered, Urgency};
+pub use fence::{Fence, FenceTrigger};
+pub use gate::{Gate, Tick};
+pub use hook_run::{HookRun, HookStatus};
+pub(crate) use intent::all_dead_at;
+pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
+pub use lock::{Lock, LockKey, LockKind};
+pub use retirement::Retirement;
+pub use revision::Revision;
+pub use shift::{Gap, Shift};
+pub use weakness::Weakness;
