@@ -136,7 +136,7 @@ async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
         while let Some(event) = events.recv().await {
             print(&serde_json::to_string(&event).doing("writing an event")?)?;
         }
-        Ok(())
+        Ok::<(), LabError>(())
     };
     let (report, printed) = tokio::join!(lab.run(scenario, Some(sender)), printing);
     if let Some(directory) = keep_logs {

@@ -17,6 +17,7 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::attempt::{Patience, Urgency};
+use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, PortError, Registry};
 use crate::restore::{Restore, Stable, Written as Restored, restore};
@@ -194,15 +195,12 @@ where
         })
     }
 
-    async fn claim(&self, purpose: Purpose) -> Result<(IntentId, Intent), Stop> {
-        let own = pace::intent_id(self.ambient);
-        let intent = transition(self.registry, &self.deployment.id, |deployment| {
-            let now = self.ambient.now();
-            let due = overdue(&deployment.plan, now, Span::ZERO);
-            claim_forward(deployment, &self.deployment, &own, purpose, FORWARD_LIFETIME, now, due)
+    async fn claim(&self, purpose: Purpose) -> Result<Claim<'_, R>, Stop> {
+        let (registry, ambient, read) = (self.registry, self.ambient, &self.deployment);
+        Claim::take(registry, ambient, &read.id, |deployment, own, now, due| {
+            claim_forward(deployment, read, own, purpose, FORWARD_LIFETIME, now, due)
         })
-        .await?;
-        Ok((own, intent))
+        .await
     }
 
     /// Moves the weight and goes on to the bake.
@@ -229,10 +227,10 @@ where
     /// undoes itself.
     async fn write_weight(&self, weight: Weight, bake: bool) -> Result<Written, Stop> {
         let plan = &self.deployment.plan;
-        let (own, intent) = self.claim(Purpose::Shift(weight)).await?;
-        let before = self.read_under(&own).await?;
+        let claim = self.claim(Purpose::Shift(weight)).await?;
+        let before = self.read_under(&claim).await?;
         if let Some(found) = self.deployment.foreign(&before) {
-            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+            claim.finish().await?;
             return Ok(Written::Foreign(found));
         }
         let wanted: Vec<(&RoutePlan, RouteActions)> =
@@ -243,12 +241,17 @@ where
             .filter(|((_, wanted), before)| before.as_ref() != Some(wanted))
             .map(|((route, wanted), _)| (*route, wanted.clone()))
             .collect();
-        let attempted =
-            routes::write(self.load_balancer, self.ambient, &intent, Patience::GiveWay, &missing)
-                .await;
+        let attempted = routes::write(
+            self.load_balancer,
+            self.ambient,
+            claim.intent(),
+            Patience::GiveWay,
+            &missing,
+        )
+        .await;
         if attempted.result.is_err() || !attempted.clean {
             if attempted.clean {
-                self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+                claim.finish().await?;
             }
             return match attempted.result {
                 Ok(()) => Ok(Written::Otherwise),
@@ -256,10 +259,10 @@ where
                 Err(error) => Err(error.into()),
             };
         }
-        let observed = self.read_under(&own).await?;
+        let observed = self.read_under(&claim).await?;
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
         if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
-            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
+            claim.finish().await?;
             return Ok(Written::Otherwise);
         }
         let recorded = transition(self.registry, &self.deployment.id, |deployment| {
@@ -267,9 +270,9 @@ where
             let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
             let verified = verified.clone();
             if bake {
-                record_shift(deployment, &own, verified, now, due)
+                record_shift(deployment, claim.id(), verified, now, due)
             } else {
-                release_forward(deployment, &own, verified, now, due)
+                release_forward(deployment, claim.id(), verified, now, due)
             }
         })
         .await;
@@ -278,7 +281,7 @@ where
             // The claim has died: whoever has gone on since counts, and there is no fence to undo for.
             Err(stop @ Stop::Refused(Refused::NotNewer)) => Err(stop),
             Err(Stop::Refused(refused)) => {
-                self.undo(&own, &refused).await?;
+                self.undo(claim.id(), &refused).await?;
                 Err(Stop::Refused(refused))
             }
             Err(stop) => Err(stop),
@@ -287,10 +290,10 @@ where
 
     /// The routes, under a claim of which nothing is on its way: it ends if they cannot be read, or it
     /// would hold up the next turn, and a rollback, for half a minute.
-    async fn read_under(&self, own: &IntentId) -> Result<Vec<Option<RouteActions>>, Stop> {
+    async fn read_under(&self, claim: &Claim<'_, R>) -> Result<Vec<Option<RouteActions>>, Stop> {
         let read = routes::read(self.load_balancer, &self.deployment.plan.routes).await;
         if read.is_err() {
-            self.registry.finish_deployment_intent(&self.deployment.id, own).await?;
+            claim.finish().await?;
         }
         Ok(read?)
     }

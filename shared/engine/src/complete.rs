@@ -14,6 +14,7 @@ use glidepath_core::weight::Weight;
 use serde::Deserialize;
 
 use crate::attempt::{Patience, Urgency, attempt};
+use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo, TargetGroups,
@@ -141,21 +142,15 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let own = pace::intent_id(self.ambient);
-        let intent = transition(self.registry, self.id, |deployment| {
-            let now = self.ambient.now();
-            let due = overdue(&deployment.plan, now, Span::ZERO);
-            claim_detach(deployment, &own, RESTORE_LIFETIME, now, due)
-        })
-        .await?;
+        let claim =
+            Claim::take(self.registry, self.ambient, self.id, |deployment, own, now, due| {
+                claim_detach(deployment, own, RESTORE_LIFETIME, now, due)
+            })
+            .await?;
+        let (load_balancer, ambient) = (self.load_balancer, self.ambient);
         let attempted =
-            routes::write(self.load_balancer, self.ambient, &intent, Patience::GiveWay, &wanted)
-                .await;
-        if attempted.clean {
-            self.registry.finish_deployment_intent(self.id, &own).await?;
-        }
-        attempted.result?;
-        Ok(())
+            routes::write(load_balancer, ambient, claim.intent(), Patience::GiveWay, &wanted).await;
+        claim.conclude(attempted).await
     }
 }
 

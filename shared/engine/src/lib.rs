@@ -16,6 +16,7 @@ pub mod sweep;
 pub mod validate;
 
 mod attempt;
+mod claim;
 mod pace;
 mod restore;
 mod routes;

@@ -58,15 +58,12 @@ where
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {
         let plan = &self.deployment.plan;
-        let (own, intent) = self.claim(Purpose::Scale).await?;
-        let attempted = attempt(self.ambient, &intent, Patience::GiveWay, || {
+        let claim = self.claim(Purpose::Scale).await?;
+        let attempted = attempt(self.ambient, claim.intent(), Patience::GiveWay, || {
             self.containers.scale(&plan.cluster, &plan.canary.service, to)
         })
         .await;
-        if attempted.clean {
-            self.registry.finish_deployment_intent(&self.deployment.id, &own).await?;
-        }
-        Ok(attempted.result?)
+        claim.conclude(attempted).await
     }
 
     /// What is missing on the first route that has too few healthy targets.

@@ -4,21 +4,19 @@ use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::{Refused, Restored};
-use glidepath_core::record::{
-    AlarmItem, Binding, Deployment, Fence, FenceTrigger, Intent, Phase, Purpose,
-};
+use glidepath_core::protocol::Refused;
+use glidepath_core::record::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Phase, Purpose};
 use glidepath_core::storm::Harm;
-use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::time::Timestamp;
 
-use super::overwritten::{Seen, overwritten};
-use super::put_off::{Carrier, put_off};
-use super::restored::{finish, nothing_to_write, record_restored, wake};
-use super::weak::{self, Waits, Weakened};
-use crate::attempt::{Attempted, Urgency};
+use super::bring_back::{Back, BringBack, Door, Unfinished};
+use super::claimed::{Carrier, Claimed};
+use super::overwritten::Seen;
+use super::weak::Waits;
+use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, Stable, Written, restore};
+use crate::restore::{Restore, Stable, restore};
 use crate::transition::Stop;
 use crate::{Ambient, failed};
 
@@ -219,78 +217,35 @@ where
         id: &DeploymentId,
         written: Restore,
     ) -> Result<Stopped, (bool, Failure)> {
-        let lost = |failure: Failure| (true, failure);
         let fence = self.fence();
         let fenced = self.registry.fence_deployment(id, &fence, &self.id, &self.intent);
-        let deployment = match fenced.await.map_err(|error| lost(failed(&error)))? {
+        let deployment = match fenced.await.map_err(|error| (true, failed(&error)))? {
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
-        let (written, forced) = match written {
-            Restore::Attempted(written) => (written, None),
-            Restore::TooWeak(health) => {
-                let own = (&self.id, &self.intent);
-                let (registry, load_balancer) = (self.registry, self.load_balancer);
-                let taken = weak::take(
-                    registry,
-                    load_balancer,
-                    self.ambient,
-                    &deployment,
-                    own,
-                    health,
-                    Carrier::Woken,
-                );
-                match taken.await {
-                    Ok(Weakened::Whole { written, forced }) => (written, forced),
-                    Ok(Weakened::PutOff(_)) => {
-                        self.wake(&deployment).await?;
-                        // The step has an intent of its own on the deployment.
-                        return Ok(Stopped::PutOff { clean: true });
-                    }
-                    Ok(Weakened::Waits(Waits { held, .. })) => {
-                        self.wake(&deployment).await?;
-                        return Ok(if held { Stopped::Held } else { Stopped::Stepping });
-                    }
-                    Ok(Weakened::InPlace) => (nothing_to_write(), None),
-                    // Another rollback has brought it to its end meanwhile.
-                    Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
-                    // The step has an intent of its own on the deployment.
-                    Err(stop) => return Err(lost(stop.into())),
-                }
-            }
+        let back = BringBack {
+            claimed: Claimed {
+                registry: self.registry,
+                load_balancer: self.load_balancer,
+                ambient: self.ambient,
+                deployment: &deployment,
+                own: &self.id,
+                intent: &self.intent,
+                carrier: Carrier::Woken,
+            },
+            orchestration: self.orchestration,
+            door: Door::Alarm,
         };
-        let Written { attempted: Attempted { result, clean, put_off: off }, beside } = written;
-        if let Some(off) = &off {
-            let (own, carrier) = (Some(&self.id), Carrier::Woken);
-            let (registry, load_balancer) = (self.registry, self.load_balancer);
-            let off =
-                put_off(registry, load_balancer, self.ambient, &deployment, own, off, carrier);
-            match off.await {
-                Ok(_) => {}
-                // Another rollback has brought it to its end meanwhile.
-                Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
-                Err(stop) => return Err((clean, stop.into())),
-            }
-            self.wake(&deployment).await.map_err(|(_, failure)| (clean, failure))?;
-            return Ok(Stopped::PutOff { clean });
-        }
-        if let Err(error) = result {
-            // The intent on the alarm stands for the writes; this one only carried the fence.
-            let finished = finish(self.registry, id, &self.id).await;
-            finished.map_err(|failure| (clean, failure))?;
-            return Err((clean, failed(&error)));
-        }
-        let seen = beside.map_or(Seen::Nothing, Seen::Beside);
-        let overwritten = overwritten(self.load_balancer, &deployment, &seen).await;
-        let restored = Restored { own: Some(&self.id), overwritten, forced };
-        match record_restored(self.registry, self.ambient, id, &restored, Span::ZERO).await {
-            Ok(_) => {}
+        let seen = |beside: Option<_>| beside.map_or(Seen::Nothing, Seen::Beside);
+        match back.conclude(written, seen).await {
+            Ok(Back::Restored { clean, .. }) => Ok(Stopped::Restored { clean }),
+            Ok(Back::PutOff { clean, .. }) => Ok(Stopped::PutOff { clean }),
+            Ok(Back::Waits(Waits { held: true, .. })) => Ok(Stopped::Held),
+            Ok(Back::Waits(Waits { held: false, .. })) => Ok(Stopped::Stepping),
             // Another rollback has brought it to its end meanwhile.
-            Err(Stop::Refused(Refused::NotOpen(_))) => return Ok(Stopped::Gone),
-            Err(stop) => return Err((clean, stop.into())),
+            Err(Unfinished { stop: Stop::Refused(Refused::NotOpen(_)), .. }) => Ok(Stopped::Gone),
+            Err(Unfinished { clean, stop }) => Err((clean, stop.into())),
         }
-        self.wake(&deployment).await.map_err(|(_, failure)| (clean, failure))?;
-        Ok(Stopped::Restored { clean })
     }
 
     fn fence(&self) -> Fence {
@@ -302,10 +257,6 @@ where
             ),
             at: self.ambient.now(),
         }
-    }
-
-    async fn wake(&self, deployment: &Deployment) -> Result<(), (bool, Failure)> {
-        wake(self.orchestration, deployment).await.map_err(|failure| (true, failure))
     }
 
     /// The intent is done if nothing of it can land any more; otherwise it lives until its deadline.

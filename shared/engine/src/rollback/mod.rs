@@ -4,26 +4,28 @@
 //! until nothing can land any more, the last read-back, capacity, the terminal record, the unlock.
 
 mod alarm;
+mod bring_back;
+mod claimed;
 mod overwritten;
 mod put_off;
-mod restored;
 mod settle;
 mod weak;
 
-use self::overwritten::{Seen, overwritten};
-use self::put_off::{Carrier, later, still_off};
-use self::restored::{finish, nothing_to_write, record_restored, wake};
-use self::weak::{Waits, Weakened};
-use crate::attempt::{PutOff, Urgency};
+use self::bring_back::{Back, BringBack, Door};
+use self::claimed::{Carrier, Claimed};
+use self::overwritten::Seen;
+use self::put_off::{later, still_off};
+use self::weak::Waits;
+use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
-use crate::restore::{Restore, Stable, Written, restore};
+use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
-use glidepath_core::protocol::{NextStep, Refused, Reply, Restored, leave_to_sweep};
+use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
@@ -216,20 +218,20 @@ where
     /// What follows the fence.
     async fn take(
         &self,
-        deployment: Deployment,
+        mut deployment: Deployment,
         id: &IntentId,
         intent: &Intent,
     ) -> Result<Reply, Stop> {
         let Turn { registry, load_balancer, containers, orchestration, ambient, by } = *self;
         if let (None, Some(wait)) = (by, still_off(&deployment, ambient.now())) {
-            finish(registry, &deployment.id, id).await?;
+            registry.finish_deployment_intent(&deployment.id, id).await?;
             return Ok(later(&deployment, wait));
         }
         // A later turn of the same rollback writes again only if somebody moved a route since.
         let written_before = deployment.progress.restored_at.is_some();
         let astray = if written_before { self.astray(&deployment, id).await? } else { None };
         let told = if written_before && astray.is_none() {
-            finish(registry, &deployment.id, id).await?;
+            registry.finish_deployment_intent(&deployment.id, id).await?;
             false
         } else {
             let stable = Stable {
@@ -241,60 +243,34 @@ where
             let left = deployment.left();
             let complete = left.len() == deployment.plan.routes.len();
             let written = restore(load_balancer, ambient, intent, &left, stable, urgency).await;
-            let (written, forced) = match written {
-                Restore::Attempted(written) => (written, None),
-                Restore::TooWeak(health) => {
-                    let (own, carrier) = ((id, intent), self.carrier());
-                    let taken = weak::take(
-                        registry,
-                        load_balancer,
-                        ambient,
-                        &deployment,
-                        own,
-                        health,
-                        carrier,
-                    );
-                    match taken.await? {
-                        Weakened::Whole { written, forced } => (written, forced),
-                        Weakened::PutOff(wait) => {
-                            if by.is_some() {
-                                wake(orchestration, &deployment).await?;
-                            }
-                            return Ok(later(&deployment, wait));
-                        }
-                        Weakened::Waits(Waits { wait, told, summary, .. }) => {
-                            if by.is_some() {
-                                // The state machine looks again much sooner than its gate ends.
-                                wake(orchestration, &deployment).await?;
-                            }
-                            let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
-                            return Ok(reply.after(wait).telling(told));
-                        }
-                        Weakened::InPlace => (nothing_to_write(), None),
-                    }
-                }
+            let back = BringBack {
+                claimed: Claimed {
+                    registry,
+                    load_balancer,
+                    ambient,
+                    deployment: &deployment,
+                    own: id,
+                    intent,
+                    carrier: self.carrier(),
+                },
+                orchestration,
+                door: Door::Turn,
             };
-            let Written { attempted, beside } = written;
-            if let Some(off) = &attempted.put_off {
-                let own = attempted.clean.then_some(id);
-                return self.put_off(&deployment, own, off).await;
-            }
-            if attempted.result.is_err() && attempted.clean {
-                finish(registry, &deployment.id, id).await?;
-            }
-            attempted.result?;
-            let seen = match (astray, beside.filter(|_| complete)) {
+            let seen = |beside: Option<_>| match (astray, beside.filter(|_| complete)) {
                 (Some(before), _) => Seen::Before(before),
                 (None, Some(beside)) => Seen::Beside(beside),
                 (None, None) => Seen::Nothing,
             };
-            let overwritten = overwritten(load_balancer, &deployment, &seen).await;
-            let rest = put_off::rest(&deployment, id, ambient);
-            let own = attempted.clean.then_some(id);
-            let restored = Restored { own, overwritten, forced };
-            let recorded = record_restored(registry, ambient, &deployment.id, &restored, rest);
-            let (deployment, told) = recorded.await?;
-            wake(orchestration, &deployment).await?;
+            let concluded = back.conclude(written, seen).await;
+            let (restored, told, rest) = match concluded.map_err(|unfinished| unfinished.stop)? {
+                Back::Restored { deployment, told, rest, .. } => (*deployment, told, rest),
+                Back::PutOff { wait, .. } => return Ok(later(&deployment, wait)),
+                Back::Waits(Waits { wait, told, summary, .. }) => {
+                    let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
+                    return Ok(reply.after(wait).telling(told));
+                }
+            };
+            deployment = restored;
             if rest > Span::ZERO {
                 let summary = "traffic is on stable; it is looked at when others need no calls";
                 let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
@@ -317,7 +293,8 @@ where
     ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
         let astray = settle::astray(self.load_balancer, deployment).await;
         if astray.is_err() {
-            finish(self.registry, &deployment.id, own).await?;
+            let finished = self.registry.finish_deployment_intent(&deployment.id, own).await;
+            finished.map_err(|error| failed(&error))?;
         }
         astray
     }
@@ -343,24 +320,6 @@ where
         // Nobody reads the answer where no execution is left: it goes on for as long as its claim
         // lasts, and the next sweep after it.
         if self.carried() { LINGER } else { RESTORE_LIFETIME }
-    }
-
-    /// The load balancer's API is throttled: the state machine comes back.
-    async fn put_off(
-        &self,
-        deployment: &Deployment,
-        own: Option<&IntentId>,
-        off: &PutOff,
-    ) -> Result<Reply, Stop> {
-        let Turn { registry, load_balancer, orchestration, ambient, by, .. } = *self;
-        let carrier = self.carrier();
-        let off_by =
-            put_off::put_off(registry, load_balancer, ambient, deployment, own, off, carrier);
-        let deployment = off_by.await?;
-        if by.is_some() {
-            wake(orchestration, &deployment).await?;
-        }
-        Ok(later(&deployment, off.wait))
     }
 }
 

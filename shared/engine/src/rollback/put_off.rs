@@ -7,6 +7,7 @@ use glidepath_core::record::Deployment;
 use glidepath_core::storm::look_back;
 use glidepath_core::time::{Span, Timestamp};
 
+use super::claimed::{Carrier, Claimed};
 use crate::Ambient;
 use crate::attempt::PutOff;
 use crate::pace::overdue;
@@ -17,25 +18,13 @@ use crate::transition::{Stop, transition};
 /// A throttle of less is no storm.
 const SHORT: Span = Span::from_secs(15);
 
-/// Who goes on with a rollback that was put off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carrier {
-    /// The state machine, which gets the answer.
-    StateMachine,
-    /// The state machine as well if it lives, once it is woken; the sweep if it does not.
-    Woken,
-}
-
-/// Records what is left and when to try again.
+/// Records what is left and when to try again; `own` is a claim of which nothing can land any more.
 pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
-    registry: &R,
-    load_balancer: &L,
-    ambient: &A,
-    deployment: &Deployment,
+    claimed: &Claimed<'_, R, L, A>,
     own: Option<&IntentId>,
     off: &PutOff,
-    carrier: Carrier,
 ) -> Result<Deployment, Stop> {
+    let Claimed { registry, load_balancer, ambient, deployment, carrier, .. } = *claimed;
     let plan = &deployment.plan;
     let again_at = ambient.now() + off.wait;
     // The next attempt must not wait for a look: it is made now, when there is time. Without an

@@ -8,9 +8,10 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::attempt::{Patience, Urgency, attempt};
-use crate::pace::{self, FORWARD_LIFETIME, overdue};
+use crate::claim::Claim;
+use crate::pace::FORWARD_LIFETIME;
 use crate::ports::{Committed, Containers, LoadBalancer, Registry, ScaleTo};
-use crate::transition::{Stop, load, refusal, transition};
+use crate::transition::{Stop, load, refusal};
 use crate::{Ambient, failed, routes};
 
 /// Goes on as far as it can without waiting.
@@ -104,21 +105,14 @@ where
     if service.desired_count == 0 || !plan.unlisted.is_empty() {
         return Ok(());
     }
-    let own = pace::intent_id(ambient);
-    let intent = transition(registry, &deployment.id, |deployment| {
-        let now = ambient.now();
-        let due = overdue(&deployment.plan, now, Span::ZERO);
-        claim_scale_in(deployment, &own, FORWARD_LIFETIME, now, due)
+    let claim = Claim::take(registry, ambient, &deployment.id, |deployment, own, now, due| {
+        claim_scale_in(deployment, own, FORWARD_LIFETIME, now, due)
     })
     .await?;
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
-    let attempted =
-        attempt(ambient, &intent, patience, || containers.scale(&plan.cluster, canary, &to)).await;
-    if attempted.clean {
-        registry.finish_deployment_intent(&deployment.id, &own).await?;
-    }
-    Ok(attempted.result?)
+    let scale = || containers.scale(&plan.cluster, canary, &to);
+    claim.conclude(attempt(ambient, claim.intent(), patience, scale).await).await
 }
 
 /// The one terminal record, the bindings and the locks, in one transaction.

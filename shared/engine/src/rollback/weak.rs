@@ -1,7 +1,6 @@
 //! A rollback that finds stable too weak to take everything: it holds, steps back, or is forced.
 //! Every share that is not everything is claimed on its own, after the routes were read.
 
-use glidepath_core::ids::IntentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{StepBack, WeakLook, hold, step_back};
 use glidepath_core::record::{Deployment, Intent, RecordedHealth};
@@ -10,8 +9,8 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
-use super::put_off::{Carrier, put_off};
-use super::restored::finish;
+use super::claimed::Claimed;
+use super::put_off::put_off;
 use crate::attempt::{Patience, PutOff, Urgency};
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, overdue};
 use crate::ports::{LoadBalancer, Registry};
@@ -52,24 +51,19 @@ pub(super) struct Waits {
 /// Somebody else is at it: look again soon.
 const SOON: Span = Span::from_secs(1);
 
-/// Does what can be done. `deployment` is as the rollback's own fence left it; `carrier` goes on with
-/// a step that is throttled.
+/// Does what can be done.
 pub(super) async fn take<R, L, A>(
-    registry: &R,
-    load_balancer: &L,
-    ambient: &A,
-    deployment: &Deployment,
-    (own, intent): (&IntentId, &Intent),
+    claimed: &Claimed<'_, R, L, A>,
     health: RecordedHealth,
-    carrier: Carrier,
 ) -> Result<Weakened, Stop>
 where
     R: Registry,
     L: LoadBalancer,
     A: Ambient,
 {
+    let Claimed { load_balancer, ambient, deployment, own, intent, .. } = *claimed;
     let look = WeakLook { fenced: deployment, own, health, found: None };
-    let weak = Weak { registry, load_balancer, ambient, look, carrier };
+    let weak = Weak { claimed, look };
     match deployment.way_back(health.healthy, ambient.now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
@@ -83,11 +77,8 @@ where
 }
 
 struct Weak<'a, R, L, A> {
-    registry: &'a R,
-    load_balancer: &'a L,
-    ambient: &'a A,
+    claimed: &'a Claimed<'a, R, L, A>,
     look: WeakLook<'a>,
-    carrier: Carrier,
 }
 
 impl<R, L, A> Weak<'_, R, L, A>
@@ -102,13 +93,13 @@ where
         if fenced.progress.restored_at.is_some() {
             // Stable has everything already: there is nothing to hold. If that cannot be read, or is
             // not so any more, it is held until the next look.
-            let observed = routes::read(self.load_balancer, &fenced.plan.routes).await;
+            let observed = routes::read(self.claimed.load_balancer, &fenced.plan.routes).await;
             if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
                 return Ok(Weakened::InPlace);
             }
         }
-        let (wait, told) = transition(self.registry, &fenced.id, |deployment| {
-            let now = self.ambient.now();
+        let (wait, told) = transition(self.claimed.registry, &fenced.id, |deployment| {
+            let now = self.claimed.ambient.now();
             let wait = pace::weak_look(deployment, now);
             let due = overdue(&deployment.plan, now, wait);
             let (held, writes) = hold(deployment, &self.look, now, due)?;
@@ -122,7 +113,7 @@ where
     /// Some are healthy: the canary keeps no more than the rest.
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
-        let observed = routes::read(self.load_balancer, &fenced.plan.routes).await?;
+        let observed = routes::read(self.claimed.load_balancer, &fenced.plan.routes).await?;
         if above(fenced, &observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
@@ -130,8 +121,8 @@ where
         let look = WeakLook { found: found.as_deref(), ..self.look };
         let above = above(fenced, &observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
-        let (step, wait, told) = transition(self.registry, &fenced.id, |deployment| {
-            let now = self.ambient.now();
+        let (step, wait, told) = transition(self.claimed.registry, &fenced.id, |deployment| {
+            let now = self.claimed.ambient.now();
             let wait = pace::weak_look(deployment, now);
             let due = overdue(&deployment.plan, now, wait);
             let ((stepped, step), writes) =
@@ -163,20 +154,22 @@ where
         intent: &Intent,
         above: &[(&RoutePlan, RouteActions)],
     ) -> Result<Option<Span>, Stop> {
-        let Self { registry, load_balancer, ambient, look, carrier } = self;
+        let Self { claimed, look } = self;
+        let Claimed { registry, load_balancer, ambient, own, carrier, .. } = **claimed;
         let patience = Patience::Insist(Urgency::of(look.fenced, LINGER));
-        let attempted = routes::write(*load_balancer, *ambient, intent, patience, above).await;
+        let attempted = routes::write(load_balancer, ambient, intent, patience, above).await;
         if let Some(PutOff { wait, .. }) = attempted.put_off {
             // A step takes back a part of every route: none of them is where it belongs yet.
             let left = look.fenced.plan.routes.iter().map(|route| route.route.clone()).collect();
             let seen = Deployment { health: look.health, ..look.fenced.clone() };
-            let own = attempted.clean.then_some(look.own);
-            let off = PutOff { wait, left };
-            put_off(*registry, *load_balancer, *ambient, &seen, own, &off, *carrier).await?;
+            let deployment = &seen;
+            let step =
+                Claimed { registry, load_balancer, ambient, deployment, own, intent, carrier };
+            put_off(&step, attempted.clean.then_some(own), &PutOff { wait, left }).await?;
             return Ok(Some(wait));
         }
         if attempted.clean {
-            finish(*registry, &look.fenced.id, look.own).await?;
+            claimed.finish().await?;
         }
         attempted.result?;
         Ok(None)

@@ -1,0 +1,67 @@
+//! A claimed write of a deployment: claimed, attempted, finished. A claim that is not finished lives until
+//! its deadline, and holds up whoever must know that nothing can land any more.
+
+use glidepath_core::ids::{DeploymentId, IntentId};
+use glidepath_core::protocol::{Refused, RegistryWrite};
+use glidepath_core::record::{Deployment, Intent};
+use glidepath_core::time::{Span, Timestamp};
+
+use crate::Ambient;
+use crate::attempt::Attempted;
+use crate::pace::{self, overdue};
+use crate::ports::Registry;
+use crate::transition::{Stop, transition};
+
+/// One that stands in the registry.
+pub(crate) struct Claim<'a, R> {
+    registry: &'a R,
+    deployment: &'a DeploymentId,
+    own: IntentId,
+    intent: Intent,
+}
+
+impl<'a, R: Registry> Claim<'a, R> {
+    /// Claims what `decide` makes of the deployment, a new id, now, and when the sweep is to look.
+    pub(crate) async fn take(
+        registry: &'a R,
+        ambient: &impl Ambient,
+        deployment: &'a DeploymentId,
+        mut decide: impl FnMut(
+            &Deployment,
+            &IntentId,
+            Timestamp,
+            Timestamp,
+        ) -> Result<(Intent, Vec<RegistryWrite>), Refused>,
+    ) -> Result<Self, Stop> {
+        let own = pace::intent_id(ambient);
+        let intent = transition(registry, deployment, |deployment| {
+            let now = ambient.now();
+            decide(deployment, &own, now, overdue(&deployment.plan, now, Span::ZERO))
+        })
+        .await?;
+        Ok(Self { registry, deployment, own, intent })
+    }
+
+    /// Its id.
+    pub(crate) const fn id(&self) -> &IntentId {
+        &self.own
+    }
+
+    /// Within which attempts may be made.
+    pub(crate) const fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    /// Ends it: nothing of it can land any more.
+    pub(crate) async fn finish(&self) -> Result<(), Stop> {
+        Ok(self.registry.finish_deployment_intent(self.deployment, &self.own).await?)
+    }
+
+    /// Ends it if every attempt was answered; how the attempts ended.
+    pub(crate) async fn conclude(&self, attempted: Attempted) -> Result<(), Stop> {
+        if attempted.clean {
+            self.finish().await?;
+        }
+        Ok(attempted.result?)
+    }
+}

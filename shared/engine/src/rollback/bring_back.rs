@@ -1,0 +1,186 @@
+//! What follows the attempt to write everything to stable, the same for whoever made it. An alarm's event and
+//! a turn of the state machine are two doors of it.
+
+use glidepath_core::failure::Failure;
+use glidepath_core::ids::IntentId;
+use glidepath_core::protocol::{Restored, restored};
+use glidepath_core::record::{Deployment, RecordedHealth};
+use glidepath_core::route::RouteActions;
+use glidepath_core::time::Span;
+
+use super::claimed::{Carrier, Claimed};
+use super::overwritten::{Seen, overwritten};
+use super::put_off::{put_off, rest};
+use super::weak::{self, Waits, Weakened};
+use crate::attempt::Attempted;
+use crate::pace::overdue;
+use crate::ports::{LoadBalancer, Orchestration, Registry};
+use crate::restore::{Restore, Written};
+use crate::transition::{Stop, transition};
+use crate::{Ambient, failed};
+
+/// By which door a rollback has come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// An alarm's event. The claim that stands for its writes is on the alarm; the deployment's only carried
+    /// the fence.
+    Alarm,
+    /// A turn of the state machine or for it. The deployment's claim stands for the writes.
+    Turn,
+}
+
+/// A rollback that has attempted its write, or found stable too weak for it.
+pub(super) struct BringBack<'a, R, L, O, A> {
+    pub(super) claimed: Claimed<'a, R, L, A>,
+    pub(super) orchestration: &'a O,
+    pub(super) door: Door,
+}
+
+/// What came of it.
+pub(super) enum Back {
+    /// Everything is on stable, and that is recorded.
+    Restored {
+        /// As it is now.
+        deployment: Box<Deployment>,
+        /// Whether somebody must be told now.
+        told: bool,
+        /// How long the load balancer is left alone.
+        rest: Span,
+        /// Whether every attempt was answered.
+        clean: bool,
+    },
+    /// Stable is too weak: it has what it can take.
+    Waits(Waits),
+    /// The load balancer's API is throttled: when to come back.
+    PutOff {
+        /// How long to stay away.
+        wait: Span,
+        /// Whether every attempt was answered.
+        clean: bool,
+    },
+}
+
+/// It is not done.
+pub(super) struct Unfinished {
+    /// Whether every attempt was answered all the same.
+    pub(super) clean: bool,
+    /// Why.
+    pub(super) stop: Stop,
+}
+
+impl<R, L, O, A> BringBack<'_, R, L, O, A>
+where
+    R: Registry,
+    L: LoadBalancer,
+    O: Orchestration,
+    A: Ambient,
+{
+    /// Records what was written, or does what can be done; `seen` says what is known of the routes before
+    /// the write, from what was read beside it.
+    pub(super) async fn conclude(
+        &self,
+        attempt: Restore,
+        seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> Seen,
+    ) -> Result<Back, Unfinished> {
+        let Self { claimed, orchestration, .. } = self;
+        let (written, forced) = match attempt {
+            Restore::Attempted(written) => (written, None),
+            Restore::TooWeak(health) => {
+                // A step has a claim of its own on the deployment.
+                let stepped = self.weak(health).await;
+                match stepped.map_err(|stop| Unfinished { clean: true, stop })? {
+                    Weakened::Whole { written, forced } => (written, forced),
+                    Weakened::PutOff(wait) => return Ok(Back::PutOff { wait, clean: true }),
+                    Weakened::Waits(waits) => return Ok(Back::Waits(waits)),
+                    Weakened::InPlace => (nothing_to_write(), None),
+                }
+            }
+        };
+        let Written { attempted: Attempted { result, clean, put_off: off }, beside } = written;
+        let unfinished = |stop: Stop| Unfinished { clean, stop };
+        let own = self.done(clean);
+        if let Some(off) = &off {
+            let later = put_off(claimed, own, off).await.map_err(unfinished)?;
+            self.wake_whoever_waits(&later).await.map_err(|failure| unfinished(failure.into()))?;
+            return Ok(Back::PutOff { wait: off.wait, clean });
+        }
+        if let Err(error) = result {
+            if own.is_some() {
+                claimed.finish().await.map_err(|failure| unfinished(failure.into()))?;
+            }
+            return Err(unfinished(error.into()));
+        }
+        let seen = seen(beside);
+        let overwritten = overwritten(claimed.load_balancer, claimed.deployment, &seen).await;
+        let rest = match self.door {
+            // The state machine is woken, and comes at once.
+            Door::Alarm => Span::ZERO,
+            Door::Turn => rest(claimed.deployment, claimed.own, claimed.ambient),
+        };
+        let restored = Restored { own, overwritten, forced };
+        let (deployment, told) = self.record(&restored, rest).await.map_err(unfinished)?;
+        let woken = wake(*orchestration, &deployment).await;
+        woken.map_err(|failure| unfinished(failure.into()))?;
+        Ok(Back::Restored { deployment: Box::new(deployment), told, rest, clean })
+    }
+
+    async fn weak(&self, health: RecordedHealth) -> Result<Weakened, Stop> {
+        let taken = weak::take(&self.claimed, health).await?;
+        match taken {
+            Weakened::PutOff(_) | Weakened::Waits(_) => {
+                // The state machine looks again much sooner than its gate ends.
+                self.wake_whoever_waits(self.claimed.deployment).await?;
+            }
+            Weakened::Whole { .. } | Weakened::InPlace => {}
+        }
+        Ok(taken)
+    }
+
+    /// The deployment's claim, if nothing that it stands for can land any more.
+    fn done(&self, clean: bool) -> Option<&IntentId> {
+        match self.door {
+            Door::Alarm => Some(self.claimed.own),
+            Door::Turn => clean.then_some(self.claimed.own),
+        }
+    }
+
+    /// Records that traffic is back, and that nothing is due for so long; whether somebody must be told
+    /// now.
+    async fn record(&self, written: &Restored<'_>, wait: Span) -> Result<(Deployment, bool), Stop> {
+        let Claimed { registry, ambient, deployment, .. } = self.claimed;
+        transition(registry, &deployment.id, |deployment| {
+            let now = ambient.now();
+            let due = overdue(&deployment.plan, now, wait);
+            let (restored, writes) = restored(deployment, written, now, due)?;
+            let told = restored.notices > deployment.notices;
+            Ok(((restored, told), writes))
+        })
+        .await
+    }
+
+    async fn wake_whoever_waits(&self, deployment: &Deployment) -> Result<(), Failure> {
+        match self.claimed.carrier {
+            // It gets the answer.
+            Carrier::StateMachine => Ok(()),
+            Carrier::Woken => wake(self.orchestration, deployment).await,
+        }
+    }
+}
+
+/// Everything is on stable already.
+fn nothing_to_write() -> Written {
+    Written { attempted: Attempted { result: Ok(()), clean: true, put_off: None }, beside: None }
+}
+
+/// Ends the pause of the state machine, so that it takes over the rest of the rollback at once.
+async fn wake(orchestration: &impl Orchestration, deployment: &Deployment) -> Result<(), Failure> {
+    let (Some(gate), Some(fence)) = (&deployment.gate, &deployment.fence) else {
+        return Ok(());
+    };
+    // A gate that nobody waits at any more is as good as woken.
+    orchestration
+        .fail_gate(&gate.token, &fence.failure)
+        .await
+        .map(|_| ())
+        .map_err(|error| failed(&error))
+}

@@ -1,0 +1,40 @@
+//! A rollback under way: the deployment as its own fence left it, and the claim that the fence carried.
+
+use glidepath_core::failure::Failure;
+use glidepath_core::ids::IntentId;
+use glidepath_core::record::{Deployment, Intent};
+
+use crate::failed;
+use crate::ports::Registry;
+
+/// Who goes on with a rollback that was put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The state machine, which gets the answer.
+    StateMachine,
+    /// The state machine as well if it lives, once it is woken; the sweep if it does not.
+    Woken,
+}
+
+/// What every step of it works with.
+pub(super) struct Claimed<'a, R, L, A> {
+    pub(super) registry: &'a R,
+    pub(super) load_balancer: &'a L,
+    pub(super) ambient: &'a A,
+    /// As the rollback's own fence left it.
+    pub(super) deployment: &'a Deployment,
+    /// The claim that the fence carried.
+    pub(super) own: &'a IntentId,
+    /// What it claims.
+    pub(super) intent: &'a Intent,
+    /// Who goes on with what is throttled.
+    pub(super) carrier: Carrier,
+}
+
+impl<R: Registry, L, A> Claimed<'_, R, L, A> {
+    /// Every attempt under the claim was answered, or none was made.
+    pub(super) async fn finish(&self) -> Result<(), Failure> {
+        let finished = self.registry.finish_deployment_intent(&self.deployment.id, self.own).await;
+        finished.map_err(|error| failed(&error))
+    }
+}
