@@ -17,7 +17,7 @@ const ROOTS: [&str; 8] = [
     "cli/src/main.rs",
     "lab/src/lib.rs",
     "lab/src/main.rs",
-    "lab/machine/src/main.rs",
+    "lab/machine/src/lib.rs",
 ];
 
 /// A module from the root of its crate; the root itself is empty.

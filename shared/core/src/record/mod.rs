@@ -2,7 +2,7 @@
 //! [`crate::protocol`]; what is told of it in words is in [`crate::message`].
 //!
 //! What is written here must be read by every version that may meet it, older ones too: see
-//! `docs/upgrades.md` and the golden records in `tests/records`.
+//! `docs/upgrades.md` and the golden records beside this file.
 
 mod alarm;
 mod decision;
@@ -32,3 +32,6 @@ pub use retirement::Retirement;
 pub use revision::Revision;
 pub use shift::{Gap, Shift};
 pub use weakness::Weakness;
+
+#[cfg(test)]
+mod tests;
