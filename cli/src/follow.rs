@@ -231,8 +231,8 @@ mod tests {
             told,
             [
                 "deployment of shop:2 has begun",
-                "shop:2 has 10 % of the requests",
-                "shop:2 has 100 % of the requests",
+                "10 % of the requests go to shop:2",
+                "100 % of the requests go to shop:2",
                 "shop:2 is the stable version now",
             ]
         );

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
-const SOMEBODY: &str = "somebody whose identity AWS did not tell";
+const SOMEBODY: &str = "a person whom AWS did not name";
 
 /// Has the stack's rollback function do it, and says what came of it.
 pub(crate) async fn run(

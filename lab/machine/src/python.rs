@@ -2,7 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Lacks, install};
+use crate::Lacks;
+use crate::packages::install;
 
 /// Its name on the search path.
 pub const PYTHON: &str = "python3";

@@ -34,7 +34,7 @@ impl Told<'_> {
                 OnTimeout::Continue => format!("Without an answer by {until} it goes on."),
             });
         }
-        (format!("may {new} have {to}?"), lines)
+        (format!("approve {to} for {new}?"), lines)
     }
 
     pub(super) fn decided(&self, stage: StageIndex, decision: &Decision) -> (String, Vec<String>) {
@@ -61,7 +61,7 @@ impl Told<'_> {
         let (new, weight) = (self.new_version(), self.weight(stage));
         let what = match weight {
             Weight::NONE => format!("{new} runs, without traffic"),
-            weight => format!("{new} has {weight} of the requests"),
+            weight => format!("{weight} of the requests go to {new}"),
         };
         (
             what,
