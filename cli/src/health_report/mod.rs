@@ -8,13 +8,15 @@ mod table;
 mod text;
 mod words;
 
-use crate::stopped::Stopped;
+use std::path::Path;
+
 pub(crate) use counted::{
     Because, End, Report, Row, StageName, Times, first_failing, interval, rows, total, total_of,
 };
-use std::path::Path;
 pub(crate) use table::write_rows;
 pub(crate) use text::by_stage;
+
+use crate::stopped::Stopped;
 
 /// Draws it into a file.
 pub(crate) fn write_drawing(report: &Report, file: &Path) -> Result<(), Stopped> {

@@ -7,8 +7,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::IntentId;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
-    MoveOn, NextStep, Observed, Refused, Reply, Routes, claim_forward, observe, record_shift,
-    release_forward,
+    MoveOn, NextStep, Observed, Refused, Reply, Routes, claim_forward, observe, reads_back,
+    record_shift, release_forward,
 };
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose, Step};
 use glidepath_core::route::{Role, RouteActions};
@@ -261,7 +261,7 @@ where
         }
         let observed = self.read_under(&claim).await?;
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
-        if observed.iter().map(Option::as_ref).ne(verified.iter().map(Some)) {
+        if !reads_back(&observed, &verified) {
             claim.finish().await?;
             return Ok(Written::Otherwise);
         }

@@ -24,12 +24,34 @@ use crate::{Ambient, failed, routes};
 
 /// What is to be completed.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(try_from = "Named")]
 pub enum CompleteInput {
     /// A deployment whose last bake is over, or that has committed.
     Deployment(DeploymentId),
     /// An old slot whose retention is over, by the key of its lock.
     Retirement(LockKey),
+}
+
+/// The input as it is handed over: one of these, and whatever a newer definition says besides.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    #[serde(default)]
+    deployment: Option<DeploymentId>,
+    #[serde(default)]
+    retirement: Option<LockKey>,
+}
+
+impl TryFrom<Named> for CompleteInput {
+    type Error = &'static str;
+
+    fn try_from(named: Named) -> Result<Self, Self::Error> {
+        match (named.deployment, named.retirement) {
+            (Some(deployment), None) => Ok(Self::Deployment(deployment)),
+            (None, Some(key)) => Ok(Self::Retirement(key)),
+            (Some(_), Some(_)) | (None, None) => Err("either `deployment` or `retirement`"),
+        }
+    }
 }
 
 /// How often the commit is tried while others write.

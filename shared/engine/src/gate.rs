@@ -14,7 +14,7 @@ use crate::transition::{Stop, transition};
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GateInput {
     /// Which deployment.
     pub deployment: DeploymentId,
@@ -26,7 +26,7 @@ pub struct GateInput {
 
 /// Which entry of the gate state an invocation belongs to.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct TickInput {
     /// `Execution.RedriveCount`.
     pub redrive_count: u32,

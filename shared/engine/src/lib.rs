@@ -32,9 +32,10 @@ use serde::Deserialize;
 
 use crate::ports::{Clock, PortError, Random};
 
-/// What the state machine hands to a function that works on an existing deployment.
+/// What the state machine hands to a function that works on an existing deployment. What it does not know is
+/// ignored, here and in the other inputs: during an upgrade the definition may be newer than the function.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StepInput {
     /// Which deployment.
     pub deployment: DeploymentId,

@@ -29,7 +29,7 @@ use crate::{failed, routes};
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PlanInput {
     /// The execution's name.
     pub deployment: DeploymentId,

@@ -89,7 +89,7 @@ impl Look<'_> {
             Some(decision) => return self.shift(format!("{} approved", decision.by)),
             None => {}
         }
-        if self.now < until {
+        if self.deployment.progress.step.awaits(self.now) {
             let tick = tick(self.deployment, self.now).min(until.since(self.now));
             return self.stay(tick, format!("waits for a person until {until}"));
         }
@@ -196,5 +196,128 @@ pub fn stable_health(plan: &Plan, evidence: &Evidence) -> Option<RecordedHealth>
             Some(RecordedHealth { healthy, at: evidence.at, fresh_for: plan.health.fresh_for() })
         }
         Reading::Unreadable(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{NOW, deployment};
+    use crate::health::Reason;
+    use crate::plan::StageIndex;
+    use crate::protocol::approve;
+
+    fn verdict(says: &[Judgement]) -> Verdict {
+        let reason = |judgement: &Judgement| Reason {
+            judgement: *judgement,
+            text: format!("something is {judgement}"),
+        };
+        let worst = says.iter().max().copied().unwrap_or(Judgement::Inconclusive);
+        Verdict { judgement: worst, reasons: says.iter().map(reason).collect() }
+    }
+
+    fn baking(promoted: bool) -> Deployment {
+        let mut deployment = deployment();
+        let promotion = Promotion { by: "ada".to_owned(), at: NOW, reason: "quiet".to_owned() };
+        let promoted = promoted.then_some(promotion);
+        deployment.progress.step = Step::Baking { since: NOW, promoted };
+        deployment.progress.shifted_at = Some(NOW);
+        deployment
+    }
+
+    /// Where a look leads that comes so long after the bake began.
+    fn leads(deployment: &Deployment, says: &[Judgement], after: Span) -> (MoveOn, NextStep) {
+        let found = course(deployment, &verdict(says), &Routes::InOrder, NOW + after);
+        (found.move_on, found.next)
+    }
+
+    fn bake(deployment: &Deployment) -> Span {
+        deployment.plan.stages[0].bake
+    }
+
+    proptest! {
+        #[test]
+        fn the_word_of_a_person_counts_until_the_look_that_ends_the_wait(offset in -3_000i64..3_000) {
+            let mut deployment = deployment();
+            let until = NOW + Span::from_secs(60);
+            deployment.progress.step = Step::Approving { since: NOW, until, decision: None };
+            let now = Timestamp::from_millis(until.as_millis() + offset);
+            let by = "ada".to_owned();
+            let decision = Decision { approved: true, by, at: now, reason: None };
+            let taken = approve(&deployment, deployment.progress.stage, decision, now).is_ok();
+            let look = course(&deployment, &verdict(&[Judgement::Pass]), &Routes::InOrder, now);
+            prop_assert_eq!(taken, look.move_on == MoveOn::Stay);
+        }
+
+        #[test]
+        fn nothing_moves_before_the_bake_is_over(
+            says in proptest::collection::vec(
+                prop_oneof![
+                    Just(Judgement::Pass),
+                    Just(Judgement::Inconclusive),
+                    Just(Judgement::Suspect),
+                ],
+                0..4,
+            ),
+            promoted: bool,
+        ) {
+            let deployment = baking(promoted);
+            let before = Span::from_millis(bake(&deployment).as_millis() - 1);
+            prop_assert_eq!(leads(&deployment, &says, before), (MoveOn::Stay, NextStep::Gate));
+        }
+    }
+
+    #[test]
+    fn a_bake_without_a_word_against_it_goes_on_and_the_last_one_commits() {
+        let mut deployment = baking(false);
+        let bake = bake(&deployment);
+        let next = (MoveOn::Stage(StageIndex(1)), NextStep::Advance);
+        assert_eq!(leads(&deployment, &[Judgement::Pass], bake), next);
+        deployment.progress.stage = StageIndex(deployment.plan.stages.len() - 1);
+        let year = Span::from_secs(365 * 86_400);
+        let done = (MoveOn::Stay, NextStep::Complete);
+        assert_eq!(leads(&deployment, &[Judgement::Pass], year), done);
+    }
+
+    #[test]
+    fn what_lacks_is_waited_for_and_then_is_as_the_plan_says() {
+        let mut deployment = baking(false);
+        let over = bake(&deployment).plus(deployment.plan.health.extend_up_to);
+        let lacks = [Judgement::Pass, Judgement::Inconclusive];
+        let waiting = leads(&deployment, &lacks, bake(&deployment));
+        assert!(matches!(waiting, (MoveOn::Tell(Event::Waiting { .. }), NextStep::Gate)));
+        deployment.plan.health.on_inconclusive = OnInconclusive::Hold;
+        let held = leads(&deployment, &lacks, over);
+        assert!(matches!(held, (MoveOn::Tell(Event::StageHeld { .. }), NextStep::Gate)));
+        deployment.plan.health.on_inconclusive = OnInconclusive::Continue;
+        assert_eq!(leads(&deployment, &lacks, over).1, NextStep::Advance);
+        deployment.plan.health.on_inconclusive = OnInconclusive::Rollback;
+        let (ended, next) = leads(&deployment, &lacks, over);
+        assert!(matches!(ended, MoveOn::End(failure) if failure.code == FailureCode::Inconclusive));
+        assert_eq!(next, NextStep::Rollback);
+    }
+
+    #[test]
+    fn a_promotion_lets_go_on_what_only_lacks_and_nothing_that_something_speaks_against() {
+        let deployment = baking(true);
+        let bake = bake(&deployment);
+        assert_eq!(leads(&deployment, &[Judgement::Inconclusive], bake).1, NextStep::Advance);
+        let (declined, next) = leads(&deployment, &[Judgement::Suspect], bake);
+        assert!(matches!(declined, MoveOn::Decline(against) if against.len() == 1));
+        assert_eq!(next, NextStep::Gate);
+        let changed = Routes::Changed("rule: canary at 7 %".to_owned());
+        let look = course(&deployment, &verdict(&[Judgement::Pass]), &changed, NOW + bake);
+        assert!(matches!(look.move_on, MoveOn::Decline(_)));
+    }
+
+    #[test]
+    fn a_look_that_has_ended_it_once_leads_back_whatever_a_later_one_sees() {
+        let mut deployment = baking(false);
+        let failure = Failure::new(FailureCode::ApprovalRejected, "ada rejected stage 1");
+        deployment.progress.ended_by = Some(failure.clone());
+        let back = (MoveOn::End(failure), NextStep::Rollback);
+        assert_eq!(leads(&deployment, &[Judgement::Pass], Span::ZERO), back);
     }
 }

@@ -23,7 +23,7 @@ pub fn approve(
         return Err(Refused::NothingToDecide(answered(stage, earlier)));
     }
     let mut decided = deployment.decided();
-    let ended = decided.progress.ended_by.is_some();
+    let open = decided.progress.ended_by.is_none() && decided.progress.step.awaits(now);
     match &mut decided.progress.step {
         Step::Approving { .. } if asked != stage => {
             return Err(Refused::NothingToDecide(format!(
@@ -34,7 +34,7 @@ pub fn approve(
         Step::Approving { decision: Some(earlier), .. } => {
             return Err(Refused::NothingToDecide(answered(stage, earlier)));
         }
-        Step::Approving { until, .. } if *until <= now || ended => {
+        Step::Approving { until, .. } if !open => {
             return Err(Refused::NothingToDecide(format!(
                 "the time to approve stage {stage} was up at {until}"
             )));

@@ -46,7 +46,7 @@ pub use forward::{
 };
 #[cfg(feature = "testing")]
 pub use memory::{Fenced, Items};
-pub use ours::{Overwritten, Whose};
+pub use ours::{Overwritten, Whose, reads_back};
 pub use refused::Refused;
 pub use reply::{NextStep, Reply};
 pub use retirement::{claim_retirement, finish_retirement, postpone_retirement};

@@ -111,6 +111,11 @@ impl Deployment {
     }
 }
 
+/// Whether every route reads back as it was written.
+pub fn reads_back(observed: &[Option<RouteActions>], written: &[RouteActions]) -> bool {
+    observed.iter().map(Option::as_ref).eq(written.iter().map(Some))
+}
+
 fn describe(route: &RoutePlan, verified: &RouteActions, observed: &RouteActions) -> String {
     let share = |actions: &RouteActions| {
         actions
@@ -182,6 +187,16 @@ mod tests {
                 prop_assert_eq!(found, expected, "back from {:?}", deployment.progress.step);
             }
         }
+    }
+
+    #[test]
+    fn a_route_that_is_gone_or_has_other_actions_does_not_read_back() {
+        let deployment = baking();
+        let written = vec![deployment.plan.routes[0].stable_only()];
+        assert!(reads_back(&[Some(written[0].clone())], &written));
+        assert!(!reads_back(&[None], &written));
+        assert!(!reads_back(&[], &written));
+        assert!(!reads_back(&[Some(deployment.progress.verified[0].clone())], &written));
     }
 
     #[test]

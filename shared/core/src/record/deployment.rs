@@ -262,6 +262,17 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether a person is asked and may still answer: the one rule for whoever decides and for the look
+    /// that ends the wait.
+    pub fn awaits(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Approving { until, .. } => now < *until,
+            Self::Settling { .. } | Self::Baking { .. } => false,
+        }
+    }
+}
+
 impl Deployment {
     /// Whether this execution carries it, and not another one of the same name and therefore of the same
     /// ARN: Step Functions forgets a name long before the registry does.

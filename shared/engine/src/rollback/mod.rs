@@ -11,6 +11,16 @@ mod put_off;
 mod settle;
 mod weak;
 
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
+use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
+use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
+use glidepath_core::route::RouteActions;
+use glidepath_core::time::Span;
+use serde::Deserialize;
+
+pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
+
 use self::bring_back::{Back, BringBack, Door};
 use self::claimed::{Carrier, Claimed};
 use self::overwritten::Seen;
@@ -22,14 +32,6 @@ use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Reg
 use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
-pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
-use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
-use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
-use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
-use glidepath_core::route::RouteActions;
-use glidepath_core::time::Span;
-use serde::Deserialize;
 
 /// What the state machine hands over after a failure.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! What a rollback has overwritten. Nothing may stand between the fence and the route, so the routes
 //! are read beside the write, not before it, and what was seen is judged afterwards.
 
-use glidepath_core::protocol::Overwritten;
+use glidepath_core::protocol::{Overwritten, reads_back};
 use glidepath_core::record::Deployment;
 use glidepath_core::route::RouteActions;
 
@@ -37,9 +37,8 @@ pub(super) async fn overwritten(
         Some(found) if before => Overwritten::Change(found),
         Some(found) => {
             let after = routes::read(load_balancer, &deployment.plan.routes).await;
-            let written = after.is_ok_and(|after| {
-                routes().zip(&after).all(|(route, after)| *after == Some(route.stable_only()))
-            });
+            let stable: Vec<_> = routes().map(|route| route.stable_only()).collect();
+            let written = after.is_ok_and(|after| reads_back(&after, &stable));
             if written { Overwritten::Change(found) } else { Overwritten::Unknown }
         }
         None => {

@@ -20,6 +20,7 @@ mod starting;
 mod storm;
 mod success;
 mod unreadable;
+mod upgrade;
 mod weak;
 
 use glidepath_core::protocol::NextStep;
