@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ministack.services import lambda_svc
+
 from local_aws.aws_protocol import Document
 from local_aws.settings import Settings
 
@@ -60,7 +62,9 @@ class ContainerProcess:
         variables = _environment(definition, environment, self.image, address, settings)
         self._address = (address, int(variables["PORT"])) if "PORT" in variables else None
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        # No fork may overlap the writing of a function's bootstrap: the child would hold it open for writing,
+        # and starting the function fails with "Text file busy". ministack guards its own forks by this lock.
+        with lambda_svc._provided_code_lock, log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
                     [*command, *definition.get("command", [])],
