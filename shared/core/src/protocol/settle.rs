@@ -1,7 +1,7 @@
 //! The rest of a rollback once everything is written back: what it still waits for before the canary's
 //! tasks may go and the deployment ends.
 
-use crate::record::{AlarmItem, Deployment, Intent};
+use crate::record::{AlarmItem, Deployment, all_dead_at};
 use crate::route::RouteActions;
 use crate::time::Timestamp;
 
@@ -9,8 +9,8 @@ impl Deployment {
     /// From this instant on nobody's claimed write can land any more, through this deployment or one of its
     /// alarms; `None` if that is now. Before, the last read-back means nothing.
     pub fn may_land_until(&self, alarms: &[AlarmItem], now: Timestamp) -> Option<Timestamp> {
-        let own = self.intents.values().filter(|intent| intent.lives(now)).map(Intent::dead_at);
-        own.chain(alarms.iter().filter_map(|alarm| alarm.all_dead_at(now))).max()
+        let own = all_dead_at(self.intents.values(), now);
+        own.into_iter().chain(alarms.iter().filter_map(|alarm| alarm.all_dead_at(now))).max()
     }
 
     /// Whether a route is not as the rollback wrote it. One that is gone carries nothing to the canary.
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::ids::{AlarmArn, IntentId};
-    use crate::record::Purpose;
+    use crate::record::{Intent, Purpose};
     use crate::time::Span;
     use crate::weight::Weight;
 
