@@ -16,7 +16,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from local_aws import versions
+from local_aws import job_states, versions
 from local_aws.replacing import ReplacementError
 from local_aws.settings import Settings
 
@@ -155,6 +155,7 @@ def _redirect_output(log: Path) -> tuple[int, int]:
 
 
 def _install_all(settings: Settings) -> None:
+    job_states.take_the_place_of_moto_batch()
     for name in SERVICES:
         importlib.import_module(f"local_aws.{name}").install(settings)
 
