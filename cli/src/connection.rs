@@ -39,18 +39,14 @@ fn stack(name: &str) -> Result<String, std::convert::Infallible> {
 pub(crate) struct Connection {
     /// For further adapters.
     pub(crate) clients: Clients,
-    /// What the stack tells of itself.
     pub(crate) stack: Stack,
-    /// Deployments and timelines.
     pub(crate) registry: DynamoRegistry,
-    /// Pauses of executions.
     pub(crate) orchestration: StepFunctions,
     /// The person's own calls.
     pub(crate) operator: Operator,
 }
 
 impl Options {
-    /// Finds the stack.
     pub(crate) async fn connect(&self) -> Result<Connection, Stopped> {
         let clients = Clients::at_a_desk(self.region.clone(), self.profile.clone()).await;
         let clients = clients.map_err(|_| Stopped::Unusable {

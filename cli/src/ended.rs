@@ -5,23 +5,18 @@ use glidepath_core::ids::DeploymentId;
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
 
-/// How a deployment ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The new version is stable.
     Succeeded,
     /// It never began: nothing was written.
     Refused {
-        /// Name of the failure.
         name: String,
         /// All findings, or what went wrong.
         cause: String,
     },
-    /// It is not.
     Failed {
-        /// Name of the failure.
         name: String,
-        /// Cause of the failure.
         cause: String,
     },
 }

@@ -20,7 +20,6 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// What nobody may ever see.
 pub(crate) const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-secret";
 
-/// This many minutes.
 pub(crate) const fn minutes(minutes: u64) -> Span {
     Span::from_secs(minutes * 60)
 }

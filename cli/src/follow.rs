@@ -30,7 +30,6 @@ pub(crate) struct Follow<'a, R, K> {
     pub(crate) registry: &'a R,
     /// For the time between two looks.
     pub(crate) clock: &'a K,
-    /// Which deployment.
     pub(crate) id: &'a DeploymentId,
     /// For hints.
     pub(crate) commands: &'a Commands,
@@ -40,11 +39,9 @@ pub(crate) struct Follow<'a, R, K> {
 
 /// What one look found.
 enum Look {
-    /// It goes on.
     On,
     /// It goes on although its execution has ended.
     Orphaned(String),
-    /// It has ended.
     Ended(Ended),
 }
 

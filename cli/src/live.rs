@@ -11,7 +11,6 @@ use glidepath_engine::ports::{Containers, FoundRoute, LoadBalancer, PortResult, 
 
 use crate::health_report::total_of;
 
-/// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {
     /// The canary's share of every route in the plan's order, or why it could not be read.

@@ -24,7 +24,6 @@ pub(crate) enum Stopped {
     Failed {
         /// Its name, and the name and cause of its failure.
         message: String,
-        /// Where to look.
         hint: String,
     },
     /// The request cannot be carried out.
@@ -32,18 +31,12 @@ pub(crate) enum Stopped {
     Findings(Findings),
     /// What was asked is not possible, and nothing was done.
     #[error("{message}")]
-    Unusable {
-        /// What is wrong.
-        message: String,
-        /// What to do instead.
-        hint: String,
-    },
+    Unusable { message: String, hint: String },
     /// AWS could not be asked, or refused.
     #[error("{message}")]
     Unanswered {
         /// Which call, and what came instead of an answer.
         message: String,
-        /// What to do now.
         hint: String,
     },
     /// Somebody does not want to watch any longer.
@@ -51,7 +44,6 @@ pub(crate) enum Stopped {
     Left {
         /// What goes on.
         message: String,
-        /// How to look at it again.
         hint: String,
     },
     /// Nobody takes the answer.

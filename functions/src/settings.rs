@@ -42,20 +42,10 @@ pub enum BadSetting {
     Missing(&'static str),
     /// It is no number.
     #[error("the environment variable `{name}` is no number of seconds")]
-    NotSeconds {
-        /// Which one.
-        name: &'static str,
-        /// Why not.
-        source: ParseIntError,
-    },
+    NotSeconds { name: &'static str, source: ParseIntError },
     /// It is no level of logs.
     #[error("the environment variable `{name}` is none of error, warn and info")]
-    NotLevel {
-        /// Which one.
-        name: &'static str,
-        /// Why not.
-        source: ParseLevelError,
-    },
+    NotLevel { name: &'static str, source: ParseLevelError },
     /// It is neither of the two policies.
     #[error("the environment variable `{0}` is neither rollBack nor ignore")]
     NotMutedAlarms(&'static str),
@@ -64,27 +54,17 @@ pub enum BadSetting {
     #[error(
         "the environment variable `{name}` is no JSON object of channels by name (line {line}, column {column})"
     )]
-    NotChannels {
-        /// Which one.
-        name: &'static str,
-        /// Where.
-        line: usize,
-        /// Where in the line.
-        column: usize,
-    },
+    NotChannels { name: &'static str, line: usize, column: usize },
 }
 
-/// A setting as text.
 pub fn text(name: &'static str) -> Result<String, BadSetting> {
     std::env::var(name).map_err(|_| BadSetting::Missing(name))
 }
 
-/// How much is logged.
 pub fn log_level() -> Result<Level, BadSetting> {
     text(LOG)?.parse().map_err(|source| BadSetting::NotLevel { name: LOG, source })
 }
 
-/// The stack's channels.
 pub fn channels() -> Result<ChannelsSettings, BadSetting> {
     channels_of(&text(CHANNELS)?)
 }
@@ -97,7 +77,6 @@ fn channels_of(json: &str) -> Result<ChannelsSettings, BadSetting> {
     })
 }
 
-/// What a muted alarm does.
 pub fn muted_alarms() -> Result<MutedAlarms, BadSetting> {
     match text(MUTED_ALARMS)?.as_str() {
         "rollBack" => Ok(MutedAlarms::RollBack),
@@ -106,7 +85,6 @@ pub fn muted_alarms() -> Result<MutedAlarms, BadSetting> {
     }
 }
 
-/// How the load balancer publishes its metrics.
 pub fn publication() -> Result<Publication, BadSetting> {
     Ok(Publication {
         period_seconds: number(METRIC_PERIOD)?,

@@ -20,7 +20,6 @@ use serde_json::Value;
 pub enum Trigger {
     /// Alarms that went to ALARM; an SNS delivery may carry several.
     Alarms(Vec<AlarmEvent>),
-    /// A deployment.
     Deployment(RollbackInput),
     /// Nothing to do, and why.
     Ignored(String),
@@ -41,7 +40,6 @@ pub enum MutedAlarms {
 #[error("not an event that can start a rollback: {0}")]
 pub struct Malformed(String);
 
-/// Reads an invocation's payload.
 pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malformed> {
     if let Some(detail_type) = payload.get("detail-type") {
         return match detail_type.as_str() {

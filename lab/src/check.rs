@@ -19,7 +19,6 @@ pub struct Finding {
     /// What was found instead; empty if it came true.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub found: String,
-    /// Whether it came true.
     pub passed: bool,
     /// Whether it says only that a fault struck.
     #[serde(skip)]

@@ -13,21 +13,13 @@ use crate::local_aws::{REGION, ROOT_KEY};
 /// Clients for one endpoint.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// CloudFormation.
     pub cloudformation: aws_sdk_cloudformation::Client,
-    /// CloudWatch.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
-    /// ECS.
     pub ecs: aws_sdk_ecs::Client,
-    /// Load balancing.
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
-    /// IAM.
     pub iam: aws_sdk_iam::Client,
-    /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
-    /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
-    /// SQS.
     pub sqs: aws_sdk_sqs::Client,
 }
 

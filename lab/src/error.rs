@@ -12,11 +12,9 @@ pub struct LabError {
     hint: Option<String>,
 }
 
-/// What most of this crate answers.
 pub type LabResult<T> = Result<T, LabError>;
 
 impl LabError {
-    /// Only a message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }

@@ -1,5 +1,5 @@
 //! A short deployment, again and again, each time with one fault in another place: whatever happens,
-//! it must end clean.
+//! it must end clean, and as it does without the fault.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use crate::error::{LabError, LabResult};
 use crate::labs::Labs;
 use crate::observe::Call;
 use crate::scenario::{
-    Again, CallError, Caller, Expectations, FailCalls, Fault, Length, RepeatInvocation, Scenario,
+    Again, CallError, Caller, DeploymentExpectations, Expectations, FailCalls, Fault, Length,
+    RepeatInvocation, Scenario, ServiceExpectations,
 };
 
 /// A claimed write whose answer was lost may land for more than a minute, and nobody unlocks before.
 const PATIENCE: Length = Length::seconds(150);
 const TIME_LIMIT: Length = Length::seconds(360);
 
-/// What to sweep.
 #[derive(Clone, Debug, Default)]
 pub struct FaultSweep {
     /// Scenario files; each is a short deployment.
@@ -27,24 +27,22 @@ pub struct FaultSweep {
     pub seed: u64,
     /// Only faults whose JSON contains each of these texts.
     pub matching: Vec<String>,
-    /// Only this fault.
     pub only: Option<Fault>,
     /// Where to copy the logs of a failed run.
     pub keep_logs: Option<PathBuf>,
 }
 
-/// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct SweptFaults {
     /// Runs whose fault struck.
     pub runs: usize,
     /// Runs whose fault found nothing to strike: a call that is not made every time.
     pub not_struck: usize,
-    /// Runs that did not end clean.
+    /// Runs that did not end clean, or not as they do without the fault.
     pub failures: Vec<FailedRun>,
 }
 
-/// A run that did not end clean.
+/// A run that did not end as it must.
 #[derive(Clone, Debug)]
 pub struct FailedRun {
     /// What to type to repeat it alone.
@@ -53,7 +51,6 @@ pub struct FailedRun {
     pub failures: String,
 }
 
-/// One run to make.
 struct Run<'a> {
     file: &'a Path,
     scenario: &'a Scenario,
@@ -72,6 +69,15 @@ impl FaultSweep {
                 if !scenario.faults.is_empty() {
                     let file = file.display();
                     return Err(LabError::new(format!("{file} has faults of its own")));
+                }
+                if let Some(open) = open_end(&scenario) {
+                    let file = file.display();
+                    return Err(LabError::new(format!(
+                        "{file} expects nothing of how {open} ends"
+                    ))
+                    .hint(
+                        "with a fault it must end in the same way: give `status` and `serving`",
+                    ));
                 }
                 Ok((file.as_path(), scenario))
             })
@@ -151,8 +157,7 @@ impl Run<'_> {
     fn scenario(&self) -> Scenario {
         Scenario {
             faults: vec![self.fault.clone()],
-            // How it ends depends on the fault; that it ends clean does not.
-            expect: Expectations { clean_end: true, ..Expectations::default() },
+            expect: end_of(&self.scenario.expect),
             patience: PATIENCE,
             time_limit: TIME_LIMIT,
             ..self.scenario.clone()
@@ -165,6 +170,41 @@ impl Run<'_> {
 
     fn repeat(&self) -> String {
         format!("cargo lab faults --only '{}' {}", self.fault, self.file.display())
+    }
+}
+
+/// What a deployment or a service is called of which the scenario does not say how it ends: whatever
+/// became of that would be taken for right.
+fn open_end(scenario: &Scenario) -> Option<String> {
+    let Expectations { deployments, services, .. } = &scenario.expect;
+    let deployment = scenario.deployments().into_iter().map(|(name, _)| name).find(|name| {
+        let expected = deployments.get(*name);
+        expected.is_none_or(|expected| expected.status.is_none())
+    });
+    let service = scenario.services.keys().map(String::as_str).find(|name| {
+        let expected = services.get(*name);
+        expected.is_none_or(|expected| expected.serving.is_none())
+    });
+    deployment.or(service).map(|name| format!("`{name}`"))
+}
+
+/// One thing that goes wrong is no reason to take a good version back, nor to keep a bad one: each
+/// execution ends with its status, each service on its slot, all clean. How it comes there (looks,
+/// notices, who finds out first and with which words) is the fault's to change.
+fn end_of(expect: &Expectations) -> Expectations {
+    let deployments = expect.deployments.iter().map(|(name, expected)| {
+        let status = expected.status;
+        (name.clone(), DeploymentExpectations { status, ..DeploymentExpectations::default() })
+    });
+    let services = expect.services.iter().map(|(name, expected)| {
+        let serving = expected.serving;
+        (name.clone(), ServiceExpectations { serving, ..ServiceExpectations::default() })
+    });
+    Expectations {
+        deployments: deployments.collect(),
+        services: services.collect(),
+        clean_end: true,
+        ..Expectations::default()
     }
 }
 
@@ -236,7 +276,7 @@ impl std::fmt::Display for SweptFaults {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             formatter,
-            "{} runs with a fault, {} of them did not end clean; {} whose fault struck nothing",
+            "{} runs with a fault, {} of them did not end as they must; {} whose fault struck nothing",
             self.runs,
             self.failures.len(),
             self.not_struck
@@ -258,6 +298,7 @@ impl std::fmt::Display for SweptFaults {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::{ExecutionStatus, Slot};
 
     fn call(principal: &str, action: &str, invocation: Option<&str>) -> Call {
         Call {
@@ -283,6 +324,39 @@ mod tests {
         // Two calls and two invocations of the function; a state machine cannot be killed.
         assert_eq!(faults.len(), 2 * 5 + 4 + 2 * 2);
         assert!(faults.iter().any(|fault| fault.to_string().contains(r#""nth":2"#)));
+    }
+
+    fn short_success() -> Scenario {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        Scenario::load(&scenarios.join("short-success.yaml")).unwrap()
+    }
+
+    #[test]
+    fn a_fault_changes_nothing_of_how_a_deployment_must_end() {
+        let scenario = short_success();
+        let fault = faults_of(&[call("glidepath-GateRole-1", "GetItem", Some("a"))]).remove(0);
+        let run = Run { file: Path::new("short-success.yaml"), scenario: &scenario, fault };
+        let expect = run.scenario().expect;
+        let ended = |status, serving| {
+            expect.clean_end
+                && expect.deployments["first"].status == Some(status)
+                && expect.services["shop"].serving == Some(serving)
+        };
+        assert!(ended(ExecutionStatus::Succeeded, Slot::Green), "{expect:?}");
+        // The looks at a bake may be more: what else the scenario expects is not asked for.
+        assert_eq!(expect.deployments["first"].weights, None);
+    }
+
+    #[test]
+    fn a_scenario_that_does_not_say_how_it_ends_is_not_swept() {
+        let scenario = short_success();
+        assert_eq!(open_end(&scenario), None);
+        let mut changed = scenario.clone();
+        changed.expect.deployments.clear();
+        assert_eq!(open_end(&changed).as_deref(), Some("`first`"));
+        let mut changed = scenario;
+        changed.expect.services.clear();
+        assert_eq!(open_end(&changed).as_deref(), Some("`shop`"));
     }
 
     #[test]

@@ -86,7 +86,6 @@ impl Lab {
         Control::new(self.endpoint())
     }
 
-    /// The deployed product.
     pub fn glidepath(&self) -> &Glidepath {
         &self.glidepath
     }
@@ -263,7 +262,6 @@ impl Lab {
         people::command_line(self.endpoint(), person, arguments).await
     }
 
-    /// Where the command line is.
     pub async fn command_line_path(&self) -> LabResult<std::path::PathBuf> {
         setup::prepare_command_line(&self.paths).await?;
         Ok(self.paths.command_line())

@@ -32,7 +32,6 @@ struct Idle {
 }
 
 impl Labs {
-    /// None yet.
     pub const fn new() -> Self {
         Self { idle: Mutex::new(Vec::new()), started: AtomicU32::new(0) }
     }

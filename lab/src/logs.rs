@@ -14,7 +14,6 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The group's name.
     pub(crate) fn group(&self) -> &str {
         &self.group
     }

@@ -42,7 +42,7 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         keep_logs: Option<PathBuf>,
     },
-    /// Repeat short deployments, each time with one fault in another place; each must end clean.
+    /// Repeat short deployments, each time with one fault in another place; each must end as without it.
     Faults(FaultsArguments),
     /// Leave the local AWS and an example service running until Ctrl-C.
     Up {

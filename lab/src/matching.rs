@@ -27,7 +27,6 @@ pub(crate) struct Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    /// One that has seen nothing.
     pub(crate) fn new(happening: &'a Happening, weight_is: WeightIs) -> Self {
         let (stable, notices) = (BTreeMap::new(), Vec::new());
         Self { happening, weight_is, seen: 0, bad_requests: 0, stable, notices }

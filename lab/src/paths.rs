@@ -24,12 +24,10 @@ impl Paths {
         Self { root, target, functions: given(Self::FUNCTIONS) }
     }
 
-    /// The checkout.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Cargo's target directory.
     pub fn target(&self) -> &Path {
         &self.target
     }
@@ -52,12 +50,10 @@ impl Paths {
         self.functions.as_deref()
     }
 
-    /// Where the binaries of the functions are.
     pub fn functions(&self) -> PathBuf {
         self.functions.clone().unwrap_or_else(|| self.built())
     }
 
-    /// The command line.
     pub fn command_line(&self) -> PathBuf {
         self.built().join("glidepath")
     }
@@ -82,12 +78,10 @@ impl Paths {
         self.root.join("lab")
     }
 
-    /// The example application.
     pub fn example_application(&self) -> PathBuf {
         self.root.join("lab/example/app.py")
     }
 
-    /// The project's template.
     pub fn template(&self) -> PathBuf {
         self.root.join("template.yaml")
     }

@@ -19,12 +19,9 @@ use crate::stack::{CHANNELS, STACK_NAME, ServiceResources};
 /// `start --wait` waits for a deployment; the scenario has a limit of its own.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What a person can answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
-    /// Go on.
     Approve,
-    /// Go back.
     Reject,
 }
 
@@ -58,9 +55,7 @@ pub(crate) async fn answer(
 /// Somebody with credentials.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Access key.
     pub key: String,
-    /// Secret access key.
     pub secret: String,
 }
 

@@ -13,11 +13,8 @@ use crate::timeline::{Event, Observed};
 /// Everything that was observed, and whether it was what was expected.
 #[derive(Debug)]
 pub struct Report {
-    /// The scenario's title.
     pub title: String,
-    /// Every expectation.
     pub expectations: Vec<Finding>,
-    /// Everything observed.
     pub events: Vec<Observed>,
     /// Every AWS call of the product's functions and state machine, in the order of its answers.
     pub calls: Vec<Call>,

@@ -13,7 +13,6 @@ pub(crate) struct Routing {
     rules: Vec<Rule>,
 }
 
-/// Reads it.
 pub(crate) async fn read(clients: &Clients, resources: &ServiceResources) -> LabResult<Routing> {
     let doing = "reading listeners and rules";
     let elb = &clients.elb;

@@ -12,21 +12,15 @@ use crate::timeline::Timeline;
 
 /// A scenario with everything it runs on.
 pub(crate) struct Scene {
-    /// What was asked for.
     pub scenario: Scenario,
-    /// Clients of the lab.
     pub clients: Clients,
-    /// The deployed product.
     pub glidepath: Glidepath,
     /// The example services by their names in the scenario.
     pub services: BTreeMap<String, ServiceResources>,
-    /// How versions behave.
     pub behaviours: Behaviours,
-    /// What was observed.
     pub timeline: Timeline,
     /// The base URL of the local AWS.
     pub endpoint: String,
-    /// What can be asked of the local AWS itself.
     pub control: Control,
     /// Its place among the scenarios of this lab, from 1.
     pub number: usize,
@@ -67,7 +61,6 @@ impl State {
     }
 }
 
-/// A deployment that was started.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     /// Its place in the order in which the scenario's deployments were started.
@@ -82,7 +75,6 @@ pub(crate) struct Running {
     pub highest_weight: f64,
     /// How many stages were reached.
     pub stages: usize,
-    /// Whether the execution has ended.
     pub ended: bool,
 }
 
@@ -94,7 +86,6 @@ impl Running {
 }
 
 impl Scene {
-    /// Before anything has happened.
     pub(crate) fn new(
         scenario: Scenario,
         clients: Clients,
@@ -123,7 +114,6 @@ impl Scene {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The deployment that an execution carries.
     pub(crate) fn deployment_of(&self, execution: &str) -> Option<String> {
         let state = self.state();
         let mut found = state.deployments.iter();

@@ -9,18 +9,15 @@ use tokio::sync::watch;
 
 use crate::scenario::{AlarmName, AlarmState, ExecutionStatus, Slot};
 
-/// One observation.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
     /// Seconds since the scenario began: everything stands and requests flow.
     pub at: f64,
-    /// What.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What can be observed.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -39,7 +36,6 @@ pub enum Event {
     Execution {
         /// Its name in the scenario.
         deployment: String,
-        /// The status.
         status: ExecutionStatus,
         /// Of a failed one: the failure's name.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +48,6 @@ pub enum Event {
     State {
         /// Its name in the scenario.
         deployment: String,
-        /// The state.
         state: String,
     },
     /// A function told the state machine what comes next and why.
@@ -61,7 +56,6 @@ pub enum Event {
         deployment: String,
         /// The state that called the function.
         state: String,
-        /// What comes next.
         next: String,
         /// The reasons, in words.
         summary: String,
@@ -77,7 +71,6 @@ pub enum Event {
     },
     /// Somebody wrote weights.
     WeightsWritten {
-        /// Whose route.
         service: String,
         /// From 1.
         route: usize,
@@ -85,12 +78,10 @@ pub enum Event {
         blue: f64,
         /// Percent of the green slot.
         green: f64,
-        /// Who wrote them.
         principal: String,
     },
     /// The load balancer answers with other weights than before.
     WeightsRead {
-        /// Whose route.
         service: String,
         /// From 1.
         route: usize,
@@ -103,7 +94,6 @@ pub enum Event {
     Notice {
         /// Whose, by its name in the scenario.
         deployment: String,
-        /// On which channel.
         channel: String,
         /// Its kind, where the channel says.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,20 +106,15 @@ pub enum Event {
     },
     /// An alarm changed.
     Alarm {
-        /// Whose.
         service: String,
-        /// Which.
         alarm: AlarmName,
-        /// Its new state.
         state: AlarmState,
         /// CloudWatch's reason.
         reason: String,
     },
     /// An ECS service has other numbers than before.
     Tasks {
-        /// Whose.
         service: String,
-        /// Which slot.
         slot: Slot,
         /// Tasks it is asked to run.
         desired: u32,
@@ -140,14 +125,12 @@ pub enum Event {
     },
     /// Requests that clients sent within one second, by what answered them.
     Requests {
-        /// To whom.
         service: String,
         /// By the version that answered; `none` if nothing or only the load balancer did.
         answered: BTreeMap<String, Answered>,
     },
     /// For the first time a version (or the load balancer) failed a request.
     FirstBadRequest {
-        /// To whom.
         service: String,
         /// What answered.
         version: String,
@@ -163,22 +146,15 @@ pub enum Event {
         error: Option<String>,
     },
     /// The scenario took longer than it may.
-    TimeLimit {
-        /// The limit.
-        seconds: u64,
-    },
+    TimeLimit { seconds: u64 },
     /// A fault that the scenario asks for struck.
     Fault {
         /// Which: `fault N`, or `step N` if the script asked for it.
         fault: String,
-        /// What it struck.
         what: String,
     },
     /// The sweep answered with an error.
-    SweepFailed {
-        /// What it said.
-        error: String,
-    },
+    SweepFailed { error: String },
 }
 
 /// Requests of one second that one version answered.
@@ -188,7 +164,6 @@ pub struct Answered {
     /// The slot that runs the version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
-    /// Requests in all.
     pub requests: u64,
     /// Answered with a 5xx, by no task, or not at all.
     pub bad: u64,
@@ -205,7 +180,6 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// Begins now.
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -225,7 +199,6 @@ impl Timeline {
         epoch - self.began_at
     }
 
-    /// Something happened just now.
     pub(crate) fn add(&self, event: Event) {
         self.add_at(self.now(), event);
     }
@@ -240,7 +213,6 @@ impl Timeline {
         self.length.send_replace(length);
     }
 
-    /// Everything so far.
     pub(crate) fn all(&self) -> Vec<Observed> {
         self.lock().clone()
     }

@@ -1,4 +1,5 @@
-//! A sample of `cargo lab faults`: a fault anywhere, and still a clean end. The command plays all.
+//! A sample of `cargo lab faults`: a fault anywhere, and still the end that the scenario expects without
+//! it. The command plays all.
 
 use glidepath_lab::FaultSweep;
 
@@ -10,7 +11,7 @@ const SEED: u64 = 3;
 const RUNS: usize = 6;
 
 #[test]
-fn a_deployment_ends_clean_whatever_fails() {
+fn a_good_version_stays_and_a_bad_one_goes_whatever_fails() {
     let files = ["short-success.yaml", "short-veto.yaml", "short-alarm.yaml"];
     let files = files.map(|name| scenarios_directory().join(name));
     let sweep =

@@ -1,5 +1,5 @@
 //! Tests of the whole: what the parts promise each other, and scenarios in the lab.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod contracts;
 mod doctor;

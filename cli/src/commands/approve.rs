@@ -24,7 +24,6 @@ pub(crate) struct Arguments {
     reason: Option<String>,
 }
 
-/// Approves.
 pub(crate) async fn run(
     arguments: &Arguments,
     options: &Options,

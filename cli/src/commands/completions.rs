@@ -13,7 +13,6 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Prints them, for this command line.
 pub(crate) fn run(
     arguments: &Arguments,
     mut command_line: clap::Command,

@@ -63,7 +63,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Judges.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Stopped> {
     let history = open(&arguments.file).map_err(|message| Stopped::Unusable {
         message: format!("cannot judge `{}`: {message}", arguments.file.display()),

@@ -26,7 +26,6 @@ pub(crate) struct Arguments {
     reason: String,
 }
 
-/// Lets it go on.
 pub(crate) async fn run(
     arguments: &Arguments,
     options: &Options,

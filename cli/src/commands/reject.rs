@@ -23,7 +23,6 @@ pub(crate) struct Arguments {
     reason: Option<String>,
 }
 
-/// Refuses.
 pub(crate) async fn run(
     arguments: &Arguments,
     options: &Options,

@@ -36,7 +36,6 @@ pub(crate) struct Arguments {
     csv: bool,
 }
 
-/// Shows.
 pub(crate) async fn run(
     arguments: &Arguments,
     options: &Options,

@@ -14,7 +14,6 @@ pub(crate) struct Arguments {
     example: bool,
 }
 
-/// Prints the schema.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Stopped> {
     if arguments.example {
         writeln!(output, "{}", example().trim_end())?;

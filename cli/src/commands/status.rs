@@ -50,7 +50,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Shows.
 pub(crate) async fn run(
     arguments: &Arguments,
     options: &Options,

@@ -15,7 +15,6 @@ pub(super) struct Mistake {
 }
 
 impl Mistake {
-    /// At a place.
     pub(super) fn new(place: Place, message: impl Into<String>, hint: &'static str) -> Self {
         Self { place: Some(place), message: message.into(), hint }
     }

@@ -53,7 +53,6 @@ impl Document {
         document.map_err(|mistake| mistake.in_file(&name))
     }
 
-    /// Reads a text.
     fn parse(text: &str) -> Result<Self, Mistake> {
         let spot = tree::parse(text)?;
         let (value, places) = values::of(&spot, &schema());

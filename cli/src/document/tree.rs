@@ -22,14 +22,12 @@ pub(super) struct Spot {
     pub(super) node: Node,
 }
 
-/// What stands there.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// A text without quotes, which may mean a number.
     Plain(String),
     /// A text that can only be one.
     Text(String),
-    /// Entries.
     List(Vec<Spot>),
     /// Fields in their order, each with the place of its name.
     Object(Vec<(String, Place, Spot)>),

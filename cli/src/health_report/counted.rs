@@ -36,9 +36,7 @@ pub(crate) struct Report {
 /// What was counted in one period, and what was known after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// The requests.
     pub(crate) cell: Cell,
-    /// How long the period is.
     pub(crate) length: Span,
     /// What the test knows then; `None` where nothing is compared.
     pub(crate) point: Option<Point>,
@@ -67,7 +65,6 @@ pub(crate) enum Times {
 /// The end of the canary's traffic.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
-    /// When.
     pub(crate) at: Timestamp,
     /// How and when, in some words.
     pub(crate) words: String,
@@ -76,7 +73,6 @@ pub(crate) struct End {
 /// Why a row rolls back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Because {
-    /// The sequential test.
     Comparison,
     /// Most requests of one minute were bad.
     GrossFailure,
@@ -121,7 +117,6 @@ pub(crate) fn first_failing(report: &Report) -> Option<(usize, Because)> {
 }
 
 impl Row {
-    /// When its period ends.
     pub(crate) fn until(&self) -> Timestamp {
         self.cell.from + self.length
     }
@@ -181,12 +176,10 @@ pub(crate) fn interval(ratio: &RateRatio) -> Value {
     json!({ "timesStable": ratio.estimate, "lower": ratio.lower, "upper": ratio.upper })
 }
 
-/// All requests of a slot.
 pub(crate) fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
     total_of(rows.iter().map(slot))
 }
 
-/// All of these requests.
 pub(crate) fn total_of(slots: impl Iterator<Item = SlotRequests>) -> SlotRequests {
     // Begins with the first: a sum with the default would forget whether slow ones were counted.
     slots.reduce(SlotRequests::plus).unwrap_or_default()
@@ -202,7 +195,6 @@ pub(crate) enum Metric {
 }
 
 impl Metric {
-    /// How many.
     pub(super) fn of(self, slot: SlotRequests) -> Option<u64> {
         match self {
             Self::Bad => Some(slot.bad.min(slot.all)),

@@ -18,7 +18,6 @@ pub(crate) use text::by_stage;
 
 use crate::stopped::Stopped;
 
-/// Draws it into a file.
 pub(crate) fn write_drawing(report: &Report, file: &Path) -> Result<(), Stopped> {
     let drawn = drawing::drawing(report)?;
     std::fs::write(file, drawn).map_err(|error| Stopped::Unusable {

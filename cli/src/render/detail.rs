@@ -22,7 +22,6 @@ use crate::next_command::Commands;
 /// Width of the labels with the space behind them.
 const LABEL: usize = 11;
 
-/// The deployment for a person.
 pub(crate) fn detail(
     deployment: &Deployment,
     notices: &[Notice],

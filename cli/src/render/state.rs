@@ -10,11 +10,8 @@ use super::Tone;
 /// Where a deployment is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// How to take it.
     pub(super) tone: Tone,
-    /// What it does or waits for.
     pub(super) words: String,
-    /// Since when.
     pub(super) since: Timestamp,
     /// Until when at most, where that is known.
     pub(super) until: Option<Timestamp>,
@@ -28,7 +25,6 @@ pub(crate) fn words(deployment: &Deployment, now: Timestamp) -> String {
 /// Nothing has been written back yet.
 const BEGINS: &str = "rolls back: sends all traffic to stable";
 
-/// Where a deployment is now.
 pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     let fenced = deployment.fence.as_ref();
     // A deployment that rolls back has a fence.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-/// Something that the machine lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lacks {
     what: String,

@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::Lacks;
 
 const GIBIBYTE: u64 = 1024 * 1024 * 1024;
-/// What is asked for.
 const NEEDED: u64 = 8 * GIBIBYTE;
 /// The kernel keeps a part of what a machine has for itself, and does not count it.
 const COUNTED_AS_NEEDED: u64 = NEEDED / 100 * 92;

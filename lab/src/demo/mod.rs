@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 const SCENARIO: &str = include_str!("../../scenarios/demo.yaml");
 const EVENTS_UNDER_WAY: usize = 1024;
 
-/// The scenario that the demo shows.
 pub(crate) fn scenario() -> LabResult<Scenario> {
     Scenario::parse(SCENARIO, "lab/scenarios/demo.yaml")
         .map_err(|error| LabError::new(error.to_string()))

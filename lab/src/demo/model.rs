@@ -23,9 +23,7 @@ pub(super) struct Model {
 pub(super) struct Act {
     /// Its name in the scenario.
     pub(super) deployment: String,
-    /// The slot that serves.
     pub(super) stable: Slot,
-    /// Its plan.
     pub(super) stages: Vec<StageView>,
     /// Stages that were reached.
     pub(super) reached: usize,
@@ -46,7 +44,6 @@ pub(super) struct StageView {
     pub(super) bake: f64,
 }
 
-/// One slot.
 #[derive(Clone, Default)]
 pub(super) struct SlotView {
     pub(super) version: String,
@@ -57,14 +54,12 @@ pub(super) struct SlotView {
 }
 
 impl Model {
-    /// Before anything has happened.
     pub(super) fn new(scenario: &Scenario) -> Self {
         let deployments = scenario.deployments().into_iter();
         let plans = deployments.map(|(name, request)| (name.to_owned(), stages(request))).collect();
         Self { plans, act: None, acts: 0, weights: (100.0, 0.0), slots: BTreeMap::new() }
     }
 
-    /// Something happened.
     pub(super) fn observe(&mut self, observed: &Observed) {
         match &observed.event {
             Event::Started { deployment, stable, .. } => {

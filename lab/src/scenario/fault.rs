@@ -93,7 +93,6 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Plan,
         Self::Advance,

@@ -113,7 +113,6 @@ pub enum ExecutionStatus {
 }
 
 impl ExecutionStatus {
-    /// Whether it has ended.
     pub const fn ended(self) -> bool {
         match self {
             Self::Running => false,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 pub struct Length(Duration);
 
 impl Length {
-    /// From whole seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }

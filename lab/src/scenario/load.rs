@@ -10,19 +10,15 @@ use super::whole::Scenario;
 /// Why a scenario cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// It cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
-        /// The file.
         path: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is neither YAML nor JSON.
     #[error("{path} is neither YAML nor JSON: {reason}")]
     Syntax {
-        /// The file.
         path: String,
         /// Where and why.
         reason: String,
@@ -33,7 +29,6 @@ pub enum ScenarioError {
         .findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
     )]
     Mistakes {
-        /// The file.
         path: String,
         /// Each with its path within the file.
         findings: Vec<String>,

@@ -59,10 +59,8 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Both.
     pub const BOTH: [Self; 2] = [Self::Blue, Self::Green];
 
-    /// The other one.
     pub const fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
@@ -210,7 +208,6 @@ pub enum AlarmName {
 }
 
 impl AlarmName {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Blue, Self::Green, Self::Service];
 
     /// Its name in requests.

@@ -18,7 +18,6 @@ pub(super) fn hook_name(prefix: &str) -> String {
     format!("glidepath-hook-{prefix}")
 }
 
-/// The whole template.
 pub(super) fn template(prefix: &str, service: &Service, alarm_action: Option<&str>) -> Value {
     let (resources, outputs) = (Map::new(), Map::new());
     let mut builder = Builder { prefix, service, alarm_action, resources, outputs };

@@ -29,7 +29,6 @@ pub struct ServiceResources {
 /// What there is of one route.
 #[derive(Clone, Debug)]
 pub struct RouteResources {
-    /// Whether it is a rule or a listener.
     pub kind: RouteKind,
     /// ARN of the rule or listener.
     pub arn: String,
@@ -50,7 +49,6 @@ impl RouteResources {
         }
     }
 
-    /// The target group of a slot.
     pub fn group(&self, slot: Slot) -> &str {
         match slot {
             Slot::Blue => &self.blue,
@@ -137,7 +135,6 @@ impl ServiceResources {
         self.alarms.get(&alarm).map_or("", String::as_str)
     }
 
-    /// Name of an alarm.
     pub fn alarm_name(&self, alarm: AlarmName) -> String {
         format!("{}-{}-errors", self.prefix, alarm.name())
     }

@@ -42,7 +42,6 @@ pub struct ElasticContainers {
 }
 
 impl ElasticContainers {
-    /// In the configured region.
     pub fn new(clients: &Clients) -> Self {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
     }

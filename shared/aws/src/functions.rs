@@ -15,11 +15,8 @@ use crate::error::port_error;
 /// Names or ARNs of the functions that the sweep starts.
 #[derive(Clone, Debug)]
 pub struct FunctionNames {
-    /// `rollback`.
     pub rollback: String,
-    /// `complete`.
     pub complete: String,
-    /// `notify`.
     pub notify: String,
 }
 
@@ -31,7 +28,6 @@ pub struct LambdaFunctions {
 }
 
 impl LambdaFunctions {
-    /// With the functions of the stack.
     pub fn new(clients: &Clients, names: FunctionNames) -> Self {
         Self { client: Client::new(clients.reading()), names }
     }

@@ -17,7 +17,6 @@ pub struct LambdaHooks {
 }
 
 impl LambdaHooks {
-    /// In the configured region.
     pub fn new(clients: &Clients) -> Self {
         Self { client: Client::new(clients.asking()) }
     }

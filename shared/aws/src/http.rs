@@ -16,7 +16,6 @@ use tokio::time::timeout;
 /// As much of an answer as anybody looks at, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
 
-/// What was answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

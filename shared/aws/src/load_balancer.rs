@@ -27,7 +27,6 @@ pub struct ElasticLoadBalancing {
 }
 
 impl ElasticLoadBalancing {
-    /// In the configured region.
     pub fn new(clients: &Clients) -> Self {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
     }

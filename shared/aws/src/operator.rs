@@ -46,18 +46,14 @@ pub enum Started {
     NameTaken,
 }
 
-/// Where an execution is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExecutionState {
-    /// It goes on.
     Running,
-    /// It ended well.
     Succeeded,
     /// It ended otherwise.
     Failed {
         /// `Error`, or the status of an execution that was stopped or ran out of time.
         name: String,
-        /// `Cause`.
         cause: String,
     },
 }
@@ -72,7 +68,6 @@ pub enum Invoked {
 }
 
 impl Operator {
-    /// On this stack.
     pub fn new(clients: &Clients, stack: Stack) -> Self {
         let patient = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))

@@ -15,7 +15,6 @@ use crate::clients::Clients;
 pub(crate) struct Answer(u16, Vec<u8>);
 
 impl Answer {
-    /// With this status and JSON body.
     pub(crate) fn new(status: u16, body: &serde_json::Value) -> Self {
         Self(status, body.to_string().into_bytes())
     }

@@ -16,7 +16,6 @@ const OPERATION: &str = "cloudformation:DescribeStacks";
 /// The outputs and parameters of the stack that the command line needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
-    /// Its own name.
     pub name: String,
     /// `Version`; stacks from before there was this output have none.
     pub version: Option<String>,
@@ -46,7 +45,6 @@ impl Stack {
     }
 }
 
-/// Reads the stack of this name.
 pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
     let client = Client::new(clients.reading());
     let described = client.describe_stacks().stack_name(name).send().await;

@@ -12,7 +12,6 @@ macro_rules! failure_codes {
         }
 
         impl FailureCode {
-            /// Every code.
             pub const ALL: &[Self] = &[$(Self::$code,)*];
 
             /// The name on the wire: `errorType` of a function, `Error` of an execution.
@@ -34,7 +33,6 @@ failure_codes! {
     AlarmAlreadyFiring,
     /// Somebody else changed a route while the deployment was being set up; it was not touched.
     RouteChanged,
-    /// An alarm fired.
     AlarmFired,
     /// The evidence says that the canary is worse than allowed.
     VerdictFailed,
@@ -72,7 +70,6 @@ impl std::fmt::Display for FailureCode {
 }
 
 impl FailureCode {
-    /// The code of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
@@ -83,14 +80,13 @@ impl FailureCode {
 #[error("{code}: {cause}")]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// The contract.
+    /// What state machine and programs decide by.
     pub code: FailureCode,
-    /// What happened and what now, in words.
+    /// What happened and what now, for people: nothing may depend on its words.
     pub cause: String,
 }
 
 impl Failure {
-    /// A failure with its cause.
     pub fn new(code: FailureCode, cause: impl Into<String>) -> Self {
         Self { code, cause: cause.into() }
     }

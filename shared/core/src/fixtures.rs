@@ -64,12 +64,10 @@ pub(crate) fn request() -> Request {
     decoded(&document())
 }
 
-/// A document that has no mistakes.
 pub(crate) fn decoded(document: &Value) -> Request {
     decode(document).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
-/// ARN of a target group.
 pub(crate) fn group(name: &str) -> TargetGroupArn {
     TargetGroupArn::new(format!(
         "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/1"
@@ -111,7 +109,6 @@ pub(crate) fn registration(name: &str) -> Registration {
     Registration { group: group(name), answers: None }
 }
 
-/// ARN of a task definition.
 pub(crate) fn task_definition(version: &str) -> TaskDefinition {
     TaskDefinition::new(format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/{version}"))
 }
@@ -126,7 +123,6 @@ pub(crate) fn registered(version: &str) -> RegisteredVersion {
     }
 }
 
-/// ARN of an alarm.
 pub(crate) fn alarm_arn(name: &str) -> AlarmArn {
     AlarmArn::new(format!("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"))
 }

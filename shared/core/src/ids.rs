@@ -11,12 +11,10 @@ macro_rules! names {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the name as it is.
             pub fn new(name: impl Into<String>) -> Self {
                 Self(name.into())
             }
 
-            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

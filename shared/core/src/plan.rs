@@ -27,13 +27,10 @@ use crate::weight::Weight;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// The user's name for it.
     pub service: ServiceLabel,
     /// Where both ECS services live.
     pub cluster: ClusterName,
-    /// The slot that serves today.
     pub stable: SlotPlan,
-    /// The slot that will hold the new version.
     pub canary: SlotPlan,
     /// Every route that is shifted, all by the same weight.
     pub routes: Vec<RoutePlan>,
@@ -46,11 +43,9 @@ pub struct Plan {
     /// Who has started it, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
-    /// The name of the strategy, for people.
     pub strategy: StrategyName,
     /// The stages in order; weights increase strictly and end at 1000.
     pub stages: Vec<Stage>,
-    /// How many tasks the canary gets.
     pub capacity: CanaryCapacity,
     /// How long a stage may take to bring its tasks up and shift before it fails.
     pub settle_within: Span,
@@ -59,12 +54,9 @@ pub struct Plan {
     pub scale_in_delay: Span,
     /// How long the old slot keeps its tasks after commit.
     pub retention: Span,
-    /// How the canary is judged.
     pub health: HealthPlan,
-    /// How a rollback goes back where stable is too weak.
     #[serde(default)]
     pub rollback: RollbackPlan,
-    /// Channels that hear about it.
     pub notify: Vec<ChannelName>,
     /// Rules and listeners that led to the canary's slot before the deployment although they are no
     /// routes of it, while it had tasks: a rollback leaves it tasks, or they would meet an empty
@@ -79,17 +71,14 @@ impl Plan {
         self.stages.get(stage.0)
     }
 
-    /// Whether this is the last stage.
     pub fn is_last(&self, stage: StageIndex) -> bool {
         stage.0 + 1 >= self.stages.len()
     }
 
-    /// How many tasks the canary must have for a stage.
     pub fn canary_tasks(&self, weight: Weight) -> u32 {
         self.capacity.tasks(self.stable.desired_count, weight)
     }
 
-    /// The slot in a role.
     pub fn slot(&self, role: Role) -> &SlotPlan {
         match role {
             Role::Stable => &self.stable,
@@ -121,7 +110,6 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// The other slot.
     pub const fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
@@ -143,9 +131,7 @@ impl std::fmt::Display for Slot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotPlan {
-    /// Which one.
     pub slot: Slot,
-    /// Its ECS service.
     pub service: EcsServiceName,
     /// Tasks it was asked to run before the deployment.
     pub desired_count: u32,
@@ -157,9 +143,7 @@ pub struct SlotPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePlan {
-    /// The rule or listener.
     pub route: RouteRef,
-    /// The slots' groups on this route.
     pub pair: RolePair,
     /// All its actions, as found.
     pub original: RouteActions,
@@ -205,7 +189,6 @@ impl RoutePlan {
         if canary == Weight::NONE && !known { written.without_stickiness() } else { written }
     }
 
-    /// The group of a role.
     pub fn group(&self, role: Role) -> &TargetGroupArn {
         match role {
             Role::Stable => &self.pair.stable,
@@ -247,7 +230,6 @@ impl std::fmt::Display for StrategyName {
 pub struct StageIndex(pub usize);
 
 impl StageIndex {
-    /// The one after it.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
@@ -265,7 +247,6 @@ impl std::fmt::Display for StageIndex {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stage {
-    /// The canary's share.
     pub weight: Weight,
     /// How long it must stay healthy there, from the verified shift.
     pub bake: Span,
@@ -277,9 +258,7 @@ pub struct Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// How long to wait for it.
     pub timeout: Span,
-    /// What happens then.
     pub on_timeout: OnTimeout,
 }
 

@@ -15,7 +15,6 @@ pub struct RollbackPlan {
     pub weak_stable: WeakStable,
     /// How long a rollback waits for stable before `then`, and between two reminders.
     pub hold_for: Span,
-    /// What happens after that.
     pub then: AfterHold,
 }
 
@@ -56,7 +55,6 @@ pub enum AfterHold {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Forced {
-    /// This person.
     Operator(String),
     /// The plan: stable has not recovered in time.
     Plan,

@@ -24,7 +24,6 @@ pub enum RouteRef {
 }
 
 impl RouteRef {
-    /// The ARN.
     pub fn arn(&self) -> &str {
         match self {
             Self::Rule(arn) | Self::Listener(arn) => arn,
@@ -49,7 +48,6 @@ pub struct RouteActions(pub Vec<RouteAction>);
 pub struct RouteAction {
     /// `Order` as the API gives it; `None` where it gives none.
     pub order: Option<i32>,
-    /// What is done.
     pub kind: ActionKind,
 }
 
@@ -60,11 +58,8 @@ pub enum ActionKind {
     /// `authenticate-oidc`. The client secret cannot be read, so it is always written back with
     /// `UseExistingClientSecret`; without that the load balancer refuses the whole change.
     AuthenticateOidc(AuthenticateOidc),
-    /// `authenticate-cognito`.
     AuthenticateCognito(AuthenticateCognito),
-    /// `jwt-validation`.
     JwtValidation(JwtValidation),
-    /// `forward`.
     Forward(Forward),
 }
 
@@ -72,17 +67,11 @@ pub enum ActionKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticateOidc {
-    /// `Issuer`.
     pub issuer: String,
-    /// `AuthorizationEndpoint`.
     pub authorization_endpoint: String,
-    /// `TokenEndpoint`.
     pub token_endpoint: String,
-    /// `UserInfoEndpoint`.
     pub user_info_endpoint: String,
-    /// `ClientId`.
     pub client_id: String,
-    /// The rest.
     #[serde(flatten)]
     pub session: AuthenticateSession,
 }
@@ -91,13 +80,9 @@ pub struct AuthenticateOidc {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticateCognito {
-    /// `UserPoolArn`.
     pub user_pool_arn: String,
-    /// `UserPoolClientId`.
     pub user_pool_client_id: String,
-    /// `UserPoolDomain`.
     pub user_pool_domain: String,
-    /// The rest.
     #[serde(flatten)]
     pub session: AuthenticateSession,
 }
@@ -106,9 +91,7 @@ pub struct AuthenticateCognito {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticateSession {
-    /// `SessionCookieName`.
     pub session_cookie_name: Option<String>,
-    /// `Scope`.
     pub scope: Option<String>,
     /// `SessionTimeout`, in seconds.
     pub session_timeout: Option<i64>,
@@ -122,9 +105,7 @@ pub struct AuthenticateSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JwtValidation {
-    /// `JwksEndpoint`.
     pub jwks_endpoint: String,
-    /// `Issuer`.
     pub issuer: String,
     /// `AdditionalClaims`: name, format and accepted values of each.
     pub additional_claims: Vec<JwtClaim>,
@@ -134,11 +115,8 @@ pub struct JwtValidation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JwtClaim {
-    /// `Name`.
     pub name: String,
-    /// `Format`.
     pub format: String,
-    /// `Values`.
     pub values: Vec<String>,
 }
 
@@ -146,9 +124,7 @@ pub struct JwtClaim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RolePair {
-    /// Group of the slot that serves today.
     pub stable: TargetGroupArn,
-    /// Group of the slot that holds the new version.
     pub canary: TargetGroupArn,
 }
 
@@ -287,9 +263,7 @@ impl RouteActions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
-    /// Serves today.
     Stable,
-    /// Holds the new version.
     Canary,
 }
 

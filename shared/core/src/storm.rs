@@ -84,7 +84,6 @@ impl Harm {
         Self(all.saturating_mul(u64::from(weight.permille())) / 1000)
     }
 
-    /// Requests a minute.
     pub const fn requests_per_minute(self) -> u64 {
         self.0
     }

@@ -23,7 +23,6 @@ impl Weight {
     /// All traffic on the canary.
     pub const ALL: Self = Self(1000);
 
-    /// From permille.
     pub const fn from_permille(permille: u16) -> Result<Self, TooMuch> {
         if permille <= 1000 { Ok(Self(permille)) } else { Err(TooMuch(permille)) }
     }

@@ -11,7 +11,6 @@ use crate::time::Timestamp;
 pub enum FoundRoute {
     /// All its actions, and the load balancer it belongs to.
     Found {
-        /// The actions in order.
         actions: RouteActions,
         /// `app/NAME/ID`, the value of the CloudWatch dimension `LoadBalancer`.
         load_balancer: String,
@@ -27,7 +26,6 @@ pub enum FoundRoute {
 /// A rule or a listener's default action that sends requests to some target groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaching {
-    /// Which.
     pub route: RouteRef,
     /// Those of the groups that get requests by it, with their shares in permille; at least 1.
     pub shares: Vec<(TargetGroupArn, u16)>,
@@ -82,9 +80,7 @@ pub enum Driver {
 /// An ECS service as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EcsService {
-    /// Who brings it to a new version.
     pub driver: Driver,
-    /// Wanted tasks.
     pub desired_count: u32,
     /// Running tasks, of any version.
     pub running_count: u32,
@@ -107,7 +103,6 @@ pub struct EcsService {
 /// A target group that the tasks of an ECS service register with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Which.
     pub group: TargetGroupArn,
     /// The container and the port of it that requests go to, where ECS says them: two slots of one
     /// application name them alike.
@@ -128,7 +123,6 @@ pub struct FailedDeployment {
 /// What ECS says about a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceEvent {
-    /// When.
     pub at: Timestamp,
     /// In ECS's words.
     pub message: String,
@@ -147,7 +141,6 @@ impl EcsService {
         self.target_groups.iter().map(|registration| &registration.group)
     }
 
-    /// Whether its tasks register with this group.
     pub fn registers_with(&self, group: &TargetGroupArn) -> bool {
         self.groups().any(|own| own == group)
     }
@@ -197,7 +190,6 @@ pub enum Rollout {
 /// What an ECS service is asked to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScaleTo {
-    /// Wanted tasks.
     pub desired_count: u32,
     /// Which version; `None` leaves it. Whoever names one needs `iam:PassRole` for its roles.
     pub task_definition: Option<TaskDefinition>,
@@ -209,9 +201,7 @@ pub struct ScaleTo {
 /// An alarm as CloudWatch has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
-    /// Which.
     pub arn: AlarmArn,
-    /// What it says.
     pub signal: AlarmSignal,
     /// CloudWatch's reason; of one that cannot be read, why.
     pub reason: String,

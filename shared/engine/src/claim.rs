@@ -42,7 +42,6 @@ impl<'a, R: Registry> Claim<'a, R> {
         Ok(Self { registry, deployment, own, intent })
     }
 
-    /// Its id.
     pub(crate) const fn id(&self) -> &IntentId {
         &self.own
     }

@@ -15,14 +15,12 @@ use crate::transition::{Stop, transition};
 /// What a person decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// About which deployment.
     pub deployment: DeploymentId,
     /// About which stage: who answers an old message must not answer a question that they have not
     /// seen. An approval names it; without one the others are of whatever waits now.
     pub stage: Option<StageIndex>,
     /// Who: the ARN of the caller's identity.
     pub by: String,
-    /// What they say.
     pub word: Word,
 }
 
@@ -30,20 +28,11 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     /// The weight may move.
-    Approve {
-        /// Why, in their words.
-        reason: Option<String>,
-    },
+    Approve { reason: Option<String> },
     /// Everything returns to stable.
-    Reject {
-        /// Why, in their words.
-        reason: Option<String>,
-    },
+    Reject { reason: Option<String> },
     /// It may go on although its evidence is not enough.
-    Promote {
-        /// Why, in their words.
-        reason: String,
-    },
+    Promote { reason: String },
 }
 
 /// Records the answer and lets the deployment go on. The deployment as it is after the decision.

@@ -16,11 +16,9 @@ use crate::transition::{Stop, transition};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GateInput {
-    /// Which deployment.
     pub deployment: DeploymentId,
     /// What ends the pause.
     pub token: TaskToken,
-    /// Which entry of the state this is.
     pub tick: TickInput,
 }
 

@@ -37,7 +37,6 @@ use crate::ports::{Clock, PortError, Random};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepInput {
-    /// Which deployment.
     pub deployment: DeploymentId,
 }
 

@@ -27,17 +27,11 @@ const OVERDUE: Span = Span::from_secs(600);
 #[serde(untagged)]
 pub enum Asked {
     /// A message that says nothing, on one channel: `glidepath doctor`.
-    TryOut {
-        /// Which channel.
-        channel: ChannelName,
-        /// What.
-        trial: Trial,
-    },
+    TryOut { channel: ChannelName, trial: Trial },
     /// The outbox of a deployment.
     Deliver(StepInput),
 }
 
-/// Does what it is asked for.
 pub async fn answer<R: Registry, C: Channels, K: Clock>(
     registry: &R,
     channels: &C,

@@ -35,7 +35,6 @@ pub struct PlanInput {
     pub deployment: DeploymentId,
     /// The execution's ARN.
     pub execution: ExecutionArn,
-    /// When it started.
     #[serde(default)]
     pub execution_start: Option<ExecutionStart>,
     /// The execution's input.

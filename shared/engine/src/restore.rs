@@ -24,7 +24,6 @@ pub(crate) enum Restore {
 /// Attempts to write everything to stable.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// How they ended.
     pub(crate) attempted: Attempted,
     /// The routes as they were read beside the attempts, before or after they took effect; `None` if
     /// that got no answer in time.

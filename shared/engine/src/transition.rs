@@ -68,7 +68,6 @@ pub(crate) async fn load(
     registry.deployment(id).await.map_err(|error| failed(&error))?.ok_or_else(|| unknown(id))
 }
 
-/// There is no such deployment.
 pub(crate) fn unknown(id: &DeploymentId) -> Failure {
     Failure::new(FailureCode::UnknownDeployment, format!("there is no deployment `{id}`"))
 }

@@ -19,7 +19,12 @@ use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Probing, 
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
-/// One look.
+/// One look at a stage: gathers evidence, judges it, and records where that leads.
+///
+/// # Errors
+///
+/// A verdict that fails, or a time that is over, is the failure of the deployment, which the state
+/// machine catches and rolls back; so is what could not be read or recorded, once retries are over.
 pub async fn run<R, L, C, M, H, P, K>(
     registry: &R,
     sources: &Sources<'_, L, C, M, H, P>,

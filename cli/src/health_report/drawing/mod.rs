@@ -26,7 +26,6 @@ use super::counted::{Metric, Report, Times};
 use super::text;
 use super::words::{clock, day};
 
-/// Draws it.
 pub(crate) fn drawing(report: &Report) -> std::io::Result<String> {
     let layout = Layout::of(report);
     let mut drawn = String::new();

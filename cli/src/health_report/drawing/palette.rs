@@ -49,7 +49,6 @@ fn hexadecimal(RGBColor(red, green, blue): RGBColor) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// The style sheet.
 pub(super) fn style_sheet() -> String {
     let exchanged = COLOURS.map(|(light, dark)| {
         let light = hexadecimal(light);

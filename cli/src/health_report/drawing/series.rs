@@ -30,7 +30,6 @@ impl Line {
         }
     }
 
-    /// All of its points.
     pub(super) fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.pieces.iter().flatten().copied()
     }

@@ -12,7 +12,6 @@ pub(super) struct Placed {
     pub(super) x: f64,
     /// 0 is the lowest row.
     pub(super) row: usize,
-    /// The text.
     pub(super) text: String,
 }
 

@@ -42,7 +42,6 @@ pub struct StackChannels {
 }
 
 impl StackChannels {
-    /// With these channels of the stack of this name.
     pub fn new(clients: &Clients, settings: ChannelsSettings, stack: String) -> Self {
         Self { settings, stack, slack: slack::Slack::new(clients), sns: sns::Sns::new(clients) }
     }

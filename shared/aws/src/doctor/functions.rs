@@ -22,7 +22,6 @@ pub struct AccountConcurrency {
 /// How a function answered a call that somebody waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// With this.
     Well(Value),
     /// It failed, and says why.
     Badly(String),
@@ -54,7 +53,6 @@ impl Instruments {
         Ok(found.reserved_concurrent_executions.and_then(|reserved| reserved.try_into().ok()))
     }
 
-    /// What the account and Region have.
     pub async fn account_concurrency(&self) -> PortResult<AccountConcurrency> {
         let operation = "lambda:GetAccountSettings";
         let found = self.functions.get_account_settings().send().await;

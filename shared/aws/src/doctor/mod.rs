@@ -31,7 +31,6 @@ pub struct Instruments {
 }
 
 impl Instruments {
-    /// For this stack.
     pub fn new(clients: &Clients, stack: Stack) -> Self {
         let reading = clients.reading();
         Self {

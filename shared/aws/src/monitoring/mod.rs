@@ -19,7 +19,6 @@ pub struct CloudWatch {
 }
 
 impl CloudWatch {
-    /// In the configured region.
     pub fn new(clients: &Clients, publication: Publication) -> Self {
         Self { client: Client::new(clients.reading()), publication }
     }

@@ -12,7 +12,6 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// Length of a period.
     pub fn period(self) -> Span {
         Span::from_secs(u64::from(self.period_seconds.max(1)))
     }

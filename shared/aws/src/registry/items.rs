@@ -107,7 +107,6 @@ impl Key {
         ])
     }
 
-    /// The key of an item.
     pub(super) fn of(item: &Item) -> PortResult<Self> {
         let part = |name: &str| match item.get(name) {
             Some(AttributeValue::S(part)) => Ok(part.clone()),

@@ -54,7 +54,6 @@ enum Transacted {
 }
 
 impl DynamoRegistry {
-    /// In this table.
     pub fn new(clients: &Clients, table: impl Into<String>) -> Self {
         Self {
             client: Client::new(clients.registry()),

@@ -25,7 +25,6 @@ pub(crate) enum Errors {
     Bursts,
 }
 
-/// What arrives in a minute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Requests of both slots, on average.
@@ -39,7 +38,6 @@ pub(crate) struct Load {
 }
 
 impl Errors {
-    /// One minute of both slots.
     pub(crate) fn minute(self, load: &Load, random: &mut SmallRng) -> Pair {
         let shared = match self {
             Self::Shock(variation) => unevenness(variation, random),
@@ -51,7 +49,6 @@ impl Errors {
         }
     }
 
-    /// One minute of one slot.
     fn slot(self, expected: f64, proportion: f64, random: &mut SmallRng) -> Tally {
         // No distribution has a mean of 0, and none is needed: the slot has no traffic.
         let requests = Poisson::new(expected).map_or(0, |count| count.sample(random) as u64);

@@ -8,7 +8,6 @@ use glidepath_core::health::sequential::{Pair, Tally, Terms};
 use crate::evidence::{absolute, ln_sum, relative};
 use crate::scenario::{COMPARED, Release, SHARES};
 
-/// One shape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     /// What is allowed, and how sure one has to be; `witnesses` are those needed.
@@ -56,7 +55,6 @@ pub(crate) enum Starts {
 /// What the hours before are used for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum History {
-    /// Nothing.
     Unread,
     /// Stable's unevenness from minute to minute tempers from the first cell on.
     Tempers,

@@ -2,7 +2,6 @@
 
 use crate::simulation::Effort;
 
-/// What may be given.
 pub(crate) const USAGE: &str = "\
 usage: health [--runs N] [--seed N] [--threads N] [PART]...
   --runs N     releases of each scenario; 10000 if not given
@@ -10,7 +9,6 @@ usage: health [--runs N] [--seed N] [--threads N] [PART]...
   --threads N  at once; the result does not depend on it
   PART         summary, tables, ceiling, tried, promotion; all if none is given";
 
-/// As parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) effort: Effort,
@@ -40,7 +38,6 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether a part was asked for.
     pub(crate) fn wants(&self, part: &str) -> bool {
         self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
     }

@@ -12,15 +12,11 @@ use crate::simulation::{Effort, Outcome, simulate};
 use crate::tables;
 use crate::tried;
 
-/// A part of the page.
 pub(crate) struct Part {
-    /// By which it is asked for.
     pub(crate) name: &'static str,
-    /// What it says.
     pub(crate) text: fn(&Effort) -> String,
 }
 
-/// All parts, in order.
 pub(crate) const PARTS: [Part; 6] = [
     Part { name: "summary", text: summary },
     Part { name: "tables", text: full_tables },

@@ -11,7 +11,6 @@ use crate::scenario::{Release, SHARES};
 /// The minute (the first is 1) after which a rule rolls back; `None` if it never does.
 type Acts = Box<dyn Fn(&Release) -> Option<usize> + Sync>;
 
-/// One rule.
 pub(crate) struct Rule {
     /// The column's head.
     pub(crate) name: &'static str,
@@ -54,7 +53,6 @@ pub(crate) fn parameters(witnesses: u32) -> Option<Parameters> {
     Parameters::new(Terms { witnesses, ..Terms::default() }, SHARES.len(), 1).ok()
 }
 
-/// The sequential test.
 pub(crate) fn sequential(parameters: &Parameters, release: &Release) -> Option<usize> {
     // At 100 % nothing is left to compare with, and E can only fall.
     let compared = release.minutes.iter().filter_map(|minute| Some((minute.stage?, minute.pair)));

@@ -21,14 +21,11 @@ pub(crate) const ALL: usize = COMPARED + STAGE_MINUTES;
 /// Minutes of stable alone that precede each release, for rules that look at them.
 const BEFORE: usize = 180;
 
-/// A release to be simulated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scenario {
-    /// How bad requests come.
     pub(crate) errors: Errors,
     /// Requests a minute, of both slots together.
     pub(crate) requests: f64,
-    /// How bad both versions are.
     pub(crate) course: Course,
 }
 
@@ -54,7 +51,6 @@ pub(crate) enum Course {
 pub(crate) struct Minute {
     /// The compared stage; `None` at 100 %, where nothing is left to compare with.
     pub(crate) stage: Option<usize>,
-    /// Both slots.
     pub(crate) pair: Pair,
     /// Canary requests that failed and would not have on stable, in expectation.
     pub(crate) excess: f64,

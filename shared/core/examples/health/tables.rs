@@ -20,7 +20,6 @@ pub(crate) fn summary(first: &str, rules: &[Rule], rows: Vec<(String, Vec<String
     text(&lines)
 }
 
-/// A table of any columns.
 pub(crate) fn plain(columns: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![format!("| {} |", columns.join(" | "))];
     lines.push(format!("|{}", "---|".repeat(columns.len())));

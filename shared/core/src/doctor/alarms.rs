@@ -32,7 +32,6 @@ impl Way {
         }
     }
 
-    /// What is assumed of it.
     pub fn about(&self) -> About {
         let way = match self {
             Self::Event => "by EventBridge",

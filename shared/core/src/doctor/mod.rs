@@ -19,9 +19,7 @@ pub use service::{Statistics, routes, statistics};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// It holds here.
     Ok,
-    /// It does not.
     NotOk,
     /// Nobody could look; what was seen says why.
     NotChecked,
@@ -33,13 +31,10 @@ pub enum Outcome {
 pub struct Row {
     /// A name for programs: `alarm.event`, `channel.team`.
     pub check: String,
-    /// What Glidepath assumes.
     pub assumption: String,
     /// What was seen, or why nobody could look.
     pub seen: String,
-    /// How it stands.
     pub outcome: Outcome,
-    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -57,22 +52,18 @@ impl About {
         Self { check: check.into(), assumption: assumption.into() }
     }
 
-    /// The name for programs.
     pub fn check(&self) -> &str {
         &self.check
     }
 
-    /// It holds.
     pub fn ok(&self, seen: impl Into<String>) -> Row {
         self.row(Outcome::Ok, seen.into(), None)
     }
 
-    /// It does not hold.
     pub fn not_ok(&self, seen: impl Into<String>, advice: impl Into<String>) -> Row {
         self.row(Outcome::NotOk, seen.into(), Some(advice.into()))
     }
 
-    /// Nobody could look.
     pub fn not_checked(&self, reason: impl Into<String>, advice: impl Into<String>) -> Row {
         self.row(Outcome::NotChecked, reason.into(), Some(advice.into()))
     }

@@ -5,27 +5,17 @@ use super::{About, Row};
 /// A role of the stack, by the beginning of its name in the template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Of the function `plan`.
     Plan,
-    /// Of the function `advance`.
     Advance,
-    /// Of the function `gate`.
     Gate,
-    /// Of the function `validate`.
     Validate,
-    /// Of the function `complete`.
     Complete,
-    /// Of the function `rollback`.
     Rollback,
-    /// Of the function `notify`.
     Notify,
-    /// Of the function `sweep`.
     Sweep,
-    /// Of the state machine.
     Deployment,
 }
 
-/// Every role.
 pub const ROLES: [Role; 9] = [
     Role::Plan,
     Role::Advance,
@@ -86,7 +76,6 @@ impl Scope {
 /// On what the roles are to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Where.
     pub scope: Scope,
     /// Name of the registry's table.
     pub table: String,
@@ -142,7 +131,6 @@ pub struct Decision {
     pub action: String,
     /// ARN or `*`.
     pub resource: String,
-    /// Whether it is allowed.
     pub allowed: bool,
     /// What speaks against it, if it is not the role's own policy.
     pub because: Option<String>,

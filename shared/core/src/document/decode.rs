@@ -27,7 +27,6 @@ const LONGEST_LIST: usize = 1_000;
 
 /// How a type is read. `None` means that at least one error was found.
 pub(crate) trait Decode: Sized {
-    /// Reads the node.
     fn decode(node: Node<'_>) -> Option<Self>;
 }
 
@@ -39,12 +38,10 @@ pub(crate) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The whole document.
     pub(crate) fn root(value: &'a Value, findings: &'a mut Findings) -> Self {
         Self { value, path: "$".to_owned(), findings }
     }
 
-    /// The value.
     pub(crate) fn value(&self) -> &'a Value {
         self.value
     }
@@ -221,7 +218,6 @@ impl<'a> Node<'a> {
         self.findings.error(format!("{}{inside}", self.path), message, hint);
     }
 
-    /// Reads an object by its fields.
     pub(crate) fn object<T>(self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         let Some(object) = self.value.as_object() else {
             return self.wrong_type("an object", "write { ... } with its fields");
@@ -298,7 +294,6 @@ impl<'a> Node<'a> {
     }
 }
 
-/// How one variant is read.
 pub(crate) type Variant<T> = fn(Node<'_>) -> Option<T>;
 
 /// The fields of an object, as far as they were asked for.

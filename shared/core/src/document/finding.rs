@@ -29,7 +29,6 @@ impl fmt::Display for Severity {
 /// A place in a file, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Line.
     pub line: usize,
     /// Character of the line.
     pub column: usize,
@@ -84,7 +83,6 @@ impl fmt::Display for Finding {
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Adds an error.
     pub fn error(
         &mut self,
         path: impl Into<String>,
@@ -94,7 +92,6 @@ impl Findings {
         self.push(Severity::Error, path.into(), message.into(), hint.into());
     }
 
-    /// Adds a warning.
     pub fn warning(
         &mut self,
         path: impl Into<String>,
@@ -116,7 +113,6 @@ impl Findings {
         self
     }
 
-    /// Adds all of these.
     pub fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }
@@ -131,12 +127,10 @@ impl Findings {
         self.0.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.0.iter()
     }
 
-    /// How many.
     pub const fn len(&self) -> usize {
         self.0.len()
     }

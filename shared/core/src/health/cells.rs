@@ -24,11 +24,8 @@ pub struct Periods {
 /// One complete period of both slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
-    /// When it begins.
     pub from: Timestamp,
-    /// The new version.
     pub canary: SlotRequests,
-    /// The version that serves today.
     pub stable: SlotRequests,
 }
 
@@ -69,13 +66,10 @@ impl Periods {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cell {
-    /// When the period begins.
     pub from: Timestamp,
     /// The stage whose weight held for all of it.
     pub stage: StageIndex,
-    /// The new version.
     pub canary: SlotRequests,
-    /// The version that serves today.
     pub stable: SlotRequests,
 }
 
@@ -102,7 +96,6 @@ impl SlotRequests {
         self.slow.map(|events| Tally { requests: self.all, events })
     }
 
-    /// Both, added up.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let slow = match (self.slow, other.slow) {

@@ -9,7 +9,6 @@ use super::verdict::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Check, CheckMode, Number};
 use crate::time::{Span, Timestamp};
 
-/// What was read of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReading {
@@ -17,7 +16,6 @@ pub struct CheckReading {
     pub canary: Reading<Series>,
     /// Of stable; `None` where the check does not compare.
     pub stable: Option<Reading<Series>>,
-    /// The length of a period.
     pub period: Span,
     /// Where the newest complete period ends.
     pub until: Timestamp,

@@ -9,7 +9,6 @@ use super::sequential::{
 use crate::plan::{ComparisonPlan, Plan, StageIndex};
 use crate::weight::Weight;
 
-/// What the cells say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// What is allowed, and how sure one has to be.
@@ -60,7 +59,6 @@ impl Comparison {
         Ok(Self::of(parameters, cells))
     }
 
-    /// What is known now.
     pub fn latest(&self) -> Option<&Point> {
         self.points.last()
     }

@@ -28,7 +28,6 @@ pub struct LoadBalancerErrors {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Errors {
-    /// How many.
     pub count: u64,
     /// In how many complete periods.
     pub periods: u32,

@@ -15,7 +15,6 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
-    /// When.
     pub at: Timestamp,
     /// Alarms as CloudWatch sees them now: actions fire only on transitions, so a look is needed.
     pub alarms: Reading<Vec<AlarmReading>>,
@@ -27,11 +26,9 @@ pub struct Evidence {
     /// nothing about the stage's.
     #[serde(default)]
     pub gaps: Vec<Gap>,
-    /// Everything that CloudWatch measured.
     pub metrics: Reading<MeasuredMetrics>,
     /// The plan's hooks that have a say at this stage.
     pub hooks: Vec<HookReading>,
-    /// The plan's probes.
     pub probes: Vec<ProbeReading>,
 }
 
@@ -39,23 +36,16 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Watched {
-    /// It watches the slot that serves today.
     Stable,
-    /// It watches the new version.
     Canary,
-    /// It watches the service as a whole.
     Service,
 }
 
-/// One alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AlarmReading {
-    /// Which.
     pub alarm: AlarmArn,
-    /// What it watches.
     pub watched: Watched,
-    /// What it says.
     pub signal: AlarmSignal,
     /// CloudWatch's own reason.
     pub reason: String,
@@ -65,13 +55,10 @@ pub struct AlarmReading {
     pub since_before: bool,
 }
 
-/// The state of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AlarmSignal {
-    /// `OK`.
     Ok,
-    /// `ALARM`.
     Alarm,
     /// `INSUFFICIENT_DATA`: neither good nor bad.
     InsufficientData,
@@ -85,11 +72,9 @@ pub enum AlarmSignal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteTargets {
-    /// Healthy canary targets.
     pub canary_healthy: u32,
     /// Canary targets that the stage needs.
     pub canary_needed: u32,
-    /// Healthy stable targets.
     pub stable_healthy: u32,
     /// The load balancer's reason for one of the canary's that is not healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,14 +89,11 @@ pub struct StoppedTask {
     pub task: String,
     /// ECS's reason, with the exit code of the essential container where there is one.
     pub reason: String,
-    /// When it stopped.
     pub at: Timestamp,
-    /// How it came to its end.
     #[serde(default)]
     pub end: TaskEnd,
 }
 
-/// How a task came to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TaskEnd {

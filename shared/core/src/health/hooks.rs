@@ -24,7 +24,6 @@ const LONGEST_DELAY_SECONDS: f64 = 86_400.0;
 pub struct HookReading {
     /// Which, by its place in the plan.
     pub hook: usize,
-    /// Why it is asked.
     pub at: LifecycleStage,
     /// What it says, or why it says nothing.
     pub run: Reading<HookRun>,
@@ -43,7 +42,6 @@ pub fn hooks_at<'a>(
 }
 
 impl HookRun {
-    /// Whether it is to be asked now.
     pub fn is_due(&self, now: Timestamp) -> bool {
         match self.status {
             HookStatus::InProgress => now >= self.again_at,
@@ -104,16 +102,13 @@ impl HookRun {
 /// The ECS deployments of both slots, as a hook knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceDeployments {
-    /// Of the canary.
     pub canary: ServiceDeployment,
-    /// Of stable.
     pub stable: ServiceDeployment,
 }
 
 /// The deployment that an ECS service is at, as far as ECS says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceDeployment {
-    /// Its ARN.
     pub arn: Option<String>,
     /// The ARN of the service.
     pub service: Option<String>,

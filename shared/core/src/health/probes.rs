@@ -11,7 +11,6 @@ use crate::plan::Probe;
 pub struct ProbeReading {
     /// Which, by its place in the plan.
     pub probe: usize,
-    /// What came of each.
     pub attempts: Vec<ProbeAttempt>,
 }
 
@@ -19,7 +18,6 @@ pub struct ProbeReading {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProbeAttempt {
-    /// As it must.
     Good,
     /// Otherwise: how.
     Bad(String),

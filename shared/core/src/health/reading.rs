@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reading<T> {
-    /// As read.
     Read(T),
     /// Not read; says nothing about the canary.
     Unreadable(String),

@@ -20,7 +20,6 @@ pub const LARGEST: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Columns", into = "Columns")]
 pub struct StoredCells {
-    /// Whose.
     pub deployment: DeploymentId,
     /// When the look was.
     pub written_at: Timestamp,
@@ -28,22 +27,17 @@ pub struct StoredCells {
     pub period: Span,
     /// The verified shifts, in order.
     pub shifts: Vec<Shift>,
-    /// Which requests were counted as bad.
     pub bad_requests_are: BadRequestsAre,
     /// Requests that took longer were counted as slow.
     pub slower_than: Option<Span>,
-    /// How the versions were compared.
     pub comparison: Option<ComparisonPlan>,
     /// In order.
     pub cells: Vec<StoredCell>,
 }
 
-/// A cell with its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredCell {
-    /// What was counted.
     pub cell: Cell,
-    /// From its beginning to its end.
     pub length: Span,
 }
 

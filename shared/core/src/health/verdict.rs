@@ -30,7 +30,6 @@ impl std::fmt::Display for Judgement {
 /// One check and what it says, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// What it says.
     pub judgement: Judgement,
     /// For a person, with numbers.
     pub text: String,

@@ -38,7 +38,6 @@ pub fn body(notice: &Notice, message: Message) -> Value {
     })
 }
 
-/// A message as plain text.
 pub(super) fn text(message: &Message) -> String {
     escaped(&message.to_string(), LONGEST_SECTION)
 }

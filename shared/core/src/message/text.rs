@@ -74,7 +74,6 @@ impl fmt::Display for Message {
     }
 }
 
-/// The notice in words.
 pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
     let told = Told { notice, deployment };
     let (what, lines) = told.event();

@@ -16,7 +16,6 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// In words.
     pub fn message(&self) -> Message {
         Message {
             headline: "Glidepath: this channel works".to_owned(),

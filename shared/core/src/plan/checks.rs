@@ -47,7 +47,6 @@ pub enum CheckMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Measure {
-    /// A statistic of one metric.
     Metric(MetricStatistic),
     /// Metric math over metrics of its own, or a Metrics Insights query.
     Expression {
@@ -147,7 +146,6 @@ pub(crate) fn words(expression: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A statistic of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricStatistic {
@@ -215,7 +213,6 @@ pub struct Number(f64);
 impl Eq for Number {}
 
 impl Number {
-    /// 1.
     pub const ONE: Self = Self(1.0);
 
     /// `None` for what is no number and for infinity.
@@ -223,7 +220,6 @@ impl Number {
         value.is_finite().then_some(Self(value))
     }
 
-    /// As it is.
     pub const fn get(self) -> f64 {
         self.0
     }

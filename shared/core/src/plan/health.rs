@@ -15,17 +15,14 @@ use crate::time::{Span, Timestamp};
 pub struct HealthPlan {
     /// Time between two looks.
     pub interval: Span,
-    /// Alarms, by what they watch.
     pub alarms: AlarmPlan,
     /// Highest share of bad requests, in permille of the canary's requests; `None`: not judged.
     pub bad_requests_limit: Option<Permille>,
-    /// Which requests are bad.
     #[serde(default)]
     pub bad_requests_are: BadRequestsAre,
     /// Requests that take longer are slow; `None`: nobody asks.
     #[serde(default)]
     pub slower_than: Option<Span>,
-    /// How the canary is compared with stable; `None`: it is not.
     #[serde(default)]
     pub comparison: Option<ComparisonPlan>,
     /// Measures of the user's own.

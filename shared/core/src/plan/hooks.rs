@@ -11,7 +11,6 @@ use crate::weight::Weight;
 pub struct Hook {
     /// Name or ARN of the Lambda function, with its alias or version if there is one.
     pub function: String,
-    /// When it is asked.
     pub stages: Vec<LifecycleStage>,
     /// What it is told with every invocation.
     pub details: HookDetails,

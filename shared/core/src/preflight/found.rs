@@ -21,9 +21,7 @@ pub struct Found {
     pub reaching: Vec<Reaching>,
     /// The new version; `None`: there is no active one of this name.
     pub task_definition: Option<RegisteredVersion>,
-    /// Alarms of the request.
     pub alarms: FoundAlarms,
-    /// What the stack has configured.
     pub stack: StackSettings,
     /// Deployments that hold something the request needs.
     pub holders: Vec<Holder>,
@@ -32,7 +30,6 @@ pub struct Found {
 /// What the stack has configured, as far as a request depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StackSettings {
-    /// Names of its channels.
     pub channels: Vec<ChannelName>,
     /// Its parameter `TaskRolePattern`: the names, with their paths, of the roles that it may pass to
     /// tasks. `None`: it does not say, because it is from before there was this parameter.
@@ -42,20 +39,15 @@ pub struct StackSettings {
 /// Alarms in the order of the request's lists; `None`: there is none of this name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundAlarms {
-    /// Those given for the blue slot.
     pub blue: Vec<Option<Alarm>>,
-    /// Those given for the green slot.
     pub green: Vec<Option<Alarm>>,
-    /// Those given for the service as a whole.
     pub service: Vec<Option<Alarm>>,
 }
 
 /// A deployment that holds locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// What it holds.
     pub keys: Vec<LockKey>,
-    /// Which deployment.
     pub deployment: DeploymentId,
     /// What it deploys; `None` if it has no record any more.
     pub service: Option<ServiceLabel>,

@@ -29,7 +29,6 @@ pub use suggest::{SuggestedStage, Suggestion, suggest};
 /// A request that can be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// How.
     pub plan: Plan,
     /// What somebody should know; no errors among them.
     pub warnings: Findings,
@@ -46,7 +45,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What was found.
     pub const fn findings(&self) -> &Findings {
         match self {
             Self::Invalid(findings) | Self::Running(findings) => findings,

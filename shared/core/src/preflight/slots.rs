@@ -6,7 +6,6 @@ use crate::plan::{Slot, SlotPlan};
 use crate::request::Request;
 use crate::world::{Driver, EcsService, Rollout};
 
-/// Both ECS services.
 #[derive(Clone, Copy)]
 pub(super) struct Services<'a> {
     pub(super) blue: &'a EcsService,

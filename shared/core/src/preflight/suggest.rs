@@ -34,9 +34,7 @@ const TIMES: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 /// A stage and what it is good for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuggestedStage {
-    /// Its weight.
     pub weight: Weight,
-    /// Its bake.
     pub bake: Span,
     /// Requests that the new version typically gets in it.
     pub requests: u64,
@@ -44,7 +42,6 @@ pub struct SuggestedStage {
     pub finds: Option<f64>,
 }
 
-/// What is proposed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggestion {
     /// Requests a minute of the service, typically.

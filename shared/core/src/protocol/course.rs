@@ -32,7 +32,6 @@ pub struct Course {
     pub move_on: MoveOn,
     /// What the state machine does next.
     pub next: NextStep,
-    /// After which time.
     pub wait: Span,
     /// Why, in one sentence.
     pub summary: String,

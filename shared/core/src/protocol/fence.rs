@@ -102,7 +102,6 @@ pub enum Look {
     NotNeeded,
     /// It could not be read.
     NoAnswer,
-    /// What it is like.
     Seen(RecordedHealth),
 }
 

@@ -155,7 +155,6 @@ pub enum MoveOn {
     End(Failure),
     /// The wait for a person is over, the weight may move.
     Shift,
-    /// On to this stage.
     Stage(StageIndex),
 }
 
@@ -168,7 +167,6 @@ pub struct Observed {
     pub traffic: Option<RequestsPerMinute>,
     /// What the hooks of this stage have answered; `None` if they were not looked at.
     pub hooks: Option<Vec<HookRun>>,
-    /// Whose the routes are.
     pub routes: Routes,
     /// What it says of the canary, in words; `None` if it did not judge.
     pub judged: Option<Judged>,
@@ -177,14 +175,12 @@ pub struct Observed {
 /// What a look says of the canary, one sentence for each check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// All of them.
     pub reasons: Vec<String>,
     /// Those that speak against it, without being enough to end it.
     pub against: Vec<String>,
 }
 
 impl Judged {
-    /// What a verdict says.
     pub fn of(verdict: &Verdict) -> Self {
         Self {
             reasons: verdict.texts(|_| true),
@@ -293,7 +289,6 @@ pub fn observe(
 }
 
 impl Progress {
-    /// At the beginning of a plan.
     pub fn at_start(plan: &Plan, now: Timestamp) -> Self {
         Self {
             stage: StageIndex::default(),

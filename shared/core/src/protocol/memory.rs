@@ -11,13 +11,11 @@ use crate::record::{AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice,
 /// Items by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items {
-    /// Deployments.
     pub deployments: BTreeMap<DeploymentId, Deployment>,
     /// Alarms that were ever bound.
     pub alarms: BTreeMap<AlarmArn, AlarmItem>,
     /// Locks that were ever taken.
     pub locks: BTreeMap<LockKey, Lock>,
-    /// Old slots.
     pub retirements: BTreeMap<LockKey, Retirement>,
 }
 
@@ -101,14 +99,12 @@ impl Items {
         }
     }
 
-    /// Removes the intent of an alarm.
     pub fn finish_alarm_intent(&mut self, alarm: &AlarmArn, id: &IntentId) {
         self.change_alarm(alarm, |alarm| {
             alarm.intents.remove(id);
         });
     }
 
-    /// Removes the intent of a deployment.
     pub fn finish_deployment_intent(&mut self, deployment: &DeploymentId, id: &IntentId) {
         if let Some(stored) = self.deployments.get_mut(deployment) {
             stored.intents.remove(id);

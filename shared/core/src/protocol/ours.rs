@@ -21,9 +21,7 @@ pub enum Overwritten {
 /// Whose state of a route is found there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// This deployment's, recorded or not.
     Ours,
-    /// Somebody else's.
     Theirs,
 }
 

@@ -27,7 +27,6 @@ pub enum NextStep {
 }
 
 impl NextStep {
-    /// Every step.
     pub const ALL: [Self; 7] = [
         Self::Advance,
         Self::Gate,
@@ -43,9 +42,7 @@ impl NextStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
-    /// Whose.
     pub deployment: DeploymentId,
-    /// What comes next.
     pub next: NextStep,
     /// How long to wait before it, in seconds.
     pub wait_seconds: u64,
@@ -71,21 +68,18 @@ impl Reply {
         }
     }
 
-    /// After a wait.
     #[must_use]
     pub fn after(mut self, wait: Span) -> Self {
         self.wait_seconds = wait.as_secs_up();
         self
     }
 
-    /// With something to tell.
     #[must_use]
     pub fn telling(mut self, notify: bool) -> Self {
         self.notify = notify;
         self
     }
 
-    /// The execution's failure.
     #[must_use]
     pub fn failing(mut self, failure: Failure) -> Self {
         self.failure = Some(failure);

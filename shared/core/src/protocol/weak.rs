@@ -19,7 +19,6 @@ pub struct WeakLook<'a> {
     pub fenced: &'a Deployment,
     /// The rollback's own intent.
     pub own: &'a IntentId,
-    /// How stable was.
     pub health: RecordedHealth,
     /// Somebody else's change that is about to be overwritten, in words.
     pub found: Option<&'a str>,

@@ -12,36 +12,20 @@ pub enum RegistryWrite {
     /// The deployment as a whole, if it is still at the revision before the one it carries.
     PutDeployment(Box<Deployment>),
     /// Only a condition: the alarm has not fired since.
-    RequireQuiet {
-        /// Which alarm.
-        alarm: AlarmArn,
-        /// The deployment's start.
-        started_at: Timestamp,
-    },
+    RequireQuiet { alarm: AlarmArn, started_at: Timestamp },
     /// Binds an alarm that has not fired since the deployment's start.
-    Bind {
-        /// Which alarm.
-        alarm: AlarmArn,
-        /// Whom it stops.
-        deployment: DeploymentId,
-        /// How.
-        binding: Box<Binding>,
-    },
+    Bind { alarm: AlarmArn, deployment: DeploymentId, binding: Box<Binding> },
     /// Refreshes the recorded health of stable where the binding still exists and the alarm is
     /// quiet: a blind write would bring a deleted binding back.
     RefreshBinding {
-        /// Which alarm.
         alarm: AlarmArn,
-        /// Whose binding.
         deployment: DeploymentId,
         /// The binding with the new health.
         binding: Box<Binding>,
     },
     /// Removes a binding of an alarm that nobody wrote since it was read.
     Unbind {
-        /// Which alarm.
         alarm: AlarmArn,
-        /// Whose binding.
         deployment: DeploymentId,
         /// The revision that was read.
         expected: Revision,
@@ -51,20 +35,13 @@ pub enum RegistryWrite {
     },
     /// Takes a free lock whose epoch is still the one that was read before the resources were.
     TakeLock {
-        /// Which lock.
         key: LockKey,
-        /// Who takes it.
         deployment: DeploymentId,
         /// The epoch that was read.
         expected_epoch: u64,
     },
     /// Releases a lock that is the deployment's own.
-    ReleaseLock {
-        /// Which lock.
-        key: LockKey,
-        /// Whose.
-        deployment: DeploymentId,
-    },
+    ReleaseLock { key: LockKey, deployment: DeploymentId },
     /// Only a condition: nobody holds the lock.
     RequireFree(LockKey),
     /// A retirement that replaces whatever was due for the same ECS service.
@@ -73,7 +50,6 @@ pub enum RegistryWrite {
     PutRetirement(Box<Retirement>),
     /// The retirement has been carried out, or a new deployment takes the slot.
     DeleteRetirement {
-        /// The ECS service that was to be retired.
         service: EcsServiceName,
         /// Its cluster and the key of its lock.
         key: LockKey,

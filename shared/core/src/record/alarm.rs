@@ -15,7 +15,6 @@ use crate::time::{Span, Timestamp};
 /// needs comes back from the one update that closes the fence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlarmItem {
-    /// Which alarm.
     pub arn: AlarmArn,
     /// Goes up with every write.
     pub revision: Revision,
@@ -63,7 +62,6 @@ pub struct Binding {
     pub routes: Vec<RoutePlan>,
     /// Healthy targets that stable needs to take everything.
     pub needed: u32,
-    /// How stable was when somebody last looked.
     pub health: RecordedHealth,
     /// What the rollback would end, as of the last look: decides who goes first when many roll
     /// back at once. What was written before this was known must still be read.
@@ -77,7 +75,6 @@ pub struct Binding {
 pub struct RecordedHealth {
     /// The smallest number of healthy targets among stable's groups.
     pub healthy: u32,
-    /// When.
     pub at: Timestamp,
     /// Older than this it is not fresh.
     pub fresh_for: Span,
@@ -135,7 +132,6 @@ impl AlarmItem {
         Some(joined)
     }
 
-    /// Whether it can stop this deployment.
     pub(crate) fn binds(&self, deployment: &DeploymentId) -> bool {
         self.bindings.contains_key(deployment) || self.unreadable.bindings.contains(deployment)
     }

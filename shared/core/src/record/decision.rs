@@ -8,11 +8,9 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// Go on, or back.
     pub approved: bool,
     /// Who, as far as it is proven: the ARN of the caller's IAM identity.
     pub by: String,
-    /// When.
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: Option<String>,
@@ -24,7 +22,6 @@ pub struct Decision {
 pub struct Promotion {
     /// Who, as far as it is proven: the ARN of the caller's IAM identity.
     pub by: String,
-    /// When.
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: String,

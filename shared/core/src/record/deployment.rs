@@ -28,14 +28,12 @@ use crate::weight::Weight;
 pub struct Deployment {
     /// Also the name of its execution.
     pub id: DeploymentId,
-    /// The execution that carries it.
     pub execution: ExecutionArn,
     /// When that execution started; unknown to records from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_start: Option<ExecutionStart>,
     /// Goes up with every write.
     pub revision: Revision,
-    /// What is allowed.
     pub phase: Phase,
     /// Why a rollback began; the first reason stays.
     pub fence: Option<Fence>,
@@ -43,11 +41,8 @@ pub struct Deployment {
     pub intents: BTreeMap<IntentId, Intent>,
     /// Alarm events older than this are not about it.
     pub started_at: Timestamp,
-    /// What will be done.
     pub plan: Plan,
-    /// How far it has come.
     pub progress: Progress,
-    /// How stable was when somebody last looked.
     pub health: RecordedHealth,
     /// How much traffic the service has, as far as somebody has measured it. What was written
     /// before this was known must still be read: without it there is no rollback.
@@ -55,7 +50,6 @@ pub struct Deployment {
     pub traffic: Option<RequestsPerMinute>,
     /// The pause that a decision or a rollback can end.
     pub gate: Option<Gate>,
-    /// Alarms that are bound to it.
     pub alarms: Vec<AlarmArn>,
     /// What somebody should know who began it without `glidepath plan`, one sentence each. Records
     /// from before this was kept must still be read.
@@ -97,7 +91,6 @@ impl Phase {
         }
     }
 
-    /// The phase of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [
             Self::Open,
@@ -129,9 +122,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Which stage.
     pub stage: StageIndex,
-    /// Where in the stage.
     pub step: Step,
     /// The last state of every route that was read back as written, in the order of the plan.
     pub verified: Vec<RouteActions>,
@@ -237,20 +228,12 @@ pub struct Throttled {
 pub enum Step {
     /// Tasks start, then the weight moves.
     Settling {
-        /// Since when.
         since: Timestamp,
         /// Whether the weight may move as soon as the tasks are healthy.
         approved: bool,
     },
     /// The tasks are healthy and wait for a person, so that the shift follows the answer at once.
-    Approving {
-        /// Since when.
-        since: Timestamp,
-        /// Until when.
-        until: Timestamp,
-        /// The answer.
-        decision: Option<Decision>,
-    },
+    Approving { since: Timestamp, until: Timestamp, decision: Option<Decision> },
     /// At its weight, under watch.
     Baking {
         /// When the weight was read back; later by every time in which somebody else's weights may have

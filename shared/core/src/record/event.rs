@@ -15,17 +15,13 @@ use crate::weight::Weight;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
-    /// Whose.
     pub deployment: DeploymentId,
     /// From 1, without gaps; with the deployment it is the notice's stable id.
     pub sequence: u32,
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub event: Event,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -43,17 +39,12 @@ pub enum Event {
     Decided {
         /// Before which stage.
         stage: StageIndex,
-        /// What and who.
         decision: Decision,
     },
     /// A stage's weight was written and read back.
-    Shifted {
-        /// Which stage.
-        stage: StageIndex,
-    },
+    Shifted { stage: StageIndex },
     /// A stage takes longer, or stays, and why.
     Waiting {
-        /// Which stage.
         stage: StageIndex,
         /// What is lacking, in words.
         reasons: Vec<String>,
@@ -65,7 +56,6 @@ pub enum Event {
     /// The time that a stage was extended by is over, and it still lacks evidence: it holds until a
     /// person decides.
     StageHeld {
-        /// Which stage.
         stage: StageIndex,
         /// What is lacking, in words.
         reasons: Vec<String>,
@@ -73,15 +63,9 @@ pub enum Event {
         against: Vec<String>,
     },
     /// A person lets a stage go on whose evidence is not enough.
-    Promoted {
-        /// Which stage.
-        stage: StageIndex,
-        /// Who, and why.
-        promotion: Promotion,
-    },
+    Promoted { stage: StageIndex, promotion: Promotion },
     /// It does not go on all the same.
     NotPromoted {
-        /// Which stage.
         stage: StageIndex,
         /// What speaks against it, in words.
         reasons: Vec<String>,
@@ -98,7 +82,6 @@ pub enum Event {
     },
     /// Everything is back on stable; what led to it.
     TrafficRestored {
-        /// Why.
         failure: Failure,
         /// Whether somebody else's change was overwritten.
         overwritten: Option<String>,
@@ -123,21 +106,14 @@ pub enum Event {
         healthy: u32,
         /// How many everything needs.
         needed: u32,
-        /// For how long.
         waited: Span,
     },
     /// Terminal: the canary is the stable version now.
     Succeeded,
     /// Terminal: everything is on stable and the canary is scaled in.
-    RolledBack {
-        /// Why.
-        failure: Failure,
-    },
+    RolledBack { failure: Failure },
     /// Terminal: it ended before it changed anything.
-    Abandoned {
-        /// Why.
-        failure: Failure,
-    },
+    Abandoned { failure: Failure },
     /// After a success: the old slot has lost its tasks.
     Retired,
     /// After a success: the old slot carries weight again, so it keeps its tasks.
@@ -150,13 +126,10 @@ pub enum Event {
     },
     /// A channel does not get what is told: for whoever reads the other ones.
     Undelivered {
-        /// Which channel.
         channel: ChannelName,
         /// The first notice that it has not taken.
         sequence: u32,
-        /// Why, in words.
         reason: String,
-        /// What becomes of it.
         how: Undelivered,
     },
 }
@@ -199,7 +172,6 @@ pub enum Concern {
 }
 
 impl Event {
-    /// What it is to somebody who looks at the deployment now.
     pub const fn concern(&self) -> Concern {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,
@@ -225,7 +197,6 @@ impl Event {
         }
     }
 
-    /// Its name in one word.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Started => "started",
@@ -277,7 +248,6 @@ impl Event {
         }
     }
 
-    /// How urgent it is.
     pub const fn urgency(&self) -> Urgency {
         match self {
             Self::RollbackHeld | Self::RollbackOverdue { .. } => Urgency::Page,

@@ -10,11 +10,9 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fence {
-    /// Who closed it.
     pub trigger: FenceTrigger,
     /// How the deployment will fail.
     pub failure: Failure,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -22,11 +20,10 @@ pub struct Fence {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FenceTrigger {
-    /// An alarm that fired.
     Alarm(AlarmArn),
     /// The deployment's own state machine, after a failure.
     StateMachine,
-    /// A person.
+    /// A person: the ARN of the IAM identity, or what names them where AWS does not.
     Operator(String),
     /// The end of the execution that carried the deployment.
     ExecutionEnd,

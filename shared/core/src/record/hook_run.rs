@@ -11,7 +11,6 @@ use crate::time::Timestamp;
 pub struct HookRun {
     /// Which, by its place in the plan.
     pub hook: usize,
-    /// Why it is asked.
     pub at: LifecycleStage,
     /// What it answered last.
     pub status: HookStatus,

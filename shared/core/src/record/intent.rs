@@ -17,7 +17,6 @@ pub const LANDING_GRACE: Span = Span::from_secs(15);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
-    /// What will be written.
     pub purpose: Purpose,
     /// No attempt starts unless it can time out before this instant.
     pub deadline: Timestamp,

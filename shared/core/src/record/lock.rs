@@ -14,11 +14,9 @@ pub struct LockKey(String);
 /// What kind of resource is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockKind {
-    /// An ECS service.
     Service,
     /// A listener rule or listener.
     Route,
-    /// A target group.
     Group,
 }
 
@@ -39,7 +37,6 @@ impl LockKey {
         Self(format!("route#{arn}"))
     }
 
-    /// An ECS service.
     pub fn service(cluster: &ClusterName, service: &EcsServiceName) -> Self {
         // A cluster may be given by name or by ARN; both must lock the same thing.
         let cluster = cluster.as_str();
@@ -47,12 +44,10 @@ impl LockKey {
         Self(format!("service#{name}/{service}"))
     }
 
-    /// A target group.
     pub fn group(arn: &str) -> Self {
         Self(format!("group#{arn}"))
     }
 
-    /// What kind of resource it locks.
     pub fn kind(&self) -> LockKind {
         if self.0.starts_with("service#") {
             LockKind::Service
@@ -63,7 +58,6 @@ impl LockKey {
         }
     }
 
-    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -94,9 +88,7 @@ impl LockKey {
 /// had it between two looks at the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
-    /// What it locks.
     pub key: LockKey,
-    /// Who has it.
     pub holder: Option<DeploymentId>,
     /// How often it was taken.
     pub epoch: u64,

@@ -18,15 +18,11 @@ use crate::time::Timestamp;
 pub struct Retirement {
     /// The deployment that left it behind; its timeline tells of the retirement.
     pub deployment: DeploymentId,
-    /// Which slot.
     pub slot: Slot,
-    /// Where.
     pub cluster: ClusterName,
-    /// Its ECS service.
     pub service: EcsServiceName,
     /// Its group on every route: it is not retired while one of them carries weight.
     pub routes: Vec<(RouteRef, TargetGroupArn)>,
-    /// When.
     pub due_at: Timestamp,
     /// Goes up with every write.
     pub revision: Revision,

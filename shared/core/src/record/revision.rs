@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 pub struct Revision(pub u64);
 
 impl Revision {
-    /// After one more write.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

@@ -20,7 +20,6 @@ pub struct Shift {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
-    /// From when on.
     pub from: Timestamp,
     /// `None` while it goes on.
     pub until: Option<Timestamp>,

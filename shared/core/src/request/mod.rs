@@ -220,7 +220,6 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The ECS service of a slot.
     pub const fn of(&self, slot: Slot) -> &EcsServiceName {
         match slot {
             Slot::Blue => &self.blue,

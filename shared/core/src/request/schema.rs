@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Request;
 
-/// A complete request.
 pub(super) const EXAMPLE: &str = include_str!("example.json");
 
 /// A complete request, to begin with.
@@ -14,7 +13,6 @@ pub fn example() -> &'static str {
     EXAMPLE
 }
 
-/// The schema as a document.
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Request).to_value();
     tidy(&mut schema);

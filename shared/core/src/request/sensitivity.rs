@@ -53,12 +53,10 @@ impl Decode for Sensitivity {
 pub struct Ratio(u32);
 
 impl Ratio {
-    /// From thousandths.
     pub const fn from_thousandths(thousandths: u32) -> Self {
         Self(thousandths)
     }
 
-    /// In thousandths.
     pub const fn thousandths(self) -> u32 {
         self.0
     }

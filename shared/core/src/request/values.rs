@@ -17,7 +17,6 @@ use crate::time::{Span, SpanError};
 pub struct AlarmName(String);
 
 impl AlarmName {
-    /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }

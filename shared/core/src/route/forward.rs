@@ -36,9 +36,7 @@ impl From<AsStored> for Forward {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WeightedGroup {
-    /// Which group.
     pub group: TargetGroupArn,
-    /// Its weight.
     pub weight: AlbWeight,
 }
 
@@ -46,7 +44,6 @@ pub struct WeightedGroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stickiness {
-    /// `DurationSeconds`.
     pub duration_seconds: i32,
 }
 

@@ -20,7 +20,6 @@ pub struct AllAtOnce {
 }
 
 impl AllAtOnce {
-    /// The stages of the plan.
     pub fn stages(&self) -> Vec<Stage> {
         vec![Stage { weight: Weight::ALL, bake: self.bake, approval: None }]
     }

@@ -27,7 +27,6 @@ pub struct BlueGreen {
 }
 
 impl BlueGreen {
-    /// The stages of the plan.
     pub fn stages(&self) -> Vec<Stage> {
         let approval = self.approval.map(ApprovalRequest::approval);
         vec![

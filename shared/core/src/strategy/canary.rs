@@ -20,7 +20,6 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// The stages of the plan.
     pub fn stages(&self) -> Vec<Stage> {
         self.stages.iter().map(StageRequest::stage).collect()
     }

@@ -28,7 +28,6 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// The stages of the plan.
     pub fn stages(&self) -> Vec<Stage> {
         let approval = self.approval.map(ApprovalRequest::approval);
         let step = self.step.weight().permille().max(1);

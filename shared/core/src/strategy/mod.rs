@@ -44,7 +44,6 @@ impl Strategy {
         }
     }
 
-    /// Its name, for people.
     pub const fn name(&self) -> StrategyName {
         match self {
             Self::Canary(_) => StrategyName::Canary,

@@ -25,7 +25,6 @@ pub struct StageRequest {
 }
 
 impl StageRequest {
-    /// The stage of a plan.
     pub fn stage(&self) -> Stage {
         Stage {
             weight: self.weight.weight(),
@@ -60,7 +59,6 @@ pub struct ApprovalRequest {
 }
 
 impl ApprovalRequest {
-    /// The approval of a plan.
     pub const fn approval(self) -> Approval {
         Approval { timeout: self.timeout, on_timeout: self.on_timeout }
     }

@@ -29,27 +29,23 @@ pub use self::registry::{
     AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
 
-/// A call that did not do what it was asked.
+/// A call that did not do what it was asked. `operation` is its IAM action (`ecs:UpdateService`), or
+/// the name of what was done without one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// AWS asked to come back later (throttling, a 5xx that is known to have had no effect).
     #[error("{operation}: throttled")]
-    Throttled {
-        /// Which call.
-        operation: &'static str,
-    },
+    Throttled { operation: &'static str },
     /// No answer: a time-out, a lost connection, or a 5xx. A write may have happened, or still will.
     #[error("{operation}: no answer ({detail})")]
     Unanswered {
-        /// Which call.
         operation: &'static str,
-        /// What was seen instead.
+        /// What was seen instead of an answer.
         detail: String,
     },
     /// AWS refused for good: no permission, no such resource, a malformed request.
     #[error("{operation}: {detail}")]
     Refused {
-        /// Which call.
         operation: &'static str,
         /// AWS's code and message.
         detail: String,
@@ -90,15 +86,13 @@ pub type PortResult<T> = Result<T, PortError>;
 
 /// The time, and waiting.
 pub trait Clock: Sync {
-    /// Now.
     fn now(&self) -> Timestamp;
-    /// Waits.
     fn sleep(&self, span: Span) -> impl Future<Output = ()> + Send;
 }
 
 /// Randomness, for jitter and for ids.
 pub trait Random: Sync {
-    /// Any number.
+    /// Any number, each as likely; ids are made of it, so no two processes may draw the same ones.
     fn number(&self) -> u64;
 }
 
@@ -200,7 +194,6 @@ pub trait Hooks: Sync {
 /// What a URL answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeAnswer {
-    /// The HTTP status.
     pub status: u16,
     /// As much of the body as is looked at.
     pub body: String,

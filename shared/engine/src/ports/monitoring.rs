@@ -17,7 +17,6 @@ pub struct MetricsQuery {
     pub routes: Vec<(String, TargetGroupArn, TargetGroupArn)>,
     /// The verified shifts, in order; the first begins the window.
     pub shifts: Vec<Shift>,
-    /// Which requests are bad.
     pub bad_are: BadRequestsAre,
     /// Requests that take longer are slow; `None`: they are not counted.
     pub slower_than: Option<Span>,
@@ -61,7 +60,6 @@ pub struct CheckAnswer {
     pub canary: PortResult<Series>,
     /// Of stable, where that was asked.
     pub stable: Option<PortResult<Series>>,
-    /// The length of a period.
     pub period: Span,
     /// Where the newest complete period ends.
     pub until: Timestamp,

@@ -152,7 +152,6 @@ pub struct Recent {
 /// A notice with the channels that have taken it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// What.
     pub notice: Notice,
     /// Who has it.
     pub delivered: Vec<ChannelName>,
@@ -170,7 +169,6 @@ impl OutboxEntry {
 /// What a channel has made of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It has it.
     Taken,
     /// It will never take it.
     Refused,

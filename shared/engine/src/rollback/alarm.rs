@@ -24,7 +24,6 @@ use crate::{Ambient, failed};
 /// it is delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlarmEvent {
-    /// Which alarm.
     pub alarm: AlarmArn,
     /// When its state changed, by CloudWatch's clock.
     pub at: Timestamp,

@@ -40,7 +40,6 @@ pub(super) struct BringBack<'a, R, L, O, A> {
 pub(super) enum Back {
     /// Everything is on stable, and that is recorded.
     Restored {
-        /// As it is now.
         deployment: Box<Deployment>,
         /// Whether somebody must be told now.
         told: bool,
@@ -64,7 +63,6 @@ pub(super) enum Back {
 pub(super) struct Unfinished {
     /// Whether every attempt was answered all the same.
     pub(super) clean: bool,
-    /// Why.
     pub(super) stop: Stop,
 }
 

@@ -25,7 +25,6 @@ pub(super) struct Claimed<'a, R, L, A> {
     pub(super) deployment: &'a Deployment,
     /// The claim that the fence carried.
     pub(super) own: &'a IntentId,
-    /// What it claims.
     pub(super) intent: &'a Intent,
     /// Who goes on with what is throttled.
     pub(super) carrier: Carrier,

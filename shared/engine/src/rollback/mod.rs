@@ -37,7 +37,6 @@ use crate::{Ambient, failed};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackInput {
-    /// Which deployment.
     pub deployment: DeploymentId,
     /// What was caught; `None` while a rollback goes on.
     #[serde(default)]
@@ -205,7 +204,6 @@ struct Turn<'a, R, L, C, O, A> {
     containers: &'a C,
     orchestration: &'a O,
     ambient: &'a A,
-    /// Who asks, if it is not the state machine.
     by: Option<&'a FenceTrigger>,
 }
 

@@ -22,7 +22,6 @@ use crate::{Ambient, routes};
 pub(super) enum Weakened {
     /// Everything was written all the same.
     Whole {
-        /// How that went.
         written: Written,
         /// Whose decision it was, if stable is too weak for it.
         forced: Option<Forced>,
@@ -44,14 +43,12 @@ pub(super) struct Waits {
     pub(super) wait: Span,
     /// Whether somebody must be told now.
     pub(super) told: bool,
-    /// In words.
     pub(super) summary: String,
 }
 
 /// Somebody else is at it: look again soon.
 const SOON: Span = Span::from_secs(1);
 
-/// Does what can be done.
 pub(super) async fn take<R, L, A>(
     claimed: &Claimed<'_, R, L, A>,
     health: RecordedHealth,

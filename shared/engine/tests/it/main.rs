@@ -1,5 +1,5 @@
 //! The use cases against a world in memory.
-#![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod approval;

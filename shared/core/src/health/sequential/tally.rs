@@ -3,7 +3,6 @@
 /// Requests of one slot in one cell, and how many of them were bad (or slow).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All requests.
     pub requests: u64,
     /// Those of interest; what is above `requests` is ignored.
     pub events: u64,
@@ -12,9 +11,7 @@ pub struct Tally {
 /// One metric of one cell: both slots over the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
-    /// The new version.
     pub canary: Tally,
-    /// The version that serves today.
     pub stable: Tally,
 }
 
