@@ -46,20 +46,21 @@ impl ElasticContainers {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
     }
 
-    /// A service as ECS describes it, if there is an active one of this name.
+    /// The active services of these names as ECS describes them, in whatever order it likes.
     async fn described(
         &self,
         cluster: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<Service>> {
-        let call =
-            self.reading.describe_services().cluster(cluster.as_str()).services(service.as_str());
-        match call.send().await {
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Service>> {
+        let names = services.iter().map(|service| service.as_str().to_owned()).collect();
+        let call = self.reading.describe_services().cluster(cluster.as_str());
+        match call.set_services(Some(names)).send().await {
             Ok(described) => {
-                let mut services = described.services.unwrap_or_default().into_iter();
-                Ok(services.find(|service| service.status() == Some("ACTIVE")))
+                let mut services = described.services.unwrap_or_default();
+                services.retain(|service| service.status() == Some("ACTIVE"));
+                Ok(services)
             }
-            Err(error) if code(&error) == Some("ClusterNotFoundException") => Ok(None),
+            Err(error) if code(&error) == Some("ClusterNotFoundException") => Ok(Vec::new()),
             Err(error) => Err(port_error("ecs:DescribeServices", error)),
         }
     }
@@ -91,12 +92,17 @@ impl ElasticContainers {
 }
 
 impl Containers for ElasticContainers {
-    async fn service(
+    async fn services(
         &self,
         cluster: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<EcsService>> {
-        self.described(cluster, service).await?.as_ref().map(found).transpose()
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<EcsService>>> {
+        let described = self.described(cluster, services).await?;
+        let named = |name: &&EcsServiceName| {
+            let of_name = |service: &&Service| service.service_name() == Some(name.as_str());
+            described.iter().find(of_name).map(found).transpose()
+        };
+        services.iter().map(named).collect()
     }
 
     async fn task_definition(
@@ -147,7 +153,7 @@ impl Containers for ElasticContainers {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> PortResult<Option<ServiceDeployment>> {
-        Ok(self.described(cluster, service).await?.as_ref().map(current_deployment))
+        Ok(self.described(cluster, &[service]).await?.first().map(current_deployment))
     }
 
     async fn stopped_tasks(

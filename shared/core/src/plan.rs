@@ -75,10 +75,6 @@ impl Plan {
         stage.0 + 1 >= self.stages.len()
     }
 
-    pub fn canary_tasks(&self, weight: Weight) -> u32 {
-        self.capacity.tasks(self.stable.desired_count, weight)
-    }
-
     pub fn slot(&self, role: Role) -> &SlotPlan {
         match role {
             Role::Stable => &self.stable,

@@ -169,6 +169,18 @@ where
         .await
     }
 
+    /// Records that the service needs more tasks than anybody knew, for whoever brings traffic back.
+    async fn grow(&self, needed: u32) -> Result<(), Stop> {
+        transition(self.registry, &self.deployment.id, |deployment| {
+            let now = self.ambient.now();
+            let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
+            let observed = Observed { needed: Some(needed), ..Observed::default() };
+            observe(deployment, &self.deployment, observed, MoveOn::Stay, now, due)
+        })
+        .await
+        .map(|_| ())
+    }
+
     /// Somebody else changed a route: nothing moves, and if it stays so, everything goes back.
     async fn hold_foreign(&self, since: Timestamp, found: String) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
@@ -313,7 +325,7 @@ where
                 let plan = &deployment.plan;
                 let stable = Stable {
                     health: deployment.health,
-                    needed: plan.stable.desired_count,
+                    needed: deployment.needed(),
                     forced: deployment.forced().is_some(),
                 };
                 let urgency = Urgency::of(&deployment, LINGER);

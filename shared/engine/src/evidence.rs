@@ -14,8 +14,8 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::ports::{
-    CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
-    Monitoring, PortError, PortResult, Probing,
+    CheckAnswer, CheckQuery, Clock, Containers, EcsService, Hooks, LoadBalancer, Metrics,
+    MetricsQuery, Monitoring, PortError, PortResult, Probing, TargetHealth,
 };
 use crate::targets;
 
@@ -54,6 +54,8 @@ pub(crate) struct Gathered {
     pub(crate) evidence: Evidence,
     /// How much traffic the service has.
     pub(crate) traffic: Option<RequestsPerMinute>,
+    /// How many tasks all of it needs; `None` if the services could not be read.
+    pub(crate) needed: Option<u32>,
     /// The length of the periods in which requests were counted.
     pub(crate) period: Option<Span>,
 }
@@ -77,10 +79,11 @@ where
     let now = clock.now();
     let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
     let query = metrics_query(deployment, now);
-    let (alarms, targets, (stopped, metrics)) = join3(
+    let (alarms, targets, (services, stopped, metrics)) = join3(
         read_alarms(monitoring, deployment),
         read_targets(load_balancer, deployment),
-        join(
+        join3(
+            containers.services(&plan.cluster, &[&plan.stable.service, &plan.canary.service]),
             containers.stopped_tasks(
                 &plan.cluster,
                 &plan.canary.service,
@@ -91,6 +94,15 @@ where
         ),
     )
     .await;
+    let services = services
+        .map(Vec::into_iter)
+        .map(|mut found| (found.next().flatten(), found.next().flatten()));
+    let needed = services
+        .as_ref()
+        .ok()
+        .map(|(stable, canary)| deployment.demand(stable.as_ref(), canary.as_ref()));
+    let canary = services.ok().and_then(|(_, canary)| canary);
+    let targets = targets.map(|looks| in_pairs(looks, canary_needed(deployment, canary.as_ref())));
     // Which decides who goes first when many roll back at once.
     let (traffic, period) = match &metrics {
         Ok(Some(Metrics { requests: Ok(periods), .. })) => {
@@ -122,7 +134,7 @@ where
             join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment))
                 .await;
     }
-    Gathered { evidence, traffic, period }
+    Gathered { evidence, traffic, needed, period }
 }
 
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
@@ -342,22 +354,30 @@ async fn read_alarms(
 async fn read_targets(
     load_balancer: &impl LoadBalancer,
     deployment: &Deployment,
-) -> PortResult<Vec<RouteTargets>> {
+) -> PortResult<Vec<TargetHealth>> {
     let plan = &deployment.plan;
-    let weight = plan.stage(watched_stage(deployment)).map(|stage| stage.weight);
     let roles = [Role::Canary, Role::Stable];
     let groups = plan.routes.iter().flat_map(|route| roles.map(|role| route.group(role)));
     let groups: Vec<_> = groups.collect();
-    let health = targets::health(load_balancer, &groups).await.into_iter();
-    let mut health = health.collect::<PortResult<Vec<_>>>()?.into_iter();
-    let mut targets = Vec::with_capacity(plan.routes.len());
-    while let (Some(canary), Some(stable)) = (health.next(), health.next()) {
-        targets.push(RouteTargets {
+    targets::health(load_balancer, &groups).await.into_iter().collect()
+}
+
+fn canary_needed(deployment: &Deployment, canary: Option<&EcsService>) -> u32 {
+    let stage = deployment.plan.stage(watched_stage(deployment));
+    stage.map_or(1, |stage| deployment.watched_tasks(stage.weight, canary))
+}
+
+/// Canary and stable of every route, as they were read one after the other.
+fn in_pairs(looks: Vec<TargetHealth>, canary_needed: u32) -> Vec<RouteTargets> {
+    let mut looks = looks.into_iter();
+    let pair = || {
+        let (canary, stable) = (looks.next()?, looks.next()?);
+        Some(RouteTargets {
             canary_healthy: canary.healthy,
-            canary_needed: weight.map_or(1, |weight| plan.canary_tasks(weight)),
+            canary_needed,
             stable_healthy: stable.healthy,
             canary_sick: canary.sick,
-        });
-    }
-    Ok(targets)
+        })
+    };
+    std::iter::from_fn(pair).collect()
 }

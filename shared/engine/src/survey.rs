@@ -114,24 +114,24 @@ where
         .flatten()
         .map(|name| name.as_str().to_owned())
         .collect();
-    let (routes, (blue, green), (task_definition, alarms_found)) = join3(
+    let slots = [Slot::Blue, Slot::Green].map(|slot| target.slots.of(slot));
+    let (routes, services, (task_definition, alarms_found)) = join3(
         load_balancer.routes(&target.routes),
-        join(
-            containers.service(&target.cluster, target.slots.of(Slot::Blue)),
-            containers.service(&target.cluster, target.slots.of(Slot::Green)),
-        ),
+        containers.services(&target.cluster, &slots),
         join(containers.task_definition(&request.release.task_definition), async {
             if names.is_empty() { Ok(Vec::new()) } else { monitoring.alarms(&names).await }
         }),
     )
     .await;
+    let mut services = services?.into_iter();
+    let (blue, green) = (services.next().flatten(), services.next().flatten());
     let mut alarms_found = alarms_found?.into_iter();
     let mut take =
         |count: usize| -> Vec<Option<Alarm>> { alarms_found.by_ref().take(count).collect() };
     Ok(Found {
         routes: routes?,
-        blue: blue?,
-        green: green?,
+        blue,
+        green,
         task_definition: task_definition?,
         alarms: FoundAlarms {
             blue: take(alarms.blue.len()),

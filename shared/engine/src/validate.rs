@@ -49,7 +49,7 @@ where
     let progress = read.progress.seeing(&routes, clock.now());
     let deployment = Deployment { progress, ..read.clone() };
     let gathered = gather(sources, clock, &deployment).await;
-    let Gathered { evidence, traffic, period } = gathered;
+    let Gathered { evidence, traffic, needed, period } = gathered;
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     // The look that fails is the one that a report must not miss.
     keep(registry, clock, &deployment, &evidence, period).await;
@@ -68,7 +68,7 @@ where
         let asked = same_stage && !evidence.hooks.is_empty();
         let hooks = asked.then(|| hook_runs(&evidence, &deployment.progress.hooks));
         let (routes, judged) = (routes.clone(), Some(judged.clone()));
-        let observed = Observed { health, traffic, hooks, routes, judged };
+        let observed = Observed { health, traffic, hooks, routes, needed, judged };
         let move_on = course.move_on.clone();
         let (seen, writes) = observe(current, &read, observed, move_on, now, due)?;
         let told = seen.notices > current.notices;

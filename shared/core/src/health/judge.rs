@@ -10,9 +10,17 @@ use crate::plan::{HealthPlan, Plan, StageIndex};
 use crate::record::Gap;
 use crate::weight::Weight;
 
-/// Stopped canary tasks that count as sickness. One may be a lost host or a spot interruption,
-/// which holds the stage; the second within the same stage is no accident.
-pub const STOPPED_TASKS_LIMIT: usize = 2;
+/// So many stopped tasks of a canary of this size are no accident: the second one of a few, more than one
+/// in twenty of many. A task that Spot takes away, or whose host is lost, may end as if it had failed by
+/// itself.
+pub fn stopped_tasks_limit(tasks: u32) -> usize {
+    (tasks / 20 + 1).max(2) as usize
+}
+
+/// So many stopped tasks of a canary of this size are told and hold nothing: one in a hundred.
+fn stray_tasks(tasks: u32) -> usize {
+    (tasks / 100) as usize
+}
 
 /// Judges a stage of a plan by one look at it.
 pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
@@ -20,7 +28,7 @@ pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
     let weight = plan.stage(stage).map(|stage| stage.weight);
     alarms(&plan.health, weight, &evidence.alarms, &mut reasons);
     targets(plan, &evidence.targets, &mut reasons);
-    stopped_tasks(&evidence.stopped_tasks, &evidence.gaps, &mut reasons);
+    stopped_tasks(size(&evidence.targets), &evidence.stopped_tasks, &evidence.gaps, &mut reasons);
     metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
     hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
     probes::judge(&plan.health.probes, &evidence.probes, &mut reasons);
@@ -133,7 +141,20 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
     }
 }
 
-fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, gaps: &[Gap], reasons: &mut Vec<Reason>) {
+/// How many tasks the canary has to have; none that anybody knows of where its targets cannot be read.
+fn size(targets: &Reading<Vec<RouteTargets>>) -> u32 {
+    match targets {
+        Reading::Read(routes) => routes.iter().map(|route| route.canary_needed).max().unwrap_or(0),
+        Reading::Unreadable(_) => 0,
+    }
+}
+
+fn stopped_tasks(
+    size: u32,
+    reading: &Reading<Vec<StoppedTask>>,
+    gaps: &[Gap],
+    reasons: &mut Vec<Reason>,
+) {
     let Some(tasks) = read("stopped tasks", reading, reasons) else { return };
     // They may have broken under traffic that nobody planned.
     let (foreign, tasks): (Vec<_>, Vec<_>) =
@@ -152,8 +173,15 @@ fn stopped_tasks(reading: &Reading<Vec<StoppedTask>>, gaps: &[Gap], reasons: &mu
     };
     let text =
         format!("{}; the newest, `{}`: {}", counted(tasks.len()), newest.task, newest.reason);
-    // Whether one was an accident is for a person to say.
-    reasons.push(if tasks.len() >= STOPPED_TASKS_LIMIT { fail(text) } else { inconclusive(text) });
+    let text = if size > 0 { format!("{text} (of {size} tasks)") } else { text };
+    reasons.push(if tasks.len() <= stray_tasks(size) {
+        pass(text)
+    } else if tasks.len() >= stopped_tasks_limit(size) {
+        fail(text)
+    } else {
+        // Whether it was an accident is for a person to say.
+        inconclusive(text)
+    });
 }
 
 fn counted(stopped: usize) -> String {

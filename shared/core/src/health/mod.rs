@@ -28,7 +28,7 @@ pub use evidence::{
     AlarmReading, AlarmSignal, Evidence, RouteTargets, StoppedTask, TaskEnd, Watched,
 };
 pub use hooks::{HookReading, ServiceDeployment, ServiceDeployments, hook_event, hooks_at};
-pub use judge::{STOPPED_TASKS_LIMIT, judge};
+pub use judge::{judge, stopped_tasks_limit};
 pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};

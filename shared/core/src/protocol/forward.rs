@@ -9,8 +9,8 @@ use crate::health::{Judgement, Verdict};
 use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
-    Binding, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Progress, Promotion, Purpose,
-    RecordedHealth, Shift, Step,
+    Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Progress, Promotion,
+    Purpose, RecordedHealth, Shift, Step,
 };
 use crate::route::RouteActions;
 use crate::storm::RequestsPerMinute;
@@ -44,7 +44,7 @@ fn binding(deployment: &Deployment) -> Binding {
     Binding {
         started_at: deployment.started_at,
         routes: deployment.plan.routes.clone(),
-        needed: deployment.plan.stable.desired_count,
+        needed: deployment.needed(),
         health: deployment.health,
         harm: deployment.harm(),
     }
@@ -73,6 +73,21 @@ pub fn claim_forward(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(claimed))];
     writes.extend(deployment.require_quiet());
     Ok((intent, writes))
+}
+
+/// Claims that the canary's service is asked for so many tasks.
+pub fn claim_scale(
+    deployment: &Deployment,
+    read: &Deployment,
+    id: &IntentId,
+    asked: u32,
+    lifetime: Span,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
+    let mut asking = deployment.clone();
+    asking.progress.demand.asked = Some(asked);
+    claim_forward(&asking, read, id, Purpose::Scale, lifetime, now, next_due_at)
 }
 
 /// Records a shift that was read back: the bake begins. Refused without the claim: it has died, and
@@ -168,6 +183,8 @@ pub struct Observed {
     /// What the hooks of this stage have answered; `None` if they were not looked at.
     pub hooks: Option<Vec<HookRun>>,
     pub routes: Routes,
+    /// How many tasks all of the traffic needs; `None` if the services were not read.
+    pub needed: Option<u32>,
     /// What it says of the canary, in words; `None` if it did not judge.
     pub judged: Option<Judged>,
 }
@@ -214,7 +231,7 @@ pub fn observe(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
-    let Observed { health, traffic, hooks, routes, judged } = observed;
+    let Observed { health, traffic, hooks, routes, needed, judged } = observed;
     // What is said of an earlier step is not said of this one.
     let (routes, move_on, judged) = if deployment.is_where(read) {
         (routes, move_on, judged)
@@ -274,8 +291,10 @@ pub fn observe(
         }
     }
     seen.traffic = traffic.or(seen.traffic);
-    if let Some(health) = health {
-        seen.health = health;
+    let grown = needed.filter(|needed| *needed > deployment.needed());
+    seen.progress.demand.needed = grown.or(seen.progress.demand.needed);
+    seen.health = health.unwrap_or(seen.health);
+    if health.is_some() || grown.is_some() {
         writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::RefreshBinding {
             alarm: alarm.clone(),
             deployment: deployment.id.clone(),
@@ -305,6 +324,7 @@ impl Progress {
             hooks: Vec::new(),
             restored_at: None,
             weak: None,
+            demand: Demand::default(),
             forced: None,
             overwritten: None,
             throttled: None,

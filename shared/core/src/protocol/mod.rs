@@ -41,8 +41,8 @@ pub use fence::{
     Look, Restored, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off, restored,
 };
 pub use forward::{
-    Judged, MoveOn, Observed, Routes, begin, claim_forward, observe, record_shift, release_forward,
-    store_gate,
+    Judged, MoveOn, Observed, Routes, begin, claim_forward, claim_scale, observe, record_shift,
+    release_forward, store_gate,
 };
 #[cfg(feature = "testing")]
 pub use memory::{Fenced, Items};
@@ -52,5 +52,5 @@ pub use reply::{NextStep, Reply};
 pub use retirement::{claim_retirement, finish_retirement, postpone_retirement};
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
-pub use weak::{StepBack, WeakLook, hold, step_back};
+pub use weak::{StepBack, WeakLook, claim_reinforcement, hold, step_back};
 pub use write::RegistryWrite;

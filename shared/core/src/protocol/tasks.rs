@@ -1,7 +1,7 @@
 //! The canary's tasks going forward: what its ECS service is asked for, and what ECS's answer means.
 
 use crate::failure::{Failure, FailureCode};
-use crate::health::{STOPPED_TASKS_LIMIT, StoppedTask, TaskEnd};
+use crate::health::{StoppedTask, TaskEnd, stopped_tasks_limit};
 use crate::ids::EcsServiceName;
 use crate::record::Deployment;
 use crate::weight::Weight;
@@ -27,6 +27,48 @@ pub enum Tasks {
 }
 
 impl Deployment {
+    /// How many tasks all of the traffic needs: what the plan found, or more that was seen since.
+    pub fn needed(&self) -> u32 {
+        let planned = self.plan.stable.desired_count;
+        self.progress.demand.needed.map_or(planned, |needed| needed.max(planned))
+    }
+
+    /// How many tasks the canary must have for a weight.
+    pub fn canary_tasks(&self, weight: Weight) -> u32 {
+        self.plan.capacity.tasks(self.needed(), weight)
+    }
+
+    /// How many healthy tasks a look must find where the canary has this weight: what it was asked for at
+    /// most, and no more than somebody who scales it has left it.
+    pub fn watched_tasks(&self, weight: Weight, canary: Option<&EcsService>) -> u32 {
+        let asked = self.progress.demand.asked.unwrap_or(u32::MAX);
+        let left = canary.map_or(u32::MAX, |canary| canary.desired_count);
+        self.canary_tasks(weight).min(asked).min(left).max(1)
+    }
+
+    /// How many tasks all of the traffic needs, as both services show it now. Stable's own number counts as
+    /// far as it has grown; the canary's only if it has more than this deployment has asked for: then both
+    /// are what their loads need, and the sum is what one of them needs for everything.
+    pub fn demand(&self, stable: Option<&EcsService>, canary: Option<&EcsService>) -> u32 {
+        let ours = canary.filter(|canary| canary.task_definition == self.plan.task_definition);
+        let asked = self.progress.demand.asked.unwrap_or(u32::MAX);
+        let grown = ours.map_or(0, |canary| canary.desired_count);
+        let grown = if grown > asked { grown } else { 0 };
+        let stable = stable.map_or(0, |stable| stable.desired_count);
+        self.needed().max(stable.saturating_add(grown))
+    }
+
+    /// What stable is asked for so that it can take everything back; `None` if ECS has been asked for
+    /// enough, or deploys the service in a way of its own.
+    pub fn reinforcement(&self, stable: &EcsService) -> Option<ScaleTo> {
+        let needed = self.needed();
+        (stable.driver == Driver::Rolling && stable.desired_count < needed).then_some(ScaleTo {
+            desired_count: needed,
+            task_definition: None,
+            force_new_deployment: false,
+        })
+    }
+
     /// Where the tasks are that this weight needs, from their service as ECS has it now; `None`: there is
     /// none of its name any more.
     pub fn tasks(&self, weight: Weight, service: Option<&EcsService>) -> Tasks {
@@ -50,7 +92,7 @@ impl Deployment {
                 "ECS gave up on `{canary}` and went back to {back}: {reason}"
             ));
         }
-        let wanted = plan.canary_tasks(weight);
+        let wanted = self.canary_tasks(weight);
         if let Some(to) = self.missing(service, wanted) {
             return Tasks::Ask(to);
         }
@@ -86,8 +128,10 @@ impl Deployment {
         // repaired, but it never starts another task. The one of this deployment is newer.
         let failed_before = matches!(service.rollout, Rollout::Failed(_))
             && service.deployed_at.is_some_and(|at| at < self.started_at);
-        (other || failed_before || service.desired_count != wanted).then(|| ScaleTo {
-            desired_count: wanted,
+        // What somebody who sees the load has added to this version is not taken away again.
+        let kept = if other { wanted } else { wanted.max(service.desired_count) };
+        (other || failed_before || service.desired_count < wanted).then(|| ScaleTo {
+            desired_count: kept,
             // Named only where it changes: naming one needs `iam:PassRole`, and begins an ECS
             // deployment if somebody else has changed it meanwhile.
             task_definition: other.then(|| version.clone()),
@@ -98,10 +142,15 @@ impl Deployment {
 
 /// The failure of tasks that come and go, if so many have stopped: ECS counts none that has run, and a
 /// service would go on like that for as long as it may settle. `stopped` has the newest last.
-pub fn crashes(canary: &EcsServiceName, stopped: &[StoppedTask], running: u32) -> Option<Failure> {
+pub fn crashes(
+    canary: &EcsServiceName,
+    stopped: &[StoppedTask],
+    running: u32,
+    wanted: u32,
+) -> Option<Failure> {
     let ran = stopped.iter().filter(|task| task.end != TaskEnd::NeverRan).count();
     let none_starts = stopped.len() >= FAILED_TASKS as usize && running == 0;
-    let newest = stopped.last().filter(|_| ran >= STOPPED_TASKS_LIMIT || none_starts)?;
+    let newest = stopped.last().filter(|_| ran >= stopped_tasks_limit(wanted) || none_starts)?;
     let code = match newest.end {
         TaskEnd::NeverRan | TaskEnd::Exited => FailureCode::CanaryFailedToStart,
         TaskEnd::Unhealthy => FailureCode::CanaryNotHealthy,
@@ -132,7 +181,7 @@ mod tests {
     fn two_tasks_that_ran_or_three_that_never_did_are_enough() {
         let canary = EcsServiceName::new("shop-green");
         let code = |stopped: &[StoppedTask], running| {
-            crashes(&canary, stopped, running).map(|failure| failure.code)
+            crashes(&canary, stopped, running, 3).map(|failure| failure.code)
         };
         let (ran, never) = (stopped(TaskEnd::Exited), stopped(TaskEnd::NeverRan));
         assert_eq!(code(&[], 0), None);
@@ -151,7 +200,7 @@ mod tests {
         let deployment = deployment();
         let version = deployment.plan.task_definition.clone();
         let weight = deployment.plan.stages[0].weight;
-        let wanted = deployment.plan.canary_tasks(weight);
+        let wanted = deployment.canary_tasks(weight);
         let service = EcsService {
             driver: Driver::Rolling,
             desired_count: wanted,
@@ -167,7 +216,9 @@ mod tests {
         let tasks = |service: &EcsService| deployment.tasks(weight, Some(service));
         assert_eq!(tasks(&service), Tasks::Running);
         assert!(matches!(deployment.tasks(weight, None), Tasks::Impossible(_)));
-        let fewer = EcsService { desired_count: wanted + 1, ..service.clone() };
+        let more = EcsService { desired_count: wanted + 1, ..service.clone() };
+        assert_eq!(tasks(&more), Tasks::Running);
+        let fewer = EcsService { desired_count: wanted - 1, ..service.clone() };
         let to = |task_definition, force_new_deployment| {
             Tasks::Ask(ScaleTo { desired_count: wanted, task_definition, force_new_deployment })
         };

@@ -43,7 +43,7 @@ impl Deployment {
 
     /// What a rollback may write, where stable has this many healthy targets.
     pub fn way_back(&self, healthy: u32, now: Timestamp) -> WayBack {
-        let needed = self.plan.stable.desired_count;
+        let needed = self.needed();
         let forced = self.forced();
         self.plan.rollback.way_back(healthy, needed, forced.as_ref(), self.waited(now))
     }
@@ -91,7 +91,7 @@ pub fn step_back(
     }
     stepped.phase = Phase::RollingBack;
     stepped.health = look.health;
-    let needed = stepped.plan.stable.desired_count;
+    let needed = stepped.needed();
     let few = Event::SteppingBack { healthy: look.health.healthy, needed, keeps };
     let told = tell(&mut stepped, few, now);
     let step = match lifetime {
@@ -116,6 +116,22 @@ pub fn step_back(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(stepped.clone()))];
     writes.extend(told);
     Ok(((stepped, step), writes))
+}
+
+/// Claims that ECS is asked for what stable lacks. It stands beside steps, which wait for no tasks; of two
+/// that ask, both ask for the same.
+pub fn claim_reinforcement(
+    deployment: &Deployment,
+    id: &IntentId,
+    lifetime: Span,
+    now: Timestamp,
+    next_due_at: Timestamp,
+) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
+    require_rollback(deployment)?;
+    let intent = Intent::new(Purpose::Scale, now, lifetime);
+    let mut claimed = deployment.revised(now, next_due_at);
+    claimed.intents.insert(id.clone(), intent.clone());
+    Ok((intent, vec![RegistryWrite::PutDeployment(Box::new(claimed))]))
 }
 
 /// Whether what was read of the routes may be old: somebody has claimed a step since the fence, or
@@ -169,7 +185,7 @@ fn tell(deployment: &mut Deployment, event: Event, now: Timestamp) -> Vec<Regist
     }
     if reminds {
         let healthy = deployment.health.healthy;
-        let needed = deployment.plan.stable.desired_count;
+        let needed = deployment.needed();
         writes.push(notice(deployment, now, Event::RollbackOverdue { healthy, needed, waited }));
     }
     writes

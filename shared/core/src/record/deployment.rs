@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::RecordedHealth;
+use super::demand::Demand;
 use super::event::Event;
 use super::fence::Fence;
 use super::hook_run::HookRun;
@@ -158,6 +159,9 @@ pub struct Progress {
     /// That stable is too weak for the rollback, if it was found so.
     #[serde(default)]
     pub weak: Option<Weakness>,
+    /// How many tasks the service has turned out to need.
+    #[serde(default)]
+    pub demand: Demand,
     /// Who has everything sent to stable whatever its health.
     #[serde(default)]
     pub forced: Option<Forced>,

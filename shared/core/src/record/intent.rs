@@ -32,7 +32,7 @@ pub struct Intent {
 pub enum Purpose {
     /// This share of every route to the canary.
     Shift(Weight),
-    /// Task definition and number of tasks of the canary.
+    /// Task definition and number of tasks of the canary; on the way back, more tasks of stable.
     Scale,
     /// Everything back to stable.
     Restore,

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod decision;
+mod demand;
 mod deployment;
 mod event;
 mod fence;
@@ -20,6 +21,7 @@ mod weakness;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
 pub use decision::{Decision, Promotion};
+pub use demand::Demand;
 pub use deployment::{Deployment, Outcome, Phase, Progress, Step, Throttled};
 pub use event::{Concern, Event, Notice, Undelivered, Urgency};
 pub use fence::{Fence, FenceTrigger};

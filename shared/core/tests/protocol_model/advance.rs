@@ -285,7 +285,7 @@ fn asks(read: &Deployment) -> Option<Approval> {
 }
 
 fn wanted(read: &Deployment) -> u32 {
-    read.plan.canary_tasks(weight(read))
+    read.canary_tasks(weight(read))
 }
 
 /// What a claim makes of the route.

@@ -2,13 +2,14 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Tasks, crashes};
-use glidepath_core::record::Purpose;
+use glidepath_core::protocol::{Tasks, claim_scale, crashes};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
 use super::Turn;
 use crate::attempt::{Patience, attempt};
+use crate::claim::Claim;
+use crate::pace::FORWARD_LIFETIME;
 use crate::ports::{Containers, EcsService, LoadBalancer, PortResult, Registry, ScaleTo};
 use crate::transition::Stop;
 use crate::{Ambient, targets};
@@ -25,13 +26,21 @@ where
     pub(super) async fn bring_up(&self, since: Timestamp) -> Result<Option<String>, Stop> {
         let plan = &self.deployment.plan;
         let canary = &plan.canary.service;
-        let wanted = plan.canary_tasks(self.stage.weight);
-        let service = self.containers.service(&plan.cluster, canary).await?;
+        let services = [canary, &plan.stable.service];
+        let mut found = self.containers.services(&plan.cluster, &services).await?.into_iter();
+        let (service, stable) = (found.next().flatten(), found.next().flatten());
+        let needed = self.deployment.demand(stable.as_ref(), service.as_ref());
+        if needed > self.deployment.needed() {
+            self.grow(needed).await?;
+            return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
+        }
+        let wanted = self.deployment.canary_tasks(self.stage.weight);
         let waiting = match self.deployment.tasks(self.stage.weight, service.as_ref()) {
             Tasks::Ask(to) => {
                 self.scale(&to).await?;
                 return Ok(Some(format!(
-                    "`{canary}` is asked for {wanted} tasks of {}",
+                    "`{canary}` is asked for {} tasks of {}",
+                    to.desired_count,
                     plan.task_definition.short()
                 )));
             }
@@ -46,7 +55,7 @@ where
             Tasks::Impossible(why) => return Err(failed_to_start(why)),
         };
         let running = service.as_ref().map_or(0, |service| service.running_count);
-        if let Some(failure) = crashes(canary, &self.stopped_tasks(since).await?, running) {
+        if let Some(failure) = crashes(canary, &self.stopped_tasks(since).await?, running, wanted) {
             return Err(Stop::Failed(failure));
         }
         let obstacle = service.and_then(|service| service.obstacle(since));
@@ -58,7 +67,12 @@ where
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {
         let plan = &self.deployment.plan;
-        let claim = self.claim(Purpose::Scale).await?;
+        let (registry, ambient, read) = (self.registry, self.ambient, &self.deployment);
+        let claim = Claim::take(registry, ambient, &read.id, |deployment, own, now, due| {
+            let tasks = to.desired_count;
+            claim_scale(deployment, read, own, tasks, FORWARD_LIFETIME, now, due)
+        })
+        .await?;
         let attempted = attempt(self.ambient, claim.intent(), Patience::GiveWay, || {
             self.containers.scale(&plan.cluster, &plan.canary.service, to)
         })
@@ -118,7 +132,7 @@ where
     pub(super) async fn not_ready(&self, waiting: &str) -> Stop {
         let plan = &self.deployment.plan;
         let cause = format!("the canary was not ready within {}: {waiting}", plan.settle_within);
-        let cause = match self.unhealthy(plan.canary_tasks(self.stage.weight)).await {
+        let cause = match self.unhealthy(self.deployment.canary_tasks(self.stage.weight)).await {
             Ok(Some(unhealthy)) if !waiting.contains(&unhealthy) => format!("{cause}; {unhealthy}"),
             Ok(Some(_) | None) => cause,
             Err(error) => format!("{cause}; the health of its targets could not be read: {error}"),

@@ -147,12 +147,20 @@ pub trait TargetGroups: Sync {
 
 /// Containers.
 pub trait Containers: Sync {
-    /// The service, if there is an active one of this name.
+    /// These services in this order, each if there is an active one of its name. One call for up to ten.
+    fn services(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> impl Future<Output = PortResult<Vec<Option<EcsService>>>> + Send;
+    /// The same of one.
     fn service(
         &self,
         cluster: &ClusterName,
         service: &EcsServiceName,
-    ) -> impl Future<Output = PortResult<Option<EcsService>>> + Send;
+    ) -> impl Future<Output = PortResult<Option<EcsService>>> + Send {
+        async move { Ok(self.services(cluster, &[service]).await?.pop().flatten()) }
+    }
     /// A task definition that exists and is active.
     fn task_definition(
         &self,

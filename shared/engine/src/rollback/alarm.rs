@@ -169,11 +169,8 @@ where
         });
         let Some(deployment) = deployment else { return Ok(Stopped::Gone) };
         let plan = &deployment.plan;
-        let stable = Stable {
-            health: deployment.vouching(),
-            needed: plan.stable.desired_count,
-            forced: false,
-        };
+        let stable =
+            Stable { health: deployment.vouching(), needed: deployment.needed(), forced: false };
         self.send_back(id, &plan.routes, stable, deployment.harm()).await
     }
 

@@ -8,6 +8,7 @@ mod bring_back;
 mod claimed;
 mod overwritten;
 mod put_off;
+mod reinforce;
 mod settle;
 mod weak;
 
@@ -25,6 +26,7 @@ use self::bring_back::{Back, BringBack, Door};
 use self::claimed::{Carrier, Claimed};
 use self::overwritten::Seen;
 use self::put_off::{later, still_off};
+use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
@@ -236,7 +238,7 @@ where
         } else {
             let stable = Stable {
                 health: deployment.vouching(),
-                needed: deployment.plan.stable.desired_count,
+                needed: deployment.needed(),
                 forced: deployment.forced().is_some(),
             };
             let urgency = Urgency::of(&deployment, self.linger());
@@ -266,6 +268,10 @@ where
                 Back::Restored { deployment, told, rest, .. } => (*deployment, told, rest),
                 Back::PutOff { wait, .. } => return Ok(later(&deployment, wait)),
                 Back::Waits(Waits { wait, told, summary, .. }) => {
+                    // After what can be moved has moved: traffic does not wait for tasks.
+                    let asked = reinforce(registry, containers, ambient, &deployment).await;
+                    let summary =
+                        asked.map_or(summary.clone(), |asked| format!("{summary}; {asked}"));
                     let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
                     return Ok(reply.after(wait).telling(told));
                 }

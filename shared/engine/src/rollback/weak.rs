@@ -139,7 +139,7 @@ where
     }
 
     fn summary(&self, keeps: Weight) -> String {
-        let needed = self.look.fenced.plan.stable.desired_count;
+        let needed = self.look.fenced.needed();
         let healthy = self.look.health.healthy;
         format!("{healthy} of {needed} targets of stable are healthy: the canary keeps {keeps}")
     }

@@ -254,12 +254,12 @@ impl TargetGroups for Bed<'_> {
 }
 
 impl Containers for Bed<'_> {
-    async fn service(
+    async fn services(
         &self,
         cluster: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<EcsService>> {
-        self.call("service", self.world.service(cluster, service)).await
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<EcsService>>> {
+        self.call("services", self.world.services(cluster, services)).await
     }
 
     async fn task_definition(

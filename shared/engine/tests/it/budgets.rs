@@ -45,7 +45,7 @@ fn aws(operation: &str) -> &str {
         "fail_gate" => "SendTaskFailure",
         "finish_alarm_intent" => "UpdateItem (alarm's intent)",
         "finish_deployment_intent" => "UpdateItem (deployment's intent)",
-        "service" => "DescribeServices",
+        "services" => "DescribeServices",
         "stopped_tasks" => "ListTasks",
         "scale" => "UpdateService",
         "due" => "Query (due)",

@@ -6,6 +6,7 @@ mod approval;
 mod attach;
 mod bakes;
 mod budgets;
+mod capacity;
 mod faults;
 mod forecast;
 mod foreign;

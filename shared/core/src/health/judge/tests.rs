@@ -347,6 +347,29 @@ fn one_stopped_task_may_be_an_accident_and_two_are_not() {
 }
 
 #[test]
+fn stopped_tasks_count_against_the_size_of_the_canary() {
+    let judged = |size: u32, stopped: usize| {
+        verdict(|_, evidence| {
+            evidence.targets = Reading::Read(vec![targets(size, size, size)]);
+            evidence.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
+        })
+    };
+    for (size, stopped, judgement) in [
+        (20, 1, Judgement::Inconclusive),
+        (20, 2, Judgement::Fail),
+        (99, 1, Judgement::Inconclusive),
+        (100, 1, Judgement::Pass),
+        (200, 2, Judgement::Pass),
+        (200, 3, Judgement::Inconclusive),
+        (200, 10, Judgement::Inconclusive),
+        (200, 11, Judgement::Fail),
+    ] {
+        let of = format!("stopped by {}", if stopped == 1 { "itself" } else { "themselves" });
+        assert_says(&judged(size, stopped), judgement, &of);
+    }
+}
+
+#[test]
 fn tasks_that_stopped_at_somebody_else_s_weights_are_told_and_do_not_count() {
     let stopped = |seconds: u64| StoppedTask {
         at: NOW - Span::from_secs(60) + Span::from_secs(seconds),

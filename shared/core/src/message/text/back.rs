@@ -105,7 +105,7 @@ impl Told<'_> {
     /// How a rollback ends that waits for stable.
     fn goes_on(&self) -> String {
         let plan = &self.deployment.plan;
-        let needed = plan.stable.desired_count;
+        let needed = self.deployment.needed();
         match plan.rollback.weak_stable {
             WeakStable::StepBack => format!(
                 "The rollback goes on by itself, in proportion, until {needed} are healthy."

@@ -222,9 +222,13 @@ impl LoadBalancer for StormWorld {
 }
 
 impl Containers for StormWorld {
-    async fn service(&self, _: &ClusterName, _: &EcsServiceName) -> PortResult<Option<EcsService>> {
+    async fn services(
+        &self,
+        _: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<EcsService>>> {
         self.time.sleep(LOAD_BALANCER).await;
-        Ok(Some(EcsService {
+        let service = EcsService {
             driver: Driver::Rolling,
             desired_count: TASKS,
             running_count: TASKS,
@@ -235,7 +239,8 @@ impl Containers for StormWorld {
             deployments: 1,
             target_groups: Vec::new(),
             events: Vec::new(),
-        }))
+        };
+        Ok(vec![Some(service); services.len()])
     }
 
     async fn task_definition(

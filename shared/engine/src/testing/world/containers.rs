@@ -22,12 +22,13 @@ pub enum GivingUp {
 }
 
 impl Containers for World {
-    async fn service(
+    async fn services(
         &self,
         _: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<EcsService>> {
-        Ok(self.state().services.get(service).cloned())
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<EcsService>>> {
+        let state = self.state();
+        Ok(services.iter().map(|service| state.services.get(service).cloned()).collect())
     }
 
     async fn task_definition(
