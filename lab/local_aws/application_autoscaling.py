@@ -38,7 +38,18 @@ SERVICE = "application-autoscaling"
 TARGET_PREFIX = "AnyScaleFrontendService"
 
 
-def _operations(settings: Settings) -> Mapping[str, Callable[[Document], Document]]:
+Operation = Callable[[Document], Document]
+_settings: Settings | None = None
+
+
+def operation(name: str) -> Operation:
+    """An operation by its name."""
+    return _operations()[name]
+
+
+@functools.cache
+def _operations() -> Mapping[str, Operation]:
+    """All operations; the first who asks starts what happens by itself."""
     from local_aws import application_autoscaling_activities as activities
     from local_aws import application_autoscaling_alarms as alarms_of_policies
     from local_aws import application_autoscaling_engine as engine
@@ -46,8 +57,9 @@ def _operations(settings: Settings) -> Mapping[str, Callable[[Document], Documen
     from local_aws import application_autoscaling_scheduled_actions as scheduled_actions
     from local_aws import application_autoscaling_targets as targets
 
-    alarms_of_policies.configure(settings.scaling_minute)
-    alarm_actions.invoke_scaling_policies_by(engine.start(settings).alarm_acts)
+    assert _settings is not None, "application_autoscaling.install was not called"
+    alarms_of_policies.configure(_settings.scaling_minute)
+    alarm_actions.invoke_scaling_policies_by(engine.start(_settings).alarm_acts)
     return {
         "DeleteScalingPolicy": policies.delete_scaling_policy,
         "DeleteScheduledAction": scheduled_actions.delete_scheduled_action,
@@ -67,20 +79,18 @@ def _operations(settings: Settings) -> Mapping[str, Callable[[Document], Documen
 
 def install(settings: Settings) -> None:
     """Make the service known to ministack's router, IAM and dispatch."""
+    global _settings
+    _settings = settings
     add_entry(router.SERVICE_PATTERNS, "router.SERVICE_PATTERNS", SERVICE, {"target_prefixes": [TARGET_PREFIX]})
     add_entry(iam_actions.SERVICE_TO_IAM_NAMESPACE, "SERVICE_TO_IAM_NAMESPACE", SERVICE, SERVICE)
 
-    @functools.cache
-    def operations() -> Mapping[str, Callable[[Document], Document]]:
-        return _operations(settings)
-
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any) -> HttpResponse:
-        operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        handler = operations().get(operation)
+        name = headers.get("x-amz-target", "").rpartition(".")[2]
+        handler = _operations().get(name)
         if handler is None:
-            error = ServiceError("UnknownOperationException", f"{operation} is not an operation of this lab")
+            error = ServiceError("UnknownOperationException", f"{name} is not an operation of this lab")
             return render_error(service_model(SERVICE), JSON, error)
-        return call(SERVICE, operation, handler, JSON, json.loads(body or b"{}"))
+        return call(SERVICE, name, handler, JSON, json.loads(body or b"{}"))
 
     add_entry(app.SERVICE_HANDLERS, "app.SERVICE_HANDLERS", SERVICE, handle)
     original: Callable[[], None] = ecs.reset
