@@ -1,5 +1,7 @@
 """Scaling activities: how each came to be, what became of it, and DescribeScalingActivities.
 
+One whose desired count somebody else has changed meanwhile is Overridden too. Unfulfilled does not happen: how long
+AWS waits is not documented, and here a change stays InProgress for as long as its tasks do not run.
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scaling-activities.html
 """
 

@@ -78,7 +78,7 @@ def shown(policy: Policy) -> list[Document]:
     """The alarms of a policy as answers list them."""
     return [
         {"AlarmName": alarm["AlarmName"], "AlarmARN": alarm["AlarmArn"]}
-        for alarm in cloudwatch._alarms.values()
+        for alarm in list(cloudwatch._alarms.values())
         if any(policy.arn in alarm.get(actions, []) for actions in ACTIONS_OF.values())
     ]
 

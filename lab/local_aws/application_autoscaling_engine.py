@@ -183,14 +183,14 @@ class Engine:
         """
         flags = target.suspended
         allowed = [
-            wish
-            for wish in wishes
-            if not flags["DynamicScalingOutSuspended" if wish.out else "DynamicScalingInSuspended"]
-            and (wish.out or wish.policy.kind != TRACKING or _all_ready(target))
+            each
+            for each in wishes
+            if not flags["DynamicScalingOutSuspended" if each.out else "DynamicScalingInSuspended"]
+            and (each.out or each.policy.kind != TRACKING or _all_ready(target))
         ]
         if not allowed:
             return
-        best = max(allowed, key=lambda wish: (wish.capacity, wish.out))
+        best = max(allowed, key=lambda each: (each.capacity, each.out))
         if best.alarm["AlarmName"] not in due:
             return
         (self._scale_out if best.out else self._scale_in)(target, counts, best)
@@ -245,7 +245,7 @@ def _all_ready(target: Target) -> bool:
     """Whether "all of the target tracking policies (with the scale-in portion enabled) are ready to scale in"."""
     alarms = [
         alarms_of_policies.find(policy.low)
-        for policy in target.policies.values()
+        for policy in list(target.policies.values())
         if policy.kind == TRACKING and policy.scales_in
     ]
     return all(alarm is not None and alarm["StateValue"] == "ALARM" for alarm in alarms)

@@ -149,7 +149,8 @@ def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
 def _scaling_conditions(known: service_authorization.Action, request: dict[str, Any]) -> dict[str, Any]:
     """The id in a scalable target's ARN says nothing, so policies are scoped by these."""
     arns = list(_scalable_target_arns(request))
-    target = next((target for target in application_autoscaling_records.targets.values() if target.arn in arns), None)
+    targets = list(application_autoscaling_records.targets.values())
+    target = next((target for target in targets if target.arn in arns), None)
     keys = {
         "application-autoscaling:service-namespace": request.get("ServiceNamespace"),
         "application-autoscaling:scalable-dimension": request.get("ScalableDimension"),

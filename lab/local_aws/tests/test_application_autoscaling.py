@@ -5,6 +5,8 @@ Pages are those of the Application Auto Scaling User Guide unless they are said 
 
 from __future__ import annotations
 
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from local_aws.tests.balancing import Balancer, forward
 from local_aws.tests.functions import Statement, allow, create_role
 from local_aws.tests.roles import DENIED, code_of, role_client
 from local_aws.tests.scaling import NAMESPACE, NEVER_RUNNING, Scaled, above, standing_alarm
-from local_aws.tests.support import ACCOUNT, REGION, Lab, wait_for
+from local_aws.tests.support import ACCOUNT, REGION, Lab, start_lab, wait_for
 from local_aws.tests.test_faults import ask
 
 FLAGS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
@@ -51,14 +53,14 @@ def test_registering_moves_the_desired_count_into_the_bounds(lab: Lab, unique: s
 def test_a_registration_that_only_suspends_wakes_an_idle_service(lab: Lab, unique: str) -> None:
     # The model: "even if you don't include the MinCapacity or MaxCapacity request parameters"; seen by
     # spinnaker/spinnaker#6222. So suspension does not stop it either.
-    service = Scaled(lab, unique, count=3, MinCapacity=3)
-    everything = dict.fromkeys(FLAGS, True)
-    service.register(SuspendedState=everything)
-    service.cluster.update(desiredCount=0)
-    assert service.desired() == 0
-    service.register(SuspendedState=everything)
+    service = Scaled(lab, unique, count=2, MinCapacity=3)
     service.comes_to(3)
-    assert service.causes() == [("Setting desired count to 3.", "minimum capacity was set to 3")]
+    for _ in range(2):
+        service.cluster.update(desiredCount=0)
+        assert service.desired() == 0
+        service.register(SuspendedState=dict.fromkeys(FLAGS, True))
+        service.comes_to(3)
+    assert service.causes() == [("Setting desired count to 3.", "minimum capacity was set to 3")] * 3
 
 
 def test_what_a_registration_leaves_out_is_kept(lab: Lab, unique: str) -> None:
@@ -352,3 +354,20 @@ def test_metric_math_is_tracked_too(lab: Lab, unique: str) -> None:
     (alarm,) = service.cloudwatch.describe_alarms(AlarmNames=[high["AlarmName"]])["MetricAlarms"]
     assert [query["Id"] for query in alarm["Metrics"]] == ["a", "rate"]
     assert alarm["Metrics"][0]["MetricStat"]["Period"] == 1
+
+
+def test_a_minute_is_a_minute_unless_asked_otherwise_and_a_reset_forgets_all(tmp_path: Path) -> None:
+    # target-tracking-scaling-policy-overview: "evaluate metrics aggregated at a one-minute granularity".
+    fresh = start_lab(tmp_path / "data")
+    try:
+        service = Scaled(fresh, "before", count=0, image=NEVER_RUNNING)
+        names = service.track("metric")
+        alarms = service.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        assert [alarm["Period"] for alarm in alarms] == [60, 60]
+        urllib.request.urlopen(f"{fresh.endpoint}/_ministack/reset", data=b"").close()
+        assert service.scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"] == []
+        assert service.scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"] == []
+        assert service.scaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"] == []
+    finally:
+        fresh.process.terminate()
+        fresh.process.wait(10)

@@ -186,7 +186,7 @@ def test_a_scale_in_waits_for_its_cooldown_and_a_scale_out_ends_it(lab: Lab, uni
     other.comes_to(0)
     assert service.desired() == 2
     standing_alarm(lab, f"{unique}-out", service.step("out", above(2), Cooldown=300))
-    service.comes_to(4)
+    service.runs(4)
     service.cloudwatch.delete_alarms(AlarmNames=[f"{unique}-out"])
     service.comes_to(3)
 
@@ -208,8 +208,10 @@ def test_the_policy_with_the_largest_capacity_wins(lab: Lab, unique: str) -> Non
 def test_what_is_outside_the_bounds_is_corrected_one_way_only(lab: Lab, unique: str) -> None:
     # service-auto-scaling (ECS guide), Considerations: below the minimum only a scale-out lifts, above the maximum
     # only a scale-in cuts. getting-started has any invocation correct; see application_autoscaling_engine.
-    low = Scaled(lab, f"{unique}-low", count=3, MinCapacity=3, MaxCapacity=8)
-    high = Scaled(lab, f"{unique}-high", count=4, MinCapacity=0, MaxCapacity=4)
+    low = Scaled(lab, f"{unique}-low", count=2, MinCapacity=3, MaxCapacity=8)
+    high = Scaled(lab, f"{unique}-high", count=5, MinCapacity=0, MaxCapacity=4)
+    low.comes_to(3)
+    high.comes_to(4)
     low.cluster.update(desiredCount=1)
     low.runs(1)
     high.cluster.update(desiredCount=6)
