@@ -69,6 +69,13 @@ def _arguments() -> argparse.Namespace:
         help="seconds after its end for which an execution keeps its name (AWS: 90 days)",
     )
     parser.add_argument(
+        "--scaling-minute",
+        type=int,
+        choices=(1, 5, 10, 20, 30, 60),
+        default=60,
+        help="seconds that a minute of Application Auto Scaling lasts (AWS: 60); a period that CloudWatch knows",
+    )
+    parser.add_argument(
         "--check-all-answers",
         action="store_true",
         help="hold answers to the account's root user to the service models too (see contracts.py)",
@@ -104,6 +111,7 @@ def main() -> int:
         sub_minute_retention=arguments.sub_minute_retention,
         service_deployment_retention=arguments.service_deployment_retention,
         execution_name_retention=arguments.execution_name_retention,
+        scaling_minute=arguments.scaling_minute,
         check_all_answers=arguments.check_all_answers,
     )
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,7 +24,15 @@ ACTIONS_OF = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "
 LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 LONGEST_SUBJECT = 100
 SUPPRESSION = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+SCALING_POLICY = ":scalingPolicy:"
 logger = logging.getLogger("alarms")
+_invoke_scaling_policy: Callable[[Document, str], None] | None = None
+
+
+def invoke_scaling_policies_by(function: Callable[[Document, str], None]) -> None:
+    """From now on alarms invoke scaling policies by this, which gets the alarm and the policy's ARN."""
+    global _invoke_scaling_policy
+    _invoke_scaling_policy = function
 
 
 def timestamp_text(seconds: float) -> str:
@@ -90,6 +99,8 @@ def _act(action: str, alarm: Document, state: Document, previous: Document) -> N
     elif ":sns:" in action:
         subject = f'{state["value"]}: "{alarm["AlarmName"]}" in {get_region()}'[:LONGEST_SUBJECT]
         sns.publish_internal(action, json.dumps(_sns_message(alarm, state, previous)), subject)
+    elif SCALING_POLICY in action and _invoke_scaling_policy is not None:
+        _invoke_scaling_policy(alarm, action)
     else:
         logger.warning("alarm %s: an action of this kind does nothing here: %s", alarm["AlarmName"], action)
 

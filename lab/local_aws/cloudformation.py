@@ -17,7 +17,7 @@ from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.stacks import _add_event
 
-from local_aws import alarms, elbv2, elbv2_state, log_alarms
+from local_aws import alarms, application_autoscaling_templates, elbv2, elbv2_state, log_alarms
 from local_aws import ecs as services
 from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
 from local_aws.elbv2_actions import normalise_conditions
@@ -38,8 +38,6 @@ UPDATE = ("physical_id", "old_props", "new_props", "stack_name")
 DELETE = ("physical_id", "props")
 
 STUBBED = (
-    "AWS::ApplicationAutoScaling::ScalableTarget",
-    "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::AnomalyDetector",
     "AWS::Events::Archive",
@@ -358,5 +356,6 @@ def install(settings: Settings) -> None:
         ("AWS::CloudWatch::LogAlarm", "PutLogAlarm", alarms.put_log_alarm, log_alarms.alarms),
     ):
         handlers[kind] = _other_alarm(kind, operation, put, store)
+    handlers.update(application_autoscaling_templates.handlers(_telling))
     for kind in STUBBED:
         handlers.setdefault(kind, _stub(kind))

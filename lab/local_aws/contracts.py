@@ -39,6 +39,7 @@ MODEL_NAMES = {"elasticloadbalancing": "elbv2", "states": "stepfunctions"}
 PROTOCOLS = frozenset({"query", "json", "rest-json", "smithy-rpc-v2-cbor"})
 # The services whose answers the product reads.
 PRODUCTS_SERVICES = frozenset({
+    "application-autoscaling",
     "cloudwatch",
     "dynamodb",
     "ecs",

@@ -4,8 +4,9 @@ Replaced as a whole because ministack runs tasks only through Docker; without it
 at once, registers no targets, and no task ever fails.
 
 Known deviations from AWS: a task is RUNNING once its containers listen on their ports; a replacement for a
-failing task waits 2 s at most; a container's stopTimeout counts up to 5 s; capacity providers and auto scaling do not exist, and tasks are placed
-wherever the lab is, unless a limit was set (``limit_tasks``). More in ``ecs_kinds``.
+failing task waits 2 s at most; a container's stopTimeout counts up to 5 s; capacity providers do not exist, and tasks
+are placed wherever the lab is, unless a limit was set (``limit_tasks``). More in ``ecs_kinds``. Who changes desired
+counts by himself is ``application_autoscaling``.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class How(Enum):
     TIMEOUT_BEFORE = "timeoutBefore"
     TIMEOUT_AFTER = "timeoutAfter"
     KILLED = "killed"
+    CONCURRENT_UPDATE = "concurrentUpdate"
 
 
 class Again(Enum):
@@ -255,7 +256,12 @@ def _throttled(call: Call) -> Answer:
 
 
 def _broken(call: Call) -> Answer:
-    codes = {"lambda": "ServiceException", "dynamodb": "InternalServerError", "sns": "InternalError"}
+    codes = {
+        "application-autoscaling": "InternalServiceException",
+        "lambda": "ServiceException",
+        "dynamodb": "InternalServerError",
+        "sns": "InternalError",
+    }
     return call.failure(500, codes.get(call.service, "InternalFailure"), "An internal error occurred")
 
 
@@ -270,6 +276,8 @@ async def _struck(fault: Fail, call: Call, proceed: Proceed) -> Answer:
         return _throttled(call)
     if fault.how is How.SERVER_ERROR:
         return _broken(call)
+    if fault.how is How.CONCURRENT_UPDATE:
+        return call.failure(400, "ConcurrentUpdateException", "The resource already has a pending update")
     if fault.how is How.DENIED:
         return call.failure(403, "AccessDeniedException", "denied by a fault of the lab")
     if fault.how is How.TIMEOUT_BEFORE:

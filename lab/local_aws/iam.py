@@ -22,7 +22,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
-from local_aws import contracts, iam_rules, iam_simulation, service_authorization
+from local_aws import application_autoscaling_records, contracts, iam_rules, iam_simulation, service_authorization
 from local_aws.calls import CBOR, ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
@@ -91,6 +91,14 @@ def _ecs_arns(request: dict[str, Any]) -> Iterator[str]:
                 yield f"{scope}:{kind}/{cluster}/{name}" if in_cluster else f"{scope}:{kind}/{name}"
 
 
+def _scalable_target_arns(request: dict[str, Any]) -> Iterator[str]:
+    """The scalable target that a request names, by its ARN or by what it scales."""
+    if "ResourceARN" in request:
+        yield request["ResourceARN"]
+    elif isinstance(request.get("ResourceId"), str):
+        yield application_autoscaling_records.target_arn(request["ResourceId"])
+
+
 def _cluster_name(request: dict[str, Any]) -> str:
     names = _each(request.get("cluster"))
     return names[0].rsplit("/", 1)[-1] if names else "default"
@@ -108,6 +116,8 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         named = _arns_in(call.request)
     elif call.service == "ecs":
         named = _ecs_arns(call.request)
+    elif call.service == "application-autoscaling":
+        named = _scalable_target_arns(call.request)
     elif call.service == "cloudwatch":
         # ministack reads forms only, and fails on CBOR.
         scope = f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm"
@@ -127,11 +137,26 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
 def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
     """The condition keys of a request that ministack does not know."""
     known = service_authorization.action(permission)
+    if service == "application-autoscaling" and known is not None:
+        return _scaling_conditions(known, json.loads(body or b"{}"))
     if service != "ecs" or known is None or not known.has_condition("ecs:cluster"):
         return {}
     # Without it nobody could list tasks of some clusters only.
     cluster = _cluster_name(json.loads(body or b"{}"))
     return {"ecs:cluster": f"arn:aws:ecs:{get_region()}:{get_account_id()}:cluster/{cluster}"}
+
+
+def _scaling_conditions(known: service_authorization.Action, request: dict[str, Any]) -> dict[str, Any]:
+    """The id in a scalable target's ARN says nothing, so policies are scoped by these."""
+    arns = list(_scalable_target_arns(request))
+    targets = list(application_autoscaling_records.targets.values())
+    target = next((target for target in targets if target.arn in arns), None)
+    keys = {
+        "application-autoscaling:service-namespace": request.get("ServiceNamespace"),
+        "application-autoscaling:scalable-dimension": request.get("ScalableDimension"),
+        **({f"aws:ResourceTag/{key}": value for key, value in target.tags.items()} if target else {}),
+    }
+    return {key: value for key, value in keys.items() if value is not None and known.has_condition(key)}
 
 
 # ---- what a call needs beside its own permission -------------------------------------------------

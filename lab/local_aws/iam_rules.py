@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import ecs, kms, secretsmanager, sns
+from ministack.services import ecs, iam, kms, secretsmanager, sns
 
 from local_aws.calls import Call
 
 ANY = "*"
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
+SCALING_PRINCIPAL = "ecs.application-autoscaling.amazonaws.com"
 # CloudWatch API Reference, DescribeAlarms: "To ... return information about composite alarms, you must be
 # signed on with the cloudwatch:DescribeAlarms permission that is scoped to *. You can't return information
 # about composite alarms if your cloudwatch:DescribeAlarms permission has a narrower scope." The other two
@@ -136,7 +138,39 @@ def _key_of_the_secret(request: Request) -> Iterator[Requirement]:
         yield Requirement("kms:Decrypt", key, context, refusal)
 
 
+def _rights_on_the_scaled_service(request: Request) -> Iterator[Requirement]:
+    """Application Auto Scaling User Guide, security_iam_permission_validation: it "validates permissions for requests
+    associated with both the target service and CloudWatch before proceeding with the request", with calls in the
+    caller's name, and answers a ValidationException. Of its calls to CloudWatch two name no alarm, so that what is
+    allowed on some alarms only may not do. The words are those of awsdocs/aws-auto-scaling-user-guide#3.
+    """
+    cluster, _, service = str(request.get("ResourceId", "")).removeprefix("service/").partition("/")
+    scope = f"arn:aws:ecs:{get_region()}:{get_account_id()}"
+    context = {"ecs:cluster": f"{scope}:cluster/{cluster}"}
+    for permission in ("ecs:DescribeServices", "ecs:UpdateService"):
+        yield _needed(permission, f"{scope}:service/{cluster}/{service}", context)
+    for permission in ("cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"):
+        yield _needed(permission, ANY, {})
+
+
+def _needed(permission: str, resource: str, context: Mapping[str, Any]) -> Requirement:
+    words = f"User is missing the following permissions: [{permission}]"
+    return Requirement(permission, resource, context, Refusal(400, "ValidationException", words))
+
+
+def _registration(request: Request) -> Iterator[Requirement]:
+    """And iam:CreateServiceLinkedRole of whoever registers the first target of an account (ECS Developer Guide,
+    auto-scaling-IAM)."""
+    yield from _rights_on_the_scaled_service(request)
+    if SCALING_ROLE not in iam._roles:
+        role = f"arn:aws:iam::{get_account_id()}:role/aws-service-role/{SCALING_PRINCIPAL}/{SCALING_ROLE}"
+        yield Requirement("iam:CreateServiceLinkedRole", role, {"iam:AWSServiceName": SCALING_PRINCIPAL})
+
+
 RULES: Mapping[str, Callable[[Request], Iterator[Requirement]]] = {
+    "application-autoscaling:PutScalingPolicy": _rights_on_the_scaled_service,
+    "application-autoscaling:PutScheduledAction": _rights_on_the_scaled_service,
+    "application-autoscaling:RegisterScalableTarget": _registration,
     "ecs:UpdateService": _roles_of_the_task_definition,
     "elasticloadbalancing:CreateListener": _user_pools,
     "elasticloadbalancing:CreateRule": _user_pools,

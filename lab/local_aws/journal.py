@@ -11,7 +11,7 @@ prefix, ``action`` the API action, ``principal`` the name of the role or user, o
 is the request id of the invocation that a function called for, null for all others and while a function
 initialises; ``error`` is the error code of the answer. Other modules add lines of other kinds with
 ``write``: Step Functions ``state`` and ``execution``, faults that struck, ECS task starts and stops,
-alarm transitions, weights, request counts, and calls and answers that break their service's model
+alarm transitions, scaling activities, weights, request counts, and calls and answers that break their service's model
 (``contracts``).
 
 Values that are secrets are replaced by ``REDACTED`` before anything is written, whoever wrote them.

@@ -52,8 +52,8 @@ def replace_entry(
     return original
 
 
-def add_entry(table: MutableMapping[str, Any], label: str, key: str, addition: AnyFunction) -> None:
-    """Add an entry to a dispatch table that has none for it."""
+def add_entry(table: MutableMapping[str, Any], label: str, key: str, addition: Any) -> None:
+    """Add an entry to a table that has none for it."""
     if key in table:
         raise ReplacementError(f"cannot add {label}[{key!r}]: there is such an entry by now")
     table[key] = addition

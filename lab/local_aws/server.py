@@ -36,6 +36,7 @@ SERVICES = (
     "ecs",
     "cloudwatch",
     "alarms",
+    "application_autoscaling",
     "eventbridge",
     "sns",
     "scheduler",
@@ -43,7 +44,7 @@ SERVICES = (
     "cloudformation",
 )
 # Without one of these everything would wait for ever, and nobody would learn why.
-ESSENTIAL_THREADS = ("ecs-scheduler", "load-balancers", "alarms")
+ESSENTIAL_THREADS = ("ecs-scheduler", "load-balancers", "alarms", "application-autoscaling")
 CLAIM_PORT = 45999
 FIRST_BLOCK, LAST_BLOCK = 16, 250
 
@@ -70,6 +71,7 @@ class Options:
     sub_minute_retention: float
     service_deployment_retention: float
     execution_name_retention: float
+    scaling_minute: int
     check_all_answers: bool
 
 
@@ -214,6 +216,7 @@ def serve(options: Options) -> int:
             sub_minute_retention=options.sub_minute_retention,
             service_deployment_retention=options.service_deployment_retention,
             execution_name_retention=options.execution_name_retention,
+            scaling_minute=options.scaling_minute,
             check_all_answers=options.check_all_answers,
         )
         _set_environment(settings)

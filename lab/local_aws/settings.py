@@ -62,5 +62,9 @@ class Settings:
     execution_name_retention: float = EXECUTION_NAME_RETENTION
     """Seconds after its end for which an execution is known and its name taken."""
 
+    scaling_minute: int = 60
+    """Seconds that a minute of Application Auto Scaling lasts: the period of target tracking alarms, and how
+    often an alarm that stays in its state invokes a scaling policy."""
+
     check_all_answers: bool = False
     """Whether answers to the account's root user are held to the service models too (``contracts``)."""

@@ -46,6 +46,8 @@ JAVA_CLASSES = (
     (r"\p{L}\p{Z}\p{N}", r"\w\s"),
     (r"\p{ASCII}", r"[\x00-\x7f]"),
     (r"\p{Print}", r"[\x20-\x7e]"),
+    # Pairs of surrogates: Java writes the characters beyond 16 bits as two.
+    (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"),
 )
 
 

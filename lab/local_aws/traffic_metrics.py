@@ -76,7 +76,11 @@ def target_group_dimension(arn: str) -> str:
 
 
 def publish_hosts(second: int, load_balancer: str, group_arn: str, group: Group, publish: Publish) -> None:
-    """Report HealthyHostCount and UnHealthyHostCount of a group that has registered targets."""
+    """Report what a group with registered targets has each second: its hosts, and that it serves nothing.
+
+    ALBRequestCountPerTarget "emits real 0 values" (Application Auto Scaling User Guide,
+    target-tracking-scaling-policy-overview): without them no service that gets no more traffic would scale in.
+    """
     targets = [target for target in group.targets.values() if target.state != DRAINING]
     if not targets:
         return
@@ -87,6 +91,7 @@ def publish_hosts(second: int, load_balancer: str, group_arn: str, group: Group,
     for name, state in (("HealthyHostCount", HEALTHY), ("UnHealthyHostCount", UNHEALTHY)):
         number = sum(target.state == state for target in targets)
         publish(NAMESPACE, name, dimensions, second, "Count", number, 1)
+    _publish_requests_per_target(second, load_balancer, group_arn, 0.0, publish)
 
 
 def _publish_counts(
@@ -123,6 +128,12 @@ def _publish_per_target(
     """Report RequestCountPerTarget: the requests of the group divided by its eligible targets."""
     targets, _ = registry.group(group_arn).eligible()
     value = requests / len(targets) if targets else 0.0
+    _publish_requests_per_target(second, load_balancer, group_arn, value, publish)
+
+
+def _publish_requests_per_target(
+    second: int, load_balancer: str, group_arn: str, value: float, publish: Publish
+) -> None:
     group = {"TargetGroup": target_group_dimension(group_arn)}
     for dimensions in (group, {**group, "LoadBalancer": load_balancer_dimension(load_balancer)}):
         publish(NAMESPACE, "RequestCountPerTarget", dimensions, second, "Count", value, 1)

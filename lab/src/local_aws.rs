@@ -28,6 +28,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How the server begins what it says to whoever started it.
 const SAYS: &str = "local_aws: ";
 const ALARM_TICK_SECONDS: &str = "0.5";
+/// As long as the periods of all metrics: a service that scales itself does so within a scenario.
+const SCALING_MINUTE_SECONDS: &str = "1";
 
 /// A running local AWS. Dropping it ends it with everything it started, and removes its data.
 pub struct LocalAws {
@@ -128,6 +130,7 @@ fn command(
     command
         .args(["-m", "local_aws", "--port", "0", "--region", REGION, "--account", ACCOUNT])
         .args(["--alarm-tick", ALARM_TICK_SECONDS])
+        .args(["--scaling-minute", SCALING_MINUTE_SECONDS])
         .args(["--routing-delay", &settings.routing_delay.duration().as_secs_f64().to_string()])
         // As when tests end: labs that wait for the next scenario are dropped by nobody.
         .args(["--remove-orphaned-data", "--data-dir"])

@@ -22,7 +22,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     directory = tmp_path_factory.mktemp("lab")
     images = directory / "images.json"
     images.write_text(json.dumps(TEST_IMAGES))
-    running = start_lab(directory / "data", "--images", str(images), "--alarm-tick", "0.2", "--check-all-answers")
+    options = ("--images", str(images), "--alarm-tick", "0.2", "--scaling-minute", "1", "--check-all-answers")
+    running = start_lab(directory / "data", *options)
     yield running
     running.process.terminate()
     running.process.wait(10)

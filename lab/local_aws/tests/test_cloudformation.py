@@ -81,6 +81,7 @@ Resources:
     Type: AWS::ApplicationAutoScaling::ScalableTarget
     Condition: Scaled
     Properties: {MinCapacity: 1, MaxCapacity: 4, ServiceNamespace: ecs, ScalableDimension: ecs:service:DesiredCount, ResourceId: !Sub 'service/${Cluster}/${Service.Name}'}
+  Archive: {Type: AWS::Events::Archive}
   Alarm:
     Type: AWS::CloudWatch::Alarm
     Properties:
@@ -248,7 +249,7 @@ def test_an_example_service_is_created_updated_and_deleted(lab: Lab, unique: str
     assert [query["Id"] for query in alarm["Metrics"]] == ["rate", "bad", "requests"]
     assert (alarm["DatapointsToAlarm"], alarm["Metrics"][1]["MetricStat"]["Period"]) == (1, 60)
     warnings = [event for event in stack.events() if "WARNING" in event.get("ResourceStatusReason", "")]
-    assert [event["ResourceType"] for event in warnings] == ["AWS::ApplicationAutoScaling::ScalableTarget"]
+    assert [event["ResourceType"] for event in warnings] == ["AWS::Events::Archive"]
     exports = stack.cloudformation.list_exports()["Exports"]
     assert {"Name": f"{unique}-url", "Value": outputs["Url"]}.items() <= next(
         export for export in exports if export["Name"] == f"{unique}-url"
