@@ -21,7 +21,7 @@ use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{Containers, DeploymentFence, LoadBalancer, PortError, Registry};
 use crate::restore::{Restore, Stable, Written as Restored, restore};
-use crate::transition::{Stop, load, refusal, transition};
+use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, StepInput, routes};
 
 /// One turn towards the current stage.
@@ -185,6 +185,7 @@ where
     async fn hold_foreign(&self, since: Timestamp, found: String) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
         if self.ambient.now().since(since) > plan.settle_within {
+            require_unfenced(self.registry, &self.deployment.id).await?;
             return Err(Stop::Failed(Failure::new(
                 FailureCode::RouteChanged,
                 format!(

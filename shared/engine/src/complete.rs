@@ -19,7 +19,7 @@ use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo, TargetGroups,
 };
-use crate::transition::{Stop, load, refusal, transition};
+use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, failed, routes};
 
 /// What is to be completed.
@@ -128,6 +128,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
             let observed = routes::read(self.load_balancer, &deployment.plan.routes).await?;
             if let Some(found) = deployment.foreign(&observed) {
+                require_unfenced(self.registry, self.id).await?;
                 return Err(Stop::Failed(Failure::new(
                     FailureCode::RouteChanged,
                     format!("somebody else changed a route before the commit: {found}"),

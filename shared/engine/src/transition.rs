@@ -92,6 +92,17 @@ pub(crate) async fn transition<Value>(
     )))
 }
 
+/// What looks like somebody else's change of a route may be what a rollback has written since the deployment
+/// was read. A rollback fences before it writes: whoever finds no fence has found somebody else's.
+pub(crate) async fn require_unfenced(
+    registry: &impl Registry,
+    id: &DeploymentId,
+) -> Result<(), Stop> {
+    let deployment = load(registry, id).await?;
+    deployment.require_open()?;
+    require_quiet(registry, &deployment).await
+}
+
 /// A forward transition conflicts for ever once a bound alarm has fired: finds out, and which.
 async fn require_quiet(registry: &impl Registry, deployment: &Deployment) -> Result<(), Stop> {
     if deployment.phase != Phase::Open {

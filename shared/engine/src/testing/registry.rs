@@ -52,6 +52,16 @@ pub struct MemoryRegistry {
 }
 
 impl MemoryRegistry {
+    /// One that holds these.
+    pub fn holding(items: Items) -> Self {
+        Self { items: Mutex::new(items) }
+    }
+
+    /// What it holds in the end.
+    pub fn into_items(self) -> Items {
+        self.items.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What it holds now.
     pub fn items(&self) -> MutexGuard<'_, Items> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)

@@ -53,7 +53,7 @@ pub enum Call {
 }
 
 /// What there is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// Routes with their actions.
     pub routes: BTreeMap<RouteRef, RouteActions>,
@@ -135,8 +135,18 @@ pub struct World {
 impl World {
     /// Nothing, at this instant.
     pub fn at(now: Timestamp) -> Self {
+        Self::holding(State::default(), now)
+    }
+
+    /// What there is in the end.
+    pub fn into_state(self) -> State {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This, at this instant.
+    pub fn holding(state: State, now: Timestamp) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             now: AtomicI64::new(now.as_millis()),
             numbers: AtomicU64::new(1),
         }

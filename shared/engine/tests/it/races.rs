@@ -16,7 +16,7 @@ use glidepath_engine::ports::{
 use glidepath_engine::rollback::{AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{self, actions, alarm, begun, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
-use glidepath_engine::{StepInput, advance, rollback};
+use glidepath_engine::{StepInput, advance, complete, rollback};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -175,4 +175,59 @@ async fn a_rollback_that_writes_while_another_one_holds_goes_on() {
     assert!(ended.progress.restored_at.is_some());
     assert_eq!(ended.phase, Phase::Closed(Outcome::RolledBack));
     assert!(registry.items().locks.values().all(|lock| lock.holder.is_none()));
+}
+
+/// A load balancer whose routes are read right after an alarm's rollback has written them.
+struct Returned<'a> {
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+}
+
+impl LoadBalancer for Returned<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let (alarm, at) = (alarm(Slot::Green), self.world.now());
+        let intent = Intent::new(Purpose::Restore, at, MINUTE);
+        let id = IntentId::new("the-rollback-that-has-not-recorded-it");
+        self.registry.fence_alarm(&alarm, at, &id, &intent).await.unwrap();
+        self.world.write_route(&route(), &actions(Weight::NONE)).await.unwrap();
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        self.world.write_route(route, actions).await
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_an_alarm_overtakes_accuses_nobody() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Complete).await.unwrap();
+    let returned = Returned { registry: &registry, world: &world };
+    let failure = complete::run(&registry, &returned, &world, &deployment.id).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
+}
+
+#[tokio::test]
+async fn a_stage_that_has_settled_too_long_accuses_nobody_of_what_an_alarm_has_written() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let stages = vec![stage(100, MINUTE), stage(1000, MINUTE)];
+    let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    let second = |reply: &Reply| {
+        let stage = registry.items().deployments[&deployment.id].progress.stage;
+        reply.next == NextStep::Advance && stage.0 == 1
+    };
+    machine.run_until(second).await.unwrap();
+    world.pass(deployment.plan.settle_within.times(2));
+    let returned = Returned { registry: &registry, world: &world };
+    let input = StepInput { deployment: deployment.id.clone() };
+    let late = advance::run(&registry, &returned, &world, &world, &input).await;
+    let failure = late.unwrap_err();
+    assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
 }

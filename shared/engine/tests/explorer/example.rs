@@ -1,0 +1,170 @@
+//! The service of the explorations: the engine's own example, with one alarm of the service as a whole, so
+//! that it is bound to a deployment and to its successor.
+
+use futures_util::FutureExt;
+use glidepath_core::ids::{AlarmArn, DeploymentId, TargetGroupArn};
+use glidepath_core::plan::{
+    AlarmPlan, Approval, HealthPlan, OnInconclusive, OnTimeout, Plan, RoutePlan, Slot, Stage,
+};
+use glidepath_core::record::Deployment;
+use glidepath_core::route::{
+    ActionKind, Forward, RouteAction, RouteActions, RouteRef, WeightedGroup,
+};
+use glidepath_core::storm::RequestsPerMinute;
+use glidepath_core::time::Span;
+use glidepath_core::weight::{AlbWeight, Weight};
+use glidepath_engine::testing::example::{self, START, group, pair, route, service, version};
+use glidepath_engine::testing::{Items, MemoryRegistry, State};
+use serde_json::{Value, json};
+
+use crate::situation::Situation;
+
+pub(crate) const SLOTS: [Slot; 2] = [Slot::Blue, Slot::Green];
+
+pub(crate) const BAKE: Span = Span::from_secs(60);
+
+/// How long a person may take.
+pub(crate) const ASKS_FOR: Span = Span::from_secs(60);
+
+pub(crate) fn first() -> DeploymentId {
+    DeploymentId::new("d1")
+}
+
+pub(crate) fn successor() -> DeploymentId {
+    DeploymentId::new("d2")
+}
+
+/// The only alarm.
+pub(crate) fn alarm() -> AlarmArn {
+    example::alarm(Slot::Blue)
+}
+
+/// A second route with the same groups.
+pub(crate) fn other_route() -> RouteRef {
+    RouteRef::Rule("arn:aws:elasticloadbalancing:x:1:listener-rule/app/example/1/2/4".to_owned())
+}
+
+/// A plan with stages of these weights, in permille.
+pub(crate) fn plan(stages: &[u16]) -> Plan {
+    let stage = |permille: &u16| example::stage(*permille, BAKE);
+    let plan = example::plan(stages.iter().map(stage).collect());
+    let health = HealthPlan {
+        alarms: AlarmPlan { service: vec![alarm()], ..AlarmPlan::default() },
+        comparison: None,
+        bad_requests_limit: None,
+        minimum_requests: 0,
+        extend_up_to: Span::ZERO,
+        ..plan.health
+    };
+    Plan { health, notify: Vec::new(), scale_in_delay: Span::ZERO, retention: BAKE, ..plan }
+}
+
+/// The same, where a person is asked before every stage.
+pub(crate) fn asking(plan: Plan) -> Plan {
+    let approval = Some(Approval { timeout: ASKS_FOR, on_timeout: OnTimeout::Rollback });
+    let stages = plan.stages.into_iter().map(|stage| Stage { approval, ..stage }).collect();
+    Plan { stages, ..plan }
+}
+
+/// The same, where no stage ever has evidence enough.
+pub(crate) fn lacking(plan: Plan) -> Plan {
+    let health = HealthPlan {
+        minimum_requests: 1_000_000,
+        bad_requests_limit: Some(glidepath_core::plan::Permille(50)),
+        on_inconclusive: OnInconclusive::Hold,
+        ..plan.health
+    };
+    Plan { health, ..plan }
+}
+
+/// The same with a second route.
+pub(crate) fn two_routes(plan: Plan) -> Plan {
+    let second = RoutePlan { route: other_route(), ..plan.routes[0].clone() };
+    Plan { routes: vec![plan.routes[0].clone(), second], ..plan }
+}
+
+/// The same, where the route has only the serving slot's group at first.
+pub(crate) fn attaching(plan: Plan) -> Plan {
+    let blue = WeightedGroup { group: group(Slot::Blue), weight: AlbWeight::new(1) };
+    let kind = ActionKind::Forward(Forward::new(vec![blue], None));
+    let original = RouteActions(vec![RouteAction { order: Some(1), kind }]);
+    let routes = vec![RoutePlan { original, ..plan.routes[0].clone() }];
+    Plan { routes, ..plan }
+}
+
+/// The world before anything happens.
+pub(crate) fn world(plan: Option<&Plan>) -> State {
+    let mut state = example::world().into_state();
+    for route in plan.iter().flat_map(|plan| &plan.routes) {
+        state.routes.insert(route.route.clone(), route.original.clone());
+    }
+    state.requests = None;
+    state
+}
+
+/// The registry after the plan.
+pub(crate) fn begun(plan: Plan) -> Items {
+    let registry = MemoryRegistry::default();
+    let begun = example::begun(&registry, plan, first().as_str(), START).now_or_never();
+    let begun = begun.expect("the registry in memory never waits");
+    let mut items = registry.into_items();
+    // So little traffic that a rollback which is throttled waits as long as any does.
+    let deployment = Deployment { traffic: Some(RequestsPerMinute(0)), ..begun };
+    for alarm in items.alarms.values_mut() {
+        for binding in alarm.bindings.values_mut() {
+            binding.harm = deployment.harm();
+        }
+    }
+    items.deployments.insert(deployment.id.clone(), deployment);
+    items
+}
+
+/// The request of a deployment that is planned in an exploration.
+pub(crate) fn request(id: &DeploymentId) -> Value {
+    let number = if *id == first() { 2 } else { 3 };
+    json!({
+        "apiVersion": "glidepath/v1",
+        "service": "shop",
+        "target": {
+            "cluster": "production",
+            "slots": {"blue": "shop-blue", "green": "shop-green"},
+            "routes": [{"rule": route().arn()}],
+        },
+        "release": {"taskDefinition": version(number).as_str()},
+        "strategy": {"canary": {"stages": [{"weight": 100, "bake": "1m"}]}},
+        "capacity": {"scaleInDelay": "0s"},
+        "retention": "1m",
+        "health": {"alarms": {"service": [alarm().as_str()]}},
+        "notify": [],
+    })
+}
+
+/// The share of a slot on the route that gives it most.
+pub(crate) fn share(world: &State, slot: Slot) -> Weight {
+    let of = |actions: &glidepath_core::route::RouteActions| {
+        let green = actions.canary_share(&pair()).unwrap_or(Weight::NONE);
+        match slot {
+            Slot::Blue => green.rest(),
+            Slot::Green => green,
+        }
+    };
+    world.routes.values().map(of).max().unwrap_or(Weight::NONE)
+}
+
+/// The share of a deployment's canary on the route that gives it most.
+pub(crate) fn canary_share(state: &Situation, deployment: &Deployment) -> Weight {
+    share(&state.world, deployment.plan.canary.slot)
+}
+
+pub(crate) fn tasks(world: &State, slot: Slot) -> u32 {
+    world.services[&service(slot)].running_count
+}
+
+pub(crate) fn healthy(world: &State, slot: Slot) -> u32 {
+    let all = tasks(world, slot);
+    world.weak.get(&group(slot)).map_or(all, |most| all.min(*most))
+}
+
+pub(crate) fn blue() -> TargetGroupArn {
+    group(Slot::Blue)
+}

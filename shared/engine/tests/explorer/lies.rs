@@ -1,0 +1,79 @@
+//! What a mistake makes of the world that a process sees.
+
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::weight::Weight;
+use glidepath_engine::ports::{FoundRoute, PortError, PortResult, TargetHealth};
+use glidepath_engine::testing::example::pair;
+
+use crate::boundary::Boundary;
+use crate::mistake::Mistake;
+use crate::process::Kind;
+
+impl Boundary {
+    /// What it is told of routes.
+    pub(crate) fn told_of_routes(&self, _: &[RouteRef], found: Vec<FoundRoute>) -> Vec<FoundRoute> {
+        let granted = match self.mistake {
+            Some(Mistake::NoReadBack) => self.kind == Kind::Rollback,
+            Some(Mistake::RolesReadOnce) => self.kind == Kind::Plan,
+            Some(_) | None => false,
+        };
+        if !granted {
+            return found;
+        }
+        let plan = |inner: &crate::boundary::Inner| {
+            let read = inner.memory.deployment.as_ref().or(inner.memory.fenced.as_deref());
+            read.map(|deployment| deployment.plan.clone())
+        };
+        let Some(plan) = plan(&self.inner()) else { return found };
+        let as_left = |(found, route): (FoundRoute, &glidepath_core::plan::RoutePlan)| match found {
+            FoundRoute::Found { load_balancer, .. } => FoundRoute::Found {
+                actions: match self.kind {
+                    Kind::Plan => route.original.clone(),
+                    _ => route.stable_only(),
+                },
+                load_balancer,
+            },
+            other => other,
+        };
+        found.into_iter().zip(&plan.routes).map(as_left).collect()
+    }
+
+    /// What it is told of targets.
+    pub(crate) fn told_of_targets(&self, found: TargetHealth) -> TargetHealth {
+        let mut inner = self.inner();
+        let all = found.healthy + found.other;
+        inner.memory.weak |= found.healthy < all;
+        if self.has(Mistake::PutOffWithoutLook) && inner.memory.throttled {
+            return TargetHealth { healthy: all, other: 0, ..found };
+        }
+        found
+    }
+
+    /// Whether a route is not written although that is said.
+    pub(crate) fn leaves_unwritten(&self, actions: &RouteActions) -> bool {
+        let back = actions.canary_share(&pair()) == Ok(Weight::NONE);
+        self.has(Mistake::ForceUnwritten) && self.inner().memory.weak && back
+    }
+
+    /// What it is told of a write.
+    pub(crate) fn answered(&self, answer: PortResult<()>) -> PortResult<()> {
+        match (self.mistake, answer) {
+            (Some(Mistake::ThrottledIsWritten), Err(PortError::Throttled { .. })) => Ok(()),
+            (Some(Mistake::FinishUnanswered), Err(PortError::Unanswered { operation, .. })) => {
+                Err(PortError::Throttled { operation })
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    /// Takes the tasks of the slot that serves away.
+    pub(crate) fn retire_stable(&self, id: &DeploymentId) {
+        let items = self.registry.items();
+        let Some(deployment) = items.deployments.get(id) else { return };
+        let mut world = self.world.state();
+        if let Some(stable) = world.services.get_mut(&deployment.plan.stable.service) {
+            (stable.desired_count, stable.running_count) = (0, 0);
+        }
+    }
+}

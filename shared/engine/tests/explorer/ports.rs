@@ -1,0 +1,420 @@
+//! The ports of a process: each call stops at the boundary, and has its effect in the world in memory.
+
+use glidepath_core::failure::Failure;
+use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
+use glidepath_core::ids::{
+    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
+    TargetGroupArn, TaskDefinition, TaskToken,
+};
+use glidepath_core::protocol::RegistryWrite;
+use glidepath_core::record::{
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
+};
+use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_engine::ports::{
+    Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Due, EcsService,
+    FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
+    OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching, Recent,
+    RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+};
+use glidepath_engine::testing::MemoryRegistry;
+
+use crate::boundary::{Boundary, Signal, What};
+use crate::mistake::Mistake;
+use crate::print::Printer;
+use crate::process::Kind;
+use crate::record::{print_alarm, print_deployment};
+
+impl Clock for Boundary {
+    fn now(&self) -> Timestamp {
+        if self.has(Mistake::NoDeadline) { self.began() } else { self.clock() }
+    }
+
+    async fn sleep(&self, span: Span) {
+        self.wait(span).await;
+    }
+}
+
+impl Random for Boundary {
+    fn number(&self) -> u64 {
+        self.next_number()
+    }
+}
+
+#[allow(clippy::ptr_arg)]
+fn alarms_print(alarms: &Vec<AlarmItem>) -> u64 {
+    let mut printer = Printer::new();
+    alarms.iter().for_each(|alarm| print_alarm(&mut printer, alarm));
+    printer.finish()
+}
+
+fn alarm_fence_print(fenced: &AlarmFence) -> u64 {
+    let mut printer = Printer::new();
+    match fenced {
+        AlarmFence::Closed(alarm) => print_alarm(&mut printer, alarm),
+        AlarmFence::ClosedBefore(alarm) => {
+            printer.word(1);
+            print_alarm(&mut printer, alarm);
+        }
+        AlarmFence::Unknown => printer.word(2),
+    }
+    printer.finish()
+}
+
+fn fence_print(fenced: &DeploymentFence) -> u64 {
+    let mut printer = Printer::new();
+    match fenced {
+        DeploymentFence::Closed(deployment) => print_deployment(&mut printer, deployment),
+        DeploymentFence::TooLate(deployment) => {
+            printer.word(1);
+            print_deployment(&mut printer, deployment);
+        }
+        DeploymentFence::Unknown => printer.word(2),
+    }
+    printer.finish()
+}
+
+fn deployment_print(found: &Option<Deployment>) -> u64 {
+    let mut printer = Printer::new();
+    match found {
+        Some(deployment) => print_deployment(&mut printer, deployment),
+        None => printer.word(1),
+    }
+    printer.finish()
+}
+
+impl Registry for Boundary {
+    async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
+        let first = self.inner().memory.deployment.is_none();
+        let read = async {
+            if self.has(Mistake::RetireBeforeCommit) && self.kind == Kind::Complete && first {
+                self.retire_stable(id);
+            }
+            self.registry.deployment(id).await
+        };
+        let found = self.call_marked("deployment", What::Read, read, deployment_print).await?;
+        Ok(self.told(found))
+    }
+
+    async fn alarms(&self, arns: &[AlarmArn]) -> PortResult<Vec<AlarmItem>> {
+        let read = self.registry.alarms(arns);
+        let found = self.call_marked("alarms", What::Read, read, alarms_print).await?;
+        Ok(self.told_of(found))
+    }
+
+    async fn locks(&self, keys: &[LockKey]) -> PortResult<Vec<Lock>> {
+        self.call("locks", What::Read, self.registry.locks(keys)).await
+    }
+
+    async fn retirement(&self, key: &LockKey) -> PortResult<Option<Retirement>> {
+        self.call("retirement", What::Read, self.registry.retirement(key)).await
+    }
+
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+        let mut due = self.call("due", What::Quiet, self.registry.due(now)).await?;
+        if self.has(Mistake::HeldIsForgotten) {
+            let items = self.registry.items();
+            due.retain(|due| match due {
+                Due::Deployment(id) => items.deployments[id].phase != Phase::Held,
+                Due::Retirement(_) | Due::Notices(_) => true,
+            });
+        }
+        Ok(due)
+    }
+
+    async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
+        let write = async {
+            if self.swallows(&writes) {
+                return Ok(Committed::Yes);
+            }
+            let writes = self.mistaken(writes, &self.registry.items());
+            self.registry.commit(writes).await
+        };
+        self.call("commit", What::Write, write).await
+    }
+
+    async fn fence_alarm(
+        &self,
+        alarm: &AlarmArn,
+        at: Timestamp,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<AlarmFence> {
+        let late = self.has(Mistake::WriteBeforeFence);
+        let write = async {
+            if late {
+                let copy = MemoryRegistry::holding(self.registry.items().clone());
+                return copy.fence_alarm(alarm, at, id, intent).await;
+            }
+            self.registry.fence_alarm(alarm, at, id, intent).await
+        };
+        let fenced = self.call_marked("fence_alarm", What::Write, write, alarm_fence_print).await?;
+        if late {
+            self.inner().memory.late_fence = Some((alarm.clone(), at, id.clone(), intent.clone()));
+        }
+        Ok(self.told_by(fenced))
+    }
+
+    async fn join_alarm(
+        &self,
+        alarm: &AlarmArn,
+        deployment: &DeploymentId,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<bool> {
+        let write = async {
+            if self.has(Mistake::RepeatWithoutIntent) {
+                return Ok(true);
+            }
+            self.registry.join_alarm(alarm, deployment, id, intent).await
+        };
+        self.call("join_alarm", What::Write, write).await
+    }
+
+    async fn fence_deployment(
+        &self,
+        deployment: &DeploymentId,
+        fence: &Fence,
+        id: &IntentId,
+        intent: &Intent,
+    ) -> PortResult<DeploymentFence> {
+        let write = async {
+            let fenced = self.registry.fence_deployment(deployment, fence, id, intent).await;
+            if self.has(Mistake::FenceUnclaimed)
+                && let Some(stored) = self.registry.items().deployments.get_mut(deployment)
+            {
+                stored.intents.remove(id);
+            }
+            fenced
+        };
+        let fenced = self.call_marked("fence_deployment", What::Write, write, fence_print).await?;
+        Ok(self.told_by_its_own(fenced))
+    }
+
+    async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
+        let write = self.registry.finish_alarm_intent(alarm, id);
+        self.call("finish_alarm_intent", What::Write, write).await
+    }
+
+    async fn finish_deployment_intent(
+        &self,
+        deployment: &DeploymentId,
+        id: &IntentId,
+    ) -> PortResult<()> {
+        let write = self.registry.finish_deployment_intent(deployment, id);
+        self.call("finish_deployment_intent", What::Write, write).await
+    }
+
+    async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
+        self.call("notices", What::Read, self.registry.notices(deployment)).await
+    }
+
+    async fn delivered(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        delivery: Delivery,
+        last: bool,
+    ) -> PortResult<()> {
+        let write = self.registry.delivered(notice, channel, delivery, last);
+        self.call("delivered", What::Write, write).await
+    }
+
+    async fn store_cells(&self, _: &StoredCells) -> PortResult<()> {
+        // Nothing but a report reads them.
+        self.call("store_cells", What::Quiet, async { Ok(()) }).await
+    }
+
+    async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
+        self.call("stored_cells", What::Read, self.registry.stored_cells(deployment)).await
+    }
+
+    async fn recent(&self, limit: u32) -> PortResult<Recent> {
+        self.call("recent", What::Read, self.registry.recent(limit)).await
+    }
+}
+
+impl LoadBalancer for Boundary {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let found = self.call("routes", What::Read, self.world.routes(routes)).await?;
+        Ok(self.told_of_routes(routes, found))
+    }
+
+    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+        let write = async {
+            if self.leaves_unwritten(actions) {
+                return Ok(());
+            }
+            let written = self.world.write_route(route, actions).await;
+            let late = self.inner().memory.late_fence.clone();
+            if let Some((alarm, at, id, intent)) = late {
+                self.registry.fence_alarm(&alarm, at, &id, &intent).await?;
+            }
+            written
+        };
+        let what = What::Route(route.clone(), actions.clone());
+        let answer = self.call("write_route", what, write).await;
+        if let Err(PortError::Throttled { .. }) = &answer {
+            self.inner().memory.throttled = true;
+        }
+        self.answered(answer)
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        let read = self.world.target_health(group);
+        let found = self.call("target_health", What::Quiet, read).await?;
+        Ok(self.told_of_targets(found))
+    }
+}
+
+impl TargetGroups for Boundary {
+    async fn target_groups(
+        &self,
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Option<TargetGroup>>> {
+        self.call("target_groups", What::Quiet, self.world.target_groups(groups)).await
+    }
+
+    async fn reaching(
+        &self,
+        routes: &[RouteRef],
+        groups: &[TargetGroupArn],
+    ) -> PortResult<Vec<Reaching>> {
+        self.call("reaching", What::Read, self.world.reaching(routes, groups)).await
+    }
+}
+
+impl Containers for Boundary {
+    async fn service(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<EcsService>> {
+        self.call("service", What::Quiet, self.world.service(cluster, service)).await
+    }
+
+    async fn task_definition(
+        &self,
+        name: &TaskDefinition,
+    ) -> PortResult<Option<RegisteredVersion>> {
+        self.call("task_definition", What::Quiet, self.world.task_definition(name)).await
+    }
+
+    async fn scale(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScaleTo,
+    ) -> PortResult<()> {
+        let what = What::Scale(service.clone(), to.clone());
+        let answer = self.call("scale", what, self.world.scale(cluster, service, to)).await;
+        self.answered(answer)
+    }
+
+    async fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+    ) -> PortResult<Option<ServiceDeployment>> {
+        let read = self.world.service_deployment(cluster, service);
+        self.call("service_deployment", What::Quiet, read).await
+    }
+
+    async fn stopped_tasks(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        task_definition: &TaskDefinition,
+        since: Timestamp,
+    ) -> PortResult<Vec<StoppedTask>> {
+        let read = self.world.stopped_tasks(cluster, service, task_definition, since);
+        self.call("stopped_tasks", What::Quiet, read).await
+    }
+}
+
+impl Hooks for Boundary {
+    async fn ask(
+        &self,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> PortResult<serde_json::Value> {
+        self.call("ask", What::Read, self.world.ask(function, event)).await
+    }
+}
+
+impl Probing for Boundary {
+    async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
+        self.call("get", What::Read, self.world.get(url, timeout)).await
+    }
+}
+
+impl Monitoring for Boundary {
+    async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
+        let read = Monitoring::alarms(&self.world, names);
+        let found = self.call("describe_alarms", What::Quiet, read).await?;
+        if self.has(Mistake::BindAfterLook) {
+            return Ok(self.inner().memory.alarms.get_or_insert(found).clone());
+        }
+        Ok(found)
+    }
+
+    async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        self.call_marked("metrics", What::Quiet, self.world.metrics(query), |_| 0).await
+    }
+}
+
+impl Orchestration for Boundary {
+    async fn open_gate(&self, token: &TaskToken) -> PortResult<Woken> {
+        let wake = async { Ok(self.wake(Signal::Open(token.expose().to_owned()))) };
+        self.call("open_gate", What::Write, wake).await
+    }
+
+    async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
+        let asleep = self.has(Mistake::PutOffAsleep) && self.inner().memory.throttled;
+        let wake = async {
+            if asleep {
+                return Ok(Woken::Gone);
+            }
+            Ok(self.wake(Signal::Fail(token.expose().to_owned(), failure.clone())))
+        };
+        self.call("fail_gate", What::Write, wake).await
+    }
+
+    async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
+        self.call("running", What::Quiet, self.world.running(execution)).await
+    }
+}
+
+impl Functions for Boundary {
+    async fn start_rollback(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.start(Due::Deployment(deployment.clone())).await
+    }
+
+    async fn start_completion(&self, due: &Due) -> PortResult<()> {
+        self.start(due.clone()).await
+    }
+
+    async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.start(Due::Notices(deployment.clone())).await
+    }
+}
+
+impl Boundary {
+    async fn start(&self, due: Due) -> PortResult<()> {
+        let start = async {
+            self.inner().signals.push(Signal::Start(due));
+            Ok(())
+        };
+        self.call("start", What::Quiet, start).await
+    }
+
+    /// Whoever waits for the token goes on once this call has its effect.
+    fn wake(&self, signal: Signal) -> Woken {
+        let (Signal::Open(token) | Signal::Fail(token, _)) = &signal else { return Woken::Gone };
+        let mut inner = self.inner();
+        let waits = inner.tokens.contains(token);
+        inner.signals.push(signal);
+        if waits { Woken::Yes } else { Woken::Gone }
+    }
+}
