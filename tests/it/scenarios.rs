@@ -35,6 +35,7 @@ scenarios! {
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",
     a_topic_of_alarms_brings_everything_back: "alarm-by-topic",
     a_slot_without_healthy_tasks_gets_nothing_back: "weak-stable",
+    a_slot_that_its_autoscaler_has_emptied_takes_everything_back: "autoscaled-rollback",
     an_approval_lets_the_deployment_go_on: "approval",
     a_refusal_brings_everything_back: "approval-refused",
     silence_does_what_the_plan_says: "approval-timed-out",

@@ -286,12 +286,12 @@ impl TargetGroups for Boundary {
 }
 
 impl Containers for Boundary {
-    async fn service(
+    async fn services(
         &self,
         cluster: &ClusterName,
-        service: &EcsServiceName,
-    ) -> PortResult<Option<EcsService>> {
-        self.call("service", What::Quiet, self.world.service(cluster, service)).await
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<EcsService>>> {
+        self.call("services", What::Quiet, self.world.services(cluster, services)).await
     }
 
     async fn task_definition(
