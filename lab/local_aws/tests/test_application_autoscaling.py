@@ -40,7 +40,7 @@ def test_registering_moves_the_desired_count_into_the_bounds(lab: Lab, unique: s
     service.runs(2)
     wait_for(lambda: service.activities()[0]["StatusCode"] == "Successful")
     (activity,) = service.activities()
-    assert (activity["Description"], activity["Cause"]) == ("Setting desired count to 2.", "minimum capacity was set to 2")
+    assert service.causes() == [("Setting desired count to 2.", "minimum capacity was set to 2")]
     assert activity["StatusMessage"] == "Successfully set desired count to 2. Change successfully fulfilled by ecs."
     assert activity["EndTime"] >= activity["StartTime"]
     service.register(MinCapacity=0, MaxCapacity=1)
@@ -186,7 +186,8 @@ def test_the_metric_of_a_target_group_is_its_services(lab: Lab, unique: str) -> 
 
     def policy(label: str | None) -> dict[str, Any]:
         metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", **({"ResourceLabel": label} if label else {})}
-        return service.put_policy("p", "TargetTrackingScaling", {"TargetValue": 5, "PredefinedMetricSpecification": metric})
+        settings = {"TargetValue": 5, "PredefinedMetricSpecification": metric}
+        return service.put_policy("p", "TargetTrackingScaling", settings)
 
     for label in (None, "app/nonsense", f"{front}/{foreign.rpartition(':')[2]}"):
         assert refused(lambda label=label: policy(label))[0] == "ValidationException"
@@ -223,6 +224,23 @@ def test_steps_that_overlap_or_have_gaps_are_refused(lab: Lab, unique: str, step
     with pytest.raises(ClientError) as error:
         service.step("step", *steps)
     assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_policy_keeps_its_type_and_a_predictive_one_is_only_kept(lab: Lab, unique: str) -> None:
+    # The model of PutScalingPolicy: PolicyType "is required if you are creating a scaling policy".
+    service = Scaled(lab, unique, count=0)
+    metrics = {"PredefinedMetricPairSpecification": {"PredefinedMetricType": "ECSServiceCPUUtilization"}}
+    predictive = {"MetricSpecifications": [{"TargetValue": 50, **metrics}], "Mode": "ForecastAndScale"}
+    policy = {**service.identity, "PolicyName": "forecast", "PredictiveScalingPolicyConfiguration": predictive}
+    put = service.scaling.put_scaling_policy
+    assert refused(put, **policy)[0] == "ValidationException"
+    assert put(**policy, PolicyType="PredictiveScaling")["Alarms"] == []
+    put(**policy)
+    where = {"ServiceNamespace": "ecs", "ResourceId": service.identity["ResourceId"]}
+    (found,) = service.scaling.describe_scaling_policies(**where)["ScalingPolicies"]
+    assert (found["PolicyType"], found["PredictiveScalingPolicyConfiguration"]) == ("PredictiveScaling", predictive)
+    with pytest.raises(ClientError):
+        service.step("forecast", above(1))
 
 
 def test_a_policy_needs_a_target(lab: Lab, unique: str) -> None:
