@@ -44,7 +44,9 @@ def put_scaling_policy(request: Document) -> Document:
         target = registered(request)
         name = request["PolicyName"]
         existing = target.policies.get(name)
-        kind = request.get("PolicyType", existing.kind if existing else STEP)
+        kind = request.get("PolicyType", existing.kind if existing else None)
+        if kind is None:
+            raise ServiceError("ValidationException", "PolicyType is required if you are creating a scaling policy")
         if existing is not None and existing.kind != kind:
             raise ServiceError("ValidationException", f"The type of scaling policy {name} cannot be changed")
         if existing is None and len(target.policies) >= MOST_POLICIES:

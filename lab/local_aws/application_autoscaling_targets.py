@@ -37,12 +37,14 @@ RESOURCE = re.compile(r"service/[^/]+/[^/]+")
 MOST_DESCRIBED = 50
 MOST_TAGS = 50
 ROLE_PATH = f"/aws-service-role/{SCALING_PRINCIPAL}/"
-# application-auto-scaling-service-linked-roles has the permissions of AWS's role.
+# AWSApplicationAutoscalingECSServicePolicy (security-iam-awsmanpol).
 ROLE_ACTIONS = (
     "ecs:DescribeServices",
+    "ecs:DescribeServiceRevisions",
     "ecs:UpdateService",
     "cloudwatch:PutMetricAlarm",
     "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
     "cloudwatch:DeleteAlarms",
 )
 
@@ -182,7 +184,7 @@ def _tagged(request: Document) -> Target:
 
 
 def _make_role() -> None:
-    """The service-linked role, which AWS makes with the first target of an account."""
+    """The service-linked role, which a registration makes if there is none."""
     if SCALING_ROLE in iam._roles:
         return
     statement = {"Effect": "Allow", "Action": list(ROLE_ACTIONS), "Resource": "*"}

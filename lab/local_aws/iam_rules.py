@@ -141,8 +141,10 @@ def _key_of_the_secret(request: Request) -> Iterator[Requirement]:
 def _rights_on_the_scaled_service(request: Request) -> Iterator[Requirement]:
     """Application Auto Scaling User Guide, security_iam_permission_validation: it "validates permissions for requests
     associated with both the target service and CloudWatch before proceeding with the request", with calls in the
-    caller's name, and answers a ValidationException. Of its calls to CloudWatch two name no alarm, so that what is
-    allowed on some alarms only may not do. The words are those of awsdocs/aws-auto-scaling-user-guide#3.
+    caller's name, and answers a ValidationException. These five are "all ECS and CloudWatch API actions that are
+    required" (security_iam_id-based-policy-examples), for scheduled actions too. Of its calls to CloudWatch two name
+    no alarm, so that what is allowed on some alarms only may not do. The words are those of
+    awsdocs/aws-auto-scaling-user-guide#3.
     """
     cluster, _, service = str(request.get("ResourceId", "")).removeprefix("service/").partition("/")
     scope = f"arn:aws:ecs:{get_region()}:{get_account_id()}"
@@ -159,8 +161,8 @@ def _needed(permission: str, resource: str, context: Mapping[str, Any]) -> Requi
 
 
 def _registration(request: Request) -> Iterator[Requirement]:
-    """And iam:CreateServiceLinkedRole of whoever registers the first target of an account (ECS Developer Guide,
-    auto-scaling-IAM)."""
+    """And iam:CreateServiceLinkedRole while the role that scales does not exist: "the first time any user in your AWS
+    account calls RegisterScalableTarget for a given service" (application-auto-scaling-service-linked-roles)."""
     yield from _rights_on_the_scaled_service(request)
     if SCALING_ROLE not in iam._roles:
         role = f"arn:aws:iam::{get_account_id()}:role/aws-service-role/{SCALING_PRINCIPAL}/{SCALING_ROLE}"

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from local_aws.tests.clusters import Cluster
 from local_aws.tests.support import Lab, wait_for
 
@@ -125,6 +128,13 @@ class Scaled:
             **configuration,
         }
         return str(self.put_policy(name, "StepScaling", settings)["PolicyARN"])
+
+
+def refused(call: Any, **request: Any) -> tuple[str, str]:
+    """Code and message of a refusal."""
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
 
 
 def above(change: int, lower: float = 0.0, upper: float | None = None) -> dict[str, Any]:

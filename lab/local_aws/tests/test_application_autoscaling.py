@@ -1,4 +1,4 @@
-"""Application Auto Scaling: targets, policies, who may what, and what is refused.
+"""Application Auto Scaling: targets, policies, and what is refused.
 
 Pages are those of the Application Auto Scaling User Guide unless they are said to be others.
 """
@@ -13,22 +13,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.tests.balancing import Balancer, forward
-from local_aws.tests.functions import Statement, allow, create_role
-from local_aws.tests.roles import DENIED, code_of, role_client
-from local_aws.tests.scaling import NAMESPACE, NEVER_RUNNING, Scaled, above, standing_alarm
+from local_aws.tests.scaling import NAMESPACE, NEVER_RUNNING, Scaled, above, refused, standing_alarm
 from local_aws.tests.support import ACCOUNT, REGION, Lab, start_lab, wait_for
-from local_aws.tests.test_faults import ask
 
 FLAGS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
-EVERY_TARGET = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    """Code and message of a refusal."""
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
 
 
 # ---- scalable targets ----------------------------------------------------------------------------
@@ -40,7 +29,7 @@ def test_registering_moves_the_desired_count_into_the_bounds(lab: Lab, unique: s
     service.runs(2)
     wait_for(lambda: service.activities()[0]["StatusCode"] == "Successful")
     (activity,) = service.activities()
-    assert (activity["Description"], activity["Cause"]) == ("Setting desired count to 2.", "minimum capacity was set to 2")
+    assert service.causes() == [("Setting desired count to 2.", "minimum capacity was set to 2")]
     assert activity["StatusMessage"] == "Successfully set desired count to 2. Change successfully fulfilled by ecs."
     assert activity["EndTime"] >= activity["StartTime"]
     service.register(MinCapacity=0, MaxCapacity=1)
@@ -186,7 +175,8 @@ def test_the_metric_of_a_target_group_is_its_services(lab: Lab, unique: str) -> 
 
     def policy(label: str | None) -> dict[str, Any]:
         metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", **({"ResourceLabel": label} if label else {})}
-        return service.put_policy("p", "TargetTrackingScaling", {"TargetValue": 5, "PredefinedMetricSpecification": metric})
+        settings = {"TargetValue": 5, "PredefinedMetricSpecification": metric}
+        return service.put_policy("p", "TargetTrackingScaling", settings)
 
     for label in (None, "app/nonsense", f"{front}/{foreign.rpartition(':')[2]}"):
         assert refused(lambda label=label: policy(label))[0] == "ValidationException"
@@ -225,6 +215,23 @@ def test_steps_that_overlap_or_have_gaps_are_refused(lab: Lab, unique: str, step
     assert error.value.response["Error"]["Code"] == "ValidationException"
 
 
+def test_a_policy_keeps_its_type_and_a_predictive_one_is_only_kept(lab: Lab, unique: str) -> None:
+    # The model of PutScalingPolicy: PolicyType "is required if you are creating a scaling policy".
+    service = Scaled(lab, unique, count=0)
+    metrics = {"PredefinedMetricPairSpecification": {"PredefinedMetricType": "ECSServiceCPUUtilization"}}
+    predictive = {"MetricSpecifications": [{"TargetValue": 50, **metrics}], "Mode": "ForecastAndScale"}
+    policy = {**service.identity, "PolicyName": "forecast", "PredictiveScalingPolicyConfiguration": predictive}
+    put = service.scaling.put_scaling_policy
+    assert refused(put, **policy)[0] == "ValidationException"
+    assert put(**policy, PolicyType="PredictiveScaling")["Alarms"] == []
+    put(**policy)
+    where = {"ServiceNamespace": "ecs", "ResourceId": service.identity["ResourceId"]}
+    (found,) = service.scaling.describe_scaling_policies(**where)["ScalingPolicies"]
+    assert (found["PolicyType"], found["PredictiveScalingPolicyConfiguration"]) == ("PredictiveScaling", predictive)
+    with pytest.raises(ClientError):
+        service.step("forecast", above(1))
+
+
 def test_a_policy_needs_a_target(lab: Lab, unique: str) -> None:
     # cloudposse/terraform-aws-ecs-cloudwatch-autoscaling#36 has the words.
     service = Scaled(lab, unique, count=0)
@@ -255,90 +262,6 @@ def test_descriptions_come_in_pages(lab: Lab, unique: str) -> None:
     assert refused(describe, **where, MaxResults=11)[0] == "ValidationException"
     alone = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
     assert refused(describe, **alone)[0] == "ValidationException"
-
-
-# ---- who may what, and faults --------------------------------------------------------------------
-
-
-def registering(unique: str, *left_out: str, **condition: Any) -> list[Statement]:
-    """All that RegisterScalableTarget asks of its caller, without some of it."""
-    service = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{unique}/app"
-    statements = [
-        {**allow("application-autoscaling:RegisterScalableTarget", resource=EVERY_TARGET), **condition},
-        *(allow(action, resource=service) for action in ("ecs:DescribeServices", "ecs:UpdateService")),
-        *(allow(f"cloudwatch:{action}") for action in ("DescribeAlarms", "PutMetricAlarm", "DeleteAlarms")),
-    ]
-    return [statement for statement in statements if statement["Action"][0] not in left_out]
-
-
-def test_rights_on_the_service_and_on_alarms_are_validated(lab: Lab, unique: str) -> None:
-    # security_iam_permission_validation: a ValidationException that names what is missing.
-    service = Scaled(lab, unique, MinCapacity=0, MaxCapacity=3)
-    call = ("application-autoscaling", "register_scalable_target", {**service.identity, "MaxCapacity": 4})
-    everything = create_role(lab, f"{unique}-all", *registering(unique))
-    assert code_of(lab, everything, *call) is None
-    assert service.bounds() == (0, 4)
-    nothing = create_role(lab, f"{unique}-none", *registering(unique, "application-autoscaling:RegisterScalableTarget"))
-    assert code_of(lab, nothing, *call) in DENIED
-    for number, missing in enumerate(("ecs:UpdateService", "ecs:DescribeServices", "cloudwatch:PutMetricAlarm")):
-        role = create_role(lab, f"{unique}-{number}", *registering(unique, missing))
-        register = role_client(lab, role, "application-autoscaling").register_scalable_target
-        words = f"User is missing the following permissions: [{missing}]"
-        assert refused(register, **service.identity) == ("ValidationException", words)
-
-
-def test_targets_are_scoped_by_conditions_and_read_on_everything(lab: Lab, unique: str) -> None:
-    # security_iam_service-with-iam; the service authorization reference knows no resource of the Describe actions.
-    service = Scaled(lab, unique, Tags={"team": "blue"})
-    call = ("application-autoscaling", "register_scalable_target", dict(service.identity))
-    for number, (key, value, allowed) in enumerate((
-        ("application-autoscaling:service-namespace", "ecs", True),
-        ("application-autoscaling:service-namespace", "dynamodb", False),
-        ("application-autoscaling:scalable-dimension", "ecs:service:DesiredCount", True),
-        ("aws:ResourceTag/team", "blue", True),
-        ("aws:ResourceTag/team", "green", False),
-    )):
-        condition = {"Condition": {"StringEquals": {key: value}}}
-        role = create_role(lab, f"{unique}-{number}", *registering(unique, **condition))
-        assert (code_of(lab, role, *call) is None) is allowed, (key, value)
-    describe = ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"})
-    action = "application-autoscaling:DescribeScalableTargets"
-    scoped = create_role(lab, f"{unique}-scoped", allow(action, resource=EVERY_TARGET))
-    assert code_of(lab, scoped, *describe) in DENIED
-    assert code_of(lab, create_role(lab, f"{unique}-any", allow(action)), *describe) is None
-
-
-def test_faults_strike_its_calls_and_the_calls_it_makes(lab: Lab, unique: str) -> None:
-    # The model of ConcurrentUpdateException; of ScalingActivityStatusCode: Failed.
-    service = Scaled(lab, unique, count=0)
-    concurrent = {"action": "RegisterScalableTarget", "how": "concurrentUpdate"}
-    throttled = {"service": "ecs", "action": "UpdateService", "principal": ROLE, "how": "throttle"}
-    faults = {"faults": [{"name": f"{unique}-1", "fail": concurrent}, {"name": f"{unique}-2", "fail": throttled}]}
-    ask(lab, "POST", "faults", faults)
-    try:
-        assert refused(service.register, MinCapacity=1)[0] == "ConcurrentUpdateException"
-        assert service.bounds()[0] == 0
-        service.register(MinCapacity=1)
-        wait_for(lambda: [activity["StatusCode"] for activity in service.activities()] == ["Failed"])
-        assert "Rate exceeded" in service.activities()[0]["StatusMessage"]
-        assert service.desired() == 0
-        service.register()
-        service.comes_to(1)
-    finally:
-        for number in (1, 2):
-            ask(lab, "DELETE", f"faults?name={unique}-{number}")
-
-
-def test_calls_are_held_to_the_model(lab: Lab, unique: str) -> None:
-    # The model of ScheduledActionName: no slash; botocore itself does not look at patterns.
-    service = Scaled(lab, unique, count=0)
-    actions = allow("application-autoscaling:*", "ecs:*", "cloudwatch:*")
-    put = role_client(lab, create_role(lab, unique, actions), "application-autoscaling").put_scheduled_action
-    action = {"Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 1}}
-    code, words = refused(put, **service.identity, ScheduledActionName="a/b", **action)
-    assert code == "ValidationException"
-    assert words.startswith("1 validation error detected: ScheduledActionName: must satisfy regular expression pattern")
-    put(**service.identity, ScheduledActionName="a-b", **action)
 
 
 def test_metric_math_is_tracked_too(lab: Lab, unique: str) -> None:

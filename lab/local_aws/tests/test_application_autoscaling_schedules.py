@@ -29,8 +29,8 @@ def described(service: Scaled) -> list[dict[str, Any]]:
 
 
 def soon() -> str:
-    """A one-time schedule in a moment."""
-    return time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(time.time() + 2))
+    """A one-time schedule in a moment, but not before it has been put."""
+    return time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(time.time() + 4))
 
 
 def moment(text: str) -> float:
@@ -192,7 +192,9 @@ def test_no_step_for_a_metric_is_no_change() -> None:
     assert (stepped(3, "ChangeInCapacity", 5), stepped(3, "ExactCapacity", 5)) == (8, 5)
 
 
-@pytest.mark.parametrize(("capacity", "value", "expected"), [(2, 15.0, 3), (2, 15.1, 4), (3, 1000.0, 300), (0, 99.0, 1)])
+@pytest.mark.parametrize(
+    ("capacity", "value", "expected"), [(2, 15.0, 3), (2, 15.1, 4), (3, 1000.0, 300), (0, 99.0, 1)]
+)
 def test_target_tracking_adds_in_proportion_and_rounds_up(capacity: int, value: float, expected: int) -> None:
     # target-tracking-scaling-policy-overview: "adding 1.5 instances ... we round up and add two instances".
     assert tracked_out(capacity, value, 10.0) == expected
