@@ -57,10 +57,15 @@ def _install_lease() -> None:
         qualifier: str = "$LATEST",
         max_concurrency: int | None = None,
     ) -> tuple[Any, str]:
-        """An environment of the revision that is invoked; idle ones of another revision end."""
+        """An environment of the revision that is invoked; idle ones of another revision end.
+
+        An environment's own ``config`` may be the function's record itself, which an update changes.
+        """
         while True:
             worker, how = original(func_name, config, code_zip, qualifier=qualifier, max_concurrency=max_concurrency)
-            if worker is None or worker.config.get("RevisionId") == config.get("RevisionId"):
+            if how == "spawn":
+                worker.revision = config.get("RevisionId")
+            if worker is None or worker.revision == config.get("RevisionId"):
                 return worker, how
             with lambda_runtime._lock:
                 pool = lambda_runtime._workers.get(lambda_runtime._worker_key(func_name, config, qualifier), [])

@@ -1,6 +1,6 @@
 """A Lambda function on the Runtime API that does what its event says; its zip holds it as ``bootstrap``.
 
-``do`` is one of: echo (answers the event), sleep (``seconds``), hold (makes the file ``begun`` and goes on once
+``do`` is one of: echo (answers the event), sleep (``seconds``), hold (writes its process id to the file ``begun`` and goes on once
 there is the file ``end``), error (``type``, ``message``), exit
 (``code``), environment (answers its variables), call (``service``, ``operation``, ``parameters`` of an
 AWS API call; answers ``{"ok": ...}`` or ``{"error": code}``), process (answers its process id).
@@ -46,7 +46,7 @@ def handle(event: Any) -> Any:
     if what == "sleep":
         time.sleep(event["seconds"])
     elif what == "hold":
-        Path(event["begun"]).touch()
+        Path(event["begun"]).write_text(str(os.getpid()))
         while not Path(event["end"]).exists():
             time.sleep(0.02)
     elif what == "error":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,6 +75,23 @@ def test_what_has_begun_ends_with_the_code_that_it_began_with(lab: Lab, unique: 
     functions.update_function_configuration(FunctionName=unique, Environment={"Variables": {"NEW": "1"}})
     variables, _ = invoke(lab, unique, {"do": "environment"})
     assert variables["NEW"] == "1"
+
+
+def test_no_event_is_given_to_older_code_once_there_is_newer(lab: Lab, unique: str, tmp_path: Path) -> None:
+    create_function(lab, unique)
+    functions = lab.client("lambda")
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    end.touch()
+    held = json.dumps({"do": "hold", "begun": str(begun), "end": str(end)})
+    # As an alarm does; ministack gives such an environment the function's own record.
+    functions.invoke(FunctionName=unique, InvocationType="Event", Payload=held)
+    older = int(wait_for(lambda: begun.exists() and begun.read_text()))
+    # Until it has answered, another environment is at hand.
+    wait_for(lambda: invoke(lab, unique, {"do": "process"}) == (older, None))
+    functions.update_function_code(FunctionName=unique, ZipFile=other_zip())
+    newer, error = invoke(lab, unique, {"do": "process"})
+    assert error is None
+    assert newer != older
 
 
 def test_a_stack_updates_what_has_changed_and_nothing_else(lab: Lab, unique: str) -> None:
