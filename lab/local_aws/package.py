@@ -5,6 +5,9 @@ as a zip into a bucket of the lab, and the definitions of state machines as well
 JSON, with CodeUri and DefinitionUri pointing there. Nothing else in the template changes.
 
 Objects are named after their content, so an unchanged binary is uploaded once.
+
+``--as-version`` makes another version of the same sources: the stack says it, it is the definition's comment,
+and a file in every zip, so that all code is other code.
 """
 
 from __future__ import annotations
@@ -108,8 +111,8 @@ def read_template(path: Path) -> Template:
     return template
 
 
-def zip_bootstrap(binary: bytes) -> bytes:
-    """A deployment package with the binary as ``bootstrap``; the same for the same binary.
+def zip_bootstrap(binary: bytes, as_version: str | None = None) -> bytes:
+    """A deployment package with the binary as ``bootstrap``; the same for the same binary and version.
 
     It is not compressed: each lab uploads and unpacks all of them, which would take longer than anything else.
     """
@@ -118,24 +121,30 @@ def zip_bootstrap(binary: bytes) -> bytes:
         entry = zipfile.ZipInfo("bootstrap", EARLIEST_ZIP_DATE)
         entry.external_attr = EXECUTABLE
         archive.writestr(entry, binary)
+        if as_version is not None:
+            archive.writestr(zipfile.ZipInfo("version", EARLIEST_ZIP_DATE), as_version)
     return content.getvalue()
 
 
-def _package_function(name: str, resource: Template, binaries: Path, bucket: Bucket) -> None:
+def _package_function(
+    name: str, resource: Template, binaries: Path, bucket: Bucket, as_version: str | None
+) -> None:
     metadata = resource.get("Metadata") or {}
     if metadata.get("BuildMethod") != BUILD_METHOD:
         raise PackageError(f"{name}: Metadata.BuildMethod is not {BUILD_METHOD}")
     path = binaries / str((metadata.get("BuildProperties") or {}).get("Binary", name))
     if not path.is_file():
         raise PackageError(f"{name}: there is no binary {path}")
-    binary = path.read_bytes()
-    key = f"functions/{path.name}-{hashlib.sha256(binary).hexdigest()}.zip"
+    package = zip_bootstrap(path.read_bytes(), as_version)
+    key = f"functions/{path.name}-{hashlib.sha256(package).hexdigest()}.zip"
     if not bucket.has(key):
-        bucket.put(key, zip_bootstrap(binary))
+        bucket.put(key, package)
     resource["Properties"]["CodeUri"] = f"s3://{bucket.name}/{key}"
 
 
-def _package_state_machine(name: str, resource: Template, directory: Path, bucket: Bucket) -> None:
+def _package_state_machine(
+    name: str, resource: Template, directory: Path, bucket: Bucket, as_version: str | None
+) -> None:
     location = resource["Properties"].get("DefinitionUri")
     if not isinstance(location, str) or location.startswith("s3://"):
         return
@@ -143,23 +152,30 @@ def _package_state_machine(name: str, resource: Template, directory: Path, bucke
     if not path.is_file():
         raise PackageError(f"{name}: there is no definition {path}")
     content = path.read_bytes()
+    if as_version is not None:
+        definition = json.loads(content)
+        content = json.dumps({**definition, "Comment": as_version}).encode()
     key = f"statemachines/{hashlib.sha256(content).hexdigest()}{path.suffix}"
     if not bucket.has(key):
         bucket.put(key, content)
     resource["Properties"]["DefinitionUri"] = {"Bucket": bucket.name, "Key": key}
 
 
-def package(template: Template, directory: Path, binaries: Path, bucket: Bucket) -> Template:
+def package(
+    template: Template, directory: Path, binaries: Path, bucket: Bucket, as_version: str | None = None
+) -> Template:
     """A copy of the template whose functions and state machines are in the bucket.
 
     Paths in the template are relative to ``directory``.
     """
     packaged = copy.deepcopy(template)
+    if as_version is not None:
+        packaged.setdefault("Outputs", {})["Version"] = {"Value": as_version}
     for name, resource in packaged["Resources"].items():
         if resource["Type"] == FUNCTION:
-            _package_function(name, resource, binaries, bucket)
+            _package_function(name, resource, binaries, bucket, as_version)
         elif resource["Type"] == STATE_MACHINE:
-            _package_state_machine(name, resource, directory, bucket)
+            _package_state_machine(name, resource, directory, bucket, as_version)
     return packaged
 
 
@@ -173,11 +189,13 @@ def main() -> int:
     parser.add_argument("--binaries", required=True, type=Path, help="directory of the built functions")
     parser.add_argument("--bucket", required=True, help="made when it is missing")
     parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--as-version", help="what the stack shall say that it is")
     arguments = parser.parse_args()
     try:
         template = read_template(arguments.template)
         bucket = Bucket(arguments.endpoint, arguments.region, arguments.bucket)
-        packaged = package(template, arguments.template.resolve().parent, arguments.binaries, bucket)
+        directory = arguments.template.resolve().parent
+        packaged = package(template, directory, arguments.binaries, bucket, arguments.as_version)
     except (PackageError, yaml.YAMLError, OSError) as error:
         print(f"local_aws.package: {error}", file=sys.stderr)
         return 2

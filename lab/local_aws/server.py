@@ -29,6 +29,7 @@ SERVICES = (
     "role_clients",
     "lambda_functions",
     "function_environments",
+    "function_updates",
     "faults",
     "contracts",
     "elbv2",

@@ -25,6 +25,7 @@ use crate::progress::{Waiting, say};
 use crate::report::Report;
 use crate::scenario::{AwsSettings, Fault, Scenario, Slot, Version};
 use crate::scene::Scene;
+use crate::source::Upgrade;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
 use crate::timeline::{Observed, epoch_seconds};
 use crate::{logs, people, play, run, setup, traffic};
@@ -50,14 +51,19 @@ pub struct Lab {
 impl Lab {
     /// Sets up whatever is missing, starts the local AWS and deploys the product.
     pub async fn start(settings: &AwsSettings) -> LabResult<Self> {
+        Self::start_between(&Upgrade::Within, settings).await
+    }
+
+    /// The same with two versions of the product.
+    pub async fn start_between(upgrade: &Upgrade, settings: &AwsSettings) -> LabResult<Self> {
         let paths = Paths::new();
         setup::prepare(&paths).await?;
         let slack = SlackReceiver::start().await?;
         let waiting = Waiting::new("Starting the local AWS and deploying template.yaml");
         let aws = LocalAws::start(&paths, settings).await?;
         let clients = Clients::new(aws.endpoint());
-        let glidepath =
-            Glidepath::deploy(&paths, &aws, &clients, &slack.url(), settings.alarms_by).await?;
+        let (slack_url, by) = (slack.url(), settings.alarms_by);
+        let glidepath = Glidepath::deploy(&paths, upgrade, &aws, &clients, &slack_url, by).await?;
         drop(waiting);
         let behaviours = Behaviours::new(aws.behaviours());
         Ok(Self {
@@ -217,6 +223,9 @@ impl Lab {
         events: Option<mpsc::Sender<Observed>>,
     ) -> LabResult<Report> {
         let since = epoch_seconds();
+        if scenario.updates_the_stack() {
+            self.glidepath.package_other().await?;
+        }
         let services = self.set_up(&scenario).await?;
         let scene = Arc::new(Scene::new(
             scenario,

@@ -26,6 +26,7 @@ mod run;
 pub mod scenario;
 mod scene;
 mod setup;
+mod source;
 mod stack;
 mod timeline;
 mod traffic;
@@ -45,6 +46,7 @@ pub use progress::{print, say};
 pub use report::Report;
 pub use scenario::Scenario;
 pub use setup::prepare;
+pub use source::Upgrade;
 pub use stack::{Glidepath, RouteResources, STACK_NAME, ServiceResources};
 pub use timeline::{Answered, Event, Observed};
 

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use glidepath_lab::{Doing, FaultSweep, Lab, LabError, LabResult, Observed, Scenario, print};
+use glidepath_lab::{
+    Doing, FaultSweep, Lab, LabError, LabResult, Observed, Scenario, Upgrade, print,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -38,6 +40,13 @@ enum Command {
     Run {
         /// The scenario, YAML or JSON; docs/scenarios.md describes the format.
         file: PathBuf,
+        /// Begin with the version of Glidepath that `.ci/upgrade-from` has put there; `updateStack`
+        /// brings this one.
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "to")]
+        from: Option<PathBuf>,
+        /// The other way round: `updateStack` brings the version that is there.
+        #[arg(long, value_name = "DIRECTORY")]
+        to: Option<PathBuf>,
         /// Copy all logs there.
         #[arg(long, value_name = "DIRECTORY")]
         keep_logs: Option<PathBuf>,
@@ -115,7 +124,14 @@ async fn interruption() -> LabResult<()> {
 async fn run(command: Command) -> LabResult<ExitCode> {
     let passed = match command {
         Command::Demo { keep_logs } => demo::run(keep_logs.as_deref()).await?,
-        Command::Run { file, keep_logs } => run_file(&file, keep_logs.as_deref()).await?,
+        Command::Run { file, from, to, keep_logs } => {
+            let upgrade = match (from, to) {
+                (Some(directory), _) => Upgrade::From(directory),
+                (None, Some(directory)) => Upgrade::To(directory),
+                (None, None) => Upgrade::Within,
+            };
+            run_file(&file, &upgrade, keep_logs.as_deref()).await?
+        }
         Command::Faults(arguments) => faults(arguments).await?,
         Command::Up { file } => up::run(file.as_deref()).await?,
         Command::Latency { runs } => latency::run(runs).await?,
@@ -128,9 +144,9 @@ async fn run(command: Command) -> LabResult<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run_file(file: &Path, keep_logs: Option<&Path>) -> LabResult<bool> {
+async fn run_file(file: &Path, upgrade: &Upgrade, keep_logs: Option<&Path>) -> LabResult<bool> {
     let scenario = Scenario::load(file)?;
-    let mut lab = Lab::start(&scenario.aws).await?;
+    let mut lab = Lab::start_between(upgrade, &scenario.aws).await?;
     let (sender, mut events) = mpsc::channel::<Observed>(EVENTS_UNDER_WAY);
     let printing = async {
         while let Some(event) = events.recv().await {

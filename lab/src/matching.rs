@@ -98,8 +98,10 @@ impl<'a> Matcher<'a> {
             Event::Fault { fault, .. } => {
                 wanted.fault.is_some_and(|number| *fault == format!("fault {number}"))
             }
+            Event::Script { step, action: _, error } => {
+                error.is_none() && wanted.step == Some(*step)
+            }
             Event::Verdict { .. }
-            | Event::Script { .. }
             | Event::TimeLimit { .. }
             | Event::FirstBadRequest { .. }
             | Event::SweepFailed { .. } => false,

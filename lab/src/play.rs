@@ -72,7 +72,7 @@ async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
             delete.send().await.doing("deleting the state machine")?;
             Ok(())
         }
-        Action::UpdateStateMachine(_) => update_state_machine(scene).await,
+        Action::UpdateStack(_) => scene.glidepath.update(&scene.clients).await,
         Action::RewriteRoute(rewrite) => rewrite_route(scene, rewrite).await,
         Action::StartDeployment(start) => {
             start_deployment(scene, &start.name, &start.request).await
@@ -121,22 +121,6 @@ async fn scale(scene: &Scene, scale: &Scale) -> LabResult<()> {
     let update = scene.clients.ecs.update_service().cluster(&resources.cluster);
     let update = update.service(resources.ecs_service(scale.slot));
     update.desired_count(i32::try_from(scale.tasks).doing(doing)?).send().await.doing(doing)?;
-    Ok(())
-}
-
-/// What a new version of the stack does to executions that run: nothing of what they do may change.
-async fn update_state_machine(scene: &Scene) -> LabResult<()> {
-    let doing = "updating the state machine";
-    let machine = scene.glidepath.state_machine()?;
-    let sfn = &scene.clients.sfn;
-    let found = sfn.describe_state_machine().state_machine_arn(machine).send();
-    let found = found.await.doing(doing)?;
-    let mut definition: Value = serde_json::from_str(found.definition()).doing(doing)?;
-    if let Some(members) = definition.as_object_mut() {
-        members.insert("Comment".to_owned(), Value::from("updated by the scenario"));
-    }
-    let update = sfn.update_state_machine().state_machine_arn(machine);
-    update.definition(definition.to_string()).send().await.doing(doing)?;
     Ok(())
 }
 

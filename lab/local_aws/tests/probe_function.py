@@ -1,6 +1,7 @@
 """A Lambda function on the Runtime API that does what its event says; its zip holds it as ``bootstrap``.
 
-``do`` is one of: echo (answers the event), sleep (``seconds``), error (``type``, ``message``), exit
+``do`` is one of: echo (answers the event), sleep (``seconds``), hold (writes its process id to the file ``begun`` and goes on once
+there is the file ``end``), error (``type``, ``message``), exit
 (``code``), environment (answers its variables), call (``service``, ``operation``, ``parameters`` of an
 AWS API call; answers ``{"ok": ...}`` or ``{"error": code}``), process (answers its process id).
 """
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 RUNTIME = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime"
@@ -43,6 +45,10 @@ def handle(event: Any) -> Any:
     what = event.get("do") if isinstance(event, dict) else None
     if what == "sleep":
         time.sleep(event["seconds"])
+    elif what == "hold":
+        Path(event["begun"]).write_text(str(os.getpid()))
+        while not Path(event["end"]).exists():
+            time.sleep(0.02)
     elif what == "error":
         raise ProbeError(event["type"], event.get("message", "as asked"))
     elif what == "exit":

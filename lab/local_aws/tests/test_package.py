@@ -80,7 +80,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_package(lab: Lab, project: Path, bucket: str) -> subprocess.CompletedProcess[str]:
+def run_package(lab: Lab, project: Path, bucket: str, *options: str) -> subprocess.CompletedProcess[str]:
     """The command line."""
     arguments = {
         "endpoint": lab.endpoint,
@@ -93,6 +93,7 @@ def run_package(lab: Lab, project: Path, bucket: str) -> subprocess.CompletedPro
         "-m",
         "local_aws.package",
         *(part for name, value in arguments.items() for part in (f"--{name}", str(value))),
+        *options,
     ]
     return subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}, capture_output=True, text=True, timeout=30
@@ -144,6 +145,29 @@ def test_an_unchanged_binary_is_uploaded_once(lab: Lab, unique: str, project: Pa
         if f"/{unique}/" in line["request"]["path"]
     ]
     assert len(uploads) == 2  # the function and the definition
+
+
+def test_another_version_of_the_same_sources_is_other_code(lab: Lab, unique: str, project: Path) -> None:
+    own = json.loads(run_package(lab, project, unique).stdout)
+    other = json.loads(run_package(lab, project, unique, "--as-version", "7.0.0").stdout)
+    assert other["Outputs"]["Version"] == {"Value": "7.0.0"}
+    assert other["Outputs"].keys() - own["Outputs"].keys() == {"Version"}
+
+    def package(template: dict[str, Any]) -> tuple[str, bytes]:
+        location = template["Resources"]["Probe"]["Properties"]["CodeUri"].removeprefix(f"s3://{unique}/")
+        content = lab.client("s3").get_object(Bucket=unique, Key=location)["Body"].read()
+        return location, zipfile.ZipFile(io.BytesIO(content)).read("bootstrap")
+
+    def definition(template: dict[str, Any]) -> dict[str, Any]:
+        key = template["Resources"]["Machine"]["Properties"]["DefinitionUri"]["Key"]
+        found: dict[str, Any] = json.load(lab.client("s3").get_object(Bucket=unique, Key=key)["Body"])
+        return found
+
+    (own_key, own_binary), (other_key, other_binary) = package(own), package(other)
+    assert other_key != own_key
+    assert other_binary == own_binary
+    assert definition(own) == DEFINITION
+    assert definition(other) == {**DEFINITION, "Comment": "7.0.0"}
 
 
 def test_a_missing_binary_is_a_clear_error(lab: Lab, unique: str, project: Path) -> None:

@@ -134,11 +134,14 @@ fn a_step_that_was_not_done_fails_the_scenario() {
 title: test
 services: { shop: { versions: { v1: {} } } }
 script: [{ at: 1s, do: { sweep: {} } }, { at: 2s, do: { sweep: {} } }]
+expect: { inOrder: [[{ step: 1 }, { step: 2 }]] }
 ";
     let scenario = Scenario::parse(text, "test.yaml").unwrap();
     let done = |step, error| Event::Script { step, action: String::new(), error };
     let seen = events(vec![(1.0, done(1, Some("no".to_owned())))]);
-    assert_eq!(failed(&scenario, &seen).len(), 2);
+    assert_eq!(failed(&scenario, &seen).len(), 3);
     let seen = events(vec![(1.0, done(1, None)), (2.0, done(2, None))]);
     assert_eq!(failed(&scenario, &seen).len(), 0);
+    let seen = events(vec![(1.0, done(2, None)), (2.0, done(1, None))]);
+    assert_eq!(failed(&scenario, &seen).len(), 1);
 }

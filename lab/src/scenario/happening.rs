@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::service::{AlarmName, Slot};
 
 /// One thing that happens. Exactly one of `stage`, `weight`, `state`, `notice`, `execution`,
-/// `alarm`, `tasks`, `badRequests` and `fault` says what; the other fields say more exactly which.
+/// `alarm`, `tasks`, `badRequests`, `fault` and `step` says what; the other fields say more exactly which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Happening {
@@ -41,6 +41,9 @@ pub struct Happening {
     /// This fault of the scenario's `faults` strikes, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<usize>,
+    /// This step of the script has been done, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
     /// Only of this deployment, by its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
@@ -65,6 +68,7 @@ impl Happening {
             self.tasks.is_some(),
             self.bad_requests.is_some(),
             self.fault.is_some(),
+            self.step.is_some(),
         ]
         .into_iter()
         .filter(|given| *given)

@@ -53,8 +53,8 @@ pub enum Action {
     StartDeployment(StartDeployment),
     /// Deletes the state machine, as Step Functions' DeleteStateMachine does: its executions end.
     DeleteStateMachine(Nothing),
-    /// Updates the state machine's definition, but for a comment with what it was.
-    UpdateStateMachine(Nothing),
+    /// Updates the product's stack to another version: template, definition and every function.
+    UpdateStack(Nothing),
     /// Invokes the sweep once, besides the regular times.
     Sweep(Nothing),
     /// From now on this goes wrong at AWS.

@@ -140,6 +140,8 @@ fn mistakes_in_faults_are_found() {
     let script =
         format!("{SMALL}\nscript: [{{ when: {{ fault: 1 }}, do: {{ endFaults: {{}} }} }}]");
     assert!(findings(&script).contains("script[0].when.fault: there is no such fault"));
+    let script = script.replace("fault: 1", "step: 2");
+    assert!(findings(&script).contains("script[0].when.step: there is no such step"));
 }
 
 #[test]

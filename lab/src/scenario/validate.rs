@@ -151,7 +151,7 @@ impl<'a> Findings<'a> {
 
     fn happening(&mut self, path: &str, happening: &Happening) {
         if happening.kinds() != 1 {
-            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks, badRequests and fault");
+            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks, badRequests, fault and step");
         }
         if happening.is.is_some() && happening.alarm.is_none() {
             self.add(&format!("{path}.is"), "only together with `alarm`");
@@ -162,6 +162,10 @@ impl<'a> Findings<'a> {
         if happening.fault.is_some_and(|number| !(1..=self.scenario.faults.len()).contains(&number))
         {
             self.add(&format!("{path}.fault"), "there is no such fault; `faults` count from 1");
+        }
+        if happening.step.is_some_and(|number| !(1..=self.scenario.script.len()).contains(&number))
+        {
+            self.add(&format!("{path}.step"), "there is no such step; the script counts from 1");
         }
         if let Some(deployment) = &happening.deployment {
             self.deployment(&format!("{path}.deployment"), deployment);
@@ -234,7 +238,7 @@ impl<'a> Findings<'a> {
             | Action::PlaceAtMost(_)
             | Action::StartDeployment(_)
             | Action::DeleteStateMachine(_)
-            | Action::UpdateStateMachine(_)
+            | Action::UpdateStack(_)
             | Action::Sweep(_)
             | Action::EndFaults(_) => {}
         }

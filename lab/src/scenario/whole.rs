@@ -98,7 +98,7 @@ impl Scenario {
     /// Whether it changes what the lab was started with, so that nothing else can be played in it.
     pub(crate) fn changes_the_stack(&self) -> bool {
         self.script.iter().any(|step| match &step.action {
-            Action::DeleteStateMachine(_) | Action::UpdateStateMachine(_) => true,
+            Action::DeleteStateMachine(_) | Action::UpdateStack(_) => true,
             Action::Behave(_)
             | Action::SetAlarm(_)
             | Action::Approve(_)
@@ -115,6 +115,11 @@ impl Scenario {
         })
     }
 
+    /// Whether it needs another version of the product.
+    pub(crate) fn updates_the_stack(&self) -> bool {
+        self.script.iter().any(|step| matches!(step.action, Action::UpdateStack(_)))
+    }
+
     /// Whether a person uses the command line in it.
     pub(crate) fn uses_the_command_line(&self) -> bool {
         self.script.iter().any(|step| match &step.action {
@@ -127,7 +132,7 @@ impl Scenario {
             | Action::PlaceAtMost(_)
             | Action::StartDeployment(_)
             | Action::DeleteStateMachine(_)
-            | Action::UpdateStateMachine(_)
+            | Action::UpdateStack(_)
             | Action::Sweep(_)
             | Action::Fault(_)
             | Action::EndFaults(_) => false,

@@ -8,19 +8,25 @@ mod names;
 mod resources;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::clients::Clients;
-use crate::error::{LabError, LabResult};
+use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::paths::Paths;
 use crate::scenario::{AlarmsBy, Scenario, Service};
+use crate::source::{Source, Upgrade};
+use deploy::Packager;
 
 pub use resources::{RouteResources, ServiceResources};
 
 /// The channels of the lab, as requests name them.
 pub(crate) const CHANNELS: [&str; 2] = ["topic", "slack"];
+/// What the stack says that it is after an update: a version that goes with no command line of ours.
+const OTHER_VERSION: &str = "1000.0.0";
 /// Name of the stack made from the project's template.
 pub const STACK_NAME: &str = "glidepath";
 
@@ -32,18 +38,26 @@ pub struct Glidepath {
     pub notices: String,
     /// ARN of what the alarms of services name as their action, if that is how they are delivered.
     alarm_action: Option<String>,
+    parameters: Vec<(&'static str, String)>,
+    packager: Packager,
+    /// What an update brings, and its packaged template once somebody has asked for it.
+    other: Source,
+    packaged: Arc<OnceCell<String>>,
 }
 
 impl Glidepath {
     /// Deploys channels and product. `slack` is where its Slack messages shall go.
-    pub async fn deploy(
+    pub(crate) async fn deploy(
         paths: &Paths,
+        upgrade: &Upgrade,
         aws: &LocalAws,
         clients: &Clients,
         slack: &str,
         alarms_by: AlarmsBy,
     ) -> LabResult<Self> {
-        let packaging = deploy::package(paths, aws);
+        let packager = Packager::new(paths, aws);
+        let source = upgrade.begin(paths);
+        let packaging = packager.package(&source, None);
         let channels = channels_template(slack);
         let channels = deploy::stack(clients, "channels", &channels, &[]);
         let (template, channels) = tokio::try_join!(packaging, channels)?;
@@ -62,7 +76,7 @@ impl Glidepath {
             AlarmsBy::Topic => ("DISABLED", found("AlarmTopic")?),
         };
         // Time in the lab is short by configuration and by nothing else.
-        let parameters = [
+        let parameters = vec![
             ("AlarmEvents", events.to_owned()),
             ("AlarmTopic", topic.clone()),
             ("Architecture", "x86_64".to_owned()),
@@ -76,7 +90,48 @@ impl Glidepath {
             AlarmsBy::Action => outputs.get("RollbackFunctionArn").cloned(),
             AlarmsBy::Topic => Some(topic),
         };
-        Ok(Self { outputs, notices: found("Queue")?, alarm_action })
+        let (notices, other) = (found("Queue")?, upgrade.end(paths));
+        Ok(Self {
+            outputs,
+            notices,
+            alarm_action,
+            parameters,
+            packager,
+            other,
+            packaged: Arc::default(),
+        })
+    }
+
+    /// The packaged template of the other version. Packaging takes longest of an update, and need not be
+    /// done while a deployment runs.
+    pub(crate) async fn package_other(&self) -> LabResult<&str> {
+        let package = || self.packager.package(&self.other, Some(OTHER_VERSION));
+        self.packaged.get_or_try_init(package).await.map(String::as_str)
+    }
+
+    /// Updates the stack to its other version. All its functions get other code, or it is an error.
+    pub(crate) async fn update(&self, clients: &Clients) -> LabResult<()> {
+        let template = self.package_other().await?;
+        let before = self.codes(clients).await?;
+        deploy::update(clients, STACK_NAME, template, &self.parameters).await?;
+        let after = self.codes(clients).await?;
+        let same = before.iter().find(|(function, code)| after.get(*function) == Some(*code));
+        match same {
+            None => Ok(()),
+            Some((function, _)) => Err(LabError::new(format!("{function} has its old code"))),
+        }
+    }
+
+    /// What identifies the code of every function.
+    async fn codes(&self, clients: &Clients) -> LabResult<BTreeMap<&str, Option<String>>> {
+        let doing = "looking at the code of the functions";
+        let mut codes = BTreeMap::new();
+        for (_, name) in self.outputs.iter().filter(|(key, _)| key.ends_with("FunctionName")) {
+            let found = clients.lambda.get_function_configuration().function_name(name);
+            let found = found.send().await.doing(doing)?;
+            codes.insert(name.as_str(), found.code_sha256);
+        }
+        Ok(codes)
     }
 
     /// ARN of the state machine.
