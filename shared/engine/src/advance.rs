@@ -275,8 +275,19 @@ where
         let observed = self.read_under(&claim).await?;
         let verified: Vec<_> = wanted.into_iter().map(|(_, actions)| actions).collect();
         if !reads_back(&observed, &verified) {
-            claim.finish().await?;
-            return Ok(Written::Otherwise);
+            // A rollback that has written one route before this shift and another one after it believes that
+            // all of them are back.
+            return match require_unfenced(self.registry, &self.deployment.id).await {
+                Ok(()) => {
+                    claim.finish().await?;
+                    Ok(Written::Otherwise)
+                }
+                Err(Stop::Refused(refused)) => {
+                    self.undo(claim.id(), &refused).await?;
+                    Err(Stop::Refused(refused))
+                }
+                Err(stop) => Err(stop),
+            };
         }
         let recorded = transition(self.registry, &self.deployment.id, |deployment| {
             let now = self.ambient.now();

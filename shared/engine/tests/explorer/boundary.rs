@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 
 use futures_util::FutureExt;
@@ -17,7 +17,7 @@ use glidepath_core::record::{Deployment, Intent};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Alarm, Due, PortError, PortResult, ScaleTo};
-use glidepath_engine::testing::{MemoryRegistry, World};
+use glidepath_engine::testing::{Items, MemoryRegistry, State, World};
 
 use crate::mistake::Mistake;
 use crate::print::print;
@@ -126,10 +126,13 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// All ports of one process.
+/// All ports of one process. Registry and world are copied when something is done to them, and only then.
 pub(crate) struct Boundary {
-    pub(crate) registry: MemoryRegistry,
-    pub(crate) world: World,
+    pub(crate) items: Arc<Items>,
+    registry: OnceLock<MemoryRegistry>,
+    state: Arc<State>,
+    world: OnceLock<World>,
+    now: Timestamp,
     pub(crate) mistake: Option<Mistake>,
     pub(crate) kind: Kind,
     began: Timestamp,
@@ -144,8 +147,7 @@ const NUMBERS: u64 = 160_000;
 
 impl Boundary {
     pub(crate) fn new(
-        registry: MemoryRegistry,
-        world: World,
+        (items, state, now): (Arc<Items>, Arc<State>, Timestamp),
         (process, kind): (u64, Kind),
         clock: Timestamp,
         tokens: Vec<String>,
@@ -164,7 +166,39 @@ impl Boundary {
             memory: Memory::default(),
         };
         let (base, began) = (process * 1_000, clock);
-        Self { registry, world, mistake, kind, began, base, inner: Mutex::new(inner) }
+        Self {
+            items,
+            registry: OnceLock::new(),
+            state,
+            world: OnceLock::new(),
+            now,
+            mistake,
+            kind,
+            began,
+            base,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// The registry, to be written or read.
+    pub(crate) fn registry(&self) -> &MemoryRegistry {
+        self.registry.get_or_init(|| MemoryRegistry::holding((*self.items).clone()))
+    }
+
+    /// The registry, if it may have been written.
+    pub(crate) fn touched(&self) -> Option<&MemoryRegistry> {
+        self.registry.get()
+    }
+
+    /// The world, to be changed or looked at.
+    pub(crate) fn world(&self) -> &World {
+        self.world.get_or_init(|| World::holding((*self.state).clone(), self.now))
+    }
+
+    /// What was made of the two, where they may have been changed.
+    pub(crate) fn into_parts(self) -> (Option<Items>, Option<State>) {
+        let items = self.registry.into_inner().map(MemoryRegistry::into_items);
+        (items, self.world.into_inner().map(World::into_state))
     }
 
     pub(crate) fn inner(&self) -> MutexGuard<'_, Inner> {

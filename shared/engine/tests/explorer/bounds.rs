@@ -18,11 +18,15 @@ pub(crate) struct Bounds {
     pub(crate) successor: Successor,
     /// Whether the sweep retires old slots.
     pub(crate) retirement: bool,
+    /// Whether the event of a firing alarm may come late; otherwise it comes at once.
+    pub(crate) late: bool,
     /// Whether a read and the transaction that depends on it are one step. Who writes in between only has
     /// it read again, so this hides nothing but time and faults there.
     pub(crate) fused: bool,
     /// Which processes are made twice, if not all.
     pub(crate) copied: Option<Kind>,
+    /// Which processes stand still with an answer while time passes, if not all.
+    pub(crate) stands: Option<Kind>,
     /// Nobody starts a process while so many others are in flight.
     pub(crate) concurrent: usize,
     /// No time passes after so long.
@@ -42,8 +46,8 @@ pub(crate) enum From {
     Shift,
     /// The first weight has been recorded.
     Bake,
-    /// The first weight has been recorded, then the execution died and stable lost all but one target.
-    Weak,
+    /// The first weight has been recorded, then the execution died and stable lost all but so many targets.
+    Weak(u32),
     /// The last bake is over.
     Commit,
 }

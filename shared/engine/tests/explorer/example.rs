@@ -4,11 +4,13 @@
 use futures_util::FutureExt;
 use glidepath_core::ids::{AlarmArn, DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{
-    AlarmPlan, Approval, HealthPlan, OnInconclusive, OnTimeout, Plan, RoutePlan, Slot, Stage,
+    AlarmPlan, Approval, HealthPlan, Hook, LifecycleStage, OnInconclusive, OnTimeout, Permille,
+    Plan, RoutePlan, Slot, Stage,
 };
 use glidepath_core::record::Deployment;
+use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
 use glidepath_core::route::{
-    ActionKind, Forward, RouteAction, RouteActions, RouteRef, WeightedGroup,
+    ActionKind, Forward, RouteAction, RouteActions, RouteRef, Stickiness, WeightedGroup,
 };
 use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::Span;
@@ -24,7 +26,7 @@ pub(crate) const SLOTS: [Slot; 2] = [Slot::Blue, Slot::Green];
 pub(crate) const BAKE: Span = Span::from_secs(60);
 
 /// How long a person may take.
-pub(crate) const ASKS_FOR: Span = Span::from_secs(60);
+pub(crate) const ASKS_FOR: Span = Span::from_secs(90);
 
 pub(crate) fn first() -> DeploymentId {
     DeploymentId::new("d1")
@@ -70,7 +72,7 @@ pub(crate) fn asking(plan: Plan) -> Plan {
 pub(crate) fn lacking(plan: Plan) -> Plan {
     let health = HealthPlan {
         minimum_requests: 1_000_000,
-        bad_requests_limit: Some(glidepath_core::plan::Permille(50)),
+        bad_requests_limit: Some(Permille(50)),
         on_inconclusive: OnInconclusive::Hold,
         ..plan.health
     };
@@ -92,6 +94,41 @@ pub(crate) fn attaching(plan: Plan) -> Plan {
     Plan { routes, ..plan }
 }
 
+/// The same with bakes of this length.
+pub(crate) fn baking(plan: Plan, bake: Span) -> Plan {
+    let stages = plan.stages.into_iter().map(|stage| Stage { bake, ..stage }).collect();
+    Plan { stages, ..plan }
+}
+
+/// The same, where clients stick to a group.
+pub(crate) fn sticky(plan: Plan) -> Plan {
+    let forward = plan.routes[0].original.forward().expect("the example forwards");
+    let stickiness = Some(Stickiness { duration_seconds: 60 });
+    let kind = ActionKind::Forward(Forward::new(forward.groups().to_vec(), stickiness));
+    let original = RouteActions(vec![RouteAction { order: Some(1), kind }]);
+    let routes = vec![RoutePlan { original, ..plan.routes[0].clone() }];
+    Plan { routes, ..plan }
+}
+
+/// The same with a hook that says at first that it has not decided yet.
+pub(crate) fn hooked(plan: Plan) -> Plan {
+    let hook = Hook {
+        function: HOOK.to_owned(),
+        stages: vec![LifecycleStage::ProductionTrafficShift],
+        details: serde_json::Map::new(),
+    };
+    Plan { health: HealthPlan { hooks: vec![hook], ..plan.health }, ..plan }
+}
+
+const HOOK: &str = "smoke";
+
+/// The same, where the plan sends everything to stable once it has waited for it.
+pub(crate) fn forcing(plan: Plan) -> Plan {
+    let hold_for = Span::from_secs(45);
+    let then = AfterHold::Force;
+    Plan { rollback: RollbackPlan { weak_stable: WeakStable::StepBack, hold_for, then }, ..plan }
+}
+
 /// The world before anything happens.
 pub(crate) fn world(plan: Option<&Plan>) -> State {
     let mut state = example::world().into_state();
@@ -99,6 +136,8 @@ pub(crate) fn world(plan: Option<&Plan>) -> State {
         state.routes.insert(route.route.clone(), route.original.clone());
     }
     state.requests = None;
+    let says = |status| Ok(json!({ "hookStatus": status }));
+    state.answers.insert(HOOK.to_owned(), vec![says("IN_PROGRESS"), says("SUCCEEDED")]);
     state
 }
 

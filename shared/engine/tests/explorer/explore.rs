@@ -1,24 +1,31 @@
 //! Going through states: all of them within the bounds, or random ways through more than that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::Outcome;
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_engine::testing::example::START;
 
-use crate::actions::{Action, beginning};
+use crate::actions::Action;
 use crate::boundary::Fate;
-use crate::bounds::{Bounds, Budget, From};
+use crate::bounds::{Bounds, Budget, From, Successor};
 use crate::ending;
-use crate::example::{blue, first};
+use crate::example::{self, blue, first};
+use crate::mistake::Mistake;
 use crate::print::Printer;
+use crate::process::Kind;
 use crate::properties::{self, EVERY_RUN_ENDS};
-use crate::situation::Situation;
+use crate::situation::{Machine, Seen, Situation};
 
 /// How a state was reached, the last action first.
 struct Way {
-    action: String,
+    at: Timestamp,
+    action: Action,
+    /// What is called, by whom.
+    call: Option<(Kind, u64, &'static str)>,
     before: Option<Arc<Self>>,
 }
 
@@ -31,8 +38,40 @@ pub(crate) struct Explored {
     pub(crate) endings: usize,
     pub(crate) succeeded: usize,
     pub(crate) rolled_back: usize,
+    /// There was more.
+    pub(crate) capped: bool,
+    /// Properties that do not hold and that were not looked for.
+    pub(crate) others: BTreeSet<&'static str>,
     /// A property that does not hold, and the way there.
     pub(crate) broken: Option<(&'static str, Vec<String>)>,
+}
+
+/// The plan of the first deployment of these bounds, in the world that it begins in.
+fn beginning(bounds: &Bounds) -> Situation {
+    let second = (bounds.successor != Successor::Never).then(example::successor);
+    let machines = std::iter::once(Machine::new(first(), true))
+        .chain(second.map(|id| Machine::new(id, false)))
+        .collect();
+    let items = bounds.plan.clone().map(example::begun).unwrap_or_default();
+    let mut state = Situation {
+        now: START,
+        items: Arc::new(items),
+        world: Arc::new(example::world(bounds.plan.as_ref())),
+        prints: (0, 0),
+        machines,
+        processes: Vec::new(),
+        flights: Vec::new(),
+        events: Vec::new(),
+        left: bounds.budget,
+        seen: Seen::default(),
+        started: [0; 5],
+    };
+    state.renew();
+    match bounds.plan {
+        Some(_) => state.go(0, NextStep::Advance, Span::ZERO),
+        None => state.invoke(0),
+    }
+    state
 }
 
 /// The state in which an exploration begins.
@@ -45,14 +84,19 @@ pub(crate) fn start(bounds: &Bounds) -> Situation {
         state = state.after(&quiet, action);
     }
     state.left = bounds.budget;
-    if bounds.from == From::Weak {
+    if let From::Weak(healthy) = bounds.from {
         state.detach(0);
         state.processes.clear();
         state.machines[0].alive = false;
         state.machines[0].wakes_at = None;
         state.seen.fault = true;
-        Arc::make_mut(&mut state.world).weak.insert(blue(), 1);
-        state.now = state.now + glidepath_core::time::Span::from_secs(600);
+        if healthy < 3 {
+            Arc::make_mut(&mut state.world).weak.insert(blue(), healthy);
+        }
+        if healthy == 0 {
+            state.seen.dead_since = Some(state.now);
+        }
+        state.now = state.now + Span::from_secs(600);
         state.renew();
     }
     state
@@ -67,7 +111,7 @@ fn begins(bounds: &Bounds, state: &Situation) -> bool {
             From::Shift => {
                 machine.at == Some(NextStep::Advance) && tasks > 0 && machine.invocation.is_some()
             }
-            From::Bake | From::Weak => {
+            From::Bake | From::Weak(_) => {
                 matches!(machine.at, Some(NextStep::Gate | NextStep::Validate))
             }
             From::Commit => machine.at == Some(NextStep::Complete),
@@ -114,70 +158,147 @@ pub(crate) fn search(bounds: &Bounds, wanted: Option<&'static str>, most: usize)
     let begin = start(bounds);
     let explored = Explored::default();
     let mut search = Search { bounds, known: HashSet::new(), ending: HashSet::new(), explored };
-    let mut stack: Vec<(Situation, Option<Arc<Way>>)> = vec![(begin, None)];
-    while let Some((state, way)) = stack.pop() {
+    let mut stack: VecDeque<(Situation, Option<Arc<Way>>)> = [(begin, None)].into();
+    // What is looked for is near, or far along a way that is soon gone.
+    let mut near = false;
+    loop {
+        near = wanted.is_some() && !near;
+        let next = if near { stack.pop_front() } else { stack.pop_back() };
+        let Some((state, way)) = next else { break };
         if !search.known.insert(state.print()) {
             continue;
         }
         search.explored.states += 1;
-        assert!(search.explored.states <= most, "more than {most} states");
+        if search.explored.states >= most {
+            search.explored.capped = true;
+            return search.explored;
+        }
         if let Some(property) = search.broken(&state) {
             if wanted.is_none_or(|wanted| wanted == property) {
                 search.explored.broken = Some((property, told(way.as_ref())));
                 return search.explored;
             }
             // What comes after a mistake was seen says nothing.
+            search.explored.others.insert(property);
             continue;
         }
         for action in state.actions(bounds) {
             search.explored.steps += 1;
             let next = state.after(bounds, &action);
-            let action = line(&state, &action);
-            stack.push((next, Some(Arc::new(Way { action, before: way.clone() }))));
+            stack.push_back((next, Some(Way::new(&state, action, way.clone()))));
         }
     }
     search.explored
+}
+
+/// Goes random ways through more than can be exhausted: the same ones each time.
+pub(crate) fn wander(name: &str, bounds: &Bounds, seed: u64, steps: usize) {
+    let begun = Instant::now();
+    let begin = start(bounds);
+    let explored = Explored::default();
+    let mut search = Search { bounds, known: HashSet::new(), ending: HashSet::new(), explored };
+    let mut random = Random(seed);
+    let mut ways = 0;
+    while search.explored.steps < steps {
+        ways += 1;
+        let (mut state, mut way) = (begin.clone(), None);
+        loop {
+            if search.known.insert(state.print()) {
+                search.explored.states += 1;
+                if let Some(property) = search.broken(&state) {
+                    panic!("{name}: not `{property}`:\n{}", told(way.as_ref()).join("\n"));
+                }
+            }
+            let actions = state.actions(bounds);
+            if actions.is_empty() {
+                break;
+            }
+            let action = actions[random.below(actions.len())].clone();
+            let next = state.after(bounds, &action);
+            way = Some(Way::new(&state, action, way));
+            state = next;
+            search.explored.steps += 1;
+        }
+    }
+    let explored = search.explored;
+    println!(
+        "{name}: {} states on {ways} ways, {} steps, {} endings, {:.1?}",
+        explored.states,
+        explored.steps,
+        explored.endings,
+        begun.elapsed()
+    );
+    assert!(explored.rolled_back > 0, "{name}: nothing was rolled back");
+}
+
+/// Numbers that look random, by xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % most as u64).unwrap_or(0)
+    }
+}
+
+impl Way {
+    fn new(state: &Situation, action: Action, before: Option<Arc<Self>>) -> Arc<Self> {
+        let call = match &action {
+            Action::Grant { number, call, .. } | Action::DieAfter { number, call } => {
+                state.process(*number).map(|process| {
+                    let called = process.pending.iter().find(|pending| pending.number == *call);
+                    (process.work.kind(), *number, called.map_or("", |called| called.operation))
+                })
+            }
+            _ => None,
+        };
+        Arc::new(Self { at: state.now, action, call, before })
+    }
+
+    fn line(&self) -> String {
+        let called = self.call.map_or(String::new(), |(kind, number, operation)| {
+            format!("{kind:?} {number}: {operation}")
+        });
+        let action = match &self.action {
+            Action::Grant { fate: Fate::Answered, holds: false, .. } => String::new(),
+            Action::Grant { fate, holds, .. } => {
+                format!(" {fate:?}{}", if *holds { ", and stands still" } else { "" })
+            }
+            Action::DieAfter { .. } => ", and dies".to_owned(),
+            other => format!("{other:?}"),
+        };
+        format!("{:>5} s  {called}{action}", self.at.since(START).as_millis() / 1000)
+    }
 }
 
 fn told(way: Option<&Arc<Way>>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut next = way;
     while let Some(way) = next {
-        lines.push(way.action.clone());
+        lines.push(way.line());
         next = way.before.as_ref();
     }
     lines.reverse();
     lines
 }
 
-/// An action in words.
-fn line(state: &Situation, action: &Action) -> String {
-    let call = |number: &u64, call: &usize| {
-        let process = state.process(*number);
-        let pending = process
-            .and_then(|process| process.pending.iter().find(|pending| pending.number == *call));
-        format!("{:?}.{}", process, pending.map_or("", |pending| pending.operation))
-    };
-    let seconds = state.now.since(glidepath_engine::testing::example::START).as_millis() / 1000;
-    let text = match action {
-        Action::Grant { number, call: number_, fate: Fate::Answered, holds: false } => {
-            call(number, number_)
-        }
-        Action::Grant { number, call: number_, fate, holds } => {
-            format!("{}: {fate:?}{}", call(number, number_), if *holds { ", held" } else { "" })
-        }
-        Action::DieAfter { number, call: number_ } => format!("{}, dies", call(number, number_)),
-        other => format!("{other:?}"),
-    };
-    format!("{seconds:>5} s  {text}")
+/// The most states of one exploration; with this variable set, so many.
+const MOST: usize = 60_000;
+const MOST_IN: &str = "GLIDEPATH_EXPLORER_MOST";
+
+fn most() -> usize {
+    std::env::var(MOST_IN).ok().and_then(|most| most.parse().ok()).unwrap_or(MOST)
 }
 
 /// Explores everything within the bounds; no property may fail.
 pub(crate) fn explore(name: &str, bounds: &Bounds) -> Explored {
     let begun = Instant::now();
-    let explored = search(bounds, None, 2_000_000);
+    let explored = search(bounds, None, most());
     println!(
-        "{name}: {} states, {} steps, {} endings, {} succeeded, {} rolled back, {:.1?}",
+        "{name}: {}{} states, {} steps, {} endings, {} succeeded, {} rolled back, {:.1?}",
+        if explored.capped { "MORE THAN " } else { "" },
         explored.states,
         explored.steps,
         explored.endings,
@@ -188,6 +309,25 @@ pub(crate) fn explore(name: &str, bounds: &Bounds) -> Explored {
     if let Some((property, way)) = &explored.broken {
         panic!("{name}: not `{property}`:\n{}", way.join("\n"));
     }
-    assert!(explored.rolled_back + explored.succeeded > 0, "{name}: nothing has ended");
+    assert!(!explored.capped, "{name}: it is not exhausted");
     explored
+}
+
+/// Explores with a mistake until a property fails, which must be this one.
+pub(crate) fn find(mistake: Mistake, broken: &'static str, bounds: &Bounds) {
+    let begun = Instant::now();
+    let bounds = Bounds { mistake: Some(mistake), ..bounds.clone() };
+    let explored = search(&bounds, Some(broken), most());
+    let states = explored.states;
+    let Some((property, way)) = explored.broken else {
+        panic!(
+            "{mistake:?} was not found in {states} states; broken besides: {:?}",
+            explored.others
+        );
+    };
+    println!(
+        "{mistake:?}: {property}, after {} steps ({states} states), {:.1?}",
+        way.len(),
+        begun.elapsed()
+    );
 }

@@ -53,7 +53,10 @@ impl Boundary {
     /// Whether a route is not written although that is said.
     pub(crate) fn leaves_unwritten(&self, actions: &RouteActions) -> bool {
         let back = actions.canary_share(&pair()) == Ok(Weight::NONE);
-        self.has(Mistake::ForceUnwritten) && self.inner().memory.weak && back
+        let inner = self.inner();
+        let fenced = inner.memory.fenced.as_ref();
+        let forced = fenced.is_some_and(|deployment| deployment.forced().is_some());
+        self.has(Mistake::ForceUnwritten) && (inner.memory.weak || forced) && back
     }
 
     /// What it is told of a write.
@@ -69,9 +72,9 @@ impl Boundary {
 
     /// Takes the tasks of the slot that serves away.
     pub(crate) fn retire_stable(&self, id: &DeploymentId) {
-        let items = self.registry.items();
+        let items = self.registry().items();
         let Some(deployment) = items.deployments.get(id) else { return };
-        let mut world = self.world.state();
+        let mut world = self.world().state();
         if let Some(stable) = world.services.get_mut(&deployment.plan.stable.service) {
             (stable.desired_count, stable.running_count) = (0, 0);
         }

@@ -12,7 +12,6 @@ use glidepath_engine::gate::{GateInput, TickInput};
 use glidepath_engine::plan::PlanInput;
 use glidepath_engine::ports::Due;
 use glidepath_engine::rollback::{CaughtError, RollbackInput};
-use glidepath_engine::testing::{MemoryRegistry, World};
 
 use crate::boundary::{Boundary, Signal};
 use crate::example;
@@ -135,8 +134,8 @@ impl Situation {
         };
         // No call has its effect before it is granted.
         let kind = process.work.kind();
-        let (registry, world) = (MemoryRegistry::default(), World::at(self.now));
-        let on = Boundary::new(registry, world, (number, kind), self.now, Vec::new(), None);
+        let parts = (Arc::clone(&self.items), Arc::clone(&self.world), self.now);
+        let on = Boundary::new(parts, (number, kind), self.now, Vec::new(), None);
         let pending = match process.resume(&on, None) {
             Stepped::Waits(pending) => pending,
             Stepped::Ended(_) => unreachable!("a use case without a call"),

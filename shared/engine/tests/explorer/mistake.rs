@@ -2,8 +2,9 @@
 //! what a use case is told, or what it writes, is altered at its ports into what the mistake would have made
 //! of it.
 
+use glidepath_core::ids::{AlarmArn, DeploymentId};
 use glidepath_core::protocol::RegistryWrite;
-use glidepath_core::record::{AlarmItem, Deployment, Outcome, Phase, Purpose};
+use glidepath_core::record::{AlarmItem, Binding, Deployment, LockKey, Outcome, Phase, Purpose};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{AlarmFence, DeploymentFence};
 use glidepath_engine::testing::Items;
@@ -80,9 +81,10 @@ pub(crate) enum Mistake {
     DeclineBlindly,
     /// A look ends the deployment for want of an answer without asking the registry for one.
     EndUnrecorded,
-    /// A late copy of a step goes by what it read at first: it claims, or asks again, although the step is
-    /// over.
-    LateCopyGoesOn,
+    /// A late copy of a step goes by what it read at first and asks again although the step is over.
+    AskAgain,
+    /// A late copy of a step claims although the step is over.
+    LateClaim,
     /// The time of somebody else's weights counts as a bake.
     ForeignTimeCounts,
 }
@@ -101,10 +103,16 @@ impl Boundary {
         match self.mistake {
             Some(Mistake::UnlockWithLiveIntent) if rolls_back => told.intents.clear(),
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
-            Some(Mistake::LateCopyGoesOn) if self.kind == Kind::Advance => {
+            Some(Mistake::AskAgain) if self.kind == Kind::Advance => {
                 told.progress = first.progress;
             }
-            Some(Mistake::DeclineBlindly) if self.kind == Kind::Validate => {
+            Some(Mistake::LateClaim) if self.kind == Kind::Advance => {
+                told.progress.stage = first.progress.stage;
+                told.progress.step = first.progress.step;
+            }
+            Some(Mistake::DeclineBlindly | Mistake::EndUnrecorded)
+                if self.kind == Kind::Validate =>
+            {
                 told.progress = first.progress;
             }
             Some(Mistake::PutOffBlindly)
@@ -192,6 +200,20 @@ impl Boundary {
             && put(writes).is_some_and(|put| put.progress.ended_by.is_some())
     }
 
+    /// Bindings that are written beside the transaction.
+    pub(crate) fn refreshed(
+        &self,
+        writes: &[RegistryWrite],
+    ) -> Vec<(AlarmArn, DeploymentId, Binding)> {
+        let blind = writes.iter().filter_map(|write| match write {
+            RegistryWrite::RefreshBinding { alarm, deployment, binding } => {
+                Some((alarm.clone(), deployment.clone(), (**binding).clone()))
+            }
+            _ => None,
+        });
+        if self.has(Mistake::BlindRefresh) { blind.collect() } else { Vec::new() }
+    }
+
     /// A transaction as the mistake makes it.
     pub(crate) fn mistaken(
         &self,
@@ -210,7 +232,11 @@ impl Boundary {
                 writes.retain(|write| !matches!(write, RegistryWrite::RequireQuiet { .. }));
             }
             Mistake::EndTwice if ends => {
-                writes.retain(|write| !matches!(write, RegistryWrite::ReleaseLock { .. }));
+                let free = |key: &LockKey| items.lock(key).holder.is_none();
+                writes.retain(|write| match write {
+                    RegistryWrite::ReleaseLock { key, .. } => !free(key),
+                    _ => true,
+                });
                 at_any_revision(&mut writes, items);
             }
             Mistake::CommitAfterFiring if self.kind == Kind::Complete => {
@@ -218,17 +244,12 @@ impl Boundary {
             }
             Mistake::RolesReadOnce if self.kind == Kind::Plan => at_any_epoch(&mut writes, items),
             Mistake::BlindRefresh => {
-                for write in &mut writes {
-                    if let RegistryWrite::RefreshBinding { alarm, deployment, binding } = write {
-                        *write = RegistryWrite::Bind {
-                            alarm: alarm.clone(),
-                            deployment: deployment.clone(),
-                            binding: binding.clone(),
-                        };
-                    }
-                }
+                writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
             }
-            Mistake::PutOffReopens | Mistake::WaitBeginsAnew | Mistake::ForeignTimeCounts => {
+            Mistake::PutOffReopens
+            | Mistake::WaitBeginsAnew
+            | Mistake::ForeignTimeCounts
+            | Mistake::LateClaim => {
                 for write in &mut writes {
                     let RegistryWrite::PutDeployment(put) = write else { continue };
                     match mistake {
@@ -241,6 +262,14 @@ impl Boundary {
                             }
                         }
                         Mistake::ForeignTimeCounts => put.progress.gaps.clear(),
+                        Mistake::LateClaim if self.kind == Kind::Advance => {
+                            // Only the claim is a mistake: what it writes of the step is as it was.
+                            let Some(stored) = items.deployments.get(&put.id) else { continue };
+                            if put.intents.len() > stored.intents.len() {
+                                put.progress.stage = stored.progress.stage;
+                                put.progress.step = stored.progress.step.clone();
+                            }
+                        }
                         _ => {}
                     }
                 }

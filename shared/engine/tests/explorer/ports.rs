@@ -91,30 +91,44 @@ impl Registry for Boundary {
             if self.has(Mistake::RetireBeforeCommit) && self.kind == Kind::Complete && first {
                 self.retire_stable(id);
             }
-            self.registry.deployment(id).await
+            match self.touched() {
+                Some(registry) => registry.deployment(id).await,
+                None => Ok(self.items.deployments.get(id).cloned()),
+            }
         };
         let found = self.call_marked("deployment", What::Read, read, deployment_print).await?;
         Ok(self.told(found))
     }
 
     async fn alarms(&self, arns: &[AlarmArn]) -> PortResult<Vec<AlarmItem>> {
-        let read = self.registry.alarms(arns);
+        let read = async {
+            match self.touched() {
+                Some(registry) => registry.alarms(arns).await,
+                None => Ok(arns.iter().map(|arn| self.items.alarm(arn)).collect()),
+            }
+        };
         let found = self.call_marked("alarms", What::Read, read, alarms_print).await?;
         Ok(self.told_of(found))
     }
 
     async fn locks(&self, keys: &[LockKey]) -> PortResult<Vec<Lock>> {
-        self.call("locks", What::Read, self.registry.locks(keys)).await
+        let read = async { self.registry().locks(keys).await };
+        let mut locks = self.call("locks", What::Read, read).await?;
+        if self.has(Mistake::RolesReadOnce) {
+            locks.iter_mut().for_each(|lock| lock.holder = None);
+        }
+        Ok(locks)
     }
 
     async fn retirement(&self, key: &LockKey) -> PortResult<Option<Retirement>> {
-        self.call("retirement", What::Read, self.registry.retirement(key)).await
+        self.call("retirement", What::Read, async { self.registry().retirement(key).await }).await
     }
 
     async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
-        let mut due = self.call("due", What::Quiet, self.registry.due(now)).await?;
+        let mut due =
+            self.call("due", What::Quiet, async { self.registry().due(now).await }).await?;
         if self.has(Mistake::HeldIsForgotten) {
-            let items = self.registry.items();
+            let items = self.registry().items();
             due.retain(|due| match due {
                 Due::Deployment(id) => items.deployments[id].phase != Phase::Held,
                 Due::Retirement(_) | Due::Notices(_) => true,
@@ -128,8 +142,16 @@ impl Registry for Boundary {
             if self.swallows(&writes) {
                 return Ok(Committed::Yes);
             }
-            let writes = self.mistaken(writes, &self.registry.items());
-            self.registry.commit(writes).await
+            let blind = self.refreshed(&writes);
+            let writes = self.mistaken(writes, &self.registry().items());
+            let committed = self.registry().commit(writes).await;
+            for (alarm, deployment, binding) in blind {
+                let mut items = self.registry().items();
+                if let Some(stored) = items.alarms.get_mut(&alarm) {
+                    stored.bindings.insert(deployment, binding);
+                }
+            }
+            committed
         };
         self.call("commit", What::Write, write).await
     }
@@ -144,10 +166,10 @@ impl Registry for Boundary {
         let late = self.has(Mistake::WriteBeforeFence);
         let write = async {
             if late {
-                let copy = MemoryRegistry::holding(self.registry.items().clone());
+                let copy = MemoryRegistry::holding(self.registry().items().clone());
                 return copy.fence_alarm(alarm, at, id, intent).await;
             }
-            self.registry.fence_alarm(alarm, at, id, intent).await
+            self.registry().fence_alarm(alarm, at, id, intent).await
         };
         let fenced = self.call_marked("fence_alarm", What::Write, write, alarm_fence_print).await?;
         if late {
@@ -167,7 +189,7 @@ impl Registry for Boundary {
             if self.has(Mistake::RepeatWithoutIntent) {
                 return Ok(true);
             }
-            self.registry.join_alarm(alarm, deployment, id, intent).await
+            self.registry().join_alarm(alarm, deployment, id, intent).await
         };
         self.call("join_alarm", What::Write, write).await
     }
@@ -180,9 +202,13 @@ impl Registry for Boundary {
         intent: &Intent,
     ) -> PortResult<DeploymentFence> {
         let write = async {
-            let fenced = self.registry.fence_deployment(deployment, fence, id, intent).await;
+            let late = self.inner().memory.late_fence.clone();
+            if let Some((alarm, at, id, intent)) = late {
+                self.registry().fence_alarm(&alarm, at, &id, &intent).await?;
+            }
+            let fenced = self.registry().fence_deployment(deployment, fence, id, intent).await;
             if self.has(Mistake::FenceUnclaimed)
-                && let Some(stored) = self.registry.items().deployments.get_mut(deployment)
+                && let Some(stored) = self.registry().items().deployments.get_mut(deployment)
             {
                 stored.intents.remove(id);
             }
@@ -193,7 +219,7 @@ impl Registry for Boundary {
     }
 
     async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
-        let write = self.registry.finish_alarm_intent(alarm, id);
+        let write = async { self.registry().finish_alarm_intent(alarm, id).await };
         self.call("finish_alarm_intent", What::Write, write).await
     }
 
@@ -202,12 +228,12 @@ impl Registry for Boundary {
         deployment: &DeploymentId,
         id: &IntentId,
     ) -> PortResult<()> {
-        let write = self.registry.finish_deployment_intent(deployment, id);
+        let write = async { self.registry().finish_deployment_intent(deployment, id).await };
         self.call("finish_deployment_intent", What::Write, write).await
     }
 
     async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
-        self.call("notices", What::Read, self.registry.notices(deployment)).await
+        self.call("notices", What::Read, async { self.registry().notices(deployment).await }).await
     }
 
     async fn delivered(
@@ -217,7 +243,7 @@ impl Registry for Boundary {
         delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
-        let write = self.registry.delivered(notice, channel, delivery, last);
+        let write = async { self.registry().delivered(notice, channel, delivery, last).await };
         self.call("delivered", What::Write, write).await
     }
 
@@ -227,17 +253,21 @@ impl Registry for Boundary {
     }
 
     async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
-        self.call("stored_cells", What::Read, self.registry.stored_cells(deployment)).await
+        self.call("stored_cells", What::Read, async {
+            self.registry().stored_cells(deployment).await
+        })
+        .await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
-        self.call("recent", What::Read, self.registry.recent(limit)).await
+        self.call("recent", What::Read, async { self.registry().recent(limit).await }).await
     }
 }
 
 impl LoadBalancer for Boundary {
     async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        let found = self.call("routes", What::Read, self.world.routes(routes)).await?;
+        let found =
+            self.call("routes", What::Read, async { self.world().routes(routes).await }).await?;
         Ok(self.told_of_routes(routes, found))
     }
 
@@ -246,12 +276,7 @@ impl LoadBalancer for Boundary {
             if self.leaves_unwritten(actions) {
                 return Ok(());
             }
-            let written = self.world.write_route(route, actions).await;
-            let late = self.inner().memory.late_fence.clone();
-            if let Some((alarm, at, id, intent)) = late {
-                self.registry.fence_alarm(&alarm, at, &id, &intent).await?;
-            }
-            written
+            self.world().write_route(route, actions).await
         };
         let what = What::Route(route.clone(), actions.clone());
         let answer = self.call("write_route", what, write).await;
@@ -262,7 +287,7 @@ impl LoadBalancer for Boundary {
     }
 
     async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        let read = self.world.target_health(group);
+        let read = async { self.world().target_health(group).await };
         let found = self.call("target_health", What::Quiet, read).await?;
         Ok(self.told_of_targets(found))
     }
@@ -273,7 +298,8 @@ impl TargetGroups for Boundary {
         &self,
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Option<TargetGroup>>> {
-        self.call("target_groups", What::Quiet, self.world.target_groups(groups)).await
+        self.call("target_groups", What::Quiet, async { self.world().target_groups(groups).await })
+            .await
     }
 
     async fn reaching(
@@ -281,7 +307,8 @@ impl TargetGroups for Boundary {
         routes: &[RouteRef],
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Reaching>> {
-        self.call("reaching", What::Read, self.world.reaching(routes, groups)).await
+        self.call("reaching", What::Read, async { self.world().reaching(routes, groups).await })
+            .await
     }
 }
 
@@ -291,14 +318,18 @@ impl Containers for Boundary {
         cluster: &ClusterName,
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<Option<EcsService>>> {
-        self.call("services", What::Quiet, self.world.services(cluster, services)).await
+        let read = async { self.world().services(cluster, services).await };
+        self.call("services", What::Quiet, read).await
     }
 
     async fn task_definition(
         &self,
         name: &TaskDefinition,
     ) -> PortResult<Option<RegisteredVersion>> {
-        self.call("task_definition", What::Quiet, self.world.task_definition(name)).await
+        self.call("task_definition", What::Quiet, async {
+            self.world().task_definition(name).await
+        })
+        .await
     }
 
     async fn scale(
@@ -308,7 +339,8 @@ impl Containers for Boundary {
         to: &ScaleTo,
     ) -> PortResult<()> {
         let what = What::Scale(service.clone(), to.clone());
-        let answer = self.call("scale", what, self.world.scale(cluster, service, to)).await;
+        let write = async { self.world().scale(cluster, service, to).await };
+        let answer = self.call("scale", what, write).await;
         self.answered(answer)
     }
 
@@ -317,7 +349,7 @@ impl Containers for Boundary {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> PortResult<Option<ServiceDeployment>> {
-        let read = self.world.service_deployment(cluster, service);
+        let read = async { self.world().service_deployment(cluster, service).await };
         self.call("service_deployment", What::Quiet, read).await
     }
 
@@ -328,7 +360,8 @@ impl Containers for Boundary {
         task_definition: &TaskDefinition,
         since: Timestamp,
     ) -> PortResult<Vec<StoppedTask>> {
-        let read = self.world.stopped_tasks(cluster, service, task_definition, since);
+        let read =
+            async { self.world().stopped_tasks(cluster, service, task_definition, since).await };
         self.call("stopped_tasks", What::Quiet, read).await
     }
 }
@@ -339,19 +372,19 @@ impl Hooks for Boundary {
         function: &str,
         event: &serde_json::Value,
     ) -> PortResult<serde_json::Value> {
-        self.call("ask", What::Read, self.world.ask(function, event)).await
+        self.call("ask", What::Write, async { self.world().ask(function, event).await }).await
     }
 }
 
 impl Probing for Boundary {
     async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
-        self.call("get", What::Read, self.world.get(url, timeout)).await
+        self.call("get", What::Read, async { self.world().get(url, timeout).await }).await
     }
 }
 
 impl Monitoring for Boundary {
     async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
-        let read = Monitoring::alarms(&self.world, names);
+        let read = async { Monitoring::alarms(self.world(), names).await };
         let found = self.call("describe_alarms", What::Quiet, read).await?;
         if self.has(Mistake::BindAfterLook) {
             return Ok(self.inner().memory.alarms.get_or_insert(found).clone());
@@ -360,7 +393,8 @@ impl Monitoring for Boundary {
     }
 
     async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
-        self.call_marked("metrics", What::Quiet, self.world.metrics(query), |_| 0).await
+        let read = async { self.world().metrics(query).await };
+        self.call_marked("metrics", What::Quiet, read, |_| 0).await
     }
 }
 
@@ -382,7 +416,7 @@ impl Orchestration for Boundary {
     }
 
     async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
-        self.call("running", What::Quiet, self.world.running(execution)).await
+        self.call("running", What::Quiet, async { self.world().running(execution).await }).await
     }
 }
 

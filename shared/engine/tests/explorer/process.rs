@@ -16,7 +16,7 @@ use glidepath_engine::rollback::{AlarmEvent, RollbackInput};
 use glidepath_engine::testing::example;
 use glidepath_engine::{StepInput, advance, complete, decide, gate, plan, rollback, validate};
 
-use crate::boundary::{Answer, Boundary, Fate, Made, Pending};
+use crate::boundary::{Answer, Boundary, Fate, Made, Pending, What};
 
 /// A use case with its input.
 #[derive(Clone, Debug)]
@@ -185,6 +185,14 @@ impl Process {
     /// Whether it has made no call yet: as good as not begun.
     pub(crate) fn fresh(&self) -> bool {
         self.heard.is_empty() && self.holds.is_none()
+    }
+
+    /// The call that is answered next where the order is left to it: none that waits, or the shortest wait.
+    pub(crate) fn next_call(&self) -> Option<&Pending> {
+        self.pending.iter().min_by_key(|call| match call.what {
+            What::Sleep(span) => (true, call.made_at + span),
+            _ => (false, call.made_at),
+        })
     }
 
     /// Brings it to where it is on fresh ports, and lets a call come to this if one is given.

@@ -2,6 +2,7 @@
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::rollback::AfterHold;
 use glidepath_core::storm::VOUCHED_FOR;
@@ -63,7 +64,7 @@ pub(crate) const BAKED_AT_ITS_OWN_WEIGHT: &str =
 /// Nobody is accused of what a deployment did itself.
 pub(crate) const NOBODY_IS_ACCUSED: &str = "nobody is told of a change that nobody else has made";
 /// Back is back.
-pub(crate) const STEPS_GO_BACK: &str = "no rollback's write gives the canary more";
+pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more than the one before";
 
 /// How long an attempt may come after the look on which it relies.
 const ATTEMPTS: Span = Span::from_secs(90);
@@ -77,7 +78,7 @@ pub(crate) fn written(
 ) {
     let author = by.and_then(|process| before.author(process));
     let kind = by.map(|process| process.work.kind());
-    landed(bounds, before, after, author.as_ref());
+    changed(before, after, author.as_ref());
     for id in before.items.deployments.keys() {
         let (Some(was), Some(is)) = (before.deployment(id), after.deployment(id).cloned()) else {
             continue;
@@ -103,7 +104,9 @@ pub(crate) fn written(
             continue;
         };
         let pair = &deployment.plan.routes[0].pair;
-        if is.canary_share(pair).ok() > was.canary_share(pair).ok() {
+        // A step that crosses the write of everything is taken back by the next turn, which reads back.
+        let (was, gets) = (was.canary_share(pair).ok(), is.canary_share(pair).ok());
+        if was > Some(Weight::NONE) && gets > was {
             after.breaks(STEPS_GO_BACK);
         }
         let whole = is.canary_share(pair) == Ok(Weight::NONE);
@@ -120,34 +123,29 @@ fn onto_the_dead(bounds: &Bounds, before: &Situation, deployment: &Deployment) -
         || bounds.plan.as_ref().is_some_and(|plan| plan.rollback.then == AfterHold::Force)
             && deployment.waited(before.now) >= deployment.plan.rollback.hold_for;
     let fresh = deployment.plan.health.fresh_for();
-    let relied = match &deployment.progress.throttled {
-        Some(_) => VOUCHED_FOR.max(fresh),
-        None => fresh,
-    };
-    !forced && since + relied.plus(ATTEMPTS) < before.now
+    if let Some(throttled) = &deployment.progress.throttled {
+        // Whoever puts it off looks; where no answer is lost, that look has seen it.
+        let seen = throttled.looked_at.is_some_and(|at| at > since) && bounds.budget.lost == 0;
+        return !forced && (seen || since + VOUCHED_FOR.max(fresh).plus(ATTEMPTS) < before.now);
+    }
+    !forced && since + fresh.plus(ATTEMPTS) < before.now
 }
 
-/// What has landed in the world in this name.
-pub(crate) fn landed(
-    _: &Bounds,
-    before: &Situation,
-    after: &mut Situation,
-    author: Option<&DeploymentId>,
-) {
+/// Something has landed in the world in this name, whether or not it changed anything.
+pub(crate) fn landed(after: &mut Situation, author: Option<&DeploymentId>) {
+    let late = match author {
+        Some(id) => after.closed(id).is_some(),
+        None => after.items.locks.values().any(|lock| lock.holder.is_some()),
+    };
+    if late {
+        after.breaks(NO_LATE_WRITE);
+    }
+}
+
+/// What has changed of the world in this name.
+pub(crate) fn changed(before: &Situation, after: &mut Situation, author: Option<&DeploymentId>) {
     if before.prints.1 == after.prints.1 {
         return;
-    }
-    match author {
-        Some(id) => {
-            if before.closed(id).is_some() {
-                after.breaks(NO_LATE_WRITE);
-            }
-        }
-        None => {
-            if before.items.locks.values().any(|lock| lock.holder.is_some()) {
-                after.breaks(NO_LATE_WRITE);
-            }
-        }
     }
     for slot in SLOTS {
         let carries = share(&before.world, slot) != Weight::NONE;
@@ -203,7 +201,8 @@ fn moved(
         after.breaks(NOT_WITHOUT_EVIDENCE);
     }
     let bake = was.plan.stages.get(stage).map_or(Span::ZERO, |stage| stage.bake);
-    if leaves && bounds.budget.meddles > 0 && before.seen.own_time < bake {
+    let moves = bounds.budget.meddles > 0 || bounds.budget.copies > 0;
+    if leaves && moves && before.seen.own_time < bake {
         after.breaks(BAKED_AT_ITS_OWN_WEIGHT);
     }
 }
@@ -314,7 +313,8 @@ fn no_unseen_firing(state: &Situation) -> bool {
                     && alarm.since.is_some_and(|since| since >= deployment.started_at)
             }) && state.items.alarm(arn).quiet_since(deployment.started_at)
         };
-        machine.at.is_none()
+        // Who has just been refused has seen it.
+        matches!(machine.at, None | Some(NextStep::Rollback))
             || deployment.phase != Phase::Open
             || !deployment.alarms.iter().any(fires)
     })

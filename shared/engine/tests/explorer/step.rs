@@ -8,13 +8,13 @@ use glidepath_core::ids::{ClusterName, DeploymentId};
 use glidepath_core::record::{ATTEMPT_TIMEOUT, LANDING_GRACE};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Containers, LoadBalancer};
-use glidepath_engine::testing::{MemoryRegistry, World};
 
 use crate::boundary::{Boundary, Fate, Pending, What};
 use crate::bounds::Bounds;
 use crate::print::Printer;
 use crate::process::{Heard, Held, Kind, Process, Stepped};
 use crate::properties;
+use crate::record::{print_items, print_world};
 use crate::situation::{Flight, Situation};
 
 impl Situation {
@@ -31,18 +31,22 @@ impl Situation {
         process: (u64, Kind),
         began: Timestamp,
     ) -> Boundary {
-        let registry = MemoryRegistry::holding((*self.items).clone());
-        let world = World::holding((*self.world).clone(), self.now);
-        Boundary::new(registry, world, process, began, self.tokens(), bounds.mistake)
+        let parts = (Arc::clone(&self.items), Arc::clone(&self.world), self.now);
+        Boundary::new(parts, process, began, self.tokens(), bounds.mistake)
     }
 
     /// Takes over what was made of the world at these ports.
     pub(crate) fn adopt(&mut self, on: Boundary) {
-        let mut world = on.world.into_state();
-        world.calls.clear();
-        self.items = Arc::new(on.registry.into_items());
-        self.world = Arc::new(world);
-        self.renew();
+        let (items, world) = on.into_parts();
+        if let Some(items) = items {
+            self.items = Arc::new(items);
+            self.prints.0 = print_items(&self.items);
+        }
+        if let Some(mut world) = world {
+            world.calls.clear();
+            self.world = Arc::new(world);
+            self.prints.1 = print_world(&self.world);
+        }
     }
 
     /// Lets a call of a process come to this. With `holds` the answer has arrived, and the process stands
@@ -67,23 +71,35 @@ impl Situation {
             process.began = self.now;
             process.stops = self.holder();
         }
-        if let What::Sleep(span) = pending.what {
-            self.now = self.now.max(whole_second(pending.made_at + span));
-        }
+        let now = match pending.what {
+            What::Sleep(span) => self.now.max(whole_second(pending.made_at + span)),
+            _ => self.now,
+        };
         process.throttled |= fate == Fate::Throttled;
         let on = self.boundary(bounds, (number, process.work.kind()), process.began);
-        let stepped = process.resume(&on, Some((call, fate, self.now)));
-        let made = on.take_made().expect("a call that is granted is made");
+        let stepped = process.resume(&on, Some((call, fate, now)));
+        let Some(made) = on.take_made() else {
+            // The loser of a race is still there, and nobody waits for it.
+            self.processes[place].pending.retain(|pending| pending.number != call);
+            let next = self.processes[place].next_call().map(|pending| pending.number);
+            return next.map_or((), |next| self.grant(bounds, number, next, fate, holds));
+        };
+        self.now = now;
         let signals = std::mem::take(&mut on.inner().signals);
-        let before = self.clone();
         let touches = match pending.what {
             What::Quiet | What::Read => bounds.mistake.is_some(),
             What::Sleep(_) => false,
             What::Write | What::Route(..) | What::Scale(..) => true,
         };
         if touches {
+            let before = self.clone();
             self.adopt(on);
             properties::written(bounds, &before, self, Some(&process));
+        }
+        let effective = matches!(fate, Fate::Answered | Fate::LostAfter);
+        if effective && matches!(pending.what, What::Route(..) | What::Scale(..)) {
+            let author = self.author(&process);
+            properties::landed(self, author.as_ref());
         }
         if matches!(fate, Fate::Late) {
             let until = pending.made_at + ATTEMPT_TIMEOUT + LANDING_GRACE;
@@ -114,10 +130,7 @@ impl Situation {
         let Some(Held { call, made, .. }) = process.holds.take() else { return };
         process.hears(call, made.answer, made.mark, self.now);
         // Nothing is granted: nothing has an effect.
-        let ports = (MemoryRegistry::default(), World::at(self.now));
-        let kind = process.work.kind();
-        let (began, mistake) = (process.began, bounds.mistake);
-        let on = Boundary::new(ports.0, ports.1, (number, kind), began, Vec::new(), mistake);
+        let on = self.boundary(bounds, (number, process.work.kind()), process.began);
         let stepped = process.resume(&on, None);
         self.went(place, process, stepped);
         let nothing = What::Sleep(Span::ZERO);
@@ -151,13 +164,19 @@ impl Situation {
         if process.holds.is_some() || process.heard.is_empty() {
             return;
         }
-        let quiet = process.pending.iter().find(|pending| pending.what == What::Quiet);
+        let quiet = process.pending.iter().find(|pending| {
+            // What is read beside a write of its own only says whose change was overwritten.
+            let beside = pending.operation == "routes" && bounds.budget.meddles == 0;
+            let writes = |other: &Pending| matches!(other.what, What::Route(..));
+            pending.what == What::Quiet || beside && process.pending.iter().any(writes)
+        });
         if let Some(quiet) = quiet {
             let call = quiet.number;
             return self.grant(bounds, number, call, Fate::Answered, false);
         }
         let decides = matches!(before.operation, "deployment" | "alarms");
-        let [next] = process.pending.as_slice() else { return };
+        let mut awake = process.pending.iter().filter(|call| !matches!(call.what, What::Sleep(_)));
+        let (Some(next), None) = (awake.next(), awake.next()) else { return };
         if bounds.fused && self.left.lost == 0 && decides && next.operation == "commit" {
             let call = next.number;
             self.grant(bounds, number, call, Fate::Answered, false);
@@ -189,16 +208,17 @@ impl Situation {
         let on = self.boundary(bounds, (0, Kind::Sweep), self.now);
         flight.lands(&on);
         self.adopt(on);
-        properties::landed(bounds, &before, self, flight.author.as_ref());
+        properties::changed(&before, self, flight.author.as_ref());
+        properties::landed(self, flight.author.as_ref());
     }
 }
 
 impl Flight {
     fn lands(&self, on: &Boundary) {
         let landed = match &self.effect {
-            What::Route(route, actions) => on.world.write_route(route, actions).now_or_never(),
+            What::Route(route, actions) => on.world().write_route(route, actions).now_or_never(),
             What::Scale(service, to) => {
-                on.world.scale(&ClusterName::new("production"), service, to).now_or_never()
+                on.world().scale(&ClusterName::new("production"), service, to).now_or_never()
             }
             What::Quiet | What::Read | What::Write | What::Sleep(_) => None,
         };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{IntentId, TargetGroupArn};
-use glidepath_core::plan::Slot;
+use glidepath_core::plan::{RoutePlan, Slot};
 use glidepath_core::protocol::{NextStep, Reply};
 use glidepath_core::record::{Deployment, Event, Intent, Outcome, Phase, Purpose};
 use glidepath_core::route::{RouteActions, RouteRef};
@@ -230,4 +230,53 @@ async fn a_stage_that_has_settled_too_long_accuses_nobody_of_what_an_alarm_has_w
     let late = advance::run(&registry, &returned, &world, &world, &input).await;
     let failure = late.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
+}
+
+/// A load balancer with two routes, one of which an alarm's rollback writes right before a shift does, and
+/// the other one right after it.
+struct Between<'a> {
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+    second: RouteRef,
+}
+
+impl LoadBalancer for Between<'_> {
+    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        self.world.routes(routes).await
+    }
+
+    async fn write_route(&self, route: &RouteRef, written: &RouteActions) -> PortResult<()> {
+        let intent = Intent::new(Purpose::Restore, self.world.now(), MINUTE);
+        let id = IntentId::new("the-rollback-that-has-written-both");
+        self.registry.fence_alarm(&alarm(Slot::Green), self.world.now(), &id, &intent).await?;
+        self.world.write_route(route, written).await?;
+        if *route == self.second {
+            self.world.write_route(route, &actions(Weight::NONE)).await?;
+        }
+        Ok(())
+    }
+
+    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
+        self.world.target_health(group).await
+    }
+}
+
+#[tokio::test]
+async fn a_shift_of_two_routes_that_a_rollback_writes_between_takes_itself_back() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let second = RouteRef::Rule(format!("{}5", route().arn()));
+    let mut two = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
+    two.routes.push(RoutePlan { route: second.clone(), ..two.routes[0].clone() });
+    world.state().routes.insert(second.clone(), actions(Weight::NONE));
+    let deployment = begun(&registry, two, "d1", world.now()).await;
+    let input = StepInput { deployment: deployment.id.clone() };
+    advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+
+    // What takes it back writes the second route last, too.
+    let between = Between { registry: &registry, world: &world, second: second.clone() };
+    let failure = advance::run(&registry, &between, &world, &world, &input).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
+    for route in [route(), second] {
+        assert_eq!(world.state().routes[&route], actions(Weight::NONE), "{route}");
+    }
 }
