@@ -15,6 +15,7 @@ use glidepath_engine::rollback::{CaughtError, RollbackInput};
 
 use crate::boundary::{Boundary, Signal};
 use crate::example;
+use crate::print::print;
 use crate::process::{End, Origin, Process, Stepped, Work};
 use crate::properties::THE_GATE_IS_WOKEN;
 use crate::situation::{Event, Machine, Situation};
@@ -120,6 +121,8 @@ impl Situation {
         };
         self.started[place] += 1;
         let number = place as u64 * 1_000 + self.started[place];
+        // What it was started with is the first thing that it knows.
+        let mark = print(&work);
         let process = Process {
             number,
             origin,
@@ -128,7 +131,7 @@ impl Situation {
             heard: Vec::new(),
             holds: None,
             pending: Vec::new(),
-            mark: 0,
+            mark,
             throttled: false,
             stops: None,
         };

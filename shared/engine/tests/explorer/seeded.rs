@@ -53,7 +53,6 @@ fn alarms_must_be_bound_before_they_are_looked_at() {
 }
 
 #[test]
-#[ignore = "not found within the bounds yet; the model of the protocol finds it"]
 fn an_older_gate_must_not_replace_a_newer_one() {
     let budget = Budget { copies: 1, ..ALARM };
     let bounds =

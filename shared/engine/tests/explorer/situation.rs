@@ -141,8 +141,8 @@ impl Situation {
         for process in processes {
             let fresh = process.fresh();
             printer.debug((process.origin, process.number, fresh));
+            printer.word(process.mark);
             if !fresh {
-                printer.word(process.mark);
                 printer.word(process.began.as_millis().cast_unsigned());
             }
             printer.word(process.holds.as_ref().map_or(0, |held| held.made.mark | 1));
