@@ -34,6 +34,12 @@ impl FromStr for Named {
     }
 }
 
+impl std::fmt::Display for Named {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 impl Named {
     /// The deployment of exactly this name or execution, whether there is one or not. `execution`
     /// is what carries a deployment of this stack.

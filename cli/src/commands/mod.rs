@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod back;
 mod completions;
 mod doctor;
 mod judge;

@@ -6,6 +6,8 @@ use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
+use glidepath_core::document::Findings;
+use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
 use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, suggest, try_checks};
@@ -13,7 +15,7 @@ use glidepath_engine::ports::Clock;
 use glidepath_engine::survey::{Unfit, survey};
 
 use crate::connection::{Connection, Options};
-use crate::document::Source;
+use crate::document::{Document, Source};
 use crate::stopped::{Stopped, write_findings};
 
 /// Check a request and show its timetable
@@ -43,31 +45,9 @@ pub(crate) async fn run(
         return Ok(());
     }
     let connection = options.connect().await?;
-    let mut findings = connection.versions();
-    if findings.has_errors() {
-        return Err(document.refused(findings));
-    }
-    let Connection { clients, stack, registry, .. } = connection;
-    let monitoring = CloudWatch::new(&clients, Publication::default());
+    let (Resolved { plan, warnings }, mut findings) = surveyed(&connection, &document).await?;
+    let monitoring = CloudWatch::new(&connection.clients, Publication::default());
     let now = System::default().now();
-    let surveyed = survey(
-        &registry,
-        &ElasticLoadBalancing::new(&clients),
-        &ElasticContainers::new(&clients),
-        &monitoring,
-        &stack.settings(),
-        now,
-        &document.value,
-    )
-    .await;
-    let Resolved { plan, warnings } = match surveyed {
-        Ok(surveyed) => surveyed.resolved,
-        Err(Unfit::Refused(refusal)) => {
-            findings.extend(refusal.findings().clone());
-            return Err(document.refused(findings.errors_first()));
-        }
-        Err(Unfit::Failed(failure)) => return Err(Stopped::by_failure(&failure, "try again")),
-    };
     if arguments.suggest {
         write!(output, "{}", suggest(&monitoring, now, &plan).await?)?;
         return Ok(());
@@ -79,7 +59,48 @@ pub(crate) async fn run(
     findings.extend(warnings);
     findings.extend(tried);
     findings.extend(forecast(&monitoring, now, &request, &plan).await);
-    writeln!(output, "{}", Timetable::of_plan(&plan))?;
+    show(&plan, findings, &document, output)
+}
+
+/// The plan of a request, its warnings in it, and beside it what is to be said of the stack.
+pub(super) async fn surveyed(
+    connection: &Connection,
+    document: &Document,
+) -> Result<(Resolved, Findings), Stopped> {
+    let mut findings = connection.versions();
+    if findings.has_errors() {
+        return Err(document.refused(findings));
+    }
+    let Connection { clients, stack, registry, .. } = connection;
+    let monitoring = CloudWatch::new(clients, Publication::default());
+    let surveyed = survey(
+        registry,
+        &ElasticLoadBalancing::new(clients),
+        &ElasticContainers::new(clients),
+        &monitoring,
+        &stack.settings(),
+        System::default().now(),
+        &document.value,
+    )
+    .await;
+    match surveyed {
+        Ok(surveyed) => Ok((surveyed.resolved, findings)),
+        Err(Unfit::Refused(refusal)) => {
+            findings.extend(refusal.findings().clone());
+            Err(document.refused(findings.errors_first()))
+        }
+        Err(Unfit::Failed(failure)) => Err(Stopped::by_failure(&failure, "try again")),
+    }
+}
+
+/// A plan, and what somebody should know about it.
+pub(super) fn show(
+    plan: &Plan,
+    findings: Findings,
+    document: &Document,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    writeln!(output, "{}", Timetable::of_plan(plan))?;
     if !findings.is_empty() {
         writeln!(output)?;
         write_findings(&document.located(findings), output)?;

@@ -8,6 +8,7 @@ use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortError, PortResult, Registry};
 
+use super::back::{self, Asked};
 use crate::connection::Options;
 use crate::decision;
 use crate::names::{Named, RECENT, running};
@@ -15,7 +16,7 @@ use crate::next_command::Commands;
 use crate::planning::to_roll_back;
 use crate::stopped::Stopped;
 
-/// Send all traffic back to stable and end the deployment
+/// Send all traffic back to stable and end the deployment; with --to, go back after a success
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the deployment, ARN of its execution, or a service of which exactly one runs
@@ -24,8 +25,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = decision::reason)]
     reason: Option<String>,
     /// Send everything to stable even if its targets are not healthy
-    #[arg(long)]
+    #[arg(long, conflicts_with = "to")]
     force: bool,
+    /// After a success: bring back `previous`, what a deployment (by its name) brought, a task
+    /// definition, or the tag of an image that served before
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Show what --to would do, and do nothing
+    #[arg(long, requires = "to")]
+    dry_run: bool,
 }
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
@@ -37,7 +45,11 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment: named, reason, force } = arguments;
+    let Arguments { deployment: named, reason, force, to, dry_run } = arguments;
+    if let Some(to) = to {
+        let asked = Asked { named, to, reason: reason.as_deref(), dry_run: *dry_run };
+        return back::run(&asked, options, output).await;
+    }
     let connection = options.connect().await?;
     let operator = &connection.operator;
     let commands = options.commands();
@@ -89,7 +101,7 @@ async fn roll_back<R: Registry>(
     if let Some(told) = already_back(&found, commands) {
         return Ok(told);
     }
-    require_not_succeeded(&found)?;
+    require_not_succeeded(&found, commands)?;
     let invoked = invoke().await;
     // What counts is what was recorded, whatever became of the answer.
     let after = registry.deployment(id).await?.unwrap_or(found);
@@ -158,7 +170,7 @@ fn already_back(deployment: &Deployment, commands: &Commands) -> Option<String> 
 }
 
 /// After a commit nothing must be written.
-fn require_not_succeeded(deployment: &Deployment) -> Result<(), Stopped> {
+fn require_not_succeeded(deployment: &Deployment, commands: &Commands) -> Result<(), Stopped> {
     let Deployment { id, plan, .. } = deployment;
     let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
     match deployment.phase {
@@ -171,8 +183,8 @@ fn require_not_succeeded(deployment: &Deployment) -> Result<(), Stopped> {
                 "{id} has succeeded: {new} is the stable version now; nothing was written"
             ),
             hint: format!(
-                "to return to {old}, deploy it: `strategy: {{allAtOnce: {{}}}}` moves traffic as \
-                 soon as its tasks are healthy"
+                "to return to {old}: `{}`",
+                commands.of("rollback", id, "--to previous --reason \"...\"")
             ),
         }),
     }
@@ -208,7 +220,7 @@ fn outcome(
             ),
         }),
         Phase::Committed | Phase::Closed(Outcome::Succeeded) => {
-            require_not_succeeded(deployment).map(|()| String::new())
+            require_not_succeeded(deployment, commands).map(|()| String::new())
         }
         Phase::Open | Phase::RollingBack => {
             let again = commands.of("rollback", id, "");

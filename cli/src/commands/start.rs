@@ -13,7 +13,7 @@ use glidepath_engine::ports::Registry;
 use serde_json::Value;
 
 use crate::connection::{Connection, Options};
-use crate::document::Source;
+use crate::document::{Document, Source};
 use crate::follow::{Follow, follow};
 use crate::live::serves;
 use crate::names::name;
@@ -51,34 +51,45 @@ pub(crate) async fn run(
         Some(name) => name.clone(),
         None => derived(&request)?,
     };
-    let commands = options.commands();
     let connection = options.connect().await?;
+    begin(&connection, &document, &id, arguments.wait, &options.commands(), output).await
+}
+
+/// Starts what the document asks for under this name, and follows it if wanted.
+pub(super) async fn begin(
+    connection: &Connection,
+    document: &Document,
+    id: &DeploymentId,
+    follow: bool,
+    commands: &Commands,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
     let versions = connection.versions();
     if versions.has_errors() {
         return Err(document.refused(versions));
     }
     write_findings(&document.located(versions), output)?;
     let signed = signed(&document.value, connection.operator.identity().await.ok());
-    let started = connection.operator.start(&id, &signed).await?;
+    let started = connection.operator.start(id, &signed).await?;
     let execution = match started {
         Started::Running(execution) => execution,
-        Started::EndedBefore(_) => return ended_before(&connection, &id, output).await,
-        Started::NameTaken => return Err(taken(&id, "exists, with another request")),
+        Started::EndedBefore(_) => return ended_before(connection, id, output).await,
+        Started::NameTaken => return Err(taken(id, "exists, with another request")),
     };
     let (registry, clock) = (&connection.registry, System::default());
     let find = async || connection.operator.find(&execution).await;
-    match answer(registry, &clock, &id, &execution, LAG, find).await? {
+    match answer(registry, &clock, id, &execution, LAG, find).await? {
         Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
-        Answer::Refused(refused) => return refused.outcome(&id, &commands),
+        Answer::Refused(refused) => return refused.outcome(id, commands),
         Answer::Planning | Answer::Nothing => {
             writeln!(output, "{id} is started; its plan takes long, and nothing is written yet")?;
         }
     }
-    if arguments.wait {
-        return wait(&connection, &id, &execution, &commands, output).await;
+    if follow {
+        return wait(connection, id, &execution, commands, output).await;
     }
-    writeln!(output, "  follow it   {}", commands.of("status", &id, "--watch"))?;
-    writeln!(output, "  end it      {}", commands.of("rollback", &id, "--reason \"...\""))?;
+    writeln!(output, "  follow it   {}", commands.of("status", id, "--watch"))?;
+    writeln!(output, "  end it      {}", commands.of("rollback", id, "--reason \"...\""))?;
     Ok(())
 }
 

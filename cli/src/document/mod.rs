@@ -53,6 +53,11 @@ impl Document {
         document.map_err(|mistake| mistake.in_file(&name))
     }
 
+    /// One that no file says.
+    pub(crate) const fn of(value: Value) -> Self {
+        Self { value, places: BTreeMap::new() }
+    }
+
     fn parse(text: &str) -> Result<Self, Mistake> {
         let spot = tree::parse(text)?;
         let (value, places) = values::of(&spot, &schema());

@@ -86,6 +86,9 @@ impl Detail<'_> {
             plan.canary.slot, plan.stable.slot, plan.service
         )?;
         self.state(text)?;
+        if let Some(reason) = &plan.reason {
+            row(text, "because", reason)?;
+        }
         self.failure(text)?;
         self.now(text)?;
         self.warnings(text)?;
@@ -306,6 +309,10 @@ impl Detail<'_> {
         }
         if open {
             row(text, "end it", &self.commands.of("rollback", id, reason))?;
+        }
+        if self.deployment.phase == Phase::Closed(Outcome::Succeeded) {
+            let back = format!("--to previous {reason}");
+            row(text, "go back", &self.commands.of("rollback", id, &back))?;
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ pub struct Plan {
     /// Who has started it, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
+    /// Why, as the request says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     pub strategy: StrategyName,
     /// The stages in order; weights increase strictly and end at 1000.
     pub stages: Vec<Stage>,

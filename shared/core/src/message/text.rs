@@ -137,6 +137,7 @@ impl Told<'_> {
         ];
         lines.extend(self.images());
         lines.extend(self.started_by());
+        lines.extend(self.reason());
         lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
         (format!("deployment of {new} has begun"), lines)
     }
@@ -152,6 +153,10 @@ impl Told<'_> {
                     version(&plan.stable),
                     plan.retention,
                     plan.stable.slot
+                ),
+                format!(
+                    "To go back to it: `glidepath rollback {} --to previous --reason …`",
+                    self.deployment.id
                 ),
             ],
         )
@@ -282,6 +287,10 @@ impl Told<'_> {
     fn started_by(&self) -> Option<String> {
         let by = self.deployment.plan.started_by.as_ref()?;
         Some(format!("Started, as it says, by: {by}"))
+    }
+
+    fn reason(&self) -> Option<String> {
+        self.deployment.plan.reason.as_ref().map(|reason| format!("Because: {reason}"))
     }
 
     fn new_version(&self) -> &str {

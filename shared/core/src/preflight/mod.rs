@@ -22,6 +22,7 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
+use crate::time::Span;
 pub use forecast::{LastDay, forecast};
 pub use found::{Found, FoundAlarms, Holder, StackSettings};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
@@ -101,6 +102,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
                 .as_ref()
                 .map_or(Vec::new(), |version| version.images.clone()),
             started_by: request.started_by.clone(),
+            reason: request.reason.clone(),
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
             capacity: request.strategy.capacity(request.capacity.canary),
@@ -171,7 +173,8 @@ fn task_definition(
 
 /// Which both have to be asked for, and are perhaps not meant together.
 fn unjudged_requests(plan: &Plan, findings: &mut Findings) {
-    if plan.health.judges_requests() {
+    // What never bakes is judged by nobody, and whoever writes that means it.
+    if plan.health.judges_requests() || plan.stages.iter().all(|stage| stage.bake == Span::ZERO) {
         return;
     }
     findings.warning(

@@ -138,6 +138,13 @@ fn requests_that_nothing_judges_are_warned_about() {
     for judged in [found(99, "none"), found(100, "standard")] {
         assert!(judged.is_empty(), "{judged:?}");
     }
+    let at_once = findings(|document, _| {
+        document["health"]["badRequests"]["limit"] = json!(100);
+        document["health"]["comparison"] = json!({ "sensitivity": "none" });
+        document["strategy"] = json!({ "allAtOnce": { "bake": "0s" } });
+    });
+    let unjudged = at_once.iter().any(|told| told.contains("nothing judges"));
+    assert!(!unjudged, "{at_once:?}");
 }
 
 #[test]

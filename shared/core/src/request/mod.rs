@@ -116,6 +116,13 @@ pub struct Request {
         extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
     )]
     pub started_by: Option<String>,
+    /// Why it is started, for those who are told and asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 2000),
+        extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
+    )]
+    pub reason: Option<String>,
 }
 
 impl Decode for Request {
@@ -141,6 +148,9 @@ impl Decode for Request {
             let started_by = fields.optional_with("startedBy", |node| {
                 node.text_like("a name in one line of at most 256 characters", can_be_starter)
             });
+            let reason = fields.optional_with("reason", |node| {
+                node.text_like("a reason in one line of at most 2,000 characters", can_be_reason)
+            });
             Some(Self {
                 api_version: api_version?,
                 service: service?,
@@ -156,16 +166,25 @@ impl Decode for Request {
                 notify: notify?,
                 force: force?,
                 started_by: started_by?,
+                reason: reason?,
             })
         })
     }
 }
 
-/// Whether a request can say that this is who starts it: it is told as it is, in the midst of other
-/// lines.
+/// Whether a request can say that this is who starts it.
 pub fn can_be_starter(text: &str) -> bool {
-    const LONGEST: usize = 256;
-    let long = text.chars().count() > LONGEST;
+    is_line(text, 256)
+}
+
+/// Whether a request can say that this is why it is started.
+pub fn can_be_reason(text: &str) -> bool {
+    is_line(text, 2_000)
+}
+
+/// It is told as it is, in the midst of other lines.
+fn is_line(text: &str, longest: usize) -> bool {
+    let long = text.chars().count() > longest;
     !text.trim().is_empty() && !long && !text.chars().any(char::is_control)
 }
 

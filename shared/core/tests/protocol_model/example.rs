@@ -221,6 +221,7 @@ pub(crate) fn plan(
         notify: Vec::new(),
         images: Vec::new(),
         started_by: None,
+        reason: None,
         unlisted: Vec::new(),
     }
 }

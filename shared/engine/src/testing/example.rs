@@ -180,6 +180,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         notify: vec![ChannelName::new("team")],
         images: Vec::new(),
         started_by: None,
+        reason: None,
         unlisted: Vec::new(),
     }
 }

@@ -69,6 +69,7 @@ fn plan() -> Plan {
         notify: Vec::new(),
         images: Vec::new(),
         started_by: None,
+        reason: None,
         unlisted: Vec::new(),
     }
 }

@@ -20,6 +20,7 @@ impl Told<'_> {
         )];
         lines.extend(self.images());
         lines.extend(self.started_by());
+        lines.extend(self.reason());
         lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
         lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
         lines.push(format!(

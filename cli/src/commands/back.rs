@@ -1,0 +1,213 @@
+//! `glidepath rollback NAME --to VERSION`: the way back after a success. It is a deployment of its own, of a
+//! version that has served before: everything at once, as soon as its tasks are healthy.
+
+use std::io::Write;
+
+use glidepath_aws::clock::System;
+use glidepath_core::back::{Back, NoWayBack, To, back};
+use glidepath_core::ids::{DeploymentId, TaskDefinition};
+use glidepath_core::request::can_be_starter;
+use glidepath_core::time::Timestamp;
+use glidepath_engine::ports::{Clock, Recent, Registry};
+
+use super::{plan, start};
+use crate::connection::Options;
+use crate::document::Document;
+use crate::names::{Named, name};
+use crate::next_command::Commands;
+use crate::stopped::Stopped;
+
+/// How many ended deployments of the whole stack are looked through: those of a week or more where a hundred
+/// services are deployed every day or two.
+const KNOWN: u32 = 300;
+
+/// What somebody asks for.
+pub(crate) struct Asked<'a> {
+    pub(crate) named: &'a Named,
+    pub(crate) to: &'a str,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) dry_run: bool,
+}
+
+/// Starts what brings the version back and follows it, or shows what that would do.
+pub(crate) async fn run(
+    asked: &Asked<'_>,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let reason = match asked.reason {
+        Some(reason) => reason.split_whitespace().collect::<Vec<_>>().join(" "),
+        None if asked.dry_run => "a dry run".to_owned(),
+        None => return Err(without_reason()),
+    };
+    let commands = options.commands();
+    let connection = options.connect().await?;
+    let subject = asked.named.exactly(|id| connection.operator.execution(id))?;
+    let (known, by) =
+        tokio::join!(connection.registry.recent(KNOWN), connection.operator.identity());
+    let by = by.ok().filter(|by| can_be_starter(by));
+    let found = found(&known?, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
+    let Back { serving, request } = found;
+    let version = request.release.task_definition.short().to_owned();
+    let value = serde_json::to_value(&request).map_err(|error| Stopped::Unusable {
+        message: format!("what {serving} deployed cannot be written as a request: {error}"),
+        hint: format!("deploy {version} with `strategy: {{allAtOnce: {{}}}}`"),
+    })?;
+    let document = Document::of(value);
+    if asked.dry_run {
+        let (resolved, mut findings) = plan::surveyed(&connection, &document).await?;
+        findings.extend(resolved.warnings);
+        writeln!(output, "{serving} serves; this would bring {version} back:\n")?;
+        return plan::show(&resolved.plan, findings, &document, output);
+    }
+    let id = named_after(request.service.as_str(), System::default().now())?;
+    writeln!(output, "{serving} serves; {id} brings {version} back")?;
+    // Before anything is started, for whoever watches.
+    output.flush()?;
+    start::begin(&connection, &document, &id, true, &commands, output).await
+}
+
+fn without_reason() -> Stopped {
+    Stopped::Unusable {
+        message: "a way back has a reason: whoever is told wants to know it".to_owned(),
+        hint: "say it with `--reason \"...\"`".to_owned(),
+    }
+}
+
+/// What brings the version back, or why there is nothing to bring back, and what there is.
+fn found(
+    known: &Recent,
+    subject: &str,
+    to: &str,
+    by: Option<&str>,
+    reason: &str,
+    commands: &Commands,
+) -> Result<Back, Stopped> {
+    if let Some(unreadable) = known.unreadable.keys().next() {
+        return Err(Stopped::Unusable {
+            message: format!(
+                "the record of {unreadable} cannot be read, so what has served is not known for \
+                 certain; nothing was started"
+            ),
+            hint: "use the version of the command line that the stack has, or deploy the version with \
+                   `strategy: {allAtOnce: {}}`"
+                .to_owned(),
+        });
+    }
+    let to = if to == "previous" { To::Previous } else { To::Named(to.to_owned()) };
+    back(&known.deployments, subject, &to, by, reason)
+        .map_err(|none| no_way_back(&none, subject, &to, commands))
+}
+
+fn no_way_back(none: &NoWayBack, subject: &str, to: &To, commands: &Commands) -> Stopped {
+    let listed = |ids: &[DeploymentId]| {
+        ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+    };
+    let (message, hint) = match none {
+        NoWayBack::NeverDeployed => (
+            format!("no deployment of `{subject}` is known that has succeeded"),
+            format!("`{}` shows what there is", commands.all()),
+        ),
+        NoWayBack::Ambiguous(last) => (
+            format!("several services are called `{subject}`"),
+            format!("name the last deployment of the one that you mean: {}", listed(last)),
+        ),
+        NoWayBack::Running(id) => (
+            format!("{id} has not ended"),
+            format!("`{}` brings everything back to what serves", commands.of("rollback", id, "")),
+        ),
+        NoWayBack::Replaced(id) => (
+            format!("{id} has succeeded since {subject}"),
+            format!(
+                "to return from it: `{}`",
+                commands.of("rollback", id, "--to previous --reason \"...\"")
+            ),
+        ),
+        NoWayBack::Serves(version) => (
+            format!("{} serves already", version.short()),
+            format!("`{}` shows what there is", commands.all()),
+        ),
+        NoWayBack::Unknown(served) => {
+            let asked = match to {
+                To::Previous => "nothing else".to_owned(),
+                To::Named(text) => format!("`{text}`"),
+            };
+            let served: Vec<_> = served.iter().map(TaskDefinition::short).collect();
+            let hint = if served.is_empty() {
+                "deploy it with `strategy: {allAtOnce: {}}`".to_owned()
+            } else {
+                format!("these have: {}", served.join(", "))
+            };
+            (format!("as far as is known, {asked} has served `{subject}` before"), hint)
+        }
+    };
+    Stopped::Unusable { message: format!("{message}; nothing was started"), hint }
+}
+
+/// A name that nobody has used: `shop-back-20261128T203000Z`.
+fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
+    let now: String =
+        now.to_string().chars().filter(|character| !"-:".contains(*character)).collect();
+    let plain = |character: char| if character.is_alphanumeric() { character } else { '-' };
+    let service: String = service.chars().take(50).map(plain).collect();
+    name(&format!("{service}-back-{now}")).map_err(|message| Stopped::Unusable {
+        message: format!("no execution can be named after `{service}`: {message}"),
+        hint: "deploy the version with `strategy: {allAtOnce: {}}` and `--name`".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    fn known(deployments: Vec<glidepath_core::record::Deployment>) -> Recent {
+        Recent { deployments, unreadable: std::collections::BTreeMap::new() }
+    }
+
+    fn refused(known: &Recent, to: &str) -> (String, String) {
+        let found = found(known, "shop", to, None, "slow", &Commands::default());
+        let Err(Stopped::Unusable { message, hint }) = found else { panic!("{found:?}") };
+        assert!(message.ends_with("nothing was started"), "{message}");
+        (message, hint)
+    }
+
+    #[test]
+    fn the_version_before_is_brought_back() {
+        let known = known(vec![fixtures::succeeded()]);
+        let Back { serving, request } =
+            found(&known, "shop", "previous", Some("ada"), "slow", &Commands::default()).unwrap();
+        assert_eq!(serving.as_str(), "shop-42");
+        let old = &known.deployments[0].plan.stable.task_definition;
+        assert_eq!(request.release.task_definition, *old);
+        assert_eq!(request.reason.as_deref(), Some("slow"));
+    }
+
+    #[test]
+    fn what_cannot_be_brought_back_is_said_with_what_can() {
+        let succeeded = known(vec![fixtures::succeeded()]);
+        let (message, hint) = refused(&succeeded, "shop:7");
+        assert!(message.starts_with("as far as is known, `shop:7` has served"), "{message}");
+        assert_eq!(hint, "these have: shop:1");
+        let (message, _) = refused(&succeeded, "shop-42");
+        assert!(message.starts_with("shop:2 serves already"), "{message}");
+        let (message, hint) = refused(&known(vec![fixtures::baking()]), "previous");
+        assert!(message.starts_with("no deployment of `shop` is known"), "{message} {hint}");
+        let mut running = fixtures::baking();
+        running.id = DeploymentId::new("shop-43");
+        let (message, hint) = refused(&known(vec![running, fixtures::succeeded()]), "previous");
+        assert!(message.starts_with("shop-43 has not ended"), "{message}");
+        assert!(hint.contains("`glidepath rollback shop-43`"), "{hint}");
+        let mut unread = known(vec![fixtures::succeeded()]);
+        unread.unreadable.insert(DeploymentId::new("shop-44"), "damaged".to_owned());
+        assert!(refused(&unread, "previous").0.contains("shop-44 cannot be read"));
+    }
+
+    #[test]
+    fn its_name_is_one_that_an_execution_can_have() {
+        let at = Timestamp::parse("2026-11-28T20:30:00Z").unwrap();
+        assert_eq!(named_after("shop", at).unwrap().as_str(), "shop-back-20261128T203000Z");
+        let long = named_after(&"a b/".repeat(40), at).unwrap();
+        assert!(long.as_str().len() <= 80, "{long}");
+    }
+}
