@@ -138,7 +138,9 @@ fn is_path(code: &str) -> bool {
     let of_code = code.ends_with(".rs") || code.ends_with(".py");
     let folder = code.split_once('/').map(|(folder, _)| folder);
     let known = folder.is_some_and(|folder| {
-        !folder.is_empty() && !folder.starts_with("..") && repository().join(folder).is_dir()
+        // What is built is there only once it was.
+        let ours = !folder.is_empty() && !folder.starts_with("..") && folder != "target";
+        ours && repository().join(folder).is_dir()
     });
     let of_root = !code.contains('/') && repository().join(code).is_file();
     code.chars().all(plain) && (of_code || known || of_root)
