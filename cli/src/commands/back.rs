@@ -47,21 +47,27 @@ pub(crate) async fn run(
         tokio::join!(connection.registry.recent(KNOWN), connection.operator.identity());
     let by = by.ok().filter(|by| can_be_starter(by));
     let found = found(&known?, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
-    let Back { serving, request } = found;
+    let Back { serving, mut request } = found;
+    // Channels may have gone since: they are no reason to stay on a bad version.
+    let channels = connection.stack.settings().channels;
+    request.notify.retain(|channel| channels.contains(channel));
     let version = request.release.task_definition.short().to_owned();
     let value = serde_json::to_value(&request).map_err(|error| Stopped::Unusable {
         message: format!("what {serving} deployed cannot be written as a request: {error}"),
-        hint: format!("deploy {version} with `strategy: {{allAtOnce: {{}}}}`"),
+        hint: format!("deploy {version} with `strategy: {{allAtOnce: {{bake: 0s}}}}`"),
     })?;
     let document = Document::of(value);
     if asked.dry_run {
         let (resolved, mut findings) = plan::surveyed(&connection, &document).await?;
         findings.extend(resolved.warnings);
-        writeln!(output, "{serving} serves; this would bring {version} back:\n")?;
+        writeln!(
+            output,
+            "as the registry knows, {serving} serves; this would bring {version} back:\n"
+        )?;
         return plan::show(&resolved.plan, findings, &document, output);
     }
     let id = named_after(request.service.as_str(), System::default().now())?;
-    writeln!(output, "{serving} serves; {id} brings {version} back")?;
+    writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
     // Before anything is started, for whoever watches.
     output.flush()?;
     start::begin(&connection, &document, &id, true, &commands, output).await
@@ -90,7 +96,7 @@ fn found(
                  certain; nothing was started"
             ),
             hint: "use the version of the command line that the stack has, or deploy the version with \
-                   `strategy: {allAtOnce: {}}`"
+                   `strategy: {allAtOnce: {bake: 0s}}`"
                 .to_owned(),
         });
     }
@@ -105,7 +111,9 @@ fn no_way_back(none: &NoWayBack, subject: &str, to: &To, commands: &Commands) ->
     };
     let (message, hint) = match none {
         NoWayBack::NeverDeployed => (
-            format!("no deployment of `{subject}` is known that has succeeded"),
+            format!(
+                "of `{subject}` none of the last {KNOWN} deployments of the stack has succeeded"
+            ),
             format!("`{}` shows what there is", commands.all()),
         ),
         NoWayBack::Ambiguous(last) => (
@@ -116,6 +124,31 @@ fn no_way_back(none: &NoWayBack, subject: &str, to: &To, commands: &Commands) ->
             format!("{id} has not ended"),
             format!("`{}` brings everything back to what serves", commands.of("rollback", id, "")),
         ),
+        NoWayBack::Completing(id) => (
+            format!("{id} has succeeded and is being completed"),
+            "try again in a minute".to_owned(),
+        ),
+        NoWayBack::BackAlready(id) => (
+            format!("{subject} did not succeed: what {id} brought serves"),
+            format!(
+                "to return from that: `{}`",
+                commands.of("rollback", id, "--to previous --reason \"...\"")
+            ),
+        ),
+        NoWayBack::WentBack(id) => (
+            format!("somebody has gone back already, by {id}"),
+            format!(
+                "to return to what they left: `{}`",
+                commands.of("rollback", id, "--to previous --reason \"...\"")
+            ),
+        ),
+        NoWayBack::Tagged(versions) => {
+            let versions: Vec<_> = versions.iter().map(TaskDefinition::short).collect();
+            (
+                format!("several versions have an image of that tag: {}", versions.join(", ")),
+                "name one of them".to_owned(),
+            )
+        }
         NoWayBack::Replaced(id) => (
             format!("{id} has succeeded since {subject}"),
             format!(
@@ -134,7 +167,7 @@ fn no_way_back(none: &NoWayBack, subject: &str, to: &To, commands: &Commands) ->
             };
             let served: Vec<_> = served.iter().map(TaskDefinition::short).collect();
             let hint = if served.is_empty() {
-                "deploy it with `strategy: {allAtOnce: {}}`".to_owned()
+                "deploy it with `strategy: {allAtOnce: {bake: 0s}}`".to_owned()
             } else {
                 format!("these have: {}", served.join(", "))
             };
@@ -152,7 +185,7 @@ fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
     let service: String = service.chars().take(50).map(plain).collect();
     name(&format!("{service}-back-{now}")).map_err(|message| Stopped::Unusable {
         message: format!("no execution can be named after `{service}`: {message}"),
-        hint: "deploy the version with `strategy: {allAtOnce: {}}` and `--name`".to_owned(),
+        hint: "deploy the version with `strategy: {allAtOnce: {bake: 0s}}` and `--name`".to_owned(),
     })
 }
 
@@ -192,7 +225,7 @@ mod tests {
         let (message, _) = refused(&succeeded, "shop-42");
         assert!(message.starts_with("shop:2 serves already"), "{message}");
         let (message, hint) = refused(&known(vec![fixtures::baking()]), "previous");
-        assert!(message.starts_with("no deployment of `shop` is known"), "{message} {hint}");
+        assert!(message.starts_with("of `shop` none of the last"), "{message} {hint}");
         let mut running = fixtures::baking();
         running.id = DeploymentId::new("shop-43");
         let (message, hint) = refused(&known(vec![running, fixtures::succeeded()]), "previous");

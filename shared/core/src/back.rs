@@ -2,9 +2,11 @@
 //! has served before is known from the registry, never from a naming rule: revisions skip numbers, and slots
 //! take turns.
 
+use std::collections::BTreeSet;
+
 use crate::document::Percent;
 use crate::ids::{DeploymentId, TaskDefinition};
-use crate::plan::{Plan, Slot};
+use crate::plan::{OnInconclusive, Plan, Slot};
 use crate::record::{Deployment, Outcome, Phase};
 use crate::request::{
     Alarms, ApiVersion, BadRequests, Capacity, Compared, Force, Health, Inconclusive, Release,
@@ -40,8 +42,16 @@ pub enum NoWayBack {
     Ambiguous(Vec<DeploymentId>),
     /// One runs: that is what is rolled back.
     Running(DeploymentId),
+    /// One has succeeded and is being completed.
+    Completing(DeploymentId),
     /// Another deployment has succeeded since the one that was named.
     Replaced(DeploymentId),
+    /// What was named is back already: this is the deployment whose version serves.
+    BackAlready(DeploymentId),
+    /// Somebody has gone back already, by this deployment: what served before it is what they left.
+    WentBack(DeploymentId),
+    /// These versions have an image of that tag.
+    Tagged(Vec<TaskDefinition>),
     /// It serves now.
     Serves(TaskDefinition),
     /// It never served here, as far as is known; these did, the newest first.
@@ -60,14 +70,20 @@ pub fn back(
     let serving = serving(known, subject)?;
     let here: Vec<_> =
         known.iter().filter(|other| same_slots(&other.plan, &serving.plan)).collect();
-    if let Some(running) = here.iter().find(|other| !matches!(other.phase, Phase::Closed(_))) {
-        return Err(NoWayBack::Running(running.id.clone()));
+    if let Some(open) = here.iter().find(|other| !matches!(other.phase, Phase::Closed(_))) {
+        let id = open.id.clone();
+        let completing = open.phase == Phase::Committed;
+        return Err(if completing { NoWayBack::Completing(id) } else { NoWayBack::Running(id) });
     }
     let now = &serving.plan.task_definition;
     let served = served(&here);
     let wanted = match to {
+        // Two people who type the same would go back and forth.
+        To::Previous if subject != serving.id.as_str() && went_back(serving, &here) => {
+            return Err(NoWayBack::WentBack(serving.id.clone()));
+        }
         To::Previous => served.iter().find(|version| *version != now),
-        To::Named(text) => named(&here, &served, text),
+        To::Named(text) => named(&here, &served, text)?,
     };
     match wanted {
         Some(wanted) if wanted == now => Err(NoWayBack::Serves(now.clone())),
@@ -83,6 +99,12 @@ pub fn back(
 
 fn succeeded(deployment: &Deployment) -> bool {
     matches!(deployment.phase, Phase::Closed(Outcome::Succeeded))
+}
+
+/// Whether a success has brought back what had served before.
+fn went_back(serving: &Deployment, here: &[&Deployment]) -> bool {
+    let before = here.iter().skip_while(|other| other.id != serving.id).skip(1);
+    served(&before.copied().collect::<Vec<_>>()).contains(&serving.plan.task_definition)
 }
 
 fn same_slots(one: &Plan, other: &Plan) -> bool {
@@ -109,7 +131,11 @@ fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deployment,
             Phase::Closed(Outcome::Succeeded) if newest.id != exactly.id => {
                 Err(NoWayBack::Replaced(newest.id.clone()))
             }
-            Phase::Closed(_)
+            // One step further would take a good version away.
+            Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+                Err(NoWayBack::BackAlready(newest.id.clone()))
+            }
+            Phase::Closed(Outcome::Succeeded)
             | Phase::Open
             | Phase::RollingBack
             | Phase::Held
@@ -148,21 +174,38 @@ fn named<'a>(
     here: &[&Deployment],
     served: &'a [TaskDefinition],
     text: &str,
-) -> Option<&'a TaskDefinition> {
-    let of_deployment = here.iter().find(|deployment| deployment.id.as_str() == text);
-    let tagged = || {
-        let has = |deployment: &&&Deployment| {
-            let tag = |image: &String| image.rsplit_once(':').is_some_and(|(_, tag)| tag == text);
-            deployment.plan.images.iter().any(tag)
-        };
-        here.iter().filter(|deployment| succeeded(deployment)).find(has)
+) -> Result<Option<&'a TaskDefinition>, NoWayBack> {
+    let exact = served.iter().find(|version| version.as_str() == text || version.short() == text);
+    if exact.is_some() {
+        return Ok(exact);
+    }
+    if let Some(deployment) = here.iter().find(|deployment| deployment.id.as_str() == text) {
+        let brought = &deployment.plan.task_definition;
+        return Ok(served
+            .iter()
+            .find(|version| *version == brought)
+            .filter(|_| succeeded(deployment)));
+    }
+    // A side container's tag stays from version to version, and some tags move: nothing is guessed.
+    let has = |deployment: &&&Deployment| {
+        deployment.plan.images.iter().any(|image| tag(image) == Some(text))
     };
-    served.iter().find(|version| version.as_str() == text || version.short() == text).or_else(
-        || {
-            let deployment = of_deployment.or_else(tagged)?;
-            served.iter().find(|version| **version == deployment.plan.task_definition)
-        },
-    )
+    let tagged = here.iter().filter(|deployment| succeeded(deployment)).filter(has);
+    let tagged: BTreeSet<_> = tagged.map(|deployment| &deployment.plan.task_definition).collect();
+    let mut tagged = served.iter().filter(|version| tagged.contains(version));
+    match (tagged.next(), tagged.next()) {
+        (Some(first), Some(second)) => {
+            let all = [first, second].into_iter().chain(tagged);
+            Err(NoWayBack::Tagged(all.cloned().collect()))
+        }
+        (only, _) => Ok(only),
+    }
+}
+
+/// The tag of an image such as `repository/app:0a1b2c3@sha256:…`.
+fn tag(image: &str) -> Option<&str> {
+    let named = image.split_once('@').map_or(image, |(named, _)| named);
+    named.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
 }
 
 /// Everything at once and unjudged, as soon as the tasks are healthy: it has served before.
@@ -191,7 +234,11 @@ fn request(plan: &Plan, version: &TaskDefinition, by: Option<&str>, reason: &str
             hooks: Vec::new(),
             probes: Vec::new(),
             minimum_requests: defaults::minimum_requests(),
-            on_inconclusive: Inconclusive::default(),
+            // What it leaves may be in ruins, and that is no reason to wait.
+            on_inconclusive: Inconclusive {
+                extend_up_to: Span::ZERO,
+                then: OnInconclusive::Continue,
+            },
         },
         rollback: Rollback {
             weak_stable: plan.rollback.weak_stable,
@@ -246,7 +293,9 @@ mod tests {
         // After the way back the previous one is what was left.
         let back = of(2, 3, GOOD);
         let known = [Deployment { id: DeploymentId::new("back"), ..back }, of(3, 2, GOOD)];
-        assert_eq!(to(&known, "shop", "previous"), Ok("shop:3".to_owned()));
+        // By the service's name it would go back and forth: two people may have typed the same.
+        assert_eq!(to(&known, "shop", "previous"), Err(NoWayBack::WentBack(id("back"))));
+        assert_eq!(to(&known, "shop", "shop:3"), Ok("shop:3".to_owned()));
         assert_eq!(to(&known, "back", "previous"), Ok("shop:3".to_owned()));
         assert_eq!(to(&known, "shop-3", "previous"), Err(NoWayBack::Replaced(id("back"))));
     }
@@ -267,7 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_rolled_back_is_back_already() {
+        let known = [of(5, 3, BAD), of(3, 2, GOOD)];
+        let already = Err(NoWayBack::BackAlready(id("shop-3")));
+        assert_eq!(to(&known, "shop-5", "previous"), already);
+    }
+
+    #[test]
+    fn a_tag_that_several_versions_have_names_none() {
+        let mut known = [of(4, 3, GOOD), of(3, 2, GOOD), of(2, 1, GOOD)];
+        for deployment in &mut known {
+            deployment.plan.images.push("repository/proxy:stable@sha256:1234".to_owned());
+        }
+        let all = NoWayBack::Tagged(vec![version(4), version(3), version(2)]);
+        assert_eq!(to(&known, "shop", "stable"), Err(all));
+        known[2].plan.images = vec!["registry:5000/app:old@sha256:5678".to_owned()];
+        assert_eq!(to(&known, "shop", "old"), Ok("shop:2".to_owned()));
+        assert_eq!(tag("registry:5000/app"), None);
+    }
+
+    #[test]
     fn what_runs_is_not_passed_over_and_nothing_is_guessed() {
+        let known = [of(4, 3, Phase::Committed), of(3, 2, GOOD)];
+        let completing = Err(NoWayBack::Completing(id("shop-4")));
+        assert_eq!(to(&known, "shop", "previous"), completing);
         let known = [of(4, 3, Phase::Open), of(3, 2, GOOD)];
         for subject in ["shop", "shop-3", "shop-4"] {
             assert_eq!(

@@ -78,6 +78,11 @@ impl Plan {
         stage.0 + 1 >= self.stages.len()
     }
 
+    /// Whether everything moves at once and is not watched afterwards.
+    pub fn only_switches(&self) -> bool {
+        matches!(self.stages.as_slice(), [only] if only.bake == Span::ZERO)
+    }
+
     pub fn slot(&self, role: Role) -> &SlotPlan {
         match role {
             Role::Stable => &self.stable,

@@ -141,16 +141,16 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
     }
 }
 
-/// How many tasks the canary has to have; none that anybody knows of where its targets cannot be read.
-fn size(targets: &Reading<Vec<RouteTargets>>) -> u32 {
+/// How many tasks the canary has to have; unknown where its targets cannot be read.
+fn size(targets: &Reading<Vec<RouteTargets>>) -> Option<u32> {
     match targets {
-        Reading::Read(routes) => routes.iter().map(|route| route.canary_needed).max().unwrap_or(0),
-        Reading::Unreadable(_) => 0,
+        Reading::Read(routes) => routes.iter().map(|route| route.canary_needed).max(),
+        Reading::Unreadable(_) => None,
     }
 }
 
 fn stopped_tasks(
-    size: u32,
+    size: Option<u32>,
     reading: &Reading<Vec<StoppedTask>>,
     gaps: &[Gap],
     reasons: &mut Vec<Reason>,
@@ -173,14 +173,13 @@ fn stopped_tasks(
     };
     let text =
         format!("{}; the newest, `{}`: {}", counted(tasks.len()), newest.task, newest.reason);
-    let text = if size > 0 { format!("{text} (of {size} tasks)") } else { text };
-    reasons.push(if tasks.len() <= stray_tasks(size) {
-        pass(text)
-    } else if tasks.len() >= stopped_tasks_limit(size) {
-        fail(text)
-    } else {
-        // Whether it was an accident is for a person to say.
-        inconclusive(text)
+    reasons.push(match size {
+        Some(size) if tasks.len() <= stray_tasks(size) => {
+            pass(format!("{text} ({size} are needed)"))
+        }
+        Some(size) if tasks.len() >= stopped_tasks_limit(size) => fail(text),
+        // Whether it was an accident is for a person to say, and of how many nobody knows.
+        Some(_) | None => inconclusive(text),
     });
 }
 

@@ -137,8 +137,8 @@ impl Told<'_> {
         ];
         lines.extend(self.images());
         lines.extend(self.started_by());
-        lines.extend(self.reason());
         lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
+        lines.extend(self.reason());
         (format!("deployment of {new} has begun"), lines)
     }
 

@@ -22,7 +22,6 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
-use crate::time::Span;
 pub use forecast::{LastDay, forecast};
 pub use found::{Found, FoundAlarms, Holder, StackSettings};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
@@ -173,8 +172,7 @@ fn task_definition(
 
 /// Which both have to be asked for, and are perhaps not meant together.
 fn unjudged_requests(plan: &Plan, findings: &mut Findings) {
-    // What never bakes is judged by nobody, and whoever writes that means it.
-    if plan.health.judges_requests() || plan.stages.iter().all(|stage| stage.bake == Span::ZERO) {
+    if plan.health.judges_requests() || plan.only_switches() {
         return;
     }
     findings.warning(

@@ -47,15 +47,23 @@ impl Deployment {
     }
 
     /// How many tasks all of the traffic needs, as both services show it now. Stable's own number counts as
-    /// far as it has grown; the canary's only if it has more than this deployment has asked for: then both
-    /// are what their loads need, and the sum is what one of them needs for everything.
+    /// far as it has grown. The canary's counts where it has at least half of the traffic and more tasks than
+    /// this deployment has asked for: they carry its share, so what all of it needs is no more than its share
+    /// says, and no more than both have together. With less of the traffic it says little: one task more may
+    /// be a minimum, and stable's own number tells what grows.
     pub fn demand(&self, stable: Option<&EcsService>, canary: Option<&EcsService>) -> u32 {
         let ours = canary.filter(|canary| canary.task_definition == self.plan.task_definition);
         let asked = self.progress.demand.asked.unwrap_or(u32::MAX);
-        let grown = ours.map_or(0, |canary| canary.desired_count);
-        let grown = if grown > asked { grown } else { 0 };
+        let canary = ours.map_or(0, |canary| canary.desired_count);
         let stable = stable.map_or(0, |stable| stable.desired_count);
-        self.needed().max(stable.saturating_add(grown))
+        let shifted = self.progress.shifts.last().and_then(|shift| self.plan.stage(shift.stage));
+        let share = u32::from(shifted.map_or(0, |stage| stage.weight.permille()));
+        let grown = if share >= 500 && canary > asked {
+            canary.saturating_mul(1000).div_ceil(share).min(stable.saturating_add(canary))
+        } else {
+            0
+        };
+        self.needed().max(stable).max(grown)
     }
 
     /// What stable is asked for so that it can take everything back; `None` if ECS has been asked for

@@ -30,7 +30,9 @@ where
         let mut found = self.containers.services(&plan.cluster, &services).await?.into_iter();
         let (service, stable) = (found.next().flatten(), found.next().flatten());
         let needed = self.deployment.demand(stable.as_ref(), service.as_ref());
-        if needed > self.deployment.needed() {
+        // A stage that is about to end for want of time does not end for growing.
+        let in_time = self.ambient.now().since(since) <= plan.settle_within;
+        if needed > self.deployment.needed() && in_time {
             self.grow(needed).await?;
             return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
         }

@@ -16,6 +16,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
 use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
+use glidepath_core::rollback::WeakStable;
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use serde::Deserialize;
@@ -284,6 +285,10 @@ where
             }
             told
         };
+        if on_too_few(&deployment) {
+            // What came of it is seen in its service; nothing here waits for it.
+            let _asked = reinforce(registry, containers, ambient, &deployment).await;
+        }
         let settled =
             settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
         let telling = told || settled.notify;
@@ -327,6 +332,13 @@ where
         // lasts, and the next sweep after it.
         if self.carried() { LINGER } else { RESTORE_LIFETIME }
     }
+}
+
+/// Whether everything may have been sent to a stable that is too small for it: somebody wanted that.
+fn on_too_few(restored: &Deployment) -> bool {
+    restored.forced().is_some()
+        || restored.progress.weak.is_some()
+        || restored.plan.rollback.weak_stable == WeakStable::AtOnce
 }
 
 /// Another rollback of the same deployment was faster between two calls of this one.

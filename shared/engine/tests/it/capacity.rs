@@ -6,6 +6,7 @@ use glidepath_core::ids::EcsServiceName;
 use glidepath_core::plan::{CanaryCapacity, Plan, Slot};
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Outcome, Phase};
+use glidepath_core::rollback::WeakStable;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{Clock, Driver, ScaleTo};
@@ -140,7 +141,7 @@ async fn what_the_rush_hour_has_added_is_needed_and_kept() {
             }
             Call::WriteRoute(_, actions) => {
                 whole |= actions.canary_share(&pair()).unwrap() == Weight::ALL;
-                assert_eq!(green, 18, "what 18 tasks serve goes to {green}");
+                assert_eq!(green, 12, "what 12 tasks serve goes to {green}");
             }
             _ => {}
         }
@@ -157,13 +158,42 @@ async fn a_canary_that_grows_at_everything_is_what_stable_needs_to_take_it_back(
     // A look sees it, and tells the alarm's binding.
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     let needed = registry.items().deployments[&machine.reply.deployment].needed();
-    assert_eq!(needed, 10);
+    assert_eq!(needed, 9);
     let bound = registry.items().alarms[&alarm(Slot::Green)].bindings.values().next().cloned();
     assert_eq!(bound.unwrap().needed, needed);
     alarmed(&mut machine).await;
-    assert_eq!(share(&world).rest().permille(), 100, "one task of ten carries a tenth");
+    assert_eq!(share(&world).rest().permille(), 111, "one task of nine carries a ninth");
     machine.run().await.unwrap_err();
-    assert_eq!((share(&world), tasks(&world, Slot::Blue)), (Weight::NONE, 10));
+    assert_eq!((share(&world), tasks(&world, Slot::Blue)), (Weight::NONE, 9));
+}
+
+#[tokio::test]
+async fn an_idle_stable_that_is_whole_takes_everything_back_at_once() {
+    // At everything the canary has grown by a task; at a tenth a policy has lifted it to its minimum.
+    for (permille, green, needed) in [(1000, 11, 11), (100, 6, 10)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut machine = baking(&registry, &world, 10, permille).await;
+        scaled(&world, Slot::Green, green);
+        machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+        let deployment = registry.items().deployments[&machine.reply.deployment].clone();
+        assert_eq!(deployment.needed(), needed);
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_back_at_once_to_too_few_is_asked_for_as_well() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = baking(&registry, &world, 3, 1000).await;
+    let id = machine.reply.deployment.clone();
+    registry.items().deployments.get_mut(&id).unwrap().plan.rollback.weak_stable =
+        WeakStable::AtOnce;
+    scaled(&world, Slot::Blue, 1);
+    world.pass(STALE);
+    world.take_calls();
+    alarmed(&mut machine).await;
+    assert_eq!(share(&world), Weight::NONE);
+    machine.run().await.unwrap_err();
+    assert_eq!(tasks(&world, Slot::Blue), 3);
 }
 
 #[tokio::test]

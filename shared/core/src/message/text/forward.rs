@@ -20,7 +20,6 @@ impl Told<'_> {
         )];
         lines.extend(self.images());
         lines.extend(self.started_by());
-        lines.extend(self.reason());
         lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
         lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
         lines.push(format!(
@@ -35,6 +34,8 @@ impl Told<'_> {
                 OnTimeout::Continue => format!("Without an answer by {until} it goes on."),
             });
         }
+        // Last: a long one may be cut off.
+        lines.extend(self.reason());
         (format!("approve {to} for {new}?"), lines)
     }
 
