@@ -67,7 +67,7 @@ pub fn back(
     by: Option<&str>,
     reason: &str,
 ) -> Result<Back, NoWayBack> {
-    let serving = serving(known, subject)?;
+    let serving = serving(known, subject, to)?;
     let here: Vec<_> =
         known.iter().filter(|other| same_slots(&other.plan, &serving.plan)).collect();
     if let Some(open) = here.iter().find(|other| !matches!(other.phase, Phase::Closed(_))) {
@@ -120,7 +120,11 @@ fn slots(plan: &Plan) -> Slots {
 }
 
 /// The deployment whose version serves: the last success of what is named.
-fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deployment, NoWayBack> {
+fn serving<'a>(
+    known: &'a [Deployment],
+    subject: &str,
+    to: &To,
+) -> Result<&'a Deployment, NoWayBack> {
     if let Some(exactly) = known.iter().find(|deployment| deployment.id.as_str() == subject) {
         let here = known.iter().filter(|other| same_slots(&other.plan, &exactly.plan));
         // One that runs is told as such, whoever was named.
@@ -128,7 +132,7 @@ fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deployment,
         let newest = ended.into_iter().find(|other| succeeded(other));
         let newest = newest.ok_or(NoWayBack::NeverDeployed)?;
         return match exactly.phase {
-            Phase::Closed(Outcome::Succeeded) if newest.id != exactly.id => {
+            Phase::Closed(Outcome::Succeeded) if newest.id != exactly.id && *to == To::Previous => {
                 Err(NoWayBack::Replaced(newest.id.clone()))
             }
             // One step further would take a good version away.

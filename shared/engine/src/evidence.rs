@@ -97,10 +97,7 @@ where
     let services = services
         .map(Vec::into_iter)
         .map(|mut found| (found.next().flatten(), found.next().flatten()));
-    let needed = services
-        .as_ref()
-        .ok()
-        .map(|(stable, canary)| deployment.demand(stable.as_ref(), canary.as_ref()));
+    let needed = services.as_ref().ok().map(|(stable, _)| deployment.demand(stable.as_ref()));
     let canary = services.ok().and_then(|(_, canary)| canary);
     let targets = targets.map(|looks| in_pairs(looks, canary_needed(deployment, canary.as_ref())));
     // Which decides who goes first when many roll back at once.

@@ -46,24 +46,11 @@ impl Deployment {
         self.canary_tasks(weight).min(asked).min(left).max(1)
     }
 
-    /// How many tasks all of the traffic needs, as both services show it now. Stable's own number counts as
-    /// far as it has grown. The canary's counts where it has at least half of the traffic and more tasks than
-    /// this deployment has asked for: they carry its share, so what all of it needs is no more than its share
-    /// says, and no more than both have together. With less of the traffic it says little: one task more may
-    /// be a minimum, and stable's own number tells what grows.
-    pub fn demand(&self, stable: Option<&EcsService>, canary: Option<&EcsService>) -> u32 {
-        let ours = canary.filter(|canary| canary.task_definition == self.plan.task_definition);
-        let asked = self.progress.demand.asked.unwrap_or(u32::MAX);
-        let canary = ours.map_or(0, |canary| canary.desired_count);
-        let stable = stable.map_or(0, |stable| stable.desired_count);
-        let shifted = self.progress.shifts.last().and_then(|shift| self.plan.stage(shift.stage));
-        let share = u32::from(shifted.map_or(0, |stage| stage.weight.permille()));
-        let grown = if share >= 500 && canary > asked {
-            canary.saturating_mul(1000).div_ceil(share).min(stable.saturating_add(canary))
-        } else {
-            0
-        };
-        self.needed().max(stable).max(grown)
+    /// How many tasks all of the traffic needs, as stable shows it now. What somebody adds to the canary does
+    /// not count: it may be a minimum, or a person, and a stable that is whole would wait for tasks that
+    /// nobody needs.
+    pub fn demand(&self, stable: Option<&EcsService>) -> u32 {
+        self.needed().max(stable.map_or(0, |stable| stable.desired_count))
     }
 
     /// What stable is asked for so that it can take everything back; `None` if ECS has been asked for

@@ -29,7 +29,7 @@ where
         let services = [canary, &plan.stable.service];
         let mut found = self.containers.services(&plan.cluster, &services).await?.into_iter();
         let (service, stable) = (found.next().flatten(), found.next().flatten());
-        let needed = self.deployment.demand(stable.as_ref(), service.as_ref());
+        let needed = self.deployment.demand(stable.as_ref());
         // A stage that is about to end for want of time does not end for growing.
         let in_time = self.ambient.now().since(since) <= plan.settle_within;
         if needed > self.deployment.needed() && in_time {
