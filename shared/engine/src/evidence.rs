@@ -94,11 +94,10 @@ where
         ),
     )
     .await;
-    let services = services
-        .map(Vec::into_iter)
-        .map(|mut found| (found.next().flatten(), found.next().flatten()));
-    let needed = services.as_ref().ok().map(|(stable, _)| deployment.demand(stable.as_ref()));
-    let canary = services.ok().and_then(|(_, canary)| canary);
+    let mut services = services.ok().map(Vec::into_iter);
+    let mut next = || services.as_mut().map(|found| found.next().flatten());
+    let (stable, canary) = (next(), next().flatten());
+    let needed = stable.map(|stable| deployment.demand(stable.as_ref()));
     let targets = targets.map(|looks| in_pairs(looks, canary_needed(deployment, canary.as_ref())));
     // Which decides who goes first when many roll back at once.
     let (traffic, period) = match &metrics {

@@ -291,10 +291,7 @@ pub fn observe(
         }
     }
     seen.traffic = traffic.or(seen.traffic);
-    // What this deployment itself has asked for since the services were read is nobody's growth.
-    let asked = |deployment: &Deployment| deployment.progress.demand.asked;
-    let grown =
-        needed.filter(|needed| *needed > deployment.needed() && asked(deployment) == asked(read));
+    let grown = needed.filter(|needed| *needed > deployment.needed());
     seen.progress.demand.needed = grown.or(seen.progress.demand.needed);
     seen.health = health.unwrap_or(seen.health);
     if health.is_some() || grown.is_some() {
