@@ -286,8 +286,10 @@ where
             told
         };
         if on_too_few(&deployment) {
-            // What came of it is seen in its service; nothing here waits for it.
-            let _asked = reinforce(registry, containers, ambient, &deployment).await;
+            // Nothing of the traffic waits for it, so only the log has what came of it.
+            if let Some(asked) = reinforce(registry, containers, ambient, &deployment).await {
+                tracing::info!(deployment = %deployment.id, "{asked}");
+            }
         }
         let settled =
             settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
