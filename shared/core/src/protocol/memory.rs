@@ -1,5 +1,5 @@
 //! The registry's items in memory, with the conditions that [`RegistryWrite`] states. The engine's
-//! tests and the model of the protocol run on the same ones.
+//! tests and explorations run on them.
 
 use std::collections::BTreeMap;
 

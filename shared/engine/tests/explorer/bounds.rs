@@ -42,6 +42,8 @@ pub(crate) struct Bounds {
 pub(crate) enum From {
     /// Nothing is there but the service.
     Start,
+    /// The plan is made, and the canary's tasks are there already.
+    Tasks,
     /// The canary's tasks are healthy, the first shift is next.
     Shift,
     /// The first weight has been recorded.

@@ -141,6 +141,14 @@ pub(crate) fn world(plan: Option<&Plan>) -> State {
     state
 }
 
+/// Gives the canary the tasks that it needs.
+pub(crate) fn run_canary(world: &mut State) {
+    let stable = world.services[&service(Slot::Blue)].running_count;
+    let canary = world.services.get_mut(&service(Slot::Green)).expect("the example has two");
+    (canary.desired_count, canary.running_count) = (stable, stable);
+    canary.task_definition = version(2);
+}
+
 /// The registry after the plan.
 pub(crate) fn begun(plan: Plan) -> Items {
     let registry = MemoryRegistry::default();

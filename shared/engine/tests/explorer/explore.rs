@@ -53,10 +53,14 @@ fn beginning(bounds: &Bounds) -> Situation {
         .chain(second.map(|id| Machine::new(id, false)))
         .collect();
     let items = bounds.plan.clone().map(example::begun).unwrap_or_default();
+    let mut world = example::world(bounds.plan.as_ref());
+    if bounds.from == From::Tasks {
+        example::run_canary(&mut world);
+    }
     let mut state = Situation {
         now: START,
         items: Arc::new(items),
-        world: Arc::new(example::world(bounds.plan.as_ref())),
+        world: Arc::new(world),
         prints: (0, 0),
         machines,
         processes: Vec::new(),
@@ -107,7 +111,7 @@ fn begins(bounds: &Bounds, state: &Situation) -> bool {
     let tasks = crate::example::tasks(&state.world, glidepath_core::plan::Slot::Green);
     !state.busy()
         && match bounds.from {
-            From::Start => true,
+            From::Start | From::Tasks => true,
             From::Shift => {
                 machine.at == Some(NextStep::Advance) && tasks > 0 && machine.invocation.is_some()
             }

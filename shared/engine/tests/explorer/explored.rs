@@ -284,6 +284,39 @@ fn two_successors_of_nothing_at_once() {
     );
 }
 
+#[test]
+fn a_rollback_that_is_put_off_while_stable_is_sick() {
+    let budget = Budget { throttles: 1, sicknesses: 1, ..ALARM };
+    explore(
+        "put off, sick",
+        &Bounds { horizon: Span::from_secs(20), ..all_at_once(From::Bake, budget) },
+    );
+}
+
+#[test]
+fn what_the_plan_forces_is_put_off() {
+    let budget = Budget { operators: 2, throttles: 1, ..NOTHING };
+    explore("forced and put off", &planned(all_at_once(From::Weak(1), budget), forcing));
+}
+
+#[test]
+fn a_retirement_that_is_not_answered() {
+    let budget = Budget { unanswered: 2, sweeps: 2, ..NOTHING };
+    explore(
+        "retirement, unanswered",
+        &Bounds {
+            retirement: true,
+            horizon: Span::from_secs(300),
+            ..all_at_once(From::Commit, budget)
+        },
+    );
+}
+
+#[test]
+fn two_stages_and_an_alarm() {
+    explore("stages", &two_stages(From::Bake, ALARM));
+}
+
 /// Everything at once is too much to be exhausted.
 #[test]
 fn random_ways_with_everything_that_can_happen() {

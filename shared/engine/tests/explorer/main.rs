@@ -31,9 +31,7 @@
 //! - A wait ends when nothing else of its process is under way. Time has whole seconds, and passes while nobody
 //!   calls anything to the next instant at which something is different: somebody wakes, a claim dies, a look is
 //!   too old, something is due. While somebody calls it passes as often as the budget says.
-//! - Two mistakes were not found within 60,000 states and are left to the model of the protocol
-//!   (`shared/core/tests/protocol_model`): a shift that takes itself back after the unlock, and a late copy that
-//!   claims. Time has an end here, and has none there.
+//! - Time has an end: the horizon of an exploration.
 //! - Processes begin with their first call, and at most so many are in flight as the bounds say.
 // The numbers of states are what an exploration is worth, so they are printed. Mistakes name only what they alter.
 #![allow(missing_docs, clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]

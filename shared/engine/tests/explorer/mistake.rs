@@ -37,6 +37,8 @@ pub(crate) enum Mistake {
     FinishUnanswered,
     /// The last read-back of a rollback is taken for granted.
     NoReadBack,
+    /// A shift takes itself back without asking whether the deployment still has its locks.
+    UndoWithoutLock,
     /// A look writes the recorded health whether or not the binding still exists.
     BlindRefresh,
     /// A plan takes the locks at whatever epoch and does not read the roles again.
@@ -81,6 +83,8 @@ pub(crate) enum Mistake {
     EndUnrecorded,
     /// A late copy of a step goes by what it read at first and asks again although the step is over.
     AskAgain,
+    /// A late copy of a step claims although the step is over.
+    LateClaim,
     /// The time of somebody else's weights counts as a bake.
     ForeignTimeCounts,
 }
@@ -101,6 +105,11 @@ impl Boundary {
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
             Some(Mistake::AskAgain) if self.kind == Kind::Advance => {
                 told.progress = first.progress;
+            }
+            // Once it has claimed, it asks as it should.
+            Some(Mistake::LateClaim) if self.kind == Kind::Advance && told.intents.is_empty() => {
+                told.progress.stage = first.progress.stage;
+                told.progress.step = first.progress.step;
             }
             Some(Mistake::DeclineBlindly | Mistake::EndUnrecorded)
                 if self.kind == Kind::Validate =>
@@ -164,6 +173,11 @@ impl Boundary {
     /// What a rollback is told by the fence of a deployment.
     pub(crate) fn told_by_its_own(&self, fenced: DeploymentFence) -> DeploymentFence {
         let told = match fenced {
+            DeploymentFence::TooLate(deployment)
+                if self.has(Mistake::UndoWithoutLock) && self.kind == Kind::Advance =>
+            {
+                DeploymentFence::Closed(deployment)
+            }
             DeploymentFence::Closed(mut deployment) => {
                 match self.mistake {
                     Some(Mistake::RestoreWithoutLook) => deployment.health.fresh_for = EVER,
@@ -233,7 +247,10 @@ impl Boundary {
             Mistake::BlindRefresh => {
                 writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
             }
-            Mistake::PutOffReopens | Mistake::WaitBeginsAnew | Mistake::ForeignTimeCounts => {
+            Mistake::PutOffReopens
+            | Mistake::WaitBeginsAnew
+            | Mistake::ForeignTimeCounts
+            | Mistake::LateClaim => {
                 for write in &mut writes {
                     let RegistryWrite::PutDeployment(put) = write else { continue };
                     match mistake {
@@ -246,6 +263,14 @@ impl Boundary {
                             }
                         }
                         Mistake::ForeignTimeCounts => put.progress.gaps.clear(),
+                        Mistake::LateClaim if self.kind == Kind::Advance => {
+                            // Only the claim is a mistake: what it writes of the step is as it was.
+                            let Some(stored) = items.deployments.get(&put.id) else { continue };
+                            if put.intents.len() > stored.intents.len() {
+                                put.progress.stage = stored.progress.stage;
+                                put.progress.step = stored.progress.step.clone();
+                            }
+                        }
                         _ => {}
                     }
                 }

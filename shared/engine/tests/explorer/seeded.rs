@@ -89,6 +89,15 @@ fn the_last_read_back_must_come_after_the_last_write() {
 }
 
 #[test]
+fn a_shift_must_not_take_itself_back_after_the_unlock() {
+    let budget = Budget { operators: 1, sweeps: 1, pauses: 1, ..NOTHING };
+    let bounds = all_at_once(From::Shift, budget);
+    let horizon = Span::from_secs(45);
+    let bounds = Bounds { stands: Some(Kind::Decide), horizon, ..bounds };
+    find(Mistake::UndoWithoutLock, NO_LATE_WRITE, &bounds);
+}
+
+#[test]
 fn a_look_must_not_bring_a_binding_back() {
     let bounds = all_at_once(From::Bake, Budget { operators: 1, ..NOTHING });
     find(Mistake::BlindRefresh, BINDINGS_END, &Bounds { fused: false, ..bounds });
@@ -219,6 +228,15 @@ fn a_late_copy_of_a_step_must_not_ask_again() {
     let bounds = asks(Budget { copies: 1, ..NOTHING });
     let bounds = Bounds { copied: Some(Kind::Advance), ..bounds };
     find(Mistake::AskAgain, NO_ANSWER_IS_LOST, &bounds);
+}
+
+#[test]
+fn a_late_copy_of_a_step_must_not_write_after_it() {
+    let budget = Budget { copies: 1, pauses: 2, ..NOTHING };
+    let bounds = planned(all_at_once(From::Tasks, budget), attaching);
+    let bounds = Bounds { copied: Some(Kind::Advance), stands: Some(Kind::Decide), ..bounds };
+    let bounds = Bounds { horizon: Span::from_secs(70), ..bounds };
+    find(Mistake::LateClaim, NOBODY_IS_ACCUSED, &bounds);
 }
 
 /// Both stages lack evidence.
