@@ -11,12 +11,12 @@ mod document;
 mod ended;
 mod follow;
 mod health_report;
-mod history;
 mod live;
 mod names;
 mod next_command;
 mod planning;
 mod render;
+mod request_history;
 mod stopped;
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::stopped::Stopped;
 
 /// How many ended deployments of the whole stack are looked through: those of a week or more where a hundred
 /// services are deployed every day or two.
-const KNOWN: u32 = 300;
+pub(super) const KNOWN: u32 = 300;
 
 /// What somebody asks for.
 pub(crate) struct Asked<'a> {

@@ -16,7 +16,7 @@ use crate::health_report::{
     Because, End, Report, Row, StageName, Times, by_stage, first_failing, interval, rows,
     write_drawing, write_rows,
 };
-use crate::history::{History, read};
+use crate::request_history::{History, read};
 use crate::stopped::Stopped;
 
 /// A cell of a history.

@@ -4,6 +4,7 @@ mod approve;
 mod back;
 mod completions;
 mod doctor;
+mod history;
 mod judge;
 mod plan;
 mod promote;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Start(start::Arguments),
     Status(status::Arguments),
     Report(report::Arguments),
+    History(history::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
     Promote(promote::Arguments),
@@ -53,6 +55,7 @@ impl Command {
             Self::Start(arguments) => Box::pin(start::run(arguments, options, output)).await,
             Self::Status(arguments) => Box::pin(status::run(arguments, options, output)).await,
             Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
+            Self::History(arguments) => Box::pin(history::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,

@@ -3,9 +3,11 @@
 
 mod detail;
 mod doctor;
+mod history;
 mod moment;
 mod overview;
 mod state;
+mod table;
 mod timeline;
 mod view;
 
@@ -13,6 +15,7 @@ use anstyle::{AnsiColor, Style};
 
 pub(crate) use detail::{detail, failure};
 pub(crate) use doctor::{rows, rows_as_json};
+pub(crate) use history::{Entry, history};
 pub(crate) use overview::overview;
 pub(crate) use state::words;
 pub(crate) use timeline::followed;

@@ -7,26 +7,20 @@ use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::Recent;
 
+use super::Tone;
 use super::moment::{distance, length};
 use super::state::{shares, state};
-use super::{STRONG, Tone};
+use super::table::{Cell, shortened, table};
 
 /// Longest text of a cell, in characters: a line should fit on a screen.
 const LONGEST: usize = 56;
 
 const TITLES: [&str; 7] = ["DEPLOYMENT", "SERVICE", "VERSION", "STAGE", "WEIGHT", "STATE", "SINCE"];
 
-/// The column with a tone.
-const STATE: usize = 5;
-
-struct Row {
-    cells: [String; TITLES.len()],
-    tone: Tone,
-}
-
 /// One line for each deployment, in the order given.
 pub(crate) fn overview(found: &Recent, service: Option<&str>, now: Timestamp) -> String {
-    let mut text = table(&found.deployments, now);
+    let rows: Vec<_> = found.deployments.iter().map(|deployment| row(deployment, now)).collect();
+    let mut text = table(TITLES, &rows);
     let style = Tone::Bad.style();
     for (id, why) in &found.unreadable {
         // Writing to a text cannot fail.
@@ -45,54 +39,23 @@ pub(crate) fn overview(found: &Recent, service: Option<&str>, now: Timestamp) ->
     text
 }
 
-fn table(deployments: &[Deployment], now: Timestamp) -> String {
-    if deployments.is_empty() {
-        return String::new();
-    }
-    let rows: Vec<_> = deployments.iter().map(|deployment| row(deployment, now)).collect();
-    let widths: [usize; TITLES.len()] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row.cells[column].chars().count());
-        cells.chain([TITLES[column].len()]).max().unwrap_or_default()
-    });
-    let mut text = String::new();
-    for (column, title) in TITLES.iter().enumerate() {
-        push(&mut text, title, STRONG, widths[column], column);
-    }
-    for Row { cells, tone } in &rows {
-        text.push('\n');
-        for (column, cell) in cells.iter().enumerate() {
-            let style = if column == STATE { tone.style() } else { Tone::Plain.style() };
-            push(&mut text, cell, style, widths[column], column);
-        }
-    }
-    text.push('\n');
-    text
-}
-
-fn push(text: &mut String, cell: &str, style: anstyle::Style, width: usize, column: usize) {
-    let last = column + 1 == TITLES.len();
-    let padding = if last { 0 } else { width - cell.chars().count() + 2 };
-    // Writing to a text cannot fail.
-    let _written = write!(text, "{style}{cell}{style:#}{:padding$}", "");
-}
-
-fn row(deployment: &Deployment, now: Timestamp) -> Row {
+fn row(deployment: &Deployment, now: Timestamp) -> [Cell; TITLES.len()] {
     let plan = &deployment.plan;
     let state = state(deployment, now);
     let words = match state.until {
         Some(until) => format!("{}, {} left", state.words, length(until.since(now))),
         None => state.words,
     };
-    let cells = [
-        deployment.id.to_string(),
-        plan.service.to_string(),
-        plan.task_definition.short().to_owned(),
-        format!("{}/{}", deployment.progress.stage, plan.stages.len()),
-        weights(deployment),
-        shortened(&words),
-        distance(state.since, now),
-    ];
-    Row { cells, tone: state.tone }
+    let plain = |text: String| (text, Tone::Plain.style());
+    [
+        plain(deployment.id.to_string()),
+        plain(plan.service.to_string()),
+        plain(plan.task_definition.short().to_owned()),
+        plain(format!("{}/{}", deployment.progress.stage, plan.stages.len())),
+        plain(weights(deployment)),
+        (shortened(&words, LONGEST), state.tone.style()),
+        plain(distance(state.since, now)),
+    ]
 }
 
 /// Every share once: routes differ only if somebody else changed one.
@@ -101,15 +64,6 @@ fn weights(deployment: &Deployment) -> String {
     weights.dedup();
     let texts = weights.iter().map(|share| share.map_or("?".to_owned(), |share| share.to_string()));
     texts.collect::<Vec<_>>().join(" / ")
-}
-
-/// The beginning, with an ellipsis where something is left out.
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    let beginning: String = text.chars().take(LONGEST - 1).collect();
-    format!("{}…", beginning.trim_end())
 }
 
 #[cfg(test)]
@@ -145,13 +99,5 @@ mod tests {
         let nothing = Recent::default();
         assert!(overview(&nothing, None, NOW).contains("`glidepath start FILE`"));
         assert_eq!(overview(&nothing, Some("shpo"), NOW), "no deployments of the service `shpo`\n");
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(shortened(&"é".repeat(LONGEST)).chars().count(), LONGEST);
-        let cut = shortened(&"é".repeat(LONGEST + 1));
-        assert_eq!(cut.chars().count(), LONGEST);
-        assert!(cut.ends_with('…'));
     }
 }

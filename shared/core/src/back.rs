@@ -97,6 +97,37 @@ pub fn back(
     }
 }
 
+/// What a deployment's version is to its service by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// Everybody is served by it.
+    Serves,
+    /// It served before this one, whose old slot it is: its tasks may still be there.
+    Left(&'a Deployment),
+    /// It has served, longer ago.
+    Served,
+    /// It never served everybody.
+    NeverServed,
+}
+
+/// The same of what the registry knows (newest first); `None` while it runs.
+pub fn standing<'a>(known: &'a [Deployment], deployment: &Deployment) -> Option<Standing<'a>> {
+    let Phase::Closed(outcome) = deployment.phase else { return None };
+    let mut here = known.iter().filter(|other| same_slots(&other.plan, &deployment.plan));
+    let serving = here.find(|other| succeeded(other));
+    let version = &deployment.plan.task_definition;
+    Some(match (outcome, serving) {
+        (Outcome::Succeeded, Some(serving)) if serving.plan.task_definition == *version => {
+            Standing::Serves
+        }
+        (Outcome::Succeeded, Some(serving)) if serving.plan.stable.task_definition == *version => {
+            Standing::Left(serving)
+        }
+        (Outcome::Succeeded, _) => Standing::Served,
+        (Outcome::RolledBack | Outcome::Abandoned, _) => Standing::NeverServed,
+    })
+}
+
 fn succeeded(deployment: &Deployment) -> bool {
     matches!(deployment.phase, Phase::Closed(Outcome::Succeeded))
 }
@@ -302,6 +333,35 @@ mod tests {
         assert_eq!(to(&known, "shop", "shop:3"), Ok("shop:3".to_owned()));
         assert_eq!(to(&known, "back", "previous"), Ok("shop:3".to_owned()));
         assert_eq!(to(&known, "shop-3", "previous"), Err(NoWayBack::Replaced(id("back"))));
+    }
+
+    #[test]
+    fn what_a_version_is_by_now() {
+        let mut elsewhere = of(9, 8, GOOD);
+        elsewhere.plan.stable.service = crate::ids::EcsServiceName::new("other-blue");
+        let known = [
+            of(6, 3, Phase::Open),
+            of(5, 3, BAD),
+            elsewhere,
+            of(3, 2, GOOD),
+            of(2, 1, GOOD),
+            of(1, 0, GOOD),
+        ];
+        let standings: Vec<_> = known.iter().map(|one| standing(&known, one)).collect();
+        let expected = [
+            None,
+            Some(Standing::NeverServed),
+            Some(Standing::Serves),
+            Some(Standing::Serves),
+            Some(Standing::Left(&known[3])),
+            Some(Standing::Served),
+        ];
+        assert_eq!(standings, expected);
+        // Somebody has gone back: what they left is what served before.
+        let again = Deployment { id: DeploymentId::new("back"), ..of(2, 3, GOOD) };
+        let known = [again, of(3, 2, GOOD), of(2, 1, GOOD)];
+        assert_eq!(standing(&known, &known[1]), Some(Standing::Left(&known[0])));
+        assert_eq!(standing(&known, &known[2]), Some(Standing::Serves));
     }
 
     #[test]
