@@ -210,7 +210,8 @@ where
     async fn claim(&self, purpose: Purpose) -> Result<Claim<'_, P>, Stop> {
         let read = &self.deployment;
         Claim::take(self.ports, &read.id, |deployment, own, now, due| {
-            claim_forward(deployment, read, own, purpose, FORWARD_LIFETIME, now, due)
+            let intent = Intent::new(purpose, now, FORWARD_LIFETIME);
+            claim_forward(deployment, read, own, intent, now, due)
         })
         .await
     }

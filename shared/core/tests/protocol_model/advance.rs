@@ -308,7 +308,8 @@ fn claim(call: &mut Call<'_>, read: Read, claiming: Claiming, transit: Transit) 
     let late = call.mistaken(Mistake::LateClaim);
     let claimed = transit.step(call, call.who, |deployment, now| {
         let read = if late { deployment } else { read.as_ref() };
-        claim_forward(deployment, read, &own, purpose, LIFETIME, now, overdue(now))
+        let intent = Intent::new(purpose, now, LIFETIME);
+        claim_forward(deployment, read, &own, intent, now, overdue(now))
     });
     match claimed {
         Transited::On(transit) => Turn::On(Advance::Claim(read, claiming, transit)),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Look, Refused, RegistryWrite, put_off};
+use glidepath_core::protocol::{Look, Refused, RegistryWrite, Unwritten, put_off};
 use glidepath_core::record::{Deployment, Phase, RecordedHealth};
 use glidepath_core::time::{Span, Timestamp};
 
@@ -69,10 +69,11 @@ impl PuttingOff {
                 Carrier::StateMachine => overdue(now),
                 Carrier::Woken => current.next_due_at,
             };
-            let left = vec![the_route(&read.plan).route.clone()];
+            let routes = vec![the_route(&read.plan).route.clone()];
             let as_fenced = Deployment { revision: current.revision, ..read.clone() };
             let current = if blind { &as_fenced } else { current };
-            let (off, mut writes) = put_off(current, own, left, again_at, look, now, due)?;
+            let unwritten = Unwritten { routes, again_at, look };
+            let (off, mut writes) = put_off(current, own, unwritten, now, due)?;
             if reopens && let Some(RegistryWrite::PutDeployment(put)) = writes.first_mut() {
                 put.phase = Phase::Open;
             }

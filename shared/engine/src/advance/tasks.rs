@@ -2,7 +2,8 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Tasks, claim_scale, crashes};
+use glidepath_core::protocol::{Tasks, claim_forward, crashes};
+use glidepath_core::record::{Intent, Purpose};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
@@ -76,8 +77,9 @@ where
         let plan = &self.deployment.plan;
         let read = &self.deployment;
         let claim = Claim::take(self.ports, &read.id, |deployment, own, now, due| {
-            let tasks = to.desired_count;
-            claim_scale(deployment, read, own, tasks, FORWARD_LIFETIME, now, due)
+            let asking = deployment.asking(to.desired_count);
+            let intent = Intent::new(Purpose::Scale, now, FORWARD_LIFETIME);
+            claim_forward(&asking, read, own, intent, now, due)
         })
         .await?;
         let attempted = attempt(self.ports, claim.intent(), Patience::GiveWay, || {

@@ -2,7 +2,7 @@
 //! function, and comes back when its turn may have come.
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Look, NextStep, Reply};
+use glidepath_core::protocol::{Look, NextStep, Reply, Unwritten};
 use glidepath_core::record::Deployment;
 use glidepath_core::storm::look_back;
 use glidepath_core::time::{Span, Timestamp};
@@ -46,8 +46,8 @@ where
             // If nobody is there to be woken, the sweep must come no later for it.
             Carrier::Woken => current.next_due_at,
         };
-        let left = off.left.clone();
-        glidepath_core::protocol::put_off(current, own, left, again_at, look, now, due)
+        let unwritten = Unwritten { routes: off.left.clone(), again_at, look };
+        glidepath_core::protocol::put_off(current, own, unwritten, now, due)
     })
     .await
 }
