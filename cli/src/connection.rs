@@ -1,13 +1,17 @@
 //! The stack that a command works on, found once.
 
 use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::containers::ElasticContainers;
+use glidepath_aws::load_balancer::ElasticLoadBalancing;
+use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_aws::operator::Operator;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::stack::{self, Stack};
 use glidepath_core::document::Findings;
 use glidepath_core::versions;
-use glidepath_engine::ports::PortError;
+use glidepath_engine::ports::{Adapters, PortError};
 
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
@@ -34,14 +38,27 @@ fn stack(name: &str) -> Result<String, std::convert::Infallible> {
     Ok(if name.is_empty() { DEFAULT_STACK } else { name }.to_owned())
 }
 
+/// Neither hooks nor probes, nor what only functions reach.
+pub(crate) type CommandPorts = Adapters<
+    DynamoRegistry,
+    ElasticLoadBalancing,
+    ElasticContainers,
+    CloudWatch,
+    (),
+    (),
+    StepFunctions,
+    (),
+    (),
+    System,
+>;
+
 /// Everything through which a command reaches the stack.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// For further adapters.
     pub(crate) clients: Clients,
     pub(crate) stack: Stack,
-    pub(crate) registry: DynamoRegistry,
-    pub(crate) orchestration: StepFunctions,
+    pub(crate) ports: CommandPorts,
     /// The person's own calls.
     pub(crate) operator: Operator,
 }
@@ -58,13 +75,14 @@ impl Options {
         })?;
         let stack = stack::describe(&clients, &self.stack).await;
         let stack = stack.map_err(|error| self.not_found(error))?;
-        Ok(Connection {
-            registry: DynamoRegistry::new(&clients, &stack.table),
-            orchestration: StepFunctions::new(&clients),
-            operator: Operator::new(&clients, stack.clone()),
-            clients,
-            stack,
-        })
+        let ports = Adapters::none()
+            .with_registry(DynamoRegistry::new(&clients, &stack.table))
+            .with_load_balancer(ElasticLoadBalancing::new(&clients))
+            .with_containers(ElasticContainers::new(&clients))
+            .with_monitoring(CloudWatch::new(&clients, Publication::default()))
+            .with_orchestration(StepFunctions::new(&clients))
+            .with_ambient(System::default());
+        Ok(Connection { ports, operator: Operator::new(&clients, stack.clone()), clients, stack })
     }
 
     /// Where it was looked for: whoever has several Regions and accounts may be in the wrong one.

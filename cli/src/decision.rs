@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::plan::StageIndex;
 use glidepath_core::record::{Deployment, Phase, Step};
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};
-use glidepath_engine::ports::{Clock, Orchestration, Registry};
+use glidepath_engine::ports::{Clock, Orchestration, Ports, Registry};
 
 use crate::connection::Options;
 use crate::names::Named;
@@ -64,30 +63,21 @@ pub(crate) async fn answer(
     let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
     let answer = Answer { deployment, stage, by, word };
     let commands = options.commands();
-    let (registry, orchestration) = (&connection.registry, &connection.orchestration);
-    let told = decide(registry, orchestration, &System::default(), &answer, &commands).await?;
+    let told = decide(&connection.ports, &answer, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
 
 /// Answers, and says in words what comes of it.
-async fn decide<R, O, K>(
-    registry: &R,
-    orchestration: &O,
-    clock: &K,
-    answer: &Answer,
-    commands: &Commands,
-) -> Result<String, Stopped>
+async fn decide<P>(ports: &P, answer: &Answer, commands: &Commands) -> Result<String, Stopped>
 where
-    R: Registry,
-    O: Orchestration,
-    K: Clock,
+    P: Ports<Registry: Registry, Orchestration: Orchestration, Ambient: Clock>,
 {
-    let failure = match decide::run(registry, orchestration, clock, answer).await {
+    let failure = match decide::run(ports, answer).await {
         Ok(deployment) => return Ok(answered(&deployment, answer, commands)),
         Err(failure) => failure,
     };
-    let deployment = registry.deployment(&answer.deployment).await?;
+    let deployment = ports.registry().deployment(&answer.deployment).await?;
     let Some(deployment) = deployment else {
         return Err(Stopped::unknown(&answer.deployment, commands));
     };
@@ -109,7 +99,7 @@ where
     if may_be_recorded(&failure) {
         return Err(Stopped::by_failure(&failure, hint));
     }
-    let now = words(&deployment, clock.now());
+    let now = words(&deployment, ports.ambient().now());
     let message = match deployment.phase {
         Phase::Open => {
             format!("{}: {}\n  {} {now}", nothing(&answer.word), failure.cause, deployment.id)
@@ -214,7 +204,7 @@ mod tests {
         ] {
             let (registry, world) = world(fixtures::approving());
             let commands = Commands::default();
-            let told = decide(&registry, &world, &world, &said(approved), &commands).await;
+            let told = decide(&Bed::new(&registry, &world), &said(approved), &commands).await;
             let told = told.unwrap();
             assert!(told.starts_with(expected), "{told}");
             assert!(told.ends_with("glidepath status shop-42 --watch"), "{told}");
@@ -224,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_stage_that_does_not_wait_says_what_it_does_instead() {
         let (registry, world) = world(fixtures::baking());
-        let told = decide(&registry, &world, &world, &said(true), &Commands::default()).await;
+        let told = decide(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
         let stopped = told.unwrap_err();
         assert!(matches!(&stopped, Stopped::Unusable { .. }));
         let message = stopped.to_string();
@@ -240,7 +230,7 @@ mod tests {
         ] {
             let (registry, world) = world(fixtures::approving());
             let answer = Answer { stage, ..said(true) };
-            let told = decide(&registry, &world, &world, &answer, &Commands::default()).await;
+            let told = decide(&Bed::new(&registry, &world), &answer, &Commands::default()).await;
             let Err(Stopped::Unusable { message, hint }) = told else { panic!() };
             assert_eq!(hint, "to approve it: `glidepath approve shop-42 --stage 2`");
             assert!(message.contains(expected), "{message}");
@@ -253,9 +243,9 @@ mod tests {
     async fn a_stage_that_waits_is_let_go_on_and_one_that_does_not_is_told_why() {
         let (registry, world) = world(fixtures::waiting());
         let commands = Commands::default();
-        let told = decide(&registry, &world, &world, &promoted(), &commands).await.unwrap();
+        let told = decide(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap();
         assert!(told.starts_with("stage 1 of shop-42 may go on: it does, unless"), "{told}");
-        let again = decide(&registry, &world, &world, &promoted(), &commands).await.unwrap_err();
+        let again = decide(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap_err();
         assert!(again.to_string().contains("user/ada let stage 1 go on at"), "{again}");
 
         let mut against = fixtures::waiting();
@@ -269,7 +259,7 @@ mod tests {
             (fixtures::rolling_back(), "rolls back"),
         ] {
             let (registry, world) = self::world(deployment);
-            let told = decide(&registry, &world, &world, &promoted(), &commands).await;
+            let told = decide(&Bed::new(&registry, &world), &promoted(), &commands).await;
             let message = told.unwrap_err().to_string();
             assert!(message.starts_with("it cannot be let go on: "), "{message}");
             assert!(message.contains(why), "{message}");
@@ -278,14 +268,14 @@ mod tests {
         }
         let (registry, world) = self::world(fixtures::waiting());
         let other = Answer { stage: Some(StageIndex(1)), ..promoted() };
-        let told = decide(&registry, &world, &world, &other, &commands).await.unwrap_err();
+        let told = decide(&Bed::new(&registry, &world), &other, &commands).await.unwrap_err();
         assert!(told.to_string().contains("stage 2 does not wait; the deployment is at stage 1"));
     }
 
     #[tokio::test]
     async fn a_stage_that_was_let_go_on_does_not_seem_to_wait_for_anybody() {
         let (registry, world) = world(fixtures::waiting());
-        decide(&registry, &world, &world, &promoted(), &Commands::default()).await.unwrap();
+        decide(&Bed::new(&registry, &world), &promoted(), &Commands::default()).await.unwrap();
         let kept = registry.items().deployments[&DeploymentId::new("shop-42")].clone();
         let told = words(&kept, NOW);
         assert!(told.contains("lets stage 1") && !told.contains("waits"), "{told}");
@@ -304,24 +294,25 @@ mod tests {
     async fn too_late_and_too_often_are_refused_with_the_reason() {
         let (registry, world) = world(fixtures::approving());
         let commands = Commands::default();
-        decide(&registry, &world, &world, &said(true), &commands).await.unwrap();
-        let again = decide(&registry, &world, &world, &said(false), &commands).await.unwrap_err();
+        decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap();
+        let again =
+            decide(&Bed::new(&registry, &world), &said(false), &commands).await.unwrap_err();
         assert!(again.to_string().contains("was approved by arn:aws:iam::1:user/ada"), "{again}");
 
         let (registry, world) = self::world(fixtures::approving());
         world.pass(minutes(24 * 60));
-        let late = decide(&registry, &world, &world, &said(true), &commands).await.unwrap_err();
+        let late = decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
         assert!(late.to_string().contains("was up at"), "{late}");
 
         let (registry, world) = self::world(fixtures::rolling_back());
-        let late = decide(&registry, &world, &world, &said(true), &commands).await.unwrap_err();
+        let late = decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
         assert!(late.to_string().contains("rolls back"), "{late}");
     }
 
     #[tokio::test]
     async fn an_unknown_deployment_is_bad_usage() {
         let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
-        let told = decide(&registry, &world, &world, &said(true), &Commands::default()).await;
+        let told = decide(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
         assert!(matches!(told.unwrap_err(), Stopped::Unusable { .. }));
     }
 
@@ -334,7 +325,7 @@ mod tests {
                 for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
                     let (registry, world) = world(deployment.clone());
                     let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
-                    let told = decide(&bed, &bed, &bed, &answer, &Commands::default()).await;
+                    let told = decide(&bed, &answer, &Commands::default()).await;
                     let kept = registry.items().deployments[&deployment.id].clone();
                     assert_eq!(told.is_ok(), recorded(&kept, &answer), "{call} {fault:?}");
                 }

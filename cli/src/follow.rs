@@ -6,7 +6,7 @@ use glidepath_aws::operator::ExecutionState;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::time::Span;
-use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
+use glidepath_engine::ports::{Clock, PortError, PortResult, Ports, Registry};
 
 use crate::ended::Ended;
 use crate::next_command::Commands;
@@ -25,11 +25,8 @@ const SILENCE: Span = Span::from_secs(20);
 
 /// What is followed, and through what.
 #[derive(Debug)]
-pub(crate) struct Follow<'a, R, K> {
-    /// Where the deployment is.
-    pub(crate) registry: &'a R,
-    /// For the time between two looks.
-    pub(crate) clock: &'a K,
+pub(crate) struct Follow<'a, P> {
+    pub(crate) ports: &'a P,
     pub(crate) id: &'a DeploymentId,
     /// For hints.
     pub(crate) commands: &'a Commands,
@@ -47,14 +44,15 @@ enum Look {
 
 /// Follows until the deployment has ended. `look` asks for the execution: a request that is refused
 /// never becomes a deployment. What is not of the deployment is told `aside`.
-pub(crate) async fn follow<R: Registry, K: Clock>(
-    follow: Follow<'_, R, K>,
+pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
+    follow: Follow<'_, P>,
     execution: &ExecutionArn,
     mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
     output: &mut impl Write,
     aside: &mut impl Write,
 ) -> Result<Ended, Stopped> {
-    let Follow { registry, clock, id, commands, shown } = follow;
+    let Follow { ports, id, commands, shown } = follow;
+    let (registry, clock) = (ports.registry(), ports.ambient());
     let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
     let (mut answered_at, mut silent) = (clock.now(), false);
     loop {
@@ -191,8 +189,12 @@ mod tests {
         let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
         let (mut output, mut looks) = (Vec::new(), 0);
         let commands = Commands::default();
-        let following =
-            Follow { registry, clock: world, id: &deployment.id, commands: &commands, shown: 0 };
+        let following = Follow {
+            ports: &Bed::new(registry, world),
+            id: &deployment.id,
+            commands: &commands,
+            shown: 0,
+        };
         let look = async || {
             at_look(looks, &machine);
             looks += 1;
@@ -256,7 +258,7 @@ mod tests {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
         let following =
-            Follow { registry: &registry, clock: &world, id: &id, commands: &commands, shown: 0 };
+            Follow { ports: &Bed::new(&registry, &world), id: &id, commands: &commands, shown: 0 };
         let refused = ExecutionState::Failed {
             name: "InvalidRequest".to_owned(),
             cause: "no such rule".to_owned(),
@@ -280,8 +282,7 @@ mod tests {
         let execution = ExecutionArn::new("arn:e");
         for (errors, waited_out) in [(PATIENCE, true), (PATIENCE + 1, false)] {
             let following = Follow {
-                registry: &registry,
-                clock: &world,
+                ports: &Bed::new(&registry, &world),
                 id: &id,
                 commands: &commands,
                 shown: 0,
@@ -303,7 +304,7 @@ mod tests {
             assert_eq!(aside.lines().count(), 1, "{aside}");
         }
         let following =
-            Follow { registry: &registry, clock: &world, id: &id, commands: &commands, shown: 0 };
+            Follow { ports: &Bed::new(&registry, &world), id: &id, commands: &commands, shown: 0 };
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
         let ended = follow(following, &execution, look, &mut Vec::new(), &mut Vec::new())
@@ -320,8 +321,7 @@ mod tests {
         let deployment = deployment.await;
         let commands = Commands::default();
         let following = Follow {
-            registry: &registry,
-            clock: &world,
+            ports: &Bed::new(&registry, &world),
             id: &deployment.id,
             commands: &commands,
             shown: 0,

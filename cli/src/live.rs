@@ -7,7 +7,9 @@ use glidepath_core::plan::{Plan, SlotPlan};
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::route::Role;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{Containers, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::ports::{
+    Containers, FoundRoute, LoadBalancer, PortResult, Ports, TargetHealth,
+};
 
 use crate::health_report::total_of;
 
@@ -22,21 +24,20 @@ pub(crate) struct Live {
 }
 
 /// Looks at the routes, and at what may keep the deployment waiting.
-pub(crate) async fn live<L: LoadBalancer, C: Containers>(
-    load_balancer: &L,
-    containers: &C,
+pub(crate) async fn live(
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Containers: Containers>,
     deployment: &Deployment,
     stored: Option<&StoredCells>,
 ) -> Live {
     let plan = &deployment.plan;
-    let shares = shares(load_balancer, plan).await;
+    let shares = shares(ports.load_balancer(), plan).await;
     let mut slots = Vec::new();
     for (role, slot, version) in [
         (Role::Canary, &plan.canary, plan.task_definition.short()),
         (Role::Stable, &plan.stable, plan.stable.task_definition.short()),
     ] {
         let groups: Vec<_> = plan.routes.iter().map(|route| route.group(role)).collect();
-        let told = slot_now(load_balancer, containers, deployment, slot, &groups).await;
+        let told = slot_now(ports, deployment, slot, &groups).await;
         slots.push(match told {
             Ok(told) => format!("{version}: {told}"),
             Err(error) => format!("{version}: not known ({error})"),
@@ -61,26 +62,24 @@ async fn shares(load_balancer: &impl LoadBalancer, plan: &Plan) -> PortResult<Ve
 }
 
 /// Whether everything goes to what a deployment has deployed.
-pub(crate) async fn serves<L: LoadBalancer, C: Containers>(
-    load_balancer: &L,
-    containers: &C,
+pub(crate) async fn serves(
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Containers: Containers>,
     deployment: &Deployment,
 ) -> PortResult<bool> {
     let plan = &deployment.plan;
-    let shares = shares(load_balancer, plan).await?;
+    let shares = shares(ports.load_balancer(), plan).await?;
     let all = shares.iter().all(|share| *share == Some(Weight::ALL));
-    let service = containers.service(&plan.cluster, &plan.canary.service).await?;
+    let service = ports.containers().service(&plan.cluster, &plan.canary.service).await?;
     Ok(all && service.is_some_and(|service| service.task_definition == plan.task_definition))
 }
 
-async fn slot_now<L: LoadBalancer, C: Containers>(
-    load_balancer: &L,
-    containers: &C,
+async fn slot_now(
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Containers: Containers>,
     deployment: &Deployment,
     slot: &SlotPlan,
     groups: &[&TargetGroupArn],
 ) -> PortResult<String> {
-    let service = containers.service(&deployment.plan.cluster, &slot.service).await?;
+    let service = ports.containers().service(&deployment.plan.cluster, &slot.service).await?;
     let Some(service) = service else { return Ok(format!("there is no `{}`", slot.service)) };
     let mut told = format!("{} of {} tasks run", service.running_count, service.desired_count);
     // Groups of several routes have the same tasks; the one with the fewest healthy is what counts.
@@ -88,7 +87,7 @@ async fn slot_now<L: LoadBalancer, C: Containers>(
     let mut groups = groups.to_vec();
     groups.dedup();
     for group in groups {
-        let health = load_balancer.target_health(group).await?;
+        let health = ports.load_balancer().target_health(group).await?;
         if weakest.as_ref().is_none_or(|weakest| health.healthy < weakest.healthy) {
             weakest = Some(health);
         }
@@ -139,10 +138,10 @@ fn counted(deployment: &Deployment, stored: &StoredCells) -> Option<String> {
 mod tests {
     use glidepath_core::plan::Slot;
     use glidepath_engine::ports::Clock;
-    use glidepath_engine::testing::MemoryRegistry;
     use glidepath_engine::testing::example::{
         actions, begun, plan, route, service, stage, version, world,
     };
+    use glidepath_engine::testing::{Bed, MemoryRegistry};
 
     use super::*;
     use crate::fixtures::minutes;
@@ -152,7 +151,7 @@ mod tests {
         let (registry, world) = (MemoryRegistry::default(), world());
         let plan = plan(vec![stage(1000, minutes(1))]);
         let deployment = begun(&registry, plan, "shop-2", world.now()).await;
-        let serves = async || serves(&world, &world, &deployment).await.unwrap();
+        let serves = async || serves(&Bed::new(&registry, &world), &deployment).await.unwrap();
         let green = service(Slot::Green);
         let deployed = |task_definition| {
             world.state().services.get_mut(&green).unwrap().task_definition = task_definition;

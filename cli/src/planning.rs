@@ -6,7 +6,7 @@ use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{Clock, PortError, PortResult, Registry};
+use glidepath_engine::ports::{Clock, PortError, PortResult, Ports, Registry};
 
 use crate::ended::Ended;
 use crate::next_command::Commands;
@@ -55,8 +55,8 @@ pub(crate) fn is_planned_anew(ended: &Deployment, running_since: Option<Timestam
 }
 
 /// One look, at the execution first: what it recorded before it ended is then in what is read next.
-pub(crate) async fn look<R: Registry>(
-    registry: &R,
+pub(crate) async fn look(
+    ports: &impl Ports<Registry: Registry>,
     id: &DeploymentId,
     execution: &ExecutionArn,
     find: &mut impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
@@ -67,7 +67,7 @@ pub(crate) async fn look<R: Registry>(
         Err(error) if error.is_denied() => None,
         Err(error) => return Err(error),
     };
-    let deployment = registry.deployment(id).await?;
+    let deployment = ports.registry().deployment(id).await?;
     if let Some(deployment) = deployment
         .filter(|found| found.execution == *execution && !is_earlier(found, state.as_ref()))
     {
@@ -84,9 +84,8 @@ pub(crate) async fn look<R: Registry>(
 
 /// The plan's answer, or [`Answer::Planning`] if none came in two minutes. For `lag` looks, one a second,
 /// an execution that is not there is one that cannot be seen yet.
-pub(crate) async fn answer<R: Registry, K: Clock>(
-    registry: &R,
-    clock: &K,
+pub(crate) async fn answer(
+    ports: &impl Ports<Registry: Registry, Ambient: Clock>,
     id: &DeploymentId,
     execution: &ExecutionArn,
     lag: u32,
@@ -94,7 +93,7 @@ pub(crate) async fn answer<R: Registry, K: Clock>(
 ) -> PortResult<Answer> {
     let mut looks = 0;
     loop {
-        let found = look(registry, id, execution, &mut find).await;
+        let found = look(ports, id, execution, &mut find).await;
         looks += 1;
         match found {
             Ok(Answer::Planning) if looks < PATIENCE => {}
@@ -105,20 +104,19 @@ pub(crate) async fn answer<R: Registry, K: Clock>(
             }
             Err(PortError::Refused { .. }) => return found,
         }
-        clock.sleep(INTERVAL).await;
+        ports.ambient().sleep(INTERVAL).await;
     }
 }
 
 /// The deployment as soon as it is planned, for whoever wants to end it.
-pub(crate) async fn to_roll_back<R: Registry, K: Clock>(
-    registry: &R,
-    clock: &K,
+pub(crate) async fn to_roll_back(
+    ports: &impl Ports<Registry: Registry, Ambient: Clock>,
     id: &DeploymentId,
     execution: &ExecutionArn,
     find: impl AsyncFnMut() -> PortResult<Option<ExecutionState>>,
     commands: &Commands,
 ) -> Result<Deployment, Stopped> {
-    match answer(registry, clock, id, execution, 0, find).await? {
+    match answer(ports, id, execution, 0, find).await? {
         Answer::Accepted(deployment) => Ok(*deployment),
         Answer::Nothing => Err(Stopped::unknown(id, commands)),
         Answer::Refused(Ended::Refused { name, .. } | Ended::Failed { name, .. }) => {
@@ -142,7 +140,7 @@ pub(crate) async fn to_roll_back<R: Registry, K: Clock>(
 mod tests {
     use std::collections::VecDeque;
 
-    use glidepath_engine::testing::{MemoryRegistry, World};
+    use glidepath_engine::testing::{Bed, MemoryRegistry, World};
 
     use super::*;
     use crate::fixtures::{self, NOW};
@@ -164,7 +162,7 @@ mod tests {
             Ok(state)
         };
         let (id, execution) = (&deployment.id, &deployment.execution);
-        answer(&registry, &world, id, execution, lag, find).await.unwrap()
+        answer(&Bed::new(&registry, &world), id, execution, lag, find).await.unwrap()
     }
 
     #[tokio::test]
@@ -220,9 +218,9 @@ mod tests {
         let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
         let deployment = fixtures::baking();
         let (id, execution) = (deployment.id.clone(), deployment.execution.clone());
-        let commands = Commands::default();
+        let (bed, commands) = (Bed::new(&registry, &world), Commands::default());
         let nobody = async || Ok(None);
-        let unknown = to_roll_back(&registry, &world, &id, &execution, nobody, &commands).await;
+        let unknown = to_roll_back(&bed, &id, &execution, nobody, &commands).await;
         assert!(unknown.unwrap_err().to_string().contains("there is no deployment"));
 
         let mut looks = 0;
@@ -233,7 +231,7 @@ mod tests {
             }
             Ok(Some(ExecutionState::Running))
         };
-        let begun = to_roll_back(&registry, &world, &id, &execution, find, &commands).await;
+        let begun = to_roll_back(&bed, &id, &execution, find, &commands).await;
         assert_eq!(begun.unwrap().id, id);
     }
 }

@@ -6,16 +6,17 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::advance;
+use glidepath_engine::ports::Adapters;
 use glidepath_functions::{log_as_json, serve, settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let load_balancer = ElasticLoadBalancing::new(&clients);
-    let containers = ElasticContainers::new(&clients);
-    let system = System::default();
-    serve(async |input| advance::run(&registry, &load_balancer, &containers, &system, &input).await)
-        .await
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_load_balancer(ElasticLoadBalancing::new(&clients))
+        .with_containers(ElasticContainers::new(&clients))
+        .with_ambient(System::default());
+    serve(async |input| advance::run(&ports, &input).await).await
 }

@@ -6,6 +6,7 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::complete::{self, CompleteInput};
+use glidepath_engine::ports::Adapters;
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::json;
 
@@ -13,18 +14,18 @@ use serde_json::json;
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let load_balancer = ElasticLoadBalancing::new(&clients);
-    let containers = ElasticContainers::new(&clients);
-    let system = System::default();
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_load_balancer(ElasticLoadBalancing::new(&clients))
+        .with_containers(ElasticContainers::new(&clients))
+        .with_ambient(System::default());
     serve(async |input| match input {
         CompleteInput::Deployment(id) => {
-            let reply = complete::run(&registry, &load_balancer, &system, &id).await?;
+            let reply = complete::run(&ports, &id).await?;
             Ok(json!(reply))
         }
         CompleteInput::Retirement(key) => {
-            let retired =
-                complete::retire(&registry, &load_balancer, &containers, &system, &key).await?;
+            let retired = complete::retire(&ports, &key).await?;
             Ok(json!({ "retired": format!("{retired:?}") }))
         }
     })

@@ -5,6 +5,7 @@ use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::notify;
+use glidepath_engine::ports::Adapters;
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::json;
 
@@ -12,12 +13,13 @@ use serde_json::json;
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let channels =
-        StackChannels::new(&clients, settings::channels()?, settings::text(settings::STACK)?);
-    let system = System::default();
+    let stack = settings::text(settings::STACK)?;
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_channels(StackChannels::new(&clients, settings::channels()?, stack))
+        .with_ambient(System::default());
     serve(async |asked| {
-        let delivered = notify::answer(&registry, &channels, &system, &asked).await?;
+        let delivered = notify::answer(&ports, &asked).await?;
         Ok(json!({ "deliveries": delivered.deliveries, "refused": delivered.refused }))
     })
     .await

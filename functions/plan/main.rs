@@ -8,26 +8,24 @@ use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_core::preflight::StackSettings;
 use glidepath_engine::plan;
+use glidepath_engine::ports::Adapters;
 use glidepath_functions::{log_as_json, serve, settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let load_balancer = ElasticLoadBalancing::new(&clients);
-    let containers = ElasticContainers::new(&clients);
-    let monitoring = CloudWatch::new(&clients, Publication::default());
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_load_balancer(ElasticLoadBalancing::new(&clients))
+        .with_containers(ElasticContainers::new(&clients))
+        .with_monitoring(CloudWatch::new(&clients, Publication::default()))
+        .with_ambient(System::default());
     // Their names only: what delivers would be loaded with every cold start for nothing.
     let channels = settings::channels()?.into_keys().collect();
     // While a stack is updated the new code may meet the old environment; without a pattern nothing is
     // said of roles.
     let task_roles = settings::text(settings::TASK_ROLES).ok();
     let stack = StackSettings { channels, task_roles };
-    let system = System::default();
-    serve(async |input| {
-        plan::run(&registry, &load_balancer, &containers, &monitoring, &stack, &system, &input)
-            .await
-    })
-    .await
+    serve(async |input| plan::run(&ports, &stack, &input).await).await
 }

@@ -9,6 +9,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_engine::ports::Adapters;
 use glidepath_engine::rollback;
 use glidepath_functions::trigger::{Trigger, read_trigger};
 use glidepath_functions::{log_as_json, serve, settings};
@@ -18,35 +19,25 @@ use serde_json::{Value, json};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let load_balancer = ElasticLoadBalancing::new(&clients);
-    let containers = ElasticContainers::new(&clients);
-    let orchestration = StepFunctions::new(&clients);
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_load_balancer(ElasticLoadBalancing::new(&clients))
+        .with_containers(ElasticContainers::new(&clients))
+        .with_orchestration(StepFunctions::new(&clients))
+        .with_ambient(System::default());
     let muted = settings::muted_alarms()?;
-    let system = System::default();
     // Fence and route are the first calls of a rollback: neither must wait for a handshake.
-    tokio::join!(registry.warm_up(), load_balancer.warm_up());
+    tokio::join!(ports.registry.warm_up(), ports.load_balancer.warm_up());
     serve(async |payload: Value| {
         let trigger = read_trigger(&payload, muted)
             .map_err(|error| Failure::new(FailureCode::Unexpected, error.to_string()))?;
         match trigger {
             Trigger::Ignored(reason) => Ok(json!({ "ignored": reason })),
-            Trigger::Deployment(input) => {
-                let reply = rollback::run(
-                    &registry,
-                    &load_balancer,
-                    &containers,
-                    &orchestration,
-                    &system,
-                    &input,
-                );
-                Ok(json!(reply.await?))
-            }
+            Trigger::Deployment(input) => Ok(json!(rollback::run(&ports, &input).await?)),
             Trigger::Alarms(events) => {
-                let stopped = join_all(events.iter().map(|event| {
-                    rollback::on_alarm(&registry, &load_balancer, &orchestration, &system, event)
-                }));
-                let outcomes = stopped.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                let stopped = events.iter().map(|event| rollback::on_alarm(&ports, event));
+                let outcomes =
+                    join_all(stopped).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 Ok(json!({ "stopped": format!("{outcomes:?}") }))
             }
         }

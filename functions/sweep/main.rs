@@ -4,6 +4,7 @@ use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::functions::{FunctionNames, LambdaFunctions};
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::ports::Adapters;
 use glidepath_engine::sweep;
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::{Value, json};
@@ -12,17 +13,18 @@ use serde_json::{Value, json};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
     let names = FunctionNames {
         rollback: settings::text(settings::ROLLBACK_FUNCTION)?,
         complete: settings::text(settings::COMPLETE_FUNCTION)?,
         notify: settings::text(settings::NOTIFY_FUNCTION)?,
     };
-    let functions = LambdaFunctions::new(&clients, names);
-    let system = System::default();
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_functions(LambdaFunctions::new(&clients, names))
+        .with_ambient(System::default());
     // The schedule's event says nothing that matters.
     serve(async |_: Value| {
-        let swept = sweep::run(&registry, &functions, &system).await?;
+        let swept = sweep::run(&ports).await?;
         Ok(json!({
             "rolledBack": swept.rolled_back,
             "completed": swept.completed,

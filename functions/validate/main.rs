@@ -8,6 +8,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::CloudWatch;
 use glidepath_aws::probing::HttpProbing;
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::ports::Adapters;
 use glidepath_engine::validate;
 use glidepath_functions::{log_as_json, serve, settings};
 
@@ -15,14 +16,13 @@ use glidepath_functions::{log_as_json, serve, settings};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
-    let registry = DynamoRegistry::new(&clients, settings::text(settings::TABLE)?);
-    let sources = validate::Sources {
-        load_balancer: &ElasticLoadBalancing::new(&clients),
-        containers: &ElasticContainers::new(&clients),
-        monitoring: &CloudWatch::new(&clients, settings::publication()?),
-        hooks: &LambdaHooks::new(&clients),
-        probing: &HttpProbing::default(),
-    };
-    let system = System::default();
-    serve(async |input| validate::run(&registry, &sources, &system, &input).await).await
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_load_balancer(ElasticLoadBalancing::new(&clients))
+        .with_containers(ElasticContainers::new(&clients))
+        .with_monitoring(CloudWatch::new(&clients, settings::publication()?))
+        .with_hooks(LambdaHooks::new(&clients))
+        .with_probing(HttpProbing::default())
+        .with_ambient(System::default());
+    serve(async |input| validate::run(&ports, &input).await).await
 }

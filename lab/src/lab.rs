@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
@@ -27,7 +27,7 @@ use crate::scenario::{AwsSettings, Fault, Scenario, Slot, Version};
 use crate::scene::Scene;
 use crate::source::Upgrade;
 use crate::stack::{Glidepath, ServiceResources, create_services, example_stack};
-use crate::timeline::{Observed, epoch_seconds};
+use crate::timeline::{Observed, Timeline, epoch_seconds};
 use crate::{logs, people, play, run, setup, traffic};
 
 const HEALTHY_LIMIT: Duration = Duration::from_secs(300);
@@ -227,17 +227,25 @@ impl Lab {
             self.glidepath.package_other().await?;
         }
         let services = self.set_up(&scenario).await?;
-        let scene = Arc::new(Scene::new(
-            scenario,
-            self.clients.clone(),
-            self.glidepath.clone(),
-            services,
-            self.behaviours.clone(),
-            self.aws.endpoint().to_owned(),
-            self.scenarios,
-        ));
+        let scene = Arc::new(self.scene(scenario, services));
         let outcome = run::play(&scene, &mut self.aws, &self.slack, events).await?;
         Report::new(&scene, outcome, &self.aws.journal(), since)
+    }
+
+    fn scene(&self, scenario: Scenario, services: BTreeMap<String, ServiceResources>) -> Scene {
+        let endpoint = self.aws.endpoint().to_owned();
+        Scene {
+            scenario,
+            clients: self.clients.clone(),
+            glidepath: self.glidepath.clone(),
+            services,
+            behaviours: self.behaviours.clone(),
+            timeline: Timeline::new(),
+            control: Control::new(&endpoint),
+            endpoint,
+            number: self.scenarios,
+            state: Mutex::default(),
+        }
     }
 
     /// Keeps requests flowing to the services, and sweeps as the schedule would, until it is dropped.

@@ -24,7 +24,7 @@ pub(crate) struct Scene {
     pub control: Control,
     /// Its place among the scenarios of this lab, from 1.
     pub number: usize,
-    state: Mutex<State>,
+    pub state: Mutex<State>,
 }
 
 /// What is known at the moment.
@@ -86,29 +86,6 @@ impl Running {
 }
 
 impl Scene {
-    pub(crate) fn new(
-        scenario: Scenario,
-        clients: Clients,
-        glidepath: Glidepath,
-        services: BTreeMap<String, ServiceResources>,
-        behaviours: Behaviours,
-        endpoint: String,
-        number: usize,
-    ) -> Self {
-        Self {
-            scenario,
-            clients,
-            glidepath,
-            services,
-            behaviours,
-            timeline: Timeline::new(),
-            control: Control::new(&endpoint),
-            endpoint,
-            number,
-            state: Mutex::new(State::default()),
-        }
-    }
-
     /// What is known at the moment. Never held over an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

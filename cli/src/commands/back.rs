@@ -3,7 +3,6 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
 use glidepath_core::back::{Back, NoWayBack, To, back};
 use glidepath_core::ids::{DeploymentId, TaskDefinition};
 use glidepath_core::request::can_be_starter;
@@ -44,7 +43,7 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let subject = asked.named.exactly(|id| connection.operator.execution(id))?;
     let (known, by) =
-        tokio::join!(connection.registry.recent(KNOWN), connection.operator.identity());
+        tokio::join!(connection.ports.registry.recent(KNOWN), connection.operator.identity());
     let by = by.ok().filter(|by| can_be_starter(by));
     let found = found(&known?, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
     let Back { serving, mut request } = found;
@@ -66,7 +65,7 @@ pub(crate) async fn run(
         )?;
         return plan::show(&resolved.plan, findings, &document, output);
     }
-    let id = named_after(request.service.as_str(), System::default().now())?;
+    let id = named_after(request.service.as_str(), connection.ports.ambient.now())?;
     writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
     // Before anything is started, for whoever watches.
     output.flush()?;

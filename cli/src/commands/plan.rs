@@ -2,10 +2,6 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
-use glidepath_aws::containers::ElasticContainers;
-use glidepath_aws::load_balancer::ElasticLoadBalancing;
-use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_core::document::Findings;
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
@@ -46,19 +42,18 @@ pub(crate) async fn run(
     }
     let connection = options.connect().await?;
     let (Resolved { plan, warnings }, mut findings) = surveyed(&connection, &document).await?;
-    let monitoring = CloudWatch::new(&connection.clients, Publication::default());
-    let now = System::default().now();
+    let (monitoring, now) = (&connection.ports.monitoring, connection.ports.ambient.now());
     if arguments.suggest {
-        write!(output, "{}", suggest(&monitoring, now, &plan).await?)?;
+        write!(output, "{}", suggest(monitoring, now, &plan).await?)?;
         return Ok(());
     }
-    let tried = try_checks(&monitoring, now, &plan).await;
+    let tried = try_checks(monitoring, now, &plan).await;
     if tried.has_errors() {
         return Err(document.refused(tried));
     }
     findings.extend(warnings);
     findings.extend(tried);
-    findings.extend(forecast(&monitoring, now, &request, &plan).await);
+    findings.extend(forecast(monitoring, now, &request, &plan).await);
     show(&plan, findings, &document, output)
 }
 
@@ -71,19 +66,8 @@ pub(super) async fn surveyed(
     if findings.has_errors() {
         return Err(document.refused(findings));
     }
-    let Connection { clients, stack, registry, .. } = connection;
-    let monitoring = CloudWatch::new(clients, Publication::default());
-    let surveyed = survey(
-        registry,
-        &ElasticLoadBalancing::new(clients),
-        &ElasticContainers::new(clients),
-        &monitoring,
-        &stack.settings(),
-        System::default().now(),
-        &document.value,
-    )
-    .await;
-    match surveyed {
+    let Connection { stack, ports, .. } = connection;
+    match survey(ports, &stack.settings(), ports.ambient.now(), &document.value).await {
         Ok(surveyed) => Ok((surveyed.resolved, findings)),
         Err(Unfit::Refused(refusal)) => {
             findings.extend(refusal.findings().clone());

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use glidepath_aws::clock::System;
 use glidepath_core::health::{Comparison, StoredCells};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{Deployment, Phase};
@@ -43,8 +42,8 @@ pub(crate) async fn run(
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
     let id = arguments.deployment.exactly(|id| connection.operator.execution(id))?;
-    let now = System::default().now();
-    let (deployment, stored) = find(&connection.registry, &id, &options.commands()).await?;
+    let now = connection.ports.ambient.now();
+    let (deployment, stored) = find(&connection.ports.registry, &id, &options.commands()).await?;
     let report = report(&deployment, &stored, now);
     if let Some(file) = &arguments.svg {
         write_drawing(&report, file)?;

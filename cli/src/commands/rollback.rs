@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
 use glidepath_aws::operator::Invoked;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
@@ -55,7 +54,7 @@ pub(crate) async fn run(
     let commands = options.commands();
     let execution = |id: &DeploymentId| operator.execution(id);
     let state = async |execution: &ExecutionArn| operator.find(execution).await;
-    let deployment = &named.find(&connection.registry, execution, state, &commands).await?;
+    let deployment = &named.find(&connection.ports.registry, execution, state, &commands).await?;
     if *deployment != named.exactly(execution)? {
         writeln!(output, "{deployment} is the deployment of that service that runs")?;
         // Before the rollback, for whoever watches.
@@ -69,10 +68,10 @@ pub(crate) async fn run(
     let execution = operator.execution(deployment);
     let planned = async || {
         let find = async || operator.find(&execution).await;
-        let (registry, clock) = (&connection.registry, System::default());
-        to_roll_back(registry, &clock, deployment, &execution, find, &commands).await
+        to_roll_back(&connection.ports, deployment, &execution, find, &commands).await
     };
-    let told = roll_back(&connection.registry, deployment, planned, invoke, &commands).await?;
+    let told =
+        roll_back(&connection.ports.registry, deployment, planned, invoke, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
@@ -249,7 +248,7 @@ mod tests {
     use glidepath_engine::ports::Clock;
     use glidepath_engine::rollback::{self, RollbackInput};
     use glidepath_engine::testing::example::{self, begun, plan, stage};
-    use glidepath_engine::testing::{Call, Machine, MemoryRegistry, World};
+    use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
     use serde_json::json;
 
     use super::*;
@@ -270,7 +269,7 @@ mod tests {
             "error": { "name": "Aborted", "cause": "arn:ada: it is slow" },
         }))
         .unwrap();
-        let answer = rollback::run(registry, world, world, world, world, &input).await;
+        let answer = rollback::run(&Bed::new(registry, world), &input).await;
         Ok(answer.map_or_else(Invoked::Failed, Invoked::Answered))
     }
 

@@ -2,9 +2,6 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
-use glidepath_aws::containers::ElasticContainers;
-use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::operator::{STARTED_BY, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
@@ -76,9 +73,8 @@ pub(super) async fn begin(
         Started::EndedBefore(_) => return ended_before(connection, id, output).await,
         Started::NameTaken => return Err(taken(id, "exists, with another request")),
     };
-    let (registry, clock) = (&connection.registry, System::default());
     let find = async || connection.operator.find(&execution).await;
-    match answer(registry, &clock, id, &execution, LAG, find).await? {
+    match answer(&connection.ports, id, &execution, LAG, find).await? {
         Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
         Answer::Refused(refused) => return refused.outcome(id, commands),
         Answer::Planning | Answer::Nothing => {
@@ -112,7 +108,7 @@ async fn ended_before(
     id: &DeploymentId,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Some(deployment) = connection.registry.deployment(id).await? else {
+    let Some(deployment) = connection.ports.registry.deployment(id).await? else {
         return Err(taken(id, "was refused before"));
     };
     let version = deployment.plan.task_definition.short().to_owned();
@@ -125,9 +121,7 @@ async fn ended_before(
             return Err(taken(id, "has not ended, though its execution has"));
         }
     }
-    let load_balancer = ElasticLoadBalancing::new(&connection.clients);
-    let containers = ElasticContainers::new(&connection.clients);
-    if serves(&load_balancer, &containers, &deployment).await? {
+    if serves(&connection.ports, &deployment).await? {
         writeln!(output, "{id} ended before, and {version} serves: there is nothing to start")?;
         return Ok(());
     }
@@ -153,9 +147,8 @@ async fn wait(
     commands: &Commands,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Connection { registry, operator, .. } = connection;
-    let system = System::default();
-    let following = Follow { registry, clock: &system, id, commands, shown: 0 };
+    let Connection { ports, operator, .. } = connection;
+    let following = Follow { ports, id, commands, shown: 0 };
     let look = async || operator.state(execution).await;
     let mut aside = anstream::stderr();
     tokio::select! {

@@ -2,11 +2,9 @@
 
 use std::io::Write;
 
-use glidepath_aws::clock::System;
-use glidepath_aws::containers::ElasticContainers;
-use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Notice, Phase};
+use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::{Connection, Options};
@@ -56,8 +54,8 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
-    let (registry, system, commands) =
-        (&connection.registry, System::default(), options.commands());
+    let (ports, commands) = (&connection.ports, options.commands());
+    let registry = &ports.registry;
     let Some(named) = &arguments.deployment else {
         let mut found = registry.recent(arguments.limit).await?;
         let wanted = arguments.service.as_deref();
@@ -65,7 +63,7 @@ pub(crate) async fn run(
             wanted.is_none_or(|service| found.plan.service.as_str() == service)
         };
         found.deployments.retain(listed);
-        write!(output, "{}", all(&found, wanted, arguments.json, &system))?;
+        write!(output, "{}", all(&found, wanted, arguments.json, ports.ambient.now()))?;
         return Ok(());
     };
     let operator = &connection.operator;
@@ -78,7 +76,7 @@ pub(crate) async fn run(
         // The execution is only asked for where the registry knows nothing.
         None => {
             let mut find = async || connection.operator.find(&execution).await;
-            planning::look(registry, id, &execution, &mut find).await?
+            planning::look(ports, id, &execution, &mut find).await?
         }
     };
     let (execution, shown) = match &found {
@@ -91,8 +89,9 @@ pub(crate) async fn run(
             let notices = notices(registry, id).await?;
             let live = look(&connection, deployment).await?;
             let anew = planned_anew(&connection, deployment).await?;
-            let text = one(deployment, &notices, &live, anew, arguments.json, &commands, &system);
-            write!(output, "{text}")?;
+            let seen = Seen { deployment, notices: &notices, live: &live, anew };
+            let now = ports.ambient.now();
+            write!(output, "{}", seen.shown(arguments.json, &commands, now))?;
             let shown = notices.last().map_or(0, |notice| notice.sequence);
             (deployment.execution.clone(), shown)
         }
@@ -105,7 +104,7 @@ pub(crate) async fn run(
             Some(closed(&deployment))
         }
         Answer::Planning | Answer::Accepted(_) if arguments.watch => {
-            let following = Follow { registry, clock: &system, id, commands: &commands, shown };
+            let following = Follow { ports, id, commands: &commands, shown };
             let look = async || operator.state(&execution).await;
             Some(follow(following, &execution, look, output, &mut anstream::stderr()).await?)
         }
@@ -123,10 +122,8 @@ async fn look(connection: &Connection, deployment: &Deployment) -> Result<Live, 
     if matches!(deployment.phase, Phase::Closed(_)) {
         return Ok(Live::default());
     }
-    let stored = connection.registry.stored_cells(&deployment.id).await?;
-    let load_balancer = ElasticLoadBalancing::new(&connection.clients);
-    let containers = ElasticContainers::new(&connection.clients);
-    Ok(live(&load_balancer, &containers, deployment, stored.as_ref()).await)
+    let stored = connection.ports.registry.stored_cells(&deployment.id).await?;
+    Ok(live(&connection.ports, deployment, stored.as_ref()).await)
 }
 
 /// Whether the name of a deployment that has ended is used once more, right now.
@@ -185,41 +182,43 @@ fn unbegun(id: &DeploymentId, answer: &Answer, json: bool, commands: &Commands) 
     }
 }
 
-fn one(
-    deployment: &Deployment,
-    notices: &[Notice],
-    live: &Live,
+/// What was seen of one deployment.
+struct Seen<'a> {
+    deployment: &'a Deployment,
+    notices: &'a [Notice],
+    live: &'a Live,
+    /// Its name is used once more, right now.
     anew: bool,
-    json: bool,
-    commands: &Commands,
-    clock: &impl Clock,
-) -> String {
-    if json {
-        let mut view = serde_json::json!(View::whole(deployment, notices, live, clock.now()));
-        if anew {
-            view["plannedAnew"] = true.into();
-        }
-        return format!("{view:#}\n");
-    }
-    let mut text = detail(deployment, notices, live, commands, clock.now());
-    if anew {
-        text.push_str(&newer(&deployment.id));
-    }
-    text
 }
 
-fn all(found: &Recent, service: Option<&str>, json: bool, clock: &impl Clock) -> String {
+impl Seen<'_> {
+    fn shown(&self, json: bool, commands: &Commands, now: Timestamp) -> String {
+        let Self { deployment, notices, live, anew } = *self;
+        if json {
+            let mut view = serde_json::json!(View::whole(deployment, notices, live, now));
+            if anew {
+                view["plannedAnew"] = true.into();
+            }
+            return format!("{view:#}\n");
+        }
+        let mut text = detail(deployment, notices, live, commands, now);
+        if anew {
+            text.push_str(&newer(&deployment.id));
+        }
+        text
+    }
+}
+
+fn all(found: &Recent, service: Option<&str>, json: bool, now: Timestamp) -> String {
     if json {
-        let views = found
-            .deployments
-            .iter()
-            .map(|deployment| serde_json::json!(View::of(deployment, clock.now())));
+        let views =
+            found.deployments.iter().map(|deployment| serde_json::json!(View::of(deployment, now)));
         let unreadable = found.unreadable.iter().map(|(id, why)| {
             serde_json::json!({ "deployment": id, "phase": "unreadable", "cause": why })
         });
         format!("{:#}\n", serde_json::json!(views.chain(unreadable).collect::<Vec<_>>()))
     } else {
-        overview(found, service, clock.now())
+        overview(found, service, now)
     }
 }
 
@@ -240,9 +239,10 @@ mod tests {
         loop {
             let found = registry.deployment(&deployment.id).await.unwrap().unwrap();
             let notices = notices(&registry, &deployment.id).await.unwrap();
-            let live = live(&world, &world, &found, None).await;
+            let live = live(&Bed::new(&registry, &world), &found, None).await;
+            let seen = Seen { deployment: &found, notices: &notices, live: &live, anew: false };
             for json in [false, true] {
-                let text = one(&found, &notices, &live, false, json, &Commands::default(), &world);
+                let text = seen.shown(json, &Commands::default(), world.now());
                 if let Some(gate) = &found.gate {
                     assert!(!text.contains(gate.token.expose()), "{text}");
                 }
@@ -258,10 +258,11 @@ mod tests {
 
     #[test]
     fn an_earlier_deployment_is_told_from_the_one_that_is_being_planned_under_its_name() {
-        let (ended, world) =
-            (fixtures::succeeded(), glidepath_engine::testing::World::at(fixtures::NOW));
-        let (live, commands) = (Live::default(), Commands::default());
-        let text = |anew, json| one(&ended, &[], &live, anew, json, &commands, &world);
+        let (ended, live, commands) = (fixtures::succeeded(), Live::default(), Commands::default());
+        let text = |anew, json| {
+            let seen = Seen { deployment: &ended, notices: &[], live: &live, anew };
+            seen.shown(json, &commands, fixtures::NOW)
+        };
         assert!(text(true, false).contains("a new execution named shop-42 is being planned"));
         assert!(text(true, true).contains("\"plannedAnew\": true"));
         for json in [false, true] {
@@ -275,11 +276,10 @@ mod tests {
         for deployment in fixtures::all() {
             registry.items().deployments.insert(deployment.id.clone(), deployment);
         }
-        let world = glidepath_engine::testing::World::at(fixtures::NOW);
         let mut found = registry.recent(RECENT).await.unwrap();
         found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
         let listed: Vec<serde_json::Value> =
-            serde_json::from_str(&all(&found, None, true, &world)).unwrap();
+            serde_json::from_str(&all(&found, None, true, fixtures::NOW)).unwrap();
         assert_eq!(listed.len(), found.deployments.len() + 1);
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
         assert_eq!(listed.last().unwrap()["phase"], "unreadable");

@@ -19,26 +19,25 @@ use glidepath_core::weight::Weight;
 use crate::attempt::{Patience, Urgency};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
-use crate::ports::{Containers, DeploymentFence, LoadBalancer, PortError, Registry};
+use crate::ports::{
+    Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry,
+};
 use crate::restore::{Restore, Stable, Written as Restored, restore};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, StepInput, routes};
 
 /// One turn towards the current stage.
-pub async fn run<R, L, C, A>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    ambient: &A,
-    input: &StepInput,
-) -> Result<Reply, Failure>
+pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Reply, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Ambient: Ambient,
+        >,
 {
-    let deployment = load(registry, &input.deployment).await?;
+    let ambient = ports.ambient();
+    let deployment = load(ports, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let tick = pace::tick(&deployment, ambient.now());
     let (since, approved) = match &deployment.progress.step {
@@ -51,7 +50,7 @@ where
     let Some(stage) = deployment.plan.stage(deployment.progress.stage).cloned() else {
         return Ok(Reply::new(&deployment.id, NextStep::Complete, "no stage is left"));
     };
-    let turn = Turn { registry, load_balancer, containers, ambient, deployment, stage };
+    let turn = Turn { ports, deployment, stage };
     match turn.take(since, approved).await {
         Ok(reply) => Ok(reply),
         // Somebody's write may still land; nothing of ours was written.
@@ -83,25 +82,24 @@ enum Written {
     Foreign(String),
 }
 
-struct Turn<'a, R, L, C, A> {
-    registry: &'a R,
-    load_balancer: &'a L,
-    containers: &'a C,
-    ambient: &'a A,
+struct Turn<'a, P> {
+    ports: &'a P,
     deployment: Deployment,
     stage: Stage,
 }
 
-impl<R, L, C, A> Turn<'_, R, L, C, A>
+impl<P> Turn<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Ambient: Ambient,
+        >,
 {
     async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
-        let observed = routes::read(self.load_balancer, &plan.routes).await?;
+        let observed = routes::read(self.ports, &plan.routes).await?;
         if let Some(found) = self.deployment.foreign(&observed) {
             return self.hold_foreign(since, found).await;
         }
@@ -118,7 +116,7 @@ where
             });
         }
         if let Some(waiting) = self.bring_up(since).await? {
-            if self.ambient.now().since(since) > plan.settle_within {
+            if self.ports.ambient().now().since(since) > plan.settle_within {
                 return Err(self.not_ready(&waiting).await);
             }
             self.touch(Routes::InOrder, MoveOn::Stay).await?;
@@ -126,7 +124,7 @@ where
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
             self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
-            let tick = pace::tick(&self.deployment, self.ambient.now());
+            let tick = pace::tick(&self.deployment, self.ports.ambient().now());
             return Ok(Reply::new(&self.deployment.id, NextStep::Gate, "waits for a person")
                 .after(tick)
                 .telling(true));
@@ -140,9 +138,9 @@ where
 
     /// The load balancer's API is throttled, so somebody may need to roll back.
     async fn giving_way(&self, since: Timestamp) -> Result<Reply, Stop> {
-        let settling = self.ambient.now().since(since);
+        let settling = self.ports.ambient().now().since(since);
         let interval = self.deployment.plan.health.interval;
-        let wait = give_way(interval, settling, self.ambient.number());
+        let wait = give_way(interval, settling, self.ports.ambient().number());
         self.touch_after(Routes::Unseen, MoveOn::Stay, wait).await?;
         let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
         Ok(self.settling(wait, summary))
@@ -150,7 +148,8 @@ where
 
     /// Keeps the sweep away, and records where to go from here.
     async fn touch(&self, routes: Routes, move_on: MoveOn) -> Result<Deployment, Stop> {
-        self.touch_after(routes, move_on, pace::tick(&self.deployment, self.ambient.now())).await
+        self.touch_after(routes, move_on, pace::tick(&self.deployment, self.ports.ambient().now()))
+            .await
     }
 
     /// The same, where nothing is due for so long.
@@ -160,8 +159,8 @@ where
         move_on: MoveOn,
         wait: Span,
     ) -> Result<Deployment, Stop> {
-        transition(self.registry, &self.deployment.id, |deployment| {
-            let now = self.ambient.now();
+        transition(self.ports, &self.deployment.id, |deployment| {
+            let now = self.ports.ambient().now();
             let due = overdue(&deployment.plan, now, wait);
             let observed = Observed { routes: routes.clone(), ..Observed::default() };
             observe(deployment, &self.deployment, observed, move_on.clone(), now, due)
@@ -171,8 +170,8 @@ where
 
     /// Records that the service needs more tasks than anybody knew, for whoever brings traffic back.
     async fn grow(&self, needed: u32) -> Result<(), Stop> {
-        transition(self.registry, &self.deployment.id, |deployment| {
-            let now = self.ambient.now();
+        transition(self.ports, &self.deployment.id, |deployment| {
+            let now = self.ports.ambient().now();
             let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
             let observed = Observed { needed: Some(needed), ..Observed::default() };
             observe(deployment, &self.deployment, observed, MoveOn::Stay, now, due)
@@ -184,8 +183,8 @@ where
     /// Somebody else changed a route: nothing moves, and if it stays so, everything goes back.
     async fn hold_foreign(&self, since: Timestamp, found: String) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
-        if self.ambient.now().since(since) > plan.settle_within {
-            require_unfenced(self.registry, &self.deployment.id).await?;
+        if self.ports.ambient().now().since(since) > plan.settle_within {
+            require_unfenced(self.ports, &self.deployment.id).await?;
             return Err(Stop::Failed(Failure::new(
                 FailureCode::RouteChanged,
                 format!(
@@ -208,10 +207,11 @@ where
         })
     }
 
-    async fn claim(&self, purpose: Purpose) -> Result<Claim<'_, R>, Stop> {
-        let (registry, ambient, read) = (self.registry, self.ambient, &self.deployment);
-        Claim::take(registry, ambient, &read.id, |deployment, own, now, due| {
-            claim_forward(deployment, read, own, purpose, FORWARD_LIFETIME, now, due)
+    async fn claim(&self, purpose: Purpose) -> Result<Claim<'_, P>, Stop> {
+        let read = &self.deployment;
+        Claim::take(self.ports, &read.id, |deployment, own, now, due| {
+            let intent = Intent::new(purpose, now, FORWARD_LIFETIME);
+            claim_forward(deployment, read, own, intent, now, due)
         })
         .await
     }
@@ -228,7 +228,7 @@ where
             Written::Throttled => return self.giving_way(since).await,
             Written::Foreign(found) => return self.hold_foreign(since, found).await,
         }
-        let tick = pace::tick(&self.deployment, self.ambient.now());
+        let tick = pace::tick(&self.deployment, self.ports.ambient().now());
         let wait =
             if self.stage.bake == Span::ZERO { Span::ZERO } else { tick.min(self.stage.bake) };
         let next = if wait == Span::ZERO { NextStep::Validate } else { NextStep::Gate };
@@ -254,14 +254,8 @@ where
             .filter(|((_, wanted), before)| before.as_ref() != Some(wanted))
             .map(|((route, wanted), _)| (*route, wanted.clone()))
             .collect();
-        let attempted = routes::write(
-            self.load_balancer,
-            self.ambient,
-            claim.intent(),
-            Patience::GiveWay,
-            &missing,
-        )
-        .await;
+        let attempted =
+            routes::write(self.ports, claim.intent(), Patience::GiveWay, &missing).await;
         if attempted.result.is_err() || !attempted.clean {
             if attempted.clean {
                 claim.finish().await?;
@@ -277,7 +271,7 @@ where
         if !reads_back(&observed, &verified) {
             // A rollback that has written one route before this shift and another one after it believes that
             // all of them are back.
-            return match require_unfenced(self.registry, &self.deployment.id).await {
+            return match require_unfenced(self.ports, &self.deployment.id).await {
                 Ok(()) => {
                     claim.finish().await?;
                     Ok(Written::Otherwise)
@@ -289,8 +283,8 @@ where
                 Err(stop) => Err(stop),
             };
         }
-        let recorded = transition(self.registry, &self.deployment.id, |deployment| {
-            let now = self.ambient.now();
+        let recorded = transition(self.ports, &self.deployment.id, |deployment| {
+            let now = self.ports.ambient().now();
             let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
             let verified = verified.clone();
             if bake {
@@ -314,8 +308,8 @@ where
 
     /// The routes, under a claim of which nothing is on its way: it ends if they cannot be read, or it
     /// would hold up the next turn, and a rollback, for half a minute.
-    async fn read_under(&self, claim: &Claim<'_, R>) -> Result<Vec<Option<RouteActions>>, Stop> {
-        let read = routes::read(self.load_balancer, &self.deployment.plan.routes).await;
+    async fn read_under(&self, claim: &Claim<'_, P>) -> Result<Vec<Option<RouteActions>>, Stop> {
+        let read = routes::read(self.ports, &self.deployment.plan.routes).await;
         if read.is_err() {
             claim.finish().await?;
         }
@@ -328,11 +322,11 @@ where
         let fence = Fence {
             trigger: FenceTrigger::StateMachine,
             failure: refusal(refused),
-            at: self.ambient.now(),
+            at: self.ports.ambient().now(),
         };
-        let intent = Intent::new(Purpose::Restore, self.ambient.now(), RESTORE_LIFETIME);
+        let intent = Intent::new(Purpose::Restore, self.ports.ambient().now(), RESTORE_LIFETIME);
         let id = &self.deployment.id;
-        match self.registry.fence_deployment(id, &fence, own, &intent).await? {
+        match self.ports.registry().fence_deployment(id, &fence, own, &intent).await? {
             DeploymentFence::Closed(deployment) => {
                 let plan = &deployment.plan;
                 let stable = Stable {
@@ -341,9 +335,7 @@ where
                     forced: deployment.forced().is_some(),
                 };
                 let urgency = Urgency::of(&deployment, LINGER);
-                let (load_balancer, ambient) = (self.load_balancer, self.ambient);
-                let written =
-                    restore(load_balancer, ambient, &intent, &plan.routes, stable, urgency);
+                let written = restore(self.ports, &intent, &plan.routes, stable, urgency);
                 match written.await {
                     // The rollback holds or steps back; it is not this step's to decide.
                     Restore::TooWeak(_) => {}
@@ -357,7 +349,7 @@ where
                         }
                     }
                 }
-                Ok(self.registry.finish_deployment_intent(id, own).await?)
+                Ok(self.ports.registry().finish_deployment_intent(id, own).await?)
             }
             // It has ended: nothing of this deployment is written any more.
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => Ok(()),

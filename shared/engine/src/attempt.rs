@@ -8,7 +8,7 @@ use glidepath_core::storm::{self, Harm};
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::Ambient;
-use crate::ports::{PortError, PortResult};
+use crate::ports::{Clock, PortError, PortResult, Ports, Random};
 
 /// What to do when AWS asks to come back later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ const WIDEST_WINDOW: Span = Span::from_secs(5);
 /// Attempts a write until it succeeds, is refused for good, has to wait longer than this invocation
 /// does, or could outlive its deadline.
 pub(crate) async fn attempt<Attempt>(
-    ambient: &impl Ambient,
+    ports: &impl Ports<Ambient: Ambient>,
     intent: &Intent,
     patience: Patience,
     mut call: impl FnMut() -> Attempt,
@@ -79,6 +79,7 @@ pub(crate) async fn attempt<Attempt>(
 where
     Attempt: Future<Output = PortResult<()>>,
 {
+    let ambient = ports.ambient();
     let began = ambient.now();
     let mut throttled_since = None;
     let mut clean = true;

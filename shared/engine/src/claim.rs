@@ -9,22 +9,21 @@ use glidepath_core::time::{Span, Timestamp};
 use crate::Ambient;
 use crate::attempt::Attempted;
 use crate::pace::{self, overdue};
-use crate::ports::Registry;
+use crate::ports::{Clock, Ports, Registry};
 use crate::transition::{Stop, transition};
 
 /// One that stands in the registry.
-pub(crate) struct Claim<'a, R> {
-    registry: &'a R,
+pub(crate) struct Claim<'a, P> {
+    ports: &'a P,
     deployment: &'a DeploymentId,
     own: IntentId,
     intent: Intent,
 }
 
-impl<'a, R: Registry> Claim<'a, R> {
+impl<'a, P: Ports<Registry: Registry>> Claim<'a, P> {
     /// Claims what `decide` makes of the deployment, a new id, now, and when the sweep is to look.
     pub(crate) async fn take(
-        registry: &'a R,
-        ambient: &impl Ambient,
+        ports: &'a P,
         deployment: &'a DeploymentId,
         mut decide: impl FnMut(
             &Deployment,
@@ -32,14 +31,18 @@ impl<'a, R: Registry> Claim<'a, R> {
             Timestamp,
             Timestamp,
         ) -> Result<(Intent, Vec<RegistryWrite>), Refused>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, Stop>
+    where
+        P: Ports<Ambient: Ambient>,
+    {
+        let ambient = ports.ambient();
         let own = pace::intent_id(ambient);
-        let intent = transition(registry, deployment, |deployment| {
+        let intent = transition(ports, deployment, |deployment| {
             let now = ambient.now();
             decide(deployment, &own, now, overdue(&deployment.plan, now, Span::ZERO))
         })
         .await?;
-        Ok(Self { registry, deployment, own, intent })
+        Ok(Self { ports, deployment, own, intent })
     }
 
     pub(crate) const fn id(&self) -> &IntentId {
@@ -53,7 +56,8 @@ impl<'a, R: Registry> Claim<'a, R> {
 
     /// Ends it: nothing of it can land any more.
     pub(crate) async fn finish(&self) -> Result<(), Stop> {
-        Ok(self.registry.finish_deployment_intent(self.deployment, &self.own).await?)
+        let registry = self.ports.registry();
+        Ok(registry.finish_deployment_intent(self.deployment, &self.own).await?)
     }
 
     /// Ends it if every attempt was answered; how the attempts ended.

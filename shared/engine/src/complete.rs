@@ -17,7 +17,7 @@ use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
-    Committed, Containers, FoundRoute, LoadBalancer, Registry, ScaleTo, TargetGroups,
+    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, TargetGroups,
 };
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, failed, routes};
@@ -61,38 +61,32 @@ const COMMITS: u32 = 5;
 const POSTPONED: Span = Span::from_secs(3600);
 
 /// Commits, hands over and unlocks, as far as it can without waiting.
-pub async fn run<R, L, A>(
-    registry: &R,
-    load_balancer: &L,
-    ambient: &A,
-    id: &DeploymentId,
-) -> Result<Reply, Failure>
+pub async fn run<P>(ports: &P, id: &DeploymentId) -> Result<Reply, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    A: Ambient,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
 {
-    let completion = Completion { registry, load_balancer, ambient, id };
+    let completion = Completion { ports, id };
     match completion.go().await {
         Ok(reply) => Ok(reply),
         Err(Stop::Refused(Refused::Busy { until })) => {
-            let wait = until.since(ambient.now()).max(Span::from_secs(1));
+            let wait = until.since(ports.ambient().now()).max(Span::from_secs(1));
             Ok(Reply::new(id, NextStep::Complete, "another write may still land").after(wait))
         }
         Err(stop) => Err(stop.into()),
     }
 }
 
-struct Completion<'a, R, L, A> {
-    registry: &'a R,
-    load_balancer: &'a L,
-    ambient: &'a A,
+struct Completion<'a, P> {
+    ports: &'a P,
     id: &'a DeploymentId,
 }
 
-impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
+impl<P> Completion<'_, P>
+where
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
+{
     async fn go(&self) -> Result<Reply, Stop> {
-        let deployment = load(self.registry, self.id).await?;
+        let deployment = load(self.ports, self.id).await?;
         let committed = match deployment.phase {
             Phase::Open => self.commit().await?,
             Phase::Committed => deployment,
@@ -108,8 +102,8 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
         if committed.plan.routes.iter().any(|route| route.original.sticky()) {
             self.detach(&committed).await?;
         }
-        transition(self.registry, self.id, |deployment| {
-            let now = self.ambient.now();
+        transition(self.ports, self.id, |deployment| {
+            let now = self.ports.ambient().now();
             finish(deployment, Retirement::after(deployment, now), now)
         })
         .await?;
@@ -121,14 +115,14 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
     /// that nobody wrote since.
     async fn commit(&self) -> Result<Deployment, Stop> {
         for _ in 0..COMMITS {
-            let deployment = load(self.registry, self.id).await?;
-            let alarms = self.registry.alarms(&deployment.alarms).await?;
-            let now = self.ambient.now();
+            let deployment = load(self.ports, self.id).await?;
+            let alarms = self.ports.registry().alarms(&deployment.alarms).await?;
+            let now = self.ports.ambient().now();
             let due = overdue(&deployment.plan, now, Span::ZERO);
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
-            let observed = routes::read(self.load_balancer, &deployment.plan.routes).await?;
+            let observed = routes::read(self.ports, &deployment.plan.routes).await?;
             if let Some(found) = deployment.foreign(&observed) {
-                require_unfenced(self.registry, self.id).await?;
+                require_unfenced(self.ports, self.id).await?;
                 return Err(Stop::Failed(Failure::new(
                     FailureCode::RouteChanged,
                     format!("somebody else changed a route before the commit: {found}"),
@@ -140,7 +134,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
                     format!("{} does not send everything to the canary", route.route),
                 )));
             }
-            match self.registry.commit(writes).await? {
+            match self.ports.registry().commit(writes).await? {
                 Committed::Yes => return Ok(committed),
                 Committed::Conflict => {}
             }
@@ -150,7 +144,7 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
 
     /// Cookies outrank weights: the old slot's group leaves every sticky route before its tasks go.
     async fn detach(&self, committed: &Deployment) -> Result<(), Stop> {
-        let observed = routes::read(self.load_balancer, &committed.plan.routes).await?;
+        let observed = routes::read(self.ports, &committed.plan.routes).await?;
         let wanted: Vec<(&RoutePlan, RouteActions)> = committed
             .plan
             .routes
@@ -165,14 +159,11 @@ impl<R: Registry, L: LoadBalancer, A: Ambient> Completion<'_, R, L, A> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let claim =
-            Claim::take(self.registry, self.ambient, self.id, |deployment, own, now, due| {
-                claim_detach(deployment, own, RESTORE_LIFETIME, now, due)
-            })
-            .await?;
-        let (load_balancer, ambient) = (self.load_balancer, self.ambient);
-        let attempted =
-            routes::write(load_balancer, ambient, claim.intent(), Patience::GiveWay, &wanted).await;
+        let claim = Claim::take(self.ports, self.id, |deployment, own, now, due| {
+            claim_detach(deployment, own, RESTORE_LIFETIME, now, due)
+        })
+        .await?;
+        let attempted = routes::write(self.ports, claim.intent(), Patience::GiveWay, &wanted).await;
         claim.conclude(attempted).await
     }
 }
@@ -197,26 +188,23 @@ pub enum Retired {
 }
 
 /// Takes the tasks of an old slot away, if its time has come and nothing is routed to it.
-pub async fn retire<R, L, C, A>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    ambient: &A,
-    key: &LockKey,
-) -> Result<Retired, Failure>
+pub async fn retire<P>(ports: &P, key: &LockKey) -> Result<Retired, Failure>
 where
-    R: Registry,
-    L: LoadBalancer + TargetGroups,
-    C: Containers,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer + TargetGroups,
+            Containers: Containers,
+            Ambient: Ambient,
+        >,
 {
+    let (registry, ambient) = (ports.registry(), ports.ambient());
     let retirement = registry.retirement(key).await.map_err(|error| failed(&error))?;
     let Some(retirement) = retirement.filter(|due| due.due_at <= ambient.now()) else {
         return Ok(Retired::NotDue);
     };
     let now = ambient.now();
-    let deployment = load(registry, &retirement.deployment).await?;
-    if let Some(why) = in_use(load_balancer, containers, &retirement).await? {
+    let deployment = load(ports, &retirement.deployment).await?;
+    if let Some(why) = in_use(ports, &retirement).await? {
         let writes = postpone_retirement(&retirement, &deployment, why, now, now + POSTPONED);
         registry.commit(writes).await.map_err(|error| failed(&error))?;
         return Ok(Retired::Postponed);
@@ -238,8 +226,8 @@ where
     let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
-    let attempted = attempt(ambient, intent, patience, || {
-        containers.scale(&claimed.cluster, &claimed.service, &to)
+    let attempted = attempt(ports, intent, patience, || {
+        ports.containers().scale(&claimed.cluster, &claimed.service, &to)
     })
     .await;
     attempted.result.map_err(|error| failed(&error))?;
@@ -248,7 +236,7 @@ where
         return Ok(Retired::NotDue);
     }
     for _ in 0..COMMITS {
-        let deployment = load(registry, &claimed.deployment).await?;
+        let deployment = load(ports, &claimed.deployment).await?;
         let writes = finish_retirement(&claimed, &deployment, ambient.now());
         match registry.commit(writes).await.map_err(|error| failed(&error))? {
             Committed::Yes => return Ok(Retired::Yes),
@@ -261,10 +249,10 @@ where
 /// What still sends requests to the slot: its own routes, or rules that nobody has listed. Whoever has
 /// no tasks answers nobody.
 async fn in_use(
-    load_balancer: &(impl LoadBalancer + TargetGroups),
-    containers: &impl Containers,
+    ports: &impl Ports<LoadBalancer: LoadBalancer + TargetGroups, Containers: Containers>,
     retirement: &Retirement,
 ) -> Result<Option<Event>, Failure> {
+    let load_balancer = ports.load_balancer();
     let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
     let weight = retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
@@ -279,7 +267,7 @@ async fn in_use(
         return Ok(Some(Event::RetirementPostponed));
     }
     // A rule that nobody has listed may have groups of its own for the same tasks.
-    let service = containers.service(&retirement.cluster, &retirement.service).await;
+    let service = ports.containers().service(&retirement.cluster, &retirement.service).await;
     let service = service.map_err(|error| failed(&error))?;
     let mut groups: Vec<_> = retirement.routes.iter().map(|(_, group)| group.clone()).collect();
     groups.extend(service.iter().flat_map(|service| service.groups().cloned()));

@@ -9,7 +9,7 @@ use glidepath_core::protocol::{Refused, approve, promote};
 use glidepath_core::record::{Decision, Deployment, Promotion, Step};
 
 use crate::failed;
-use crate::ports::{Clock, Orchestration, Registry};
+use crate::ports::{Clock, Orchestration, Ports, Registry};
 use crate::transition::{Stop, transition};
 
 /// What a person decided.
@@ -36,19 +36,12 @@ pub enum Word {
 }
 
 /// Records the answer and lets the deployment go on. The deployment as it is after the decision.
-pub async fn run<R, O, K>(
-    registry: &R,
-    orchestration: &O,
-    clock: &K,
-    answer: &Answer,
-) -> Result<Deployment, Failure>
+pub async fn run<P>(ports: &P, answer: &Answer) -> Result<Deployment, Failure>
 where
-    R: Registry,
-    O: Orchestration,
-    K: Clock,
+    P: Ports<Registry: Registry, Orchestration: Orchestration, Ambient: Clock>,
 {
-    let decided = transition(registry, &answer.deployment, |deployment| {
-        let (by, at) = (answer.by.clone(), clock.now());
+    let decided = transition(ports, &answer.deployment, |deployment| {
+        let (by, at) = (answer.by.clone(), ports.ambient().now());
         match &answer.word {
             Word::Approve { reason } => {
                 let Some(stage) = answer.stage else {
@@ -77,7 +70,8 @@ where
     })?;
     if let Some(gate) = &deployment.gate {
         // The record counts; a pause that is over already has a tick that will read it.
-        orchestration.open_gate(&gate.token).await.map_err(|error| failed(&error))?;
+        let opened = ports.orchestration().open_gate(&gate.token).await;
+        opened.map_err(|error| failed(&error))?;
     }
     Ok(deployment)
 }

@@ -15,7 +15,7 @@ use glidepath_core::weight::Weight;
 
 use crate::ports::{
     CheckAnswer, CheckQuery, Clock, Containers, EcsService, Hooks, LoadBalancer, Metrics,
-    MetricsQuery, Monitoring, PortError, PortResult, Probing, TargetHealth,
+    MetricsQuery, Monitoring, PortError, PortResult, Ports, Probing, TargetHealth,
 };
 use crate::targets;
 
@@ -33,21 +33,6 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
     }
 }
 
-/// What evidence is gathered from.
-#[derive(Debug)]
-pub struct Sources<'a, L, C, M, H, P> {
-    /// Routes and target health.
-    pub load_balancer: &'a L,
-    /// Stopped tasks, and the ECS deployments that hooks are told of.
-    pub containers: &'a C,
-    /// Alarms and metrics.
-    pub monitoring: &'a M,
-    /// Functions of the user's own.
-    pub hooks: &'a H,
-    /// URLs of the user's own.
-    pub probing: &'a P,
-}
-
 /// What one look found.
 pub(crate) struct Gathered {
     /// What is judged; what cannot be read is said, never left out.
@@ -61,27 +46,25 @@ pub(crate) struct Gathered {
 }
 
 /// Everything there is to know: what AWS knows at once, then what the user's own hooks and URLs say.
-pub(crate) async fn gather<L, C, M, H, P, K>(
-    sources: &Sources<'_, L, C, M, H, P>,
-    clock: &K,
-    deployment: &Deployment,
-) -> Gathered
+pub(crate) async fn gather<P>(ports: &P, deployment: &Deployment) -> Gathered
 where
-    L: LoadBalancer,
-    C: Containers,
-    M: Monitoring,
-    H: Hooks,
-    P: Probing,
-    K: Clock,
+    P: Ports<
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Monitoring: Monitoring,
+            Hooks: Hooks,
+            Probing: Probing,
+            Ambient: Clock,
+        >,
 {
-    let Sources { load_balancer, containers, monitoring, hooks, probing } = *sources;
+    let (containers, monitoring) = (ports.containers(), ports.monitoring());
     let plan = &deployment.plan;
-    let now = clock.now();
+    let now = ports.ambient().now();
     let since = deployment.progress.shifted_at.unwrap_or(deployment.started_at);
     let query = metrics_query(deployment, now);
     let (alarms, targets, (services, stopped, metrics)) = join3(
         read_alarms(monitoring, deployment),
-        read_targets(load_balancer, deployment),
+        read_targets(ports, deployment),
         join3(
             containers.services(&plan.cluster, &[&plan.stable.service, &plan.canary.service]),
             containers.stopped_tasks(
@@ -127,8 +110,7 @@ where
     let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
     if asks && judge(plan, watched_stage(deployment), &evidence).judgement != Judgement::Fail {
         (evidence.hooks, evidence.probes) =
-            join(ask_hooks(containers, hooks, deployment, now), probe(probing, clock, deployment))
-                .await;
+            join(ask_hooks(ports, deployment, now), probe(ports, deployment)).await;
     }
     Gathered { evidence, traffic, needed, period }
 }
@@ -189,8 +171,7 @@ fn measured(metrics: Metrics, query: &MetricsQuery, gaps: &[Gap]) -> MeasuredMet
 
 /// Asks every URL until it answers as it must, or as often as the plan says.
 async fn probe(
-    probing: &impl Probing,
-    clock: &impl Clock,
+    ports: &impl Ports<Probing: Probing, Ambient: Clock>,
     deployment: &Deployment,
 ) -> Vec<ProbeReading> {
     let Step::Baking { .. } = deployment.progress.step else { return Vec::new() };
@@ -199,9 +180,9 @@ async fn probe(
         let mut attempts = Vec::new();
         for attempt in 0..probe.attempts {
             if attempt > 0 {
-                clock.sleep(BETWEEN_PROBES).await;
+                ports.ambient().sleep(BETWEEN_PROBES).await;
             }
-            let attempt = match probing.get(&probe.url, probe.timeout).await {
+            let attempt = match ports.probing().get(&probe.url, probe.timeout).await {
                 Ok(answer) => probed(probe, answer.status, &answer.body),
                 Err(error) => ProbeAttempt::Unanswered(error.to_string()),
             };
@@ -218,30 +199,27 @@ async fn probe(
 
 /// Asks the hooks that have a say at this stage and are due. Those that have answered are not asked
 /// again.
-async fn ask_hooks<C, H>(
-    containers: &C,
-    hooks: &H,
+async fn ask_hooks(
+    ports: &impl Ports<Containers: Containers, Hooks: Hooks>,
     deployment: &Deployment,
     now: Timestamp,
-) -> Vec<HookReading>
-where
-    C: Containers,
-    H: Hooks,
-{
+) -> Vec<HookReading> {
     let plan = &deployment.plan;
     let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
     let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
     let asked: Vec<_> = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
     let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
     // Two calls that only deployments with hooks make, and only when one is asked.
-    let found = if due { Some(service_deployments(containers, deployment).await) } else { None };
+    let found =
+        if due { Some(service_deployments(ports.containers(), deployment).await) } else { None };
     let found = found.as_ref();
     let readings = asked.into_iter().map(|(hook, at, before)| async move {
         let kept = before.filter(|run| !run.is_due(now));
         let run = match (kept, found) {
             (Some(run), _) => Ok(run.clone()),
             (None, Some(found)) => {
-                ask_hook(hooks, deployment, (hook, at, before), stage.weight, found, now).await
+                ask_hook(ports.hooks(), deployment, (hook, at, before), stage.weight, found, now)
+                    .await
             }
             (None, None) => Err("it was not asked".to_owned()),
         };
@@ -348,14 +326,14 @@ async fn read_alarms(
 }
 
 async fn read_targets(
-    load_balancer: &impl LoadBalancer,
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
     deployment: &Deployment,
 ) -> PortResult<Vec<TargetHealth>> {
     let plan = &deployment.plan;
     let roles = [Role::Canary, Role::Stable];
     let groups = plan.routes.iter().flat_map(|route| roles.map(|role| route.group(role)));
     let groups: Vec<_> = groups.collect();
-    targets::health(load_balancer, &groups).await.into_iter().collect()
+    targets::health(ports, &groups).await.into_iter().collect()
 }
 
 fn canary_needed(deployment: &Deployment, canary: Option<&EcsService>) -> u32 {

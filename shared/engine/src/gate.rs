@@ -9,7 +9,7 @@ use glidepath_core::time::Timestamp;
 use serde::Deserialize;
 
 use crate::pace::{self, overdue};
-use crate::ports::{Clock, Registry};
+use crate::ports::{Clock, Ports, Registry};
 use crate::transition::{Stop, transition};
 
 /// What the state machine hands over.
@@ -36,8 +36,7 @@ pub struct TickInput {
 
 /// Stores the token, unless a newer entry of the state has stored its own.
 pub async fn run(
-    registry: &impl Registry,
-    clock: &impl Clock,
+    ports: &impl Ports<Registry: Registry, Ambient: Clock>,
     input: &GateInput,
 ) -> Result<(), Failure> {
     let entered_at = Timestamp::parse(&input.tick.entered_at).ok_or_else(|| {
@@ -52,8 +51,8 @@ pub async fn run(
         },
         token: input.token.clone(),
     };
-    let stored = transition(registry, &input.deployment, |deployment| {
-        let now = clock.now();
+    let stored = transition(ports, &input.deployment, |deployment| {
+        let now = ports.ambient().now();
         let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
         store_gate(deployment, gate.clone(), now, due).map(|writes| ((), writes))
     })

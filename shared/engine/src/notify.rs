@@ -12,7 +12,7 @@ use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
 use serde::Deserialize;
 
-use crate::ports::{Channels, Clock, Delivery, OutboxEntry, PortError, Registry};
+use crate::ports::{Channels, Clock, Delivery, OutboxEntry, PortError, Ports, Registry};
 use crate::transition::{load, transition};
 use crate::{StepInput, failed};
 
@@ -32,18 +32,17 @@ pub enum Asked {
     Deliver(StepInput),
 }
 
-pub async fn answer<R: Registry, C: Channels, K: Clock>(
-    registry: &R,
-    channels: &C,
-    clock: &K,
-    asked: &Asked,
-) -> Result<Delivered, Failure> {
+pub async fn answer<P>(ports: &P, asked: &Asked) -> Result<Delivered, Failure>
+where
+    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+{
     match asked {
         Asked::TryOut { channel, trial } => {
-            channels.try_out(channel, trial).await.map_err(|error| failed(&error))?;
+            let tried = ports.channels().try_out(channel, trial).await;
+            tried.map_err(|error| failed(&error))?;
             Ok(Delivered { deliveries: 1, refused: 0 })
         }
-        Asked::Deliver(input) => run(registry, channels, clock, input).await,
+        Asked::Deliver(input) => run(ports, input).await,
     }
 }
 
@@ -58,22 +57,18 @@ pub struct Delivered {
 
 /// Hands every notice that a channel has not settled yet to it, in order. A channel that is down
 /// delays only its own notices; the function fails at the end, so that it is invoked again.
-pub async fn run<R: Registry, C: Channels, K: Clock>(
-    registry: &R,
-    channels: &C,
-    clock: &K,
-    input: &StepInput,
-) -> Result<Delivered, Failure> {
-    let deployment = load(registry, &input.deployment).await?;
+pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Delivered, Failure>
+where
+    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+{
+    let deployment = load(ports, &input.deployment).await?;
     let wanted = if deployment.plan.notify.is_empty() {
         vec![ChannelName::new(NOBODY)]
     } else {
         deployment.plan.notify.clone()
     };
     let mut round = Round {
-        registry,
-        channels,
-        clock,
+        ports,
         deployment: &deployment,
         wanted: &wanted,
         delivered: Delivered::default(),
@@ -90,10 +85,8 @@ pub async fn run<R: Registry, C: Channels, K: Clock>(
     Err(Failure::new(code, format!("could not deliver to every channel: {}", list.join("; "))))
 }
 
-struct Round<'a, R, C, K> {
-    registry: &'a R,
-    channels: &'a C,
-    clock: &'a K,
+struct Round<'a, P> {
+    ports: &'a P,
     deployment: &'a Deployment,
     wanted: &'a [ChannelName],
     delivered: Delivered,
@@ -103,10 +96,13 @@ struct Round<'a, R, C, K> {
     told: Vec<Event>,
 }
 
-impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
+impl<P> Round<'_, P>
+where
+    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+{
     /// Every channel's turn; whether something was told meanwhile.
     async fn go(&mut self) -> Result<bool, Failure> {
-        let outbox = self.registry.notices(&self.deployment.id).await;
+        let outbox = self.ports.registry().notices(&self.deployment.id).await;
         let mut outbox = outbox.map_err(|error| failed(&error))?;
         let mut told = false;
         for channel in self.wanted {
@@ -120,7 +116,7 @@ impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
                 let delivery = match self.hand_over(channel, entry).await {
                     Ok(()) => Delivery::Taken,
                     Err(error) if waits(&error) => {
-                        if self.clock.now().since(entry.notice.at) >= OVERDUE {
+                        if self.ports.ambient().now().since(entry.notice.at) >= OVERDUE {
                             let event = undelivered(channel, entry, &error, Undelivered::Waits);
                             told |= self.tell_once(&outbox, event).await?;
                         }
@@ -159,7 +155,7 @@ impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
             }
         }
         let last = self.wanted.iter().all(|channel| entry.settled(channel));
-        let settled = self.registry.delivered(&entry.notice, channel, delivery, last).await;
+        let settled = self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
         settled.map_err(|error| failed(&error))
     }
 
@@ -176,9 +172,8 @@ impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
             return Ok(false);
         }
         let id: &DeploymentId = &self.deployment.id;
-        let now = self.clock.now();
-        transition(self.registry, id, |deployment| Ok(tell(deployment, event.clone(), now)))
-            .await?;
+        let now = self.ports.ambient().now();
+        transition(self.ports, id, |deployment| Ok(tell(deployment, event.clone(), now))).await?;
         self.told.push(event);
         Ok(true)
     }
@@ -187,7 +182,7 @@ impl<R: Registry, C: Channels, K: Clock> Round<'_, R, C, K> {
         if channel.as_str() == NOBODY {
             return Ok(());
         }
-        self.channels.deliver(channel, &entry.notice, self.deployment).await
+        self.ports.channels().deliver(channel, &entry.notice, self.deployment).await
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::forecast::try_checks;
 use crate::pace::overdue;
 use crate::ports::{
-    Clock, Committed, Containers, LoadBalancer, Monitoring, Registry, TargetGroups,
+    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, TargetGroups,
 };
 use crate::restore::look_at_stable;
 use crate::survey::{Survey, survey};
@@ -49,22 +49,17 @@ const ATTEMPTS: u32 = 3;
 const CLOCK_DISAGREEMENT: Span = Span::from_secs(5);
 
 /// Plans, locks and begins.
-pub async fn run<R, L, C, M, K>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    stack: &StackSettings,
-    clock: &K,
-    input: &PlanInput,
-) -> Result<Reply, Failure>
+pub async fn run<P>(ports: &P, stack: &StackSettings, input: &PlanInput) -> Result<Reply, Failure>
 where
-    R: Registry,
-    L: LoadBalancer + TargetGroups,
-    C: Containers,
-    M: Monitoring,
-    K: Clock,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer + TargetGroups,
+            Containers: Containers,
+            Monitoring: Monitoring,
+            Ambient: Clock,
+        >,
 {
+    let (registry, monitoring, clock) = (ports.registry(), ports.monitoring(), ports.ambient());
     let existing = registry.deployment(&input.deployment).await.map_err(|error| failed(&error))?;
     let deployment = match existing {
         // A repeated invocation, or one whose answer was lost after its transaction.
@@ -78,22 +73,14 @@ where
         None => {
             let mut begun = None;
             for _ in 0..ATTEMPTS {
-                let surveyed = survey(
-                    registry,
-                    load_balancer,
-                    containers,
-                    monitoring,
-                    stack,
-                    clock.now(),
-                    &input.request,
-                );
-                let mut surveyed = surveyed.await.map_err(|unfit| unfit.failure())?;
+                let surveyed = survey(ports, stack, clock.now(), &input.request).await;
+                let mut surveyed = surveyed.map_err(|unfit| unfit.failure())?;
                 let tried = try_checks(monitoring, clock.now(), &surveyed.resolved.plan).await;
                 if tried.has_errors() {
                     return Err(tried.failure(FailureCode::InvalidRequest));
                 }
                 surveyed.resolved.warnings.extend(tried);
-                begun = try_begin(registry, load_balancer, clock, input, surveyed).await?;
+                begun = try_begin(ports, input, surveyed).await?;
                 if begun.is_some() {
                     break;
                 }
@@ -106,7 +93,7 @@ where
     };
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     look_at_alarms(monitoring, &deployment).await?;
-    look_at_routes(registry, load_balancer, clock, &deployment).await?;
+    look_at_routes(ports, &deployment).await?;
     let summary = format!(
         "{} to {} in {} stages, {} is stable",
         deployment.plan.service,
@@ -136,23 +123,20 @@ fn name_used(earlier: &Deployment) -> Reply {
 }
 
 /// The first transaction; `None` if somebody was faster and everything must be looked at again.
-async fn try_begin<R, L, K>(
-    registry: &R,
-    load_balancer: &L,
-    clock: &K,
+async fn try_begin<P>(
+    ports: &P,
     input: &PlanInput,
     surveyed: Survey,
 ) -> Result<Option<Deployment>, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    K: Clock,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Clock>,
 {
+    let registry = ports.registry();
     let Survey { resolved, locks } = surveyed;
     let Resolved { plan, warnings } = resolved;
     let alarms: Vec<AlarmArn> = plan.health.alarms.binding().cloned().collect();
     let known = registry.alarms(&alarms).await.map_err(|error| failed(&error))?;
-    let now = clock.now();
+    let now = ports.ambient().now();
     // Never a bare clock reading: every alarm that has fired must have fired before the start.
     let started_at = known
         .iter()
@@ -161,7 +145,7 @@ where
         .chain([now - CLOCK_DISAGREEMENT])
         .max()
         .unwrap_or(now);
-    let health = look_at_stable(load_balancer, clock, &plan.routes, plan.health.fresh_for()).await;
+    let health = look_at_stable(ports, &plan.routes, plan.health.fresh_for()).await;
     let health = health.map_err(|error| failed(&error))?;
     let deployment = Deployment {
         id: input.deployment.clone(),
@@ -188,7 +172,7 @@ where
         Err(stop) => return Err(stop.into()),
     }
     match registry.commit(writes).await.map_err(|error| failed(&error))? {
-        Committed::Yes => load(registry, &deployment.id).await.map(Some),
+        Committed::Yes => load(ports, &deployment.id).await.map(Some),
         Committed::Conflict => Ok(None),
     }
 }
@@ -249,22 +233,16 @@ async fn look_at_alarms(
 
 /// The weights once more, under the lock: if somebody changed them meanwhile, the roles may be
 /// wrong, and the deployment ends without having touched anything.
-async fn look_at_routes<R, L, K>(
-    registry: &R,
-    load_balancer: &L,
-    clock: &K,
-    deployment: &Deployment,
-) -> Result<(), Failure>
+async fn look_at_routes<P>(ports: &P, deployment: &Deployment) -> Result<(), Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    K: Clock,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Clock>,
 {
+    let registry = ports.registry();
     if deployment.progress.shifted_at.is_some() || deployment.revision > Revision::default() {
         // A repeated invocation after the deployment has moved on.
         return Ok(());
     }
-    let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
+    let observed = routes::read(ports, &deployment.plan.routes).await?;
     let Some(found) = deployment.foreign(&observed) else { return Ok(()) };
     let failure = Failure::new(
         FailureCode::RouteChanged,
@@ -273,8 +251,8 @@ where
         ),
     );
     let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
-    transition(registry, &deployment.id, |deployment| {
-        close(deployment, &alarms, failure.clone(), Outcome::Abandoned, clock.now())
+    transition(ports, &deployment.id, |deployment| {
+        close(deployment, &alarms, failure.clone(), Outcome::Abandoned, ports.ambient().now())
     })
     .await?;
     Err(failure)

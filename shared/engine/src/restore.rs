@@ -9,7 +9,7 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::attempt::{Attempted, Patience, Urgency};
-use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult, TargetHealth};
+use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult, Ports, TargetHealth};
 use crate::{Ambient, routes, targets};
 
 /// How the write ended.
@@ -47,46 +47,47 @@ pub(crate) struct Stable {
 /// Writes every route back to stable. If the recorded health of stable does not vouch for it, looks
 /// at stable's targets first: this is the one thing that may stand between the fence and the route.
 pub(crate) async fn restore(
-    load_balancer: &impl LoadBalancer,
-    ambient: &impl Ambient,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Ambient>,
     intent: &Intent,
     plan: &[RoutePlan],
     stable: Stable,
     urgency: Urgency,
 ) -> Restore {
     let Stable { health, needed, forced } = stable;
-    if !forced && !health.vouches(needed, ambient.now()) {
-        let seen = look_again(load_balancer, ambient, plan, health).await;
+    if !forced && !health.vouches(needed, ports.ambient().now()) {
+        let seen = look_again(ports, plan, health).await;
         if seen.healthy == 0 || seen.healthy < needed {
             return Restore::TooWeak(seen);
         }
     }
-    Restore::Attempted(write_stable(load_balancer, ambient, intent, plan, urgency).await)
+    Restore::Attempted(write_stable(ports, intent, plan, urgency).await)
 }
 
 /// Everything to stable, all routes at once. A write that is refused for good, for want of a permission
 /// say, is no failure where there was nothing to write: that is looked at only once it was refused, so
 /// that nothing stands before the write.
 pub(crate) async fn write_stable(
-    load_balancer: &impl LoadBalancer,
-    ambient: &impl Ambient,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Ambient>,
     intent: &Intent,
     plan: &[RoutePlan],
     urgency: Urgency,
 ) -> Written {
-    let mut written = attempt_stable(load_balancer, ambient, intent, plan, urgency).await;
+    let mut written = attempt_stable(ports, intent, plan, urgency).await;
     let attempted = &mut written.attempted;
     let refused = matches!(attempted.result, Err(PortError::Refused { .. }));
-    if refused && nothing_on_canary(load_balancer, plan).await {
+    if refused && nothing_on_canary(ports, plan).await {
         attempted.result = Ok(());
     }
     written
 }
 
 /// Whether nothing on any route leads to the canary. If that cannot be read, it is not known.
-async fn nothing_on_canary(load_balancer: &impl LoadBalancer, plan: &[RoutePlan]) -> bool {
+async fn nothing_on_canary(
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
+    plan: &[RoutePlan],
+) -> bool {
     let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
-    let Ok(found) = load_balancer.routes(&wanted).await else { return false };
+    let Ok(found) = ports.load_balancer().routes(&wanted).await else { return false };
     plan.iter().zip(&found).all(|(route, found)| match found {
         FoundRoute::Found { actions, .. } => route.is_back(actions),
         // A route that is gone carries nothing to the canary.
@@ -98,19 +99,19 @@ async fn nothing_on_canary(load_balancer: &impl LoadBalancer, plan: &[RoutePlan]
 /// The attempts. What is overwritten by them is looked at beside them: before that would cost a round
 /// trip.
 async fn attempt_stable(
-    load_balancer: &impl LoadBalancer,
-    ambient: &impl Ambient,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Ambient>,
     intent: &Intent,
     plan: &[RoutePlan],
     urgency: Urgency,
 ) -> Written {
     let stable: Vec<_> = plan.iter().map(|route| (route, route.stable_only())).collect();
-    let write = routes::write(load_balancer, ambient, intent, Patience::Insist(urgency), &stable);
+    let write = routes::write(ports, intent, Patience::Insist(urgency), &stable);
     if urgency.throttled_since.is_some() {
         // Reads share the account's calls with the writes of everybody who waits.
         return Written { attempted: write.await, beside: None };
     }
-    let (look, patience) = (pin!(routes::read(load_balancer, plan)), pin!(ambient.sleep(BESIDE)));
+    let look = pin!(routes::read(ports, plan));
+    let patience = pin!(ports.ambient().sleep(BESIDE));
     let read = select(look, patience);
     // The write first: it takes the connection that is open already.
     let (attempted, read) = join(write, read).await;
@@ -125,12 +126,11 @@ async fn attempt_stable(
 /// answer changes nothing of what was known: stable kept its capacity, so if it was healthy the
 /// write goes ahead, and if it was sick nothing is sent there blindly.
 async fn look_again(
-    load_balancer: &impl LoadBalancer,
-    clock: &impl Clock,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Clock>,
     plan: &[RoutePlan],
     known: RecordedHealth,
 ) -> RecordedHealth {
-    let looks = look_at_groups(load_balancer, plan).await;
+    let looks = look_at_groups(ports, plan).await;
     let answered = looks.iter().all(Result::is_ok);
     let healthy = looks
         .into_iter()
@@ -138,28 +138,27 @@ async fn look_again(
         .min()
         .unwrap_or(known.healthy);
     // What was not seen must not look fresh.
-    let at = if answered { clock.now() } else { known.at };
+    let at = if answered { ports.ambient().now() } else { known.at };
     RecordedHealth { healthy, at, fresh_for: known.fresh_for }
 }
 
 /// How many targets of stable are healthy, on the route that has the fewest.
 pub(crate) async fn look_at_stable(
-    load_balancer: &impl LoadBalancer,
-    clock: &impl Clock,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Clock>,
     plan: &[RoutePlan],
     fresh_for: Span,
 ) -> PortResult<RecordedHealth> {
     let mut healthy = u32::MAX;
-    for look in look_at_groups(load_balancer, plan).await {
+    for look in look_at_groups(ports, plan).await {
         healthy = healthy.min(look?.healthy);
     }
-    Ok(RecordedHealth { healthy, at: clock.now(), fresh_for })
+    Ok(RecordedHealth { healthy, at: ports.ambient().now(), fresh_for })
 }
 
 async fn look_at_groups(
-    load_balancer: &impl LoadBalancer,
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
     plan: &[RoutePlan],
 ) -> Vec<PortResult<TargetHealth>> {
     let groups: Vec<_> = plan.iter().map(|route| &route.pair.stable).collect();
-    targets::health(load_balancer, &groups).await
+    targets::health(ports, &groups).await
 }

@@ -7,17 +7,17 @@ use glidepath_core::record::Intent;
 use glidepath_core::route::RouteActions;
 
 use crate::attempt::{Attempted, Patience, PutOff, attempt};
-use crate::ports::{FoundRoute, LoadBalancer};
+use crate::ports::{FoundRoute, LoadBalancer, Ports};
 use crate::{Ambient, failed};
 
 /// The routes of a plan as they are now, in the plan's order; `None` for one that is not there or
 /// not what it was.
 pub(crate) async fn read(
-    load_balancer: &impl LoadBalancer,
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
     plan: &[RoutePlan],
 ) -> Result<Vec<Option<RouteActions>>, Failure> {
     let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
-    let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
+    let found = ports.load_balancer().routes(&wanted).await.map_err(|error| failed(&error))?;
     Ok(found
         .into_iter()
         .map(|route| match route {
@@ -29,14 +29,14 @@ pub(crate) async fn read(
 
 /// Writes one state of every route, all at once.
 pub(crate) async fn write(
-    load_balancer: &impl LoadBalancer,
-    ambient: &impl Ambient,
+    ports: &impl Ports<LoadBalancer: LoadBalancer, Ambient: Ambient>,
     intent: &Intent,
     patience: Patience,
     routes: &[(&RoutePlan, RouteActions)],
 ) -> Attempted {
+    let load_balancer = ports.load_balancer();
     let attempts = routes.iter().map(|(route, actions)| {
-        attempt(ambient, intent, patience, || load_balancer.write_route(&route.route, actions))
+        attempt(ports, intent, patience, || load_balancer.write_route(&route.route, actions))
     });
     let mut clean = true;
     let mut failed = None;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::failed;
 use crate::forecast::adapt;
 use crate::ports::{
-    Containers, LoadBalancer, Monitoring, PortError, PortResult, Registry, TargetGroups,
+    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, TargetGroups,
 };
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
@@ -57,27 +57,27 @@ impl From<PortError> for Unfit {
 }
 
 /// Decodes a request and holds it against the real resources and what the stack has configured.
-pub async fn survey<R, L, C, M>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
+pub async fn survey<P>(
+    ports: &P,
     stack: &StackSettings,
     now: Timestamp,
     document: &Value,
 ) -> Result<Survey, Unfit>
 where
-    R: Registry,
-    L: LoadBalancer + TargetGroups,
-    C: Containers,
-    M: Monitoring,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer + TargetGroups,
+            Containers: Containers,
+            Monitoring: Monitoring,
+        >,
 {
+    let (registry, load_balancer) = (ports.registry(), ports.load_balancer());
     let request =
         decode(document).map_err(|findings| Unfit::Refused(Refusal::Invalid(findings)))?;
     // Before the resources: an epoch that is still the same when the locks are taken proves that no
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
-    let mut found = look(load_balancer, containers, monitoring, &request).await?;
+    let mut found = look(ports, &request).await?;
     found.target_groups = target_groups(load_balancer, &found).await?;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
@@ -85,7 +85,7 @@ where
     found.holders = holders(registry, &first).await?;
     let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
     if request.health.comparison.sensitivity == Sensitivity::Adaptive {
-        adapt(monitoring, now, &mut resolved).await;
+        adapt(ports.monitoring(), now, &mut resolved).await;
     }
     let locks = all_locks(registry, &resolved.plan, first).await?;
     found.holders = holders(registry, &locks).await?;
@@ -96,17 +96,11 @@ where
     Ok(Survey { resolved, locks })
 }
 
-async fn look<L, C, M>(
-    load_balancer: &L,
-    containers: &C,
-    monitoring: &M,
-    request: &Request,
-) -> PortResult<Found>
+async fn look<P>(ports: &P, request: &Request) -> PortResult<Found>
 where
-    L: LoadBalancer,
-    C: Containers,
-    M: Monitoring,
+    P: Ports<LoadBalancer: LoadBalancer, Containers: Containers, Monitoring: Monitoring>,
 {
+    let containers = ports.containers();
     let target = &request.target;
     let alarms = &request.health.alarms;
     let names: Vec<_> = [&alarms.blue, &alarms.green, &alarms.service]
@@ -116,10 +110,10 @@ where
         .collect();
     let slots = [Slot::Blue, Slot::Green].map(|slot| target.slots.of(slot));
     let (routes, services, (task_definition, alarms_found)) = join3(
-        load_balancer.routes(&target.routes),
+        ports.load_balancer().routes(&target.routes),
         containers.services(&target.cluster, &slots),
         join(containers.task_definition(&request.release.task_definition), async {
-            if names.is_empty() { Ok(Vec::new()) } else { monitoring.alarms(&names).await }
+            if names.is_empty() { Ok(Vec::new()) } else { ports.monitoring().alarms(&names).await }
         }),
     )
     .await;

@@ -5,7 +5,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::record::Phase;
 
 use crate::failed;
-use crate::ports::{Clock, Due, Functions, PortResult, Registry};
+use crate::ports::{Clock, Due, Functions, PortResult, Ports, Registry};
 
 /// What a sweep found overdue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,17 +19,16 @@ pub struct Swept {
 }
 
 /// One sweep. What cannot be handed over is left for the next one, after the rest was.
-pub async fn run<R: Registry, F: Functions, K: Clock>(
-    registry: &R,
-    functions: &F,
-    clock: &K,
-) -> Result<Swept, Failure> {
-    let due = registry.due(clock.now()).await.map_err(|error| failed(&error))?;
+pub async fn run<P>(ports: &P) -> Result<Swept, Failure>
+where
+    P: Ports<Registry: Registry, Functions: Functions, Ambient: Clock>,
+{
+    let due = ports.registry().due(ports.ambient().now()).await.map_err(|error| failed(&error))?;
     let mut swept = Swept::default();
     let mut lost = Vec::new();
     let mut code = FailureCode::Transient;
     for due in due {
-        if let Err(error) = hand_over(registry, functions, clock, &due, &mut swept).await {
+        if let Err(error) = hand_over(ports, &due, &mut swept).await {
             if !error.may_pass() {
                 code = FailureCode::Unexpected;
             }
@@ -39,13 +38,11 @@ pub async fn run<R: Registry, F: Functions, K: Clock>(
     if lost.is_empty() { Ok(swept) } else { Err(Failure::new(code, lost.join("; "))) }
 }
 
-async fn hand_over<R: Registry, F: Functions, K: Clock>(
-    registry: &R,
-    functions: &F,
-    clock: &K,
-    due: &Due,
-    swept: &mut Swept,
-) -> PortResult<()> {
+async fn hand_over<P>(ports: &P, due: &Due, swept: &mut Swept) -> PortResult<()>
+where
+    P: Ports<Registry: Registry, Functions: Functions, Ambient: Clock>,
+{
+    let functions = ports.functions();
     match due {
         Due::Retirement(_) => {
             functions.start_completion(due).await?;
@@ -56,9 +53,9 @@ async fn hand_over<R: Registry, F: Functions, K: Clock>(
             swept.delivered += 1;
         }
         Due::Deployment(id) => {
-            let Some(deployment) = registry.deployment(id).await? else { return Ok(()) };
+            let Some(deployment) = ports.registry().deployment(id).await? else { return Ok(()) };
             // The index lags behind: only the item itself says whether it is still due.
-            if deployment.next_due_at > clock.now() {
+            if deployment.next_due_at > ports.ambient().now() {
                 return Ok(());
             }
             match deployment.phase {

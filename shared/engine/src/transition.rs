@@ -7,7 +7,7 @@ use glidepath_core::protocol::{Refused, RegistryWrite};
 use glidepath_core::record::{Deployment, Phase};
 
 use crate::failed;
-use crate::ports::{Committed, PortError, Registry};
+use crate::ports::{Committed, PortError, Ports, Registry};
 
 /// How often a decision is made again because somebody wrote in between.
 const ATTEMPTS: u32 = 10;
@@ -62,10 +62,15 @@ pub(crate) fn refusal(refused: &Refused) -> Failure {
 
 /// Reads a deployment that must exist.
 pub(crate) async fn load(
-    registry: &impl Registry,
+    ports: &impl Ports<Registry: Registry>,
     id: &DeploymentId,
 ) -> Result<Deployment, Failure> {
-    registry.deployment(id).await.map_err(|error| failed(&error))?.ok_or_else(|| unknown(id))
+    ports
+        .registry()
+        .deployment(id)
+        .await
+        .map_err(|error| failed(&error))?
+        .ok_or_else(|| unknown(id))
 }
 
 pub(crate) fn unknown(id: &DeploymentId) -> Failure {
@@ -74,16 +79,16 @@ pub(crate) fn unknown(id: &DeploymentId) -> Failure {
 
 /// Makes a transition, deciding again on the new state whenever somebody else was faster.
 pub(crate) async fn transition<Value>(
-    registry: &impl Registry,
+    ports: &impl Ports<Registry: Registry>,
     id: &DeploymentId,
     mut decide: impl FnMut(&Deployment) -> Result<(Value, Vec<RegistryWrite>), Refused>,
 ) -> Result<Value, Stop> {
     for _ in 0..ATTEMPTS {
-        let deployment = load(registry, id).await?;
+        let deployment = load(ports, id).await?;
         let (value, writes) = decide(&deployment)?;
-        match registry.commit(writes).await? {
+        match ports.registry().commit(writes).await? {
             Committed::Yes => return Ok(value),
-            Committed::Conflict => require_quiet(registry, &deployment).await?,
+            Committed::Conflict => require_quiet(ports, &deployment).await?,
         }
     }
     Err(Stop::Failed(Failure::new(
@@ -95,20 +100,23 @@ pub(crate) async fn transition<Value>(
 /// What looks like somebody else's change of a route may be what a rollback has written since the deployment
 /// was read. A rollback fences before it writes: whoever finds no fence has found somebody else's.
 pub(crate) async fn require_unfenced(
-    registry: &impl Registry,
+    ports: &impl Ports<Registry: Registry>,
     id: &DeploymentId,
 ) -> Result<(), Stop> {
-    let deployment = load(registry, id).await?;
+    let deployment = load(ports, id).await?;
     deployment.require_open()?;
-    require_quiet(registry, &deployment).await
+    require_quiet(ports, &deployment).await
 }
 
 /// A forward transition conflicts for ever once a bound alarm has fired: finds out, and which.
-async fn require_quiet(registry: &impl Registry, deployment: &Deployment) -> Result<(), Stop> {
+async fn require_quiet(
+    ports: &impl Ports<Registry: Registry>,
+    deployment: &Deployment,
+) -> Result<(), Stop> {
     if deployment.phase != Phase::Open {
         return Ok(());
     }
-    let alarms = registry.alarms(&deployment.alarms).await?;
+    let alarms = ports.registry().alarms(&deployment.alarms).await?;
     match alarms.into_iter().find(|alarm| !alarm.quiet_since(deployment.started_at)) {
         Some(alarm) => Err(Stop::Refused(Refused::Fired(alarm.arn))),
         None => Ok(()),

@@ -12,10 +12,9 @@ use glidepath_core::protocol::{
 use glidepath_core::record::Deployment;
 use glidepath_core::time::Span;
 
-pub use crate::evidence::Sources;
 use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::overdue;
-use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Probing, Registry};
+use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry};
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
@@ -25,34 +24,32 @@ use crate::{StepInput, routes};
 ///
 /// A verdict that fails, or a time that is over, is the failure of the deployment, which the state
 /// machine catches and rolls back; so is what could not be read or recorded, once retries are over.
-pub async fn run<R, L, C, M, H, P, K>(
-    registry: &R,
-    sources: &Sources<'_, L, C, M, H, P>,
-    clock: &K,
-    input: &StepInput,
-) -> Result<Reply, Failure>
+pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Reply, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    M: Monitoring,
-    H: Hooks,
-    P: Probing,
-    K: Clock,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Monitoring: Monitoring,
+            Hooks: Hooks,
+            Probing: Probing,
+            Ambient: Clock,
+        >,
 {
-    let deployment = load(registry, &input.deployment).await?;
+    let clock = ports.ambient();
+    let deployment = load(ports, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     // First, because what is measured while they are somebody else's counts for nothing.
-    let observed = routes::read(sources.load_balancer, &deployment.plan.routes).await?;
+    let observed = routes::read(ports, &deployment.plan.routes).await?;
     let routes = deployment.foreign(&observed).map_or(Routes::InOrder, Routes::Changed);
     let read = deployment;
     let progress = read.progress.seeing(&routes, clock.now());
     let deployment = Deployment { progress, ..read.clone() };
-    let gathered = gather(sources, clock, &deployment).await;
+    let gathered = gather(ports, &deployment).await;
     let Gathered { evidence, traffic, needed, period } = gathered;
     let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
     // The look that fails is the one that a report must not miss.
-    keep(registry, clock, &deployment, &evidence, period).await;
+    keep(ports, &deployment, &evidence, period).await;
     if let Some(failure) = failing(&evidence, &verdict) {
         return Err(failure);
     }
@@ -60,7 +57,7 @@ where
     let course = course(&deployment, &verdict, &routes, now);
     let health = stable_health(&deployment.plan, &evidence);
     let judged = Judged::of(&verdict);
-    let (seen, here, told) = transition(registry, &deployment.id, |current| {
+    let (seen, here, told) = transition(ports, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
         // Answers of hooks belong to the stage at which they were asked.
@@ -91,8 +88,7 @@ const KEPT_WITHIN: Span = Span::from_millis(500);
 
 /// Keeps what was counted, for the report. Whatever becomes of it, the verdict stands.
 async fn keep(
-    registry: &impl Registry,
-    clock: &impl Clock,
+    ports: &impl Ports<Registry: Registry, Ambient: Clock>,
     deployment: &Deployment,
     evidence: &Evidence,
     period: Option<Span>,
@@ -104,8 +100,8 @@ async fn keep(
     let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
     let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
     let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), evidence.at);
-    let written = pin!(registry.store_cells(&cells));
-    let late = pin!(clock.sleep(KEPT_WITHIN));
+    let written = pin!(ports.registry().store_cells(&cells));
+    let late = pin!(ports.ambient().sleep(KEPT_WITHIN));
     let error = match select(written, late).await {
         Either::Left((Ok(()), _)) => return,
         Either::Left((Err(error), _)) => error.to_string(),

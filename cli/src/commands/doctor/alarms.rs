@@ -104,7 +104,7 @@ async fn measure(doctor: &Doctor, way: &Way, most: u64) -> PortResult<Arrivals> 
     doctor.instruments.make_alarm(&name, way.action()).await?;
     let alarm = doctor.alarm(&name);
     let revision = bind(doctor, &alarm).await?;
-    let begun = doctor.system.now();
+    let begun = doctor.connection.ports.ambient.now();
     doctor.instruments.fire(&name).await?;
     arrivals(doctor, &alarm, revision, begun, most).await
 }
@@ -128,7 +128,7 @@ async fn composite_and_clock(
         Ok(revision) => revision,
         Err(error) => return (Err(error.clone()), clock(doctor, &child).await),
     };
-    let begun = doctor.system.now();
+    let begun = doctor.connection.ports.ambient.now();
     let clock = clock(doctor, &child).await;
     if let Err(error) = &clock {
         return (Err(error.clone()), clock);
@@ -139,16 +139,16 @@ async fn composite_and_clock(
 /// Fires an alarm: when it was asked for, when it happened by CloudWatch's clock, and when it was
 /// answered.
 async fn clock(doctor: &Doctor, name: &str) -> PortResult<[Timestamp; 3]> {
-    let before = doctor.system.now();
+    let before = doctor.connection.ports.ambient.now();
     doctor.instruments.fire(name).await?;
-    let after = doctor.system.now();
+    let after = doctor.connection.ports.ambient.now();
     Ok([before, doctor.instruments.fired_at(name).await?, after])
 }
 
 /// Gives the registry an item for the alarm, bound to a deployment that there is none of: so the
 /// rollback function has nothing to bring back. The item's revision.
 async fn bind(doctor: &Doctor, alarm: &AlarmArn) -> PortResult<u64> {
-    let now = doctor.system.now();
+    let now = doctor.connection.ports.ambient.now();
     let binding = Binding {
         // An event is never too old for it, whatever this machine's clock says.
         started_at: Timestamp::from_millis(0),
@@ -160,7 +160,7 @@ async fn bind(doctor: &Doctor, alarm: &AlarmArn) -> PortResult<u64> {
     let deployment = DeploymentId::new(alarm.name());
     let bound =
         RegistryWrite::Bind { alarm: alarm.clone(), deployment, binding: Box::new(binding) };
-    match doctor.connection.registry.commit(vec![bound]).await? {
+    match doctor.connection.ports.registry.commit(vec![bound]).await? {
         Committed::Yes => revision(doctor, alarm).await,
         Committed::Conflict => Err(PortError::Unanswered {
             operation: "dynamodb:TransactWriteItems",
@@ -170,7 +170,7 @@ async fn bind(doctor: &Doctor, alarm: &AlarmArn) -> PortResult<u64> {
 }
 
 async fn revision(doctor: &Doctor, alarm: &AlarmArn) -> PortResult<u64> {
-    let items = doctor.connection.registry.alarms(std::slice::from_ref(alarm)).await?;
+    let items = doctor.connection.ports.registry.alarms(std::slice::from_ref(alarm)).await?;
     Ok(items.first().map_or(0, |item| item.revision.0))
 }
 
@@ -184,7 +184,7 @@ async fn arrivals(
 ) -> PortResult<Arrivals> {
     let mut arrivals = Arrivals::new();
     loop {
-        let passed = doctor.system.now().since(begun);
+        let passed = doctor.connection.ports.ambient.now().since(begun);
         // Two changes for each; the first of them counts.
         let arrived = revision(doctor, alarm).await?.saturating_sub(before).div_ceil(2);
         while u64::try_from(arrivals.len()).is_ok_and(|known| known < arrived) {
@@ -193,6 +193,6 @@ async fn arrivals(
         if arrived >= most || passed > LIMIT {
             return Ok(arrivals);
         }
-        doctor.system.sleep(LOOK).await;
+        doctor.connection.ports.ambient.sleep(LOOK).await;
     }
 }

@@ -78,7 +78,7 @@ async fn alarms(doctor: &Doctor) -> PortResult<usize> {
         .collect();
     for alarm in &ours {
         // The item first: while there is one, the alarm is there to find it by.
-        doctor.connection.registry.forget_alarm(alarm).await?;
+        doctor.connection.ports.registry.forget_alarm(alarm).await?;
         doctor.instruments.delete_alarm(alarm.name()).await?;
     }
     Ok(ours.len())

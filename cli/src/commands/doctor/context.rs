@@ -1,6 +1,5 @@
 //! What every check of the doctor works with.
 
-use glidepath_aws::clock::System;
 use glidepath_aws::doctor::Instruments;
 use glidepath_core::doctor::{About, Row, Scope};
 use glidepath_core::ids::AlarmArn;
@@ -14,7 +13,6 @@ pub(super) struct Doctor {
     pub(super) connection: Connection,
     pub(super) instruments: Instruments,
     pub(super) scope: Scope,
-    pub(super) system: System,
     pub(super) request: Option<Request>,
     /// How the names of this run's things begin, without the hyphen that follows.
     pub(super) run: String,

@@ -45,11 +45,11 @@ async fn look(doctor: &Doctor, queue: &str) -> PortResult<(Option<String>, Resul
     }
     let name = doctor.name("unreadable");
     doctor.instruments.make_alias(&name, queue).await?;
-    let begun = doctor.system.now();
+    let begun = doctor.connection.ports.ambient.now();
     doctor.instruments.send_event(&name, &json!({ "glidepathDoctor": name })).await?;
     loop {
         let taken = doctor.instruments.take_messages(&name).await?;
-        let passed = doctor.system.now().since(begun);
+        let passed = doctor.connection.ports.ambient.now().since(begun);
         if !taken.is_empty() {
             return Ok((destination, Ok(passed)));
         }

@@ -17,7 +17,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use futures_util::future::join_all;
-use glidepath_aws::clock::System;
 use glidepath_aws::doctor::{Instruments, PREFIX};
 use glidepath_core::doctor::{Outcome, Row, Scope, versions};
 use glidepath_core::request::Request;
@@ -79,15 +78,14 @@ pub(crate) async fn run(
 }
 
 fn doctor(connection: Connection, request: Option<Request>) -> Result<Doctor, Stopped> {
-    let system = System::default();
     let stack = &connection.stack;
     let scope = Scope::of(&stack.state_machine).ok_or_else(|| Stopped::Unusable {
         message: format!("`{}` is no ARN of a state machine", stack.state_machine),
         hint: "name a stack of Glidepath with --stack".to_owned(),
     })?;
-    let run = format!("{PREFIX}{}-{}", stack.name, system.now().as_millis());
+    let run = format!("{PREFIX}{}-{}", stack.name, connection.ports.ambient.now().as_millis());
     let instruments = Instruments::new(&connection.clients, stack.clone());
-    Ok(Doctor { instruments, scope, system, request, run, connection })
+    Ok(Doctor { instruments, scope, request, run, connection })
 }
 
 /// Every row, in the order in which they are shown. The checks run at once.
@@ -115,7 +113,7 @@ async fn leave(doctor: &Doctor) -> Stopped {
     let cleaned = async {
         let first = clean_up(doctor).await;
         // A call that was on its way when it was given up may have had its effect since.
-        doctor.system.sleep(glidepath_core::time::Span::from_secs(1)).await;
+        doctor.connection.ports.ambient.sleep(glidepath_core::time::Span::from_secs(1)).await;
         [first, clean_up(doctor).await]
     };
     let all_removed = tokio::select! {

@@ -123,7 +123,7 @@ async fn service(doctor: &Doctor, request: &Request) -> PortResult<ServiceSubjec
             doctor.scope.arn("lambda", &format!("function:{function}"))
         });
     }
-    let load_balancers = super::service::load_balancers(doctor);
+    let load_balancers = &doctor.connection.ports.load_balancer;
     for route in load_balancers.routes(&target.routes).await? {
         subject.user_pools.extend(user_pools(&route));
     }

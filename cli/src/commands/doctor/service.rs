@@ -1,6 +1,5 @@
 //! The routes and metrics of a request's service.
 
-use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_core::doctor::{About, Row, routes, statistics};
 use glidepath_core::route::RouteRef;
 use glidepath_core::world::FoundRoute;
@@ -10,10 +9,6 @@ use super::context::{Doctor, unchecked};
 
 /// How many answers are compared.
 const ANSWERS: u32 = 5;
-
-pub(super) fn load_balancers(doctor: &Doctor) -> ElasticLoadBalancing {
-    ElasticLoadBalancing::new(&doctor.connection.clients)
-}
 
 pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     let Some(request) = &doctor.request else { return Vec::new() };
@@ -35,7 +30,7 @@ pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     let about = About::new("statistics", "CloudWatch counts slow requests (TC and PR statistics)");
     rows.push(match load_balancer {
         Some(load_balancer) => {
-            let now = doctor.system.now();
+            let now = doctor.connection.ports.ambient.now();
             match doctor.instruments.response_times(&load_balancer, now).await {
                 Ok(seen) => statistics(seen),
                 Err(error) => unchecked(&about, &error),
@@ -54,7 +49,7 @@ async fn look(
     doctor: &Doctor,
     route: &RouteRef,
 ) -> PortResult<(Vec<Vec<(String, Option<i32>)>>, Vec<FoundRoute>)> {
-    let load_balancers = load_balancers(doctor);
+    let load_balancers = &doctor.connection.ports.load_balancer;
     let (mut raw, mut read) = (Vec::new(), Vec::new());
     for _ in 0..ANSWERS {
         let found = load_balancers.routes(std::slice::from_ref(route)).await?;

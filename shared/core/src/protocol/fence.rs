@@ -105,20 +105,27 @@ pub enum Look {
     Seen(RecordedHealth),
 }
 
-/// Records that the load balancer's API refuses to write the routes that are `left` for now, and
-/// when the state machine tries again: until then nothing of this rollback runs, so that a storm
-/// holds neither functions nor claims. `own` is an intent whose every attempt was answered; `look`
-/// is a look at stable, made now because the next attempt must not wait for one.
+/// What a rollback leaves because the load balancer's API refuses it for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritten {
+    pub routes: Vec<RouteRef>,
+    /// When the state machine tries again.
+    pub again_at: Timestamp,
+    /// At stable, made now because the next attempt must not wait for one.
+    pub look: Look,
+}
+
+/// Records what is left of a rollback, and until when: until then nothing of it runs, so that a storm
+/// holds neither functions nor claims. `own` is an intent whose every attempt was answered.
 pub fn put_off(
     deployment: &Deployment,
     own: Option<&IntentId>,
-    left: Vec<RouteRef>,
-    again_at: Timestamp,
-    look: Look,
+    unwritten: Unwritten,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     require_rollback(deployment)?;
+    let Unwritten { routes: left, again_at, look } = unwritten;
     let mut put_off = deployment.revised(now, next_due_at);
     if let Some(own) = own {
         put_off.intents.remove(own);
@@ -238,9 +245,9 @@ mod tests {
     }
 
     fn put_off_at(deployment: &Deployment, own: Option<&IntentId>, now: Timestamp) -> Deployment {
-        let left = vec![deployment.plan.routes[0].route.clone()];
-        let (put_off, writes) =
-            put_off(deployment, own, left, now + MINUTE, Look::NotNeeded, now, now).unwrap();
+        let routes = vec![deployment.plan.routes[0].route.clone()];
+        let unwritten = Unwritten { routes, again_at: now + MINUTE, look: Look::NotNeeded };
+        let (put_off, writes) = put_off(deployment, own, unwritten, now, now).unwrap();
         let put = RegistryWrite::PutDeployment(Box::new(put_off.clone()));
         assert_eq!(writes, [put]);
         put_off
@@ -272,8 +279,8 @@ mod tests {
 
     #[test]
     fn only_a_rollback_can_be_put_off() {
-        let refused =
-            put_off(&deployment(), None, Vec::new(), NOW, Look::NotNeeded, NOW, NOW).unwrap_err();
+        let unwritten = Unwritten { routes: Vec::new(), again_at: NOW, look: Look::NotNeeded };
+        let refused = put_off(&deployment(), None, unwritten, NOW, NOW).unwrap_err();
         assert_eq!(refused, Refused::NotOpen(Phase::Open));
     }
 
@@ -286,8 +293,8 @@ mod tests {
         assert!(throttled.vouching().vouches(3, later));
         assert!(!throttled.vouching().vouches(3, later.just_after()));
         assert!(!throttled.vouching().vouches(4, NOW), "too few are too few");
-        let (unanswered, _) =
-            put_off(&throttled, None, Vec::new(), later, Look::NoAnswer, later, later).unwrap();
+        let unwritten = Unwritten { routes: Vec::new(), again_at: later, look: Look::NoAnswer };
+        let (unanswered, _) = put_off(&throttled, None, unwritten, later, later).unwrap();
         assert!(unanswered.vouching().vouches(3, later + MINUTE));
     }
 

@@ -10,11 +10,11 @@ use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
     Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Progress, Promotion,
-    Purpose, RecordedHealth, Shift, Step,
+    RecordedHealth, Shift, Step,
 };
 use crate::route::RouteActions;
 use crate::storm::RequestsPerMinute;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// The first transaction: locks, deployment and alarm bindings, all or nothing.
 ///
@@ -57,8 +57,7 @@ pub fn claim_forward(
     deployment: &Deployment,
     read: &Deployment,
     id: &IntentId,
-    purpose: Purpose,
-    lifetime: Span,
+    intent: Intent,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
@@ -67,7 +66,6 @@ pub fn claim_forward(
         return Err(Refused::NotNewer);
     }
     deployment.require_idle(now)?;
-    let intent = Intent::new(purpose, now, lifetime);
     let mut claimed = deployment.revised(now, next_due_at);
     claimed.intents.insert(id.clone(), intent.clone());
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(claimed))];
@@ -75,19 +73,14 @@ pub fn claim_forward(
     Ok((intent, writes))
 }
 
-/// Claims that the canary's service is asked for so many tasks.
-pub fn claim_scale(
-    deployment: &Deployment,
-    read: &Deployment,
-    id: &IntentId,
-    asked: u32,
-    lifetime: Span,
-    now: Timestamp,
-    next_due_at: Timestamp,
-) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
-    let mut asking = deployment.clone();
-    asking.progress.demand.asked = Some(asked);
-    claim_forward(&asking, read, id, Purpose::Scale, lifetime, now, next_due_at)
+impl Deployment {
+    /// With the canary's service asked for so many tasks: what [`claim_forward`] then records.
+    #[must_use]
+    pub fn asking(&self, tasks: u32) -> Self {
+        let mut asking = self.clone();
+        asking.progress.demand.asked = Some(tasks);
+        asking
+    }
 }
 
 /// Records a shift that was read back: the bake begins. Refused without the claim: it has died, and

@@ -38,11 +38,12 @@ pub use commit::{claim_detach, commit, finish};
 pub use course::{Course, course, failing, stable_health};
 pub use decide::{approve, promote};
 pub use fence::{
-    Look, Restored, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off, restored,
+    Look, Restored, Unwritten, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off,
+    restored,
 };
 pub use forward::{
-    Judged, MoveOn, Observed, Routes, begin, claim_forward, claim_scale, observe, record_shift,
-    release_forward, store_gate,
+    Judged, MoveOn, Observed, Routes, begin, claim_forward, observe, record_shift, release_forward,
+    store_gate,
 };
 #[cfg(feature = "testing")]
 pub use memory::{Fenced, Items};

@@ -2,7 +2,8 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Tasks, claim_scale, crashes};
+use glidepath_core::protocol::{Tasks, claim_forward, crashes};
+use glidepath_core::record::{Intent, Purpose};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
@@ -10,16 +11,20 @@ use super::Turn;
 use crate::attempt::{Patience, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Containers, EcsService, LoadBalancer, PortResult, Registry, ScaleTo};
+use crate::ports::{
+    Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo,
+};
 use crate::transition::Stop;
 use crate::{Ambient, targets};
 
-impl<R, L, C, A> Turn<'_, R, L, C, A>
+impl<P> Turn<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Ambient: Ambient,
+        >,
 {
     /// Brings version and number of the canary's tasks to what the stage needs. What is still
     /// missing, or `None` if every task is healthy.
@@ -27,11 +32,12 @@ where
         let plan = &self.deployment.plan;
         let canary = &plan.canary.service;
         let services = [canary, &plan.stable.service];
-        let mut found = self.containers.services(&plan.cluster, &services).await?.into_iter();
+        let mut found =
+            self.ports.containers().services(&plan.cluster, &services).await?.into_iter();
         let (service, stable) = (found.next().flatten(), found.next().flatten());
         let needed = self.deployment.demand(stable.as_ref());
         // A stage that is about to end for want of time does not end for growing.
-        let in_time = self.ambient.now().since(since) <= plan.settle_within;
+        let in_time = self.ports.ambient().now().since(since) <= plan.settle_within;
         if needed > self.deployment.needed() && in_time {
             self.grow(needed).await?;
             return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
@@ -69,14 +75,15 @@ where
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {
         let plan = &self.deployment.plan;
-        let (registry, ambient, read) = (self.registry, self.ambient, &self.deployment);
-        let claim = Claim::take(registry, ambient, &read.id, |deployment, own, now, due| {
-            let tasks = to.desired_count;
-            claim_scale(deployment, read, own, tasks, FORWARD_LIFETIME, now, due)
+        let read = &self.deployment;
+        let claim = Claim::take(self.ports, &read.id, |deployment, own, now, due| {
+            let asking = deployment.asking(to.desired_count);
+            let intent = Intent::new(Purpose::Scale, now, FORWARD_LIFETIME);
+            claim_forward(&asking, read, own, intent, now, due)
         })
         .await?;
-        let attempted = attempt(self.ambient, claim.intent(), Patience::GiveWay, || {
-            self.containers.scale(&plan.cluster, &plan.canary.service, to)
+        let attempted = attempt(self.ports, claim.intent(), Patience::GiveWay, || {
+            self.ports.containers().scale(&plan.cluster, &plan.canary.service, to)
         })
         .await;
         claim.conclude(attempted).await
@@ -86,7 +93,7 @@ where
     async fn unhealthy(&self, wanted: u32) -> PortResult<Option<String>> {
         let routes = &self.deployment.plan.routes;
         let groups: Vec<_> = routes.iter().map(|route| route.group(Role::Canary)).collect();
-        let looks = targets::health(self.load_balancer, &groups).await;
+        let looks = targets::health(self.ports, &groups).await;
         for ((route, group), health) in routes.iter().zip(groups).zip(looks) {
             let health = health?;
             if health.healthy < wanted {
@@ -108,7 +115,7 @@ where
     async fn stopped_tasks(&self, since: Timestamp) -> PortResult<Vec<StoppedTask>> {
         let plan = &self.deployment.plan;
         let (service, version) = (&plan.canary.service, &plan.task_definition);
-        self.containers.stopped_tasks(&plan.cluster, service, version, since).await
+        self.ports.containers().stopped_tasks(&plan.cluster, service, version, since).await
     }
 
     /// A failure with why the newest task stopped, or why none could be placed: the circuit breaker's

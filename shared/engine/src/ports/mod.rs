@@ -4,6 +4,7 @@
 //! type, even if the answer is no. Everything else is a [`PortError`]: for a read it may be tried
 //! again, for a write nobody knows whether it has happened or still will.
 
+mod adapters;
 mod monitoring;
 mod registry;
 
@@ -19,6 +20,9 @@ use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 
+pub use self::adapters::Adapters;
+#[cfg(feature = "testing")]
+pub use self::adapters::Double;
 pub use self::monitoring::{CheckAnswer, CheckQuery, Metrics, MetricsQuery, Monitoring};
 pub use glidepath_core::world::{
     Alarm, AlarmDimension, Driver, EcsService, FailedDeployment, FoundRoute, Reaching,
@@ -83,6 +87,47 @@ impl PortError {
 
 /// What a port answers.
 pub type PortResult<T> = Result<T, PortError>;
+
+/// All ports in one value: a use case takes this, and its bounds name what it acts through, as in
+/// `P: Ports<Registry: Registry, Ambient: Clock>`. A type that stands for a port is bound by nothing here, so
+/// that nobody has to have what nobody asks for.
+///
+/// A new port is a trait of its own, a type and a method here, and a line at the end of the list of
+/// [`Adapters`], in `adapters.rs`. A function that has it puts it in by the method that the line names, and
+/// the doubles of the tests implement its trait; nothing else changes.
+pub trait Ports: Sync {
+    /// Locks, deployments, alarms, retirements and notices.
+    type Registry;
+    /// Routes, targets and their groups.
+    type LoadBalancer;
+    /// ECS services and their tasks.
+    type Containers;
+    /// Alarms and metrics.
+    type Monitoring;
+    /// Functions of the user's own.
+    type Hooks;
+    /// URLs of the user's own.
+    type Probing;
+    /// Executions of the state machine.
+    type Orchestration;
+    /// Other functions of the stack.
+    type Functions;
+    /// Where notices go.
+    type Channels;
+    /// Time and randomness.
+    type Ambient;
+
+    fn registry(&self) -> &Self::Registry;
+    fn load_balancer(&self) -> &Self::LoadBalancer;
+    fn containers(&self) -> &Self::Containers;
+    fn monitoring(&self) -> &Self::Monitoring;
+    fn hooks(&self) -> &Self::Hooks;
+    fn probing(&self) -> &Self::Probing;
+    fn orchestration(&self) -> &Self::Orchestration;
+    fn functions(&self) -> &Self::Functions;
+    fn channels(&self) -> &Self::Channels;
+    fn ambient(&self) -> &Self::Ambient;
+}
 
 /// The time, and waiting.
 pub trait Clock: Sync {

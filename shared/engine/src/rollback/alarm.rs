@@ -15,7 +15,9 @@ use super::overwritten::Seen;
 use super::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
-use crate::ports::{AlarmFence, DeploymentFence, LoadBalancer, Orchestration, Registry};
+use crate::ports::{
+    AlarmFence, Clock, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
+};
 use crate::restore::{Restore, Stable, restore};
 use crate::transition::Stop;
 use crate::{Ambient, failed};
@@ -49,24 +51,18 @@ pub struct AlarmOutcome {
 
 /// Returns every deployment that the alarm is bound to, and that started before it fired, to
 /// stable. The rest of their rollback is the state machine's, which is woken, or the sweep's.
-pub async fn on_alarm<R, L, O, A>(
-    registry: &R,
-    load_balancer: &L,
-    orchestration: &O,
-    ambient: &A,
-    event: &AlarmEvent,
-) -> Result<AlarmOutcome, Failure>
+pub async fn on_alarm<P>(ports: &P, event: &AlarmEvent) -> Result<AlarmOutcome, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    O: Orchestration,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Orchestration: Orchestration,
+            Ambient: Ambient,
+        >,
 {
+    let (registry, ambient) = (ports.registry(), ports.ambient());
     let rollback = AlarmRollback {
-        registry,
-        load_balancer,
-        orchestration,
-        ambient,
+        ports,
         event,
         id: pace::intent_id(ambient),
         intent: Intent::new(Purpose::Restore, ambient.now(), RESTORE_LIFETIME),
@@ -111,11 +107,8 @@ where
     failure.map_or(Ok(outcome), Err)
 }
 
-struct AlarmRollback<'a, R, L, O, A> {
-    registry: &'a R,
-    load_balancer: &'a L,
-    orchestration: &'a O,
-    ambient: &'a A,
+struct AlarmRollback<'a, P> {
+    ports: &'a P,
     event: &'a AlarmEvent,
     id: IntentId,
     intent: Intent,
@@ -129,12 +122,14 @@ enum Stopped {
     Gone,
 }
 
-impl<R, L, O, A> AlarmRollback<'_, R, L, O, A>
+impl<P> AlarmRollback<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    O: Orchestration,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Orchestration: Orchestration,
+            Ambient: Ambient,
+        >,
 {
     /// Returns one deployment to stable. An error says whether every attempt was answered.
     async fn stop(
@@ -161,7 +156,7 @@ where
         if !self.join(id, joined).await? {
             return Ok(Stopped::Gone);
         }
-        let found = self.registry.deployment(id).await;
+        let found = self.ports.registry().deployment(id).await;
         let found = found.map_err(|error| (true, failed(&error)))?;
         let deployment = found.filter(|found| match found.phase {
             Phase::Open | Phase::RollingBack | Phase::Held => found.started_at <= self.event.at,
@@ -179,7 +174,7 @@ where
         if joined {
             return Ok(true);
         }
-        let join = self.registry.join_alarm(&self.event.alarm, id, &self.id, &self.intent);
+        let join = self.ports.registry().join_alarm(&self.event.alarm, id, &self.id, &self.intent);
         join.await.map_err(|error| (true, failed(&error)))
     }
 
@@ -192,8 +187,7 @@ where
         harm: Harm,
     ) -> Result<Stopped, (bool, Failure)> {
         let urgency = Urgency { harm, throttled_since: None, linger: LINGER };
-        let (load_balancer, ambient, intent) = (self.load_balancer, self.ambient, &self.intent);
-        let written = restore(load_balancer, ambient, intent, routes, stable, urgency).await;
+        let written = restore(self.ports, &self.intent, routes, stable, urgency).await;
         let clean = match &written {
             Restore::Attempted(written) => written.attempted.clean,
             // Nothing was written yet.
@@ -214,22 +208,19 @@ where
         written: Restore,
     ) -> Result<Stopped, (bool, Failure)> {
         let fence = self.fence();
-        let fenced = self.registry.fence_deployment(id, &fence, &self.id, &self.intent);
+        let fenced = self.ports.registry().fence_deployment(id, &fence, &self.id, &self.intent);
         let deployment = match fenced.await.map_err(|error| (true, failed(&error)))? {
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
         let back = BringBack {
             claimed: Claimed {
-                registry: self.registry,
-                load_balancer: self.load_balancer,
-                ambient: self.ambient,
+                ports: self.ports,
                 deployment: &deployment,
                 own: &self.id,
                 intent: &self.intent,
                 carrier: Carrier::Woken,
             },
-            orchestration: self.orchestration,
             door: Door::Alarm,
         };
         let seen = |beside: Option<_>| beside.map_or(Seen::Nothing, Seen::Beside);
@@ -251,7 +242,7 @@ where
                 FailureCode::AlarmFired,
                 format!("alarm `{}` fired: {}", self.event.alarm.name(), self.event.reason),
             ),
-            at: self.ambient.now(),
+            at: self.ports.ambient().now(),
         }
     }
 
@@ -260,7 +251,7 @@ where
         if !clean {
             return Ok(());
         }
-        let finished = self.registry.finish_alarm_intent(&alarm.arn, &self.id).await;
+        let finished = self.ports.registry().finish_alarm_intent(&alarm.arn, &self.id).await;
         finished.map_err(|error| failed(&error))
     }
 }

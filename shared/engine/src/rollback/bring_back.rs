@@ -14,7 +14,7 @@ use super::put_off::{put_off, rest};
 use super::weak::{self, Waits, Weakened};
 use crate::attempt::Attempted;
 use crate::pace::overdue;
-use crate::ports::{LoadBalancer, Orchestration, Registry};
+use crate::ports::{Clock, LoadBalancer, Orchestration, Ports, Registry};
 use crate::restore::{Restore, Written};
 use crate::transition::{Stop, transition};
 use crate::{Ambient, failed};
@@ -30,9 +30,8 @@ pub(super) enum Door {
 }
 
 /// A rollback that has attempted its write, or found stable too weak for it.
-pub(super) struct BringBack<'a, R, L, O, A> {
-    pub(super) claimed: Claimed<'a, R, L, A>,
-    pub(super) orchestration: &'a O,
+pub(super) struct BringBack<'a, P> {
+    pub(super) claimed: Claimed<'a, P>,
     pub(super) door: Door,
 }
 
@@ -66,12 +65,14 @@ pub(super) struct Unfinished {
     pub(super) stop: Stop,
 }
 
-impl<R, L, O, A> BringBack<'_, R, L, O, A>
+impl<P> BringBack<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    O: Orchestration,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Orchestration: Orchestration,
+            Ambient: Ambient,
+        >,
 {
     /// Records what was written, or does what can be done; `seen` says what is known of the routes before
     /// the write, from what was read beside it.
@@ -80,7 +81,8 @@ where
         attempt: Restore,
         seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> Seen,
     ) -> Result<Back, Unfinished> {
-        let Self { claimed, orchestration, .. } = self;
+        let claimed = &self.claimed;
+        let ports = claimed.ports;
         let (written, forced) = match attempt {
             Restore::Attempted(written) => (written, None),
             Restore::TooWeak(health) => {
@@ -109,15 +111,15 @@ where
             return Err(unfinished(error.into()));
         }
         let seen = seen(beside);
-        let overwritten = overwritten(claimed.load_balancer, claimed.deployment, &seen).await;
+        let overwritten = overwritten(ports, claimed.deployment, &seen).await;
         let rest = match self.door {
             // The state machine is woken, and comes at once.
             Door::Alarm => Span::ZERO,
-            Door::Turn => rest(claimed.deployment, claimed.own, claimed.ambient),
+            Door::Turn => rest(claimed.deployment, claimed.own, ports.ambient()),
         };
         let restored = Restored { own, overwritten, forced };
         let (deployment, told) = self.record(&restored, rest).await.map_err(unfinished)?;
-        let woken = wake(*orchestration, &deployment).await;
+        let woken = wake(ports.orchestration(), &deployment).await;
         woken.map_err(|failure| unfinished(failure.into()))?;
         Ok(Back::Restored { deployment: Box::new(deployment), told, rest, clean })
     }
@@ -145,9 +147,9 @@ where
     /// Records that traffic is back, and that nothing is due for so long; whether somebody must be told
     /// now.
     async fn record(&self, written: &Restored<'_>, wait: Span) -> Result<(Deployment, bool), Stop> {
-        let Claimed { registry, ambient, deployment, .. } = self.claimed;
-        transition(registry, &deployment.id, |deployment| {
-            let now = ambient.now();
+        let Claimed { ports, deployment, .. } = self.claimed;
+        transition(ports, &deployment.id, |deployment| {
+            let now = ports.ambient().now();
             let due = overdue(&deployment.plan, now, wait);
             let (restored, writes) = restored(deployment, written, now, due)?;
             let told = restored.notices > deployment.notices;
@@ -160,7 +162,7 @@ where
         match self.claimed.carrier {
             // It gets the answer.
             Carrier::StateMachine => Ok(()),
-            Carrier::Woken => wake(self.orchestration, deployment).await,
+            Carrier::Woken => wake(self.claimed.ports.orchestration(), deployment).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use glidepath_core::ids::IntentId;
 use glidepath_core::record::{Deployment, Intent};
 
 use crate::failed;
-use crate::ports::Registry;
+use crate::ports::{Ports, Registry};
 
 /// Who goes on with a rollback that was put off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,8 @@ pub(super) enum Carrier {
 }
 
 /// What every step of it works with.
-pub(super) struct Claimed<'a, R, L, A> {
-    pub(super) registry: &'a R,
-    pub(super) load_balancer: &'a L,
-    pub(super) ambient: &'a A,
+pub(super) struct Claimed<'a, P> {
+    pub(super) ports: &'a P,
     /// As the rollback's own fence left it.
     pub(super) deployment: &'a Deployment,
     /// The claim that the fence carried.
@@ -30,10 +28,11 @@ pub(super) struct Claimed<'a, R, L, A> {
     pub(super) carrier: Carrier,
 }
 
-impl<R: Registry, L, A> Claimed<'_, R, L, A> {
+impl<P: Ports<Registry: Registry>> Claimed<'_, P> {
     /// Every attempt under the claim was answered, or none was made.
     pub(super) async fn finish(&self) -> Result<(), Failure> {
-        let finished = self.registry.finish_deployment_intent(&self.deployment.id, self.own).await;
+        let registry = self.ports.registry();
+        let finished = registry.finish_deployment_intent(&self.deployment.id, self.own).await;
         finished.map_err(|error| failed(&error))
     }
 }

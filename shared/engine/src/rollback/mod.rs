@@ -31,7 +31,9 @@ use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
-use crate::ports::{Containers, DeploymentFence, LoadBalancer, Orchestration, Registry};
+use crate::ports::{
+    Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
+};
 use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
@@ -119,21 +121,17 @@ impl CaughtError {
 }
 
 /// Rolls a deployment back as far as is possible now, and says what comes next.
-pub async fn run<R, L, C, O, A>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    orchestration: &O,
-    ambient: &A,
-    input: &RollbackInput,
-) -> Result<Reply, Failure>
+pub async fn run<P>(ports: &P, input: &RollbackInput) -> Result<Reply, Failure>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    O: Orchestration,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Orchestration: Orchestration,
+            Ambient: Ambient,
+        >,
 {
+    let (registry, ambient) = (ports.registry(), ports.ambient());
     let failure = input.error.as_ref().map_or_else(
         || Failure::new(FailureCode::Unexpected, "a rollback was asked for without a reason"),
         CaughtError::failure,
@@ -167,13 +165,12 @@ where
         }
     };
 
-    let by = input.by.as_ref();
     let restored = deployment.progress.restored_at.is_some();
-    let turn = Turn { registry, load_balancer, containers, orchestration, ambient, by };
+    let turn = Turn { ports, by: input.by.as_ref() };
     let turned: Result<Reply, Failure> = match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
-            Ok(overtaken(&load(registry, &input.deployment).await?, failure))
+            Ok(overtaken(&load(ports, &input.deployment).await?, failure))
         }
         // Traffic is safe: what is left has time, and retries in a hurry would take the calls that
         // other rollbacks need.
@@ -190,7 +187,7 @@ where
     if turn.carried() || reply.next != NextStep::Rollback {
         return Ok(reply);
     }
-    let left = transition(registry, &input.deployment, |deployment| {
+    let left = transition(ports, &input.deployment, |deployment| {
         let now = ambient.now();
         leave_to_sweep(deployment, now, now + Span::from_secs(reply.wait_seconds))
     });
@@ -201,22 +198,20 @@ where
     }
 }
 
-struct Turn<'a, R, L, C, O, A> {
-    registry: &'a R,
-    load_balancer: &'a L,
-    containers: &'a C,
-    orchestration: &'a O,
-    ambient: &'a A,
+struct Turn<'a, P> {
+    ports: &'a P,
     by: Option<&'a FenceTrigger>,
 }
 
-impl<R, L, C, O, A> Turn<'_, R, L, C, O, A>
+impl<P> Turn<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    O: Orchestration,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Orchestration: Orchestration,
+            Ambient: Ambient,
+        >,
 {
     /// What follows the fence.
     async fn take(
@@ -225,8 +220,9 @@ where
         id: &IntentId,
         intent: &Intent,
     ) -> Result<Reply, Stop> {
-        let Turn { registry, load_balancer, containers, orchestration, ambient, by } = *self;
-        if let (None, Some(wait)) = (by, still_off(&deployment, ambient.now())) {
+        let Turn { ports, by } = *self;
+        let registry = ports.registry();
+        if let (None, Some(wait)) = (by, still_off(&deployment, ports.ambient().now())) {
             registry.finish_deployment_intent(&deployment.id, id).await?;
             return Ok(later(&deployment, wait));
         }
@@ -245,18 +241,15 @@ where
             let urgency = Urgency::of(&deployment, self.linger());
             let left = deployment.left();
             let complete = left.len() == deployment.plan.routes.len();
-            let written = restore(load_balancer, ambient, intent, &left, stable, urgency).await;
+            let written = restore(ports, intent, &left, stable, urgency).await;
             let back = BringBack {
                 claimed: Claimed {
-                    registry,
-                    load_balancer,
-                    ambient,
+                    ports,
                     deployment: &deployment,
                     own: id,
                     intent,
                     carrier: self.carrier(),
                 },
-                orchestration,
                 door: Door::Turn,
             };
             let seen = |beside: Option<_>| match (astray, beside.filter(|_| complete)) {
@@ -270,7 +263,7 @@ where
                 Back::PutOff { wait, .. } => return Ok(later(&deployment, wait)),
                 Back::Waits(Waits { wait, told, summary, .. }) => {
                     // After what can be moved has moved: traffic does not wait for tasks.
-                    let asked = reinforce(registry, containers, ambient, &deployment).await;
+                    let asked = reinforce(ports, &deployment).await;
                     let summary =
                         asked.map_or(summary.clone(), |asked| format!("{summary}; {asked}"));
                     let reply = Reply::new(&deployment.id, NextStep::Rollback, summary);
@@ -287,12 +280,11 @@ where
         };
         if on_too_few(&deployment) {
             // Nothing of the traffic waits for it, so only the log has what came of it.
-            if let Some(asked) = reinforce(registry, containers, ambient, &deployment).await {
+            if let Some(asked) = reinforce(ports, &deployment).await {
                 tracing::info!(deployment = %deployment.id, "{asked}");
             }
         }
-        let settled =
-            settle::settle(registry, load_balancer, containers, ambient, &deployment).await?;
+        let settled = settle::settle(ports, &deployment).await?;
         let telling = told || settled.notify;
         Ok(settled.telling(telling))
     }
@@ -304,9 +296,10 @@ where
         deployment: &Deployment,
         own: &IntentId,
     ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
-        let astray = settle::astray(self.load_balancer, deployment).await;
+        let astray = settle::astray(self.ports, deployment).await;
         if astray.is_err() {
-            let finished = self.registry.finish_deployment_intent(&deployment.id, own).await;
+            let registry = self.ports.registry();
+            let finished = registry.finish_deployment_intent(&deployment.id, own).await;
             finished.map_err(|error| failed(&error))?;
         }
         astray

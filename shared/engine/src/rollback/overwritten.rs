@@ -5,7 +5,7 @@ use glidepath_core::protocol::{Overwritten, reads_back};
 use glidepath_core::record::Deployment;
 use glidepath_core::route::RouteActions;
 
-use crate::ports::LoadBalancer;
+use crate::ports::{LoadBalancer, Ports};
 use crate::routes;
 
 /// What was seen of the routes, in the plan's order.
@@ -23,7 +23,7 @@ pub(super) enum Seen {
 /// come after it, so it counts only once the routes read back as written; if they do not, the next
 /// turn finds it, overwrites it and says so.
 pub(super) async fn overwritten(
-    load_balancer: &impl LoadBalancer,
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
     deployment: &Deployment,
     seen: &Seen,
 ) -> Overwritten {
@@ -36,7 +36,7 @@ pub(super) async fn overwritten(
     match deployment.foreign(observed) {
         Some(found) if before => Overwritten::Change(found),
         Some(found) => {
-            let after = routes::read(load_balancer, &deployment.plan.routes).await;
+            let after = routes::read(ports, &deployment.plan.routes).await;
             let stable: Vec<_> = routes().map(|route| route.stable_only()).collect();
             let written = after.is_ok_and(|after| reads_back(&after, &stable));
             if written { Overwritten::Change(found) } else { Overwritten::Unknown }

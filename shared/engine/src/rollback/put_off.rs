@@ -2,7 +2,7 @@
 //! function, and comes back when its turn may have come.
 
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Look, NextStep, Reply};
+use glidepath_core::protocol::{Look, NextStep, Reply, Unwritten};
 use glidepath_core::record::Deployment;
 use glidepath_core::storm::look_back;
 use glidepath_core::time::{Span, Timestamp};
@@ -11,7 +11,7 @@ use super::claimed::{Carrier, Claimed};
 use crate::Ambient;
 use crate::attempt::PutOff;
 use crate::pace::overdue;
-use crate::ports::{LoadBalancer, Registry};
+use crate::ports::{Clock, LoadBalancer, Ports, Registry};
 use crate::restore::look_at_stable;
 use crate::transition::{Stop, transition};
 
@@ -19,12 +19,16 @@ use crate::transition::{Stop, transition};
 const SHORT: Span = Span::from_secs(15);
 
 /// Records what is left and when to try again; `own` is a claim of which nothing can land any more.
-pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
-    claimed: &Claimed<'_, R, L, A>,
+pub(super) async fn put_off<P>(
+    claimed: &Claimed<'_, P>,
     own: Option<&IntentId>,
     off: &PutOff,
-) -> Result<Deployment, Stop> {
-    let Claimed { registry, load_balancer, ambient, deployment, carrier, .. } = *claimed;
+) -> Result<Deployment, Stop>
+where
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
+{
+    let Claimed { ports, deployment, carrier, .. } = *claimed;
+    let ambient = ports.ambient();
     let plan = &deployment.plan;
     let again_at = ambient.now() + off.wait;
     // The next attempt must not wait for a look: it is made now, when there is time. Without an
@@ -32,19 +36,18 @@ pub(super) async fn put_off<R: Registry, L: LoadBalancer, A: Ambient>(
     let look = if deployment.vouching().vouches(0, again_at) {
         Look::NotNeeded
     } else {
-        let looked =
-            look_at_stable(load_balancer, ambient, &plan.routes, plan.health.fresh_for()).await;
+        let looked = look_at_stable(ports, &plan.routes, plan.health.fresh_for()).await;
         looked.map_or(Look::NoAnswer, Look::Seen)
     };
-    transition(registry, &deployment.id, |current| {
+    transition(ports, &deployment.id, |current| {
         let now = ambient.now();
         let due = match carrier {
             Carrier::StateMachine => overdue(&current.plan, now, off.wait),
             // If nobody is there to be woken, the sweep must come no later for it.
             Carrier::Woken => current.next_due_at,
         };
-        let left = off.left.clone();
-        glidepath_core::protocol::put_off(current, own, left, again_at, look, now, due)
+        let unwritten = Unwritten { routes: off.left.clone(), again_at, look };
+        glidepath_core::protocol::put_off(current, own, unwritten, now, due)
     })
     .await
 }

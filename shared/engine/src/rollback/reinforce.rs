@@ -8,24 +8,17 @@ use crate::Ambient;
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Containers, Registry};
+use crate::ports::{Containers, Ports, Registry};
 use crate::transition::Stop;
 
 /// What ECS was asked for, in words; `None` if it has been asked for enough. Whatever goes wrong here keeps
 /// nothing of the traffic waiting: it is said, and the next turn asks again.
-pub(super) async fn reinforce<R, C, A>(
-    registry: &R,
-    containers: &C,
-    ambient: &A,
-    deployment: &Deployment,
-) -> Option<String>
+pub(super) async fn reinforce<P>(ports: &P, deployment: &Deployment) -> Option<String>
 where
-    R: Registry,
-    C: Containers,
-    A: Ambient,
+    P: Ports<Registry: Registry, Containers: Containers, Ambient: Ambient>,
 {
     let service = &deployment.plan.stable.service;
-    match ask(registry, containers, ambient, deployment).await {
+    match ask(ports, deployment).await {
         Ok(None) => None,
         Ok(Some(tasks)) => Some(format!("`{service}` is asked for {tasks} tasks")),
         // Another rollback is further.
@@ -37,28 +30,22 @@ where
     }
 }
 
-async fn ask<R, C, A>(
-    registry: &R,
-    containers: &C,
-    ambient: &A,
-    deployment: &Deployment,
-) -> Result<Option<u32>, Stop>
+async fn ask<P>(ports: &P, deployment: &Deployment) -> Result<Option<u32>, Stop>
 where
-    R: Registry,
-    C: Containers,
-    A: Ambient,
+    P: Ports<Registry: Registry, Containers: Containers, Ambient: Ambient>,
 {
+    let containers = ports.containers();
     let (cluster, service) = (&deployment.plan.cluster, &deployment.plan.stable.service);
     let found = containers.service(cluster, service).await?;
     let Some(to) = found.and_then(|found| deployment.reinforcement(&found)) else {
         return Ok(None);
     };
-    let claim = Claim::take(registry, ambient, &deployment.id, |deployment, own, now, due| {
+    let claim = Claim::take(ports, &deployment.id, |deployment, own, now, due| {
         claim_reinforcement(deployment, own, FORWARD_LIFETIME, now, due)
     })
     .await?;
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let scale = || containers.scale(cluster, service, &to);
-    claim.conclude(attempt(ambient, claim.intent(), patience, scale).await).await?;
+    claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await?;
     Ok(Some(to.desired_count))
 }

@@ -10,24 +10,21 @@ use glidepath_core::time::Span;
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Committed, Containers, LoadBalancer, Registry, ScaleTo};
+use crate::ports::{Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo};
 use crate::transition::{Stop, load, refusal};
 use crate::{Ambient, failed, routes};
 
 /// Goes on as far as it can without waiting.
-pub(super) async fn settle<R, L, C, A>(
-    registry: &R,
-    load_balancer: &L,
-    containers: &C,
-    ambient: &A,
-    deployment: &Deployment,
-) -> Result<Reply, Stop>
+pub(super) async fn settle<P>(ports: &P, deployment: &Deployment) -> Result<Reply, Stop>
 where
-    R: Registry,
-    L: LoadBalancer,
-    C: Containers,
-    A: Ambient,
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Ambient: Ambient,
+        >,
 {
+    let (registry, ambient) = (ports.registry(), ports.ambient());
     let id = &deployment.id;
     let again = |wait: Span, summary: &str| {
         Reply::new(id, NextStep::Rollback, summary).after(wait.max(Span::from_secs(1)))
@@ -35,13 +32,13 @@ where
     let now = ambient.now();
 
     // Everybody else's writes must be dead before the last read-back means anything.
-    let deployment = load(registry, id).await?;
+    let deployment = load(ports, id).await?;
     let alarms = registry.alarms(&deployment.alarms).await.map_err(|error| failed(&error))?;
     if let Some(until) = deployment.may_land_until(&alarms, now) {
         return Ok(again(until.since(now), "traffic is on stable; a late write may still land"));
     }
 
-    if astray(load_balancer, &deployment).await?.is_some() {
+    if astray(ports, &deployment).await?.is_some() {
         // The next turn fences anew, which claims the write, and writes again.
         return Ok(again(Span::from_secs(1), "a route was changed again; it is written again"));
     }
@@ -49,7 +46,7 @@ where
     if let Some(drained_at) = deployment.drains_until(now) {
         return Ok(again(drained_at.since(now), "traffic is on stable; canary tasks drain"));
     }
-    match scale_in(registry, containers, ambient, &deployment).await {
+    match scale_in(ports, &deployment).await {
         Ok(()) => {}
         Err(Stop::Refused(Refused::Busy { until })) => {
             return Ok(again(until.since(ambient.now()), "another write may still land"));
@@ -57,7 +54,7 @@ where
         Err(stop) => return Err(stop),
     }
 
-    match end(registry, ambient, &deployment).await {
+    match end(ports, &deployment).await {
         Ok(failure) => Ok(Reply::new(id, NextStep::Failed, "everything is on stable")
             .telling(true)
             .failing(failure)),
@@ -77,25 +74,19 @@ where
 
 /// The routes, if one is not as the rollback wrote it.
 pub(super) async fn astray(
-    load_balancer: &impl LoadBalancer,
+    ports: &impl Ports<LoadBalancer: LoadBalancer>,
     deployment: &Deployment,
 ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
-    let observed = routes::read(load_balancer, &deployment.plan.routes).await?;
+    let observed = routes::read(ports, &deployment.plan.routes).await?;
     Ok(deployment.is_astray(&observed).then_some(observed))
 }
 
 /// Takes the canary's tasks away, if there are any.
-async fn scale_in<R, C, A>(
-    registry: &R,
-    containers: &C,
-    ambient: &A,
-    deployment: &Deployment,
-) -> Result<(), Stop>
+async fn scale_in<P>(ports: &P, deployment: &Deployment) -> Result<(), Stop>
 where
-    R: Registry,
-    C: Containers,
-    A: Ambient,
+    P: Ports<Registry: Registry, Containers: Containers, Ambient: Ambient>,
 {
+    let containers = ports.containers();
     let plan = &deployment.plan;
     let canary = &plan.canary.service;
     let Some(service) = containers.service(&plan.cluster, canary).await? else {
@@ -105,31 +96,31 @@ where
     if service.desired_count == 0 || !plan.unlisted.is_empty() {
         return Ok(());
     }
-    let claim = Claim::take(registry, ambient, &deployment.id, |deployment, own, now, due| {
+    let claim = Claim::take(ports, &deployment.id, |deployment, own, now, due| {
         claim_scale_in(deployment, own, FORWARD_LIFETIME, now, due)
     })
     .await?;
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let scale = || containers.scale(&plan.cluster, canary, &to);
-    claim.conclude(attempt(ambient, claim.intent(), patience, scale).await).await
+    claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await
 }
 
 /// The one terminal record, the bindings and the locks, in one transaction.
-async fn end<R: Registry, A: Ambient>(
-    registry: &R,
-    ambient: &A,
-    deployment: &Deployment,
-) -> Result<Failure, Stop> {
+async fn end<P>(ports: &P, deployment: &Deployment) -> Result<Failure, Stop>
+where
+    P: Ports<Registry: Registry, Ambient: Clock>,
+{
+    let registry = ports.registry();
     for _ in 0..ENDINGS {
         let alarms = registry.alarms(&deployment.alarms).await?;
-        let current = load(registry, &deployment.id).await?;
+        let current = load(ports, &deployment.id).await?;
         let failure = current.fence.as_ref().map_or_else(
             || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
             |fence| fence.failure.clone(),
         );
         let (_, writes) =
-            close(&current, &alarms, failure.clone(), Outcome::RolledBack, ambient.now())?;
+            close(&current, &alarms, failure.clone(), Outcome::RolledBack, ports.ambient().now())?;
         match registry.commit(writes).await? {
             Committed::Yes => return Ok(failure),
             // An alarm or the deployment was written meanwhile: look again.

@@ -13,7 +13,7 @@ use super::claimed::Claimed;
 use super::put_off::put_off;
 use crate::attempt::{Patience, PutOff, Urgency};
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, overdue};
-use crate::ports::{LoadBalancer, Registry};
+use crate::ports::{Clock, LoadBalancer, Ports, Registry};
 use crate::restore::{Written, write_stable};
 use crate::transition::{Stop, transition};
 use crate::{Ambient, routes};
@@ -49,23 +49,21 @@ pub(super) struct Waits {
 /// Somebody else is at it: look again soon.
 const SOON: Span = Span::from_secs(1);
 
-pub(super) async fn take<R, L, A>(
-    claimed: &Claimed<'_, R, L, A>,
+pub(super) async fn take<P>(
+    claimed: &Claimed<'_, P>,
     health: RecordedHealth,
 ) -> Result<Weakened, Stop>
 where
-    R: Registry,
-    L: LoadBalancer,
-    A: Ambient,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
 {
-    let Claimed { load_balancer, ambient, deployment, own, intent, .. } = *claimed;
+    let Claimed { ports, deployment, own, intent, .. } = *claimed;
     let look = WeakLook { fenced: deployment, own, health, found: None };
     let weak = Weak { claimed, look };
-    match deployment.way_back(health.healthy, ambient.now()) {
+    match deployment.way_back(health.healthy, ports.ambient().now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
             let urgency = Urgency::of(deployment, LINGER);
-            let written = write_stable(load_balancer, ambient, intent, routes, urgency).await;
+            let written = write_stable(ports, intent, routes, urgency).await;
             Ok(Weakened::Whole { written, forced })
         }
         WayBack::Stay => weak.stay().await,
@@ -73,16 +71,14 @@ where
     }
 }
 
-struct Weak<'a, R, L, A> {
-    claimed: &'a Claimed<'a, R, L, A>,
+struct Weak<'a, P> {
+    claimed: &'a Claimed<'a, P>,
     look: WeakLook<'a>,
 }
 
-impl<R, L, A> Weak<'_, R, L, A>
+impl<P> Weak<'_, P>
 where
-    R: Registry,
-    L: LoadBalancer,
-    A: Ambient,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
 {
     /// Nothing healthy: traffic stays, somebody is paged, and the next turn looks again.
     async fn stay(&self) -> Result<Weakened, Stop> {
@@ -90,13 +86,13 @@ where
         if fenced.progress.restored_at.is_some() {
             // Stable has everything already: there is nothing to hold. If that cannot be read, or is
             // not so any more, it is held until the next look.
-            let observed = routes::read(self.claimed.load_balancer, &fenced.plan.routes).await;
+            let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await;
             if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
                 return Ok(Weakened::InPlace);
             }
         }
-        let (wait, told) = transition(self.claimed.registry, &fenced.id, |deployment| {
-            let now = self.claimed.ambient.now();
+        let (wait, told) = transition(self.claimed.ports, &fenced.id, |deployment| {
+            let now = self.claimed.ports.ambient().now();
             let wait = pace::weak_look(deployment, now);
             let due = overdue(&deployment.plan, now, wait);
             let (held, writes) = hold(deployment, &self.look, now, due)?;
@@ -110,7 +106,7 @@ where
     /// Some are healthy: the canary keeps no more than the rest.
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
-        let observed = routes::read(self.claimed.load_balancer, &fenced.plan.routes).await?;
+        let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await?;
         if above(fenced, &observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
@@ -118,8 +114,8 @@ where
         let look = WeakLook { found: found.as_deref(), ..self.look };
         let above = above(fenced, &observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
-        let (step, wait, told) = transition(self.claimed.registry, &fenced.id, |deployment| {
-            let now = self.claimed.ambient.now();
+        let (step, wait, told) = transition(self.claimed.ports, &fenced.id, |deployment| {
+            let now = self.claimed.ports.ambient().now();
             let wait = pace::weak_look(deployment, now);
             let due = overdue(&deployment.plan, now, wait);
             let ((stepped, step), writes) =
@@ -152,16 +148,15 @@ where
         above: &[(&RoutePlan, RouteActions)],
     ) -> Result<Option<Span>, Stop> {
         let Self { claimed, look } = self;
-        let Claimed { registry, load_balancer, ambient, own, carrier, .. } = **claimed;
+        let Claimed { ports, own, carrier, .. } = **claimed;
         let patience = Patience::Insist(Urgency::of(look.fenced, LINGER));
-        let attempted = routes::write(load_balancer, ambient, intent, patience, above).await;
+        let attempted = routes::write(ports, intent, patience, above).await;
         if let Some(PutOff { wait, .. }) = attempted.put_off {
             // A step takes back a part of every route: none of them is where it belongs yet.
             let left = look.fenced.plan.routes.iter().map(|route| route.route.clone()).collect();
             let seen = Deployment { health: look.health, ..look.fenced.clone() };
             let deployment = &seen;
-            let step =
-                Claimed { registry, load_balancer, ambient, deployment, own, intent, carrier };
+            let step = Claimed { ports, deployment, own, intent, carrier };
             put_off(&step, attempted.clean.then_some(own), &PutOff { wait, left }).await?;
             return Ok(Some(wait));
         }

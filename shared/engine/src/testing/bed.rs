@@ -20,8 +20,8 @@ use glidepath_core::time::{Span, Timestamp};
 
 use super::{MemoryRegistry, World};
 use crate::ports::{
-    Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Due,
-    EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
+    Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Double,
+    Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
     Recent, RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
@@ -48,13 +48,50 @@ impl Fault {
 /// The message of the panic that stands for a killed process.
 pub const KILLED: &str = "the process was killed";
 
+/// What comes between a use case and its load balancer, or its waits: they go through as they are, unless
+/// it says otherwise.
+pub trait Between: Sync {
+    fn routes(
+        &self,
+        world: &World,
+        routes: &[RouteRef],
+    ) -> impl Future<Output = PortResult<Vec<FoundRoute>>> + Send {
+        world.routes(routes)
+    }
+
+    fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> impl Future<Output = PortResult<()>> + Send {
+        world.write_route(route, actions)
+    }
+
+    fn target_health(
+        &self,
+        world: &World,
+        group: &TargetGroupArn,
+    ) -> impl Future<Output = PortResult<TargetHealth>> + Send {
+        world.target_health(group)
+    }
+
+    fn sleep(&self, world: &World, span: Span) -> impl Future<Output = ()> + Send {
+        world.sleep(span)
+    }
+}
+
+/// Nothing comes between.
+impl Between for () {}
+
 /// Registry and world together; the n-th call of all, from 0, goes wrong.
 #[derive(Debug)]
-pub struct Bed<'a> {
+pub struct Bed<'a, B = ()> {
     /// Locks, deployments, alarms, notices.
     pub registry: &'a MemoryRegistry,
     /// Everything else.
     pub world: &'a World,
+    between: &'a B,
     fault: Option<(usize, Fault)>,
     calls: AtomicUsize,
     operations: Mutex<Vec<&'static str>>,
@@ -72,7 +109,15 @@ impl<'a> Bed<'a> {
         world: &'a World,
         fault: Option<(usize, Fault)>,
     ) -> Self {
-        Self { registry, world, fault, calls: AtomicUsize::new(0), operations: Mutex::default() }
+        Self { fault, ..Self::behind(registry, world, &()) }
+    }
+}
+
+impl<'a, B> Bed<'a, B> {
+    /// Nothing goes wrong, and something comes between.
+    pub fn behind(registry: &'a MemoryRegistry, world: &'a World, between: &'a B) -> Self {
+        let (calls, operations) = (AtomicUsize::new(0), Mutex::default());
+        Self { registry, world, between, fault: None, calls, operations }
     }
 
     /// How many calls were made.
@@ -110,23 +155,30 @@ impl<'a> Bed<'a> {
     }
 }
 
-impl Clock for Bed<'_> {
+impl<B: Between> Double for Bed<'_, B> {
+    type Registry = Self;
+    fn registry(&self) -> &Self {
+        self
+    }
+}
+
+impl<B: Between> Clock for Bed<'_, B> {
     fn now(&self) -> Timestamp {
         self.world.now()
     }
 
     async fn sleep(&self, span: Span) {
-        self.world.sleep(span).await;
+        self.between.sleep(self.world, span).await;
     }
 }
 
-impl Random for Bed<'_> {
+impl<B: Between> Random for Bed<'_, B> {
     fn number(&self) -> u64 {
         self.world.number()
     }
 }
 
-impl Registry for Bed<'_> {
+impl<B: Between> Registry for Bed<'_, B> {
     async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
         self.call("deployment", self.registry.deployment(id)).await
     }
@@ -222,21 +274,23 @@ impl Registry for Bed<'_> {
     }
 }
 
-impl LoadBalancer for Bed<'_> {
+impl<B: Between> LoadBalancer for Bed<'_, B> {
     async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.call("routes", self.world.routes(routes)).await
+        self.call("routes", self.between.routes(self.world, routes)).await
     }
 
     async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
-        self.call("write_route", self.world.write_route(route, actions)).await
+        let written = self.between.write_route(self.world, route, actions);
+        self.call("write_route", written).await
     }
 
     async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.call("target_health", self.world.target_health(group)).await
+        let looked = self.between.target_health(self.world, group);
+        self.call("target_health", looked).await
     }
 }
 
-impl TargetGroups for Bed<'_> {
+impl<B: Between> TargetGroups for Bed<'_, B> {
     async fn target_groups(
         &self,
         groups: &[TargetGroupArn],
@@ -253,7 +307,7 @@ impl TargetGroups for Bed<'_> {
     }
 }
 
-impl Containers for Bed<'_> {
+impl<B: Between> Containers for Bed<'_, B> {
     async fn services(
         &self,
         cluster: &ClusterName,
@@ -298,7 +352,7 @@ impl Containers for Bed<'_> {
     }
 }
 
-impl Hooks for Bed<'_> {
+impl<B: Between> Hooks for Bed<'_, B> {
     async fn ask(
         &self,
         function: &str,
@@ -308,13 +362,13 @@ impl Hooks for Bed<'_> {
     }
 }
 
-impl Probing for Bed<'_> {
+impl<B: Between> Probing for Bed<'_, B> {
     async fn get(&self, url: &str, timeout: Span) -> PortResult<ProbeAnswer> {
         self.call("get", self.world.get(url, timeout)).await
     }
 }
 
-impl Monitoring for Bed<'_> {
+impl<B: Between> Monitoring for Bed<'_, B> {
     async fn alarms(&self, names: &[String]) -> PortResult<Vec<Option<Alarm>>> {
         self.call("describe_alarms", Monitoring::alarms(self.world, names)).await
     }
@@ -324,7 +378,7 @@ impl Monitoring for Bed<'_> {
     }
 }
 
-impl Orchestration for Bed<'_> {
+impl<B: Between> Orchestration for Bed<'_, B> {
     async fn open_gate(&self, token: &TaskToken) -> PortResult<Woken> {
         self.call("open_gate", self.world.open_gate(token)).await
     }
@@ -338,7 +392,7 @@ impl Orchestration for Bed<'_> {
     }
 }
 
-impl Functions for Bed<'_> {
+impl<B: Between> Functions for Bed<'_, B> {
     async fn start_rollback(&self, deployment: &DeploymentId) -> PortResult<()> {
         self.call("start_rollback", self.world.start_rollback(deployment)).await
     }
@@ -352,7 +406,7 @@ impl Functions for Bed<'_> {
     }
 }
 
-impl Channels for Bed<'_> {
+impl<B: Between> Channels for Bed<'_, B> {
     async fn deliver(
         &self,
         channel: &ChannelName,

@@ -143,22 +143,13 @@ impl<'a> Machine<'a> {
     async fn invoke(&self, next: NextStep) -> Result<Reply, Failure> {
         let bed = &self.bed;
         if let Some(input) = &self.plan {
-            return plan::run(bed, bed, bed, bed, &example::stack(), bed, input).await;
+            return plan::run(bed, &example::stack(), input).await;
         }
         let input = StepInput { deployment: self.reply.deployment.clone() };
         match next {
-            NextStep::Advance => advance::run(bed, bed, bed, bed, &input).await,
-            NextStep::Validate => {
-                let sources = validate::Sources {
-                    load_balancer: bed,
-                    containers: bed,
-                    monitoring: bed,
-                    hooks: bed,
-                    probing: bed,
-                };
-                validate::run(bed, &sources, bed, &input).await
-            }
-            NextStep::Complete => complete::run(bed, bed, bed, &self.reply.deployment).await,
+            NextStep::Advance => advance::run(bed, &input).await,
+            NextStep::Validate => validate::run(bed, &input).await,
+            NextStep::Complete => complete::run(bed, &self.reply.deployment).await,
             NextStep::Rollback => {
                 let error = self.caught.as_ref().map(|failure| CaughtError {
                     name: failure.code.name().to_owned(),
@@ -174,7 +165,7 @@ impl<'a> Machine<'a> {
                     woken,
                     execution_start: None,
                 };
-                rollback::run(bed, bed, bed, bed, bed, &input).await
+                rollback::run(bed, &input).await
             }
             NextStep::Gate => {
                 let token = TaskToken::new(format!("token-{}", bed.number()));
@@ -184,7 +175,7 @@ impl<'a> Machine<'a> {
                     retry_count: 0,
                 };
                 let deployment = self.reply.deployment.clone();
-                gate::run(bed, bed, &GateInput { deployment, token, tick }).await?;
+                gate::run(bed, &GateInput { deployment, token, tick }).await?;
                 // Nobody ends the pause: it times out.
                 bed.world.pass(Span::from_secs(self.reply.wait_seconds.max(1)));
                 Ok(Reply::new(&self.reply.deployment, NextStep::Validate, "the pause is over"))

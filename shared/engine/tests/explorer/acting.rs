@@ -221,7 +221,7 @@ impl Situation {
         self.left.sweeps -= 1;
         let on = self.boundary(bounds, (0, Kind::Sweep), self.now);
         on.go_straight();
-        let swept = sweep::run(&on, &on, &on).now_or_never();
+        let swept = sweep::run(&on).now_or_never();
         assert!(swept.is_some_and(|swept| swept.is_ok()), "the sweep goes straight");
         for signal in std::mem::take(&mut on.inner().signals) {
             if let Signal::Start(due) = signal {

@@ -41,7 +41,7 @@ pub(crate) fn is_brought_about(bounds: &Bounds, state: &Situation) -> bool {
 fn sweep_once(bounds: &Bounds, state: &mut Situation) {
     let on = state.boundary(bounds, (0, Kind::Sweep), state.now);
     on.go_straight();
-    let _swept = sweep::run(&on, &on, &on).now_or_never();
+    let _swept = sweep::run(&on).now_or_never();
     let signals = std::mem::take(&mut on.inner().signals);
     for signal in signals {
         let Signal::Start(due) = signal else { continue };

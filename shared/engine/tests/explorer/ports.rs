@@ -13,10 +13,10 @@ use glidepath_core::record::{
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
-    Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Due, EcsService,
-    FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration,
-    OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching, Recent,
-    RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Double, Due,
+    EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
+    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
+    Recent, RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -25,6 +25,13 @@ use crate::mistake::Mistake;
 use crate::print::Printer;
 use crate::process::Kind;
 use crate::record::{print_alarm, print_deployment};
+
+impl Double for Boundary {
+    type Registry = Self;
+    fn registry(&self) -> &Self {
+        self
+    }
+}
 
 impl Clock for Boundary {
     fn now(&self) -> Timestamp {

@@ -82,26 +82,15 @@ impl Work {
         Box::pin(async move {
             let step = |id: &DeploymentId| StepInput { deployment: id.clone() };
             match self {
-                Self::Plan(input) => {
-                    plan::run(on, on, on, on, &example::stack(), on, input).await.map(Some)
-                }
-                Self::Advance(id) => advance::run(on, on, on, on, &step(id)).await.map(Some),
-                Self::Gate(input) => gate::run(on, on, input).await.map(|()| None),
-                Self::Validate(id) => {
-                    let sources = validate::Sources {
-                        load_balancer: on,
-                        containers: on,
-                        monitoring: on,
-                        hooks: on,
-                        probing: on,
-                    };
-                    validate::run(on, &sources, on, &step(id)).await.map(Some)
-                }
-                Self::Complete(id) => complete::run(on, on, on, id).await.map(Some),
-                Self::Rollback(input) => rollback::run(on, on, on, on, on, input).await.map(Some),
-                Self::Alarm(event) => rollback::on_alarm(on, on, on, on, event).await.map(|_| None),
-                Self::Retire(key) => complete::retire(on, on, on, on, key).await.map(|_| None),
-                Self::Decide(answer) => decide::run(on, on, on, answer).await.map(|_| None),
+                Self::Plan(input) => plan::run(on, &example::stack(), input).await.map(Some),
+                Self::Advance(id) => advance::run(on, &step(id)).await.map(Some),
+                Self::Gate(input) => gate::run(on, input).await.map(|()| None),
+                Self::Validate(id) => validate::run(on, &step(id)).await.map(Some),
+                Self::Complete(id) => complete::run(on, id).await.map(Some),
+                Self::Rollback(input) => rollback::run(on, input).await.map(Some),
+                Self::Alarm(event) => rollback::on_alarm(on, event).await.map(|_| None),
+                Self::Retire(key) => complete::retire(on, key).await.map(|_| None),
+                Self::Decide(answer) => decide::run(on, answer).await.map(|_| None),
             }
         })
     }

@@ -6,13 +6,12 @@ use glidepath_core::ids::{IntentId, TargetGroupArn};
 use glidepath_core::plan::{Approval, OnTimeout, Plan, StageIndex};
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Event, Intent, Purpose, Step};
-use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};
-use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::ports::{Clock, LoadBalancer, PortResult, TargetHealth};
 use glidepath_engine::testing::example::{self, begun, plan, stage, world};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, advance, validate};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -52,7 +51,7 @@ async fn the_next_stage_begins_when_a_person_says_so() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = waiting(&registry, &world, asking(OnTimeout::Rollback)).await;
     world.take_calls();
-    decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &answer(true)).await.unwrap();
     assert!(matches!(world.take_calls().as_slice(), [Call::OpenGate(_)]));
     machine.run().await.unwrap();
     assert_eq!(world.state().routes[&example::route()], example::actions(Weight::ALL));
@@ -62,7 +61,7 @@ async fn the_next_stage_begins_when_a_person_says_so() {
 async fn a_refusal_rolls_back_with_name_and_reason() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = waiting(&registry, &world, asking(OnTimeout::Continue)).await;
-    decide::run(&registry, &world, &world, &answer(false)).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &answer(false)).await.unwrap();
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::ApprovalRejected);
     assert!(failure.cause.contains("user/ada") && failure.cause.contains("graphs"), "{failure}");
@@ -85,15 +84,15 @@ async fn silence_does_what_the_plan_says() {
 async fn an_answer_counts_once_and_only_while_it_is_asked_for() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = waiting(&registry, &world, asking(OnTimeout::Rollback)).await;
-    decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
-    let again = decide::run(&registry, &world, &world, &answer(false)).await.unwrap_err();
+    decide::run(&Bed::new(&registry, &world), &answer(true)).await.unwrap();
+    let again = decide::run(&Bed::new(&registry, &world), &answer(false)).await.unwrap_err();
     assert_eq!(again.code, FailureCode::InvalidRequest);
     assert!(again.cause.contains("approved by arn:aws:iam::1:user/ada"), "{again}");
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-    let late = decide::run(&registry, &world, &world, &answer(false)).await.unwrap_err();
+    let late = decide::run(&Bed::new(&registry, &world), &answer(false)).await.unwrap_err();
     assert!(late.cause.contains("approved by arn:aws:iam::1:user/ada at "), "{late}");
     let other = Answer { stage: Some(StageIndex(0)), ..answer(true) };
-    let late = decide::run(&registry, &world, &world, &other).await.unwrap_err();
+    let late = decide::run(&Bed::new(&registry, &world), &other).await.unwrap_err();
     assert!(late.cause.contains("stage 1 does not wait for an approval"), "{late}");
     machine.run().await.unwrap();
 }
@@ -109,32 +108,25 @@ async fn the_canarys_tasks_are_up_before_anybody_is_asked() {
 /// What happens in the middle of an invocation: once, when it looks at targets.
 type Then<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-struct Meanwhile<'a> {
-    world: &'a World,
-    then: Mutex<Option<Then<'a>>>,
-}
+struct Meanwhile<'a>(Mutex<Option<Then<'a>>>);
 
 impl<'a> Meanwhile<'a> {
-    fn new(world: &'a World, then: impl Future<Output = ()> + Send + 'a) -> Self {
-        Self { world, then: Mutex::new(Some(Box::pin(then))) }
+    fn new(then: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self(Mutex::new(Some(Box::pin(then))))
     }
 }
 
-impl LoadBalancer for Meanwhile<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
-        self.world.write_route(route, actions).await
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        let then = self.then.lock().unwrap().take();
+impl Between for Meanwhile<'_> {
+    async fn target_health(
+        &self,
+        world: &World,
+        group: &TargetGroupArn,
+    ) -> PortResult<TargetHealth> {
+        let then = self.0.lock().unwrap().take();
         if let Some(then) = then {
             then.await;
         }
-        self.world.target_health(group).await
+        world.target_health(group).await
     }
 }
 
@@ -148,19 +140,12 @@ async fn an_answer_in_the_last_second_is_not_lost_to_a_look_that_began_before_it
         let asked = registry.items().deployments[&id].progress.step.clone();
         let Step::Approving { until, .. } = asked else { panic!("{asked:?}") };
         world.pass((until - Span::from_secs(1)).since(world.now()));
-        let meanwhile = Meanwhile::new(&world, async {
-            decide::run(&registry, &world, &world, &answer(approved)).await.unwrap();
+        let meanwhile = Meanwhile::new(async {
+            decide::run(&Bed::new(&registry, &world), &answer(approved)).await.unwrap();
             world.pass(Span::from_secs(5));
         });
-        let sources = validate::Sources {
-            load_balancer: &meanwhile,
-            containers: &world,
-            monitoring: &world,
-            hooks: &world,
-            probing: &world,
-        };
         let input = StepInput { deployment: id };
-        let reply = validate::run(&registry, &sources, &world, &input).await;
+        let reply = validate::run(&Bed::behind(&registry, &world, &meanwhile), &input).await;
         machine.reply = reply.unwrap_or_else(|failure| panic!("{approved}: {failure}"));
         let ended = machine.run().await.map_err(|failure| failure.code);
         let expected = if approved { Ok(()) } else { Err(FailureCode::ApprovalRejected) };
@@ -182,11 +167,11 @@ async fn a_late_copy_of_a_step_asks_nobody_again() {
     };
     machine.run_until(ready).await.unwrap();
     let input = StepInput { deployment: deployment.id.clone() };
-    let meanwhile = Meanwhile::new(&world, async {
-        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
-        decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
+    let meanwhile = Meanwhile::new(async {
+        advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
+        decide::run(&Bed::new(&registry, &world), &answer(true)).await.unwrap();
     });
-    advance::run(&registry, &meanwhile, &world, &world, &input).await.unwrap();
+    advance::run(&Bed::behind(&registry, &world, &meanwhile), &input).await.unwrap();
     let step = registry.items().deployments[&deployment.id].progress.step.clone();
     assert!(matches!(&step, Step::Approving { decision: Some(_), .. }), "{step:?}");
     machine.run().await.unwrap();
@@ -202,11 +187,11 @@ async fn a_late_copy_of_a_shift_shifts_nothing_again() {
     let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.summary.contains("asked for")).await.unwrap();
     let input = StepInput { deployment: deployment.id.clone() };
-    let meanwhile = Meanwhile::new(&world, async {
-        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+    let meanwhile = Meanwhile::new(async {
+        advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
         world.pass(Span::from_secs(40));
     });
-    let late = advance::run(&registry, &meanwhile, &world, &world, &input).await.unwrap();
+    let late = advance::run(&Bed::behind(&registry, &world, &meanwhile), &input).await.unwrap();
     assert_eq!(late.next, NextStep::Advance, "it looks again: {}", late.summary);
     machine.reply = late;
     machine.run().await.unwrap();
@@ -223,7 +208,7 @@ async fn an_old_message_approves_nothing_that_was_not_seen() {
     plan.stages[1].weight = Weight::from_permille(500).unwrap();
     plan.stages[2].approval = plan.stages[1].approval;
     let mut machine = waiting(&registry, &world, plan).await;
-    decide::run(&registry, &world, &world, &answer(true)).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &answer(true)).await.unwrap();
     let third = |reply: &glidepath_core::protocol::Reply| {
         let progress = &registry.items().deployments[&reply.deployment].progress;
         progress.stage.0 == 2 && matches!(progress.step, Step::Approving { .. })
@@ -235,7 +220,7 @@ async fn an_old_message_approves_nothing_that_was_not_seen() {
         (None, "say which stage: stage 3 (100 %) of shop:2 is asked for"),
     ] {
         let answer = Answer { stage, ..answer(true) };
-        let refused = decide::run(&registry, &world, &world, &answer).await.unwrap_err();
+        let refused = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap_err();
         assert_eq!(refused.code, FailureCode::InvalidRequest);
         assert!(refused.cause.contains(said), "{refused}");
     }
@@ -258,6 +243,6 @@ async fn an_answer_from_a_desk_whose_clock_is_ahead_forgets_no_claim() {
         |registry: &MemoryRegistry| registry.items().deployments[&id].intents.contains_key(&own);
     registry.items().deployments.get_mut(&id).unwrap().intents.insert(own.clone(), claim);
     let desk = World::at(world.now() + MINUTE.times(10));
-    decide::run(&registry, &world, &desk, &answer(true)).await.unwrap();
+    decide::run(&Bed::new(&registry, &desk), &answer(true)).await.unwrap();
     assert!(kept(&registry));
 }

@@ -87,10 +87,10 @@ async fn a_read_that_fails_under_a_claim_ends_it() {
         let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
         let green = glidepath_engine::testing::example::service(Slot::Green);
         let input = StepInput { deployment: deployment.id.clone() };
-        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
         assert_eq!(world.state().services[&green].desired_count, 3);
         let bed = Bed::with_fault(&registry, &world, Some((call, Fault::LostBefore)));
-        let ended = advance::run(&bed, &bed, &bed, &bed, &input).await;
+        let ended = advance::run(&bed, &input).await;
         let operations = bed.take_operations();
         if operations.get(call) == Some(&"routes") && operations[..call].contains(&"commit") {
             claims += 1;

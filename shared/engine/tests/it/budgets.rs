@@ -5,22 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, TargetGroupArn};
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{Plan, RoutePlan, Slot};
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::FenceTrigger;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{
-    Clock, FoundRoute, LoadBalancer, PortError, PortResult, TargetHealth,
-};
+use glidepath_engine::ports::{Clock, LoadBalancer, PortError, PortResult};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{
     actions, alarm, begun, group, plan, route, stage, version, world,
 };
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
 use serde_json::json;
 
 use crate::baking;
@@ -71,10 +69,10 @@ fn fired(at: &str) -> Trigger {
 async fn invoked(bed: &Bed<'_>, trigger: &Trigger) {
     match trigger {
         Trigger::Alarm(event) => {
-            on_alarm(bed, bed, bed, bed, event).await.unwrap();
+            on_alarm(bed, event).await.unwrap();
         }
         Trigger::Deployment(input) => {
-            rollback::run(bed, bed, bed, bed, bed, input).await.unwrap();
+            rollback::run(bed, input).await.unwrap();
         }
     }
 }
@@ -166,7 +164,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
         let mut items = registry.items();
         items.settled = items.notices.iter().map(|entry| entry.notice.id()).collect();
     }
-    sweep::run(&machine.bed, &machine.bed, &machine.bed).await.unwrap();
+    sweep::run(&machine.bed).await.unwrap();
     let swept = machine.bed.take_operations();
     table.insert("sweep that finds one deployment".to_owned(), swept);
     machine.reply.next = NextStep::Gate;
@@ -234,30 +232,26 @@ async fn the_fence_is_the_first_call_and_the_route_the_second() {
 }
 
 /// A load balancer on which no write ends before all of them have begun.
-struct Together<'a> {
-    world: &'a World,
+struct Together {
     wanted: usize,
     begun: AtomicUsize,
 }
 
-impl LoadBalancer for Together<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+impl Between for Together {
+    async fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> PortResult<()> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         for _ in 0..100 {
             if self.begun.load(Ordering::SeqCst) == self.wanted {
-                return self.world.write_route(route, actions).await;
+                return world.write_route(route, actions).await;
             }
             tokio::task::yield_now().await;
         }
         panic!("{route} is written while others have not begun");
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
     }
 }
 
@@ -280,11 +274,12 @@ async fn all_routes_are_written_at_once() {
     for by_alarm in [true, false] {
         let (registry, world) = (MemoryRegistry::default(), world());
         let routes = three_routes(&registry, &world).await;
-        let together = Together { world: &world, wanted: 3, begun: AtomicUsize::new(0) };
+        let together = Together { wanted: 3, begun: AtomicUsize::new(0) };
+        let bed = Bed::behind(&registry, &world, &together);
         if by_alarm {
             let reason = "threshold crossed".to_owned();
             let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-            on_alarm(&registry, &together, &world, &world, &event).await.unwrap();
+            on_alarm(&bed, &event).await.unwrap();
         } else {
             let by = Some(FenceTrigger::Sweep);
             let deployment = glidepath_core::ids::DeploymentId::new("d1");
@@ -296,7 +291,7 @@ async fn all_routes_are_written_at_once() {
                 woken: false,
                 execution_start: None,
             };
-            rollback::run(&registry, &together, &world, &world, &world, &input).await.unwrap();
+            rollback::run(&bed, &input).await.unwrap();
         }
         for route in &routes {
             assert_eq!(world.state().routes[route], actions(Weight::NONE));
@@ -310,10 +305,11 @@ async fn all_routes_are_stepped_back_at_once() {
     let routes = three_routes(&registry, &world).await;
     world.pass(STALE);
     world.state().weak.insert(group(Slot::Blue), 1);
-    let together = Together { world: &world, wanted: 3, begun: AtomicUsize::new(0) };
+    let together = Together { wanted: 3, begun: AtomicUsize::new(0) };
+    let bed = Bed::behind(&registry, &world, &together);
     let reason = "threshold crossed".to_owned();
     let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-    on_alarm(&registry, &together, &world, &world, &event).await.unwrap();
+    on_alarm(&bed, &event).await.unwrap();
     for route in &routes {
         let kept = actions(Weight::from_permille(667).unwrap());
         assert_eq!(world.state().routes[route], kept);
@@ -355,6 +351,6 @@ async fn a_group_that_several_routes_share_is_asked_once() {
     world.pass(STALE);
     let reason = "threshold crossed".to_owned();
     let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-    on_alarm(&registry, &world, &world, &world, &event).await.unwrap();
+    on_alarm(&Bed::new(&registry, &world), &event).await.unwrap();
     assert_eq!(looked(&world), 1, "stable's, on the way back");
 }

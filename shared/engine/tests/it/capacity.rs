@@ -63,7 +63,7 @@ async fn alarmed(machine: &mut Machine<'_>) {
     let (registry, world) = (machine.bed.registry, machine.bed.world);
     let reason = "threshold crossed".to_owned();
     let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-    on_alarm(registry, world, world, world, &event).await.unwrap();
+    on_alarm(&Bed::new(registry, world), &event).await.unwrap();
     machine.reply.next = NextStep::Gate;
     machine.step(Some(Failure::new(FailureCode::AlarmFired, "woken"))).await;
 }

@@ -116,7 +116,7 @@ async fn alarm_fires(machine: &mut Machine<'_>) {
     world.take_calls();
     for _ in 0..3 {
         let bed = &machine.bed;
-        let taken = survive(on_alarm(bed, bed, bed, bed, &event)).await;
+        let taken = survive(on_alarm(bed, &event)).await;
         if taken.is_some_and(|taken| taken.is_ok()) {
             break;
         }
@@ -147,7 +147,7 @@ async fn sweep_until_quiet(bed: &Bed<'_>) -> bool {
     for _ in 0..60 {
         bed.world.pass(Span::from_secs(60));
         bed.world.take_calls();
-        drop(survive(sweep::run(bed, bed, bed)).await);
+        drop(survive(sweep::run(bed)).await);
         let due: Vec<_> = bed
             .world
             .take_calls()
@@ -169,14 +169,14 @@ async fn sweep_until_quiet(bed: &Bed<'_>) -> bool {
 
 async fn carry_out(bed: &Bed<'_>, due: &Due) {
     match due {
-        Due::Retirement(key) => drop(complete::retire(bed, bed, bed, bed, key).await),
+        Due::Retirement(key) => drop(complete::retire(bed, key).await),
         Due::Notices(id) => {
-            drop(notify::run(bed, bed, bed, &StepInput { deployment: id.clone() }).await);
+            drop(notify::run(bed, &StepInput { deployment: id.clone() }).await);
         }
         Due::Deployment(id) => {
             let committed = bed.registry.items().deployments[id].phase == Phase::Committed;
             if committed {
-                drop(complete::run(bed, bed, bed, id).await);
+                drop(complete::run(bed, id).await);
             } else {
                 let error = CaughtError {
                     name: FailureCode::OrchestrationLost.name().to_owned(),
@@ -191,7 +191,7 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
                     woken: false,
                     execution_start: None,
                 };
-                drop(rollback::run(bed, bed, bed, bed, bed, &input).await);
+                drop(rollback::run(bed, &input).await);
             }
         }
     }

@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::{Period, SlotRequests, StoppedTask, TaskEnd};
-use glidepath_core::ids::TargetGroupArn;
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Event, Purpose};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, TargetHealth};
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult};
 use glidepath_engine::testing::example::{actions, begun, plan, route, stage, world};
-use glidepath_engine::testing::{Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, advance};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -114,28 +113,19 @@ async fn tasks_that_stop_at_foreign_weights_count_for_no_stage_and_afterwards_th
 /// Somebody who changes the route right after a shift was claimed, once.
 struct Meddler<'a> {
     registry: &'a MemoryRegistry,
-    world: &'a World,
     came: AtomicBool,
 }
 
-impl LoadBalancer for Meddler<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+impl Between for Meddler<'_> {
+    async fn routes(&self, world: &World, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
         let claimed = self.registry.items().deployments.values().any(|deployment| {
             let mut claims = deployment.intents.values();
             claims.any(|claim| matches!(claim.purpose, Purpose::Shift(_)))
         });
         if claimed && !self.came.swap(true, Ordering::SeqCst) {
-            self.world.state().routes.insert(route(), theirs());
+            world.state().routes.insert(route(), theirs());
         }
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
-        self.world.write_route(route, actions).await
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
+        world.routes(routes).await
     }
 }
 
@@ -147,10 +137,11 @@ fn theirs() -> RouteActions {
 async fn a_change_between_the_look_and_the_claim_holds_and_is_not_overwritten() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = begun(&registry, plan(vec![stage(100, MINUTE)]), "d1", world.now()).await;
-    let meddler = Meddler { registry: &registry, world: &world, came: AtomicBool::new(false) };
+    let meddler = Meddler { registry: &registry, came: AtomicBool::new(false) };
+    let bed = Bed::behind(&registry, &world, &meddler);
     let input = StepInput { deployment: deployment.id.clone() };
     let turn = async || {
-        let reply = advance::run(&registry, &meddler, &world, &world, &input).await.unwrap();
+        let reply = advance::run(&bed, &input).await.unwrap();
         world.pass(Span::from_secs(reply.wait_seconds.max(1)));
         reply
     };

@@ -34,7 +34,7 @@ async fn deliver(
     deployment: &Deployment,
 ) -> Result<notify::Delivered, glidepath_core::failure::Failure> {
     let input = StepInput { deployment: deployment.id.clone() };
-    notify::run(registry, world, world, &input).await
+    notify::run(&Bed::new(registry, world), &input).await
 }
 
 /// What a channel has taken, in order.
@@ -66,7 +66,7 @@ async fn a_notice_refused_for_good_keeps_nothing_back_and_somebody_is_told() {
     assert_eq!(taken(&calls, &team()), ["shifted", "succeeded", "undelivered"]);
     assert_eq!(taken(&calls, &night()), ["started", "shifted", "succeeded", "undelivered"]);
     // Nothing is left to do: the sweep would invoke it every minute otherwise.
-    sweep::run(&registry, &world, &world).await.unwrap();
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
     assert_eq!(world.take_calls(), []);
 }
 
@@ -81,7 +81,7 @@ async fn a_channel_that_refuses_everything_is_told_of_once() {
     let calls = world.take_calls();
     assert_eq!(taken(&calls, &team()), [] as [&str; 0]);
     assert_eq!(taken(&calls, &night()).last(), Some(&"undelivered"));
-    sweep::run(&registry, &world, &world).await.unwrap();
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
     assert_eq!(world.take_calls(), []);
 }
 

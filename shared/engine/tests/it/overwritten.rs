@@ -6,12 +6,12 @@ use glidepath_core::plan::Slot;
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Event, FenceTrigger};
 use glidepath_core::route::{RouteActions, RouteRef};
-use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult, Random, TargetHealth};
+use glidepath_engine::ports::{Clock, FoundRoute, LoadBalancer, PortResult};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{actions, alarm, begun, group, plan, route, stage, world};
-use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Machine, MemoryRegistry, World};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -29,14 +29,13 @@ enum Reads {
 }
 
 /// A load balancer on which writes take some time.
-struct Slow<'a> {
-    world: &'a World,
+struct Slow {
     reads: Reads,
     theirs: Mutex<Option<RouteActions>>,
 }
 
-impl LoadBalancer for Slow<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+impl Between for Slow {
+    async fn routes(&self, world: &World, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
         match self.reads {
             Reads::Before => {}
             Reads::After | Reads::AfterTheyCameAgain => {
@@ -48,42 +47,28 @@ impl LoadBalancer for Slow<'_> {
         }
         let theirs = self.theirs.lock().unwrap().take();
         if let (Reads::AfterTheyCameAgain, Some(theirs)) = (self.reads, theirs) {
-            self.world.state().routes.insert(route(), theirs);
+            world.state().routes.insert(route(), theirs);
         }
-        self.world.routes(routes).await
+        world.routes(routes).await
     }
 
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+    async fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> PortResult<()> {
         for _ in 0..2 {
             tokio::task::yield_now().await;
         }
-        self.world.write_route(route, actions).await
+        world.write_route(route, actions).await
     }
 
-    async fn target_health(
-        &self,
-        group: &glidepath_core::ids::TargetGroupArn,
-    ) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
-    }
-}
-
-impl Clock for Slow<'_> {
-    fn now(&self) -> Timestamp {
-        self.world.now()
-    }
-
-    async fn sleep(&self, span: Span) {
+    async fn sleep(&self, world: &World, span: Span) {
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
-        self.world.sleep(span).await;
-    }
-}
-
-impl Random for Slow<'_> {
-    fn number(&self) -> u64 {
-        self.world.number()
+        world.sleep(span).await;
     }
 }
 
@@ -110,10 +95,10 @@ async fn changed<'a>(
 
 async fn fire(registry: &MemoryRegistry, world: &World, reads: Reads) {
     let theirs = Mutex::new(Some(actions(permille(400))));
-    let slow = Slow { world, reads, theirs };
+    let slow = Slow { reads, theirs };
     let reason = "threshold crossed".to_owned();
     let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-    let outcome = on_alarm(registry, &slow, world, &slow, &event).await.unwrap();
+    let outcome = on_alarm(&Bed::behind(registry, world, &slow), &event).await.unwrap();
     assert_eq!(outcome.restored.len(), 1);
 }
 
@@ -216,7 +201,7 @@ async fn a_change_for_which_it_held_is_told_even_if_stable_was_too_weak_first() 
         woken: false,
         execution_start: None,
     };
-    rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
+    rollback::run(&Bed::new(&registry, &world), &input).await.unwrap();
     assert_eq!(world.state().routes[&route()], actions(permille(667)));
     assert_eq!(told(&registry), []);
     world.state().weak.clear();

@@ -52,7 +52,7 @@ async fn plan(
     world: &World,
     input: &PlanInput,
 ) -> Result<glidepath_core::protocol::Reply, glidepath_core::failure::Failure> {
-    run(registry, world, world, world, &example::stack(), world, input).await
+    run(&Bed::new(registry, world), &example::stack(), input).await
 }
 
 /// ECS would refuse the first write, of which nobody knows more than its own words.
@@ -217,7 +217,7 @@ async fn a_name_that_was_used_before_never_ends_as_if_it_had_been_deployed_again
                 woken: false,
                 execution_start: input.execution_start.clone(),
             };
-            let reply = rollback::run(&registry, &world, &world, &world, &world, &asked).await;
+            let reply = rollback::run(&Bed::new(&registry, &world), &asked).await;
             let reply = reply.unwrap();
             assert_eq!(reply.next, NextStep::Failed);
             assert_eq!(reply.failure.unwrap().code, FailureCode::Transient);

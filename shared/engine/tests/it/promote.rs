@@ -55,7 +55,7 @@ fn told(registry: &MemoryRegistry) -> Vec<&'static str> {
 
 async fn refused(registry: &MemoryRegistry, world: &World) -> Failure {
     let revision = kept(registry).revision;
-    let failure = decide::run(registry, world, world, &promote()).await.unwrap_err();
+    let failure = decide::run(&Bed::new(registry, world), &promote()).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::InvalidRequest);
     assert_eq!(kept(registry).revision, revision);
     failure
@@ -76,7 +76,7 @@ async fn a_hold_is_told_once_when_it_begins_and_ends_when_a_person_says_so() {
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     machine.step(None).await;
     world.take_calls();
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     assert!(matches!(world.take_calls().as_slice(), [Call::OpenGate(_)]));
     let again = refused(&registry, &world).await;
     assert!(again.cause.starts_with("arn:aws:iam::1:user/ada let stage 1 go on at "), "{again}");
@@ -89,11 +89,11 @@ async fn a_hold_is_told_once_when_it_begins_and_ends_when_a_person_says_so() {
     // The next stage has its own bake, and lacks its own evidence.
     machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
     let other = Answer { stage: Some(StageIndex(0)), ..promote() };
-    let late = decide::run(&registry, &world, &world, &other).await.unwrap_err();
+    let late = decide::run(&Bed::new(&registry, &world), &other).await.unwrap_err();
     assert_eq!(late.cause, "stage 1 does not wait; the deployment is at stage 2");
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     machine.step(None).await;
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     machine.run().await.unwrap();
     assert_eq!(kept(&registry).phase, Phase::Closed(Outcome::Succeeded));
 }
@@ -104,7 +104,7 @@ async fn what_is_extended_does_not_have_to_wait_for_its_end() {
         let (registry, world) = (MemoryRegistry::default(), world());
         let mut machine = idle(&registry, &world, then).await;
         machine.run_until(|reply| reply.summary.starts_with("extended: ")).await.unwrap();
-        decide::run(&registry, &world, &world, &promote()).await.unwrap();
+        decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
         machine.run_until(|reply| reply.next == NextStep::Advance).await.unwrap();
         assert_eq!(kept(&registry).progress.stage, StageIndex(1));
     }
@@ -116,7 +116,7 @@ async fn what_speaks_against_the_version_is_not_overruled() {
     let mut machine = idle(&registry, &world, OnInconclusive::Hold).await;
     held(&mut machine).await;
     // The look before has not seen it, the next one does.
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     let canary = kept(&registry).plan.routes[0].pair.canary.clone();
     world.state().weak.insert(canary, 1);
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
@@ -133,7 +133,7 @@ async fn what_speaks_against_the_version_is_not_overruled() {
     let until = world.now() + MINUTE.times(10);
     machine.run_until(|_| world.now() > until).await.unwrap();
     assert_eq!(kept(&registry).progress.stage, StageIndex(0));
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     machine.run_until(|reply| reply.next == NextStep::Advance).await.unwrap();
 }
 
@@ -142,7 +142,7 @@ async fn nobody_goes_on_at_somebody_elses_weights() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = idle(&registry, &world, OnInconclusive::Hold).await;
     held(&mut machine).await;
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     let own = world.state().routes[&route()].clone();
     world.state().routes.insert(route(), actions(Weight::from_permille(300).unwrap()));
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
@@ -164,7 +164,7 @@ async fn whatever_is_delivered_twice_goes_on_once() {
     let mut machine = idle(&registry, &world, OnInconclusive::Hold).await;
     machine.twice = true;
     machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
-    decide::run(&registry, &world, &world, &promote()).await.unwrap();
+    decide::run(&Bed::new(&registry, &world), &promote()).await.unwrap();
     let until = world.now() + MINUTE.times(60);
     machine.run_until(|_| world.now() > until).await.unwrap();
     let told = told(&registry);

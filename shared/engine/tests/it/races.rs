@@ -15,7 +15,7 @@ use glidepath_engine::ports::{
 };
 use glidepath_engine::rollback::{AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{self, actions, alarm, begun, plan, route, stage, world};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, advance, complete, rollback};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -24,42 +24,38 @@ const MINUTE: Span = Span::from_secs(60);
 /// the write that it stands for.
 struct Racing<'a> {
     registry: &'a MemoryRegistry,
-    world: &'a World,
     before: bool,
     raced: AtomicBool,
 }
 
 impl Racing<'_> {
     /// The fence closes, and the rollback dies before it writes.
-    async fn race(&self) {
+    async fn race(&self, world: &World) {
         if self.raced.swap(true, Ordering::SeqCst) {
             return;
         }
-        let intent = Intent::new(Purpose::Restore, self.world.now(), MINUTE);
+        let intent = Intent::new(Purpose::Restore, world.now(), MINUTE);
         let id = IntentId::new("the-rollback-that-died");
-        let (alarm, now) = (alarm(Slot::Green), self.world.now());
+        let (alarm, now) = (alarm(Slot::Green), world.now());
         self.registry.fence_alarm(&alarm, now, &id, &intent).await.unwrap();
     }
 }
 
-impl LoadBalancer for Racing<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
+impl Between for Racing<'_> {
+    async fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> PortResult<()> {
         if self.before {
-            self.race().await;
+            self.race(world).await;
         }
-        let written = self.world.write_route(route, actions).await;
+        let written = world.write_route(route, actions).await;
         if !self.before {
-            self.race().await;
+            self.race(world).await;
         }
         written
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
     }
 }
 
@@ -70,10 +66,11 @@ async fn a_shift_that_crosses_a_fence_takes_itself_back() {
         let stages = vec![stage(100, MINUTE), stage(1000, MINUTE)];
         let deployment = begun(&registry, plan(stages), "d1", world.now()).await;
         let input = StepInput { deployment: deployment.id.clone() };
-        advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+        advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
 
-        let racing = Racing { registry: &registry, world: &world, before, raced: false.into() };
-        let failure = advance::run(&registry, &racing, &world, &world, &input).await.unwrap_err();
+        let racing = Racing { registry: &registry, before, raced: false.into() };
+        let bed = Bed::behind(&registry, &world, &racing);
+        let failure = advance::run(&bed, &input).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::AlarmFired);
         assert_eq!(world.state().routes[&route()], actions(Weight::NONE), "before: {before}");
         let written: Vec<_> = world
@@ -102,8 +99,8 @@ async fn a_commit_that_crosses_a_fence_does_not_happen() {
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
     let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Complete).await.unwrap();
-    let racing = Racing { registry: &registry, world: &world, before: true, raced: false.into() };
-    racing.race().await;
+    let racing = Racing { registry: &registry, before: true, raced: false.into() };
+    racing.race(&world).await;
     let failure = machine.run().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired);
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
@@ -113,29 +110,24 @@ async fn a_commit_that_crosses_a_fence_does_not_happen() {
 /// A load balancer that is looked at while another rollback comes, looks and holds.
 struct Overtaken<'a> {
     registry: &'a MemoryRegistry,
-    world: &'a World,
     /// Right afterwards stable is healthy again.
     heals: bool,
 }
 
-impl LoadBalancer for Overtaken<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
-        self.world.write_route(route, actions).await
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        let (alarm, at) = (alarm(Slot::Green), self.world.now());
+impl Between for Overtaken<'_> {
+    async fn target_health(
+        &self,
+        world: &World,
+        group: &TargetGroupArn,
+    ) -> PortResult<TargetHealth> {
+        let (alarm, at) = (alarm(Slot::Green), world.now());
         let event = AlarmEvent { alarm, at, reason: "threshold crossed".to_owned() };
-        let outcome = on_alarm(self.registry, self.world, self.world, self.world, &event).await;
+        let outcome = on_alarm(&Bed::new(self.registry, world), &event).await;
         assert_eq!(outcome.unwrap().held.len(), 1);
         if self.heals {
-            self.world.state().sick.clear();
+            world.state().sick.clear();
         }
-        self.world.target_health(group).await
+        world.target_health(group).await
     }
 }
 
@@ -145,7 +137,7 @@ async fn overtaken(registry: &MemoryRegistry, world: &World, heals: bool) -> (Re
     world.state().sick.insert(example::group(Slot::Blue));
     // The recorded health is too old to rely on.
     world.pass(MINUTE.times(10));
-    let overtaken = Overtaken { registry, world, heals };
+    let overtaken = Overtaken { registry, heals };
     let input = RollbackInput {
         deployment: deployment.id.clone(),
         error: None,
@@ -154,7 +146,8 @@ async fn overtaken(registry: &MemoryRegistry, world: &World, heals: bool) -> (Re
         woken: false,
         execution_start: None,
     };
-    let reply = rollback::run(registry, &overtaken, world, world, world, &input).await.unwrap();
+    let bed = Bed::behind(registry, world, &overtaken);
+    let reply = rollback::run(&bed, &input).await.unwrap();
     (reply, registry.items().deployments[&deployment.id].clone())
 }
 
@@ -180,25 +173,16 @@ async fn a_rollback_that_writes_while_another_one_holds_goes_on() {
 /// A load balancer whose routes are read right after an alarm's rollback has written them.
 struct Returned<'a> {
     registry: &'a MemoryRegistry,
-    world: &'a World,
 }
 
-impl LoadBalancer for Returned<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        let (alarm, at) = (alarm(Slot::Green), self.world.now());
+impl Between for Returned<'_> {
+    async fn routes(&self, world: &World, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let (alarm, at) = (alarm(Slot::Green), world.now());
         let intent = Intent::new(Purpose::Restore, at, MINUTE);
         let id = IntentId::new("the-rollback-that-has-not-recorded-it");
         self.registry.fence_alarm(&alarm, at, &id, &intent).await.unwrap();
-        self.world.write_route(&route(), &actions(Weight::NONE)).await.unwrap();
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, actions: &RouteActions) -> PortResult<()> {
-        self.world.write_route(route, actions).await
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
+        world.write_route(&route(), &actions(Weight::NONE)).await.unwrap();
+        world.routes(routes).await
     }
 }
 
@@ -208,8 +192,9 @@ async fn a_commit_that_an_alarm_overtakes_accuses_nobody() {
     let deployment = begun(&registry, plan(vec![stage(1000, MINUTE)]), "d1", world.now()).await;
     let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
     machine.run_until(|reply| reply.next == NextStep::Complete).await.unwrap();
-    let returned = Returned { registry: &registry, world: &world };
-    let failure = complete::run(&registry, &returned, &world, &deployment.id).await.unwrap_err();
+    let returned = Returned { registry: &registry };
+    let bed = Bed::behind(&registry, &world, &returned);
+    let failure = complete::run(&bed, &deployment.id).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
 }
 
@@ -225,39 +210,36 @@ async fn a_stage_that_has_settled_too_long_accuses_nobody_of_what_an_alarm_has_w
     };
     machine.run_until(second).await.unwrap();
     world.pass(deployment.plan.settle_within.times(2));
-    let returned = Returned { registry: &registry, world: &world };
+    let returned = Returned { registry: &registry };
+    let bed = Bed::behind(&registry, &world, &returned);
     let input = StepInput { deployment: deployment.id.clone() };
-    let late = advance::run(&registry, &returned, &world, &world, &input).await;
+    let late = advance::run(&bed, &input).await;
     let failure = late.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
 }
 
 /// A load balancer with two routes, one of which an alarm's rollback writes right before a shift does, and
 /// the other one right after it.
-struct Between<'a> {
+struct Straddled<'a> {
     registry: &'a MemoryRegistry,
-    world: &'a World,
     second: RouteRef,
 }
 
-impl LoadBalancer for Between<'_> {
-    async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
-        self.world.routes(routes).await
-    }
-
-    async fn write_route(&self, route: &RouteRef, written: &RouteActions) -> PortResult<()> {
-        let intent = Intent::new(Purpose::Restore, self.world.now(), MINUTE);
+impl Between for Straddled<'_> {
+    async fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        written: &RouteActions,
+    ) -> PortResult<()> {
+        let intent = Intent::new(Purpose::Restore, world.now(), MINUTE);
         let id = IntentId::new("the-rollback-that-has-written-both");
-        self.registry.fence_alarm(&alarm(Slot::Green), self.world.now(), &id, &intent).await?;
-        self.world.write_route(route, written).await?;
+        self.registry.fence_alarm(&alarm(Slot::Green), world.now(), &id, &intent).await?;
+        world.write_route(route, written).await?;
         if *route == self.second {
-            self.world.write_route(route, &actions(Weight::NONE)).await?;
+            world.write_route(route, &actions(Weight::NONE)).await?;
         }
         Ok(())
-    }
-
-    async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        self.world.target_health(group).await
     }
 }
 
@@ -270,11 +252,12 @@ async fn a_shift_of_two_routes_that_a_rollback_writes_between_takes_itself_back(
     world.state().routes.insert(second.clone(), actions(Weight::NONE));
     let deployment = begun(&registry, two, "d1", world.now()).await;
     let input = StepInput { deployment: deployment.id.clone() };
-    advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+    advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
 
     // What takes it back writes the second route last, too.
-    let between = Between { registry: &registry, world: &world, second: second.clone() };
-    let failure = advance::run(&registry, &between, &world, &world, &input).await.unwrap_err();
+    let straddled = Straddled { registry: &registry, second: second.clone() };
+    let bed = Bed::behind(&registry, &world, &straddled);
+    let failure = advance::run(&bed, &input).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::AlarmFired, "{}", failure.cause);
     for route in [route(), second] {
         assert_eq!(world.state().routes[&route], actions(Weight::NONE), "{route}");

@@ -21,7 +21,7 @@ fn event(alarm: AlarmArn, at: Timestamp) -> AlarmEvent {
 }
 
 async fn fire(registry: &MemoryRegistry, world: &World, event: &AlarmEvent) -> AlarmOutcome {
-    on_alarm(registry, world, world, world, event).await.unwrap()
+    on_alarm(&Bed::new(registry, world), event).await.unwrap()
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn an_alarm_that_may_not_write_is_done_where_there_is_nothing_to_write_and
         world.state().routes.insert(route(), actions(canary));
         world.state().write_errors = refused();
         let event = event(alarm(Slot::Green), world.now());
-        let outcome = on_alarm(&registry, &world, &world, &world, &event).await;
+        let outcome = on_alarm(&Bed::new(&registry, &world), &event).await;
         assert_eq!(outcome.is_ok(), restored, "{outcome:?}");
         let items = registry.items();
         let deployment = items.deployments.values().next().unwrap();
@@ -242,9 +242,8 @@ async fn a_rollback_whose_execution_is_gone_is_due_as_soon_as_it_can_go_on() {
             woken: false,
             execution_start: None,
         };
-        let run =
-            glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input);
-        let reply = run.await.unwrap();
+        let bed = Bed::new(&registry, &world);
+        let reply = glidepath_engine::rollback::run(&bed, &input).await.unwrap();
         assert_eq!(reply.next, NextStep::Rollback);
         let due = registry.items().deployments[&input.deployment].next_due_at;
         let can_go_on = world.now() + Span::from_secs(reply.wait_seconds);
@@ -269,9 +268,8 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
         woken: false,
         execution_start: None,
     };
-    let reply = glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
-        .await
-        .unwrap();
+    let reply =
+        glidepath_engine::rollback::run(&Bed::new(&registry, &world), &input).await.unwrap();
     assert_eq!(reply.next, NextStep::Failed);
     let failure = reply.failure.unwrap();
     assert_eq!(
@@ -281,9 +279,7 @@ async fn a_rollback_of_nothing_says_so_and_writes_nothing() {
     // A person has a name wrong: an answer that looks like a success would end their search.
     input.by = Some(glidepath_core::record::FenceTrigger::Operator("ada".to_owned()));
     let failure =
-        glidepath_engine::rollback::run(&registry, &world, &world, &world, &world, &input)
-            .await
-            .unwrap_err();
+        glidepath_engine::rollback::run(&Bed::new(&registry, &world), &input).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::UnknownDeployment);
     assert!(failure.cause.contains("no deployment `nobody`"), "{failure}");
     assert_eq!(world.take_calls(), []);

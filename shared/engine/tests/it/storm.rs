@@ -107,7 +107,7 @@ async fn a_throttled_alarm_hands_over_to_the_state_machine_and_leaves_no_claim()
     let mut machine = baking(&registry, &world, MINUTE.times(10)).await;
     world.state().write_errors = throttled(100_000);
     let began = world.now();
-    let outcome = on_alarm(&registry, &world, &world, &world, &fired(&world)).await.unwrap();
+    let outcome = on_alarm(&Bed::new(&registry, &world), &fired(&world)).await.unwrap();
     assert_eq!(outcome.put_off.len(), 1);
     assert!(world.now().since(began) <= Span::from_secs(3), "it held its function");
     let woken = |call: &Call| matches!(call, Call::FailGate(..));
@@ -136,7 +136,7 @@ async fn the_state_machine_keeps_to_the_schedule_and_a_person_does_not() {
     let (registry, world) = (MemoryRegistry::default(), world());
     baking(&registry, &world, MINUTE.times(10)).await;
     world.state().write_errors = throttled(100_000);
-    on_alarm(&registry, &world, &world, &world, &fired(&world)).await.unwrap();
+    on_alarm(&Bed::new(&registry, &world), &fired(&world)).await.unwrap();
     world.take_calls();
     let id = DeploymentId::new("d1");
     let until = {
@@ -155,14 +155,14 @@ async fn the_state_machine_keeps_to_the_schedule_and_a_person_does_not() {
         execution_start: None,
     };
     let early = input(None);
-    let reply = rollback::run(&registry, &world, &world, &world, &world, &early).await.unwrap();
+    let reply = rollback::run(&Bed::new(&registry, &world), &early).await.unwrap();
     assert_eq!((reply.next, writes(&world)), (NextStep::Rollback, 0));
     assert_eq!(reply.wait_seconds, until.since(world.now()).as_secs_up());
     assert!(registry.items().deployments[&id].intents.is_empty());
 
     world.state().write_errors.clear();
     let person = input(Some(FenceTrigger::Operator("ada".to_owned())));
-    rollback::run(&registry, &world, &world, &world, &world, &person).await.unwrap();
+    rollback::run(&Bed::new(&registry, &world), &person).await.unwrap();
     assert_eq!(writes(&world), 1);
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
     assert_eq!(registry.items().deployments[&id].progress.throttled, None);
@@ -193,7 +193,7 @@ async fn a_route_that_was_written_is_not_written_again() {
         woken: false,
         execution_start: None,
     };
-    rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
+    rollback::run(&Bed::new(&registry, &world), &input).await.unwrap();
     {
         let mut items = registry.items();
         let stored = items.deployments.get_mut(&deployment.id).unwrap();
@@ -204,7 +204,7 @@ async fn a_route_that_was_written_is_not_written_again() {
     world.pass(MINUTE.times(10));
     world.state().write_errors.clear();
     world.take_calls();
-    rollback::run(&registry, &world, &world, &world, &world, &input).await.unwrap();
+    rollback::run(&Bed::new(&registry, &world), &input).await.unwrap();
     let calls = world.take_calls();
     let written: Vec<_> = calls
         .iter()
@@ -226,7 +226,7 @@ async fn a_throttled_forward_shift_asks_once_and_stays_away() {
     world.state().write_errors = throttled(1);
     world.take_calls();
     let input = StepInput { deployment: deployment.id.clone() };
-    let reply = advance::run(&registry, &world, &world, &world, &input).await.unwrap();
+    let reply = advance::run(&Bed::new(&registry, &world), &input).await.unwrap();
     assert_eq!((reply.next, writes(&world)), (NextStep::Advance, 1));
     assert!(reply.wait_seconds >= 60, "it is back after {} s", reply.wait_seconds);
     let stored = registry.items().deployments[&deployment.id].clone();

@@ -62,14 +62,14 @@ async fn the_old_slot_keeps_its_tasks_for_the_retention_and_then_loses_them() {
     let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.stable.service);
     world.take_calls();
 
-    let early = retire(&registry, &world, &world, &world, &key).await;
+    let early = retire(&Bed::new(&registry, &world), &key).await;
     assert_eq!(early, Ok(Retired::NotDue));
     assert_eq!(world.take_calls(), []);
 
     world.pass(deployment.plan.retention);
-    assert_eq!(retire(&registry, &world, &world, &world, &key).await, Ok(Retired::Yes));
+    assert_eq!(retire(&Bed::new(&registry, &world), &key).await, Ok(Retired::Yes));
     assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 0);
-    assert_eq!(retire(&registry, &world, &world, &world, &key).await, Ok(Retired::NotDue));
+    assert_eq!(retire(&Bed::new(&registry, &world), &key).await, Ok(Retired::NotDue));
     assert!(registry.items().retirements.is_empty());
 }
 
@@ -82,7 +82,7 @@ async fn a_slot_that_carries_weight_is_not_retired() {
     world.state().routes.insert(example::route(), example::actions(Weight::NONE));
     world.pass(deployment.plan.retention);
 
-    let postponed = retire(&registry, &world, &world, &world, &key).await;
+    let postponed = retire(&Bed::new(&registry, &world), &key).await;
     assert_eq!(postponed, Ok(Retired::Postponed));
     assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 3);
 }
@@ -107,7 +107,7 @@ async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
     world.pass(deployment.plan.retention);
 
     for _ in 0..2 {
-        let postponed = retire(&registry, &world, &world, &world, &key).await;
+        let postponed = retire(&Bed::new(&registry, &world), &key).await;
         assert_eq!(postponed, Ok(Retired::Postponed));
         assert_eq!(world.state().services[&example::service(Slot::Blue)].desired_count, 3);
         world.pass(MINUTE.times(60));
@@ -117,7 +117,7 @@ async fn a_slot_that_an_unlisted_rule_leads_to_is_not_retired() {
     assert_eq!(times, 1);
 
     world.state().routes.insert(forgotten, example::actions(Weight::ALL));
-    assert_eq!(retire(&registry, &world, &world, &world, &key).await, Ok(Retired::Yes));
+    assert_eq!(retire(&Bed::new(&registry, &world), &key).await, Ok(Retired::Yes));
 }
 
 fn forwarding_to(own: &TargetGroupArn) -> RouteActions {

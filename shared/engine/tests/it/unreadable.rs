@@ -23,7 +23,7 @@ fn event(world: &World) -> AlarmEvent {
 }
 
 async fn fire(registry: &MemoryRegistry, world: &World, event: &AlarmEvent) -> AlarmOutcome {
-    on_alarm(registry, world, world, world, event).await.unwrap()
+    on_alarm(&Bed::new(registry, world), event).await.unwrap()
 }
 
 /// A binding of a newer version, or a damaged one: its deployment's own record has the routes.
@@ -62,7 +62,7 @@ async fn a_binding_that_cannot_be_read_is_rolled_back_by_its_record_and_holds_up
         let stored = items.alarms.get_mut(&alarm(Slot::Green)).unwrap();
         stored.unreadable.bindings.insert(damaged);
     }
-    let told = on_alarm(&registry, &world, &world, &world, &event(&world)).await.unwrap_err();
+    let told = on_alarm(&Bed::new(&registry, &world), &event(&world)).await.unwrap_err();
     assert!(told.cause.contains("`d0` is corrupt"), "{told}");
     assert_eq!(world.state().routes[&route()], actions(Weight::NONE));
 }
@@ -104,7 +104,7 @@ async fn a_record_that_cannot_be_read_keeps_the_sweep_from_nothing_else() {
     registry.items().unreadable.insert(DeploymentId::new("d1"));
     world.pass(MINUTE.times(60));
     let bed = Bed::new(&registry, &world);
-    let told = sweep::run(&bed, &bed, &bed).await.unwrap_err();
+    let told = sweep::run(&bed).await.unwrap_err();
     assert!(told.cause.contains("`d1` is corrupt"), "{told}");
     assert_eq!(told.code, FailureCode::Unexpected, "no retry mends it");
     let calls = bed.take_operations();

@@ -68,7 +68,7 @@ fn heal(world: &World, healthy: u32) {
 async fn fire(registry: &MemoryRegistry, world: &World) -> AlarmOutcome {
     let reason = "threshold crossed".to_owned();
     let event = AlarmEvent { alarm: alarm(Slot::Green), at: world.now(), reason };
-    on_alarm(registry, world, world, world, &event).await.unwrap()
+    on_alarm(&Bed::new(registry, world), &event).await.unwrap()
 }
 
 /// What the state machine does when its gate was ended.
@@ -93,7 +93,7 @@ async fn turn(
         woken: false,
         execution_start: None,
     };
-    rollback::run(registry, world, world, world, world, &input).await
+    rollback::run(&Bed::new(registry, world), &input).await
 }
 
 fn ada() -> FenceTrigger {
@@ -281,7 +281,7 @@ async fn a_forced_rollback_that_died_after_its_write_is_still_forced() {
         woken: false,
         execution_start: None,
     };
-    let killed = AssertUnwindSafe(rollback::run(&bed, &bed, &bed, &bed, &bed, &input));
+    let killed = AssertUnwindSafe(rollback::run(&bed, &input));
     killed.catch_unwind().await.unwrap_err();
     assert_eq!(recorded(&registry).progress.restored_at, None);
     turn(&registry, &world, FenceTrigger::StateMachine, false).await.unwrap();

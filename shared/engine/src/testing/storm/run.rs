@@ -16,7 +16,6 @@ use super::time::Task;
 use super::world::{Owner, Routed, StormWorld, TASKS};
 use super::{Settings, Tally};
 use crate::rollback::{self, AlarmEvent, CaughtError, RollbackInput};
-use crate::testing::MemoryRegistry;
 use crate::testing::example::{START, actions, plan, stage};
 use crate::{StepInput, advance};
 
@@ -35,29 +34,28 @@ pub fn run(settings: &Settings, seed: u64) -> Tally {
     let dice = Dice::of(seed);
     let services = settings.traffic.services(settings.rollbacks, &dice);
     let tally = Tally::new(settings, &services);
-    let registry = MemoryRegistry::default();
     let world = StormWorld::new(*settings, START, dice, tally);
     let mut tasks: Vec<Task<'_>> = Vec::new();
     for (index, service) in services.into_iter().enumerate() {
-        let deployment = baking(&registry, &world, index, service);
+        let deployment = baking(&world, index, service);
         let event = AlarmEvent {
             alarm: deployment.alarms[0].clone(),
             at: START,
             reason: "threshold crossed".to_owned(),
         };
         let delay = Span::from_millis(world.dice.up_to(settings.spread.as_millis()));
-        tasks.push(Box::pin(alarm(&registry, &world, event, delay)));
+        tasks.push(Box::pin(alarm(&world, event, delay)));
         let tick = Span::from_millis(world.dice.up_to(60_000));
-        tasks.push(Box::pin(execution(&registry, &world, deployment.id, START + tick)));
+        tasks.push(Box::pin(execution(&world, deployment.id, START + tick)));
     }
     for index in settings.rollbacks..settings.rollbacks + settings.forward {
-        let deployment = settling(&registry, &world, index);
+        let deployment = settling(&world, index);
         let delay = Span::from_millis(world.dice.up_to(120_000));
-        tasks.push(Box::pin(forward(&registry, &world, deployment.id, delay)));
+        tasks.push(Box::pin(forward(&world, deployment.id, delay)));
     }
     world.time.run(tasks);
 
-    let items = registry.items();
+    let items = world.registry.items();
     let mut tally = world.state().tally.clone();
     tally.ended = items
         .deployments
@@ -73,7 +71,7 @@ pub fn run(settings: &Settings, seed: u64) -> Tally {
 
 /// One delivery of an alarm's event, as Lambda makes it: again after one and two minutes if it
 /// fails, and again soon if there is no concurrency left.
-async fn alarm(registry: &MemoryRegistry, world: &StormWorld, event: AlarmEvent, delay: Span) {
+async fn alarm(world: &StormWorld, event: AlarmEvent, delay: Span) {
     world.time.sleep(delay).await;
     for retry in [Some(Span::from_secs(60)), Some(Span::from_secs(120)), None] {
         let mut backoff = Span::from_secs(1);
@@ -82,7 +80,7 @@ async fn alarm(registry: &MemoryRegistry, world: &StormWorld, event: AlarmEvent,
             backoff = backoff.times(2).min(Span::from_secs(300));
         }
         world.time.sleep(OVERHEAD).await;
-        let outcome = rollback::on_alarm(registry, world, world, world, &event).await;
+        let outcome = rollback::on_alarm(world, &event).await;
         world.invoked();
         match (outcome, retry) {
             (Ok(_), _) | (Err(_), None) => return,
@@ -93,12 +91,7 @@ async fn alarm(registry: &MemoryRegistry, world: &StormWorld, event: AlarmEvent,
 
 /// The state machine of one deployment: pauses at its gate until it is woken or looks by itself,
 /// then turns until the rollback is over.
-async fn execution(
-    registry: &MemoryRegistry,
-    world: &StormWorld,
-    deployment: DeploymentId,
-    tick: Timestamp,
-) {
+async fn execution(world: &StormWorld, deployment: DeploymentId, tick: Timestamp) {
     world.gate(deployment.as_str(), tick).await;
     let error = Some(CaughtError {
         name: FailureCode::AlarmFired.name().to_owned(),
@@ -116,7 +109,7 @@ async fn execution(
     while world.time.now() < START + END && failed <= RETRIES {
         let turned = if world.invoke() {
             world.time.sleep(OVERHEAD).await;
-            let turned = rollback::run(registry, world, world, world, world, &input).await;
+            let turned = rollback::run(world, &input).await;
             world.invoked();
             turned
         } else {
@@ -142,16 +135,11 @@ async fn execution(
 }
 
 /// A forward shift: turns until it is made.
-async fn forward(
-    registry: &MemoryRegistry,
-    world: &StormWorld,
-    deployment: DeploymentId,
-    delay: Span,
-) {
+async fn forward(world: &StormWorld, deployment: DeploymentId, delay: Span) {
     world.time.sleep(delay).await;
     let input = StepInput { deployment };
     while world.time.now() < START + END {
-        let wait = match advance::run(registry, world, world, world, &input).await {
+        let wait = match advance::run(world, &input).await {
             Ok(reply) if reply.next == NextStep::Advance => Span::from_secs(reply.wait_seconds),
             Ok(_) => {
                 world.state().tally.forward += 1;
@@ -164,12 +152,7 @@ async fn forward(
 }
 
 /// A deployment that bakes at a service's weight, with its alarm bound.
-fn baking(
-    registry: &MemoryRegistry,
-    world: &StormWorld,
-    index: usize,
-    service: Service,
-) -> Deployment {
+fn baking(world: &StormWorld, index: usize, service: Service) -> Deployment {
     let mut deployment = settled(index, service.weight);
     // The looks of the last interval, one after the other.
     deployment.health.at = START - Span::from_millis(world.dice.up_to(60_000));
@@ -181,13 +164,13 @@ fn baking(
     let tick = Tick { redrive_count: 0, entered_at: START, retry_count: 0 };
     let token = TaskToken::new(deployment.id.as_str());
     deployment.gate = Some(Gate { tick, token });
-    put(registry, world, deployment, Owner::Rollback(index), service.weight)
+    put(world, deployment, Owner::Rollback(index), service.weight)
 }
 
 /// A deployment whose tasks are healthy and whose first shift is due.
-fn settling(registry: &MemoryRegistry, world: &StormWorld, index: usize) -> Deployment {
+fn settling(world: &StormWorld, index: usize) -> Deployment {
     let deployment = settled(index, Weight::ALL);
-    put(registry, world, deployment, Owner::Forward, Weight::NONE)
+    put(world, deployment, Owner::Forward, Weight::NONE)
 }
 
 fn settled(index: usize, weight: Weight) -> Deployment {
@@ -219,13 +202,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
 }
 
 /// Into the registry, with locks and bindings, and its route into the world.
-fn put(
-    registry: &MemoryRegistry,
-    world: &StormWorld,
-    deployment: Deployment,
-    owner: Owner,
-    weight: Weight,
-) -> Deployment {
+fn put(world: &StormWorld, deployment: Deployment, owner: Owner, weight: Weight) -> Deployment {
     let locks: Vec<_> = LockKey::of(&deployment.plan)
         .into_iter()
         .map(|key| Lock { key, holder: None, epoch: 0 })
@@ -233,7 +210,7 @@ fn put(
     let index = deployment.id.as_str().trim_start_matches('d').parse().unwrap_or_default();
     let routed = Routed { owner, actions: actions_of(index, weight) };
     world.state().routes.insert(deployment.plan.routes[0].route.clone(), routed);
-    let begun = registry.items().commit(begin(&deployment, &locks));
+    let begun = world.registry.items().commit(begin(&deployment, &locks));
     assert!(begun.is_some(), "`{}` could not begin", deployment.id);
     deployment
 }

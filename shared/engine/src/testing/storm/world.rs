@@ -19,9 +19,10 @@ use super::services::Dice;
 use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
-    Clock, Containers, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration, PortError,
-    PortResult, Random, RegisteredVersion, Rollout, ScaleTo, TargetHealth, Woken,
+    Clock, Containers, Double, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration,
+    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, TargetHealth, Woken,
 };
+use crate::testing::MemoryRegistry;
 use crate::testing::example::version;
 
 /// How long a call of the load balancer takes.
@@ -66,9 +67,10 @@ pub(super) struct State {
     running: usize,
 }
 
-/// Everything but the registry.
+/// Everything that rollbacks and forward shifts act through.
 #[derive(Debug)]
 pub(super) struct StormWorld {
+    pub(super) registry: MemoryRegistry,
     pub(super) time: Time,
     pub(super) dice: Dice,
     settings: Settings,
@@ -86,7 +88,8 @@ impl StormWorld {
             gates: BTreeMap::new(),
             running: 0,
         };
-        Self { time: Time::at(start), dice, settings, state: Mutex::new(state) }
+        let (registry, time) = (MemoryRegistry::default(), Time::at(start));
+        Self { registry, time, dice, settings, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -155,6 +158,13 @@ impl StormWorld {
             }
         }
         Err(PortError::Throttled { operation })
+    }
+}
+
+impl Double for StormWorld {
+    type Registry = MemoryRegistry;
+    fn registry(&self) -> &MemoryRegistry {
+        &self.registry
     }
 }
 
