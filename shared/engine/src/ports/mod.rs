@@ -92,9 +92,9 @@ pub type PortResult<T> = Result<T, PortError>;
 /// `P: Ports<Registry: Registry, Ambient: Clock>`. A type that stands for a port is bound by nothing here, so
 /// that nobody has to have what nobody asks for.
 ///
-/// A new port is a trait of its own, a type and a method here, and a line in the list of [`Adapters`], in
-/// `adapters.rs`. Whoever has it puts it in by `Adapters::with_…`; the doubles of the tests only implement its
-/// trait.
+/// A new port is a trait of its own, a type and a method here, and a line at the end of the list of
+/// [`Adapters`], in `adapters.rs`. A function that has it puts it in by the method that the line names, and
+/// the doubles of the tests implement its trait; nothing else changes.
 pub trait Ports: Sync {
     /// Locks, deployments, alarms, retirements and notices.
     type Registry;
