@@ -35,7 +35,7 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
-    let registry = &connection.registry;
+    let registry = &connection.ports.registry;
     let known = registry.recent(KNOWN).await?;
     let entries = entries(registry, &known, arguments).await?;
     let now = System::default().now();
