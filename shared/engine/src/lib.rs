@@ -4,9 +4,9 @@
 pub mod advance;
 pub mod complete;
 pub mod decide;
-mod evidence;
 pub mod forecast;
 pub mod gate;
+mod gather;
 pub mod notify;
 pub mod plan;
 pub mod ports;

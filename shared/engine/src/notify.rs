@@ -55,7 +55,7 @@ pub struct Delivered {
     pub refused: u32,
 }
 
-/// Hands every notice that a channel has not settled yet to it, in order. A channel that is down
+/// Hands every notice that a channel is not done with yet to it, in order. A channel that is down
 /// delays only its own notices; the function fails at the end, so that it is invoked again.
 pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Delivered, Failure>
 where
@@ -110,7 +110,7 @@ where
                 continue;
             }
             for at in 0..outbox.len() {
-                let Some(entry) = outbox.get(at).filter(|entry| !entry.settled(channel)) else {
+                let Some(entry) = outbox.get(at).filter(|entry| !entry.done_with(channel)) else {
                     continue;
                 };
                 let delivery = match self.hand_over(channel, entry).await {
@@ -132,13 +132,13 @@ where
                     }
                 };
                 let Some(entry) = outbox.get_mut(at) else { continue };
-                self.settle(channel, entry, delivery).await?;
+                self.record(channel, entry, delivery).await?;
             }
         }
         Ok(told)
     }
 
-    async fn settle(
+    async fn record(
         &mut self,
         channel: &ChannelName,
         entry: &mut OutboxEntry,
@@ -154,9 +154,10 @@ where
                 entry.refused.push(channel.clone());
             }
         }
-        let last = self.wanted.iter().all(|channel| entry.settled(channel));
-        let settled = self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
-        settled.map_err(|error| failed(&error))
+        let last = self.wanted.iter().all(|channel| entry.done_with(channel));
+        let recorded =
+            self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
+        recorded.map_err(|error| failed(&error))
     }
 
     /// Unless the timeline has said the same of the same channel before.

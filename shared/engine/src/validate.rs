@@ -1,24 +1,24 @@
-//! Looks at a deployment that waits, gathers evidence and judges. Every turn also refreshes the
+//! Looks at a deployment that waits, gathers readings and judges. Every turn also refreshes the
 //! recorded health of stable, on which a rollback relies to write without looking.
 
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{Evidence, MeasuredMetrics, Reading, StoredCells, judge};
+use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, judge};
 use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
 use glidepath_core::record::Deployment;
 use glidepath_core::time::Span;
 
-use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
+use crate::gather::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::overdue;
 use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry};
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
-/// One look at a stage: gathers evidence, judges it, and records where that leads.
+/// One look at a stage: gathers readings, judges it, and records where that leads.
 ///
 /// # Errors
 ///
@@ -46,24 +46,24 @@ where
     let progress = read.progress.seeing(&routes, clock.now());
     let deployment = Deployment { progress, ..read.clone() };
     let gathered = gather(ports, &deployment).await;
-    let Gathered { evidence, traffic, needed, period } = gathered;
-    let verdict = judge(&deployment.plan, watched_stage(&deployment), &evidence);
+    let Gathered { readings, traffic, needed, period } = gathered;
+    let verdict = judge(&deployment.plan, watched_stage(&deployment), &readings);
     // The look that fails is the one that a report must not miss.
-    keep(ports, &deployment, &evidence, period).await;
-    if let Some(failure) = failing(&evidence, &verdict) {
+    keep(ports, &deployment, &readings, period).await;
+    if let Some(failure) = failing(&readings, &verdict) {
         return Err(failure);
     }
     let now = clock.now();
     let course = course(&deployment, &verdict, &routes, now);
-    let health = stable_health(&deployment.plan, &evidence);
+    let health = stable_health(&deployment.plan, &readings);
     let judged = Judged::of(&verdict);
     let (seen, here, told) = transition(ports, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);
         // Answers of hooks belong to the stage at which they were asked.
         let same_stage = current.progress.stage == deployment.progress.stage;
-        let asked = same_stage && !evidence.hooks.is_empty();
-        let hooks = asked.then(|| hook_runs(&evidence, &deployment.progress.hooks));
+        let asked = same_stage && !readings.hooks.is_empty();
+        let hooks = asked.then(|| hook_runs(&readings, &deployment.progress.hooks));
         let (routes, judged) = (routes.clone(), Some(judged.clone()));
         let observed = Observed { health, traffic, hooks, routes, needed, judged };
         let move_on = course.move_on.clone();
@@ -90,16 +90,16 @@ const KEPT_WITHIN: Span = Span::from_millis(500);
 async fn keep(
     ports: &impl Ports<Registry: Registry, Ambient: Clock>,
     deployment: &Deployment,
-    evidence: &Evidence,
+    readings: &Readings,
     period: Option<Span>,
 ) {
-    let cells = match &evidence.metrics {
+    let cells = match &readings.metrics {
         Reading::Read(MeasuredMetrics { requests: Reading::Read(cells), .. }) => cells,
         Reading::Read(_) | Reading::Unreadable(_) => return,
     };
     let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
     let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
-    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), evidence.at);
+    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), readings.at);
     let written = pin!(ports.registry().store_cells(&cells));
     let late = pin!(ports.ambient().sleep(KEPT_WITHIN));
     let error = match select(written, late).await {

@@ -22,7 +22,7 @@ use glidepath_engine::ports::{Metrics, MetricsQuery, PortError, PortResult};
 
 use self::answers::{Answers, OPERATION, Window, ask};
 use self::calls::QUERIES_PER_CALL;
-use self::counting::{Asked, Values, asked, connection_errors, count, settled};
+use self::counting::{Asked, Values, asked, connection_errors, count, put_together};
 use super::publication::Publication;
 
 /// CloudWatch keeps periods of a minute for 15 days; a window that would reach further back begins
@@ -212,7 +212,7 @@ fn requests(
             *failed = failed.saturating_add(connection_errors(values));
             counted.extend(count(query, values)?.map(|counted| (*second, counted)));
         }
-        for (second, requests) in settled(counted) {
+        for (second, requests) in put_together(counted) {
             let from = Timestamp::from_millis(second.saturating_mul(1000));
             let none = SlotRequests::default();
             let period =

@@ -1,8 +1,8 @@
 //! Judges a stage by thresholds. Every check adds its reason, the good ones too: a verdict without
 //! all its reasons cannot be acted on.
 
-use super::evidence::{AlarmReading, AlarmSignal, Evidence, RouteTargets, StoppedTask, Watched};
 use super::reading::Reading;
+use super::readings::{AlarmReading, AlarmSignal, Readings, RouteTargets, StoppedTask, Watched};
 use super::verdict::{Reason, Verdict, fail, inconclusive, pass, read, suspect};
 use super::{hooks, metrics, probes};
 use crate::ids::AlarmArn;
@@ -23,15 +23,15 @@ fn stray_tasks(tasks: u32) -> usize {
 }
 
 /// Judges a stage of a plan by one look at it.
-pub fn judge(plan: &Plan, stage: StageIndex, evidence: &Evidence) -> Verdict {
+pub fn judge(plan: &Plan, stage: StageIndex, readings: &Readings) -> Verdict {
     let mut reasons = Vec::new();
     let weight = plan.stage(stage).map(|stage| stage.weight);
-    alarms(&plan.health, weight, &evidence.alarms, &mut reasons);
-    targets(plan, &evidence.targets, &mut reasons);
-    stopped_tasks(size(&evidence.targets), &evidence.stopped_tasks, &evidence.gaps, &mut reasons);
-    metrics::judge(plan, stage, &evidence.metrics, &mut reasons);
-    hooks::judge(&plan.health.hooks, &evidence.hooks, &mut reasons);
-    probes::judge(&plan.health.probes, &evidence.probes, &mut reasons);
+    alarms(&plan.health, weight, &readings.alarms, &mut reasons);
+    targets(plan, &readings.targets, &mut reasons);
+    stopped_tasks(size(&readings.targets), &readings.stopped_tasks, &readings.gaps, &mut reasons);
+    metrics::judge(plan, stage, &readings.metrics, &mut reasons);
+    hooks::judge(&plan.health.hooks, &readings.hooks, &mut reasons);
+    probes::judge(&plan.health.probes, &readings.probes, &mut reasons);
     Verdict::of(reasons)
 }
 

@@ -1,4 +1,4 @@
-//! From evidence to a verdict.
+//! From readings to a verdict.
 
 mod ceiling;
 mod cells;
@@ -6,13 +6,13 @@ mod checks;
 mod comparison;
 mod connections;
 mod evenness;
-mod evidence;
 mod hooks;
 mod judge;
 mod limit;
 mod metrics;
 mod probes;
 mod reading;
+mod readings;
 mod requests;
 pub mod sequential;
 mod stored;
@@ -24,15 +24,15 @@ pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evenness::is_even;
-pub use evidence::{
-    AlarmReading, AlarmSignal, Evidence, RouteTargets, StoppedTask, TaskEnd, Watched,
-};
 pub use hooks::{HookReading, ServiceDeployment, ServiceDeployments, hook_event, hooks_at};
 pub use judge::{judge, stopped_tasks_limit};
 pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
 pub use reading::Reading;
+pub use readings::{
+    AlarmReading, AlarmSignal, Readings, RouteTargets, StoppedTask, TaskEnd, Watched,
+};
 
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
 pub use verdict::{Judgement, Reason, Verdict};

@@ -3,18 +3,18 @@
 use super::forward::{MoveOn, Routes};
 use super::reply::NextStep;
 use crate::failure::{Failure, FailureCode};
-use crate::health::{AlarmSignal, Evidence, Judgement, Reading, Verdict, Watched};
+use crate::health::{AlarmSignal, Judgement, Reading, Readings, Verdict, Watched};
 use crate::pace::tick;
 use crate::plan::{OnInconclusive, OnTimeout, Plan};
 use crate::record::{Decision, Deployment, Event, Promotion, RecordedHealth, Step};
 use crate::time::{Span, Timestamp};
 
-/// The failure that the evidence leads to, if it does.
-pub fn failing(evidence: &Evidence, verdict: &Verdict) -> Option<Failure> {
+/// The failure that the readings lead to, if they do.
+pub fn failing(readings: &Readings, verdict: &Verdict) -> Option<Failure> {
     if verdict.judgement != Judgement::Fail {
         return None;
     }
-    let firing = match &evidence.alarms {
+    let firing = match &readings.alarms {
         Reading::Read(alarms) => alarms
             .iter()
             .any(|alarm| alarm.signal == AlarmSignal::Alarm && alarm.watched != Watched::Stable),
@@ -188,11 +188,11 @@ impl Look<'_> {
 }
 
 /// The health of stable as a rollback may rely on it; `None` if it could not be read.
-pub fn stable_health(plan: &Plan, evidence: &Evidence) -> Option<RecordedHealth> {
-    match &evidence.targets {
+pub fn stable_health(plan: &Plan, readings: &Readings) -> Option<RecordedHealth> {
+    match &readings.targets {
         Reading::Read(targets) => {
             let healthy = targets.iter().map(|route| route.stable_healthy).min()?;
-            Some(RecordedHealth { healthy, at: evidence.at, fresh_for: plan.health.fresh_for() })
+            Some(RecordedHealth { healthy, at: readings.at, fresh_for: plan.health.fresh_for() })
         }
         Reading::Unreadable(_) => None,
     }

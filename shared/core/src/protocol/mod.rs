@@ -17,6 +17,7 @@
 //! world in between is claimed first as an [`crate::record::Intent`], and nobody unlocks while one may still land.
 
 mod commit;
+mod conclude;
 mod course;
 mod decide;
 mod fence;
@@ -28,7 +29,6 @@ mod refused;
 mod release;
 mod reply;
 mod retirement;
-mod settle;
 mod tasks;
 mod telling;
 mod weak;

@@ -161,7 +161,7 @@ pub struct OutboxEntry {
 
 impl OutboxEntry {
     /// Whether a channel has taken it or never will.
-    pub fn settled(&self, channel: &ChannelName) -> bool {
+    pub fn done_with(&self, channel: &ChannelName) -> bool {
         self.delivered.contains(channel) || self.refused.contains(channel)
     }
 }

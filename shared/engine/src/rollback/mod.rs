@@ -6,10 +6,10 @@
 mod alarm;
 mod bring_back;
 mod claimed;
+mod conclude;
 mod overwritten;
 mod put_off;
 mod reinforce;
-mod settle;
 mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
@@ -284,9 +284,9 @@ where
                 tracing::info!(deployment = %deployment.id, "{asked}");
             }
         }
-        let settled = settle::settle(ports, &deployment).await?;
-        let telling = told || settled.notify;
-        Ok(settled.telling(telling))
+        let concluded = conclude::conclude(ports, &deployment).await?;
+        let telling = told || concluded.notify;
+        Ok(concluded.telling(telling))
     }
 
     /// Whether a route is not as the rollback wrote it. The claim ends if nobody knows: nothing was
@@ -296,7 +296,7 @@ where
         deployment: &Deployment,
         own: &IntentId,
     ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
-        let astray = settle::astray(self.ports, deployment).await;
+        let astray = conclude::astray(self.ports, deployment).await;
         if astray.is_err() {
             let registry = self.ports.registry();
             let finished = registry.finish_deployment_intent(&deployment.id, own).await;

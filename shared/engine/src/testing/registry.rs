@@ -27,7 +27,7 @@ pub struct Items {
     /// The cells of the latest look.
     pub cells: BTreeMap<DeploymentId, StoredCells>,
     /// Notices that every channel has taken.
-    pub settled: Vec<String>,
+    pub done_with: Vec<String>,
     /// Deployments whose records cannot be read.
     pub unreadable: BTreeSet<DeploymentId>,
 }
@@ -111,7 +111,7 @@ impl Registry for MemoryRegistry {
         let mut untold: Vec<_> = items
             .notices
             .iter()
-            .filter(|entry| !items.settled.contains(&entry.notice.id()))
+            .filter(|entry| !items.done_with.contains(&entry.notice.id()))
             .map(|entry| entry.notice.deployment.clone())
             .collect();
         untold.dedup();
@@ -205,7 +205,7 @@ impl Registry for MemoryRegistry {
             }
         }
         if last {
-            items.settled.push(notice.id());
+            items.done_with.push(notice.id());
         }
         Ok(())
     }

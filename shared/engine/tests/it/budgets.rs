@@ -162,7 +162,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     {
         // Nothing is left to deliver.
         let mut items = registry.items();
-        items.settled = items.notices.iter().map(|entry| entry.notice.id()).collect();
+        items.done_with = items.notices.iter().map(|entry| entry.notice.id()).collect();
     }
     sweep::run(&machine.bed).await.unwrap();
     let swept = machine.bed.take_operations();

@@ -201,7 +201,7 @@ fn at_rest(registry: &MemoryRegistry) -> bool {
     let items = registry.items();
     items.retirements.is_empty()
         && items.deployments.values().all(|deployment| matches!(deployment.phase, Phase::Closed(_)))
-        && items.notices.iter().all(|entry| items.settled.contains(&entry.notice.id()))
+        && items.notices.iter().all(|entry| items.done_with.contains(&entry.notice.id()))
 }
 
 /// The same end, whatever went wrong.

@@ -62,7 +62,7 @@ pub(super) struct Counted {
 /// it is when it arrives, answers on their way at the end of a period are missing in it and too many in
 /// a later one; without this a slow service would have bad requests that nobody ever got. If not, no
 /// answer is late.
-pub(super) fn settled(mut counted: Vec<(i64, Counted)>) -> Vec<(i64, SlotRequests)> {
+pub(super) fn put_together(mut counted: Vec<(i64, Counted)>) -> Vec<(i64, SlotRequests)> {
     for place in 0..counted.len() {
         let (earlier, this) = counted.split_at_mut(place);
         let mut late = this.first().map_or(0, |(_, counted)| counted.late);
@@ -173,14 +173,14 @@ mod tests {
         };
         let bad = |periods: &[(f64, f64)]| -> Vec<u64> {
             let counts = periods.iter().map(|(requests, answered)| counted(*requests, *answered));
-            let settled = settled((0..).zip(counts).collect());
-            settled.iter().map(|(_, requests)| requests.bad).collect()
+            let requests = put_together((0..).zip(counts).collect());
+            requests.iter().map(|(_, requests)| requests.bad).collect()
         };
         // Counted as they arrive: 5 are on their way at the end of each period, 8 of a busier one.
         assert_eq!(bad(&[(100.0, 95.0), (160.0, 157.0), (100.0, 103.0), (0.0, 5.0)]), [0, 0, 0, 0]);
         // Really bad ones stay.
         assert_eq!(bad(&[(100.0, 85.0), (100.0, 90.0), (10.0, 15.0)]), [15, 5, 0]);
-        // Counted as they are answered, there is nothing to settle.
+        // Counted as they are answered, no answer is late.
         assert_eq!(bad(&[(95.0, 95.0), (157.0, 150.0), (103.0, 103.0)]), [0, 7, 0]);
         // Whose requests came before the first period is nobody's bad request.
         assert_eq!(bad(&[(10.0, 20.0), (10.0, 7.0)]), [0, 3]);

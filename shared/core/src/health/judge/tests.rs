@@ -13,7 +13,7 @@ use crate::time::Span;
 use crate::weight::Weight;
 
 /// Everything read, nothing wrong, and enough of it.
-fn healthy(plan: &Plan) -> Evidence {
+fn healthy(plan: &Plan) -> Readings {
     let alarm = |watched| {
         move |alarm: &AlarmArn| AlarmReading {
             alarm: alarm.clone(),
@@ -26,7 +26,7 @@ fn healthy(plan: &Plan) -> Evidence {
     let AlarmPlan { stable, canary, service, forced: _, idle: _ } = &plan.health.alarms;
     let alarms = stable.iter().map(alarm(Watched::Stable));
     let alarms = alarms.chain(canary.iter().map(alarm(Watched::Canary)));
-    Evidence {
+    Readings {
         at: NOW,
         alarms: Reading::Read(alarms.chain(service.iter().map(alarm(Watched::Service))).collect()),
         targets: Reading::Read(vec![targets(1, 1, 3)]),
@@ -82,21 +82,21 @@ fn task(name: &str) -> StoppedTask {
 }
 
 /// The verdict about stage 1 of a healthy deployment in which one thing is different.
-fn verdict(change: impl FnOnce(&mut Plan, &mut Evidence)) -> Verdict {
+fn verdict(change: impl FnOnce(&mut Plan, &mut Readings)) -> Verdict {
     let mut plan = fixtures::plan();
-    let mut evidence = healthy(&plan);
-    change(&mut plan, &mut evidence);
-    judge(&plan, StageIndex(0), &evidence)
+    let mut readings = healthy(&plan);
+    change(&mut plan, &mut readings);
+    judge(&plan, StageIndex(0), &readings)
 }
 
 fn by_requests(counts: Vec<Cell>) -> Verdict {
-    verdict(|_, evidence| evidence.metrics = Reading::Read(measured(counts)))
+    verdict(|_, readings| readings.metrics = Reading::Read(measured(counts)))
 }
 
 fn verdict_without_a_limit(counts: Vec<Cell>) -> Verdict {
-    verdict(|plan, evidence| {
+    verdict(|plan, readings| {
         plan.health.bad_requests_limit = None;
-        evidence.metrics = Reading::Read(measured(counts));
+        readings.metrics = Reading::Read(measured(counts));
     })
 }
 
@@ -116,8 +116,8 @@ fn in_minutes(counts: &[Cell]) -> Vec<Cell> {
 }
 
 fn with_signal(alarm: &str, signal: AlarmSignal) -> Verdict {
-    verdict(|_, evidence| {
-        if let Reading::Read(alarms) = &mut evidence.alarms {
+    verdict(|_, readings| {
+        if let Reading::Read(alarms) = &mut readings.alarms {
             for reading in alarms.iter_mut().filter(|reading| reading.alarm.name() == alarm) {
                 reading.signal = signal;
             }
@@ -140,10 +140,10 @@ proptest! {
     fn any_counts_are_judged_without_panic(
         canary_bad: u64, canary: u64, stable_bad: u64, stable: u64, limit in 0u16..=1000, minimum: u64,
     ) {
-        let verdict = verdict(|plan, evidence| {
+        let verdict = verdict(|plan, readings| {
             plan.health.bad_requests_limit = Some(Permille(limit));
             plan.health.minimum_requests = minimum;
-            evidence.metrics = Reading::Read(measured(counts(canary_bad, canary, stable_bad, stable)));
+            readings.metrics = Reading::Read(measured(counts(canary_bad, canary, stable_bad, stable)));
         });
         prop_assert!(!verdict.reasons.is_empty());
     }
@@ -155,10 +155,10 @@ proptest! {
         limit in 0u16..=1000, minimum in 1u64..500,
     ) {
         let judged = |bad: u64| {
-            verdict(|plan, evidence| {
+            verdict(|plan, readings| {
                 plan.health.bad_requests_limit = Some(Permille(limit));
                 plan.health.minimum_requests = minimum;
-                evidence.metrics = Reading::Read(measured(counts(bad, canary, stable_bad, stable)));
+                readings.metrics = Reading::Read(measured(counts(bad, canary, stable_bad, stable)));
             })
             .judgement
         };
@@ -170,8 +170,8 @@ proptest! {
         healthy in 0u32..50, fewer in 0u32..50, needed in 0u32..50, stable in 0u32..3,
     ) {
         let judged = |healthy| {
-            verdict(|_, evidence| {
-                evidence.targets = Reading::Read(vec![targets(healthy, needed, stable)]);
+            verdict(|_, readings| {
+                readings.targets = Reading::Read(vec![targets(healthy, needed, stable)]);
             })
             .judgement
         };
@@ -182,12 +182,12 @@ proptest! {
     fn whatever_cannot_be_read_is_neither_health_nor_sickness(
         alarms: bool, targets: bool, tasks: bool, requests: bool,
     ) {
-        let verdict = verdict(|_, evidence| {
+        let verdict = verdict(|_, readings| {
             let why = || "AccessDenied".to_owned();
-            if alarms { evidence.alarms = Reading::Unreadable(why()); }
-            if targets { evidence.targets = Reading::Unreadable(why()); }
-            if tasks { evidence.stopped_tasks = Reading::Unreadable(why()); }
-            if requests { evidence.metrics = Reading::Unreadable(why()); }
+            if alarms { readings.alarms = Reading::Unreadable(why()); }
+            if targets { readings.targets = Reading::Unreadable(why()); }
+            if tasks { readings.stopped_tasks = Reading::Unreadable(why()); }
+            if requests { readings.metrics = Reading::Unreadable(why()); }
         });
         let anything = alarms || targets || tasks || requests;
         let expected = if anything { Judgement::Inconclusive } else { Judgement::Pass };
@@ -196,10 +196,10 @@ proptest! {
 
     #[test]
     fn the_verdict_is_its_worst_reason(bad in 0u64..1_000, healthy in 0u32..2, stopped in 0usize..3) {
-        let verdict = verdict(|_, evidence| {
-            evidence.metrics = Reading::Read(measured(counts(bad, 1_000, 0, 1_000)));
-            evidence.targets = Reading::Read(vec![targets(healthy, 1, 3)]);
-            evidence.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
+        let verdict = verdict(|_, readings| {
+            readings.metrics = Reading::Read(measured(counts(bad, 1_000, 0, 1_000)));
+            readings.targets = Reading::Read(vec![targets(healthy, 1, 3)]);
+            readings.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
         });
         let worst = verdict.reasons.iter().map(|reason| reason.judgement).max();
         prop_assert_eq!(Some(verdict.judgement), worst);
@@ -225,7 +225,7 @@ fn a_healthy_canary_passes_with_every_reason() {
             "1 of 1 canary targets are healthy in `green`",
             "no canary task stopped",
             "the canary is not shown to be worse than stable; bad requests: 0 of 1000 of the canary, 0 \
-             of 19000 of stable; stable has none to compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
+             of 19000 of stable; stable has none to compare with (nothing is ruled out); readings against the canary is 0.69 of 100, \
              from 0 of 1 periods",
             "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
              stable: 0 of 19000 requests were bad (0 %)",
@@ -250,9 +250,9 @@ fn alarms_of_the_canary_and_of_the_service_fail_and_those_of_stable_hold() {
 #[test]
 fn an_alarm_of_the_slot_that_was_left_does_not_hold_the_last_stage() {
     let judged = |permille| {
-        verdict(|plan, evidence| {
+        verdict(|plan, readings| {
             plan.stages[0].weight = Weight::from_permille(permille).unwrap();
-            let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+            let Reading::Read(alarms) = &mut readings.alarms else { panic!() };
             alarms[0].signal = AlarmSignal::Alarm;
         })
     };
@@ -263,9 +263,9 @@ fn an_alarm_of_the_slot_that_was_left_does_not_hold_the_last_stage() {
 #[test]
 fn an_alarm_that_fired_before_holds_until_it_is_ok_and_never_rolls_back() {
     let judged = |permille, since_before| {
-        verdict(|plan, evidence| {
+        verdict(|plan, readings| {
             plan.stages[0].weight = Weight::from_permille(permille).unwrap();
-            let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+            let Reading::Read(alarms) = &mut readings.alarms else { panic!() };
             let canary = alarms.iter_mut().find(|found| found.watched == Watched::Canary).unwrap();
             canary.signal = AlarmSignal::Alarm;
             canary.since_before = since_before;
@@ -278,8 +278,8 @@ fn an_alarm_that_fired_before_holds_until_it_is_ok_and_never_rolls_back() {
 
 #[test]
 fn one_alarm_that_cannot_be_read_hides_none_that_fires() {
-    let verdict = verdict(|_, evidence| {
-        let Reading::Read(alarms) = &mut evidence.alarms else { panic!() };
+    let verdict = verdict(|_, readings| {
+        let Reading::Read(alarms) = &mut readings.alarms else { panic!() };
         for found in alarms {
             found.reason = "no".to_owned();
             found.signal = match found.watched {
@@ -315,16 +315,16 @@ fn an_alarm_that_was_not_read_is_inconclusive() {
 
 #[test]
 fn a_deployment_without_alarms_needs_no_look_at_them() {
-    let verdict = verdict(|plan, evidence| {
+    let verdict = verdict(|plan, readings| {
         plan.health.alarms = AlarmPlan::default();
-        evidence.alarms = Reading::Unreadable("AccessDenied".to_owned());
+        readings.alarms = Reading::Unreadable("AccessDenied".to_owned());
     });
     assert_eq!(verdict.judgement, Judgement::Pass);
 }
 
 #[test]
 fn too_few_healthy_targets_hold_and_none_at_all_fails() {
-    let judged = |found| verdict(|_, evidence| evidence.targets = Reading::Read(vec![found]));
+    let judged = |found| verdict(|_, readings| readings.targets = Reading::Read(vec![found]));
     assert_says(&judged(targets(1, 3, 3)), Judgement::Suspect, "1 of 3 canary targets");
     assert_says(&judged(targets(0, 3, 3)), Judgement::Fail, "0 of 3 canary targets");
     let timeout = Some("Target.Timeout: Request timed out".to_owned());
@@ -337,7 +337,7 @@ fn too_few_healthy_targets_hold_and_none_at_all_fails() {
 
 #[test]
 fn a_route_whose_targets_are_not_known_is_inconclusive() {
-    let verdict = verdict(|_, evidence| evidence.targets = Reading::Read(vec![]));
+    let verdict = verdict(|_, readings| readings.targets = Reading::Read(vec![]));
     assert_says(&verdict, Judgement::Inconclusive, "targets of 0 of 1 routes were read");
 }
 
@@ -355,7 +355,7 @@ fn too_few_requests_that_speak_against_the_canary_are_told_apart() {
     let verdict = by_requests(counts(15, 143, 0, 5_000));
     assert_says(&verdict, Judgement::Suspect, "57 more canary requests are needed");
     assert_eq!(by_requests(counts(2, 30, 0, 500)).judgement, Judgement::Suspect);
-    // Without a limit the comparison speaks: from evidence 10 on, until 100 end it.
+    // Without a limit the comparison speaks: from readings 10 on, until 100 end it.
     let judged =
         |count, bad| verdict_without_a_limit(minutes(count, &counts(bad, 20, 0, 5_000))).judgement;
     let minute_by_minute: Vec<_> = (1..=6).map(|count| judged(count, 1)).collect();
@@ -396,10 +396,10 @@ fn the_canary_is_not_blamed_for_what_stable_does_too() {
 #[test]
 fn a_canary_over_the_limit_that_may_be_no_worse_waits_for_more_requests() {
     let judged = |canary_bad, stable_bad| {
-        verdict(|plan, evidence| {
+        verdict(|plan, readings| {
             plan.health.comparison = None;
             let counts = counts(canary_bad, 300, stable_bad, 300);
-            evidence.metrics = Reading::Read(measured(in_minutes(&counts)));
+            readings.metrics = Reading::Read(measured(in_minutes(&counts)));
         })
     };
     assert_says(&judged(20, 10), Judgement::Suspect, "not shown to be worse than stable");
@@ -409,7 +409,7 @@ fn a_canary_over_the_limit_that_may_be_no_worse_waits_for_more_requests() {
 /// At 100 %, where stable has nothing any more, after a stage at which it had this.
 fn at_the_end(canary_bad: u64, stable_bad: u64) -> Verdict {
     let mut plan = fixtures::plan();
-    let mut evidence = healthy(&plan);
+    let mut readings = healthy(&plan);
     let last = StageIndex(plan.stages.len() - 1);
     let mut cells = counts(canary_bad, 1_000, stable_bad, 1_000);
     cells[0].stage = StageIndex(last.0 - 1);
@@ -417,8 +417,8 @@ fn at_the_end(canary_bad: u64, stable_bad: u64) -> Verdict {
     (alone[0].stage, alone[0].from) = (last, alone[0].from + crate::time::Span::from_secs(300));
     cells.extend(alone);
     plan.health.comparison = None;
-    evidence.metrics = Reading::Read(measured(in_minutes(&cells)));
-    judge(&plan, last, &evidence)
+    readings.metrics = Reading::Read(measured(in_minutes(&cells)));
+    judge(&plan, last, &readings)
 }
 
 #[test]
@@ -439,15 +439,15 @@ fn a_handful_of_stable_requests_excuses_nobody() {
 #[test]
 fn requests_are_not_waited_for_at_weight_zero_or_without_a_limit() {
     let none = Reading::Unreadable("no complete period since the shift yet".to_owned());
-    let idle = verdict(|plan, evidence| {
+    let idle = verdict(|plan, readings| {
         plan.stages[0].weight = Weight::NONE;
-        evidence.metrics = none.clone();
+        readings.metrics = none.clone();
     });
     assert_says(&idle, Judgement::Pass, "no requests expected at weight 0 %");
-    let unlimited = verdict(|plan, evidence| {
+    let unlimited = verdict(|plan, readings| {
         plan.health.bad_requests_limit = None;
         plan.health.comparison = None;
-        evidence.metrics = none.clone();
+        readings.metrics = none.clone();
     });
     assert_eq!(unlimited.judgement, Judgement::Pass);
 }
@@ -509,20 +509,20 @@ fn slow_requests_are_compared_where_the_plan_asks() {
 }
 
 fn verdict_of(cells: Vec<Cell>, change: impl FnOnce(&mut Plan)) -> Verdict {
-    verdict(|plan, evidence| {
+    verdict(|plan, readings| {
         change(plan);
-        evidence.metrics = Reading::Read(measured(cells));
+        readings.metrics = Reading::Read(measured(cells));
     })
 }
 
 #[test]
 fn errors_of_the_load_balancer_itself_hold_when_they_rise() {
     let judged = |before, newest| {
-        verdict(|_, evidence| {
+        verdict(|_, readings| {
             let mut metrics = measured(counts(0, 1_000, 0, 19_000));
             metrics.load_balancer_errors =
                 Reading::Read(vec![load_balancer_errors(before, newest)]);
-            evidence.metrics = Reading::Read(metrics);
+            readings.metrics = Reading::Read(metrics);
         })
     };
     assert_says(&judged(0, 10), Judgement::Suspect, "`front` itself answered 10 requests");
@@ -534,10 +534,10 @@ fn errors_of_the_load_balancer_itself_hold_when_they_rise() {
 
 #[test]
 fn failed_connections_and_a_share_far_from_the_weight_are_told() {
-    let verdict = verdict(|_, evidence| {
+    let verdict = verdict(|_, readings| {
         let mut metrics = measured(counts(0, 400, 0, 19_600));
         metrics.connection_errors = Reading::Read(ConnectionErrors { canary: 3, stable: 1 });
-        evidence.metrics = Reading::Read(metrics);
+        readings.metrics = Reading::Read(metrics);
     });
     assert_says(&verdict, Judgement::Pass, "3 connections to canary targets failed, 1 to stable");
     assert_says(

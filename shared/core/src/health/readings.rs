@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// Everything that one look gathered about a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Evidence {
+pub struct Readings {
     pub at: Timestamp,
     /// Alarms as CloudWatch sees them now: actions fire only on transitions, so a look is needed.
     pub alarms: Reading<Vec<AlarmReading>>,

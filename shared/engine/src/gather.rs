@@ -2,9 +2,9 @@
 
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
-    AlarmReading, AlarmSignal, CheckReading, Evidence, HookReading, Judgement, MeasuredMetrics,
-    ProbeAttempt, ProbeReading, Reading, RouteTargets, ServiceDeployment, ServiceDeployments,
-    Watched, hook_event, hooks_at, judge, probed,
+    AlarmReading, AlarmSignal, CheckReading, HookReading, Judgement, MeasuredMetrics, ProbeAttempt,
+    ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments, Watched,
+    hook_event, hooks_at, judge, probed,
 };
 use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
 use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Step};
@@ -36,7 +36,7 @@ pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
 /// What one look found.
 pub(crate) struct Gathered {
     /// What is judged; what cannot be read is said, never left out.
-    pub(crate) evidence: Evidence,
+    pub(crate) readings: Readings,
     /// How much traffic the service has.
     pub(crate) traffic: Option<RequestsPerMinute>,
     /// How many tasks all of it needs; `None` if the services could not be read.
@@ -89,7 +89,7 @@ where
         }
         Ok(_) | Err(_) => (None, None),
     };
-    let mut evidence = Evidence {
+    let mut readings = Readings {
         at: now,
         alarms: reading(alarms),
         targets: reading(targets),
@@ -108,11 +108,11 @@ where
     // A hook may think for 45 s and a probe be tried for 34 s: a verdict that stands without them
     // does not wait. Most deployments have neither, and are judged once.
     let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
-    if asks && judge(plan, watched_stage(deployment), &evidence).judgement != Judgement::Fail {
-        (evidence.hooks, evidence.probes) =
+    if asks && judge(plan, watched_stage(deployment), &readings).judgement != Judgement::Fail {
+        (readings.hooks, readings.probes) =
             join(ask_hooks(ports, deployment, now), probe(ports, deployment)).await;
     }
-    Gathered { evidence, traffic, needed, period }
+    Gathered { readings, traffic, needed, period }
 }
 
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
@@ -272,8 +272,8 @@ async fn service_deployments(
 
 /// What is to be remembered of the hooks: their newest answers, and what was known of those that
 /// gave none.
-pub(crate) fn hook_runs(evidence: &Evidence, before: &[HookRun]) -> Vec<HookRun> {
-    let answered = evidence.hooks.iter().filter_map(|reading| match &reading.run {
+pub(crate) fn hook_runs(readings: &Readings, before: &[HookRun]) -> Vec<HookRun> {
+    let answered = readings.hooks.iter().filter_map(|reading| match &reading.run {
         Reading::Read(run) => Some(run),
         Reading::Unreadable(_) => {
             before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)

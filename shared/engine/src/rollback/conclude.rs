@@ -15,7 +15,7 @@ use crate::transition::{Stop, load, refusal};
 use crate::{Ambient, failed, routes};
 
 /// Goes on as far as it can without waiting.
-pub(super) async fn settle<P>(ports: &P, deployment: &Deployment) -> Result<Reply, Stop>
+pub(super) async fn conclude<P>(ports: &P, deployment: &Deployment) -> Result<Reply, Stop>
 where
     P: Ports<
             Registry: Registry,
