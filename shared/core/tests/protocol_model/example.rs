@@ -164,6 +164,7 @@ pub(crate) fn plan(
         service: service(slot),
         desired_count: u32::from(tasks[slot_index(slot)]),
         task_definition: task_definition(versions[slot_index(slot)]),
+        scaling: None,
     };
     let whole = if stable == Slot::Blue { Weight::NONE } else { Weight::ALL };
     let stage = |permille| Stage {
