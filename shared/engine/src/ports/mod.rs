@@ -7,6 +7,7 @@
 mod adapters;
 mod monitoring;
 mod registry;
+mod scaling;
 
 use std::future::Future;
 
@@ -32,6 +33,7 @@ pub use glidepath_core::world::{
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
+pub use self::scaling::Scaling;
 
 /// A call that did not do what it was asked. `operation` is its IAM action (`ecs:UpdateService`), or
 /// the name of what was done without one.
