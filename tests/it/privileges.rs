@@ -92,7 +92,10 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
         "Complete",
         &[
             ("application-autoscaling:DescribeScalableTargets", "never sets what is so"),
-            ("application-autoscaling:RegisterScalableTarget", "gives the bounds to the slot that serves"),
+            (
+                "application-autoscaling:RegisterScalableTarget",
+                "gives the bounds to the slot that serves",
+            ),
             ("cloudwatch:DeleteAlarms", "Application Auto Scaling asks for it"),
             ("cloudwatch:DescribeAlarms", "Application Auto Scaling asks for it"),
             ("cloudwatch:PutMetricAlarm", "Application Auto Scaling asks for it"),

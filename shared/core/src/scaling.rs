@@ -247,10 +247,7 @@ mod tests {
         let found = ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() };
         assert_eq!(found.to_string(), "3-15");
         assert_eq!(found.held(10).to_string(), "10-15 without scale-in");
-        assert_eq!(
-            found.idle().to_string(),
-            "0-15 without scale-in, scale-out, scheduled actions"
-        );
+        assert_eq!(found.idle().to_string(), "0-15 without scale-in, scale-out, scheduled actions");
     }
 
     #[test]

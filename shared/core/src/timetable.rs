@@ -142,11 +142,8 @@ impl Source<'_> {
 fn held(found: ScalableTarget, stable: u32) -> String {
     let held = found.held(stable);
     let (minimum, maximum) = (held.minimum, held.maximum);
-    let maximum = if maximum == found.maximum {
-        String::new()
-    } else {
-        format!(" and maximum at {maximum}")
-    };
+    let maximum =
+        if maximum == found.maximum { String::new() } else { format!(" and maximum at {maximum}") };
     format!("autoscaling {found} found; minimum held at {minimum}{maximum} until the commit")
 }
 

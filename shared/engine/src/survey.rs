@@ -8,7 +8,8 @@ use glidepath_core::failure::Failure;
 use glidepath_core::ids::{DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
-    Found, FoundAlarms, Holder, Refusal, Resolved, StackSettings, lock_keys, preflight,
+    Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
+    preflight,
 };
 use glidepath_core::record::{Lock, LockKey};
 use glidepath_core::request::{Request, Sensitivity, decode};
@@ -132,6 +133,7 @@ where
             green: take(alarms.green.len()),
             service: take(alarms.service.len()),
         },
+        scaling: SlotsScaling::default(),
         target_groups: BTreeMap::new(),
         reaching: Vec::new(),
         stack: StackSettings::default(),

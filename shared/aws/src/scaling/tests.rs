@@ -30,7 +30,8 @@ fn found() -> ScalableTarget {
 
 #[tokio::test]
 async fn both_slots_are_read_in_one_call_each_in_its_place() {
-    let targets = json!({ "ScalableTargets": [described("shop-green", "ecs:service:DesiredCount")] });
+    let targets =
+        json!({ "ScalableTargets": [described("shop-green", "ecs:service:DesiredCount")] });
     let (clients, asked) = watched(vec![answer(&targets)]);
     let [blue, green] = services();
     let scaling = ApplicationAutoScaling::new(&clients);

@@ -263,8 +263,7 @@ mod tests {
         let look = deployment.scaling_look(&setting).unwrap();
         let Some(to) = look.to else { return present };
         let id = IntentId::new("1");
-        let (_, writes) =
-            claim_scaling(deployment, &setting, to, &id, LIFETIME, NOW, NOW).unwrap();
+        let (_, writes) = claim_scaling(deployment, &setting, to, &id, LIFETIME, NOW, NOW).unwrap();
         let RegistryWrite::PutDeployment(claimed) = writes[0].clone() else { panic!() };
         *deployment = *claimed;
         deployment.intents.clear();
@@ -363,8 +362,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_the_plan_has_not_seen_scaled_is_nobodys() {
-        let setting =
-            Setting { role: Role::Stable, present: target(1, 2), goal: Goal::Held(3) };
+        let setting = Setting { role: Role::Stable, present: target(1, 2), goal: Goal::Held(3) };
         assert_eq!(deployment().scaling_look(&setting), None);
     }
 
