@@ -53,6 +53,8 @@ pub struct FoundAlarms {
 pub struct SlotsScaling {
     pub blue: FoundScaling,
     pub green: FoundScaling,
+    /// Why nobody may see it.
+    pub unreadable: Option<String>,
 }
 
 impl SlotsScaling {

@@ -16,6 +16,13 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     let scaling = &found.scaling;
+    if let Some(why) = &scaling.unreadable {
+        findings.warning(
+            "$.target.slots",
+            format!("what scales the slots may not be read ({why}), so nothing of it is held"),
+            "deploy the stack anew, or look for a boundary or a service control policy",
+        );
+    }
     for slot in [Slot::Blue, Slot::Green] {
         for dimension in &scaling.of(slot).other_dimensions {
             let name = request.target.slots.of(slot);

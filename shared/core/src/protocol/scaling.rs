@@ -119,6 +119,15 @@ impl Deployment {
         Some(ScalingLook { pin, news, to: (to != present).then_some(to) })
     }
 
+    /// What both slots are held at: stable at what everything needs, the canary, once it is held at all, at
+    /// what it was asked for.
+    pub fn held(&self) -> Vec<(Role, Goal)> {
+        let asked = self.progress.demand.asked.unwrap_or(0);
+        let pin = self.progress.scaling.canary.pin.as_ref();
+        let canary = pin.map(|pin| (Role::Canary, Goal::Held(pin.wrote.minimum.max(asked))));
+        [(Role::Stable, Goal::Held(self.needed()))].into_iter().chain(canary).collect()
+    }
+
     /// From when on the traffic has been where it is for long enough to let its slot be scaled in again;
     /// `None` if that is now. Its alarms may still speak of the time without traffic, and whatever they ask
     /// for is done as soon as it may be.

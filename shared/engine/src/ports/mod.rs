@@ -104,6 +104,8 @@ pub trait Ports: Sync {
     type LoadBalancer;
     /// ECS services and their tasks.
     type Containers;
+    /// What scales ECS services by itself.
+    type Scaling;
     /// Alarms and metrics.
     type Monitoring;
     /// Functions of the user's own.
@@ -122,6 +124,7 @@ pub trait Ports: Sync {
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
     fn containers(&self) -> &Self::Containers;
+    fn scaling(&self) -> &Self::Scaling;
     fn monitoring(&self) -> &Self::Monitoring;
     fn hooks(&self) -> &Self::Hooks;
     fn probing(&self) -> &Self::Probing;

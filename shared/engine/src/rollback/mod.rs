@@ -31,9 +31,7 @@ use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
-use crate::ports::{
-    Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
-};
+use crate::ports::{Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling};
 use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};
@@ -127,6 +125,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Orchestration: Orchestration,
             Ambient: Ambient,
         >,
@@ -209,6 +208,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Orchestration: Orchestration,
             Ambient: Ambient,
         >,

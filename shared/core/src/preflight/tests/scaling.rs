@@ -62,6 +62,15 @@ fn a_promoted_slot_that_would_never_scale_is_refused() {
 }
 
 #[test]
+fn what_may_not_be_read_is_told() {
+    let denied = Some("application-autoscaling:DescribeScalableTargets: denied".to_owned());
+    let found = findings(|_, found| found.scaling.unreadable = denied);
+    let told = "warning $.target.slots: what scales the slots may not be read \
+                (application-autoscaling:DescribeScalableTargets: denied), so nothing of it is held";
+    assert_eq!(found, [told]);
+}
+
+#[test]
 fn only_the_idle_slot_is_scaled() {
     let found = with(|found| found.scaling.blue = FoundScaling::default());
     let told = "warning $.target.slots.blue: `shop-green` is scaled by Application Auto Scaling, \
