@@ -19,7 +19,9 @@ use glidepath_core::weight::Weight;
 use crate::attempt::{Patience, Urgency};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
-use crate::ports::{Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry, Scaling};
+use crate::ports::{
+    Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry, Scaling,
+};
 use crate::restore::{Restore, Stable, Written as Restored, restore};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, StepInput, routes, scaling};

@@ -16,7 +16,10 @@ use serde::Deserialize;
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
-use crate::ports::{Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, Scaling, TargetGroups};
+use crate::ports::{
+    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, Scaling,
+    TargetGroups,
+};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, failed, routes, scaling};
 

@@ -19,7 +19,9 @@ use serde_json::Value;
 
 use crate::forecast::try_checks;
 use crate::pace::overdue;
-use crate::ports::{Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, Scaling, TargetGroups};
+use crate::ports::{
+    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, Scaling, TargetGroups,
+};
 use crate::restore::look_at_stable;
 use crate::survey::{Survey, survey};
 use crate::transition::{Stop, load, refusal, transition};

@@ -67,9 +67,8 @@ where
     let Some(look) = deployment.scaling_look(&setting) else { return Ok(false) };
     let Some(to) = look.to else {
         if look.has_news() {
-            let note = |deployment: &Deployment| {
-                note_scaling(deployment, &setting, ports.ambient().now())
-            };
+            let note =
+                |deployment: &Deployment| note_scaling(deployment, &setting, ports.ambient().now());
             transition(ports, id, note).await?;
         }
         return Ok(false);
@@ -176,9 +175,9 @@ pub(crate) async fn is_let_go(
         }
     };
     deployment.held().into_iter().any(|(role, goal)| {
-        let look = present.of(role).and_then(|present| {
-            deployment.scaling_look(&Setting { role, present, goal })
-        });
+        let look = present
+            .of(role)
+            .and_then(|present| deployment.scaling_look(&Setting { role, present, goal }));
         deployment.tells_of_scaling(role)
             && look.is_some_and(|look| look.to.is_some() || look.has_news())
     })

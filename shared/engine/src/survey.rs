@@ -19,7 +19,10 @@ use serde_json::Value;
 
 use crate::failed;
 use crate::forecast::adapt;
-use crate::ports::{Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, Scaling, TargetGroups};
+use crate::ports::{
+    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, Scaling,
+    TargetGroups,
+};
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
 #[derive(Clone, Debug)]

@@ -14,7 +14,9 @@ use glidepath_core::time::Span;
 
 use crate::evidence::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::overdue;
-use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling};
+use crate::ports::{
+    Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling,
+};
 use crate::scaling::is_let_go;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};

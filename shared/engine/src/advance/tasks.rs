@@ -11,7 +11,9 @@ use super::Turn;
 use crate::attempt::{Patience, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo, Scaling};
+use crate::ports::{
+    Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo, Scaling,
+};
 use crate::transition::Stop;
 use crate::{Ambient, scaling, targets};
 

@@ -31,7 +31,9 @@ use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
-use crate::ports::{Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling};
+use crate::ports::{
+    Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling,
+};
 use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
 use crate::{Ambient, failed};

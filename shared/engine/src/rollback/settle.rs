@@ -51,7 +51,10 @@ where
         Ok(None) => {}
         Ok(Some(from)) => {
             let wait = from.since(ambient.now());
-            return Ok(again(wait, "traffic is on stable; its alarms still speak of the time before"));
+            return Ok(again(
+                wait,
+                "traffic is on stable; its alarms still speak of the time before",
+            ));
         }
         Err(Stop::Refused(Refused::Busy { until })) => {
             return Ok(again(until.since(ambient.now()), "another write may still land"));

@@ -25,7 +25,8 @@ use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Double,
     Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 
 /// What goes wrong at one call.

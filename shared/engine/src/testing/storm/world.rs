@@ -22,7 +22,8 @@ use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
     Clock, Containers, Double, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration,
-    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, Scaling, TargetHealth, Woken,
+    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, Scaling, TargetHealth,
+    Woken,
 };
 use crate::testing::MemoryRegistry;
 use crate::testing::example::version;
