@@ -110,7 +110,11 @@ where
                 let wait = from.since(now).max(Span::from_secs(1));
                 return Ok(Reply::new(self.id, NextStep::Complete, summary).after(wait));
             }
-            scaling::give(self.ports, &committed, Role::Canary, Goal::Serving).await?;
+            let present = scaling::readable(self.ports, &committed, &[Role::Canary]).await?;
+            if let Some(present) = present {
+                scaling::bring(self.ports, &committed, present, Role::Canary, Goal::Serving)
+                    .await?;
+            }
         }
         transition(self.ports, self.id, |deployment| {
             let now = self.ports.ambient().now();

@@ -113,22 +113,24 @@ where
     Ok(())
 }
 
-/// The same at the end of a deployment, where settings that nobody may read are told, too.
-pub(crate) async fn give<P>(
+/// Both as they are, on the way out: `None` if nobody may read them, which is told and keeps nothing waiting.
+pub(crate) async fn readable<P>(
     ports: &P,
     deployment: &Deployment,
-    role: Role,
-    goal: Goal,
-) -> Result<bool, Stop>
+    roles: &[Role],
+) -> Result<Option<Present>, Stop>
 where
-    P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Ambient>,
+    P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Clock>,
 {
-    let Some(found) = deployment.plan.slot(role).scaling else { return Ok(false) };
     match present(ports, &deployment.plan).await {
-        Ok(present) => bring(ports, deployment, present, role, goal).await,
+        Ok(present) => Ok(Some(present)),
         Err(error @ PortError::Refused { .. }) => {
-            tell(ports, deployment, role, found, error.to_string()).await?;
-            Ok(false)
+            for role in roles {
+                if let Some(found) = deployment.plan.slot(*role).scaling {
+                    tell(ports, deployment, *role, found, error.to_string()).await?;
+                }
+            }
+            Ok(None)
         }
         Err(error) => Err(error.into()),
     }
@@ -140,26 +142,34 @@ pub(crate) async fn hold<P>(ports: &P, deployment: &Deployment)
 where
     P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Ambient>,
 {
-    if !deployment.plan.is_scaled() {
-        return;
-    }
-    if let Err(stop) = hold_both(ports, deployment).await {
-        let why = Failure::from(stop).cause;
-        tracing::warn!(deployment.id = %deployment.id, why, "the bounds could not be held");
-    }
+    hold_these(ports, deployment, &deployment.held()).await;
 }
 
-async fn hold_both<P>(ports: &P, deployment: &Deployment) -> Result<(), Stop>
+/// The same of stable alone, on the way back.
+pub(crate) async fn hold_stable<P>(ports: &P, deployment: &Deployment)
 where
     P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Ambient>,
 {
-    let present = present(ports, &deployment.plan).await?;
-    for (role, goal) in deployment.held() {
-        if deployment.tells_of_scaling(role) {
-            bring(ports, deployment, present, role, goal).await?;
+    hold_these(ports, deployment, &[(Role::Stable, Goal::Held(deployment.needed()))]).await;
+}
+
+async fn hold_these<P>(ports: &P, deployment: &Deployment, slots: &[(Role, Goal)])
+where
+    P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Ambient>,
+{
+    let held = async {
+        let present = present(ports, &deployment.plan).await?;
+        for (role, goal) in slots {
+            if deployment.tells_of_scaling(*role) {
+                bring(ports, deployment, present, *role, *goal).await?;
+            }
         }
+        Ok::<_, Stop>(())
+    };
+    if let Err(stop) = held.await {
+        let why = Failure::from(stop).cause;
+        tracing::warn!(deployment.id = %deployment.id, why, "the bounds could not be held");
     }
-    Ok(())
 }
 
 /// Whether something of both slots is not held as it must be. What cannot be read is looked at again.

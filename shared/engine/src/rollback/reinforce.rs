@@ -1,17 +1,15 @@
 //! A rollback that waits for stable asks ECS for the tasks that stable lacks: an autoscaler that saw no traffic
 //! there has taken them away, and gives none back while each of the rest has no more than its own share.
 
-use glidepath_core::protocol::{Goal, Refused, claim_reinforcement};
+use glidepath_core::protocol::{Refused, claim_reinforcement};
 use glidepath_core::record::Deployment;
-use glidepath_core::route::Role;
 
-use crate::Ambient;
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
 use crate::ports::{Containers, Ports, Registry, Scaling};
-use crate::scaling::give;
 use crate::transition::Stop;
+use crate::{Ambient, scaling};
 
 /// What ECS was asked for, in words; `None` if it has been asked for enough. Whatever goes wrong here keeps
 /// nothing of the traffic waiting: it is said, and the next turn asks again.
@@ -22,11 +20,7 @@ where
     let service = &deployment.plan.stable.service;
     let asked = ask(ports, deployment).await;
     // A policy computes from the tasks that run, and would ask for fewer again.
-    if let Err(stop) = give(ports, deployment, Role::Stable, Goal::Held(deployment.needed())).await
-    {
-        let why = glidepath_core::failure::Failure::from(stop).cause;
-        tracing::warn!(deployment.id = %deployment.id, why, "the bounds could not be held");
-    }
+    scaling::hold_stable(ports, deployment).await;
     match asked {
         Ok(None) => None,
         Ok(Some(tasks)) => Some(format!("`{service}` is asked for {tasks} tasks")),

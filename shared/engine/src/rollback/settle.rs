@@ -95,10 +95,15 @@ async fn hand_back<P>(ports: &P, deployment: &Deployment) -> Result<Option<Times
 where
     P: Ports<Registry: Registry, Containers: Containers, Scaling: Scaling, Ambient: Ambient>,
 {
+    let roles = [Role::Canary, Role::Stable];
+    let Some(present) = scaling::readable(ports, deployment, &roles).await? else {
+        scale_in(ports, deployment).await?;
+        return Ok(None);
+    };
     // What leads there besides the routes led there before, and found it as it was.
     let after = if deployment.plan.unlisted.is_empty() { Goal::Idle } else { Goal::Found };
     // Before its tasks: a minimum would bring them back.
-    scaling::give(ports, deployment, Role::Canary, after).await?;
+    scaling::bring(ports, deployment, present, Role::Canary, after).await?;
     scale_in(ports, deployment).await?;
     if deployment.progress.scaling.stable.pin.is_none() {
         return Ok(None);
@@ -106,7 +111,7 @@ where
     if let Some(from) = deployment.scales_in_from(ports.ambient().now()) {
         return Ok(Some(from));
     }
-    scaling::give(ports, deployment, Role::Stable, Goal::Serving).await?;
+    scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
     Ok(None)
 }
 
