@@ -58,6 +58,9 @@ where
 {
     let (id, slot) = (&deployment.id, deployment.plan.slot(role));
     let Some(found) = slot.scaling else { return Ok(false) };
+    if matches!(goal, Goal::Held(_)) && !deployment.tells_of_scaling(role) {
+        return Ok(false);
+    }
     let Some(present) = present.of(role) else {
         let why = "its scalable target does not exist any more".to_owned();
         tell(ports, deployment, role, found, why).await?;
@@ -160,9 +163,7 @@ where
     let held = async {
         let present = present(ports, &deployment.plan).await?;
         for (role, goal) in slots {
-            if deployment.tells_of_scaling(*role) {
-                bring(ports, deployment, present, *role, *goal).await?;
-            }
+            bring(ports, deployment, present, *role, *goal).await?;
         }
         Ok::<_, Stop>(())
     };
