@@ -3,8 +3,10 @@
 
 use glidepath_core::failure::Failure;
 use glidepath_core::plan::Plan;
-use glidepath_core::protocol::{Goal, Setting, claim_scaling, note_scaling, tell_of_scaling};
-use glidepath_core::record::Deployment;
+use glidepath_core::protocol::{
+    Goal, NewSetting, Setting, claim_scaling, note_scaling, tell_of_scaling,
+};
+use glidepath_core::record::{Deployment, Intent, Purpose};
 use glidepath_core::route::Role;
 use glidepath_core::scaling::ScalableTarget;
 
@@ -77,7 +79,8 @@ where
         return Ok(false);
     };
     let claim = Claim::take(ports, id, |deployment, own, now, due| {
-        claim_scaling(deployment, &setting, to, own, FORWARD_LIFETIME, now, due)
+        let intent = Intent::new(Purpose::Scale, now, FORWARD_LIFETIME);
+        claim_scaling(deployment, &NewSetting { setting, to }, own, intent, now, due)
     })
     .await?;
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));

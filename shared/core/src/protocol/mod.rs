@@ -52,7 +52,9 @@ pub use ours::{Overwritten, Whose, reads_back};
 pub use refused::Refused;
 pub use reply::{NextStep, Reply};
 pub use retirement::{claim_retirement, finish_retirement, postpone_retirement};
-pub use scaling::{Goal, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling};
+pub use scaling::{
+    Goal, NewSetting, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling,
+};
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
 pub use weak::{StepBack, WeakLook, claim_reinforcement, hold, step_back};

@@ -5,7 +5,7 @@ use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::ids::IntentId;
-use crate::record::{Deployment, Event, Intent, Phase, Purpose};
+use crate::record::{Deployment, Event, Intent, Phase};
 use crate::route::Role;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
@@ -33,6 +33,14 @@ pub struct Setting {
     pub role: Role,
     pub present: ScalableTarget,
     pub goal: Goal,
+}
+
+/// Settings that are to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewSetting {
+    pub setting: Setting,
+    /// What they are to be.
+    pub to: ScalableTarget,
 }
 
 /// What a look at the settings of a slot leads to.
@@ -153,10 +161,9 @@ impl Deployment {
 /// until nothing else may land; raising it does not, on the way back.
 pub fn claim_scaling(
     deployment: &Deployment,
-    setting: &Setting,
-    to: ScalableTarget,
+    NewSetting { setting, to }: &NewSetting,
     id: &IntentId,
-    lifetime: Span,
+    intent: Intent,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
@@ -168,10 +175,9 @@ pub fn claim_scaling(
         }
         Phase::Closed(_) => return Err(Refused::NotOpen(deployment.phase)),
     }
-    let intent = Intent::new(Purpose::Scale, now, lifetime);
     let (mut claimed, told) = with_look(deployment, setting, now, next_due_at);
     let slot = claimed.progress.scaling.of_mut(setting.role);
-    slot.pin = slot.pin.take().map(|pin| pin.writing(setting.present, to));
+    slot.pin = slot.pin.take().map(|pin| pin.writing(setting.present, *to));
     claimed.intents.insert(id.clone(), intent.clone());
     Ok((intent, writes(deployment, claimed, told)))
 }
@@ -246,9 +252,11 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::plan::StageIndex;
-    use crate::record::Shift;
+    use crate::record::{Purpose, Shift};
 
-    const LIFETIME: Span = Span::from_secs(15);
+    fn claim() -> Intent {
+        Intent::new(Purpose::Scale, NOW, Span::from_secs(15))
+    }
 
     fn target(minimum: u32, maximum: u32) -> ScalableTarget {
         ScalableTarget { minimum, maximum, suspended: Suspended::default() }
@@ -272,7 +280,8 @@ mod tests {
         let look = deployment.scaling_look(&setting).unwrap();
         let Some(to) = look.to else { return present };
         let id = IntentId::new("1");
-        let (_, writes) = claim_scaling(deployment, &setting, to, &id, LIFETIME, NOW, NOW).unwrap();
+        let new = NewSetting { setting, to };
+        let (_, writes) = claim_scaling(deployment, &new, &id, claim(), NOW, NOW).unwrap();
         let RegistryWrite::PutDeployment(claimed) = writes[0].clone() else { panic!() };
         *deployment = *claimed;
         deployment.intents.clear();
@@ -379,19 +388,19 @@ mod tests {
     fn only_what_raises_does_not_wait_for_other_writes() {
         let mut deployment = scaled(target(3, 15), target(3, 15));
         deployment.phase = Phase::RollingBack;
-        let busy = Intent::new(Purpose::Scale, NOW, LIFETIME);
-        deployment.intents.insert(IntentId::new("other"), busy);
-        let claim = |deployment: &Deployment, goal| {
+        deployment.intents.insert(IntentId::new("other"), claim());
+        let try_claim = |deployment: &Deployment, goal| {
             let setting = Setting { role: Role::Stable, present: target(3, 15), goal };
             let id = IntentId::new("own");
-            claim_scaling(deployment, &setting, target(9, 15), &id, LIFETIME, NOW, NOW)
+            let new = NewSetting { setting, to: target(9, 15) };
+            claim_scaling(deployment, &new, &id, claim(), NOW, NOW)
         };
-        assert!(claim(&deployment, Goal::Held(9)).is_ok());
-        assert!(matches!(claim(&deployment, Goal::Serving), Err(Refused::Busy { .. })));
+        assert!(try_claim(&deployment, Goal::Held(9)).is_ok());
+        assert!(matches!(try_claim(&deployment, Goal::Serving), Err(Refused::Busy { .. })));
         deployment.phase = Phase::Open;
-        assert!(matches!(claim(&deployment, Goal::Held(9)), Err(Refused::Busy { .. })));
+        assert!(matches!(try_claim(&deployment, Goal::Held(9)), Err(Refused::Busy { .. })));
         deployment.phase = Phase::Closed(crate::record::Outcome::RolledBack);
-        assert!(matches!(claim(&deployment, Goal::Held(9)), Err(Refused::NotOpen(_))));
+        assert!(matches!(try_claim(&deployment, Goal::Held(9)), Err(Refused::NotOpen(_))));
     }
 
     #[test]
