@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{ChannelName, DeploymentId, ExecutionArn, TaskToken};
+use glidepath_core::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TaskToken};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::record::{
     Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Phase, Progress,
     Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
 };
 use glidepath_core::route::RouteRef;
+use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::testing::example;
@@ -309,6 +310,15 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::RollbackHeld,
         Event::SteppingBack { healthy: 2, needed: 3, keeps: weight(334) },
         Event::RollbackOverdue { healthy: 0, needed: 3, waited: minutes(30) },
+        Event::ScalingChanged {
+            service: EcsServiceName::new("shop-blue"),
+            found: vec!["its minimum is 6 instead of 10".to_owned()],
+        },
+        Event::ScalingNotSet {
+            service: EcsServiceName::new("shop-blue"),
+            wanted: ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() },
+            why: "AccessDeniedException: not authorized".to_owned(),
+        },
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },

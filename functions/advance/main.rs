@@ -5,6 +5,7 @@ use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_engine::advance;
 use glidepath_engine::ports::Adapters;
 use glidepath_functions::{log_as_json, serve, settings};
@@ -17,6 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_load_balancer(ElasticLoadBalancing::new(&clients))
         .with_containers(ElasticContainers::new(&clients))
+        .with_scaling(ApplicationAutoScaling::new(&clients))
         .with_ambient(System::default());
     serve(async |input| advance::run(&ports, &input).await).await
 }

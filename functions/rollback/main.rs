@@ -8,6 +8,7 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_engine::ports::Adapters;
 use glidepath_engine::rollback;
@@ -23,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_load_balancer(ElasticLoadBalancing::new(&clients))
         .with_containers(ElasticContainers::new(&clients))
+        .with_scaling(ApplicationAutoScaling::new(&clients))
         .with_orchestration(StepFunctions::new(&clients))
         .with_ambient(System::default());
     let muted = settings::muted_alarms()?;

@@ -8,6 +8,7 @@ use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::CloudWatch;
 use glidepath_aws::probing::HttpProbing;
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_engine::ports::Adapters;
 use glidepath_engine::validate;
 use glidepath_functions::{log_as_json, serve, settings};
@@ -20,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_load_balancer(ElasticLoadBalancing::new(&clients))
         .with_containers(ElasticContainers::new(&clients))
+        .with_scaling(ApplicationAutoScaling::new(&clients))
         .with_monitoring(CloudWatch::new(&clients, settings::publication()?))
         .with_hooks(LambdaHooks::new(&clients))
         .with_probing(HttpProbing::default())

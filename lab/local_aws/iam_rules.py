@@ -152,7 +152,7 @@ def _rights_on_the_scaled_service(request: Request) -> Iterator[Requirement]:
     for permission in ("ecs:DescribeServices", "ecs:UpdateService"):
         yield _needed(permission, f"{scope}:service/{cluster}/{service}", context)
     for permission in ("cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"):
-        yield _needed(permission, ANY, {})
+        yield _needed(permission, ANY, {"aws:ViaAWSService": "true"})
 
 
 def _needed(permission: str, resource: str, context: Mapping[str, Any]) -> Requirement:

@@ -73,6 +73,7 @@ struct Facts<'a> {
     notices: BTreeMap<&'a str, BTreeMap<u64, &'a str>>,
     weights: BTreeMap<(&'a str, usize), (f64, f64)>,
     tasks: BTreeMap<(&'a str, Slot), (u32, u32, &'a str)>,
+    scaling: BTreeMap<(&'a str, Slot), &'a str>,
     requests: BTreeMap<&'a str, (u64, u64, u64)>,
 }
 
@@ -102,6 +103,9 @@ impl<'a> Facts<'a> {
                 }
                 Event::Tasks { service, slot, desired, running, version } => {
                     facts.tasks.insert((service, *slot), (*desired, *running, version));
+                }
+                Event::Scaling { service, slot, settings } => {
+                    facts.scaling.insert((service, *slot), settings);
                 }
                 Event::Requests { service, answered } => {
                     let total = facts.requests.entry(service).or_default();
@@ -227,6 +231,11 @@ fn service(
             found == Some(*count),
             or_unseen(found.map(|n| n.to_string())),
         );
+    }
+    for (slot, settings) in &expected.scaling {
+        let found = facts.scaling.get(&(name, *slot)).map(|found| (*found).to_owned());
+        let what = format!("{slot} is scaled within {settings}");
+        add(what, found.as_ref() == Some(settings), or_unseen(found));
     }
     let (requests, bad, load_balancer) = facts.requests.get(name).copied().unwrap_or_default();
     // Where nobody asked, nobody was refused.

@@ -13,6 +13,7 @@ use crate::local_aws::{REGION, ROOT_KEY};
 /// Clients for one endpoint.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    pub autoscaling: aws_sdk_applicationautoscaling::Client,
     pub cloudformation: aws_sdk_cloudformation::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub ecs: aws_sdk_ecs::Client,
@@ -42,6 +43,7 @@ impl Clients {
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
         Self {
+            autoscaling: aws_sdk_applicationautoscaling::Client::new(&config),
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             ecs: aws_sdk_ecs::Client::new(&config),

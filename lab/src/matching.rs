@@ -86,6 +86,12 @@ impl<'a> Matcher<'a> {
                             && tasks.running.is_none_or(|wanted| wanted == *running)
                     })
             }
+            Event::Scaling { service, slot, settings } => {
+                is(&wanted.service, service)
+                    && wanted.scaling.as_ref().is_some_and(|scaling| {
+                        scaling.slot == *slot && scaling.settings == *settings
+                    })
+            }
             Event::Requests { service, answered } => {
                 let Some(limit) = wanted.bad_requests else { return false };
                 if !is(&wanted.service, service) {

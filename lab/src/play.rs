@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, TargetGroupTuple};
 use serde_json::{Map, Value};
@@ -13,8 +14,8 @@ use crate::error::{Doing, LabError, LabResult};
 use crate::matching::{Matcher, WeightIs};
 use crate::people;
 use crate::scenario::{
-    Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, Scale, SetAlarm, Step,
-    complete_request,
+    Action, AlarmState, FIRST_DEPLOYMENT, RewriteRoute, RouteKind, Scale, SetAlarm, SetBounds,
+    Step, complete_request,
 };
 use crate::scene::{Running, Scene};
 use crate::stack::{CHANNELS, Glidepath, RouteResources, ServiceResources};
@@ -55,6 +56,7 @@ async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
         }
         Action::Glidepath(wanted) => people::run(scene, wanted).await,
         Action::Scale(scale) => self::scale(scene, scale).await,
+        Action::SetBounds(set) => set_bounds(scene, set).await,
         Action::PlaceAtMost(limit) => scene.control.place_at_most(limit.tasks).await,
         Action::StopExecution(which) => {
             let deployment = running(scene, which.deployment.as_deref())?;
@@ -121,6 +123,25 @@ async fn scale(scene: &Scene, scale: &Scale) -> LabResult<()> {
     let update = scene.clients.ecs.update_service().cluster(&resources.cluster);
     let update = update.service(resources.ecs_service(scale.slot));
     update.desired_count(i32::try_from(scale.tasks).doing(doing)?).send().await.doing(doing)?;
+    Ok(())
+}
+
+/// What a person does, or an infrastructure tool.
+async fn set_bounds(scene: &Scene, set: &SetBounds) -> LabResult<()> {
+    let resources = resources(scene, set.service.as_deref())?;
+    let doing = "setting the bounds of the ECS service";
+    let bound = |tasks: Option<u32>| tasks.map(i32::try_from).transpose().doing(doing);
+    let register = scene.clients.autoscaling.register_scalable_target();
+    let id = format!("service/{}/{}", resources.cluster, resources.ecs_service(set.slot));
+    register
+        .service_namespace(ServiceNamespace::Ecs)
+        .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
+        .resource_id(id)
+        .set_min_capacity(bound(set.minimum)?)
+        .set_max_capacity(bound(set.maximum)?)
+        .send()
+        .await
+        .doing(doing)?;
     Ok(())
 }
 

@@ -123,6 +123,13 @@ pub enum Event {
         /// The version that it is asked to run.
         version: String,
     },
+    /// A slot has other scaling settings than before.
+    Scaling {
+        service: String,
+        slot: Slot,
+        /// Bounds, and what is suspended: `0-8 scaleIn scheduled`.
+        settings: String,
+    },
     /// Requests that clients sent within one second, by what answered them.
     Requests {
         service: String,

@@ -25,11 +25,19 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("elasticloadbalancing:DescribeTargetHealth", "records the health of stable"),
             ("cloudwatch:DescribeAlarms", "checks the alarms, and whether one fires already"),
             ("cloudwatch:GetMetricData", "tries the checks"),
+            ("application-autoscaling:DescribeScalableTargets", "reads what scales the slots"),
+            ("application-autoscaling:DescribeScalingPolicies", "compares what scales the slots"),
+            ("application-autoscaling:DescribeScheduledActions", "compares what scales the slots"),
         ],
     ),
     (
         "Advance",
         &[
+            ("application-autoscaling:DescribeScalableTargets", "never sets what is so"),
+            ("application-autoscaling:RegisterScalableTarget", "holds the bounds of the slots"),
+            ("cloudwatch:DeleteAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:DescribeAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:PutMetricAlarm", "Application Auto Scaling asks for it"),
             ("dynamodb:BatchGetItem", "re-reads deployment and alarms after a write"),
             (
                 "cognito-idp:DescribeUserPoolClient",
@@ -77,11 +85,20 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("cloudwatch:DescribeAlarms", "judges alarms: their actions fire only on transitions"),
             ("cloudwatch:GetMetricData", "judges requests"),
             ("lambda:InvokeFunction", "asks hooks"),
+            ("application-autoscaling:DescribeScalableTargets", "notices who else scales"),
         ],
     ),
     (
         "Complete",
         &[
+            ("application-autoscaling:DescribeScalableTargets", "never sets what is so"),
+            (
+                "application-autoscaling:RegisterScalableTarget",
+                "gives the bounds to the slot that serves",
+            ),
+            ("cloudwatch:DeleteAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:DescribeAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:PutMetricAlarm", "Application Auto Scaling asks for it"),
             ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
             ("dynamodb:ConditionCheckItem", "commits only while every alarm is quiet"),
             ("dynamodb:DeleteItem", "a retirement is done once"),
@@ -104,6 +121,11 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
     (
         "Rollback",
         &[
+            ("application-autoscaling:DescribeScalableTargets", "never sets what is so"),
+            ("application-autoscaling:RegisterScalableTarget", "gives the bounds back to stable"),
+            ("cloudwatch:DeleteAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:DescribeAlarms", "Application Auto Scaling asks for it"),
+            ("cloudwatch:PutMetricAlarm", "Application Auto Scaling asks for it"),
             ("dynamodb:BatchGetItem", "reads the alarms before it unbinds them"),
             ("dynamodb:GetItem", "reads the deployment"),
             ("dynamodb:PutItem", "records progress, the end and notices"),
@@ -270,6 +292,18 @@ fn what_a_call_needs_beyond_its_own_name_is_bound_to_that_call() {
             assert!(statement.contains("kms:ViaService"), "{statement}");
             assert!(statement.contains("ChannelKeyArns"), "{statement}");
         }
+    }
+}
+
+#[test]
+fn alarms_are_changed_only_by_a_service_on_behalf_of_a_role() {
+    for action in ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"] {
+        for statement in statements(action) {
+            assert!(statement.contains("aws:ViaAWSService"), "{statement}");
+        }
+    }
+    for statement in statements("application-autoscaling:RegisterScalableTarget") {
+        assert!(statement.contains("ecs:service:DesiredCount"), "{statement}");
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) fn failure<'a>(
         | Event::RollbackHeld
         | Event::SteppingBack { .. }
         | Event::RollbackOverdue { .. }
+        | Event::ScalingChanged { .. }
+        | Event::ScalingNotSet { .. }
         | Event::Succeeded
         | Event::RolledBack { .. }
         | Event::Retired

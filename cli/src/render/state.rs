@@ -104,6 +104,8 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::RollbackHeld
             | Event::SteppingBack { .. }
             | Event::RollbackOverdue { .. }
+            | Event::ScalingChanged { .. }
+            | Event::ScalingNotSet { .. }
             | Event::Succeeded
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }

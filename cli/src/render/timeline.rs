@@ -42,6 +42,8 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         }
         Event::Abandoned { failure } => vec![why(failure)],
         Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
+        Event::ScalingChanged { found, .. } => found.clone(),
+        Event::ScalingNotSet { why, .. } => vec![why.clone()],
         Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started

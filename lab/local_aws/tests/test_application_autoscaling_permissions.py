@@ -44,6 +44,21 @@ def test_rights_on_the_service_and_on_alarms_are_validated(lab: Lab, unique: str
         assert refused(register, **service.identity) == ("ValidationException", words)
 
 
+def test_rights_on_alarms_may_be_bound_to_calls_in_the_callers_name(lab: Lab, unique: str) -> None:
+    # IAM guide, reference_policies_condition-keys: aws:ViaAWSService is true for forward access sessions only.
+    service = Scaled(lab, unique, MinCapacity=0, MaxCapacity=3)
+    condition = {"Condition": {"Bool": {"aws:ViaAWSService": "true"}}}
+    statements = [
+        {**statement, **condition} if statement["Action"][0].startswith("cloudwatch:") else statement
+        for statement in registering(unique)
+    ]
+    role = create_role(lab, f"{unique}-via", *statements)
+    register = ("application-autoscaling", "register_scalable_target", {**service.identity, "MaxCapacity": 4})
+    assert code_of(lab, role, *register) is None
+    assert service.bounds() == (0, 4)
+    assert code_of(lab, role, "cloudwatch", "delete_alarms", {"AlarmNames": [unique]}) in DENIED
+
+
 def test_who_registers_the_first_target_makes_the_service_linked_role(lab: Lab, unique: str) -> None:
     # application-auto-scaling-service-linked-roles: also again, "after you delete a service-linked role".
     service = Scaled(lab, unique, count=0)

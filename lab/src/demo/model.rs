@@ -112,6 +112,7 @@ impl Model {
             | Event::WeightsRead { .. }
             | Event::Notice { .. }
             | Event::Alarm { .. }
+            | Event::Scaling { .. }
             | Event::FirstBadRequest { .. }
             | Event::Script { .. }
             | Event::TimeLimit { .. }

@@ -45,6 +45,9 @@ pub(super) fn line(observed: &Observed, model: &Model) -> Option<String> {
         Event::Tasks { slot, desired, running, version, .. } => {
             format!("{QUIET}{slot} runs {running} of {desired} tasks of {version}{QUIET:#}")
         }
+        Event::Scaling { slot, settings, .. } => {
+            format!("{QUIET}{slot} is scaled within {settings}{QUIET:#}")
+        }
         Event::Execution { deployment, error: None, status, .. } => {
             format!("{GOOD}deployment `{deployment}` ended: {status:?}{GOOD:#}")
         }

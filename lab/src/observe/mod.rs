@@ -29,5 +29,6 @@ pub(crate) fn start(
     for service in scene.services.keys() {
         observers.spawn(world::follow_weights(scene.clone(), service.clone()));
         observers.spawn(world::follow_tasks(scene.clone(), service.clone()));
+        observers.spawn(world::follow_scaling(scene.clone(), service.clone()));
     }
 }

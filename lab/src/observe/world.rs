@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_applicationautoscaling::types::{ScalableTarget, ServiceNamespace, SuspendedState};
 use aws_sdk_elasticloadbalancingv2::types::Action;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -109,6 +110,53 @@ pub(super) async fn follow_tasks(scene: Arc<Scene>, service: String) {
             }
         }
     }
+}
+
+/// Tells of every change of a service's scaling settings, for ever; of none where nothing scales it.
+pub(super) async fn follow_scaling(scene: Arc<Scene>, service: String) {
+    const TARGET: &str = "AWS::ApplicationAutoScaling::ScalableTarget";
+    let Some(resources) = scene.services.get(&service) else { return };
+    let own = scene.scenario.services.get(&service).map(|service| service.resources.values());
+    if !own.into_iter().flatten().any(|resource| resource["Type"] == TARGET) {
+        return;
+    }
+    let mut ticks = ticks(LOOK_AT_TASKS);
+    let ids = Slot::BOTH
+        .map(|slot| format!("service/{}/{}", resources.cluster, resources.ecs_service(slot)));
+    let mut before: [Option<String>; 2] = [None, None];
+    loop {
+        ticks.tick().await;
+        let describe = scene.clients.autoscaling.describe_scalable_targets();
+        let described = describe
+            .service_namespace(ServiceNamespace::Ecs)
+            .set_resource_ids(Some(ids.to_vec()))
+            .send()
+            .await;
+        let Ok(described) = described else { continue };
+        for ((slot, id), before) in Slot::BOTH.into_iter().zip(&ids).zip(&mut before) {
+            let found = described.scalable_targets().iter().find(|found| found.resource_id == *id);
+            let Some(now) = found.map(settings) else { continue };
+            if before.as_ref() != Some(&now) {
+                *before = Some(now.clone());
+                let (service, settings) = (service.clone(), now);
+                scene.timeline.add(Event::Scaling { service, slot, settings });
+            }
+        }
+    }
+}
+
+/// In words: `0-8 scaleIn scheduled`.
+fn settings(found: &ScalableTarget) -> String {
+    let bounds = format!("{}-{}", found.min_capacity, found.max_capacity);
+    let suspended = found.suspended_state.as_ref();
+    let flag = |of: fn(&SuspendedState) -> Option<bool>| suspended.and_then(of).unwrap_or_default();
+    let flags = [
+        (flag(|state| state.dynamic_scaling_in_suspended), " scaleIn"),
+        (flag(|state| state.dynamic_scaling_out_suspended), " scaleOut"),
+        (flag(|state| state.scheduled_scaling_suspended), " scheduled"),
+    ];
+    let named = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name);
+    std::iter::once(bounds.as_str()).chain(named).collect()
 }
 
 /// The version of a task definition; its own name if the scenario did not make it.

@@ -71,6 +71,9 @@ pub struct ServiceExpectations {
     /// Tasks that each slot is asked to run.
     #[serde(default)]
     pub desired_count: BTreeMap<Slot, u32>,
+    /// Scaling settings of each slot: bounds, and what is suspended, as `0-8 scaleIn scaleOut scheduled`.
+    #[serde(default)]
+    pub scaling: BTreeMap<Slot, String>,
     /// Tasks that run in each slot.
     #[serde(default)]
     pub running_count: BTreeMap<Slot, u32>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::service::{AlarmName, Slot};
 
 /// One thing that happens. Exactly one of `stage`, `weight`, `state`, `notice`, `execution`,
-/// `alarm`, `tasks`, `badRequests`, `fault` and `step` says what; the other fields say more exactly which.
+/// `alarm`, `tasks`, `scaling`, `badRequests`, `fault` and `step` says what; the other fields say more exactly which.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Happening {
@@ -35,6 +35,9 @@ pub struct Happening {
     /// The tasks of a slot are as many as this says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<TaskCount>,
+    /// The scaling settings of a slot are these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingIs>,
     /// Clients have seen so many bad requests in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_requests: Option<u64>,
@@ -66,6 +69,7 @@ impl Happening {
             self.execution.is_some(),
             self.alarm.is_some(),
             self.tasks.is_some(),
+            self.scaling.is_some(),
             self.bad_requests.is_some(),
             self.fault.is_some(),
             self.step.is_some(),
@@ -98,6 +102,16 @@ pub struct TaskCount {
     /// It runs so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<u32>,
+}
+
+/// `scaling`: how Application Auto Scaling may scale a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScalingIs {
+    /// Which slot.
+    pub slot: Slot,
+    /// Bounds, and which of `scaleIn`, `scaleOut` and `scheduled` are suspended: `0-8 scaleIn`.
+    pub settings: String,
 }
 
 /// Status of a Step Functions execution.

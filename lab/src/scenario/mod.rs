@@ -13,7 +13,7 @@ mod whole;
 
 pub use expectations::{DeploymentExpectations, Expectations, ServiceExpectations};
 pub use fault::{Again, CallError, Caller, FailCalls, Fault, KillInvocation, RepeatInvocation};
-pub use happening::{AlarmState, ExecutionStatus, Happening, TaskCount};
+pub use happening::{AlarmState, ExecutionStatus, Happening, ScalingIs, TaskCount};
 pub use length::Length;
 pub use load::ScenarioError;
 pub(crate) use placeholders::substituted;
@@ -21,7 +21,7 @@ pub use placeholders::{UnknownPlaceholder, complete_request};
 
 pub use script::{
     Action, Behave, CommandLine, Decide, Nothing, PlaceAtMost, RewriteRoute, Scale, SetAlarm,
-    StartDeployment, Step, Which,
+    SetBounds, StartDeployment, Step, Which,
 };
 
 pub use service::{

@@ -47,6 +47,8 @@ pub enum Action {
     RewriteRoute(RewriteRoute),
     /// Somebody else asks an ECS service for another number of tasks, as an autoscaler does.
     Scale(Scale),
+    /// Somebody else sets the bounds within which a slot is scaled, with RegisterScalableTarget.
+    SetBounds(SetBounds),
     /// From now on ECS finds places for so many tasks of the whole lab only.
     PlaceAtMost(PlaceAtMost),
     /// Starts another deployment.
@@ -146,6 +148,23 @@ pub struct Scale {
     pub slot: Slot,
     /// The tasks that it is asked for.
     pub tasks: u32,
+}
+
+/// `setBounds`: what is left out stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetBounds {
+    /// Whose ECS service; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which slot.
+    pub slot: Slot,
+    /// The least tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<u32>,
+    /// The most tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<u32>,
 }
 
 /// `placeAtMost`

@@ -151,7 +151,7 @@ impl<'a> Findings<'a> {
 
     fn happening(&mut self, path: &str, happening: &Happening) {
         if happening.kinds() != 1 {
-            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks, badRequests, fault and step");
+            self.add(path, "give exactly one of stage, weight, state, notice, execution, alarm, tasks, scaling, badRequests, fault and step");
         }
         if happening.is.is_some() && happening.alarm.is_none() {
             self.add(&format!("{path}.is"), "only together with `alarm`");
@@ -228,6 +228,17 @@ impl<'a> Findings<'a> {
                 self.target(path, scale.service.as_deref());
                 if scale.tasks > MOST_TASKS {
                     self.add(&format!("{path}.scale.tasks"), format!("at most {MOST_TASKS}"));
+                }
+            }
+            Action::SetBounds(set) => {
+                self.target(path, set.service.as_deref());
+                for (name, bound) in [("minimum", set.minimum), ("maximum", set.maximum)] {
+                    if bound.is_some_and(|bound| bound > MOST_TASKS) {
+                        self.add(
+                            &format!("{path}.setBounds.{name}"),
+                            format!("at most {MOST_TASKS}"),
+                        );
+                    }
                 }
             }
             Action::StopExecution(which) => {

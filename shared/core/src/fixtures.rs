@@ -7,7 +7,7 @@ use crate::ids::{
     AlarmArn, ChannelName, DeploymentId, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
 };
 use crate::plan::Plan;
-use crate::preflight::{Found, FoundAlarms, StackSettings, preflight};
+use crate::preflight::{Found, FoundAlarms, SlotsScaling, StackSettings, preflight};
 use crate::record::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
 use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
@@ -154,6 +154,7 @@ pub(crate) fn found() -> Found {
             green: vec![alarm("shop-green-5xx", &["green"])],
             service: vec![alarm("shop-latency", &[])],
         },
+        scaling: SlotsScaling::default(),
         target_groups: std::collections::BTreeMap::new(),
         stack: StackSettings {
             channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],

@@ -18,6 +18,7 @@ pub mod record;
 pub mod request;
 pub mod rollback;
 pub mod route;
+pub mod scaling;
 pub mod storm;
 pub mod strategy;
 pub mod time;

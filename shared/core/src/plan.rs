@@ -20,6 +20,7 @@ use crate::ids::{
 };
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
+use crate::scaling::ScalableTarget;
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -89,6 +90,11 @@ impl Plan {
             Role::Canary => &self.canary,
         }
     }
+
+    /// Whether Application Auto Scaling scales either slot. Where it does not, nobody asks it anything.
+    pub const fn is_scaled(&self) -> bool {
+        self.stable.scaling.is_some() || self.canary.scaling.is_some()
+    }
 }
 
 /// The two interchangeable halves of a service.
@@ -141,6 +147,9 @@ pub struct SlotPlan {
     pub desired_count: u32,
     /// What it ran before the deployment.
     pub task_definition: TaskDefinition,
+    /// Within which bounds Application Auto Scaling might change that; `None`: it did not scale it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalableTarget>,
 }
 
 /// One route as it was found before the deployment.

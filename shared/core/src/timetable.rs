@@ -5,6 +5,7 @@ use std::fmt;
 use crate::pace::expected_history_events;
 use crate::plan::{CanaryCapacity, OnTimeout, Plan, Stage, StrategyName};
 use crate::request::Request;
+use crate::scaling::ScalableTarget;
 use crate::time::Span;
 
 /// The stages of a deployment with the earliest time at which each begins.
@@ -34,6 +35,8 @@ struct Source<'a> {
     capacity: CanaryCapacity,
     /// Tasks of the stable slot; `None`: nobody has looked.
     stable_tasks: Option<u32>,
+    /// Within which bounds these are scaled.
+    scaling: Option<ScalableTarget>,
     settle_within: Span,
     extend_up_to: Span,
     interval: Span,
@@ -52,6 +55,7 @@ impl Timetable {
             stages: &plan.stages,
             capacity: plan.capacity,
             stable_tasks: Some(plan.stable.desired_count),
+            scaling: plan.stable.scaling,
             settle_within: plan.settle_within,
             extend_up_to: plan.health.extend_up_to,
             interval: plan.health.interval,
@@ -68,6 +72,7 @@ impl Timetable {
             stages: &request.strategy.stages(),
             capacity: request.strategy.capacity(request.capacity.canary),
             stable_tasks: None,
+            scaling: None,
             settle_within: request.settle_within,
             extend_up_to: request.health.on_inconclusive.extend_up_to,
             interval: request.health.interval,
@@ -123,6 +128,7 @@ impl Source<'_> {
                 "at most {most} tasks at once; the old ones stay for {} after the end",
                 for_people(self.retention)
             ));
+            totals.extend(self.scaling.map(|found| held(found, stable)));
         }
         totals.push(format!(
             "about {} of 25000 history events, if approvals come late",
@@ -130,6 +136,15 @@ impl Source<'_> {
         ));
         totals
     }
+}
+
+/// What becomes of the bounds within which stable is scaled.
+fn held(found: ScalableTarget, stable: u32) -> String {
+    let held = found.held(stable);
+    let (minimum, maximum) = (held.minimum, held.maximum);
+    let maximum =
+        if maximum == found.maximum { String::new() } else { format!(" and maximum at {maximum}") };
+    format!("autoscaling {found} found; minimum held at {minimum}{maximum} until the commit")
 }
 
 fn approval(stage: &Stage) -> String {

@@ -4,6 +4,7 @@
 use crate::health::AlarmSignal;
 use crate::ids::{AlarmArn, TargetGroupArn, TaskDefinition};
 use crate::route::{RouteActions, RouteRef};
+use crate::scaling::ScalableTarget;
 use crate::time::Timestamp;
 
 /// A rule or listener as the load balancer has it.
@@ -118,6 +119,35 @@ pub struct FailedDeployment {
     pub deployed_at: Timestamp,
     /// ECS's reason.
     pub reason: String,
+}
+
+/// Everything by which Application Auto Scaling may change an ECS service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundScaling {
+    /// The scalable target of its number of tasks.
+    pub target: Option<ScalableTarget>,
+    /// Dimensions of it, in AWS's words, that are something else than its number of tasks.
+    pub other_dimensions: Vec<String>,
+    pub policies: Vec<ScalingPolicy>,
+    pub scheduled: Vec<ScheduledAction>,
+}
+
+/// What scales a service by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalingPolicy {
+    pub name: String,
+    /// In AWS's words: `TargetTrackingScaling`, `StepScaling` or `PredictiveScaling`.
+    pub kind: String,
+    /// Whether it acts on a forecast, which no suspension is known to stop.
+    pub forecasts: bool,
+}
+
+/// What sets the bounds of a service at a time, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduledAction {
+    pub name: String,
+    pub minimum: Option<u32>,
+    pub maximum: Option<u32>,
 }
 
 /// What ECS says about a service.

@@ -20,11 +20,11 @@ use crate::attempt::{Patience, Urgency};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{
-    Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry,
+    Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry, Scaling,
 };
 use crate::restore::{Restore, Stable, Written as Restored, restore};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
-use crate::{Ambient, StepInput, routes};
+use crate::{Ambient, StepInput, routes, scaling};
 
 /// One turn towards the current stage.
 pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Reply, Failure>
@@ -33,6 +33,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Ambient: Ambient,
         >,
 {
@@ -44,6 +45,8 @@ where
         Step::Settling { since, approved } => (*since, *approved),
         // A repeated invocation of a turn that is over.
         Step::Approving { .. } | Step::Baking { .. } => {
+            // Or a look has seen that somebody else has let go what is held.
+            scaling::hold(ports, &deployment).await;
             return Ok(Reply::new(&deployment.id, NextStep::Gate, "already there").after(tick));
         }
     };
@@ -94,6 +97,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Ambient: Ambient,
         >,
 {

@@ -4,10 +4,10 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish, finish_retirement,
-    postpone_retirement,
+    Goal, NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish,
+    finish_retirement, postpone_retirement, tell_of_scaling,
 };
-use glidepath_core::record::{Deployment, Event, LockKey, Outcome, Phase, Retirement};
+use glidepath_core::record::{Deployment, Event, Intent, LockKey, Outcome, Phase, Retirement};
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
@@ -17,10 +17,11 @@ use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
-    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, TargetGroups,
+    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, Scaling,
+    TargetGroups,
 };
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
-use crate::{Ambient, failed, routes};
+use crate::{Ambient, failed, routes, scaling};
 
 /// What is to be completed.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,7 +64,7 @@ const POSTPONED: Span = Span::from_secs(3600);
 /// Commits, hands over and unlocks, as far as it can without waiting.
 pub async fn run<P>(ports: &P, id: &DeploymentId) -> Result<Reply, Failure>
 where
-    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Scaling: Scaling, Ambient: Ambient>,
 {
     let completion = Completion { ports, id };
     match completion.go().await {
@@ -83,7 +84,7 @@ struct Completion<'a, P> {
 
 impl<P> Completion<'_, P>
 where
-    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Scaling: Scaling, Ambient: Ambient>,
 {
     async fn go(&self) -> Result<Reply, Stop> {
         let deployment = load(self.ports, self.id).await?;
@@ -101,6 +102,19 @@ where
         };
         if committed.plan.routes.iter().any(|route| route.original.sticky()) {
             self.detach(&committed).await?;
+        }
+        if committed.plan.is_scaled() {
+            let now = self.ports.ambient().now();
+            if let Some(from) = committed.scales_in_from(now) {
+                let summary = "committed; alarms of the new version still speak of the time before";
+                let wait = from.since(now).max(Span::from_secs(1));
+                return Ok(Reply::new(self.id, NextStep::Complete, summary).after(wait));
+            }
+            let present = scaling::readable(self.ports, &committed, &[Role::Canary]).await?;
+            if let Some(present) = present {
+                scaling::bring(self.ports, &committed, present, Role::Canary, Goal::Serving)
+                    .await?;
+            }
         }
         transition(self.ports, self.id, |deployment| {
             let now = self.ports.ambient().now();
@@ -194,6 +208,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer + TargetGroups,
             Containers: Containers,
+            Scaling: Scaling,
             Ambient: Ambient,
         >,
 {
@@ -224,6 +239,9 @@ where
         Committed::Conflict => return Ok(Retired::NotDue),
     }
     let Some((_, intent)) = &claimed.intent else { return Ok(Retired::NotDue) };
+    if !lie_idle(ports, &claimed, intent).await? {
+        return Ok(Retired::NotDue);
+    }
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let attempted = attempt(ports, intent, patience, || {
@@ -244,6 +262,45 @@ where
         }
     }
     Err(Failure::new(FailureCode::Transient, "the retirement could not be recorded yet"))
+}
+
+/// Lets nothing wake the slot any more, before its tasks go: a minimum would bring them back. `false` if a write
+/// may still land. What AWS refuses is told, and the tasks go all the same.
+async fn lie_idle<P>(ports: &P, retirement: &Retirement, intent: &Intent) -> Result<bool, Failure>
+where
+    P: Ports<Registry: Registry, Scaling: Scaling, Ambient: Ambient>,
+{
+    if !retirement.scaled {
+        return Ok(true);
+    }
+    let (cluster, service) = (&retirement.cluster, &retirement.service);
+    let found = ports.scaling().scalable_targets(cluster, &[service]).await;
+    let error = match found.map(|found| found.into_iter().next().flatten()) {
+        Ok(None) => return Ok(true),
+        Ok(Some(present)) if present == present.idle() => return Ok(true),
+        Ok(Some(present)) => {
+            let idle = present.idle();
+            let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
+            let set = || ports.scaling().set_scalable_target(cluster, service, &idle);
+            let attempted = attempt(ports, intent, patience, set).await;
+            match attempted.result {
+                Ok(()) => return Ok(attempted.clean),
+                Err(error) => error,
+            }
+        }
+        Err(error) => error,
+    };
+    if error.may_pass() {
+        return Err(failed(&error));
+    }
+    transition(ports, &retirement.deployment, |deployment| {
+        let Some(found) = deployment.plan.stable.scaling else { return Ok(((), Vec::new())) };
+        let (why, now) = (error.to_string(), ports.ambient().now());
+        let (_, writes) = tell_of_scaling(deployment, Role::Stable, found.idle(), why, now);
+        Ok(((), writes))
+    })
+    .await?;
+    Ok(true)
 }
 
 /// What still sends requests to the slot: its own routes, or rules that nobody has listed. Whoever has

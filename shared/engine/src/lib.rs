@@ -20,6 +20,7 @@ mod claim;
 mod pace;
 mod restore;
 mod routes;
+mod scaling;
 mod targets;
 mod transition;
 

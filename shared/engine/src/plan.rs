@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::forecast::try_checks;
 use crate::pace::overdue;
 use crate::ports::{
-    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, TargetGroups,
+    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, Scaling, TargetGroups,
 };
 use crate::restore::look_at_stable;
 use crate::survey::{Survey, survey};
@@ -55,6 +55,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer + TargetGroups,
             Containers: Containers,
+            Scaling: Scaling,
             Monitoring: Monitoring,
             Ambient: Clock,
         >,

@@ -8,18 +8,20 @@ use glidepath_core::failure::Failure;
 use glidepath_core::ids::{DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
-    Found, FoundAlarms, Holder, Refusal, Resolved, StackSettings, lock_keys, preflight,
+    Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
+    preflight,
 };
 use glidepath_core::record::{Lock, LockKey};
 use glidepath_core::request::{Request, Sensitivity, decode};
 use glidepath_core::time::Timestamp;
-use glidepath_core::world::{Alarm, TargetGroup};
+use glidepath_core::world::{Alarm, FoundScaling, TargetGroup};
 use serde_json::Value;
 
 use crate::failed;
 use crate::forecast::adapt;
 use crate::ports::{
-    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, TargetGroups,
+    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, Scaling,
+    TargetGroups,
 };
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
@@ -68,6 +70,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer + TargetGroups,
             Containers: Containers,
+            Scaling: Scaling,
             Monitoring: Monitoring,
         >,
 {
@@ -98,7 +101,12 @@ where
 
 async fn look<P>(ports: &P, request: &Request) -> PortResult<Found>
 where
-    P: Ports<LoadBalancer: LoadBalancer, Containers: Containers, Monitoring: Monitoring>,
+    P: Ports<
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Scaling: Scaling,
+            Monitoring: Monitoring,
+        >,
 {
     let containers = ports.containers();
     let target = &request.target;
@@ -109,9 +117,12 @@ where
         .map(|name| name.as_str().to_owned())
         .collect();
     let slots = [Slot::Blue, Slot::Green].map(|slot| target.slots.of(slot));
-    let (routes, services, (task_definition, alarms_found)) = join3(
+    let (routes, (services, scaling), (task_definition, alarms_found)) = join3(
         ports.load_balancer().routes(&target.routes),
-        containers.services(&target.cluster, &slots),
+        join(
+            containers.services(&target.cluster, &slots),
+            ports.scaling().scaling(&target.cluster, &slots),
+        ),
         join(containers.task_definition(&request.release.task_definition), async {
             if names.is_empty() { Ok(Vec::new()) } else { ports.monitoring().alarms(&names).await }
         }),
@@ -132,11 +143,27 @@ where
             green: take(alarms.green.len()),
             service: take(alarms.service.len()),
         },
+        scaling: slots_scaling(scaling)?,
         target_groups: BTreeMap::new(),
         reaching: Vec::new(),
         stack: StackSettings::default(),
         holders: Vec::new(),
     })
+}
+
+/// What scales both slots. Whoever may not see it deploys as if nothing did, and is told.
+fn slots_scaling(found: PortResult<Vec<FoundScaling>>) -> PortResult<SlotsScaling> {
+    match found {
+        Ok(found) => {
+            let mut found = found.into_iter();
+            let mut next = || found.next().unwrap_or_default();
+            Ok(SlotsScaling { blue: next(), green: next(), unreadable: None })
+        }
+        Err(error) if error.is_denied() => {
+            Ok(SlotsScaling { unreadable: Some(error.to_string()), ..SlotsScaling::default() })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The groups with which the tasks of both slots register; known only once the services are.

@@ -14,7 +14,10 @@ use glidepath_core::time::Span;
 
 use crate::gather::{Gathered, gather, hook_runs, watched_stage};
 use crate::pace::overdue;
-use crate::ports::{Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry};
+use crate::ports::{
+    Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling,
+};
+use crate::scaling::is_let_go;
 use crate::transition::{load, refusal, transition};
 use crate::{StepInput, routes};
 
@@ -30,6 +33,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Monitoring: Monitoring,
             Hooks: Hooks,
             Probing: Probing,
@@ -79,6 +83,10 @@ where
     }
     if let MoveOn::End(failure) = course.move_on {
         return Err(failure);
+    }
+    if course.next == NextStep::Gate && is_let_go(ports, &seen).await {
+        let summary = "somebody else has changed the bounds that are held: they are held anew";
+        return Ok(Reply::new(&seen.id, NextStep::Advance, summary).telling(told));
     }
     Ok(Reply::new(&seen.id, course.next, course.summary).after(course.wait).telling(told))
 }

@@ -212,6 +212,9 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "ecs:DescribeTaskDefinition",
                 "cloudwatch:DescribeAlarms",
                 "cloudwatch:GetMetricData",
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+                "application-autoscaling:DescribeScheduledActions",
             ],
         ),
         Role::Validate => needs.on(
@@ -222,6 +225,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "elasticloadbalancing:DescribeTargetHealth",
                 "cloudwatch:DescribeAlarms",
                 "cloudwatch:GetMetricData",
+                "application-autoscaling:DescribeScalableTargets",
             ],
         ),
         Role::Advance | Role::Complete | Role::Rollback => needs.on(
@@ -230,6 +234,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "elasticloadbalancing:DescribeListeners",
                 "elasticloadbalancing:DescribeRules",
                 "elasticloadbalancing:DescribeTargetHealth",
+                "application-autoscaling:DescribeScalableTargets",
             ],
         ),
         Role::Gate | Role::Notify | Role::Sweep | Role::Deployment => {}
@@ -301,6 +306,7 @@ fn of_service(needs: &mut Needs, role: Role, scope: &Scope, service: &ServiceSub
         needs.on(listeners, &["elasticloadbalancing:ModifyListener"]);
         needs.on(user_pools, &["cognito-idp:DescribeUserPoolClient"]);
         needs.on(&services, &["ecs:DescribeServices", "ecs:UpdateService"]);
+        scaling(needs, scope);
     }
     if matches!(role, Role::Plan | Role::Validate) {
         needs.on(&services, &["ecs:DescribeServices"]);
@@ -319,6 +325,22 @@ fn of_service(needs: &mut Needs, role: Role, scope: &Scope, service: &ServiceSub
     if role == Role::Validate {
         needs.on(hooks, INVOKE);
     }
+}
+
+/// To set the bounds of the services: of any scalable target, because its ARN does not say of which service it
+/// is, and what Application Auto Scaling asks of whoever does that.
+fn scaling(needs: &mut Needs, scope: &Scope) {
+    let target = [scope.arn("application-autoscaling", "scalable-target/0123456789abcdef")];
+    let dimension = [
+        ("application-autoscaling:service-namespace", "ecs".to_owned()),
+        ("application-autoscaling:scalable-dimension", "ecs:service:DesiredCount".to_owned()),
+    ];
+    needs.under(&target, &["application-autoscaling:RegisterScalableTarget"], &dimension);
+    needs.under(
+        &["*".to_owned()],
+        &["cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"],
+        &[("aws:ViaAWSService", "true".to_owned())],
+    );
 }
 
 /// The row of a role before anybody has looked.

@@ -3,6 +3,7 @@
 
 mod back;
 mod forward;
+mod scaling;
 
 use std::fmt;
 
@@ -113,6 +114,10 @@ impl Told<'_> {
             }
             Event::RollbackOverdue { healthy, needed, waited } => {
                 self.rollback_overdue(*healthy, *needed, *waited)
+            }
+            Event::ScalingChanged { service, found } => self.scaling_changed(service, found),
+            Event::ScalingNotSet { service, wanted, why } => {
+                self.scaling_not_set(service, *wanted, why)
             }
             Event::Succeeded => self.succeeded(),
             Event::RolledBack { failure } => self.rolled_back(failure),

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn};
+use crate::plan::Slot;
 use crate::record::LockKey;
-use crate::world::{Alarm, EcsService, FoundRoute, Reaching, RegisteredVersion, TargetGroup};
+use crate::world::{
+    Alarm, EcsService, FoundRoute, FoundScaling, Reaching, RegisteredVersion, TargetGroup,
+};
 
 /// What was read of the world for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,7 @@ pub struct Found {
     pub blue: Option<EcsService>,
     /// The ECS service of the green slot; `None`: there is none of this name.
     pub green: Option<EcsService>,
+    pub scaling: SlotsScaling,
     /// The target groups with which both register; `None`: there is none of this ARN any more.
     pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
     /// Every rule and listener of the routes' load balancers that leads to one of these groups.
@@ -42,6 +46,24 @@ pub struct FoundAlarms {
     pub blue: Vec<Option<Alarm>>,
     pub green: Vec<Option<Alarm>>,
     pub service: Vec<Option<Alarm>>,
+}
+
+/// What Application Auto Scaling has of both slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotsScaling {
+    pub blue: FoundScaling,
+    pub green: FoundScaling,
+    /// Why nobody may see it.
+    pub unreadable: Option<String>,
+}
+
+impl SlotsScaling {
+    pub(super) const fn of(&self, slot: Slot) -> &FoundScaling {
+        match slot {
+            Slot::Blue => &self.blue,
+            Slot::Green => &self.green,
+        }
+    }
 }
 
 /// A deployment that holds locks.

@@ -10,6 +10,7 @@ mod groups;
 mod hooks;
 mod probes;
 mod routes;
+mod scaling;
 mod slots;
 mod suggest;
 mod task_roles;
@@ -23,7 +24,7 @@ use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
 pub use forecast::{LastDay, forecast};
-pub use found::{Found, FoundAlarms, Holder, StackSettings};
+pub use found::{Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
 
 /// A request that can be carried out.
@@ -85,6 +86,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let roles = slots::roles(request, services, serving, found, &mut findings);
     let task_definition = task_definition(request, found, &mut findings);
     task_roles::check(found, services, serving, &mut findings);
+    scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
     let notify = channels(request, found, &mut findings);
 

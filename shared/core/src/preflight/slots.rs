@@ -130,6 +130,7 @@ pub(super) fn roles(
             service: request.target.slots.of(slot).clone(),
             desired_count: service.desired_count,
             task_definition: service.task_definition.clone(),
+            scaling: found.scaling.of(slot).target,
         }
     };
     Some((slot_plan(serving), slot_plan(serving.other())))

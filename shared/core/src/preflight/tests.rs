@@ -15,6 +15,7 @@ use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
 mod kinds;
+mod scaling;
 mod task_roles;
 
 /// `severity path: message` of everything found about a changed request in a changed world.

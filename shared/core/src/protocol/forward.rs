@@ -9,8 +9,8 @@ use crate::health::{Judgement, Verdict};
 use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
-    Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Progress, Promotion,
-    RecordedHealth, Shift, Step,
+    Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Pins, Progress,
+    Promotion, RecordedHealth, Shift, Step,
 };
 use crate::route::RouteActions;
 use crate::storm::RequestsPerMinute;
@@ -318,6 +318,7 @@ impl Progress {
             restored_at: None,
             weak: None,
             demand: Demand::default(),
+            scaling: Pins::default(),
             forced: None,
             overwritten: None,
             throttled: None,

@@ -29,6 +29,7 @@ mod refused;
 mod release;
 mod reply;
 mod retirement;
+mod scaling;
 mod tasks;
 mod telling;
 mod weak;
@@ -51,6 +52,9 @@ pub use ours::{Overwritten, Whose, reads_back};
 pub use refused::Refused;
 pub use reply::{NextStep, Reply};
 pub use retirement::{claim_retirement, finish_retirement, postpone_retirement};
+pub use scaling::{
+    Goal, NewSetting, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling,
+};
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
 pub use weak::{StepBack, WeakLook, claim_reinforcement, hold, step_back};

@@ -10,6 +10,7 @@ use super::event::Event;
 use super::fence::Fence;
 use super::hook_run::HookRun;
 use super::intent::{Intent, Purpose};
+use super::pins::Pins;
 use super::revision::Revision;
 use super::shift::{Gap, Shift};
 use super::weakness::Weakness;
@@ -162,6 +163,9 @@ pub struct Progress {
     /// How many tasks the service has turned out to need.
     #[serde(default)]
     pub demand: Demand,
+    /// What has been made of the slots' scaling settings.
+    #[serde(default, skip_serializing_if = "Pins::is_empty")]
+    pub scaling: Pins,
     /// Who has everything sent to stable whatever its health.
     #[serde(default)]
     pub forced: Option<Forced>,

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, Promotion};
 use crate::failure::Failure;
-use crate::ids::{ChannelName, DeploymentId};
+use crate::ids::{ChannelName, DeploymentId, EcsServiceName};
 use crate::plan::StageIndex;
 use crate::rollback::Forced;
 use crate::route::RouteRef;
+use crate::scaling::ScalableTarget;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -108,6 +109,20 @@ pub enum Event {
         needed: u32,
         waited: Span,
     },
+    /// Somebody else has changed the scaling settings of a slot: they are kept for the end.
+    ScalingChanged {
+        service: EcsServiceName,
+        /// What is different, in words.
+        found: Vec<String>,
+    },
+    /// The scaling settings of a slot cannot be written.
+    ScalingNotSet {
+        service: EcsServiceName,
+        /// What they were to be.
+        wanted: ScalableTarget,
+        /// In words.
+        why: String,
+    },
     /// Terminal: the canary is the stable version now.
     Succeeded,
     /// Terminal: everything is on stable and the canary is scaled in.
@@ -187,6 +202,8 @@ impl Event {
             | Self::NotPromoted { .. }
             | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
+            | Self::ScalingChanged { .. }
+            | Self::ScalingNotSet { .. }
             | Self::Succeeded
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
@@ -213,6 +230,8 @@ impl Event {
             Self::RollbackHeld => "rollbackHeld",
             Self::SteppingBack { .. } => "steppingBack",
             Self::RollbackOverdue { .. } => "rollbackOverdue",
+            Self::ScalingChanged { .. } => "scalingChanged",
+            Self::ScalingNotSet { .. } => "scalingNotSet",
             Self::Succeeded => "succeeded",
             Self::RolledBack { .. } => "rolledBack",
             Self::Abandoned { .. } => "abandoned",
@@ -241,6 +260,8 @@ impl Event {
             | Self::RollbackHeld
             | Self::SteppingBack { .. }
             | Self::RollbackOverdue { .. }
+            | Self::ScalingChanged { .. }
+            | Self::ScalingNotSet { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -258,6 +279,8 @@ impl Event {
             | Self::ForeignChange { .. }
             | Self::TrafficRestored { .. }
             | Self::SteppingBack { .. }
+            | Self::ScalingChanged { .. }
+            | Self::ScalingNotSet { .. }
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
             | Self::RetirementPostponed

@@ -32,7 +32,8 @@ pub struct Intent {
 pub enum Purpose {
     /// This share of every route to the canary.
     Shift(Weight),
-    /// Task definition and number of tasks of the canary; on the way back, more tasks of stable.
+    /// Task definition and number of tasks of the canary; on the way back, more tasks of stable. The bounds
+    /// within which either slot may be scaled.
     Scale,
     /// Everything back to stable.
     Restore,

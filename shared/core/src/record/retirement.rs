@@ -23,6 +23,9 @@ pub struct Retirement {
     pub service: EcsServiceName,
     /// Its group on every route: it is not retired while one of them carries weight.
     pub routes: Vec<(RouteRef, TargetGroupArn)>,
+    /// Whether Application Auto Scaling scales it. Of one from before this was kept nobody asks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scaled: bool,
     pub due_at: Timestamp,
     /// Goes up with every write.
     pub revision: Revision,
@@ -45,6 +48,7 @@ impl Retirement {
                 .iter()
                 .map(|route| (route.route.clone(), route.group(Role::Stable).clone()))
                 .collect(),
+            scaled: old.scaling.is_some(),
             due_at: now + plan.retention,
             revision: Revision::default(),
             intent: None,

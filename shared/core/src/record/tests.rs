@@ -11,9 +11,10 @@ use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file};
 use crate::health::{Cell, SlotRequests, StoredCells};
-use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
+use crate::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionStart, IntentId};
 use crate::plan::{LifecycleStage, StageIndex};
 use crate::rollback::Forced;
+use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::storm::RequestsPerMinute;
 use crate::time::Span;
 use crate::weight::Weight;
@@ -52,6 +53,18 @@ fn claim(purpose: Purpose) -> Intent {
     Intent::new(purpose, NOW, Span::from_secs(60))
 }
 
+fn scaling() -> ScalableTarget {
+    ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() }
+}
+
+/// Held, and then changed by somebody in every field.
+fn pin() -> Pin {
+    let theirs = ScalableTarget { minimum: 6, maximum: 20, ..scaling().idle() };
+    let (seen, _) = Pin::untouched(ScalableTarget { minimum: 4, ..scaling() }).seeing(theirs);
+    let awake = ScalableTarget { minimum: 6, maximum: 20, ..scaling() };
+    seen.seeing(awake).0.writing(awake, awake.held(10))
+}
+
 fn reasons() -> Vec<String> {
     vec!["12 of 200 canary requests".to_owned()]
 }
@@ -69,6 +82,8 @@ fn approving() -> Deployment {
 /// Everything that a record of the way forward may have.
 fn baking() -> Deployment {
     let mut deployment = deployment();
+    deployment.plan.stable.scaling = Some(scaling());
+    deployment.plan.canary.scaling = Some(scaling().idle());
     let weight = deployment.plan.stages[0].weight;
     let routes = deployment.plan.routes.iter();
     deployment.progress.verified = routes.map(|route| route.at(weight)).collect();
@@ -92,6 +107,10 @@ fn baking() -> Deployment {
         since: NOW,
         again_at: NOW,
     }];
+    progress.scaling = Pins {
+        stable: SlotPin { pin: Some(pin()), told: false },
+        canary: SlotPin { pin: None, told: true },
+    };
     let (stage, reasons, against) = (StageIndex(0), reasons(), Vec::new());
     progress.told = Some(Event::Waiting { stage, reasons, against });
     deployment
@@ -168,6 +187,15 @@ fn notices() -> Vec<Notice> {
             sequence: 3,
             reason: "no_service".to_owned(),
             how: Undelivered::Refused,
+        },
+        Event::ScalingChanged {
+            service: EcsServiceName::new("shop-blue"),
+            found: vec!["its minimum is 6 instead of 10".to_owned()],
+        },
+        Event::ScalingNotSet {
+            service: EcsServiceName::new("shop-blue"),
+            wanted: ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() },
+            why: "AccessDeniedException: not authorized".to_owned(),
         },
     ];
     let deployment = DeploymentId::new("shop-42");

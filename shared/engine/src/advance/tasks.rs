@@ -2,7 +2,7 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Tasks, claim_forward, crashes};
+use glidepath_core::protocol::{Goal, Tasks, claim_forward, crashes};
 use glidepath_core::record::{Intent, Purpose};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
@@ -12,10 +12,10 @@ use crate::attempt::{Patience, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
 use crate::ports::{
-    Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo,
+    Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo, Scaling,
 };
 use crate::transition::Stop;
-use crate::{Ambient, targets};
+use crate::{Ambient, scaling, targets};
 
 impl<P> Turn<'_, P>
 where
@@ -23,6 +23,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Ambient: Ambient,
         >,
 {
@@ -42,8 +43,18 @@ where
             self.grow(needed).await?;
             return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
         }
+        let bounds = scaling::present(self.ports, plan).await?;
+        let all = Goal::Held(self.deployment.needed());
+        if scaling::bring(self.ports, &self.deployment, bounds, Role::Stable, all).await? {
+            return Ok(Some(format!("the bounds of `{}` are held", plan.stable.service)));
+        }
         let wanted = self.deployment.canary_tasks(self.stage.weight);
-        let waiting = match self.deployment.tasks(self.stage.weight, service.as_ref()) {
+        let tasks = self.deployment.tasks(self.stage.weight, service.as_ref());
+        if matches!(tasks, Tasks::Starting(_) | Tasks::Running) {
+            // Not before it has the version: a minimum starts tasks of whatever there is.
+            self.hold_canary(bounds, wanted, service.as_ref()).await?;
+        }
+        let waiting = match tasks {
             Tasks::Ask(to) => {
                 self.scale(&to).await?;
                 return Ok(Some(format!(
@@ -71,6 +82,22 @@ where
             Some(obstacle) => format!("{waiting}: {obstacle}"),
             None => waiting,
         }))
+    }
+
+    /// Holds what the canary is asked for.
+    async fn hold_canary(
+        &self,
+        bounds: scaling::Present,
+        wanted: u32,
+        service: Option<&EcsService>,
+    ) -> Result<(), Stop> {
+        let asked = self.deployment.progress.demand.asked.unwrap_or(0).max(wanted);
+        // What somebody has added beyond the maximum would be cut by the write.
+        let maximum = bounds.of(Role::Canary).map_or(0, |present| present.maximum);
+        let added = service.map_or(0, |service| service.desired_count);
+        let goal = Goal::Held(if added > maximum { added.max(asked) } else { asked });
+        scaling::bring(self.ports, &self.deployment, bounds, Role::Canary, goal).await?;
+        Ok(())
     }
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {

@@ -77,6 +77,7 @@ adapters! {
     registry: Registry, with_registry;
     load_balancer: LoadBalancer, with_load_balancer;
     containers: Containers, with_containers;
+    scaling: Scaling, with_scaling;
     monitoring: Monitoring, with_monitoring;
     hooks: Hooks, with_hooks;
     probing: Probing, with_probing;

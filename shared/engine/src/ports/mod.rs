@@ -7,6 +7,7 @@
 mod adapters;
 mod monitoring;
 mod registry;
+mod scaling;
 
 use std::future::Future;
 
@@ -32,6 +33,7 @@ pub use glidepath_core::world::{
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
+pub use self::scaling::Scaling;
 
 /// A call that did not do what it was asked. `operation` is its IAM action (`ecs:UpdateService`), or
 /// the name of what was done without one.
@@ -102,6 +104,8 @@ pub trait Ports: Sync {
     type LoadBalancer;
     /// ECS services and their tasks.
     type Containers;
+    /// What scales ECS services by itself.
+    type Scaling;
     /// Alarms and metrics.
     type Monitoring;
     /// Functions of the user's own.
@@ -120,6 +124,7 @@ pub trait Ports: Sync {
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
     fn containers(&self) -> &Self::Containers;
+    fn scaling(&self) -> &Self::Scaling;
     fn monitoring(&self) -> &Self::Monitoring;
     fn hooks(&self) -> &Self::Hooks;
     fn probing(&self) -> &Self::Probing;

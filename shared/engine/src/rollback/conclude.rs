@@ -2,17 +2,17 @@
 //! for the last time, take the canary's tasks away, record the end and unlock.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::protocol::{NextStep, Refused, Reply, claim_scale_in, close};
+use glidepath_core::protocol::{Goal, NextStep, Refused, Reply, claim_scale_in, close};
 use glidepath_core::record::{Deployment, Outcome, Phase};
-use glidepath_core::route::RouteActions;
-use glidepath_core::time::Span;
+use glidepath_core::route::{Role, RouteActions};
+use glidepath_core::time::{Span, Timestamp};
 
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo};
+use crate::ports::{Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo, Scaling};
 use crate::transition::{Stop, load, refusal};
-use crate::{Ambient, failed, routes};
+use crate::{Ambient, failed, routes, scaling};
 
 /// Goes on as far as it can without waiting.
 pub(super) async fn conclude<P>(ports: &P, deployment: &Deployment) -> Result<Reply, Stop>
@@ -21,6 +21,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Ambient: Ambient,
         >,
 {
@@ -46,8 +47,15 @@ where
     if let Some(drained_at) = deployment.drains_until(now) {
         return Ok(again(drained_at.since(now), "traffic is on stable; canary tasks drain"));
     }
-    match scale_in(ports, &deployment).await {
-        Ok(()) => {}
+    match hand_back(ports, &deployment).await {
+        Ok(None) => {}
+        Ok(Some(from)) => {
+            let wait = from.since(ambient.now());
+            return Ok(again(
+                wait,
+                "traffic is on stable; its alarms still speak of the time before",
+            ));
+        }
         Err(Stop::Refused(Refused::Busy { until })) => {
             return Ok(again(until.since(ambient.now()), "another write may still land"));
         }
@@ -79,6 +87,32 @@ pub(super) async fn astray(
 ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
     let observed = routes::read(ports, &deployment.plan.routes).await?;
     Ok(deployment.is_astray(&observed).then_some(observed))
+}
+
+/// The canary becomes idle and loses its tasks, then stable has the settings back that it had; until when the
+/// latter must wait, if it must.
+async fn hand_back<P>(ports: &P, deployment: &Deployment) -> Result<Option<Timestamp>, Stop>
+where
+    P: Ports<Registry: Registry, Containers: Containers, Scaling: Scaling, Ambient: Ambient>,
+{
+    let roles = [Role::Canary, Role::Stable];
+    let Some(present) = scaling::readable(ports, deployment, &roles).await? else {
+        scale_in(ports, deployment).await?;
+        return Ok(None);
+    };
+    // What leads there besides the routes led there before, and found it as it was.
+    let after = if deployment.plan.unlisted.is_empty() { Goal::Idle } else { Goal::Found };
+    // Before its tasks: a minimum would bring them back.
+    scaling::bring(ports, deployment, present, Role::Canary, after).await?;
+    scale_in(ports, deployment).await?;
+    if deployment.progress.scaling.stable.pin.is_none() {
+        return Ok(None);
+    }
+    if let Some(from) = deployment.scales_in_from(ports.ambient().now()) {
+        return Ok(Some(from));
+    }
+    scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
+    Ok(None)
 }
 
 /// Takes the canary's tasks away, if there are any.

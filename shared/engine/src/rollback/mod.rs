@@ -32,7 +32,7 @@ use self::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{
-    Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
+    Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling,
 };
 use crate::restore::{Stable, restore};
 use crate::transition::{Stop, load, transition};
@@ -127,6 +127,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Orchestration: Orchestration,
             Ambient: Ambient,
         >,
@@ -209,6 +210,7 @@ where
             Registry: Registry,
             LoadBalancer: LoadBalancer,
             Containers: Containers,
+            Scaling: Scaling,
             Orchestration: Orchestration,
             Ambient: Ambient,
         >,

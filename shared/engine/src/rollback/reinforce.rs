@@ -4,21 +4,24 @@
 use glidepath_core::protocol::{Refused, claim_reinforcement};
 use glidepath_core::record::Deployment;
 
-use crate::Ambient;
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
-use crate::ports::{Containers, Ports, Registry};
+use crate::ports::{Containers, Ports, Registry, Scaling};
 use crate::transition::Stop;
+use crate::{Ambient, scaling};
 
 /// What ECS was asked for, in words; `None` if it has been asked for enough. Whatever goes wrong here keeps
 /// nothing of the traffic waiting: it is said, and the next turn asks again.
 pub(super) async fn reinforce<P>(ports: &P, deployment: &Deployment) -> Option<String>
 where
-    P: Ports<Registry: Registry, Containers: Containers, Ambient: Ambient>,
+    P: Ports<Registry: Registry, Containers: Containers, Scaling: Scaling, Ambient: Ambient>,
 {
     let service = &deployment.plan.stable.service;
-    match ask(ports, deployment).await {
+    let asked = ask(ports, deployment).await;
+    // A policy computes from the tasks that run, and would ask for fewer again.
+    scaling::hold_stable(ports, deployment).await;
+    match asked {
         Ok(None) => None,
         Ok(Some(tasks)) => Some(format!("`{service}` is asked for {tasks} tasks")),
         // Another rollback is further.

@@ -16,14 +16,17 @@ use glidepath_core::record::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::world::FoundScaling;
 
 use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Double,
     Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 
 /// What goes wrong at one call.
@@ -304,6 +307,34 @@ impl<B: Between> TargetGroups for Bed<'_, B> {
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Reaching>> {
         self.call("reaching", self.world.reaching(routes, groups)).await
+    }
+}
+
+impl<B: Between> Scaling for Bed<'_, B> {
+    async fn scalable_targets(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<ScalableTarget>>> {
+        self.call("scalable_targets", self.world.scalable_targets(cluster, services)).await
+    }
+
+    async fn scaling(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<FoundScaling>> {
+        self.call("scaling", Scaling::scaling(self.world, cluster, services)).await
+    }
+
+    async fn set_scalable_target(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScalableTarget,
+    ) -> PortResult<()> {
+        let set = self.world.set_scalable_target(cluster, service, to);
+        self.call("set_scalable_target", set).await
     }
 }
 

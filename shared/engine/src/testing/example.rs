@@ -131,6 +131,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         service: service(slot),
         desired_count,
         task_definition: version(1),
+        scaling: None,
     };
     Plan {
         service: ServiceLabel::new("shop"),

@@ -2,6 +2,7 @@
 //! version is said to be broken.
 
 mod containers;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -20,7 +21,9 @@ use glidepath_core::message::Trial;
 use glidepath_core::plan::{Measure, Number};
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::world::FoundScaling;
 use serde_json::Value;
 
 pub use self::containers::GivingUp;
@@ -42,6 +45,8 @@ pub enum Call {
     LookAtTargets(TargetGroupArn),
     /// A service was scaled.
     Scale(EcsServiceName, ScaleTo),
+    /// A scalable target was set.
+    SetBounds(EcsServiceName, ScalableTarget),
     /// A gate was ended well, by its token.
     OpenGate(String),
     /// A gate was ended with a failure, by its token.
@@ -59,6 +64,10 @@ pub struct State {
     pub routes: BTreeMap<RouteRef, RouteActions>,
     /// ECS services.
     pub services: BTreeMap<EcsServiceName, EcsService>,
+    /// What scales the services.
+    pub scaling: BTreeMap<EcsServiceName, FoundScaling>,
+    /// Why no scalable target can be set.
+    pub no_bounds: Option<PortError>,
     /// Versions whose tasks never become healthy.
     pub broken: BTreeSet<TaskDefinition>,
     /// Task roles of versions; one that is not here has none.

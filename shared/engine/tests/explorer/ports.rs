@@ -11,12 +11,15 @@ use glidepath_core::record::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::world::FoundScaling;
 use glidepath_engine::ports::{
     Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Double, Due,
     EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, ScaleTo, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -316,6 +319,34 @@ impl TargetGroups for Boundary {
     ) -> PortResult<Vec<Reaching>> {
         self.call("reaching", What::Read, async { self.world().reaching(routes, groups).await })
             .await
+    }
+}
+
+/// Nothing scales anything here.
+impl Scaling for Boundary {
+    async fn scalable_targets(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<ScalableTarget>>> {
+        self.world().scalable_targets(cluster, services).await
+    }
+
+    async fn scaling(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<FoundScaling>> {
+        Scaling::scaling(&*self.world(), cluster, services).await
+    }
+
+    async fn set_scalable_target(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        to: &ScalableTarget,
+    ) -> PortResult<()> {
+        self.world().set_scalable_target(cluster, service, to).await
     }
 }
 

@@ -10,13 +10,15 @@ use glidepath_core::plan::{Plan, RoutePlan, Slot};
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::FenceTrigger;
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
+use glidepath_core::world::FoundScaling;
 use glidepath_engine::ports::{Clock, LoadBalancer, PortError, PortResult};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{
-    actions, alarm, begun, group, plan, route, stage, version, world,
+    actions, alarm, begun, group, plan, route, service, stage, version, world,
 };
 use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
 use serde_json::json;
@@ -46,6 +48,8 @@ fn aws(operation: &str) -> &str {
         "services" => "DescribeServices",
         "stopped_tasks" => "ListTasks",
         "scale" => "UpdateService",
+        "scalable_targets" => "DescribeScalableTargets",
+        "set_scalable_target" => "RegisterScalableTarget",
         "due" => "Query (due)",
         "start_rollback" => "Invoke (rollback)",
         other => panic!("`{other}` is not in the table"),
@@ -115,6 +119,43 @@ async fn while_nobody_may_write() -> Vec<&'static str> {
     machine.bed.take_operations()
 }
 
+/// The same where Application Auto Scaling scales both slots; and what the last turns of a rollback call then,
+/// before which nothing is different.
+async fn while_scaled() -> [(&'static str, Vec<&'static str>); 3] {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let suspended = Suspended::default();
+    let found = ScalableTarget { minimum: 1, maximum: 8, suspended };
+    let mut plan = plan(vec![stage(500, STALE), stage(1000, MINUTE)]);
+    plan.stable.scaling = Some(found);
+    plan.canary.scaling = Some(found.idle());
+    for (slot, target) in [(Slot::Blue, found), (Slot::Green, found.idle())] {
+        let found = FoundScaling { target: Some(target), ..FoundScaling::default() };
+        world.state().scaling.insert(service(slot), found);
+    }
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.step(None).await;
+    let holds = machine.bed.take_operations();
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    world.pass(STALE);
+    invoked(&machine.bed, &fired("2027-02-01T08:00:00.000+0000")).await;
+    machine.reply.next = NextStep::Gate;
+    machine.step(Some(Failure::new(FailureCode::AlarmFired, "woken"))).await;
+    let mut turns = Vec::new();
+    while machine.reply.next == NextStep::Rollback {
+        machine.bed.take_operations();
+        machine.step(None).await;
+        turns.push(machine.bed.take_operations());
+    }
+    let last = turns.pop().unwrap();
+    let idle = turns.into_iter().find(|calls| calls.contains(&"set_scalable_target")).unwrap();
+    [
+        ("turn that holds the bounds of stable", holds),
+        ("turn of a rollback that lets the canary lie idle", idle),
+        ("last turn of a rollback of slots that are scaled", last),
+    ]
+}
+
 /// What each trigger calls.
 async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
@@ -153,6 +194,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     measure("sweep", false, 3, &[by(FenceTrigger::Sweep, false)]).await;
 
     table.insert("look while tasks start".to_owned(), while_tasks_start().await);
+    table.extend(while_scaled().await.map(|(name, calls)| (name.to_owned(), calls)));
     let refused = "alarm, the write is refused and the route is on stable";
     table.insert(refused.to_owned(), while_nobody_may_write().await);
 

@@ -6,8 +6,10 @@ use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Outcome, Phase};
+use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
+use glidepath_core::world::FoundScaling;
 use glidepath_engine::plan::PlanInput;
 use glidepath_engine::ports::{Clock, Due};
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput, on_alarm};
@@ -32,6 +34,10 @@ enum Way {
 }
 
 const WAYS: [Way; 5] = [Way::Success, Way::Veto, Way::Alarm, Way::Death, Way::Weak];
+
+fn ways() -> impl Iterator<Item = (Way, Scaled)> {
+    WAYS.into_iter().flat_map(|way| [(way, Scaled::No), (way, Scaled::Yes)])
+}
 
 fn input() -> PlanInput {
     PlanInput {
@@ -60,9 +66,27 @@ fn input() -> PlanInput {
     }
 }
 
+/// Whether Application Auto Scaling scales both slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scaled {
+    No,
+    Yes,
+}
+
+/// How they are scaled before.
+fn bounds() -> ScalableTarget {
+    ScalableTarget { minimum: 2, maximum: 8, suspended: Suspended::default() }
+}
+
 /// Goes one way; how many calls it made.
-async fn go(way: Way, fault: Option<(usize, Fault)>, twice: bool) -> usize {
+async fn go(way: Way, scaled: Scaled, fault: Option<(usize, Fault)>, twice: bool) -> usize {
     let (registry, world) = (MemoryRegistry::default(), world());
+    if scaled == Scaled::Yes {
+        for (slot, target) in [(Slot::Blue, bounds()), (Slot::Green, bounds().idle())] {
+            let found = FoundScaling { target: Some(target), ..FoundScaling::default() };
+            world.state().scaling.insert(example::service(slot), found);
+        }
+    }
     if way == Way::Veto {
         world.state().requests = Some(requests(1_000, 400));
     }
@@ -96,8 +120,11 @@ async fn go(way: Way, fault: Option<(usize, Fault)>, twice: bool) -> usize {
     }
     let calls = machine.bed.calls();
     let swept = sweep_until_quiet(&machine.bed).await;
-    assert!(swept, "{way:?} with {fault:?} never came to rest");
+    assert!(swept, "{way:?} with {fault:?} ({scaled:?}) never came to rest");
     assert_rest(way, fault, &registry, &world);
+    if scaled == Scaled::Yes {
+        assert_settings(way, fault, &registry, &world);
+    }
     let stepped =
         registry.items().notices.iter().any(|entry| entry.notice.event.name() == "steppingBack");
     assert!(way != Way::Weak || fault.is_some() || stepped, "the way back had no step");
@@ -239,6 +266,27 @@ fn assert_rest(way: Way, fault: Option<(usize, Fault)>, registry: &MemoryRegistr
     assert!(!told.contains("token-"), "{case}: a task token was told");
 }
 
+/// The slot that serves is scaled as blue was, the other one is idle, and nobody was told anything: nothing of
+/// what was lost, or came twice, is taken for somebody's wish.
+fn assert_settings(
+    way: Way,
+    fault: Option<(usize, Fault)>,
+    registry: &MemoryRegistry,
+    world: &World,
+) {
+    let case = format!("{way:?} with {fault:?}");
+    let state = world.state();
+    let target = |slot| state.scaling[&example::service(slot)].target.unwrap();
+    let (serving, idle) =
+        if way == Way::Success { (Slot::Green, Slot::Blue) } else { (Slot::Blue, Slot::Green) };
+    assert_eq!(target(serving), bounds(), "{case}");
+    assert_eq!(target(idle), bounds().idle(), "{case}");
+    let items = registry.items();
+    let told = items.notices.iter().map(|entry| entry.notice.event.name());
+    let told: Vec<_> = told.filter(|name| name.starts_with("scaling")).collect();
+    assert!(told.is_empty(), "{case}: {told:?}");
+}
+
 /// A killed process is a panic here; its message would drown everything else.
 fn quietly() {
     std::panic::set_hook(Box::new(|panic| {
@@ -253,11 +301,11 @@ fn whatever_goes_wrong_at_any_one_call_the_end_is_the_same() {
     quietly();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut runs = 0;
-    for way in WAYS {
-        let calls = runtime.block_on(go(way, None, false));
+    for (way, scaled) in ways() {
+        let calls = runtime.block_on(go(way, scaled, None, false));
         for call in 0..calls + 20 {
             for fault in Fault::ALL {
-                runtime.block_on(go(way, Some((call, fault)), false));
+                runtime.block_on(go(way, scaled, Some((call, fault)), false));
                 runs += 1;
             }
         }
@@ -270,10 +318,10 @@ fn whatever_goes_wrong_at_any_one_call_the_end_is_the_same() {
 fn every_invocation_may_be_delivered_twice() {
     quietly();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for way in WAYS {
-        let calls = runtime.block_on(go(way, None, true));
+    for (way, scaled) in ways() {
+        let calls = runtime.block_on(go(way, scaled, None, true));
         for call in 0..calls {
-            runtime.block_on(go(way, Some((call, Fault::LostAfter)), true));
+            runtime.block_on(go(way, scaled, Some((call, Fault::LostAfter)), true));
         }
     }
 }

@@ -17,6 +17,7 @@ mod planning;
 mod promote;
 mod races;
 mod rollback;
+mod scaling;
 mod starting;
 mod storm;
 mod success;

@@ -28,6 +28,7 @@ fn plan() -> Plan {
         service: EcsServiceName::new(name),
         desired_count: 3,
         task_definition: TaskDefinition::new("shop:41"),
+        scaling: None,
     };
     Plan {
         service: ServiceLabel::new("shop"),

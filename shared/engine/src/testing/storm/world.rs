@@ -12,7 +12,9 @@ use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::world::FoundScaling;
 
 use super::bucket::{ACCOUNT, Bucket, READING};
 use super::services::Dice;
@@ -20,7 +22,8 @@ use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
     Clock, Containers, Double, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration,
-    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, TargetHealth, Woken,
+    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, Scaling, TargetHealth,
+    Woken,
 };
 use crate::testing::MemoryRegistry;
 use crate::testing::example::version;
@@ -228,6 +231,34 @@ impl LoadBalancer for StormWorld {
     async fn target_health(&self, _: &TargetGroupArn) -> PortResult<TargetHealth> {
         self.read("DescribeTargetHealth").await?;
         Ok(TargetHealth { healthy: TASKS, ..TargetHealth::default() })
+    }
+}
+
+/// Nothing scales anything here.
+impl Scaling for StormWorld {
+    async fn scalable_targets(
+        &self,
+        _: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<Option<ScalableTarget>>> {
+        Ok(vec![None; services.len()])
+    }
+
+    async fn scaling(
+        &self,
+        _: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<Vec<FoundScaling>> {
+        Ok(vec![FoundScaling::default(); services.len()])
+    }
+
+    async fn set_scalable_target(
+        &self,
+        _: &ClusterName,
+        _: &EcsServiceName,
+        _: &ScalableTarget,
+    ) -> PortResult<()> {
+        Ok(())
     }
 }
 
