@@ -110,8 +110,12 @@ where
                 let wait = from.since(now).max(Span::from_secs(1));
                 return Ok(Reply::new(self.id, NextStep::Complete, summary).after(wait));
             }
-            let present = scaling::readable(self.ports, &committed, &[Role::Canary]).await?;
-            if let Some(present) = present {
+            let roles = [Role::Stable, Role::Canary];
+            if let Some(present) = scaling::readable(self.ports, &committed, &roles).await? {
+                // What somebody has set on the old slot since the last look goes over to the new one.
+                let held = Goal::Held(committed.needed());
+                scaling::bring(self.ports, &committed, present, Role::Stable, held).await?;
+                let committed = load(self.ports, self.id).await?;
                 scaling::bring(self.ports, &committed, present, Role::Canary, Goal::Serving)
                     .await?;
             }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::health::AlarmSignal;
-use glidepath_core::plan::StageIndex;
+use glidepath_core::plan::{Slot, StageIndex};
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{ATTEMPT_TIMEOUT, Deployment, FenceTrigger, Step};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::Due;
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
-use glidepath_engine::testing::example::{actions, route};
+use glidepath_engine::testing::example::{actions, route, service};
 use glidepath_engine::{decide, sweep};
 
 use crate::actions::{Action, FOREIGN};
 use crate::boundary::{Fate, Signal};
 use crate::bounds::Bounds;
-use crate::example::{alarm, first};
+use crate::example::{REBOUND, alarm, first};
 use crate::machine::{Source, rollback};
 use crate::mistake::Mistake;
 use crate::process::{Kind, Origin, Process, Work};
@@ -135,6 +135,11 @@ impl Situation {
                     .then_some(StageIndex(*stage));
                 self.decide(bounds, named, word, *stage);
             }
+            Action::Rebound => {
+                self.left.rebounds -= 1;
+                self.seen.rebound = true;
+                self.rebound();
+            }
             Action::Meddle => {
                 self.left.meddles -= 1;
                 self.seen.meddled = true;
@@ -147,6 +152,16 @@ impl Situation {
                 }
             }
         }
+    }
+
+    /// Sets a minimum of one, as a scheduled action does.
+    fn rebound(&mut self) {
+        let world = Arc::make_mut(&mut self.world);
+        let found = world.scaling.get_mut(&service(Slot::Blue));
+        if let Some(target) = found.and_then(|found| found.target.as_mut()) {
+            target.minimum = REBOUND;
+        }
+        self.renew();
     }
 
     fn spend(&mut self, number: u64, call: usize, fate: Fate) {

@@ -60,6 +60,8 @@ pub(crate) enum Action {
     Approve(usize),
     /// A person lets this stage go on, as they were told once that it holds.
     Promote(usize),
+    /// Somebody else, or a scheduled action, sets what bounds the tasks of the slot that serves.
+    Rebound,
     /// Somebody else changes the route.
     Meddle,
     /// And puts it back.
@@ -108,6 +110,11 @@ impl Situation {
             found.push(Action::Fire);
         }
         self.of_health(bounds, &mut found);
+        let open = self.deployment(&first()).is_some_and(|item| item.phase == Phase::Open);
+        // Between a look and its write nobody can see it: AWS knows no write on a condition.
+        if self.left.rebounds > 0 && open && !self.busy() {
+            found.push(Action::Rebound);
+        }
         found
     }
 
@@ -145,7 +152,7 @@ impl Situation {
 
     /// What can come of a call.
     fn fates(&self, process: &Process, call: &Pending) -> Vec<Fate> {
-        let of_the_world = matches!(call.what, What::Route(..) | What::Scale(..));
+        let of_the_world = call.what.of_the_world();
         let route = matches!(call.what, What::Route(..));
         if of_the_world && self.now > call.made_at + ATTEMPT_TIMEOUT {
             // Nobody waits for it any more; it may be on its way.
@@ -275,9 +282,8 @@ impl Situation {
         let claims = claims.chain(retirements.filter_map(|item| Some(&item.intent.as_ref()?.1)));
         instants.extend(claims.map(glidepath_core::record::Intent::dead_at));
         instants.extend(self.flights.iter().map(|flight| flight.until));
-        let flying = |call: &Pending| matches!(call.what, What::Route(..) | What::Scale(..));
-        let calls =
-            self.processes.iter().flat_map(|process| &process.pending).filter(|call| flying(call));
+        let calls = self.processes.iter().flat_map(|process| &process.pending);
+        let calls = calls.filter(|call| call.what.of_the_world());
         instants.extend(calls.map(|call| (call.made_at + ATTEMPT_TIMEOUT).just_after()));
         for deployment in self.items.deployments.values() {
             if matches!(deployment.phase, Phase::Closed(_)) {

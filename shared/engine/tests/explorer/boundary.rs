@@ -15,6 +15,7 @@ use glidepath_core::failure::Failure;
 use glidepath_core::ids::{AlarmArn, EcsServiceName, IntentId};
 use glidepath_core::record::{Deployment, Intent};
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Alarm, Due, PortError, PortResult, ScaleTo};
 use glidepath_engine::testing::{Items, MemoryRegistry, State, World};
@@ -40,8 +41,20 @@ pub(crate) enum What {
     Route(RouteRef, RouteActions),
     /// A change of an ECS service.
     Scale(EcsServiceName, ScaleTo),
+    /// A change of what bounds its tasks.
+    Bounds(EcsServiceName, ScalableTarget),
     /// Waiting.
     Sleep(Span),
+}
+
+impl What {
+    /// Whether it changes the world: it may then land after its answer was lost.
+    pub(crate) const fn of_the_world(&self) -> bool {
+        match self {
+            Self::Route(..) | Self::Scale(..) | Self::Bounds(..) => true,
+            Self::Quiet | Self::Read | Self::Write | Self::Sleep(_) => false,
+        }
+    }
 }
 
 /// A call that was made and has no answer yet.

@@ -101,4 +101,6 @@ pub(crate) struct Budget {
     pub(crate) promotions: u8,
     /// Somebody else changes the route in a bake, and puts it back.
     pub(crate) meddles: u8,
+    /// Somebody else sets what bounds the tasks of the slot that serves.
+    pub(crate) rebounds: u8,
 }

@@ -10,7 +10,7 @@ use crate::boundary::Signal;
 use crate::bounds::Bounds;
 use crate::example::{SLOTS, share, tasks};
 use crate::process::Kind;
-use crate::properties::last;
+use crate::properties::{BOUNDS_COME_BACK, EVERY_RUN_ENDS, bounds_are_back, last};
 use crate::situation::Situation;
 
 /// More sweeps than any run needs.
@@ -19,7 +19,7 @@ const SWEEPS: u32 = 30;
 /// Whether the sweep alone brings everything to its end: closed, locks free, one terminal notice each, all
 /// traffic on one slot; or held or stepping back, and told, as long as stable is sick and the plan does not
 /// force it.
-pub(crate) fn is_brought_about(bounds: &Bounds, state: &Situation) -> bool {
+pub(crate) fn is_brought_about(bounds: &Bounds, state: &Situation) -> Result<(), &'static str> {
     let mut state = state.clone();
     state.processes.clear();
     state.flights.clear();
@@ -30,12 +30,20 @@ pub(crate) fn is_brought_about(bounds: &Bounds, state: &Situation) -> bool {
     for _ in 0..SWEEPS {
         let open = |item: &&Deployment| !matches!(item.phase, Phase::Closed(_));
         let due = state.items.deployments.values().filter(open).map(|item| item.next_due_at).max();
-        let Some(due) = due else { return ended_well(&state) };
+        let Some(due) = due else {
+            let back = last(&state).is_none_or(|last| bounds_are_back(&state, last));
+            return match ended_well(&state) {
+                true if back => Ok(()),
+                true => Err(BOUNDS_COME_BACK),
+                false => Err(EVERY_RUN_ENDS),
+            };
+        };
         state.now = state.now.max(due);
         sweep_once(bounds, &mut state);
     }
     let then = bounds.plan.as_ref().map_or(AfterHold::Hold, |plan| plan.rollback.then);
-    then == AfterHold::Hold && held_with_a_page(&state)
+    let held = then == AfterHold::Hold && held_with_a_page(&state);
+    if held { Ok(()) } else { Err(EVERY_RUN_ENDS) }
 }
 
 fn sweep_once(bounds: &Bounds, state: &mut Situation) {

@@ -12,9 +12,11 @@ use glidepath_core::rollback::{AfterHold, RollbackPlan, WeakStable};
 use glidepath_core::route::{
     ActionKind, Forward, RouteAction, RouteActions, RouteRef, Stickiness, WeightedGroup,
 };
+use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::Span;
 use glidepath_core::weight::{AlbWeight, Weight};
+use glidepath_core::world::FoundScaling;
 use glidepath_engine::testing::example::{self, START, group, pair, route, service, version};
 use glidepath_engine::testing::{Items, MemoryRegistry, State};
 use serde_json::{Value, json};
@@ -122,6 +124,22 @@ pub(crate) fn hooked(plan: Plan) -> Plan {
 
 const HOOK: &str = "smoke";
 
+/// The same, where both slots are scaled: the one that serves between 2 and 6, the other one is idle.
+pub(crate) fn scaled(mut plan: Plan) -> Plan {
+    let serving = ScalableTarget { minimum: 2, maximum: 6, suspended: Suspended::default() };
+    plan.stable.scaling = Some(serving);
+    plan.canary.scaling = Some(serving.idle());
+    plan
+}
+
+/// The minimum that somebody else sets.
+pub(crate) const REBOUND: u32 = 1;
+
+/// What bounds the tasks of a slot.
+pub(crate) fn bounded(world: &State, slot: Slot) -> Option<ScalableTarget> {
+    world.scaling.get(&service(slot))?.target
+}
+
 /// The same, where the plan sends everything to stable once it has waited for it.
 pub(crate) fn forcing(plan: Plan) -> Plan {
     let hold_for = Span::from_secs(45);
@@ -134,6 +152,10 @@ pub(crate) fn world(plan: Option<&Plan>) -> State {
     let mut state = example::world().into_state();
     for route in plan.iter().flat_map(|plan| &plan.routes) {
         state.routes.insert(route.route.clone(), route.original.clone());
+    }
+    for slot in plan.iter().flat_map(|plan| [&plan.stable, &plan.canary]) {
+        let scaling = FoundScaling { target: slot.scaling, ..FoundScaling::default() };
+        state.scaling.insert(slot.service.clone(), scaling);
     }
     state.requests = None;
     let says = |status| Ok(json!({ "hookStatus": status }));

@@ -17,7 +17,7 @@ use crate::example::{self, blue, first};
 use crate::mistake::Mistake;
 use crate::print::Printer;
 use crate::process::Kind;
-use crate::properties::{self, EVERY_RUN_ENDS};
+use crate::properties;
 use crate::situation::{Machine, Seen, Situation};
 
 /// How a state was reached, the last action first.
@@ -148,12 +148,12 @@ impl Search<'_> {
         printer.word(state.prints.0);
         printer.word(state.prints.1);
         printer.word(state.now.as_millis().cast_unsigned());
-        printer.debug(state.seen.meddled);
+        printer.debug((state.seen.meddled, state.seen.rebound));
         if !self.ending.insert(printer.finish()) {
             return None;
         }
         self.explored.endings += 1;
-        (!ending::is_brought_about(self.bounds, state)).then_some(EVERY_RUN_ENDS)
+        ending::is_brought_about(self.bounds, state).err()
     }
 }
 

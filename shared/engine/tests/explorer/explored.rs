@@ -3,7 +3,9 @@
 use glidepath_core::time::Span;
 
 use crate::bounds::{Bounds, Budget, From, Successor};
-use crate::example::{asking, attaching, blue, forcing, hooked, lacking, plan, sticky, two_routes};
+use crate::example::{
+    asking, attaching, blue, forcing, hooked, lacking, plan, scaled, sticky, two_routes,
+};
 use crate::explore::{explore, wander};
 use crate::process::Kind;
 
@@ -26,6 +28,7 @@ pub(crate) const NOTHING: Budget = Budget {
     answers: 0,
     promotions: 0,
     meddles: 0,
+    rebounds: 0,
 };
 
 /// An alarm fires.
@@ -310,6 +313,30 @@ fn a_retirement_that_is_not_answered() {
             ..all_at_once(From::Commit, budget)
         },
     );
+}
+
+#[test]
+fn bounds_that_move_with_the_traffic_and_an_alarm() {
+    explore("scaled", &planned(all_at_once(From::Start, ALARM), scaled));
+    let bounds = planned(all_at_once(From::Shift, Budget { crashes: 1, ..ALARM }), scaled);
+    explore("scaled, crash", &Bounds { horizon: Span::from_secs(60), ..bounds });
+}
+
+#[test]
+fn bounds_that_are_not_answered() {
+    let bounds = planned(all_at_once(From::Start, Budget { unanswered: 1, ..ALARM }), scaled);
+    explore("scaled, unanswered", &Bounds { horizon: Span::from_secs(30), ..bounds });
+    let bounds =
+        planned(all_at_once(From::Commit, Budget { unanswered: 1, lost: 1, ..NOTHING }), scaled);
+    explore("scaled, commit", &bounds);
+}
+
+#[test]
+fn bounds_that_somebody_else_sets() {
+    let bounds = planned(all_at_once(From::Start, Budget { rebounds: 1, ..NOTHING }), scaled);
+    explore("rebound", &bounds);
+    let bounds = planned(all_at_once(From::Bake, Budget { rebounds: 1, ..ALARM }), scaled);
+    explore("rebound, alarm", &bounds);
 }
 
 #[test]

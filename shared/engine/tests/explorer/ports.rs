@@ -322,14 +322,14 @@ impl TargetGroups for Boundary {
     }
 }
 
-/// Nothing scales anything here.
 impl Scaling for Boundary {
     async fn scalable_targets(
         &self,
         cluster: &ClusterName,
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<Option<ScalableTarget>>> {
-        self.world().scalable_targets(cluster, services).await
+        let read = async { self.world().scalable_targets(cluster, services).await };
+        self.call("scalable_targets", What::Read, read).await
     }
 
     async fn scaling(
@@ -337,7 +337,8 @@ impl Scaling for Boundary {
         cluster: &ClusterName,
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<FoundScaling>> {
-        Scaling::scaling(&*self.world(), cluster, services).await
+        // Only a plan asks, and what it finds is looked at again under the lock's eyes.
+        Scaling::scaling(self.world(), cluster, services).await
     }
 
     async fn set_scalable_target(
@@ -346,7 +347,9 @@ impl Scaling for Boundary {
         service: &EcsServiceName,
         to: &ScalableTarget,
     ) -> PortResult<()> {
-        self.world().set_scalable_target(cluster, service, to).await
+        let what = What::Bounds(service.clone(), *to);
+        let write = async { self.world().set_scalable_target(cluster, service, to).await };
+        self.call("set_scalable_target", what, write).await
     }
 }
 

@@ -5,12 +5,13 @@ use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::rollback::AfterHold;
+use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
 use crate::bounds::Bounds;
-use crate::example::{SLOTS, canary_share, healthy, share, tasks};
+use crate::example::{REBOUND, SLOTS, bounded, canary_share, healthy, share, tasks};
 use crate::process::{End, Kind, Origin, Process, Work};
 use crate::situation::Situation;
 
@@ -63,6 +64,12 @@ pub(crate) const BAKED_AT_ITS_OWN_WEIGHT: &str =
     "no stage goes on before it has baked at its weight";
 /// Nobody is accused of what a deployment did itself.
 pub(crate) const NOBODY_IS_ACCUSED: &str = "nobody is told of a change that nobody else has made";
+/// As long as the canary has traffic.
+pub(crate) const STABLE_IS_HELD: &str =
+    "nothing takes the tasks of a stable slot away whose traffic is elsewhere";
+/// Every way out.
+pub(crate) const BOUNDS_COME_BACK: &str =
+    "whoever serves in the end is bounded as the slot that served was, and the idle slot is idle";
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more than the one before";
 
@@ -217,7 +224,7 @@ pub(crate) fn ended(after: &mut Situation, process: &Process, end: &End) {
 
 /// What must hold in every state; the first that does not.
 pub(crate) fn broken(bounds: &Bounds, state: &Situation) -> Option<&'static str> {
-    let checks: [(&'static str, bool); 11] = [
+    let checks: [(&'static str, bool); 12] = [
         (NOTHING_ON_THE_CANARY, nothing_on_the_canary(state)),
         (RESTORED_AT_ONCE, restored_at_once(state)),
         (NEVER_ONTO_NOTHING, !SLOTS.into_iter().any(|slot| leads_nowhere(state, slot))),
@@ -228,9 +235,47 @@ pub(crate) fn broken(bounds: &Bounds, state: &Situation) -> Option<&'static str>
         (BINDINGS_END, bindings_end(state)),
         (NOBODY_IS_ACCUSED, state.seen.meddled || !accused(state)),
         (NO_ANSWER_IS_LOST, no_answer_is_lost(bounds, state)),
+        (STABLE_IS_HELD, stable_is_held(state)),
         (state.seen.broken.unwrap_or_default(), state.seen.broken.is_none()),
     ];
     checks.into_iter().find(|(_, holds)| !holds).map(|(property, _)| property)
+}
+
+/// A write that nobody got an answer to may not have landed, and the next look finds that; so with what
+/// somebody else has set.
+fn stable_is_held(state: &Situation) -> bool {
+    let Some(deployment) = last(state).filter(|_| !state.seen.fault && !state.seen.rebound) else {
+        return true;
+    };
+    let away = canary_share(state, deployment) != Weight::NONE;
+    let open = matches!(deployment.phase, Phase::Open | Phase::RollingBack | Phase::Held);
+    match bounded(&state.world, deployment.plan.stable.slot) {
+        Some(target) if away && open => {
+            target.minimum >= deployment.needed() && target.suspended.scale_in
+        }
+        Some(_) | None => true,
+    }
+}
+
+/// Whether the bounds of both slots are as they must be once a deployment has ended.
+pub(crate) fn bounds_are_back(state: &Situation, deployment: &Deployment) -> bool {
+    let plan = &deployment.plan;
+    let (Some(stable), Some(canary)) = (plan.stable.scaling, plan.canary.scaling) else {
+        return true;
+    };
+    let present = |slot| bounded(&state.world, slot);
+    let serves = |target: Option<ScalableTarget>| {
+        let minimum = if state.seen.rebound { REBOUND } else { stable.minimum };
+        target == Some(ScalableTarget { minimum, ..stable })
+    };
+    match deployment.phase {
+        // The old slot is held through its retention, and made idle by it.
+        Phase::Closed(Outcome::Succeeded) => serves(present(plan.canary.slot)),
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+            serves(present(plan.stable.slot)) && present(plan.canary.slot) == Some(canary)
+        }
+        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => true,
+    }
 }
 
 fn leads_nowhere(state: &Situation, slot: glidepath_core::plan::Slot) -> bool {

@@ -60,6 +60,9 @@ pub(crate) fn print_world(world: &State) -> u64 {
     for alarm in world.alarms.values() {
         printer.debug((alarm.signal, alarm.since));
     }
+    for found in world.scaling.values() {
+        printer.debug(found.target);
+    }
     printer.debug(world.asked.len());
     printer.finish()
 }

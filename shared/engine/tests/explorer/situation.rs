@@ -81,6 +81,8 @@ pub(crate) struct Seen {
     pub(crate) unanswered: bool,
     /// Somebody else has changed a route.
     pub(crate) meddled: bool,
+    /// Somebody else has set what bounds the tasks of the slot that served.
+    pub(crate) rebound: bool,
     /// Since when the serving slot has nothing healthy.
     pub(crate) dead_since: Option<Timestamp>,
     /// Stages that somebody has approved, or let go on, and that was confirmed.

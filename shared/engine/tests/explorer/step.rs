@@ -7,7 +7,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ClusterName, DeploymentId};
 use glidepath_core::record::{ATTEMPT_TIMEOUT, LANDING_GRACE};
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{Containers, LoadBalancer};
+use glidepath_engine::ports::{Containers, LoadBalancer, Scaling};
 
 use crate::boundary::{Boundary, Fate, Pending, What};
 use crate::bounds::Bounds;
@@ -89,7 +89,7 @@ impl Situation {
         let touches = match pending.what {
             What::Quiet | What::Read => bounds.mistake.is_some(),
             What::Sleep(_) => false,
-            What::Write | What::Route(..) | What::Scale(..) => true,
+            What::Write | What::Route(..) | What::Scale(..) | What::Bounds(..) => true,
         };
         if touches {
             let before = self.clone();
@@ -97,7 +97,7 @@ impl Situation {
             properties::written(bounds, &before, self, Some(&process));
         }
         let effective = matches!(fate, Fate::Answered | Fate::LostAfter);
-        if effective && matches!(pending.what, What::Route(..) | What::Scale(..)) {
+        if effective && pending.what.of_the_world() {
             let author = self.author(&process);
             properties::landed(self, author.as_ref());
         }
@@ -219,6 +219,11 @@ impl Flight {
             What::Route(route, actions) => on.world().write_route(route, actions).now_or_never(),
             What::Scale(service, to) => {
                 on.world().scale(&ClusterName::new("production"), service, to).now_or_never()
+            }
+            What::Bounds(service, to) => {
+                let world = on.world();
+                let cluster = ClusterName::new("production");
+                world.set_scalable_target(&cluster, service, to).now_or_never()
             }
             What::Quiet | What::Read | What::Write | What::Sleep(_) => None,
         };
