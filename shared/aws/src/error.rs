@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use glidepath_engine::ports::PortError;
 
 /// Codes with which AWS asks to come back later; the call had no effect.
-const THROTTLES: [&str; 13] = [
+const THROTTLES: [&str; 14] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -20,6 +20,8 @@ const THROTTLES: [&str; 13] = [
     "TransactionConflictException",
     "BandwidthLimitExceeded",
     "SlowDown",
+    // Application Auto Scaling, of reads as well: another change is not done yet.
+    "ConcurrentUpdateException",
     // SNS, for the key of an encrypted topic.
     "KMSThrottling",
     "KMSThrottlingException",

@@ -14,7 +14,7 @@ use glidepath_engine::ports::{PortError, PortResult, Scaling};
 
 use self::found::{Resource, action, policy, suspended, target};
 use crate::clients::Clients;
-use crate::error::{code, port_error};
+use crate::error::port_error;
 
 /// [`Scaling`] by Application Auto Scaling.
 #[derive(Clone, Debug)]
@@ -142,14 +142,7 @@ impl Scaling for ApplicationAutoScaling {
             .suspended_state(suspended(to.suspended))
             .send()
             .await;
-        match registered {
-            Ok(_) => Ok(()),
-            // Another change of it is not done yet; this one had no effect.
-            Err(error) if code(&error) == Some("ConcurrentUpdateException") => {
-                Err(PortError::Throttled { operation: OPERATION })
-            }
-            Err(error) => Err(port_error(OPERATION, error)),
-        }
+        registered.map(|_| ()).map_err(|error| port_error(OPERATION, error))
     }
 }
 

@@ -48,6 +48,11 @@ impl ScalableTarget {
         Self { minimum: 0, maximum: self.maximum, suspended: Suspended::ALL }
     }
 
+    /// Whether it is that already.
+    pub fn is_idle(self) -> bool {
+        self == self.idle()
+    }
+
     /// The same with the maximum of another.
     #[must_use]
     pub const fn maximum_of(self, other: Self) -> Self {
@@ -102,6 +107,24 @@ pub struct Changes {
     pub scale_out: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<bool>,
+}
+
+impl Changes {
+    /// Without what has been set on the other slot since: who sets a field last means it for the slot that
+    /// serves.
+    #[must_use]
+    pub fn overruled_by(self, before: &Self, after: &Self) -> Self {
+        const fn keep<T: Copy>(own: Option<T>, same: bool) -> Option<T> {
+            if same { own } else { None }
+        }
+        Self {
+            minimum: keep(self.minimum, before.minimum == after.minimum),
+            maximum: keep(self.maximum, before.maximum == after.maximum),
+            scale_in: keep(self.scale_in, before.scale_in == after.scale_in),
+            scale_out: keep(self.scale_out, before.scale_out == after.scale_out),
+            scheduled: keep(self.scheduled, before.scheduled == after.scheduled),
+        }
+    }
 }
 
 /// The settings that this deployment has made of a slot's. It is recorded before anything is written.

@@ -4,8 +4,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    Goal, NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish,
-    finish_retirement, postpone_retirement, tell_of_scaling,
+    Goal, MoveOn, NextStep, Observed, Refused, Reply, claim_detach, claim_retirement, commit,
+    finish, finish_retirement, observe, postpone_retirement, tell_of_scaling,
 };
 use glidepath_core::record::{Deployment, Event, Intent, LockKey, Outcome, Phase, Retirement};
 use glidepath_core::route::{Role, RouteActions};
@@ -89,7 +89,10 @@ where
     async fn go(&self) -> Result<Reply, Stop> {
         let deployment = load(self.ports, self.id).await?;
         let committed = match deployment.phase {
-            Phase::Open => self.commit().await?,
+            Phase::Open => match self.catches_up(&deployment).await? {
+                Some(reply) => return Ok(reply),
+                None => self.commit().await?,
+            },
             Phase::Committed => deployment,
             Phase::Closed(Outcome::Succeeded) => {
                 return Ok(Reply::new(self.id, NextStep::Succeeded, "already succeeded"));
@@ -104,12 +107,6 @@ where
             self.detach(&committed).await?;
         }
         if committed.plan.is_scaled() {
-            let now = self.ports.ambient().now();
-            if let Some(from) = committed.scales_in_from(now) {
-                let summary = "committed; alarms of the new version still speak of the time before";
-                let wait = from.since(now).max(Span::from_secs(1));
-                return Ok(Reply::new(self.id, NextStep::Complete, summary).after(wait));
-            }
             let roles = [Role::Stable, Role::Canary];
             if let Some(present) = scaling::readable(self.ports, &committed, &roles).await? {
                 // What somebody has set on the old slot since the last look goes over to the new one.
@@ -127,6 +124,23 @@ where
         .await?;
         let summary = format!("the canary on {} is stable now", committed.plan.canary.slot);
         Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
+    }
+
+    /// Whether the commit waits because the new version would be scaled in by what its alarms say of the time
+    /// before it had the traffic. After the commit, with the way back and the alarms gone, would be too late.
+    async fn catches_up(&self, read: &Deployment) -> Result<Option<Reply>, Stop> {
+        let held = read.progress.scaling.canary.pin.is_some();
+        let from = read.scales_in_from(self.ports.ambient().now()).filter(|_| held);
+        let Some(from) = from else { return Ok(None) };
+        let wait = from.since(self.ports.ambient().now()).max(Span::from_secs(1));
+        transition(self.ports, self.id, |deployment| {
+            let now = self.ports.ambient().now();
+            let due = overdue(&deployment.plan, now, wait);
+            observe(deployment, read, Observed::default(), MoveOn::Stay, now, due)
+        })
+        .await?;
+        let summary = "alarms of the new version still speak of the time before it had the traffic";
+        Ok(Some(Reply::new(self.id, NextStep::Complete, summary).after(wait)))
     }
 
     /// The last read-back comes after nothing of anybody can land any more, and the commit requires

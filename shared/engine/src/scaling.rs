@@ -60,9 +60,6 @@ where
 {
     let (id, slot) = (&deployment.id, deployment.plan.slot(role));
     let Some(found) = slot.scaling else { return Ok(false) };
-    if matches!(goal, Goal::Held(_)) && !deployment.tells_of_scaling(role) {
-        return Ok(false);
-    }
     let Some(present) = present.of(role) else {
         let why = "its scalable target does not exist any more".to_owned();
         tell(ports, deployment, role, found, why).await?;
@@ -109,7 +106,7 @@ async fn tell<P>(
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
-    if !deployment.tells_of_scaling(role) {
+    if !deployment.tells_of_scaling(role, wanted) {
         return Ok(());
     }
     transition(ports, &deployment.id, |deployment| {
@@ -139,6 +136,22 @@ where
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What the protocol refuses ends a turn; that Application Auto Scaling cannot be asked does not.
+pub(crate) fn unless_it_failed<T>(
+    deployment: &Deployment,
+    done: Result<T, Stop>,
+) -> Result<Option<T>, Stop> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(refused @ Stop::Refused(_)) => Err(refused),
+        Err(Stop::Failed(failure)) => {
+            let why = failure.cause;
+            tracing::warn!(deployment.id = %deployment.id, why, "the bounds could not be held");
+            Ok(None)
+        }
     }
 }
 
@@ -192,7 +205,8 @@ pub(crate) async fn is_let_go(
         let look = present
             .of(role)
             .and_then(|present| deployment.scaling_look(&Setting { role, present, goal }));
-        deployment.tells_of_scaling(role)
-            && look.is_some_and(|look| look.to.is_some() || look.has_news())
+        look.is_some_and(|look| {
+            look.has_news() || look.to.is_some_and(|to| deployment.tells_of_scaling(role, to))
+        })
     })
 }

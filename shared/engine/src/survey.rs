@@ -151,7 +151,8 @@ where
     })
 }
 
-/// What scales both slots. Whoever may not see it deploys as if nothing did, and is told.
+/// What scales both slots. Where that cannot be seen, for want of a right or of an alarm that a
+/// policy names, it is deployed as if nothing did, and that is told.
 fn slots_scaling(found: PortResult<Vec<FoundScaling>>) -> PortResult<SlotsScaling> {
     match found {
         Ok(found) => {
@@ -159,7 +160,7 @@ fn slots_scaling(found: PortResult<Vec<FoundScaling>>) -> PortResult<SlotsScalin
             let mut next = || found.next().unwrap_or_default();
             Ok(SlotsScaling { blue: next(), green: next(), unreadable: None })
         }
-        Err(error) if error.is_denied() => {
+        Err(error) if !error.may_pass() => {
             Ok(SlotsScaling { unreadable: Some(error.to_string()), ..SlotsScaling::default() })
         }
         Err(error) => Err(error),

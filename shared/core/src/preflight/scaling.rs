@@ -6,6 +6,7 @@ use super::{Found, SlotsScaling};
 use crate::document::Findings;
 use crate::plan::Slot;
 use crate::request::Request;
+use crate::scaling::Suspended;
 use crate::world::{EcsService, FoundScaling};
 
 pub(super) fn check(
@@ -129,13 +130,16 @@ impl Slots<'_> {
             );
         }
         // It may be what a deployment could not give back.
-        for (is, what) in
-            [(target.suspended.scale_in, "scale-in"), (target.suspended.scale_out, "scale-out")]
-        {
+        let Suspended { scale_in, scale_out, scheduled } = target.suspended;
+        for (is, what) in [
+            (scale_in, "scale-in of"),
+            (scale_out, "scale-out of"),
+            (scheduled && !found.scheduled.is_empty(), "the schedule of"),
+        ] {
             if is {
                 findings.warning(
                     at(),
-                    format!("{what} of `{name}` is suspended, and stays so"),
+                    format!("{what} `{name}` is suspended, and stays so"),
                     "resume it, unless that is what you want",
                 );
             }

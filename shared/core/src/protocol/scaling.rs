@@ -5,7 +5,7 @@ use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::ids::IntentId;
-use crate::record::{Deployment, Event, Intent, Phase};
+use crate::record::{Deployment, Event, Intent, Phase, Pins};
 use crate::route::Role;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
@@ -46,8 +46,8 @@ pub struct NewSetting {
 /// What a look at the settings of a slot leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScalingLook {
-    /// What is known of them from now on.
-    pin: Pin,
+    /// What is known of both slots from now on.
+    pins: Pins,
     /// What somebody else has changed, in words.
     news: Vec<String>,
     /// What they must be; `None`: they are.
@@ -115,16 +115,35 @@ impl Deployment {
     /// that what scales it now is not this deployment's.
     pub fn scaling_look(&self, setting: &Setting) -> Option<ScalingLook> {
         let Setting { role, present, goal } = *setting;
-        let (pin, news) = self.pin(role)?.seeing(present);
+        let before = self.pin(role)?;
+        let (pin, news) = match role {
+            // The retirement of the deployment before may come after the plan: nobody wishes a slot asleep
+            // that is to serve.
+            Role::Canary if present.is_idle() => {
+                (Pin { read: present, ..before.clone() }, Vec::new())
+            }
+            Role::Canary | Role::Stable => before.seeing(present),
+        };
         let mut seen = self.clone();
-        seen.progress.scaling.of_mut(role).pin = Some(pin.clone());
+        let pins = &mut seen.progress.scaling;
+        let other = match role {
+            Role::Stable => Role::Canary,
+            Role::Canary => Role::Stable,
+        };
+        if let Some(other) = &mut pins.of_mut(other).pin {
+            other.changes = other.changes.overruled_by(&before.changes, &pin.changes);
+        }
+        pins.of_mut(role).pin = Some(pin);
         let to = seen.wanted(role, goal)?;
         let to = match goal {
             // A slot that is idle already need not have the same maximum.
             Goal::Idle => to.maximum_of(present),
-            Goal::Held(_) | Goal::Serving | Goal::Found => to,
+            // A lower maximum takes away, at once, what somebody has asked for beyond it.
+            Goal::Held(_) => ScalableTarget { maximum: to.maximum.max(present.maximum), ..to },
+            Goal::Serving | Goal::Found => to,
         };
-        Some(ScalingLook { pin, news, to: (to != present).then_some(to) })
+        let pins = seen.progress.scaling;
+        Some(ScalingLook { pins, news, to: (to != present).then_some(to) })
     }
 
     /// What both slots are held at: stable at what everything needs, the canary, once it is held at all, at
@@ -151,9 +170,9 @@ impl Deployment {
         (now < from).then_some(from)
     }
 
-    /// Whether somebody must be told that the settings of a slot cannot be written.
-    pub fn tells_of_scaling(&self, role: Role) -> bool {
-        !self.progress.scaling.of(role).told
+    /// Whether somebody must be told that these settings of a slot cannot be written.
+    pub fn tells_of_scaling(&self, role: Role, wanted: ScalableTarget) -> bool {
+        self.progress.scaling.of(role).told != Some(wanted)
     }
 }
 
@@ -169,6 +188,12 @@ pub fn claim_scaling(
 ) -> Result<(Intent, Vec<RegistryWrite>), Refused> {
     let raises = matches!(setting.goal, Goal::Held(_));
     match deployment.phase {
+        // A turn forward that is late would wake the version that is on its way out.
+        Phase::RollingBack | Phase::Held | Phase::Committed
+            if raises && setting.role == Role::Canary =>
+        {
+            return Err(Refused::NotOpen(deployment.phase));
+        }
         Phase::RollingBack | Phase::Held if raises => {}
         Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => {
             deployment.require_idle(now)?;
@@ -206,7 +231,7 @@ pub fn tell_of_scaling(
     let mut told = deployment.revised(now, deployment.next_due_at);
     let service = told.plan.slot(role).service.clone();
     let slot = told.progress.scaling.of_mut(role);
-    let notice = (!std::mem::replace(&mut slot.told, true))
+    let notice = (slot.told.replace(wanted) != Some(wanted))
         .then(|| notice(&mut told, now, Event::ScalingNotSet { service, wanted, why }));
     (told.clone(), writes(deployment, told, notice))
 }
@@ -219,10 +244,10 @@ fn with_look(
     next_due_at: Timestamp,
 ) -> (Deployment, Option<RegistryWrite>) {
     let mut seen = deployment.revised(now, next_due_at);
-    let Some(ScalingLook { pin, news, .. }) = deployment.scaling_look(setting) else {
+    let Some(ScalingLook { pins, news, .. }) = deployment.scaling_look(setting) else {
         return (seen, None);
     };
-    seen.progress.scaling.of_mut(setting.role).pin = Some(pin);
+    seen.progress.scaling = pins;
     let told = (!news.is_empty()).then(|| {
         let service = seen.plan.slot(setting.role).service.clone();
         notice(&mut seen, now, Event::ScalingChanged { service, found: news })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::route::Role;
-use crate::scaling::Pin;
+use crate::scaling::{Pin, ScalableTarget};
 
 /// Of both slots. Records from before it was kept have none, and nothing to give back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +22,9 @@ pub struct SlotPin {
     /// `None`: nothing was written, and nobody has changed what was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// Whether somebody was told that the settings cannot be written.
-    #[serde(default)]
-    pub told: bool,
+    /// The settings of which somebody was told last that they cannot be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<ScalableTarget>,
 }
 
 impl Pins {

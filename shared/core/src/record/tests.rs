@@ -108,8 +108,8 @@ fn baking() -> Deployment {
         again_at: NOW,
     }];
     progress.scaling = Pins {
-        stable: SlotPin { pin: Some(pin()), told: false },
-        canary: SlotPin { pin: None, told: true },
+        stable: SlotPin { pin: Some(pin()), told: None },
+        canary: SlotPin { pin: None, told: Some(pin().wrote) },
     };
     let (stage, reasons, against) = (StageIndex(0), reasons(), Vec::new());
     progress.told = Some(Event::Waiting { stage, reasons, against });

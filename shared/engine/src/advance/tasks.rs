@@ -43,9 +43,10 @@ where
             self.grow(needed).await?;
             return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
         }
-        let bounds = scaling::present(self.ports, plan).await?;
+        let bounds = scaling::present(self.ports, plan).await;
+        let bounds = scaling::unless_it_failed(&self.deployment, bounds.map_err(Stop::from))?;
         let all = Goal::Held(self.deployment.needed());
-        if scaling::bring(self.ports, &self.deployment, bounds, Role::Stable, all).await? {
+        if self.hold(bounds, Role::Stable, all).await? {
             return Ok(Some(format!("the bounds of `{}` are held", plan.stable.service)));
         }
         let wanted = self.deployment.canary_tasks(self.stage.weight);
@@ -87,17 +88,31 @@ where
     /// Holds what the canary is asked for.
     async fn hold_canary(
         &self,
-        bounds: scaling::Present,
+        bounds: Option<scaling::Present>,
         wanted: u32,
         service: Option<&EcsService>,
     ) -> Result<(), Stop> {
         let asked = self.deployment.progress.demand.asked.unwrap_or(0).max(wanted);
         // What somebody has added beyond the maximum would be cut by the write.
-        let maximum = bounds.of(Role::Canary).map_or(0, |present| present.maximum);
+        let present = bounds.and_then(|bounds| bounds.of(Role::Canary));
+        let maximum = present.map_or(0, |present| present.maximum);
         let added = service.map_or(0, |service| service.desired_count);
         let goal = Goal::Held(if added > maximum { added.max(asked) } else { asked });
-        scaling::bring(self.ports, &self.deployment, bounds, Role::Canary, goal).await?;
+        self.hold(bounds, Role::Canary, goal).await?;
         Ok(())
+    }
+
+    /// Whether something was written. Where Application Auto Scaling cannot be asked, nothing waits for it: it
+    /// takes minutes to scale in, and every look asks again.
+    async fn hold(
+        &self,
+        bounds: Option<scaling::Present>,
+        role: Role,
+        goal: Goal,
+    ) -> Result<bool, Stop> {
+        let Some(bounds) = bounds else { return Ok(false) };
+        let brought = scaling::bring(self.ports, &self.deployment, bounds, role, goal).await;
+        Ok(scaling::unless_it_failed(&self.deployment, brought)?.unwrap_or(false))
     }
 
     async fn scale(&self, to: &ScaleTo) -> Result<(), Stop> {

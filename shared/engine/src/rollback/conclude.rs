@@ -101,7 +101,9 @@ where
         return Ok(None);
     };
     // What leads there besides the routes led there before, and found it as it was.
-    let after = if deployment.plan.unlisted.is_empty() { Goal::Idle } else { Goal::Found };
+    // And where nothing scales stable, nobody would give it back what it was found with.
+    let idle = deployment.plan.unlisted.is_empty() && deployment.plan.stable.scaling.is_some();
+    let after = if idle { Goal::Idle } else { Goal::Found };
     // Before its tasks: a minimum would bring them back.
     scaling::bring(ports, deployment, present, Role::Canary, after).await?;
     scale_in(ports, deployment).await?;
@@ -111,7 +113,10 @@ where
     if let Some(from) = deployment.scales_in_from(ports.ambient().now()) {
         return Ok(Some(from));
     }
-    scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
+    // Read anew: a schedule may have come since.
+    if let Some(present) = scaling::readable(ports, deployment, &roles).await? {
+        scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
+    }
     Ok(None)
 }
 
