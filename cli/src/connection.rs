@@ -44,7 +44,6 @@ pub(crate) type CommandPorts = Adapters<
     DynamoRegistry,
     ElasticLoadBalancing,
     ElasticContainers,
-    ApplicationAutoScaling,
     CloudWatch,
     (),
     (),
@@ -52,6 +51,7 @@ pub(crate) type CommandPorts = Adapters<
     (),
     (),
     System,
+    ApplicationAutoScaling,
 >;
 
 /// Everything through which a command reaches the stack.

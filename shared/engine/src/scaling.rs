@@ -62,7 +62,7 @@ where
     let Some(found) = slot.scaling else { return Ok(false) };
     let Some(present) = present.of(role) else {
         let why = "its scalable target does not exist any more".to_owned();
-        tell(ports, deployment, role, found, why).await?;
+        tell(ports, deployment, (role, goal), found, why).await?;
         return Ok(false);
     };
     let setting = Setting { role, present, goal };
@@ -89,7 +89,7 @@ where
     match attempted.result {
         Ok(()) => Ok(true),
         Err(error @ PortError::Refused { .. }) => {
-            tell(ports, deployment, role, to, error.to_string()).await?;
+            tell(ports, deployment, (role, goal), to, error.to_string()).await?;
             Ok(false)
         }
         Err(error) => Err(error.into()),
@@ -99,14 +99,14 @@ where
 async fn tell<P>(
     ports: &P,
     deployment: &Deployment,
-    role: Role,
+    (role, goal): (Role, Goal),
     wanted: ScalableTarget,
     why: String,
 ) -> Result<(), Stop>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
-    if !deployment.tells_of_scaling(role, wanted) {
+    if !deployment.tells_of_scaling(role, goal, wanted) {
         return Ok(());
     }
     transition(ports, &deployment.id, |deployment| {
@@ -130,7 +130,8 @@ where
         Err(error @ PortError::Refused { .. }) => {
             for role in roles {
                 if let Some(found) = deployment.plan.slot(*role).scaling {
-                    tell(ports, deployment, *role, found, error.to_string()).await?;
+                    let slot = (*role, Goal::Serving);
+                    tell(ports, deployment, slot, found, error.to_string()).await?;
                 }
             }
             Ok(None)
@@ -206,7 +207,7 @@ pub(crate) async fn is_let_go(
             .of(role)
             .and_then(|present| deployment.scaling_look(&Setting { role, present, goal }));
         look.is_some_and(|look| {
-            look.has_news() || look.to.is_some_and(|to| deployment.tells_of_scaling(role, to))
+            look.has_news() || look.to.is_some_and(|to| deployment.tells_of_scaling(role, goal, to))
         })
     })
 }

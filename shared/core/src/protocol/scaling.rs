@@ -170,9 +170,14 @@ impl Deployment {
         (now < from).then_some(from)
     }
 
-    /// Whether somebody must be told that these settings of a slot cannot be written.
-    pub fn tells_of_scaling(&self, role: Role, wanted: ScalableTarget) -> bool {
-        self.progress.scaling.of(role).told != Some(wanted)
+    /// Whether somebody must be told that these settings of a slot cannot be written: once for all that is
+    /// held, and again for what the slot is left with.
+    pub fn tells_of_scaling(&self, role: Role, goal: Goal, wanted: ScalableTarget) -> bool {
+        let told = self.progress.scaling.of(role).told;
+        match goal {
+            Goal::Held(_) => told.is_none(),
+            Goal::Serving | Goal::Idle | Goal::Found => told != Some(wanted),
+        }
     }
 }
 

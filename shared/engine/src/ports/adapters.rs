@@ -77,7 +77,6 @@ adapters! {
     registry: Registry, with_registry;
     load_balancer: LoadBalancer, with_load_balancer;
     containers: Containers, with_containers;
-    scaling: Scaling, with_scaling;
     monitoring: Monitoring, with_monitoring;
     hooks: Hooks, with_hooks;
     probing: Probing, with_probing;
@@ -85,4 +84,5 @@ adapters! {
     functions: Functions, with_functions;
     channels: Channels, with_channels;
     ambient: Ambient, with_ambient;
+    scaling: Scaling, with_scaling;
 }

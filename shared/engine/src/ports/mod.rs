@@ -104,8 +104,6 @@ pub trait Ports: Sync {
     type LoadBalancer;
     /// ECS services and their tasks.
     type Containers;
-    /// What scales ECS services by itself.
-    type Scaling;
     /// Alarms and metrics.
     type Monitoring;
     /// Functions of the user's own.
@@ -120,11 +118,12 @@ pub trait Ports: Sync {
     type Channels;
     /// Time and randomness.
     type Ambient;
+    /// What scales ECS services by itself.
+    type Scaling;
 
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
     fn containers(&self) -> &Self::Containers;
-    fn scaling(&self) -> &Self::Scaling;
     fn monitoring(&self) -> &Self::Monitoring;
     fn hooks(&self) -> &Self::Hooks;
     fn probing(&self) -> &Self::Probing;
@@ -132,6 +131,7 @@ pub trait Ports: Sync {
     fn functions(&self) -> &Self::Functions;
     fn channels(&self) -> &Self::Channels;
     fn ambient(&self) -> &Self::Ambient;
+    fn scaling(&self) -> &Self::Scaling;
 }
 
 /// The time, and waiting.
