@@ -10,11 +10,12 @@ use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use super::back::KNOWN;
 use crate::connection::Options;
+use crate::next_command::Commands;
 use crate::render::{Entry, history};
 use crate::stopped::Stopped;
 
 /// How many are shown.
-const SHOWN: usize = 20;
+const SHOWN: u32 = 20;
 
 /// Show what has been deployed, by whom, how it ended, and what can be brought back at once
 #[derive(clap::Args)]
@@ -22,11 +23,17 @@ pub(crate) struct Arguments {
     /// Only deployments of this service
     service: Option<String>,
     /// How many are shown, the newest first
-    #[arg(long, default_value_t = SHOWN)]
-    limit: usize,
+    #[arg(long, default_value_t = SHOWN, value_parser = clap::value_parser!(u32).range(1..=i64::from(KNOWN)))]
+    limit: u32,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    fn wants(&self, deployment: &Deployment) -> bool {
+        self.service.as_deref().is_none_or(|service| deployment.plan.service.as_str() == service)
+    }
 }
 
 pub(crate) async fn run(
@@ -38,16 +45,54 @@ pub(crate) async fn run(
     let registry = &connection.ports.registry;
     let known = registry.recent(KNOWN).await?;
     let entries = entries(registry, &known, arguments).await?;
-    let now = System::default().now();
-    if arguments.json {
-        writeln!(output, "{:#}", serde_json::json!(entries))?;
-        return Ok(());
-    }
-    write!(output, "{}", history(&entries, arguments.service.as_deref(), now))?;
-    for id in known.unreadable.keys() {
-        writeln!(output, "the record of {id} cannot be read, and may change what stands here")?;
-    }
+    let text = if arguments.json {
+        as_json(&entries, &known)
+    } else {
+        let now = System::default().now();
+        shown(&entries, &known, arguments, &options.commands(), now)
+    };
+    write!(output, "{text}")?;
     Ok(())
+}
+
+fn as_json(entries: &[Entry<'_>], known: &Recent) -> String {
+    let unreadable = known.unreadable.iter().map(
+        |(id, why)| serde_json::json!({ "deployment": id, "outcome": "unreadable", "cause": why }),
+    );
+    let all: Vec<_> =
+        entries.iter().map(|entry| serde_json::json!(entry)).chain(unreadable).collect();
+    format!("{:#}\n", serde_json::json!(all))
+}
+
+fn shown(
+    entries: &[Entry<'_>],
+    known: &Recent,
+    arguments: &Arguments,
+    commands: &Commands,
+    now: Timestamp,
+) -> String {
+    let mut text = String::new();
+    let runs = |deployment: &&Deployment| {
+        !matches!(deployment.phase, Phase::Closed(_)) && arguments.wants(deployment)
+    };
+    for Deployment { id, .. } in known.deployments.iter().filter(runs) {
+        text.push_str(&format!("{id} has not ended: `{}`\n", commands.of("status", id, "")));
+    }
+    if entries.is_empty() {
+        let of = arguments.service.as_ref().map(|service| format!(" of the service `{service}`"));
+        text.push_str(&format!(
+            "none of the last {KNOWN} deployments of the stack is one{} that has ended\n",
+            of.unwrap_or_default()
+        ));
+    }
+    text.push_str(&history(entries, now));
+    for (id, why) in &known.unreadable {
+        text.push_str(&format!(
+            "the record of {id} cannot be read ({why}): what serves is not known for certain, and \
+             `rollback --to` refuses; use the version of the command line that the stack has\n"
+        ));
+    }
+    text
 }
 
 /// Those that are asked for, with what each version is by now.
@@ -56,31 +101,31 @@ async fn entries<'a>(
     known: &'a Recent,
     arguments: &Arguments,
 ) -> Result<Vec<Entry<'a>>, Stopped> {
-    let wanted = |deployment: &&Deployment| {
-        let service = arguments.service.as_deref();
-        matches!(deployment.phase, Phase::Closed(_))
-            && service.is_none_or(|service| deployment.plan.service.as_str() == service)
-    };
+    let ended = known.deployments.iter().filter(|deployment| {
+        matches!(deployment.phase, Phase::Closed(_)) && arguments.wants(deployment)
+    });
     let mut entries = Vec::new();
-    for deployment in known.deployments.iter().filter(wanted).take(arguments.limit) {
+    for deployment in ended.take(usize::try_from(arguments.limit).unwrap_or(usize::MAX)) {
         let Some(standing) = standing(&known.deployments, deployment) else { continue };
         let until = match standing {
+            Standing::Serves => kept_until(registry, deployment).await?,
             Standing::Left(serving) => kept_until(registry, serving).await?,
-            Standing::Serves | Standing::Served | Standing::NeverServed => None,
+            Standing::Served | Standing::NeverServed => None,
         };
         entries.push(Entry { deployment, standing, until });
     }
     Ok(entries)
 }
 
-/// Until when the old slot of what serves has its tasks; `None`: they are gone.
+/// Until when the slot that a deployment has left behind has its tasks; `None`: they go, or it was another's.
 async fn kept_until(
     registry: &impl Registry,
     serving: &Deployment,
 ) -> Result<Option<Timestamp>, Stopped> {
     let key = Retirement::after(serving, serving.started_at).key();
     let found = registry.retirement(&key).await?;
-    Ok(found.filter(|found| found.deployment == serving.id).map(|found| found.due_at))
+    let kept = found.filter(|found| found.deployment == serving.id && found.intent.is_none());
+    Ok(kept.map(|found| found.due_at))
 }
 
 #[cfg(test)]
@@ -117,15 +162,34 @@ mod tests {
             let entries = entries(registry, &known, &shop).await.unwrap();
             entries.iter().map(|entry| (entry.deployment.id.to_string(), entry.until)).collect()
         };
-        let gone = vec![("shop-44".to_owned(), None), ("shop-43".to_owned(), None)];
-        assert_eq!(until(&registry).await, gone);
+        let both = |until: Option<Timestamp>| {
+            vec![("shop-44".to_owned(), until), ("shop-43".to_owned(), until)]
+        };
+        assert_eq!(until(&registry).await, both(None));
         let kept = Retirement::after(&serving, fixtures::NOW);
         registry.items().retirements.insert(kept.key(), kept.clone());
-        assert_eq!(until(&registry).await[1].1, Some(kept.due_at));
+        assert_eq!(until(&registry).await, both(Some(kept.due_at)));
         // Another deployment has left the slot behind since.
         let other = Retirement { deployment: DeploymentId::new("shop-9"), ..kept };
         registry.items().retirements.insert(other.key(), other);
-        assert_eq!(until(&registry).await, gone);
-        assert!(entries(&registry, &known, &asked("shpo")).await.unwrap().is_empty());
+        assert_eq!(until(&registry).await, both(None));
+        let nothing = entries(&registry, &known, &asked("shpo")).await.unwrap();
+        let text = shown(&nothing, &known, &asked("shpo"), &Commands::default(), fixtures::NOW);
+        assert_eq!(
+            text,
+            "none of the last 300 deployments of the stack is one of the service `shpo` that has \
+             ended\n"
+        );
+        let found = entries(&registry, &known, &shop).await.unwrap();
+        let mut damaged = known.clone();
+        damaged.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
+        let text = shown(&found, &damaged, &shop, &Commands::default(), fixtures::NOW);
+        assert!(text.starts_with("shop-45 has not ended: `glidepath status shop-45`\n"), "{text}");
+        assert!(
+            text.contains("the record of shop-9 cannot be read (there is no phase `x`)"),
+            "{text}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&as_json(&found, &damaged)).unwrap();
+        assert_eq!(json[2]["outcome"], "unreadable");
     }
 }

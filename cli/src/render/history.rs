@@ -23,17 +23,20 @@ pub(crate) struct Entry<'a> {
     pub(crate) until: Option<Timestamp>,
 }
 
-const TITLES: [&str; 8] =
-    ["DEPLOYMENT", "VERSION", "IMAGE", "BEGAN", "TOOK", "BY, AS THEY SAY", "END", "WAY BACK"];
+const TITLES: [&str; 9] = [
+    "DEPLOYMENT",
+    "SERVICE",
+    "VERSION",
+    "IMAGE",
+    "BEGAN",
+    "TOOK",
+    "BY, AS THEY SAY",
+    "END",
+    "WAY BACK",
+];
 
 /// One line for each, in the order given.
-pub(crate) fn history(entries: &[Entry<'_>], service: Option<&str>, now: Timestamp) -> String {
-    if entries.is_empty() {
-        return match service {
-            Some(service) => format!("no deployment of the service `{service}` has ended\n"),
-            None => "no deployment has ended yet\n".to_owned(),
-        };
-    }
+pub(crate) fn history(entries: &[Entry<'_>], now: Timestamp) -> String {
     let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
     table(TITLES, &rows)
 }
@@ -45,25 +48,54 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> [Cell; TITLES.len()] {
     let plain = |text: String| (text, Tone::Plain.style());
     [
         plain(deployment.id.to_string()),
+        plain(plan.service.to_string()),
         plain(plan.task_definition.short().to_owned()),
-        plain(
-            plan.images.first().map_or_else(String::new, |image| shortened(name(image), LONGEST)),
-        ),
+        plain(images(&plan.images)),
         plain(deployment.started_at.to_string()),
         plain(length(state.since.since(deployment.started_at))),
-        plain(plan.started_by.as_deref().map_or_else(String::new, |by| shortened(by, LONGEST))),
+        plain(plan.started_by.as_deref().map_or_else(String::new, who)),
         (shortened(&state.words, LONGEST), state.tone.style()),
         plain(way_back(entry, now)),
     ]
 }
 
-/// The part of an image's name that tells one version from another.
-fn name(image: &str) -> &str {
-    image.rsplit('/').next().unwrap_or(image)
+/// The first image, by what tells one version from another, and how many there are besides.
+fn images(images: &[String]) -> String {
+    let Some(first) = images.first() else { return String::new() };
+    let name = first.rsplit('/').next().unwrap_or(first);
+    let name = match name.split_once("@sha256:") {
+        Some((name, digest)) => format!("{name}@{}", digest.chars().take(12).collect::<String>()),
+        None => name.to_owned(),
+    };
+    match images.len() {
+        1 => end(&name),
+        all => format!("{} +{}", end(&name), all - 1),
+    }
+}
+
+/// Of an ARN the role and the session, or the user.
+fn who(by: &str) -> String {
+    let named = by.split_once('/').filter(|_| by.starts_with("arn:"));
+    end(named.map_or(by, |(_, named)| named))
+}
+
+/// The end, which tells most, with an ellipsis where something is left out.
+fn end(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST {
+        return text.to_owned();
+    }
+    let rest: String = text.chars().skip(length - LONGEST + 1).collect();
+    format!("…{rest}")
 }
 
 fn way_back(entry: &Entry<'_>, now: Timestamp) -> String {
     match (entry.standing, entry.until) {
+        (Standing::Serves, Some(until)) if until > now => format!(
+            "serves; {} is back at once, for {}",
+            entry.deployment.plan.stable.task_definition.short(),
+            length(until.since(now))
+        ),
         (Standing::Serves, _) => "serves".to_owned(),
         (Standing::Left(_), Some(until)) if until > now => {
             format!("at once, for {}", length(until.since(now)))
@@ -85,12 +117,15 @@ impl Serialize for Entry<'_> {
         let failure = deployment.fence.as_ref().filter(|_| failed).map(|fence| &fence.failure);
         let standing = match self.standing {
             Standing::Serves => "serves",
-            Standing::Left(_) | Standing::Served => "served",
+            Standing::Left(_) => "left",
+            Standing::Served => "served",
             Standing::NeverServed => "neverServed",
         };
         json!({
             "deployment": deployment.id,
             "service": plan.service,
+            "cluster": plan.cluster,
+            "slots": [&plan.stable.service, &plan.canary.service],
             "version": plan.task_definition,
             "replaces": plan.stable.task_definition,
             "images": plan.images,
@@ -123,7 +158,9 @@ mod tests {
         deployment.plan.task_definition = TaskDefinition::new(format!("shop:{number}"));
         deployment.plan.images =
             vec![format!("1.dkr.ecr.eu-west-1.amazonaws.com/team/shop:3f9c2{number}")];
-        deployment.plan.started_by = Some("Ada Lovelace".to_owned());
+        let role =
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Deployers_0a1b/ada@example.com";
+        deployment.plan.started_by = Some(role.to_owned());
         deployment
     }
 
@@ -139,7 +176,7 @@ mod tests {
         ];
         let standings = [
             (Standing::NeverServed, None),
-            (Standing::Serves, None),
+            (Standing::Serves, Some(NOW + Span::from_secs(1_500))),
             (Standing::Left(&serving), Some(NOW + Span::from_secs(1_500))),
             (Standing::Served, None),
             (Standing::NeverServed, None),
@@ -149,16 +186,26 @@ mod tests {
             .zip(standings)
             .map(|(deployment, (standing, until))| Entry { deployment, standing, until })
             .collect();
-        same_as_file("history.txt", &history(&entries, None, NOW));
+        same_as_file("history.txt", &history(&entries, NOW));
         same_as_file("history.json", &format!("{:#}\n", json!(entries)));
         let late = Entry { until: Some(NOW), ..entries[2].clone() };
         assert_eq!(way_back(&late, NOW), "once its tasks have started");
     }
 
     #[test]
-    fn nothing_has_ended_yet() {
-        assert_eq!(history(&[], None, NOW), "no deployment has ended yet\n");
-        let text = history(&[], Some("shpo"), NOW);
-        assert_eq!(text, "no deployment of the service `shpo` has ended\n");
+    fn what_tells_most_of_a_long_name_is_kept() {
+        let images = |texts: &[&str]| {
+            super::images(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(images(&[]), "");
+        assert_eq!(images(&["1.ecr/team/shop:v2", "envoy:1"]), "shop:v2 +1");
+        let digest = format!("1.ecr/shop@sha256:{}", "0a1b2c3d4e5f6a7b".repeat(4));
+        assert_eq!(images(&[&digest]), "shop@0a1b2c3d4e5f");
+        let long = format!("{}:3f9c2e1", "checkout-".repeat(6));
+        let shown = images(&[&long]);
+        assert!(shown.starts_with('…') && shown.ends_with(":3f9c2e1"), "{shown}");
+        assert_eq!(shown.chars().count(), LONGEST);
+        assert_eq!(who("arn:aws:iam::1:user/ada"), "ada");
+        assert_eq!(who("release/nightly"), "release/nightly");
     }
 }

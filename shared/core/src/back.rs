@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::document::Percent;
 use crate::ids::{DeploymentId, TaskDefinition};
 use crate::plan::{OnInconclusive, Plan, Slot};
-use crate::record::{Deployment, Outcome, Phase};
+use crate::record::{Deployment, LockKey, Outcome, Phase};
 use crate::request::{
     Alarms, ApiVersion, BadRequests, Capacity, Compared, Force, Health, Inconclusive, Release,
     Request, Rollback, Sensitivity, Slots, SlowRequests, Target, defaults,
@@ -97,7 +97,7 @@ pub fn back(
     }
 }
 
-/// What a deployment's version is to its service by now.
+/// What a deployment's version is to its service by now, whatever became of the deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
     /// Everybody is served by it.
@@ -112,19 +112,20 @@ pub enum Standing<'a> {
 
 /// The same of what the registry knows (newest first); `None` while it runs.
 pub fn standing<'a>(known: &'a [Deployment], deployment: &Deployment) -> Option<Standing<'a>> {
-    let Phase::Closed(outcome) = deployment.phase else { return None };
-    let mut here = known.iter().filter(|other| same_slots(&other.plan, &deployment.plan));
-    let serving = here.find(|other| succeeded(other));
+    if !matches!(deployment.phase, Phase::Closed(_)) {
+        return None;
+    }
+    let here: Vec<_> =
+        known.iter().filter(|other| same_slots(&other.plan, &deployment.plan)).collect();
+    // From the commit on everything is on the new version.
+    let serving =
+        here.iter().find(|other| succeeded(other) || matches!(other.phase, Phase::Committed));
     let version = &deployment.plan.task_definition;
-    Some(match (outcome, serving) {
-        (Outcome::Succeeded, Some(serving)) if serving.plan.task_definition == *version => {
-            Standing::Serves
-        }
-        (Outcome::Succeeded, Some(serving)) if serving.plan.stable.task_definition == *version => {
-            Standing::Left(serving)
-        }
-        (Outcome::Succeeded, _) => Standing::Served,
-        (Outcome::RolledBack | Outcome::Abandoned, _) => Standing::NeverServed,
+    Some(match serving {
+        Some(serving) if serving.plan.task_definition == *version => Standing::Serves,
+        Some(serving) if serving.plan.stable.task_definition == *version => Standing::Left(serving),
+        Some(_) if served(&here).contains(version) => Standing::Served,
+        Some(_) | None => Standing::NeverServed,
     })
 }
 
@@ -138,8 +139,13 @@ fn went_back(serving: &Deployment, here: &[&Deployment]) -> bool {
     served(&before.copied().collect::<Vec<_>>()).contains(&serving.plan.task_definition)
 }
 
+/// A cluster may be given by its name or its ARN.
 fn same_slots(one: &Plan, other: &Plan) -> bool {
-    one.cluster == other.cluster && slots(one) == slots(other)
+    let keys = |plan: &Plan| {
+        let Slots { blue, green } = slots(plan);
+        [blue, green].map(|service| LockKey::service(&plan.cluster, &service))
+    };
+    keys(one) == keys(other)
 }
 
 fn slots(plan: &Plan) -> Slots {
@@ -362,6 +368,20 @@ mod tests {
         let known = [again, of(3, 2, GOOD), of(2, 1, GOOD)];
         assert_eq!(standing(&known, &known[1]), Some(Standing::Left(&known[0])));
         assert_eq!(standing(&known, &known[2]), Some(Standing::Serves));
+        // Somebody tried to go back, and that was rolled back: the version has served all the same.
+        let tried = Deployment { id: DeploymentId::new("back"), ..of(1, 3, BAD) };
+        let known = [tried, of(3, 2, GOOD), of(2, 1, GOOD), of(1, 0, GOOD)];
+        assert_eq!(standing(&known, &known[0]), Some(Standing::Served));
+        // Everything is on the new version, which is being completed.
+        let known = [of(4, 3, Phase::Committed), of(3, 2, GOOD)];
+        assert_eq!(standing(&known, &known[1]), Some(Standing::Left(&known[0])));
+        // By its name, or by its ARN.
+        let mut named = of(3, 2, GOOD);
+        named.plan.cluster = crate::ids::ClusterName::new("arn:aws:ecs:eu-west-1:1:cluster/x");
+        let mut other = of(2, 1, GOOD);
+        other.plan.cluster = crate::ids::ClusterName::new("x");
+        let known = [named, other];
+        assert_eq!(standing(&known, &known[1]), Some(Standing::Left(&known[0])));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What the evidence says: the words of every check and of the judge.
+//! What the readings say: the words of every check and of the judge.
 
 use super::reading::Reading;
 
-/// What the evidence says. In order: the worst of several is the greatest.
+/// What the readings say. In order: the worst of several is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Judgement {
     /// Nothing speaks against the canary.

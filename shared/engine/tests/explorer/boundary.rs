@@ -31,7 +31,7 @@ pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A read whose answer nobody in flight changes between the call before and this one in a way that
-    /// matters: see `reduction` in main.rs.
+    /// matters: see main.rs, what is left out.
     Quiet,
     /// A read that others may overtake.
     Read,
@@ -110,6 +110,8 @@ pub(crate) struct Memory {
     pub(crate) late_fence: Option<(AlarmArn, Timestamp, IntentId, Intent)>,
     pub(crate) weak: bool,
     pub(crate) throttled: bool,
+    /// It has seen a claim, its own or another one's.
+    pub(crate) claimed: bool,
 }
 
 pub(crate) struct Inner {

@@ -329,6 +329,9 @@ pub(crate) fn find(mistake: Mistake, broken: &'static str, bounds: &Bounds) {
             explored.others
         );
     };
+    // It is the mistake that is found, and nothing of these bounds.
+    let control = search(&Bounds { mistake: None, ..bounds }, Some(broken), states);
+    assert!(control.broken.is_none(), "{broken} is broken without {mistake:?}");
     println!(
         "{mistake:?}: {property}, after {} steps ({states} states), {:.1?}",
         way.len(),

@@ -102,13 +102,13 @@ fn an_alarm_and_time_around_a_shift() {
 }
 
 #[test]
-fn an_alarm_that_is_told_twice_around_a_shift() {
+fn an_alarm_that_is_told_twice_in_a_bake() {
     let bounds = around_a_shift(Budget { repeats: 1, ..ALARM });
     explore("told twice", &Bounds { from: From::Bake, ..bounds });
 }
 
 #[test]
-fn an_alarm_and_a_person_around_a_shift() {
+fn a_person_around_a_shift_and_an_alarm_where_nobody_drives() {
     explore("person", &around_a_shift(Budget { operators: 1, ..NOTHING }));
     let bounds = all_at_once(From::Weak(3), Budget { operators: 1, ..ALARM });
     explore("operator", &bounds);
@@ -337,6 +337,13 @@ fn bounds_that_somebody_else_sets() {
     explore("rebound", &bounds);
     let bounds = planned(all_at_once(From::Bake, Budget { rebounds: 1, ..ALARM }), scaled);
     explore("rebound, alarm", &bounds);
+}
+
+#[test]
+fn a_retirement_that_is_not_answered_and_a_successor() {
+    let bounds = all_at_once(From::Commit, Budget { unanswered: 1, ..NOTHING });
+    let bounds = Bounds { successor: Successor::AtAnyTime, retirement: true, ..bounds };
+    explore("retirement, successor", &Bounds { horizon: Span::from_secs(180), ..bounds });
 }
 
 #[test]

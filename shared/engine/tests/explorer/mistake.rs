@@ -100,14 +100,15 @@ impl Boundary {
         let memory = &mut inner.memory;
         let first = memory.deployment.get_or_insert_with(|| told.clone()).clone();
         let rolls_back = matches!(self.kind, Kind::Rollback | Kind::Alarm);
+        memory.claimed |= !told.intents.is_empty();
         match self.mistake {
             Some(Mistake::UnlockWithLiveIntent) if rolls_back => told.intents.clear(),
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
             Some(Mistake::AskAgain) if self.kind == Kind::Advance => {
                 told.progress = first.progress;
             }
-            // Once it has claimed, it asks as it should.
-            Some(Mistake::LateClaim) if self.kind == Kind::Advance && told.intents.is_empty() => {
+            // Once it has claimed, it is told the truth.
+            Some(Mistake::LateClaim) if self.kind == Kind::Advance && !memory.claimed => {
                 told.progress.stage = first.progress.stage;
                 told.progress.step = first.progress.step;
             }

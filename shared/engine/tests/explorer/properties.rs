@@ -73,6 +73,9 @@ pub(crate) const BOUNDS_COME_BACK: &str =
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more than the one before";
 
+/// No deployment of these explorations waits longer.
+const LOOKED_AT: Span = Span::from_secs(600);
+
 /// How long an attempt may come after the look on which it relies.
 const ATTEMPTS: Span = Span::from_secs(90);
 
@@ -330,7 +333,10 @@ fn sleeps_through(state: &Situation) -> bool {
 
 fn locks_are_owned(state: &Situation) -> bool {
     let mut holders = state.items.locks.values().filter_map(|lock| lock.holder.as_ref());
-    holders.all(|holder| state.deployment(holder).is_some() && state.closed(holder).is_none())
+    holders.all(|holder| {
+        let looked_at = |found: &Deployment| found.next_due_at <= state.now + LOOKED_AT;
+        state.deployment(holder).is_some_and(looked_at) && state.closed(holder).is_none()
+    })
 }
 
 fn one_end(state: &Situation) -> bool {

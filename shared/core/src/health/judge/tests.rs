@@ -225,7 +225,7 @@ fn a_healthy_canary_passes_with_every_reason() {
             "1 of 1 canary targets are healthy in `green`",
             "no canary task stopped",
             "the canary is not shown to be worse than stable; bad requests: 0 of 1000 of the canary, 0 \
-             of 19000 of stable; stable has none to compare with (nothing is ruled out); readings against the canary is 0.69 of 100, \
+             of 19000 of stable; stable has none to compare with (nothing is ruled out); evidence against the canary is 0.69 of 100, \
              from 0 of 1 periods",
             "canary: 0 of 1000 requests were bad (0 %), allowed are 5 %; \
              stable: 0 of 19000 requests were bad (0 %)",

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn one_stopped_task_may_be_an_accident_and_two_are_not() {
-    let judged = |tasks| verdict(|_, evidence| evidence.stopped_tasks = Reading::Read(tasks));
+    let judged = |tasks| verdict(|_, readings| readings.stopped_tasks = Reading::Read(tasks));
     assert_says(&judged(vec![task("a")]), Judgement::Inconclusive, "1 canary task stopped");
     assert_says(&judged(vec![task("a"), task("b")]), Judgement::Fail, "2 canary tasks stopped");
 }
@@ -12,9 +12,9 @@ fn one_stopped_task_may_be_an_accident_and_two_are_not() {
 #[test]
 fn stopped_tasks_count_against_the_size_of_the_canary() {
     let judged = |size: u32, stopped: usize| {
-        verdict(|_, evidence| {
-            evidence.targets = Reading::Read(vec![targets(size, size, size)]);
-            evidence.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
+        verdict(|_, readings| {
+            readings.targets = Reading::Read(vec![targets(size, size, size)]);
+            readings.stopped_tasks = Reading::Read(vec![task("a"); stopped]);
         })
     };
     for (size, stopped, judgement) in [
@@ -41,9 +41,9 @@ fn tasks_that_stopped_at_somebody_else_s_weights_are_told_and_do_not_count() {
     let gap = Gap { from: NOW - Span::from_secs(40), until: Some(NOW - Span::from_secs(20)) };
     let judged = |gaps: Vec<Gap>, seconds: &[u64]| {
         let tasks = seconds.iter().copied().map(stopped).collect();
-        verdict(|_, evidence| {
-            evidence.stopped_tasks = Reading::Read(tasks);
-            evidence.gaps = gaps;
+        verdict(|_, readings| {
+            readings.stopped_tasks = Reading::Read(tasks);
+            readings.gaps = gaps;
         })
     };
     let foreign = judged(vec![gap], &[20, 39]);
@@ -67,9 +67,9 @@ fn tasks_that_stopped_at_somebody_else_s_weights_are_told_and_do_not_count() {
 
 #[test]
 fn of_how_many_nobody_knows_is_no_reason_to_go_back() {
-    let verdict = verdict(|_, evidence| {
-        evidence.targets = Reading::Unreadable("throttled".to_owned());
-        evidence.stopped_tasks = Reading::Read(vec![task("a"), task("b")]);
+    let verdict = verdict(|_, readings| {
+        readings.targets = Reading::Unreadable("throttled".to_owned());
+        readings.stopped_tasks = Reading::Read(vec![task("a"), task("b")]);
     });
     assert_says(&verdict, Judgement::Inconclusive, "2 canary tasks stopped");
 }
