@@ -4,8 +4,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    Goal, MoveOn, NextStep, Observed, Refused, Reply, claim_detach, claim_retirement, commit,
-    finish, finish_retirement, observe, postpone_retirement, tell_of_scaling,
+    Goal, NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish,
+    finish_retirement, postpone_retirement, tell_of_scaling,
 };
 use glidepath_core::record::{Deployment, Event, Intent, LockKey, Outcome, Phase, Retirement};
 use glidepath_core::route::{Role, RouteActions};
@@ -89,7 +89,7 @@ where
     async fn go(&self) -> Result<Reply, Stop> {
         let deployment = load(self.ports, self.id).await?;
         let committed = match deployment.phase {
-            Phase::Open => match self.catches_up(&deployment).await? {
+            Phase::Open => match self.catches_up(&deployment) {
                 Some(reply) => return Ok(reply),
                 None => self.commit().await?,
             },
@@ -126,21 +126,15 @@ where
         Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
     }
 
-    /// Whether the commit waits because the new version would be scaled in by what its alarms say of the time
-    /// before it had the traffic. After the commit, with the way back and the alarms gone, would be too late.
-    async fn catches_up(&self, read: &Deployment) -> Result<Option<Reply>, Stop> {
-        let held = read.progress.scaling.canary.pin.is_some();
-        let from = read.scales_in_from(self.ports.ambient().now()).filter(|_| held);
-        let Some(from) = from else { return Ok(None) };
-        let wait = from.since(self.ports.ambient().now()).max(Span::from_secs(1));
-        transition(self.ports, self.id, |deployment| {
-            let now = self.ports.ambient().now();
-            let due = overdue(&deployment.plan, now, wait);
-            observe(deployment, read, Observed::default(), MoveOn::Stay, now, due)
-        })
-        .await?;
+    /// Where the new version would be scaled in by what its alarms say of the time before it had the traffic, it
+    /// bakes on. After the commit, with the way back and the alarms gone, would be too late to wait.
+    fn catches_up(&self, deployment: &Deployment) -> Option<Reply> {
+        let now = self.ports.ambient().now();
+        let held = deployment.progress.scaling.canary.pin.is_some();
+        let from = deployment.scales_in_from(now).filter(|_| held)?;
+        let wait = from.since(now).max(Span::from_secs(1)).min(pace::tick(deployment, now));
         let summary = "alarms of the new version still speak of the time before it had the traffic";
-        Ok(Some(Reply::new(self.id, NextStep::Complete, summary).after(wait)))
+        Some(Reply::new(self.id, NextStep::Gate, summary).after(wait))
     }
 
     /// The last read-back comes after nothing of anybody can land any more, and the commit requires
