@@ -110,6 +110,10 @@ pub(crate) struct Memory {
     pub(crate) late_fence: Option<(AlarmArn, Timestamp, IntentId, Intent)>,
     pub(crate) weak: bool,
     pub(crate) throttled: bool,
+    /// The claim of its own fence.
+    pub(crate) own: Option<IntentId>,
+    /// It has asked for the claims of alarms.
+    pub(crate) asked: bool,
     /// It has seen a claim, its own or another one's.
     pub(crate) claimed: bool,
 }

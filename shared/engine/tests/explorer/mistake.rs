@@ -35,6 +35,8 @@ pub(crate) enum Mistake {
     RepeatWithoutIntent,
     /// An intent is finished although an attempt had no answer.
     FinishUnanswered,
+    /// The last read-back of a rollback comes before the others' claims are dead.
+    ReadBackTooEarly,
     /// The last read-back of a rollback is taken for granted.
     NoReadBack,
     /// A shift takes itself back without asking whether the deployment still has its locks.
@@ -67,6 +69,8 @@ pub(crate) enum Mistake {
     ForceAtOnce,
     /// What is forced is recorded without being written.
     ForceUnwritten,
+    /// What the plan forces is written after the rollback's claim has ended.
+    ForceUnclaimed,
     /// A rollback's fence carries no claim.
     FenceUnclaimed,
     /// The end of a rollback does not require that it has not ended already.
@@ -103,6 +107,9 @@ impl Boundary {
         memory.claimed |= !told.intents.is_empty();
         match self.mistake {
             Some(Mistake::UnlockWithLiveIntent) if rolls_back => told.intents.clear(),
+            Some(Mistake::ReadBackTooEarly) if rolls_back && !memory.asked => {
+                told.intents.retain(|id, _| memory.own.as_ref() == Some(id));
+            }
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
             Some(Mistake::AskAgain) if self.kind == Kind::Advance => {
                 told.progress = first.progress;
@@ -138,8 +145,10 @@ impl Boundary {
 
     /// What it is told of alarms.
     pub(crate) fn told_of(&self, mut alarms: Vec<AlarmItem>) -> Vec<AlarmItem> {
+        let asked = std::mem::replace(&mut self.inner().memory.asked, true);
         for alarm in &mut alarms {
             match self.mistake {
+                Some(Mistake::ReadBackTooEarly) if !asked => alarm.intents.clear(),
                 Some(Mistake::UnlockWithLiveIntent) => alarm.intents.clear(),
                 Some(Mistake::CommitAfterFiring) if self.kind == Kind::Complete => {
                     alarm.fired_at = None;
@@ -245,6 +254,16 @@ impl Boundary {
                 at_any_revision(&mut writes, items);
             }
             Mistake::RolesReadOnce if self.kind == Kind::Plan => at_any_epoch(&mut writes, items),
+            Mistake::ReadBackTooEarly if matches!(self.kind, Kind::Rollback | Kind::Alarm) => {
+                // Only the look is a mistake: nothing of the others' claims is written away.
+                for write in &mut writes {
+                    let RegistryWrite::PutDeployment(put) = write else { continue };
+                    let Some(stored) = items.deployments.get(&put.id) else { continue };
+                    let own = self.inner().memory.own.clone();
+                    let others = stored.intents.iter().filter(|(id, _)| own.as_ref() != Some(id));
+                    put.intents.extend(others.map(|(id, intent)| (id.clone(), intent.clone())));
+                }
+            }
             Mistake::BlindRefresh => {
                 writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
             }

@@ -211,6 +211,7 @@ impl Registry for Boundary {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<DeploymentFence> {
+        self.inner().memory.own = Some(id.clone());
         let write = async {
             let late = self.inner().memory.late_fence.clone();
             if let Some((alarm, at, id, intent)) = late {
@@ -297,7 +298,16 @@ impl LoadBalancer for Boundary {
     }
 
     async fn target_health(&self, group: &TargetGroupArn) -> PortResult<TargetHealth> {
-        let read = async { self.world().target_health(group).await };
+        let read = async {
+            if self.has(Mistake::ForceUnclaimed) && self.kind == Kind::Rollback {
+                let own = self.inner().memory.own.clone();
+                let mut items = self.registry().items();
+                for deployment in items.deployments.values_mut() {
+                    deployment.intents.retain(|id, _| own.as_ref() != Some(id));
+                }
+            }
+            self.world().target_health(group).await
+        };
         let found = self.call("target_health", What::Quiet, read).await?;
         Ok(self.told_of_targets(found))
     }

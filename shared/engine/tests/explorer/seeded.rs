@@ -189,6 +189,19 @@ fn what_is_forced_must_be_written() {
 }
 
 #[test]
+fn what_is_forced_must_be_written_under_a_claim() {
+    find(Mistake::ForceUnclaimed, NO_LATE_WRITE, &forced(1));
+}
+
+#[test]
+fn the_last_read_back_must_come_after_the_last_claim() {
+    let budget = Budget { operators: 1, pauses: 1, ..NOTHING };
+    let bounds = all_at_once(From::Shift, budget);
+    let bounds = Bounds { stands: Some(Kind::Decide), horizon: Span::from_secs(60), ..bounds };
+    find(Mistake::ReadBackTooEarly, NEVER_ONTO_NOTHING, &bounds);
+}
+
+#[test]
 fn a_fence_must_carry_a_claim() {
     let budget = Budget { operators: 2, ..NOTHING };
     find(Mistake::FenceUnclaimed, NO_LATE_WRITE, &all_at_once(From::Bake, budget));
