@@ -20,7 +20,10 @@ pub(super) fn check(
     if let Some(why) = &scaling.unreadable {
         findings.warning(
             "$.target.slots",
-            format!("what scales the slots may not be read ({why}), so nothing of it is held"),
+            format!(
+                "what scales the slots cannot be read ({why}): nothing of it is held, and a slot that \
+                 an earlier deployment has left idle would serve without being scaled"
+            ),
             "deploy the stack anew, or look for a boundary or a service control policy",
         );
     }

@@ -65,8 +65,9 @@ fn a_promoted_slot_that_would_never_scale_is_refused() {
 fn what_may_not_be_read_is_told() {
     let denied = Some("application-autoscaling:DescribeScalableTargets: denied".to_owned());
     let found = findings(|_, found| found.scaling.unreadable = denied);
-    let told = "warning $.target.slots: what scales the slots may not be read \
-                (application-autoscaling:DescribeScalableTargets: denied), so nothing of it is held";
+    let told = "warning $.target.slots: what scales the slots cannot be read \
+                (application-autoscaling:DescribeScalableTargets: denied): nothing of it is held, \
+                and a slot that an earlier deployment has left idle would serve without being scaled";
     assert_eq!(found, [told]);
 }
 
