@@ -28,14 +28,20 @@ impl ApplicationAutoScaling {
         Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
     }
 
-    /// Every scalable target of these services, of whatever dimension.
-    async fn described(&self, resources: &[Resource]) -> PortResult<Vec<Described>> {
+    /// What these services are called there, and every scalable target of theirs, of whatever dimension.
+    async fn described(
+        &self,
+        cluster: &ClusterName,
+        services: &[&EcsServiceName],
+    ) -> PortResult<(Vec<Resource>, Vec<Described>)> {
         const OPERATION: &str = "application-autoscaling:DescribeScalableTargets";
+        let resources: Vec<_> =
+            services.iter().map(|service| Resource::of(cluster, service)).collect();
         let ids: Vec<_> = resources.iter().map(|resource| resource.0.clone()).collect();
         let call = self.reading.describe_scalable_targets();
         let call = call.service_namespace(ServiceNamespace::Ecs).set_resource_ids(Some(ids));
         let described = call.send().await.map_err(|error| port_error(OPERATION, error))?;
-        Ok(described.scalable_targets.unwrap_or_default())
+        Ok((resources, described.scalable_targets.unwrap_or_default()))
     }
 
     async fn policies(&self, resource: &Resource) -> PortResult<Vec<ScalingPolicy>> {
@@ -93,9 +99,7 @@ impl Scaling for ApplicationAutoScaling {
         cluster: &ClusterName,
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<Option<ScalableTarget>>> {
-        let resources: Vec<_> =
-            services.iter().map(|service| Resource::of(cluster, service)).collect();
-        let described = self.described(&resources).await?;
+        let (resources, described) = self.described(cluster, services).await?;
         let of = |resource: &Resource| {
             let own = described.iter().find(|other| {
                 resource.is(other)
@@ -111,9 +115,7 @@ impl Scaling for ApplicationAutoScaling {
         cluster: &ClusterName,
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<FoundScaling>> {
-        let resources: Vec<_> =
-            services.iter().map(|service| Resource::of(cluster, service)).collect();
-        let described = self.described(&resources).await?;
+        let (resources, described) = self.described(cluster, services).await?;
         try_join_all(resources.iter().map(|resource| self.of(resource, &described))).await
     }
 

@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use crate::health::AlarmSignal;
 use crate::ids::{
-    AlarmArn, ChannelName, DeploymentId, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
+    AlarmArn, ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
+    TaskDefinition, TaskToken,
 };
 use crate::plan::Plan;
 use crate::preflight::{Found, FoundAlarms, SlotsScaling, StackSettings, preflight};
-use crate::record::{Deployment, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
+use crate::record::{Deployment, Event, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
 use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
+use crate::scaling::{ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
 use crate::world::{
@@ -216,4 +218,19 @@ pub(crate) fn same_as_file(path: &str, actual: &str) {
          expected:\n{expected}\nactual:\n{actual}",
         path.display()
     );
+}
+
+pub(crate) fn scaling_changed() -> Event {
+    Event::ScalingChanged {
+        service: EcsServiceName::new("shop-blue"),
+        found: vec!["its minimum is 6 instead of 10".to_owned()],
+    }
+}
+
+pub(crate) fn scaling_not_set() -> Event {
+    Event::ScalingNotSet {
+        service: EcsServiceName::new("shop-blue"),
+        wanted: ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() },
+        why: "AccessDeniedException: not authorized".to_owned(),
+    }
 }

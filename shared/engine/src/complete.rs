@@ -308,7 +308,8 @@ where
     transition(ports, &retirement.deployment, |deployment| {
         let Some(found) = deployment.plan.stable.scaling else { return Ok(((), Vec::new())) };
         let (why, now) = (error.to_string(), ports.ambient().now());
-        let (_, writes) = tell_of_scaling(deployment, Role::Stable, found.idle(), why, now);
+        let slot = (Role::Stable, Goal::Idle);
+        let (_, writes) = tell_of_scaling(deployment, slot, found.idle(), why, now);
         Ok(((), writes))
     })
     .await?;

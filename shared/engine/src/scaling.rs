@@ -110,7 +110,8 @@ where
         return Ok(());
     }
     transition(ports, &deployment.id, |deployment| {
-        Ok(tell_of_scaling(deployment, role, wanted, why.clone(), ports.ambient().now()))
+        let now = ports.ambient().now();
+        Ok(tell_of_scaling(deployment, (role, goal), wanted, why.clone(), now))
     })
     .await?;
     Ok(())

@@ -1,11 +1,10 @@
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{self, NOW, deployment};
-use crate::ids::{ChannelName, EcsServiceName, ExecutionArn};
+use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::StageIndex;
 use crate::record::{Decision, Event, Notice, Promotion, Undelivered};
 use crate::rollback::Forced;
-use crate::scaling::{ScalableTarget, Suspended};
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -83,15 +82,8 @@ fn events() -> Vec<Event> {
         Event::RollbackHeld,
         Event::SteppingBack { healthy: 2, needed: 3, keeps: Weight::from_permille(334).unwrap() },
         Event::RollbackOverdue { healthy: 0, needed: 3, waited: Span::from_secs(1800) },
-        Event::ScalingChanged {
-            service: EcsServiceName::new("shop-blue"),
-            found: vec!["its minimum is 6 instead of 10".to_owned()],
-        },
-        Event::ScalingNotSet {
-            service: EcsServiceName::new("shop-blue"),
-            wanted: ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() },
-            why: "AccessDeniedException: not authorized".to_owned(),
-        },
+        fixtures::scaling_changed(),
+        fixtures::scaling_not_set(),
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },

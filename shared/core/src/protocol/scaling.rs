@@ -225,19 +225,20 @@ pub fn note_scaling(
     Ok((noted.clone(), writes(deployment, noted, told)))
 }
 
-/// Records, once for each slot, that settings cannot be written: nothing waits for them.
+/// Records that settings cannot be written, if somebody must be told: nothing waits for them.
 pub fn tell_of_scaling(
     deployment: &Deployment,
-    role: Role,
+    (role, goal): (Role, Goal),
     wanted: ScalableTarget,
     why: String,
     now: Timestamp,
 ) -> (Deployment, Vec<RegistryWrite>) {
     let mut told = deployment.revised(now, deployment.next_due_at);
-    let service = told.plan.slot(role).service.clone();
-    let slot = told.progress.scaling.of_mut(role);
-    let notice = (slot.told.replace(wanted) != Some(wanted))
-        .then(|| notice(&mut told, now, Event::ScalingNotSet { service, wanted, why }));
+    let notice = deployment.tells_of_scaling(role, goal, wanted).then(|| {
+        let service = told.plan.slot(role).service.clone();
+        told.progress.scaling.of_mut(role).told = Some(wanted);
+        notice(&mut told, now, Event::ScalingNotSet { service, wanted, why })
+    });
     (told.clone(), writes(deployment, told, notice))
 }
 
@@ -459,7 +460,8 @@ mod tests {
     fn that_it_cannot_be_set_is_told_once() {
         let told = |deployment: &Deployment| {
             let why = "AccessDeniedException".to_owned();
-            tell_of_scaling(deployment, Role::Stable, target(3, 15), why, NOW)
+            let slot = (Role::Stable, Goal::Held(10));
+            tell_of_scaling(deployment, slot, target(3, 15), why, NOW)
         };
         let (first, writes) = told(&scaled(target(3, 15), target(3, 15)));
         assert!(writes.iter().any(|write| matches!(write, RegistryWrite::Notice(_))));

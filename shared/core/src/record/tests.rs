@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::failure::{Failure, FailureCode};
-use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file};
+use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
 use crate::health::{Cell, SlotRequests, StoredCells};
-use crate::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionStart, IntentId};
+use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
 use crate::plan::{LifecycleStage, StageIndex};
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
@@ -188,15 +188,8 @@ fn notices() -> Vec<Notice> {
             reason: "no_service".to_owned(),
             how: Undelivered::Refused,
         },
-        Event::ScalingChanged {
-            service: EcsServiceName::new("shop-blue"),
-            found: vec!["its minimum is 6 instead of 10".to_owned()],
-        },
-        Event::ScalingNotSet {
-            service: EcsServiceName::new("shop-blue"),
-            wanted: ScalableTarget { minimum: 3, maximum: 15, suspended: Suspended::default() },
-            why: "AccessDeniedException: not authorized".to_owned(),
-        },
+        scaling_changed(),
+        scaling_not_set(),
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);

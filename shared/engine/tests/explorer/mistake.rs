@@ -5,6 +5,7 @@
 use glidepath_core::ids::{AlarmArn, DeploymentId};
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{AlarmItem, Binding, Deployment, LockKey, Outcome, Phase, Purpose};
+use glidepath_core::scaling::Changes;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{AlarmFence, DeploymentFence};
 use glidepath_engine::testing::Items;
@@ -89,6 +90,10 @@ pub(crate) enum Mistake {
     AskAgain,
     /// A late copy of a step claims although the step is over.
     LateClaim,
+    /// A turn forward goes on as if nothing scaled the slots.
+    BoundsUnread,
+    /// What somebody else has set is not kept.
+    ChangesForgotten,
     /// The time of somebody else's weights counts as a bake.
     ForeignTimeCounts,
 }
@@ -109,6 +114,14 @@ impl Boundary {
             Some(Mistake::UnlockWithLiveIntent) if rolls_back => told.intents.clear(),
             Some(Mistake::ReadBackTooEarly) if rolls_back && !memory.asked => {
                 told.intents.retain(|id, _| memory.own.as_ref() == Some(id));
+            }
+            Some(Mistake::ChangesForgotten) => {
+                let pins = &mut told.progress.scaling;
+                for slot in [&mut pins.stable, &mut pins.canary] {
+                    if let Some(pin) = &mut slot.pin {
+                        pin.changes = Changes::default();
+                    }
+                }
             }
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
             Some(Mistake::AskAgain) if self.kind == Kind::Advance => {

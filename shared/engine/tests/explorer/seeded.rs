@@ -3,16 +3,17 @@
 use glidepath_core::time::Span;
 
 use crate::bounds::{Bounds, Budget, From, Successor};
-use crate::example::{asking, attaching, baking, forcing, lacking};
+use crate::example::{asking, attaching, baking, forcing, lacking, scaled};
 use crate::explore::find;
 use crate::explored::{ALARM, NOTHING, all_at_once, planned, two_stages};
 use crate::mistake::Mistake;
 use crate::process::Kind;
 use crate::properties::{
-    BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING,
-    NO_ANSWER_IS_LOST, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_UNSEEN_FIRING, NOBODY_IS_ACCUSED,
-    NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOT_WITHOUT_EVIDENCE, NOTHING_UNSEEN, ONE_END,
-    RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
+    BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, BOUNDS_COME_BACK, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN,
+    NEVER_ONTO_NOTHING, NO_ANSWER_IS_LOST, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_UNSEEN_FIRING,
+    NOBODY_IS_ACCUSED, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOT_WITHOUT_EVIDENCE,
+    NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STABLE_IS_HELD, STEPS_GO_BACK,
+    THE_GATE_IS_WOKEN,
 };
 
 fn alarm(from: From) -> Bounds {
@@ -250,6 +251,18 @@ fn a_late_copy_of_a_step_must_not_write_after_it() {
     let bounds = Bounds { copied: Some(Kind::Advance), stands: Some(Kind::Decide), ..bounds };
     let bounds = Bounds { horizon: Span::from_secs(70), ..bounds };
     find(Mistake::LateClaim, NOBODY_IS_ACCUSED, &bounds);
+}
+
+#[test]
+fn stable_must_be_held_before_its_traffic_goes() {
+    let bounds = planned(all_at_once(From::Start, NOTHING), scaled);
+    find(Mistake::BoundsUnread, STABLE_IS_HELD, &bounds);
+}
+
+#[test]
+fn what_somebody_else_sets_must_be_kept() {
+    let bounds = planned(all_at_once(From::Start, Budget { rebounds: 1, ..NOTHING }), scaled);
+    find(Mistake::ChangesForgotten, BOUNDS_COME_BACK, &bounds);
 }
 
 /// Both stages lack evidence.

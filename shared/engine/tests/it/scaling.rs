@@ -319,6 +319,31 @@ async fn stable_is_let_go_once_its_alarms_have_seen_the_traffic() {
     assert!(world.now() < restored + MINUTE.times(7));
 }
 
+/// Its alarms still speak of the time before it had the traffic, and would scale it in after the commit.
+#[tokio::test]
+async fn a_version_bakes_on_until_its_alarms_have_seen_the_traffic() {
+    for good in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let stages = [(500, MINUTE.times(7)), (1000, MINUTE)];
+        let mut machine = scaled(&registry, &world, 4, &stages, usual()).await;
+        machine.run_until(|reply| reply.summary.contains("the time before")).await.unwrap();
+        let waits_since = world.now();
+        assert_eq!((machine.reply.next, ended(&registry)), (NextStep::Gate, Phase::Open));
+        assert_eq!(bounds(&world, Slot::Green).minimum, 4);
+        if good {
+            machine.run().await.unwrap();
+            assert!(world.now() >= waits_since + MINUTE.times(3), "{}", world.now());
+            assert_eq!(bounds(&world, Slot::Green), usual()[0]);
+        } else {
+            // Nothing is committed yet: the alarm brings everything back.
+            alarmed(&mut machine).await;
+            machine.run().await.unwrap_err();
+            assert_eq!(ended(&registry), Phase::Closed(Outcome::RolledBack));
+            assert_eq!(bounds(&world, Slot::Blue), usual()[0]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_refused_write_is_told_and_nothing_waits_for_it() {
     for good in [true, false] {
