@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local_aws.tests.support import REGION, Lab, wait_for
+from local_aws.tests.support import PATIENCE_SECONDS, REGION, Lab, wait_for
 
 PRIVILEGED_PORT_OFFSET = 10_000
 
@@ -163,7 +163,7 @@ class Balancer:
     def get(self, path: str = "/", headers: dict[str, str] | None = None, method: str = "GET") -> Answer:
         """Send one request to the listener."""
         port = self.port if self.port >= 1024 else self.port + PRIVILEGED_PORT_OFFSET
-        connection = http.client.HTTPConnection(self.address, port, timeout=10)
+        connection = http.client.HTTPConnection(self.address, port, timeout=PATIENCE_SECONDS)
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()

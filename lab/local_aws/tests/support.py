@@ -19,6 +19,8 @@ from botocore.config import Config
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 ACCOUNT = "111122223333"
+# Nothing here measures how long something takes: on a busy machine everything takes long.
+PATIENCE_SECONDS = 300
 Value = TypeVar("Value")
 
 
@@ -46,7 +48,7 @@ class Lab:
             retries={"total_max_attempts": 1},
             inject_host_prefix=False,
             max_pool_connections=50,
-            read_timeout=30,
+            read_timeout=PATIENCE_SECONDS,
         )
         with _session_lock:  # creating clients from one session at once is not safe, but a session each is slow
             return _session.client(service, region_name=REGION, endpoint_url=self.endpoint, config=config, **keys)
@@ -83,7 +85,7 @@ def start_lab(data_directory: Path, *arguments: str) -> Lab:
     return Lab(announced["endpoint"], announced["addresses"], data_directory, data_directory / "journal.jsonl", process)
 
 
-def wait_for(condition: Callable[[], Value | None], *, seconds: float = 300, what: str = "the condition") -> Value:
+def wait_for(condition: Callable[[], Value | None], *, seconds: float = PATIENCE_SECONDS, what: str = "the condition") -> Value:
     """The first true value of ``condition``, asked every 20 ms; fails the test when it never comes."""
     deadline = time.monotonic() + seconds
     while True:

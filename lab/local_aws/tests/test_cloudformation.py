@@ -210,7 +210,6 @@ class Stack:
     def _outputs(self, wanted: str) -> dict[str, str]:
         stack = wait_for(
             lambda: (s := self._describe(self.name)) and s["StackStatus"].endswith(TERMINAL) and s,
-            seconds=30,
             what="the end of the stack operation",
         )
         reasons = [event for event in self.events() if event["ResourceStatus"].endswith("FAILED")]

@@ -17,14 +17,14 @@ from botocore.exceptions import ClientError
 
 from local_aws.tests.balancing import Balancer, forward
 from local_aws.tests.clusters import Cluster
-from local_aws.tests.support import Lab, wait_for
+from local_aws.tests.support import PATIENCE_SECONDS, Lab, wait_for
 
 EXAMPLE = Path(__file__).parents[2] / "example" / "app.py"
 
 
 def body_of(address: str) -> str:
     place = address if ":" in address else f"{address}:8080"
-    with urllib.request.urlopen(f"http://{place}/", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{place}/", timeout=PATIENCE_SECONDS) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -287,12 +287,12 @@ def example(lab: Lab, tmp_path: Path) -> Any:
     wait_for(lambda: answering(address))
     yield address, behaviours
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE_SECONDS)
 
 
 def status_of(address: str, path: str = "/") -> int:
     try:
-        with urllib.request.urlopen(f"http://{address}:8080{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:8080{path}", timeout=PATIENCE_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -321,5 +321,5 @@ def test_the_example_application_can_fail_to_start(tmp_path: Path) -> None:
     behaviours = tmp_path / "behaviours.json"
     behaviours.write_text(json.dumps({"v3": {"startupFailure": True}}))
     environment = {**os.environ, "IMAGE_TAG": "v3", "BEHAVIOURS": str(behaviours)}
-    ended = subprocess.run([sys.executable, str(EXAMPLE)], env=environment, capture_output=True, timeout=10)
+    ended = subprocess.run([sys.executable, str(EXAMPLE)], env=environment, capture_output=True, timeout=PATIENCE_SECONDS)
     assert (ended.returncode, ended.stderr) == (1, b"v3 cannot start\n")

@@ -15,7 +15,7 @@ import pytest
 
 from local_aws.package import read_template, zip_bootstrap
 from local_aws.tests.functions import invoke, probe_zip
-from local_aws.tests.support import PACKAGE_PARENT, Lab, wait_for
+from local_aws.tests.support import PACKAGE_PARENT, PATIENCE_SECONDS, Lab, wait_for
 
 TEMPLATE = """
 AWSTemplateFormatVersion: 2010-09-09
@@ -96,7 +96,7 @@ def run_package(lab: Lab, project: Path, bucket: str, *options: str) -> subproce
         *options,
     ]
     return subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}, capture_output=True, text=True, timeout=30
+        command, env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)}, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from local_aws import server
 from local_aws.tests.functions import create_function, invoke
-from local_aws.tests.support import PACKAGE_PARENT, Lab, start_lab, wait_for
+from local_aws.tests.support import PACKAGE_PARENT, PATIENCE_SECONDS, Lab, start_lab, wait_for
 
 
 def _processes_below(directory: Path) -> list[str]:
@@ -90,7 +90,7 @@ def test_a_taken_port_is_a_clear_error(lab: Lab, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(PACKAGE_PARENT)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
     )
     assert failed.returncode == 2
     assert failed.stdout == ""

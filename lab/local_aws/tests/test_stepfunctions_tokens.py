@@ -87,10 +87,10 @@ def test_every_retry_has_a_token_of_its_own(machines: Machines, unique: str) -> 
 
 def test_heartbeats_keep_a_task_alive(machines: Machines, unique: str) -> None:
     execution = machines.start(
-        unique, {"Gate": gate(machines, HeartbeatSeconds=4, TimeoutSeconds=30, Output="{% $states.result %}")}
+        unique, {"Gate": gate(machines, HeartbeatSeconds=6, TimeoutSeconds=3000, Output="{% $states.result %}")}
     )
     (token,) = machines.tokens(execution)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 7
     while time.monotonic() < until:
         machines.client.send_task_heartbeat(taskToken=token)
         time.sleep(0.2)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.tests.functions import create_function, invoke, probe_zip
-from local_aws.tests.support import Lab, wait_for
+from local_aws.tests.support import PATIENCE_SECONDS, Lab, wait_for
 from local_aws.tests.test_cloudformation import Stack
 
 TEMPLATE = """
@@ -68,7 +68,7 @@ def test_what_has_begun_ends_with_the_code_that_it_began_with(lab: Lab, unique: 
             after, error = invoke(lab, unique, {"do": "process"})
         finally:
             end.touch()
-        assert (error, older.result(timeout=60)) == (None, (held, None))
+        assert (error, older.result(timeout=PATIENCE_SECONDS)) == (None, (held, None))
     assert after != before
     # The older environment is idle by now, and is never used again.
     assert invoke(lab, unique, {"do": "process"}) == (after, None)
