@@ -15,6 +15,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:DeleteItem", "takes over the slot that was to be retired"),
             ("dynamodb:GetItem", "finds out whether it was invoked before"),
             ("dynamodb:PutItem", "writes the deployment and its first notice"),
+            ("dynamodb:Query", "finds what has served before, for a way back"),
             ("dynamodb:UpdateItem", "takes locks and binds alarms"),
             ("ecs:DescribeServices", "checks the slots"),
             ("ecs:DescribeTaskDefinition", "checks the release"),

@@ -3,9 +3,9 @@
 
 use std::io::Write;
 
-use glidepath_core::back::{Back, NoWayBack, To, back};
-use glidepath_core::ids::{DeploymentId, TaskDefinition};
-use glidepath_core::request::can_be_starter;
+use glidepath_core::back::{Back, KNOWN, NoWayBack, To, back};
+use glidepath_core::ids::{DeploymentId, ServiceLabel};
+use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest, can_be_starter};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
@@ -16,14 +16,10 @@ use crate::names::{Named, name};
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
 
-/// How many ended deployments of the whole stack are looked through: those of a week or more where a hundred
-/// services are deployed every day or two.
-pub(super) const KNOWN: u32 = 300;
-
 /// What somebody asks for.
 pub(crate) struct Asked<'a> {
     pub(crate) named: &'a Named,
-    pub(crate) to: &'a str,
+    pub(crate) to: &'a To,
     pub(crate) reason: Option<&'a str>,
     pub(crate) dry_run: bool,
 }
@@ -46,13 +42,24 @@ pub(crate) async fn run(
         tokio::join!(connection.ports.registry.recent(KNOWN), connection.operator.identity());
     let by = by.ok().filter(|by| can_be_starter(by));
     let found = found(&known?, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
-    let Back { serving, mut request } = found;
-    // Channels may have gone since: they are no reason to stay on a bad version.
-    let channels = connection.stack.settings().channels;
-    request.notify.retain(|channel| channels.contains(channel));
+    let Back { way_back, request } = found;
+    let serving = way_back.from;
     let version = request.release.task_definition.short().to_owned();
-    let value = serde_json::to_value(&request).map_err(|error| Stopped::Unusable {
-        message: format!("what {serving} deployed cannot be written as a request: {error}"),
+    // What was found here, so that the stack brings back nothing else: it refuses where the registry has
+    // moved on since.
+    let rollback_to = match asked.to {
+        To::Previous => "previous",
+        To::Named(_) | To::Slot(_) => request.release.task_definition.as_str(),
+    };
+    let document = WayBackRequest {
+        api_version: ApiVersion::V1,
+        service: ServiceLabel::new(serving.as_str()),
+        release: WayBackRelease { rollback_to: rollback_to.to_owned() },
+        started_by: by,
+        reason,
+    };
+    let value = serde_json::to_value(&document).map_err(|error| Stopped::Unusable {
+        message: format!("the way back from {serving} cannot be written as a request: {error}"),
         hint: format!("deploy {version} with `strategy: {{allAtOnce: {{bake: 0s}}}}`"),
     })?;
     let document = Document::of(value);
@@ -83,7 +90,7 @@ fn without_reason() -> Stopped {
 fn found(
     known: &Recent,
     subject: &str,
-    to: &str,
+    to: &To,
     by: Option<&str>,
     reason: &str,
     commands: &Commands,
@@ -99,85 +106,26 @@ fn found(
                 .to_owned(),
         });
     }
-    let to = if to == "previous" { To::Previous } else { To::Named(to.to_owned()) };
-    back(&known.deployments, subject, &to, by, reason)
-        .map_err(|none| no_way_back(&none, subject, &to, commands))
+    back(&known.deployments, subject, to, by, reason)
+        .map_err(|none| no_way_back(&none, subject, to, commands))
 }
 
-fn no_way_back(none: &NoWayBack, subject: &str, to: &To, commands: &Commands) -> Stopped {
-    let listed = |ids: &[DeploymentId]| {
-        ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+pub(super) fn no_way_back(
+    none: &NoWayBack,
+    subject: &str,
+    to: &To,
+    commands: &Commands,
+) -> Stopped {
+    let command = |verb: &str, id: Option<&DeploymentId>, rest: &str| match id {
+        Some(id) => commands.of(verb, id, rest),
+        None => format!("glidepath {verb}{}", commands.options()),
     };
-    let (message, hint) = match none {
-        NoWayBack::NeverDeployed => (
-            format!(
-                "of `{subject}` none of the last {KNOWN} deployments of the stack has succeeded"
-            ),
-            format!("`{}` shows what there is", commands.all()),
-        ),
-        NoWayBack::Ambiguous(last) => (
-            format!("several services are called `{subject}`"),
-            format!("name the last deployment of the one that you mean: {}", listed(last)),
-        ),
-        NoWayBack::Running(id) => (
-            format!("{id} has not ended"),
-            format!("`{}` brings everything back to what serves", commands.of("rollback", id, "")),
-        ),
-        NoWayBack::Completing(id) => (
-            format!("{id} has succeeded and is being completed"),
-            "try again in a minute".to_owned(),
-        ),
-        NoWayBack::BackAlready(id) => (
-            format!("{subject} did not succeed: what {id} brought serves"),
-            format!(
-                "to return from that: `{}`",
-                commands.of("rollback", id, "--to previous --reason \"...\"")
-            ),
-        ),
-        NoWayBack::WentBack(id) => (
-            format!("somebody has gone back already, by {id}"),
-            format!(
-                "to return to what they left: `{}`",
-                commands.of("rollback", id, "--to previous --reason \"...\"")
-            ),
-        ),
-        NoWayBack::Tagged(versions) => {
-            let versions: Vec<_> = versions.iter().map(TaskDefinition::short).collect();
-            (
-                format!("several versions have an image of that tag: {}", versions.join(", ")),
-                "name one of them".to_owned(),
-            )
-        }
-        NoWayBack::Replaced(id) => (
-            format!("{id} has succeeded since {subject}"),
-            format!(
-                "to return from it: `{}`",
-                commands.of("rollback", id, "--to previous --reason \"...\"")
-            ),
-        ),
-        NoWayBack::Serves(version) => (
-            format!("{} serves already", version.short()),
-            format!("`{}` shows what there is", commands.all()),
-        ),
-        NoWayBack::Unknown(served) => {
-            let asked = match to {
-                To::Previous => "nothing else".to_owned(),
-                To::Named(text) => format!("`{text}`"),
-            };
-            let served: Vec<_> = served.iter().map(TaskDefinition::short).collect();
-            let hint = if served.is_empty() {
-                "deploy it with `strategy: {allAtOnce: {bake: 0s}}`".to_owned()
-            } else {
-                format!("these have: {}", served.join(", "))
-            };
-            (format!("as far as is known, {asked} has served `{subject}` before"), hint)
-        }
-    };
+    let (message, hint) = none.told(subject, to, &command);
     Stopped::Unusable { message: format!("{message}; nothing was started"), hint }
 }
 
 /// A name that nobody has used: `shop-back-20261128T203000Z`.
-fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
+pub(super) fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
     let now: String =
         now.to_string().chars().filter(|character| !"-:".contains(*character)).collect();
     let plain = |character: char| if character.is_alphanumeric() { character } else { '-' };
@@ -198,7 +146,7 @@ mod tests {
     }
 
     fn refused(known: &Recent, to: &str) -> (String, String) {
-        let found = found(known, "shop", to, None, "slow", &Commands::default());
+        let found = found(known, "shop", &To::of(to), None, "slow", &Commands::default());
         let Err(Stopped::Unusable { message, hint }) = found else { panic!("{found:?}") };
         assert!(message.ends_with("nothing was started"), "{message}");
         (message, hint)
@@ -207,9 +155,10 @@ mod tests {
     #[test]
     fn the_version_before_is_brought_back() {
         let known = known(vec![fixtures::succeeded()]);
-        let Back { serving, request } =
-            found(&known, "shop", "previous", Some("ada"), "slow", &Commands::default()).unwrap();
-        assert_eq!(serving.as_str(), "shop-42");
+        let to = To::Previous;
+        let Back { way_back, request } =
+            found(&known, "shop", &to, Some("ada"), "slow", &Commands::default()).unwrap();
+        assert_eq!(way_back.from.as_str(), "shop-42");
         let old = &known.deployments[0].plan.stable.task_definition;
         assert_eq!(request.release.task_definition, *old);
         assert_eq!(request.reason.as_deref(), Some("slow"));

@@ -8,11 +8,11 @@ use glidepath_core::record::{Deployment, Phase, Retirement};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
-use super::back::KNOWN;
 use crate::connection::Options;
 use crate::next_command::Commands;
 use crate::render::{Entry, history};
 use crate::stopped::Stopped;
+use glidepath_core::back::KNOWN;
 
 /// How many are shown.
 const SHOWN: u32 = 20;

@@ -10,10 +10,12 @@ mod plan;
 mod promote;
 mod reject;
 mod report;
+mod retire;
 mod rollback;
 mod schema;
 mod start;
 mod status;
+mod switch;
 
 use std::io::Write;
 
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Promote(promote::Arguments),
     #[command(visible_alias = "abort")]
     Rollback(rollback::Arguments),
+    Switch(switch::Arguments),
+    Retire(retire::Arguments),
     Doctor(doctor::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -60,6 +64,8 @@ impl Command {
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
+            Self::Switch(arguments) => Box::pin(switch::run(arguments, options, output)).await,
+            Self::Retire(arguments) => Box::pin(retire::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
             Self::Completions(arguments) => completions::run(arguments, command_line, output),

@@ -5,6 +5,7 @@ use std::io::Write;
 use glidepath_core::document::Findings;
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
+use glidepath_core::request::Asked;
 use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, suggest, try_checks};
 use glidepath_engine::ports::Clock;
@@ -35,9 +36,16 @@ pub(crate) async fn run(
 ) -> Result<(), Stopped> {
     let document = arguments.source.read()?;
     // Before anything is asked: a mistake in the request needs no credentials to be found.
-    let request = document.request()?;
+    let asked = document.asked()?;
     if arguments.offline {
-        writeln!(output, "{}", Timetable::of_request(&request))?;
+        match &asked {
+            Asked::Release(request) => writeln!(output, "{}", Timetable::of_request(request))?,
+            Asked::WayBack(asked) => writeln!(
+                output,
+                "nothing to be seen here: what `{}` goes back to, the stack's registry knows",
+                asked.service
+            )?,
+        }
         return Ok(());
     }
     let connection = options.connect().await?;
@@ -53,7 +61,9 @@ pub(crate) async fn run(
     }
     findings.extend(warnings);
     findings.extend(tried);
-    findings.extend(forecast(monitoring, now, &request, &plan).await);
+    if let Asked::Release(request) = &asked {
+        findings.extend(forecast(monitoring, now, request, &plan).await);
+    }
     show(&plan, findings, &document, output)
 }
 

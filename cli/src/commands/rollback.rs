@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use glidepath_aws::operator::Invoked;
+use glidepath_core::back::To;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_engine::ports::{PortError, PortResult, Registry};
@@ -46,7 +47,7 @@ pub(crate) async fn run(
 ) -> Result<(), Stopped> {
     let Arguments { deployment: named, reason, force, to, dry_run } = arguments;
     if let Some(to) = to {
-        let asked = Asked { named, to, reason: reason.as_deref(), dry_run: *dry_run };
+        let asked = Asked { named, to: &To::of(to), reason: reason.as_deref(), dry_run: *dry_run };
         return back::run(&asked, options, output).await;
     }
     let connection = options.connect().await?;

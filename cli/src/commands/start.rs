@@ -5,10 +5,11 @@ use std::io::Write;
 use glidepath_aws::operator::{STARTED_BY, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
-use glidepath_core::request::{Request, can_be_starter};
-use glidepath_engine::ports::Registry;
+use glidepath_core::request::{Asked, Request, can_be_starter};
+use glidepath_engine::ports::{Clock, Registry};
 use serde_json::Value;
 
+use super::back::named_after;
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
 use crate::follow::{Follow, follow};
@@ -43,12 +44,15 @@ pub(crate) async fn run(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let document = arguments.source.read()?;
-    let request = document.request()?;
-    let id = match &arguments.name {
-        Some(name) => name.clone(),
-        None => derived(&request)?,
-    };
+    let asked = document.asked()?;
     let connection = options.connect().await?;
+    let id = match (&arguments.name, &asked) {
+        (Some(name), _) => name.clone(),
+        (None, Asked::Release(request)) => derived(request)?,
+        (None, Asked::WayBack(asked)) => {
+            named_after(asked.service.as_str(), connection.ports.ambient.now())?
+        }
+    };
     begin(&connection, &document, &id, arguments.wait, &options.commands(), output).await
 }
 

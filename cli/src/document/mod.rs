@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::Path;
 
 use glidepath_core::document::{Findings, Place, member};
-use glidepath_core::request::{Request, decode, schema};
+use glidepath_core::request::{Asked, Request, asked, schema};
 use mistake::Mistake;
 use serde_json::Value;
 
@@ -64,9 +64,21 @@ impl Document {
         Ok(Self { value, places })
     }
 
-    /// The request, or every mistake in it with its place in the file.
+    /// What it asks for, or every mistake in it with its place in the file.
+    pub(crate) fn asked(&self) -> Result<Asked, Stopped> {
+        asked(&self.value).map_err(|findings| self.refused(findings))
+    }
+
+    /// The same of one that releases a version, with all that is said of it.
     pub(crate) fn request(&self) -> Result<Request, Stopped> {
-        decode(&self.value).map_err(|findings| self.refused(findings))
+        match self.asked()? {
+            Asked::Release(request) => Ok(*request),
+            Asked::WayBack(_) => Err(Stopped::Unusable {
+                message: "this request only brings a version back, and says nothing more"
+                    .to_owned(),
+                hint: "give the request that releases a version".to_owned(),
+            }),
+        }
     }
 
     /// The end of a command by findings about this document.

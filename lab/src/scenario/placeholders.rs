@@ -27,6 +27,18 @@ pub fn complete_request(
     let only = services.values().next().filter(|_| services.len() == 1);
     let named = request.get("service").and_then(Value::as_str).and_then(|name| services.get(name));
     request.entry("apiVersion").or_insert_with(|| json!("glidepath/v1"));
+    let placeholders: BTreeMap<String, &str> =
+        services.values().flat_map(ServiceResources::placeholders).collect();
+    let release = request.get("release");
+    if release.is_some_and(|release| release.get("rollbackTo").is_some()) {
+        // It says nothing else: all of that is what it was.
+        if let Some(only) = only {
+            request.entry("service").or_insert_with(|| json!(only.name));
+        }
+        let mut request = Value::Object(request);
+        substitute(&mut request, &placeholders)?;
+        return Ok(request);
+    }
     if let Some(resources) = named.or(only) {
         request.entry("service").or_insert_with(|| json!(resources.name));
         request.entry("target").or_insert_with(|| target(resources));
@@ -37,8 +49,6 @@ pub fn complete_request(
     request.entry("retention").or_insert_with(|| json!("3s"));
     request.entry("settleWithin").or_insert_with(|| json!("60s"));
     fill(request.entry("capacity"), &[("scaleInDelay", json!("1s"))]);
-    let placeholders: BTreeMap<String, &str> =
-        services.values().flat_map(ServiceResources::placeholders).collect();
     let mut request = Value::Object(request);
     substitute(&mut request, &placeholders)?;
     Ok(request)

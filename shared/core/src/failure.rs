@@ -70,6 +70,33 @@ impl std::fmt::Display for FailureCode {
 }
 
 impl FailureCode {
+    /// Whether a rollback with this name says something of the version, and not of AWS, of whoever was to
+    /// watch it or of other deployments.
+    pub const fn speaks_against_version(self) -> bool {
+        match self {
+            Self::AlarmFired
+            | Self::VerdictFailed
+            | Self::ApprovalRejected
+            | Self::Aborted => true,
+            Self::InvalidRequest
+            | Self::NameUsed
+            | Self::DeploymentRunning
+            | Self::AlarmAlreadyFiring
+            | Self::RouteChanged
+            | Self::Inconclusive
+            // Nobody has met its tasks, and ECS may have had no place for them.
+            | Self::CanaryFailedToStart
+            | Self::CanaryNotHealthy
+            | Self::ApprovalTimedOut
+            | Self::OrchestrationLost
+            | Self::FenceClosed
+            | Self::UnknownDeployment
+            | Self::RollbackHeld
+            | Self::Transient
+            | Self::Unexpected => false,
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }

@@ -163,6 +163,8 @@ pub(crate) fn found() -> Found {
             task_roles: Some("*".to_owned()),
         },
         holders: vec![],
+        quarantined: vec![],
+        way_back: None,
     }
 }
 

@@ -16,7 +16,8 @@ pub use probes::Probe;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    ChannelName, ClusterName, EcsServiceName, ServiceLabel, TargetGroupArn, TaskDefinition,
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
+    TaskDefinition,
 };
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
@@ -47,6 +48,13 @@ pub struct Plan {
     /// Why, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set where it brings back what has served before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<WayBack>,
+    /// Versions that were rolled back and are tried again with this one: it is one of them, or of the same
+    /// build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<TaskDefinition>,
     pub strategy: StrategyName,
     /// The stages in order; weights increase strictly and end at 1000.
     pub stages: Vec<Stage>,
@@ -95,6 +103,17 @@ impl Plan {
     pub const fn is_scaled(&self) -> bool {
         self.stable.scaling.is_some() || self.canary.scaling.is_some()
     }
+}
+
+/// A deployment that brings back what has served before, because of something in the version that it
+/// leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WayBack {
+    /// The deployment whose version it leaves.
+    pub from: DeploymentId,
+    /// What that version is made of.
+    pub images: Vec<String>,
 }
 
 /// The two interchangeable halves of a service.

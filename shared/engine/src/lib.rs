@@ -10,6 +10,7 @@ mod gather;
 pub mod notify;
 pub mod plan;
 pub mod ports;
+pub mod retire;
 pub mod rollback;
 pub mod survey;
 pub mod sweep;

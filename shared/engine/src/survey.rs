@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join3};
+use glidepath_core::back::{Back, KNOWN, To, back};
+use glidepath_core::document::Findings;
 use glidepath_core::failure::Failure;
 use glidepath_core::ids::{DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{Plan, Slot};
@@ -11,8 +13,8 @@ use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
     preflight,
 };
-use glidepath_core::record::{Lock, LockKey};
-use glidepath_core::request::{Request, Sensitivity, decode};
+use glidepath_core::record::{Lock, LockKey, Quarantined};
+use glidepath_core::request::{Asked, Request, Sensitivity, WayBackRequest, asked};
 use glidepath_core::time::Timestamp;
 use glidepath_core::world::{Alarm, FoundScaling, TargetGroup};
 use serde_json::Value;
@@ -75,12 +77,20 @@ where
         >,
 {
     let (registry, load_balancer) = (ports.registry(), ports.load_balancer());
-    let request =
-        decode(document).map_err(|findings| Unfit::Refused(Refusal::Invalid(findings)))?;
+    let asked = asked(document).map_err(|findings| Unfit::Refused(Refusal::Invalid(findings)))?;
+    let (request, way_back) = match asked {
+        Asked::Release(request) => (*request, None),
+        Asked::WayBack(asked) => {
+            let Back { way_back, request } = brought_back(registry, stack, &asked).await?;
+            (request, Some(way_back))
+        }
+    };
     // Before the resources: an epoch that is still the same when the locks are taken proves that no
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(ports, &request).await?;
+    found.way_back = way_back;
+    found.quarantined = quarantined(&first);
     found.target_groups = target_groups(load_balancer, &found).await?;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
@@ -97,6 +107,52 @@ where
         preflight(&request, &found).map_err(Unfit::Refused)?;
     }
     Ok(Survey { resolved, locks })
+}
+
+/// What a way back deploys, of what the registry knows.
+async fn brought_back(
+    registry: &impl Registry,
+    stack: &StackSettings,
+    asked: &WayBackRequest,
+) -> Result<Back, Unfit> {
+    let WayBackRequest { service, release, started_by, reason, .. } = asked;
+    let known = registry.recent(KNOWN).await?;
+    if let Some(unreadable) = known.unreadable.keys().next() {
+        let mut findings = Findings::default();
+        findings.error(
+            "$.release.rollbackTo",
+            format!(
+                "the record of {unreadable} cannot be read, so what has served is not known for certain"
+            ),
+            "deploy the version with `strategy: {allAtOnce: {bake: 0s}}`",
+        );
+        return Err(Unfit::Refused(Refusal::Invalid(findings)));
+    }
+    let (subject, to) = (service.as_str(), To::of(&release.rollback_to));
+    let by = started_by.as_deref();
+    let mut found = back(&known.deployments, subject, &to, by, reason).map_err(|none| {
+        let findings = none.findings(subject, &to);
+        let running = none.may_pass();
+        Unfit::Refused(if running {
+            Refusal::Running(findings)
+        } else {
+            Refusal::Invalid(findings)
+        })
+    })?;
+    // Channels may have gone since: they are no reason to stay on a bad version.
+    found.request.notify.retain(|channel| stack.channels.contains(channel));
+    Ok(found)
+}
+
+/// What either slot's lock says, each once.
+fn quarantined(locks: &[Lock]) -> Vec<Quarantined> {
+    let mut found: Vec<Quarantined> = Vec::new();
+    for one in locks.iter().flat_map(|lock| &lock.quarantined) {
+        if !found.contains(one) {
+            found.push(one.clone());
+        }
+    }
+    found
 }
 
 async fn look<P>(ports: &P, request: &Request) -> PortResult<Found>
@@ -148,6 +204,8 @@ where
         reaching: Vec::new(),
         stack: StackSettings::default(),
         holders: Vec::new(),
+        quarantined: Vec::new(),
+        way_back: None,
     })
 }
 

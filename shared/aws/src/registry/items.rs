@@ -6,7 +6,7 @@
 //! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
-//! | `lock#KEY` | `lock` | `holder`, `epoch` |
+//! | `lock#KEY` | `lock` | `holder`, `epoch`, `quarantined:VERSION`... |
 //! | `retirement#KEY` | `retirement` | `revision`, `deployment`, `document`, `nextDueAt`, `due` |
 //!
 //! What several writers touch is an attribute of its own, so that an update needs no map to exist.
@@ -40,6 +40,9 @@ pub(super) const INTENT: &str = "intent:";
 
 /// Before the deployment of a binding.
 pub(super) const BINDING: &str = "binding:";
+
+/// Before the version that was rolled back.
+pub(super) const QUARANTINED: &str = "quarantined:";
 
 /// How long closed deployments and notices are kept: longer than an execution can last or a
 /// retirement can be due, so that nothing that is still referred to goes.
@@ -227,10 +230,18 @@ pub(super) fn read_lock(lock: &LockKey, item: &Item) -> PortResult<Lock> {
     let key = Key::of(item)?;
     let read = Reader { key: &key, item };
     let holder = item.contains_key("holder").then(|| read.text("holder")).transpose()?;
+    let mut quarantined = Vec::new();
+    for name in item.keys().filter(|name| name.starts_with(QUARANTINED)) {
+        match read.json(name) {
+            Ok(one) => quarantined.push(one),
+            Err(error) => tell_unreadable(&error),
+        }
+    }
     Ok(Lock {
         key: lock.clone(),
         holder: holder.map(DeploymentId::new),
         epoch: read.whole("epoch")?,
+        quarantined,
     })
 }
 

@@ -159,7 +159,7 @@ impl Registry for DynamoRegistry {
         let found = self.batch(keys.iter().map(items::Key::lock).collect()).await?;
         let read = keys.iter().map(|key| match found.get(&items::Key::lock(key)) {
             Some(item) => items::read_lock(key, item),
-            None => Ok(Lock { key: key.clone(), holder: None, epoch: 0 }),
+            None => Ok(Lock::untaken(key.clone())),
         });
         read.collect()
     }

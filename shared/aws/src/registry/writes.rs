@@ -3,12 +3,13 @@
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use glidepath_core::ids::TaskDefinition;
 use glidepath_core::protocol::RegistryWrite;
-use glidepath_core::record::Revision;
+use glidepath_core::record::{QuarantineChange, Revision};
 use glidepath_engine::ports::{PortError, PortResult};
 
 use super::items::{
-    BINDING, INTENT, Item, Key, json, number, text, write_deployment, write_notice,
+    BINDING, INTENT, Item, Key, QUARANTINED, json, number, text, write_deployment, write_notice,
     write_retirement,
 };
 
@@ -106,10 +107,13 @@ impl Table<'_> {
                 });
                 updated(update.build())
             }
-            RegistryWrite::TakeLock { key, deployment, expected_epoch } => {
-                let update = self
-                    .update(&Key::lock(key))
-                    .update_expression("SET holder = :holder, epoch = :next")
+            RegistryWrite::TakeLock { key, deployment, expected_epoch, forgotten } => {
+                let update = self.update(&Key::lock(key));
+                let (update, removed) = without(update, forgotten);
+                let remove =
+                    if removed.is_empty() { String::new() } else { format!(" REMOVE {removed}") };
+                let update = update
+                    .update_expression(format!("SET holder = :holder, epoch = :next{remove}"))
                     .expression_attribute_values(":holder", text(deployment.as_str()))
                     .expression_attribute_values(":next", number(expected_epoch + 1));
                 let update = if *expected_epoch == 0 {
@@ -123,13 +127,23 @@ impl Table<'_> {
                 };
                 updated(update.build())
             }
-            RegistryWrite::ReleaseLock { key, deployment } => updated(
-                self.update(&Key::lock(key))
-                    .update_expression("REMOVE holder")
+            RegistryWrite::ReleaseLock { key, deployment, quarantine } => {
+                let QuarantineChange { added, lifted } = quarantine;
+                let key = Key::lock(key);
+                let (update, removed) = without(self.update(&key), lifted);
+                let removed = if removed.is_empty() { removed } else { format!(", {removed}") };
+                let update = update
                     .condition_expression("holder = :holder")
-                    .expression_attribute_values(":holder", text(deployment.as_str()))
-                    .build(),
-            ),
+                    .expression_attribute_values(":holder", text(deployment.as_str()));
+                let update = match added {
+                    Some(added) => update
+                        .update_expression(format!("REMOVE holder{removed} SET #added = :added"))
+                        .expression_attribute_names("#added", quarantined(&added.version))
+                        .expression_attribute_values(":added", json(&key, added)?),
+                    None => update.update_expression(format!("REMOVE holder{removed}")),
+                };
+                updated(update.build())
+            }
             RegistryWrite::RequireFree(key) => checked(
                 self.check(&Key::lock(key))
                     .condition_expression("attribute_not_exists(holder)")
@@ -183,6 +197,19 @@ impl Table<'_> {
     fn check(&self, key: &Key) -> aws_sdk_dynamodb::types::builders::ConditionCheckBuilder {
         ConditionCheck::builder().table_name(self.0).set_key(Some(key.attributes()))
     }
+}
+
+/// An update that removes versions from the quarantine, and what its expression removes.
+fn without(update: UpdateBuilder, versions: &[TaskDefinition]) -> (UpdateBuilder, String) {
+    let names: Vec<_> = (0..versions.len()).map(|index| format!("#lifted{index}")).collect();
+    let update = names.iter().zip(versions).fold(update, |update, (name, version)| {
+        update.expression_attribute_names(name, quarantined(version))
+    });
+    (update, names.join(", "))
+}
+
+fn quarantined(version: &TaskDefinition) -> String {
+    format!("{QUARANTINED}{version}")
 }
 
 /// There is no such item yet.

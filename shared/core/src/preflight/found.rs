@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn};
-use crate::plan::Slot;
-use crate::record::LockKey;
+use crate::plan::{Slot, WayBack};
+use crate::record::{LockKey, Quarantined};
 use crate::world::{
     Alarm, EcsService, FoundRoute, FoundScaling, Reaching, RegisteredVersion, TargetGroup,
 };
@@ -29,6 +29,10 @@ pub struct Found {
     pub stack: StackSettings,
     /// Deployments that hold something the request needs.
     pub holders: Vec<Holder>,
+    /// Versions that were rolled back in either slot.
+    pub quarantined: Vec<Quarantined>,
+    /// Set where the request brings back what has served before.
+    pub way_back: Option<WayBack>,
 }
 
 /// What the stack has configured, as far as a request depends on it.

@@ -9,6 +9,7 @@ mod found;
 mod groups;
 mod hooks;
 mod probes;
+mod quarantine;
 mod routes;
 mod scaling;
 mod slots;
@@ -85,6 +86,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let unlisted = unlisted::check(request, found, services, serving, &mut findings);
     let roles = slots::roles(request, services, serving, found, &mut findings);
     let task_definition = task_definition(request, found, &mut findings);
+    let retries = quarantine::check(request, found, &mut findings);
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
@@ -104,6 +106,8 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
                 .map_or(Vec::new(), |version| version.images.clone()),
             started_by: request.started_by.clone(),
             reason: request.reason.clone(),
+            way_back: found.way_back.clone(),
+            retries,
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
             capacity: request.strategy.capacity(request.capacity.canary),

@@ -74,6 +74,6 @@ pub fn finish(
     let told = notice(&mut finished, now, Event::Succeeded);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(finished.clone())), told];
     writes.push(RegistryWrite::CreateRetirement(Box::new(retirement)));
-    writes.extend(release_locks(deployment));
+    writes.extend(release_locks(deployment, Outcome::Succeeded, now));
     Ok((finished, writes))
 }

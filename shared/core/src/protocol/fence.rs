@@ -218,7 +218,7 @@ pub fn close(
     let told = notice(&mut closed, now, terminal);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(closed.clone())), told];
     writes.extend(unbind(deployment, alarms, now));
-    writes.extend(release_locks(deployment));
+    writes.extend(release_locks(deployment, outcome, now));
     Ok((closed, writes))
 }
 

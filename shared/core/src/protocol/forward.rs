@@ -10,7 +10,7 @@ use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
     Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Pins, Progress,
-    Promotion, RecordedHealth, Shift, Step,
+    Promotion, Quarantined, RecordedHealth, Shift, Step,
 };
 use crate::route::RouteActions;
 use crate::storm::RequestsPerMinute;
@@ -29,6 +29,7 @@ pub fn begin(deployment: &Deployment, locks: &[Lock]) -> Vec<RegistryWrite> {
         key: lock.key.clone(),
         deployment: deployment.id.clone(),
         expected_epoch: lock.epoch,
+        forgotten: Quarantined::forgotten(&lock.quarantined),
     }));
     writes.extend(deployment.alarms.iter().map(|alarm| RegistryWrite::Bind {
         alarm: alarm.clone(),

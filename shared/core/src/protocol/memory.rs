@@ -38,8 +38,7 @@ impl Items {
 
     /// The lock; one that was never taken is free at epoch 0.
     pub fn lock(&self, key: &LockKey) -> Lock {
-        let free = || Lock { key: key.clone(), holder: None, epoch: 0 };
-        self.locks.get(key).cloned().unwrap_or_else(free)
+        self.locks.get(key).cloned().unwrap_or_else(|| Lock::untaken(key.clone()))
     }
 
     /// All of these writes, with the notices to deliver; or `None` and nothing is written.
@@ -139,7 +138,7 @@ impl Items {
                 let lock = self.lock(key);
                 lock.holder.is_none() && lock.epoch == *expected_epoch
             }
-            RegistryWrite::ReleaseLock { key, deployment } => {
+            RegistryWrite::ReleaseLock { key, deployment, .. } => {
                 self.lock(key).holder.as_ref() == Some(deployment)
             }
             RegistryWrite::RequireFree(key) => self.lock(key).holder.is_none(),
@@ -184,14 +183,17 @@ impl Items {
                     alarm.unreadable.intents.retain(|id, _| !dead.contains(id));
                 });
             }
-            RegistryWrite::TakeLock { key, deployment, expected_epoch } => {
-                let lock =
-                    Lock { key: key.clone(), holder: Some(deployment), epoch: expected_epoch + 1 };
+            RegistryWrite::TakeLock { key, deployment, expected_epoch, forgotten } => {
+                let mut lock = self.lock(&key);
+                lock.holder = Some(deployment);
+                lock.epoch = expected_epoch + 1;
+                lock.quarantined.retain(|one| !forgotten.contains(&one.version));
                 self.locks.insert(key, lock);
             }
-            RegistryWrite::ReleaseLock { key, .. } => {
+            RegistryWrite::ReleaseLock { key, quarantine, .. } => {
                 let mut lock = self.lock(&key);
                 lock.holder = None;
+                quarantine.apply(&mut lock.quarantined);
                 self.locks.insert(key, lock);
             }
             RegistryWrite::CreateRetirement(retirement)

@@ -51,7 +51,7 @@ pub use memory::{Fenced, Items};
 pub use ours::{Overwritten, Whose, reads_back};
 pub use refused::Refused;
 pub use reply::{NextStep, Reply};
-pub use retirement::{claim_retirement, finish_retirement, postpone_retirement};
+pub use retirement::{claim_retirement, finish_retirement, hasten_retirement, postpone_retirement};
 pub use scaling::{
     Goal, NewSetting, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling,
 };

@@ -1,15 +1,24 @@
 //! What every end of a deployment lets go of.
 
 use super::write::RegistryWrite;
-use crate::record::{AlarmItem, Deployment, LockKey};
+use crate::record::{AlarmItem, Deployment, LockKey, LockKind, Outcome, QuarantineChange};
 use crate::time::Timestamp;
 
-/// The keys that a deployment must release when it ends.
-pub(super) fn release_locks(deployment: &Deployment) -> impl Iterator<Item = RegistryWrite> {
+/// The keys that a deployment must release when it ends, and what its end says of its versions.
+pub(super) fn release_locks(
+    deployment: &Deployment,
+    outcome: Outcome,
+    now: Timestamp,
+) -> impl Iterator<Item = RegistryWrite> {
     let id = deployment.id.clone();
-    LockKey::of(&deployment.plan)
-        .into_iter()
-        .map(move |key| RegistryWrite::ReleaseLock { key, deployment: id.clone() })
+    let change = QuarantineChange::at_end(deployment, outcome, now);
+    LockKey::of(&deployment.plan).into_iter().map(move |key| {
+        let quarantine = match key.kind() {
+            LockKind::Service => change.clone(),
+            LockKind::Route | LockKind::Group => QuarantineChange::default(),
+        };
+        RegistryWrite::ReleaseLock { key, deployment: id.clone(), quarantine }
+    })
 }
 
 /// How many dead intents one write removes; an item never has many, and an expression has its limit.

@@ -1,7 +1,7 @@
 //! The pieces of a registry transaction.
 
-use crate::ids::{AlarmArn, DeploymentId, EcsServiceName, IntentId};
-use crate::record::{Binding, Deployment, LockKey, Notice, Retirement, Revision};
+use crate::ids::{AlarmArn, DeploymentId, EcsServiceName, IntentId, TaskDefinition};
+use crate::record::{Binding, Deployment, LockKey, Notice, QuarantineChange, Retirement, Revision};
 use crate::time::Timestamp;
 
 /// One write of a transaction with its condition. All of a transaction happens, or nothing.
@@ -39,9 +39,16 @@ pub enum RegistryWrite {
         deployment: DeploymentId,
         /// The epoch that was read.
         expected_epoch: u64,
+        /// Versions in quarantine for so long that they are let go.
+        forgotten: Vec<TaskDefinition>,
     },
     /// Releases a lock that is the deployment's own.
-    ReleaseLock { key: LockKey, deployment: DeploymentId },
+    ReleaseLock {
+        key: LockKey,
+        deployment: DeploymentId,
+        /// Written with it, for nobody may plan between.
+        quarantine: QuarantineChange,
+    },
     /// Only a condition: nobody holds the lock.
     RequireFree(LockKey),
     /// A retirement that replaces whatever was due for the same ECS service.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quarantined::Quarantined;
 use crate::ids::{ClusterName, DeploymentId, EcsServiceName};
 use crate::plan::Plan;
 use crate::route::Role;
@@ -84,6 +85,13 @@ impl LockKey {
     }
 }
 
+impl Lock {
+    /// One that was never taken.
+    pub const fn untaken(key: LockKey) -> Self {
+        Self { key, holder: None, epoch: 0, quarantined: Vec::new() }
+    }
+}
+
 /// A lock as the registry holds it. It is never deleted: its epoch tells a planner that somebody
 /// had it between two looks at the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,4 +100,6 @@ pub struct Lock {
     pub holder: Option<DeploymentId>,
     /// How often it was taken.
     pub epoch: u64,
+    /// Versions that were rolled back; only those of ECS services have any.
+    pub quarantined: Vec<Quarantined>,
 }

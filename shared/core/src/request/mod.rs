@@ -24,6 +24,8 @@ mod sensitivity;
 
 mod values;
 
+mod way_back;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,9 +49,13 @@ pub use sensitivity::{Ratio, Sensitivity};
 
 pub use values::AlarmName;
 
+pub use way_back::{WayBackRelease, WayBackRequest};
+
 use crate::document::{Decode, Findings, Node};
 
-use crate::ids::{ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition};
+use crate::ids::{
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TaskDefinition,
+};
 
 use crate::plan::{CanaryCapacity, Slot};
 
@@ -59,12 +65,32 @@ use crate::strategy::Strategy;
 
 use crate::time::Span;
 
-/// Reads a request, or finds every mistake that can be seen without looking at AWS.
+/// What a document asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Release(Box<Request>),
+    WayBack(WayBackRequest),
+}
+
+/// Reads a document, or finds every mistake that can be seen without looking at AWS.
+pub fn asked(document: &Value) -> Result<Asked, Findings> {
+    if document.pointer("/release/rollbackTo").is_some() {
+        read(document).map(Asked::WayBack)
+    } else {
+        decode(document).map(|request| Asked::Release(Box::new(request)))
+    }
+}
+
+/// Reads a document that releases a version.
 pub fn decode(document: &Value) -> Result<Request, Findings> {
+    read(document)
+}
+
+fn read<Read: Decode>(document: &Value) -> Result<Read, Findings> {
     let mut findings = Findings::default();
-    let request = Request::decode(Node::root(document, &mut findings));
-    match request {
-        Some(request) if !findings.has_errors() => Ok(request),
+    let read = Read::decode(Node::root(document, &mut findings));
+    match read {
+        Some(read) if !findings.has_errors() => Ok(read),
         Some(_) | None => Err(findings),
     }
 }
@@ -145,12 +171,8 @@ impl Decode for Request {
             let concurrency = fields.defaulted("concurrency", defaults::concurrency);
             let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
             let force = fields.defaulted("force", Force::default);
-            let started_by = fields.optional_with("startedBy", |node| {
-                node.text_like("a name in one line of at most 256 characters", can_be_starter)
-            });
-            let reason = fields.optional_with("reason", |node| {
-                node.text_like("a reason in one line of at most 2,000 characters", can_be_reason)
-            });
+            let started_by = fields.optional_with("startedBy", started_by);
+            let reason = fields.optional_with("reason", reason);
             Some(Self {
                 api_version: api_version?,
                 service: service?,
@@ -170,6 +192,14 @@ impl Decode for Request {
             })
         })
     }
+}
+
+fn started_by(node: Node<'_>) -> Option<String> {
+    node.text_like("a name in one line of at most 256 characters", can_be_starter)
+}
+
+fn reason(node: Node<'_>) -> Option<String> {
+    node.text_like("a reason in one line of at most 2,000 characters", can_be_reason)
 }
 
 /// Whether a request can say that this is who starts it.
@@ -271,13 +301,18 @@ pub struct Release {
     /// The ECS task definition to run, as `family:revision` or ARN.
     #[schemars(extend("pattern" = "^(.*/)?[^:/]+:[1-9][0-9]*$"))]
     pub task_definition: TaskDefinition,
+    /// The deployment that was rolled back and whose version is tried again: without it a version that was
+    /// rolled back is refused. It means that rollback and no later one, so it may stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<DeploymentId>,
 }
 
 impl Decode for Release {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.object(|fields| {
             let task_definition = fields.required("taskDefinition");
-            Some(Self { task_definition: task_definition? })
+            let retry = fields.optional("retry");
+            Some(Self { task_definition: task_definition?, retry: retry? })
         })
     }
 }

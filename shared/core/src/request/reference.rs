@@ -20,6 +20,13 @@ This page is generated from the types in `shared/core/src/request` and `shared/c
 (`UPDATE=1 cargo test -p glidepath-core`); editors can use [the schema](request.schema.json).
 ";
 
+const WAY_BACK: &str = "\
+## The way back as a request
+
+After a success `glidepath rollback SERVICE --to previous` brings back what served before. A pipeline
+without the command line starts an execution with this instead:
+";
+
 /// Definitions in the order in which they are first named.
 struct Reference<'s> {
     schema: &'s Value,
@@ -37,11 +44,18 @@ impl<'s> Reference<'s> {
             text: INTRODUCTION.to_owned(),
         };
         reference.line(&format!("\n```json\n{}```", super::schema::EXAMPLE));
-        reference.section("Request", schema);
-        while let Some(name) = reference.waiting.pop_front() {
-            reference.section(name, &schema["$defs"][name]);
-        }
+        reference.all_of("Request");
+        reference.line(&format!("\n{WAY_BACK}\n```json\n{}```", super::schema::WAY_BACK));
+        reference.all_of("WayBackRequest");
         reference.text
+    }
+
+    /// A definition and everything that it refers to.
+    fn all_of(&mut self, name: &'s str) {
+        self.waiting.push_back(name);
+        while let Some(name) = self.waiting.pop_front() {
+            self.section(name, &self.schema["$defs"][name]);
+        }
     }
 
     fn line(&mut self, line: &str) {

@@ -4,9 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::Request;
+use super::{Request, WayBackRequest};
 
 pub(super) const EXAMPLE: &str = include_str!("example.json");
+
+pub(super) const WAY_BACK: &str = include_str!("way_back.json");
 
 /// A complete request, to begin with.
 pub fn example() -> &'static str {
@@ -14,12 +16,18 @@ pub fn example() -> &'static str {
 }
 
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(Request).to_value();
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let asked = [generator.subschema_for::<Request>(), generator.subschema_for::<WayBackRequest>()];
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Glidepath request",
+        "description": "A deployment, or the way back to a version that has served before.",
+        "anyOf": asked,
+        "$defs": generator.take_definitions(true),
+    });
     tidy(&mut schema);
-    if let (Some(fields), Ok(example)) = (schema.as_object_mut(), EXAMPLE.parse::<Value>()) {
-        fields.insert("title".to_owned(), json!("Glidepath deployment request"));
-        fields.insert("examples".to_owned(), json!([example]));
-    }
+    let examples: Vec<_> = [EXAMPLE, WAY_BACK].into_iter().flat_map(str::parse::<Value>).collect();
+    schema["examples"] = json!(examples);
     schema
 }
 
@@ -65,6 +73,7 @@ fn tidy(schema: &mut Value) {
 mod tests {
     use super::*;
     use crate::fixtures::{decoded, document, same_as_file};
+    use crate::request::{Asked, asked};
 
     /// The objects of a document with the schema that each has to follow.
     fn objects<'s>(root: &'s Value, schema: &'s Value, document: &Value, path: &str) {
@@ -135,14 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_schema_is_a_request() {
+    fn the_examples_of_the_schema_are_requests() {
         decoded(&EXAMPLE.parse().expect("the example is JSON"));
+        let way_back = asked(&WAY_BACK.parse().expect("the example is JSON"));
+        assert!(matches!(way_back, Ok(Asked::WayBack(_))), "{way_back:?}");
     }
 
     #[test]
     fn every_field_that_is_read_is_in_the_schema() {
         let schema = schema();
-        objects(&schema, &schema, &document(), "$");
+        let request = &schema["$defs"]["Request"];
+        objects(&schema, request, &document(), "$");
         for strategy in [
             json!({ "linear": { "step": 10, "bake": "5m", "finalBake": "5m", "approval": {} } }),
             json!({ "blueGreen": { "idleBake": "5m", "bake": "5m", "approval": {} } }),
@@ -150,7 +162,8 @@ mod tests {
         ] {
             let mut document = document();
             document["strategy"] = strategy;
-            objects(&schema, &schema, &serde_json::to_value(decoded(&document)).unwrap(), "$");
+            objects(&schema, request, &serde_json::to_value(decoded(&document)).unwrap(), "$");
         }
+        objects(&schema, &schema["$defs"]["WayBackRequest"], &WAY_BACK.parse().unwrap(), "$");
     }
 }

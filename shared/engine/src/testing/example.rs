@@ -182,6 +182,8 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         images: Vec::new(),
         started_by: None,
         reason: None,
+        way_back: None,
+        retries: Vec::new(),
         unlisted: Vec::new(),
     }
 }

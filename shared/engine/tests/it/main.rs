@@ -15,6 +15,7 @@ mod notify;
 mod overwritten;
 mod planning;
 mod promote;
+mod quarantine;
 mod races;
 mod rollback;
 mod scaling;

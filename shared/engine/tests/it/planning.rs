@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 const START: Timestamp = Timestamp::from_millis(1_795_244_400_000);
 
-fn request() -> Value {
+pub(crate) fn request() -> Value {
     json!({
         "apiVersion": "glidepath/v1",
         "service": "shop",
@@ -38,7 +38,7 @@ fn request() -> Value {
     })
 }
 
-fn named(name: &str, request: Value) -> PlanInput {
+pub(crate) fn named(name: &str, request: Value) -> PlanInput {
     PlanInput {
         deployment: DeploymentId::new(name),
         execution: ExecutionArn::new(format!("arn:aws:states:x:1:execution:glidepath:{name}")),
@@ -47,7 +47,7 @@ fn named(name: &str, request: Value) -> PlanInput {
     }
 }
 
-async fn plan(
+pub(crate) async fn plan(
     registry: &MemoryRegistry,
     world: &World,
     input: &PlanInput,

@@ -11,7 +11,8 @@ use glidepath_core::plan::{
     StageIndex, StrategyName,
 };
 use glidepath_core::record::{
-    Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, RecordedHealth,
+    Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, Quarantined,
+    RecordedHealth,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
@@ -71,6 +72,8 @@ fn plan() -> Plan {
         images: Vec::new(),
         started_by: None,
         reason: None,
+        way_back: None,
+        retries: Vec::new(),
         unlisted: Vec::new(),
     }
 }
@@ -222,8 +225,20 @@ fn a_lock_without_a_holder_is_free() {
     let key = LockKey::from_text("route#r");
     let mut item = Key::lock(&key).attributes();
     item.insert("epoch".to_owned(), number(4));
-    let free = Lock { key: key.clone(), holder: None, epoch: 4 };
-    assert_eq!(read_lock(&key, &item), Ok(free));
+    let free = Lock { epoch: 4, ..Lock::untaken(key.clone()) };
+    assert_eq!(read_lock(&key, &item), Ok(free.clone()));
+    // What a newer version has written otherwise keeps nobody from the lock.
+    let damaged = format!("{QUARANTINED}shop:6");
+    item.insert(damaged, text("{}"));
+    let quarantined = Quarantined {
+        version: TaskDefinition::new("shop:7"),
+        images: vec!["r/app:7".to_owned()],
+        deployment: DeploymentId::new("shop-7"),
+        at: NOW,
+        because: "AlarmFired: 5xx".to_owned(),
+    };
+    item.insert(format!("{QUARANTINED}shop:7"), json(&Key::lock(&key), &quarantined).unwrap());
+    assert_eq!(read_lock(&key, &item), Ok(Lock { quarantined: vec![quarantined], ..free }));
     item.insert("holder".to_owned(), number(1));
     assert!(read_lock(&key, &item).is_err());
 }

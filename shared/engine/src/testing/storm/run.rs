@@ -203,10 +203,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
 
 /// Into the registry, with locks and bindings, and its route into the world.
 fn put(world: &StormWorld, deployment: Deployment, owner: Owner, weight: Weight) -> Deployment {
-    let locks: Vec<_> = LockKey::of(&deployment.plan)
-        .into_iter()
-        .map(|key| Lock { key, holder: None, epoch: 0 })
-        .collect();
+    let locks: Vec<_> = LockKey::of(&deployment.plan).into_iter().map(Lock::untaken).collect();
     let index = deployment.id.as_str().trim_start_matches('d').parse().unwrap_or_default();
     let routed = Routed { owner, actions: actions_of(index, weight) };
     world.state().routes.insert(deployment.plan.routes[0].route.clone(), routed);

@@ -40,7 +40,8 @@ impl Containers for World {
             arn: name.clone(),
             task_role,
             execution_role: None,
-            images: vec!["repository/app:0a1b2c3".to_owned()],
+            // Every version is a build of its own.
+            images: vec![format!("repository/app:{}", name.short().replace(':', "-"))],
         }))
     }
 

@@ -1,0 +1,107 @@
+//! `glidepath retire`: ends the time in which the old version keeps its tasks.
+
+use std::io::Write;
+
+use glidepath_core::back::{KNOWN, NoWayBack, To, serving};
+use glidepath_core::record::LockKey;
+use glidepath_engine::ports::{Clock, Ports, Recent, Registry};
+use glidepath_engine::retire;
+
+use super::back::no_way_back;
+use crate::connection::Options;
+use crate::names::Named;
+use crate::next_command::Commands;
+use crate::stopped::Stopped;
+
+/// Stop the tasks of the old version now, before its retention is over
+///
+/// Until then `rollback --to previous` is back within seconds; afterwards its tasks are started first.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A service, or the deployment whose version serves
+    service: Named,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let connection = options.connect().await?;
+    let subject = arguments.service.exactly(|id| connection.operator.execution(id))?;
+    let known = connection.ports.registry.recent(KNOWN).await?;
+    let told = end(&connection.ports, &known, subject.as_str(), &options.commands()).await?;
+    writeln!(output, "{told}")?;
+    Ok(())
+}
+
+/// Ends the retention of what is named; what comes of it, in words.
+async fn end<P>(
+    ports: &P,
+    known: &Recent,
+    subject: &str,
+    commands: &Commands,
+) -> Result<String, Stopped>
+where
+    P: Ports<Registry: Registry, Ambient: Clock>,
+{
+    let refused = |none: NoWayBack| no_way_back(&none, subject, &To::Previous, commands);
+    let deployment = serving(&known.deployments, subject).map_err(refused)?;
+    let (id, old) = (&deployment.id, &deployment.plan.stable);
+    let key = LockKey::service(&deployment.plan.cluster, &old.service);
+    let found = retire::run(ports, &key).await;
+    let found = found.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
+    let Some(found) = found else {
+        return Ok(format!(
+            "nothing is kept of {}: its tasks have stopped, or another deployment has taken `{}` over",
+            old.task_definition.short(),
+            old.service
+        ));
+    };
+    let was = if found.due_at > ports.ambient().now() {
+        format!("they would have been kept until {}", found.due_at)
+    } else {
+        "they are due already".to_owned()
+    };
+    Ok(format!(
+        "the tasks of {} in `{}` stop within about a minute; {was}\n  see it: `{}`",
+        old.task_definition.short(),
+        old.service,
+        commands.of("status", id, "")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use glidepath_core::record::Retirement;
+    use glidepath_core::time::Span;
+    use glidepath_engine::testing::{Bed, MemoryRegistry, example};
+
+    use super::*;
+    use crate::fixtures;
+
+    #[tokio::test]
+    async fn an_old_slot_goes_before_its_time_and_only_once() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let ports = Bed::new(&registry, &world);
+        let succeeded = fixtures::succeeded();
+        let known = Recent { deployments: vec![succeeded.clone()], unreadable: BTreeMap::new() };
+        let commands = Commands::default();
+        let told = end(&ports, &known, "shop", &commands).await.unwrap();
+        assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
+
+        let mut kept = Retirement::after(&succeeded, world.now());
+        kept.due_at = world.now() + Span::from_secs(600);
+        registry.items().retirements.insert(kept.key(), kept.clone());
+        let told = end(&ports, &known, "shop", &commands).await.unwrap();
+        assert!(told.contains("stop within about a minute; they would have been kept"), "{told}");
+        assert_eq!(registry.items().retirements[&kept.key()].due_at, world.now());
+        let told = end(&ports, &known, "shop-42", &commands).await.unwrap();
+        assert!(told.contains("due already"), "{told}");
+
+        let stopped = end(&ports, &known, "basket", &commands).await.unwrap_err();
+        assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
+    }
+}

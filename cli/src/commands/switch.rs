@@ -1,0 +1,51 @@
+//! `glidepath switch`: the way back for those who think in slots.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+use glidepath_core::back::To;
+use glidepath_core::plan::Slot;
+
+use super::back::{self, Asked};
+use crate::connection::Options;
+use crate::decision;
+use crate::names::Named;
+use crate::stopped::Stopped;
+
+/// After a success: send everything back to the version that served in the other slot
+///
+/// The same as `rollback --to` with that version.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A service, or the deployment whose version serves
+    service: Named,
+    /// The slot that is to serve
+    #[arg(long)]
+    to: Wanted,
+    /// Why, for whoever is told
+    #[arg(long, value_parser = decision::reason)]
+    reason: Option<String>,
+    /// Show what it would do, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Wanted {
+    Blue,
+    Green,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Arguments { service, to, reason, dry_run } = arguments;
+    let to = To::Slot(match to {
+        Wanted::Blue => Slot::Blue,
+        Wanted::Green => Slot::Green,
+    });
+    let asked = Asked { named: service, to: &to, reason: reason.as_deref(), dry_run: *dry_run };
+    back::run(&asked, options, output).await
+}

@@ -1,0 +1,112 @@
+//! Versions that were rolled back: a pipeline that runs again must not bring them to the users a second
+//! time.
+
+use super::Found;
+use crate::document::Findings;
+use crate::ids::TaskDefinition;
+use crate::record::Quarantined;
+use crate::request::Request;
+
+/// The versions in quarantine that this one is; refuses it unless the request names what took it back.
+pub(super) fn check(
+    request: &Request,
+    found: &Found,
+    findings: &mut Findings,
+) -> Vec<TaskDefinition> {
+    let Some(version) = &found.task_definition else { return Vec::new() };
+    let is = |one: &&Quarantined| one.is(&version.arn, &version.images);
+    let mut known: Vec<_> = found.quarantined.iter().filter(is).collect();
+    known.sort_by_key(|one| std::cmp::Reverse(one.at));
+    // Whoever goes back says which version, and why.
+    let Some(last) = known.first().filter(|_| found.way_back.is_none()) else {
+        return known.into_iter().map(|one| one.version.clone()).collect();
+    };
+    if request.release.retry.as_ref() != Some(&last.deployment) {
+        let Quarantined { version: before, deployment, at, because, .. } = last;
+        let (before, short) = (before.short(), version.arn.short());
+        let same = if before == short {
+            format!("`{short}` was rolled back")
+        } else {
+            format!("`{short}` has the images of `{before}`, which was rolled back")
+        };
+        findings.error(
+            "$.release.taskDefinition",
+            format!("{same} by `{deployment}` at {at}: {because}"),
+            format!(
+                "deploy another version; to try this one again all the same, set `release.retry` to \
+                 `{deployment}`"
+            ),
+        );
+    }
+    known.into_iter().map(|one| one.version.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW, request};
+    use crate::ids::DeploymentId;
+    use crate::plan::WayBack;
+    use crate::time::Span;
+    use crate::world::RegisteredVersion;
+
+    fn one(deployment: &str, version: &str, seconds: u64) -> Quarantined {
+        Quarantined {
+            version: TaskDefinition::new(version),
+            images: vec!["r/app:7".to_owned()],
+            deployment: DeploymentId::new(deployment),
+            at: NOW + Span::from_secs(seconds),
+            because: "AlarmFired: shop-5xx".to_owned(),
+        }
+    }
+
+    fn found() -> Found {
+        let arn = TaskDefinition::new("shop:43");
+        let images = vec!["r/app:7".to_owned()];
+        let version = RegisteredVersion { arn, images, task_role: None, execution_role: None };
+        let other = Quarantined { images: Vec::new(), ..one("shop-1", "shop:1", 90) };
+        Found {
+            task_definition: Some(version),
+            quarantined: vec![other, one("shop-41", "shop:41", 1), one("shop-42", "shop:42", 2)],
+            ..Found::default()
+        }
+    }
+
+    fn checked(retry: Option<&str>, found: &Found) -> (Vec<String>, Vec<TaskDefinition>) {
+        let mut request = request();
+        request.release.retry = retry.map(DeploymentId::new);
+        let mut findings = Findings::default();
+        let retries = check(&request, found, &mut findings);
+        (findings.iter().map(|finding| finding.to_string()).collect(), retries)
+    }
+
+    #[test]
+    fn a_version_that_was_rolled_back_waits_for_whoever_names_the_rollback() {
+        let mut found = found();
+        let retries = vec![TaskDefinition::new("shop:42"), TaskDefinition::new("shop:41")];
+        for (retry, refused) in [(None, true), (Some("shop-41"), true), (Some("shop-42"), false)] {
+            let (findings, tried) = checked(retry, &found);
+            assert_eq!(findings.len(), usize::from(refused), "{retry:?} {findings:?}");
+            assert_eq!(tried, retries);
+            for finding in findings {
+                for word in
+                    ["`shop:43` has the images of `shop:42`", "`shop-42`", "AlarmFired: shop-5xx"]
+                {
+                    assert!(finding.contains(word), "{finding}");
+                }
+            }
+        }
+        let from = DeploymentId::new("shop-44");
+        found.way_back = Some(WayBack { from, images: Vec::new() });
+        assert_eq!(checked(None, &found), (Vec::new(), retries));
+    }
+
+    #[test]
+    fn others_are_not_its_concern() {
+        let mut found = found();
+        if let Some(version) = &mut found.task_definition {
+            version.images = vec!["r/app:8".to_owned()];
+        }
+        assert_eq!(checked(None, &found), (Vec::new(), Vec::new()));
+    }
+}
