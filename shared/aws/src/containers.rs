@@ -22,8 +22,10 @@ use crate::error::{code, port_error};
 /// A role that is written as an empty text is none.
 fn registered(definition: Described) -> Option<RegisteredVersion> {
     let role = |role: Option<String>| role.filter(|role| !role.is_empty());
+    let active = definition.status() == Some(&TaskDefinitionStatus::Active);
     let containers = definition.container_definitions.unwrap_or_default();
     Some(RegisteredVersion {
+        active,
         arn: TaskDefinition::new(definition.task_definition_arn?),
         task_role: role(definition.task_role_arn),
         execution_role: role(definition.execution_role_arn),
@@ -112,12 +114,7 @@ impl Containers for ElasticContainers {
         let described =
             self.reading.describe_task_definition().task_definition(name.as_str()).send().await;
         match described {
-            Ok(described) => {
-                let definition = described.task_definition.filter(|definition| {
-                    definition.status() == Some(&TaskDefinitionStatus::Active)
-                });
-                Ok(definition.and_then(registered))
-            }
+            Ok(described) => Ok(described.task_definition.and_then(registered)),
             // What ECS answers when there is no such family or revision.
             Err(error) if code(&error) == Some("ClientException") => Ok(None),
             Err(error) => Err(port_error("ecs:DescribeTaskDefinition", error)),

@@ -119,6 +119,7 @@ pub(crate) fn task_definition(version: &str) -> TaskDefinition {
 pub(crate) fn registered(version: &str) -> RegisteredVersion {
     RegisteredVersion {
         arn: task_definition(version),
+        active: true,
         task_role: None,
         execution_role: None,
         images: vec!["repository/app:0a1b2c3".to_owned()],

@@ -55,6 +55,8 @@ impl TargetGroup {
 pub struct RegisteredVersion {
     /// The full ARN.
     pub arn: TaskDefinition,
+    /// Whether ECS gives it to a service. One that is not goes on where it is, and can still be read.
+    pub active: bool,
     /// The ARN or the name of the role that its containers have; `None`: they have none.
     pub task_role: Option<String>,
     /// The ARN or the name of the role with which ECS starts them; `None`: it needs none.

@@ -177,7 +177,7 @@ async fn an_inactive_service_is_none() {
 }
 
 #[tokio::test]
-async fn an_inactive_task_definition_is_none() {
+async fn a_task_definition_says_whether_ecs_gives_it_to_a_service() {
     let of = |status: &str| {
         answer(&json!({ "taskDefinition": {
             "taskDefinitionArn": VERSION, "status": status, "executionRoleArn": "arn:e",
@@ -192,13 +192,15 @@ async fn an_inactive_task_definition_is_none() {
     let name = TaskDefinition::new("app:7");
     let found = containers.task_definition(&name).await;
     let registered = RegisteredVersion {
+        active: true,
         arn: TaskDefinition::new(VERSION),
         task_role: None,
         execution_role: Some("arn:e".to_owned()),
         images: vec!["repository/app:0a1b2c3".to_owned()],
     };
-    assert_eq!(found, Ok(Some(registered)));
-    assert_eq!(containers.task_definition(&name).await, Ok(None));
+    assert_eq!(found, Ok(Some(registered.clone())));
+    let inactive = RegisteredVersion { active: false, ..registered };
+    assert_eq!(containers.task_definition(&name).await, Ok(Some(inactive)));
     assert_eq!(containers.task_definition(&name).await, Ok(None));
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{LockKey, Phase};
 use glidepath_core::time::Timestamp;
@@ -140,8 +141,8 @@ impl DynamoRegistry {
     }
 
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {
-        let newest = self.newest(limit).await?;
-        let open = self.read_due(Timestamp::from_millis(i64::MAX)).await?;
+        let ever = Timestamp::from_millis(i64::MAX);
+        let (newest, open) = try_join(self.newest(limit), self.read_due(ever)).await?;
         let open = open.into_iter().filter_map(|due| match due {
             Due::Deployment(id) => Some(Key::deployment(&id).partition),
             Due::Retirement(_) | Due::Notices(_) => None,

@@ -113,6 +113,10 @@ impl Findings {
         self
     }
 
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.0.retain(keep);
+    }
+
     pub fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }

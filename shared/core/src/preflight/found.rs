@@ -23,7 +23,7 @@ pub struct Found {
     pub target_groups: BTreeMap<TargetGroupArn, Option<TargetGroup>>,
     /// Every rule and listener of the routes' load balancers that leads to one of these groups.
     pub reaching: Vec<Reaching>,
-    /// The new version; `None`: there is no active one of this name.
+    /// The new version; `None`: there is none of this name.
     pub task_definition: Option<RegisteredVersion>,
     pub alarms: FoundAlarms,
     pub stack: StackSettings,

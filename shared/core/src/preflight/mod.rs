@@ -85,7 +85,8 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let serving = routes.as_ref().and_then(|routes| routes.serving);
     let unlisted = unlisted::check(request, found, services, serving, &mut findings);
     let roles = slots::roles(request, services, serving, found, &mut findings);
-    let task_definition = task_definition(request, found, &mut findings);
+    let idle = roles.as_ref().map(|(_, canary)| canary);
+    let task_definition = task_definition(request, found, idle, &mut findings);
     let retries = quarantine::check(request, found, &mut findings);
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
@@ -131,6 +132,10 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     if findings.has_errors() {
         return Err(refusal(found, findings));
     }
+    if found.way_back.is_some() {
+        // That nothing judges it is what it is.
+        findings.retain(|finding| !finding.path.starts_with("$.health"));
+    }
     Ok(Resolved { plan, warnings: findings })
 }
 
@@ -163,17 +168,30 @@ fn holders(found: &Found, findings: &mut Findings) {
 fn task_definition(
     request: &Request,
     found: &Found,
+    idle: Option<&SlotPlan>,
     findings: &mut Findings,
 ) -> Option<TaskDefinition> {
-    if found.task_definition.is_none() {
+    let Some(version) = &found.task_definition else {
         let wanted = &request.release.task_definition;
         findings.error(
             "$.release.taskDefinition",
-            format!("there is no active task definition `{wanted}`"),
+            format!("there is no task definition `{wanted}`"),
             "register it first, in the same account and region",
         );
+        return None;
+    };
+    // ECS starts tasks of a service that has it already, and gives it to none: the slot that kept it is
+    // all that there is of it.
+    let kept =
+        found.way_back.is_some() && idle.is_some_and(|idle| idle.task_definition == version.arn);
+    if !version.active && !kept {
+        findings.error(
+            "$.release.taskDefinition",
+            format!("`{}` is deregistered: ECS gives it to no service", version.arn.short()),
+            "register the same again, which makes another revision of it, and release that one",
+        );
     }
-    found.task_definition.as_ref().map(|version| version.arn.clone())
+    Some(version.arn.clone())
 }
 
 /// Which both have to be asked for, and are perhaps not meant together.

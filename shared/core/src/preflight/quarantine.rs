@@ -63,7 +63,8 @@ mod tests {
     fn found() -> Found {
         let arn = TaskDefinition::new("shop:43");
         let images = vec!["r/app:7".to_owned()];
-        let version = RegisteredVersion { arn, images, task_role: None, execution_role: None };
+        let version =
+            RegisteredVersion { arn, active: true, images, task_role: None, execution_role: None };
         let other = Quarantined { images: Vec::new(), ..one("shop-1", "shop:1", 90) };
         Found {
             task_definition: Some(version),

@@ -360,7 +360,7 @@ fn missing_and_indistinguishable_ecs_services_are_refused() {
 fn a_missing_task_definition_is_refused_and_the_served_one_is_warned_about() {
     assert_eq!(
         findings(|_, found| found.task_definition = None),
-        ["error $.release.taskDefinition: there is no active task definition `shop:42`"]
+        ["error $.release.taskDefinition: there is no task definition `shop:42`"]
     );
     assert_eq!(
         findings(|_, found| found.task_definition = Some(registered("shop:41"))),
@@ -478,4 +478,31 @@ fn errors_come_before_warnings_and_all_are_there() {
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].severity, Severity::Warning);
     assert_eq!(resolved.plan.stages[0].bake, Span::from_secs(10));
+}
+
+/// deregister-task-definition-v2: services that have an inactive revision go on and still scale; none can be
+/// made with it or updated to it.
+#[test]
+fn a_deregistered_version_comes_back_only_from_the_slot_that_kept_it() {
+    let looked = |kept: bool, back: bool| {
+        let mut found = found();
+        let mut version = registered("shop:40");
+        version.active = false;
+        found.task_definition = Some(version);
+        if !kept && let Some(green) = &mut found.green {
+            green.task_definition = task_definition("shop:39");
+        }
+        let from = crate::ids::DeploymentId::new("shop-41");
+        found.way_back = back.then(|| crate::plan::WayBack { from, images: Vec::new() });
+        preflight(&request(), &found)
+    };
+    for (kept, back) in [(false, false), (true, false), (false, true)] {
+        let refused = looked(kept, back).unwrap_err();
+        let told = refused.findings().to_string();
+        assert!(told.contains("`shop:40` is deregistered"), "{told}");
+    }
+    let resolved = looked(true, true).unwrap();
+    assert_eq!(resolved.plan.task_definition, resolved.plan.canary.task_definition);
+    let judged = |finding: &crate::document::Finding| finding.path.starts_with("$.health");
+    assert!(!resolved.warnings.iter().any(judged), "{}", resolved.warnings);
 }

@@ -290,6 +290,7 @@ impl Containers for StormWorld {
     ) -> PortResult<Option<RegisteredVersion>> {
         Ok(Some(RegisteredVersion {
             arn: name.clone(),
+            active: true,
             task_role: None,
             execution_role: None,
             images: Vec::new(),

@@ -38,6 +38,7 @@ impl Containers for World {
         let task_role = self.state().task_roles.get(name).cloned();
         Ok(Some(RegisteredVersion {
             arn: name.clone(),
+            active: true,
             task_role,
             execution_role: None,
             // Every version is a build of its own.
