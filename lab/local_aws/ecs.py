@@ -203,6 +203,10 @@ def update_service(request: Document) -> Document:
         _check_load_balancers(changes.get("loadBalancers", []))
         if "taskDefinition" in request:
             changes["taskDefinition"] = _definition(request["taskDefinition"])["taskDefinitionArn"]
+        elif request.get("forceNewDeployment"):
+            # "You can't use an INACTIVE task definition to ... update an existing service to reference": a new
+            # deployment references it anew.
+            _definition(service["taskDefinition"])
         if "desiredCount" in request:
             changes["desiredCount"] = int(request["desiredCount"])
         if "deploymentConfiguration" in request:

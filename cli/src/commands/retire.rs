@@ -45,11 +45,11 @@ async fn end<P>(
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
-    let refused = |none: NoWayBack| no_way_back(&none, subject, &To::Previous, commands);
-    let deployment = serving(&known.deployments, subject).map_err(refused)?;
+    let deployment =
+        serving(&known.deployments, subject).map_err(|none| refused(&none, subject, commands))?;
     let (id, old) = (&deployment.id, &deployment.plan.stable);
     let key = LockKey::service(&deployment.plan.cluster, &old.service);
-    let found = retire::run(ports, &key).await;
+    let found = retire::run(ports, id, &key).await;
     let found = found.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
     let Some(found) = found else {
         return Ok(format!(
@@ -69,6 +69,29 @@ where
         old.service,
         commands.of("status", id, "")
     ))
+}
+
+/// Nothing that moves traffic is offered to whoever wants to save tasks.
+fn refused(none: &NoWayBack, subject: &str, commands: &Commands) -> Stopped {
+    match none {
+        NoWayBack::Replaced(id) | NoWayBack::BackAlready(id) => Stopped::Unusable {
+            message: format!(
+                "what {id} brought serves, and not what {subject} did; nothing was written"
+            ),
+            hint: format!(
+                "to stop the tasks that {id} has left: `{}`",
+                commands.of("retire", id, "")
+            ),
+        },
+        NoWayBack::NeverDeployed
+        | NoWayBack::Ambiguous(_)
+        | NoWayBack::Running(_)
+        | NoWayBack::Completing(_)
+        | NoWayBack::WentBack(_)
+        | NoWayBack::Tagged(_)
+        | NoWayBack::Serves(_)
+        | NoWayBack::Unknown(_) => no_way_back(none, subject, &To::Previous, commands),
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +126,21 @@ mod tests {
 
         let stopped = end(&ports, &known, "basket", &commands).await.unwrap_err();
         assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
+
+        // Somebody is late: what serves by now keeps its way back.
+        let mut newer = succeeded;
+        newer.id = glidepath_core::ids::DeploymentId::new("shop-43");
+        let deployments = vec![newer, known.deployments[0].clone()];
+        let known = Recent { deployments, unreadable: BTreeMap::new() };
+        kept.revision = registry.items().retirements[&kept.key()].revision;
+        registry.items().retirements.insert(kept.key(), kept.clone());
+        let stopped = end(&ports, &known, "shop-42", &commands).await.unwrap_err();
+        let Stopped::Unusable { message, hint } = stopped else { panic!("{stopped}") };
+        assert!(message.starts_with("what shop-43 brought serves"), "{message}");
+        assert!(hint.contains("glidepath retire shop-43"), "{hint}");
+        // And what another deployment has left is not its own.
+        let told = end(&ports, &known, "shop-43", &commands).await.unwrap();
+        assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
+        assert_eq!(registry.items().retirements[&kept.key()].due_at, kept.due_at);
     }
 }

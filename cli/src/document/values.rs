@@ -89,7 +89,8 @@ fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let referred = schema["$ref"].as_str().and_then(|path| root.pointer(path.trim_matches('#')));
     let several = ["oneOf", "anyOf"].into_iter().filter_map(|name| schema[name].as_array());
     let inner = referred.into_iter().chain(several.flatten());
-    let inner = inner.flat_map(|schema| alternatives(root, schema));
+    let cases = ["then", "else"].into_iter().filter_map(|name| schema.get(name));
+    let inner = inner.chain(cases).flat_map(|schema| alternatives(root, schema));
     std::iter::once(schema).chain(inner).collect()
 }
 

@@ -250,3 +250,21 @@ def test_the_history_ends_some_time_ago(forgetful: Lab) -> None:
     service = cluster.settled()
     assert "currentServiceDeployment" not in service
     assert len(service["currentServiceRevisions"]) == 1
+
+
+def test_a_deregistered_definition_is_scaled_where_it_is_and_deployed_nowhere(lab: Lab, unique: str) -> None:
+    # deregister-task-definition-v2: "Existing tasks and services that reference an INACTIVE task definition continue
+    # to run without disruption. Existing services ... can still scale up or down by modifying the service's desired
+    # count", but "you can't use an INACTIVE task definition to run new tasks or create new services, and you can't
+    # update an existing service to reference" it.
+    cluster = Cluster(lab, unique)
+    definition = cluster.definition("demo")
+    cluster.create(definition, count=0)
+    cluster.ecs.deregister_task_definition(taskDefinition=definition)
+    described = cluster.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
+    assert described["status"] == "INACTIVE"
+    cluster.update(desiredCount=1)
+    wait_for(lambda: cluster.service()["runningCount"] == 1)
+    for request in ({"taskDefinition": definition}, {"forceNewDeployment": True}):
+        with pytest.raises(cluster.ecs.exceptions.ClientException, match="inactive"):
+            cluster.update(**request)

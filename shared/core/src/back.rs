@@ -83,12 +83,6 @@ pub fn back(
     reason: &str,
 ) -> Result<Back, NoWayBack> {
     let serving = serving(known, subject)?;
-    let named_exactly = known.iter().find(|other| other.id.as_str() == subject);
-    if *to == To::Previous
-        && named_exactly.is_some_and(|named| succeeded(named) && named.id != serving.id)
-    {
-        return Err(NoWayBack::Replaced(serving.id.clone()));
-    }
     let here: Vec<_> =
         known.iter().filter(|other| same_slots(&other.plan, &serving.plan)).collect();
     if let Some(open) = here.iter().find(|other| !matches!(other.phase, Phase::Closed(_))) {
@@ -111,7 +105,7 @@ pub fn back(
     match wanted {
         Some(wanted) if wanted == now => Err(NoWayBack::Serves(now.clone())),
         Some(wanted) => Ok(Back {
-            way_back: WayBack { from: serving.id.clone(), images: serving.plan.images.clone() },
+            way_back: WayBack { from: serving.id.clone(), version: now.clone() },
             request: request(&serving.plan, wanted, by, reason),
         }),
         None => {
@@ -181,24 +175,7 @@ fn slots(plan: &Plan) -> Slots {
 
 /// The deployment whose version serves: the last success of what is named, by a service or a deployment.
 pub fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deployment, NoWayBack> {
-    if let Some(exactly) = known.iter().find(|deployment| deployment.id.as_str() == subject) {
-        let here = known.iter().filter(|other| same_slots(&other.plan, &exactly.plan));
-        // One that runs is told as such, whoever was named.
-        let ended = here.filter(|other| matches!(other.phase, Phase::Closed(_)));
-        let newest = ended.into_iter().find(|other| succeeded(other));
-        let newest = newest.ok_or(NoWayBack::NeverDeployed)?;
-        return match exactly.phase {
-            // One step further would take a good version away.
-            Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
-                Err(NoWayBack::BackAlready(newest.id.clone()))
-            }
-            Phase::Closed(Outcome::Succeeded)
-            | Phase::Open
-            | Phase::RollingBack
-            | Phase::Held
-            | Phase::Committed => Ok(newest),
-        };
-    }
+    let exactly = known.iter().find(|deployment| deployment.id.as_str() == subject);
     let mut last: Vec<&Deployment> = Vec::new();
     let of_service = known.iter().filter(|deployment| deployment.plan.service.as_str() == subject);
     for deployment in of_service.filter(|deployment| succeeded(deployment)) {
@@ -206,10 +183,47 @@ pub fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deploym
             last.push(deployment);
         }
     }
-    match last[..] {
-        [] => Err(NoWayBack::NeverDeployed),
-        [only] => Ok(only),
-        [..] => Err(NoWayBack::Ambiguous(last.iter().map(|last| last.id.clone()).collect())),
+    match (exactly, &last[..]) {
+        (Some(exactly), []) => serving_of(known, exactly),
+        (None, []) => Err(NoWayBack::NeverDeployed),
+        // A deployment may have the name of its service, but not that of another one.
+        (exactly, [only])
+            if exactly.is_none_or(|exactly| same_slots(&exactly.plan, &only.plan)) =>
+        {
+            Ok(only)
+        }
+        (exactly, last) => {
+            let found = exactly.into_iter().chain(last.iter().copied());
+            let mut ids: Vec<_> = found.map(|found| found.id.clone()).collect();
+            ids.dedup();
+            Err(NoWayBack::Ambiguous(ids))
+        }
+    }
+}
+
+/// The same of a deployment that was named: its own version, or what runs or serves in its place.
+fn serving_of<'a>(
+    known: &'a [Deployment],
+    exactly: &Deployment,
+) -> Result<&'a Deployment, NoWayBack> {
+    let here = known.iter().filter(|other| same_slots(&other.plan, &exactly.plan));
+    // One that runs is told as such, whoever was named.
+    let mut ended = here.filter(|other| matches!(other.phase, Phase::Closed(_)));
+    let newest = ended.find(|other| succeeded(other)).ok_or(NoWayBack::NeverDeployed)?;
+    match exactly.phase {
+        // Whoever named it has not seen what has served since.
+        Phase::Closed(Outcome::Succeeded) if newest.id != exactly.id => {
+            Err(NoWayBack::Replaced(newest.id.clone()))
+        }
+        // One step further would take a good version away.
+        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
+            Err(NoWayBack::BackAlready(newest.id.clone()))
+        }
+        Phase::Closed(Outcome::Succeeded)
+        | Phase::Open
+        | Phase::RollingBack
+        | Phase::Held
+        | Phase::Committed => Ok(newest),
     }
 }
 

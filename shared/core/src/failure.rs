@@ -71,22 +71,18 @@ impl std::fmt::Display for FailureCode {
 
 impl FailureCode {
     /// Whether a rollback with this name says something of the version, and not of AWS, of whoever was to
-    /// watch it or of other deployments.
-    pub const fn speaks_against_version(self) -> bool {
+    /// watch it or of other deployments. `met`: whether it has had traffic. Without it an alarm may speak
+    /// of the version before, and ECS may have had no place for tasks.
+    pub const fn speaks_against_version(self, met: bool) -> bool {
         match self {
-            Self::AlarmFired
-            | Self::VerdictFailed
-            | Self::ApprovalRejected
-            | Self::Aborted => true,
+            Self::VerdictFailed | Self::ApprovalRejected | Self::Aborted => true,
+            Self::AlarmFired | Self::CanaryFailedToStart | Self::CanaryNotHealthy => met,
             Self::InvalidRequest
             | Self::NameUsed
             | Self::DeploymentRunning
             | Self::AlarmAlreadyFiring
             | Self::RouteChanged
             | Self::Inconclusive
-            // Nobody has met its tasks, and ECS may have had no place for them.
-            | Self::CanaryFailedToStart
-            | Self::CanaryNotHealthy
             | Self::ApprovalTimedOut
             | Self::OrchestrationLost
             | Self::FenceClosed

@@ -164,6 +164,7 @@ pub(crate) fn found() -> Found {
             task_roles: Some("*".to_owned()),
         },
         holders: vec![],
+        images: std::collections::BTreeMap::new(),
         quarantined: vec![],
         way_back: None,
     }

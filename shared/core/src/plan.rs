@@ -42,6 +42,9 @@ pub struct Plan {
     /// they were kept have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// Those of the version that it replaces, if they could be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stable_images: Vec<String>,
     /// Who has started it, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
@@ -110,10 +113,10 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WayBack {
-    /// The deployment whose version it leaves.
+    /// The deployment whose version it leaves, as the registry knows it.
     pub from: DeploymentId,
-    /// What that version is made of.
-    pub images: Vec<String>,
+    /// That version: another one may serve by now, if somebody has changed the service by hand.
+    pub version: TaskDefinition,
 }
 
 /// The two interchangeable halves of a service.

@@ -1,27 +1,34 @@
 //! A person ends the time in which an old slot keeps its tasks; the sweep then takes them away.
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::hasten_retirement;
 use glidepath_core::record::{LockKey, Retirement};
 
 use crate::failed;
 use crate::ports::{Clock, Committed, Ports, Registry};
-use crate::transition::refusal;
 
 /// How often it is read again because the sweep was faster.
 const ATTEMPTS: u32 = 3;
 
-/// Makes the retirement of this ECS service due; as it was before, if there is one.
-pub async fn run<P>(ports: &P, key: &LockKey) -> Result<Option<Retirement>, Failure>
+/// Makes the retirement due that this deployment has left behind; as it was before, if there is one.
+pub async fn run<P>(
+    ports: &P,
+    deployment: &DeploymentId,
+    key: &LockKey,
+) -> Result<Option<Retirement>, Failure>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
     let registry = ports.registry();
     for _ in 0..ATTEMPTS {
         let found = registry.retirement(key).await.map_err(|error| failed(&error))?;
-        let Some(retirement) = found else { return Ok(None) };
-        let writes = hasten_retirement(&retirement, ports.ambient().now());
-        let writes = writes.map_err(|refused| refusal(&refused))?;
+        let Some(retirement) = found.filter(|found| found.deployment == *deployment) else {
+            return Ok(None);
+        };
+        let Some(writes) = hasten_retirement(&retirement, ports.ambient().now()) else {
+            return Ok(Some(retirement));
+        };
         match registry.commit(writes).await.map_err(|error| failed(&error))? {
             Committed::Yes => return Ok(Some(retirement)),
             Committed::Conflict => {}

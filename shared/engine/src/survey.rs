@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join3, try_join_all};
 use glidepath_core::back::{Back, KNOWN, To, back};
 use glidepath_core::document::Findings;
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::{DeploymentId, TargetGroupArn};
+use glidepath_core::ids::{DeploymentId, TargetGroupArn, TaskDefinition};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
     Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
@@ -91,7 +91,10 @@ where
     let mut found = look(ports, &request).await?;
     found.way_back = way_back;
     found.quarantined = quarantined(&first);
-    found.target_groups = target_groups(load_balancer, &found).await?;
+    let (groups, images) =
+        join(target_groups(load_balancer, &found), images(ports.containers(), &found)).await;
+    found.target_groups = groups?;
+    found.images = images?;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
     found.stack = stack.clone();
@@ -204,6 +207,7 @@ where
         reaching: Vec::new(),
         stack: StackSettings::default(),
         holders: Vec::new(),
+        images: BTreeMap::new(),
         quarantined: Vec::new(),
         way_back: None,
     })
@@ -235,6 +239,18 @@ async fn target_groups(
     let groups: Vec<_> = groups.into_iter().collect();
     let described = load_balancer.target_groups(&groups).await?;
     Ok(groups.into_iter().zip(described).collect())
+}
+
+/// What the versions of both slots are made of.
+async fn images(
+    containers: &impl Containers,
+    found: &Found,
+) -> PortResult<BTreeMap<TaskDefinition, Vec<String>>> {
+    let services = [&found.blue, &found.green].into_iter().flatten();
+    let versions: BTreeSet<_> = services.map(|service| service.task_definition.clone()).collect();
+    let read = versions.iter().map(|version| containers.task_definition(version));
+    let read = try_join_all(read).await?.into_iter().flatten();
+    Ok(read.map(|version| (version.arn, version.images)).collect())
 }
 
 /// Each deployment that holds some of the locks, once, with what it deploys.

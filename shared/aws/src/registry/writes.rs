@@ -201,7 +201,7 @@ impl Table<'_> {
 
 /// An update that removes versions from the quarantine, and what its expression removes.
 fn without(update: UpdateBuilder, versions: &[TaskDefinition]) -> (UpdateBuilder, String) {
-    let names: Vec<_> = (0..versions.len()).map(|index| format!("#lifted{index}")).collect();
+    let names: Vec<_> = (0..versions.len()).map(|index| format!("#removed{index}")).collect();
     let update = names.iter().zip(versions).fold(update, |update, (name, version)| {
         update.expression_attribute_names(name, quarantined(version))
     });

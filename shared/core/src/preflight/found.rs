@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn};
+use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDefinition};
 use crate::plan::{Slot, WayBack};
 use crate::record::{LockKey, Quarantined};
 use crate::world::{
@@ -25,6 +25,8 @@ pub struct Found {
     pub reaching: Vec<Reaching>,
     /// The new version; `None`: there is none of this name.
     pub task_definition: Option<RegisteredVersion>,
+    /// What the versions of both slots are made of, as far as it could be read.
+    pub images: BTreeMap<TaskDefinition, Vec<String>>,
     pub alarms: FoundAlarms,
     pub stack: StackSettings,
     /// Deployments that hold something the request needs.

@@ -24,6 +24,7 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
+use crate::world::{EcsService, Rollout};
 pub use forecast::{LastDay, forecast};
 pub use found::{Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
@@ -87,12 +88,15 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let roles = slots::roles(request, services, serving, found, &mut findings);
     let idle = roles.as_ref().map(|(_, canary)| canary);
     let task_definition = task_definition(request, found, idle, &mut findings);
-    let retries = quarantine::check(request, found, &mut findings);
+    let serves = roles.as_ref().map(|(stable, _)| &stable.task_definition);
+    let retries = quarantine::check(request, found, serves, &mut findings);
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
     let notify = channels(request, found, &mut findings);
 
+    let stable_images = serves.and_then(|serves| found.images.get(serves)).cloned();
+    let stable_images = stable_images.unwrap_or_default();
     let mut plan = match (routes.and_then(|routes| routes.plans(found)), roles, task_definition) {
         (Some(routes), Some((stable, canary)), Some(task_definition)) => Plan {
             service: request.service.clone(),
@@ -101,6 +105,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             canary,
             routes,
             task_definition,
+            stable_images,
             images: found
                 .task_definition
                 .as_ref()
@@ -181,9 +186,16 @@ fn task_definition(
         return None;
     };
     // ECS starts tasks of a service that has it already, and gives it to none: the slot that kept it is
-    // all that there is of it.
-    let kept =
-        found.way_back.is_some() && idle.is_some_and(|idle| idle.task_definition == version.arn);
+    // all that there is of it. One whose deployment failed would need another.
+    let kept = |idle: &SlotPlan| {
+        let service = match idle.slot {
+            Slot::Blue => &found.blue,
+            Slot::Green => &found.green,
+        };
+        let failed = |service: &EcsService| matches!(service.rollout, Rollout::Failed(_));
+        idle.task_definition == version.arn && !service.as_ref().is_some_and(failed)
+    };
+    let kept = found.way_back.is_some() && idle.is_some_and(kept);
     if !version.active && !kept {
         findings.error(
             "$.release.taskDefinition",
@@ -257,10 +269,21 @@ fn rollback(request: &Request) -> RollbackPlan {
 
 fn unchanged_version(plan: &Plan, findings: &mut Findings) {
     let SlotPlan { slot, task_definition, .. } = &plan.stable;
-    if *task_definition == plan.task_definition {
+    if *task_definition != plan.task_definition {
+        return;
+    }
+    let serves = format!("the {slot} slot already serves `{}`", task_definition.short());
+    if plan.way_back.is_some() {
+        findings.error(
+            "$.release.rollbackTo",
+            serves,
+            "somebody has sent the traffic there by hand: release that version to make it the one that \
+             the registry knows",
+        );
+    } else {
         findings.warning(
             "$.release.taskDefinition",
-            format!("the {slot} slot already serves `{}`", task_definition.short()),
+            serves,
             "name another revision, unless moving the same version is what you want",
         );
     }

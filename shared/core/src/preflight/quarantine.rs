@@ -7,34 +7,40 @@ use crate::ids::TaskDefinition;
 use crate::record::Quarantined;
 use crate::request::Request;
 
-/// The versions in quarantine that this one is; refuses it unless the request names what took it back.
+/// The versions in quarantine that are tried again with this one; refuses it unless the request names what
+/// took it back. Whoever goes back says which version, and why: nothing is refused then, and no other
+/// version is proven by it.
 pub(super) fn check(
     request: &Request,
     found: &Found,
+    serves: Option<&TaskDefinition>,
     findings: &mut Findings,
 ) -> Vec<TaskDefinition> {
-    let Some(version) = &found.task_definition else { return Vec::new() };
-    let is = |one: &&Quarantined| one.is(&version.arn, &version.images);
+    let Some(version) = found.task_definition.as_ref().filter(|_| found.way_back.is_none()) else {
+        return Vec::new();
+    };
+    // What serves is not what was taken back, whatever it has in common with it.
+    let is = |one: &&Quarantined| {
+        one.version == version.arn
+            || serves != Some(&version.arn) && one.is(&version.arn, &version.images)
+    };
     let mut known: Vec<_> = found.quarantined.iter().filter(is).collect();
     known.sort_by_key(|one| std::cmp::Reverse(one.at));
-    // Whoever goes back says which version, and why.
-    let Some(last) = known.first().filter(|_| found.way_back.is_none()) else {
-        return known.into_iter().map(|one| one.version.clone()).collect();
-    };
+    let Some(last) = known.first() else { return Vec::new() };
     if request.release.retry.as_ref() != Some(&last.deployment) {
         let Quarantined { version: before, deployment, at, because, .. } = last;
         let (before, short) = (before.short(), version.arn.short());
         let same = if before == short {
-            format!("`{short}` was rolled back")
+            format!("`{short}` was taken back")
         } else {
-            format!("`{short}` has the images of `{before}`, which was rolled back")
+            format!("`{short}` has the images of `{before}`, which was taken back")
         };
         findings.error(
             "$.release.taskDefinition",
             format!("{same} by `{deployment}` at {at}: {because}"),
             format!(
-                "deploy another version; to try this one again all the same, set `release.retry` to \
-                 `{deployment}`"
+                "deploy another build; to try this one again all the same, or if what was wrong is mended \
+                 outside of its images, set `release.retry` to `{deployment}`"
             ),
         );
     }
@@ -77,7 +83,8 @@ mod tests {
         let mut request = request();
         request.release.retry = retry.map(DeploymentId::new);
         let mut findings = Findings::default();
-        let retries = check(&request, found, &mut findings);
+        let serves = TaskDefinition::new("shop:40");
+        let retries = check(&request, found, Some(&serves), &mut findings);
         (findings.iter().map(|finding| finding.to_string()).collect(), retries)
     }
 
@@ -98,8 +105,18 @@ mod tests {
             }
         }
         let from = DeploymentId::new("shop-44");
-        found.way_back = Some(WayBack { from, images: Vec::new() });
-        assert_eq!(checked(None, &found), (Vec::new(), retries));
+        found.way_back = Some(WayBack { from, version: TaskDefinition::new("shop:44") });
+        assert_eq!(checked(None, &found), (Vec::new(), Vec::new()));
+    }
+
+    /// They have an image in common where only the rest of the task definition was changed.
+    #[test]
+    fn what_serves_is_refused_for_nothing_but_itself() {
+        let mut found = found();
+        if let Some(version) = &mut found.task_definition {
+            version.arn = TaskDefinition::new("shop:40");
+        }
+        assert_eq!(checked(None, &found), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -493,7 +493,8 @@ fn a_deregistered_version_comes_back_only_from_the_slot_that_kept_it() {
             green.task_definition = task_definition("shop:39");
         }
         let from = crate::ids::DeploymentId::new("shop-41");
-        found.way_back = back.then(|| crate::plan::WayBack { from, images: Vec::new() });
+        let version = task_definition("shop:41");
+        found.way_back = back.then_some(crate::plan::WayBack { from, version });
         preflight(&request(), &found)
     };
     for (kept, back) in [(false, false), (true, false), (false, true)] {

@@ -27,17 +27,15 @@ impl Retirement {
 }
 
 /// The retention is over for a person: the sweep takes the tasks away as if it had passed by itself.
-pub fn hasten_retirement(
-    retirement: &Retirement,
-    now: Timestamp,
-) -> Result<Vec<RegistryWrite>, Refused> {
-    if let Some((_, intent)) = retirement.intent.as_ref().filter(|(_, intent)| intent.lives(now)) {
-        return Err(Refused::Busy { until: intent.dead_at() });
+/// `None`: it is doing so.
+pub fn hasten_retirement(retirement: &Retirement, now: Timestamp) -> Option<Vec<RegistryWrite>> {
+    if retirement.intent.as_ref().is_some_and(|(_, intent)| intent.lives(now)) {
+        return None;
     }
     let mut hastened = retirement.clone();
     hastened.revision = hastened.revision.next();
     hastened.due_at = hastened.due_at.min(now);
-    Ok(vec![RegistryWrite::PutRetirement(Box::new(hastened))])
+    Some(vec![RegistryWrite::PutRetirement(Box::new(hastened))])
 }
 
 /// Claims the write that takes the tasks away, while nobody holds the slot.

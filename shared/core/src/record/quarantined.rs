@@ -31,6 +31,22 @@ pub struct QuarantineChange {
     pub lifted: Vec<TaskDefinition>,
 }
 
+/// Tags that are moved from build to build; of others nobody can tell.
+const MOVED: [&str; 12] = [
+    "latest",
+    "stable",
+    "main",
+    "master",
+    "develop",
+    "dev",
+    "staging",
+    "stage",
+    "production",
+    "prod",
+    "edge",
+    "nightly",
+];
+
 /// How many versions stay in quarantine; older ones are forgotten.
 const KEPT: usize = 20;
 
@@ -38,15 +54,9 @@ const KEPT: usize = 20;
 const LONGEST_REASON: usize = 500;
 
 impl Quarantined {
-    /// Whether this is the version, or another revision of the same build. Images that nothing pins are
-    /// no proof of that: `latest` is another one tomorrow.
+    /// Whether this is the version, or another revision of the same build.
     pub fn is(&self, version: &TaskDefinition, images: &[String]) -> bool {
-        let built = |images: &[String]| {
-            let mut built = images.iter().map(|image| pinned(image)).collect::<Option<Vec<_>>>()?;
-            built.sort_unstable();
-            (!built.is_empty()).then_some(built.into_iter().map(str::to_owned).collect::<Vec<_>>())
-        };
-        let same = || built(&self.images).is_some_and(|own| built(images) == Some(own));
+        let same = || !self.images.is_empty() && sorted(&self.images) == sorted(images);
         self.version == *version || same()
     }
 
@@ -62,26 +72,37 @@ impl QuarantineChange {
     /// What the end of a deployment says of the versions between which it moved the traffic.
     pub fn at_end(deployment: &Deployment, outcome: Outcome, at: Timestamp) -> Self {
         let Deployment { id, plan, fence, .. } = deployment;
-        let added = |version: &TaskDefinition, images: &[String], because: &str| Quarantined {
+        let added = |version: &TaskDefinition, images: Vec<String>, because: &str| Quarantined {
             version: version.clone(),
-            images: images.to_vec(),
+            images,
             deployment: id.clone(),
             at,
             because: because.chars().take(LONGEST_REASON).collect(),
         };
         match outcome {
+            // Somebody has thought better of it: what it was to bring has served before.
+            Outcome::RolledBack if plan.way_back.is_some() => Self::default(),
+            // Moved to the other slot and back: it serves.
+            Outcome::RolledBack if plan.task_definition == plan.stable.task_definition => {
+                Self::default()
+            }
             Outcome::RolledBack => {
-                let spoke = fence.iter().find(|fence| fence.failure.code.speaks_against_version());
+                let met = !deployment.progress.shifts.is_empty();
+                let mut fences = fence.iter();
+                let spoke = fences.find(|fence| fence.failure.code.speaks_against_version(met));
                 let added = spoke.map(|fence| {
-                    added(&plan.task_definition, &plan.images, &fence.failure.to_string())
+                    let images = build(&plan.images, &plan.stable_images);
+                    added(&plan.task_definition, images, &fence.failure.to_string())
                 });
                 Self { added, lifted: Vec::new() }
             }
             Outcome::Succeeded => {
-                let left = plan.way_back.as_ref();
-                let added = left.map(|left| {
+                let left = &plan.stable.task_definition;
+                // Somebody may have changed the service by hand, and then nobody has said what of.
+                let leaves = plan.way_back.as_ref().is_some_and(|back| back.version == *left);
+                let added = leaves.then(|| {
                     let because = plan.reason.as_deref().unwrap_or_default();
-                    added(&plan.stable.task_definition, &left.images, because)
+                    added(left, build(&plan.stable_images, &plan.images), because)
                 });
                 let mut lifted = plan.retries.clone();
                 lifted.push(plan.task_definition.clone());
@@ -105,14 +126,31 @@ impl QuarantineChange {
     }
 }
 
-/// An image by what does not change: its digest, or a tag that is not made to move.
-fn pinned(image: &str) -> Option<&str> {
-    if let Some((_, digest)) = image.split_once('@') {
-        return Some(digest);
-    }
-    let (_, tag) = image.rsplit_once(':')?;
-    // What follows a port is no tag.
-    (tag != "latest" && !tag.contains('/')).then_some(image)
+/// The images of a version, if they say which build it is. Where the other version has the same ones, what is
+/// wrong is not the build; and images that nothing pins are no proof, for `latest` is another one tomorrow.
+fn build(images: &[String], other: &[String]) -> Vec<String> {
+    let tells = images.iter().any(|image| is_pinned(image) && !other.contains(image));
+    if tells { images.to_vec() } else { Vec::new() }
+}
+
+/// Whether what the name stands for does not change: it has a digest, or a tag that is not moved from build to
+/// build.
+fn is_pinned(image: &str) -> bool {
+    let tagged = image.rsplit_once(':').is_some_and(|(_, tag)| {
+        // What follows a port is no tag.
+        !MOVED.contains(&tag) && !tag.contains('/')
+    });
+    image.contains('@') || tagged
+}
+
+/// By digest where there is one: whatever else such a name says counts for nothing.
+fn sorted(images: &[String]) -> Vec<&str> {
+    let mut sorted: Vec<_> = images
+        .iter()
+        .map(|image| image.split_once('@').map_or(image.as_str(), |(_, digest)| digest))
+        .collect();
+    sorted.sort_unstable();
+    sorted
 }
 
 #[cfg(test)]
@@ -120,8 +158,8 @@ mod tests {
     use super::*;
     use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
-    use crate::plan::WayBack;
-    use crate::record::{Fence, FenceTrigger};
+    use crate::plan::{StageIndex, WayBack};
+    use crate::record::{Fence, FenceTrigger, Shift};
     use crate::time::Span;
 
     fn version(number: u32) -> TaskDefinition {
@@ -138,6 +176,10 @@ mod tests {
         }
     }
 
+    fn named(images: &[&str]) -> Vec<String> {
+        images.iter().map(|image| (*image).to_owned()).collect()
+    }
+
     #[test]
     fn a_build_is_the_same_under_another_revision_where_its_images_say_so() {
         let digest = format!("sha256:{}", "0".repeat(64));
@@ -149,17 +191,36 @@ mod tests {
             (vec!["r/app:7"], vec!["r/app:8"], false),
             (vec!["r/app:7", "r/envoy:1"], vec!["r/app:7", "r/envoy:2"], false),
             (vec!["r/app:7", "r/envoy:1"], vec!["r/app:7"], false),
-            (vec!["r/app:latest"], vec!["r/app:latest"], false),
-            (vec!["r/app"], vec!["r/app"], false),
-            (vec!["registry:5000/app"], vec!["registry:5000/app"], false),
-            (vec!["r/app:7", "r/envoy:latest"], vec!["r/app:7", "r/envoy:latest"], false),
             (vec![&by_digest], vec![&tagged_too], true),
             (vec![], vec![], false),
         ] {
-            let images: Vec<_> = other.iter().map(|image| (*image).to_owned()).collect();
             let found = of(1, &own);
-            assert_eq!(found.is(&version(2), &images), same, "{own:?} {other:?}");
-            assert!(found.is(&version(1), &images));
+            assert_eq!(found.is(&version(2), &named(&other)), same, "{own:?} {other:?}");
+            assert!(found.is(&version(1), &named(&other)));
+        }
+    }
+
+    #[test]
+    fn images_say_which_build_it_is_where_a_pinned_one_has_changed() {
+        for (images, before, says) in [
+            (vec!["r/app:7"], vec!["r/app:6"], true),
+            (vec!["r/app@sha256:1"], vec!["r/app@sha256:0"], true),
+            // A side container that nobody has pinned.
+            (
+                vec!["r/app:7", "amazon/aws-xray-daemon"],
+                vec!["r/app:6", "amazon/aws-xray-daemon"],
+                true,
+            ),
+            (vec!["r/app:7"], vec!["r/app:7"], false),
+            (vec!["r/app:latest"], vec!["r/app:latest"], false),
+            (vec!["r/app:main", "r/envoy:1"], vec!["r/app:main", "r/envoy:1"], false),
+            (vec!["r/app"], vec!["r/app:6"], false),
+            (vec!["registry:5000/app"], vec![], false),
+            (vec!["registry:5000/app:7"], vec![], true),
+            (vec![], vec!["r/app:6"], false),
+        ] {
+            let build = build(&named(&images), &named(&before));
+            assert_eq!(!build.is_empty(), says, "{images:?} {before:?}");
         }
     }
 
@@ -172,6 +233,10 @@ mod tests {
             at: NOW,
         };
         ended.fence = Some(fence(FailureCode::AlarmFired));
+        let nothing = QuarantineChange::default();
+        // Nobody has met it yet: an alarm may speak of what it was to replace.
+        assert_eq!(QuarantineChange::at_end(&ended, Outcome::RolledBack, NOW), nothing);
+        ended.progress.shifts = vec![Shift { stage: StageIndex(0), at: NOW }];
         let change = QuarantineChange::at_end(&ended, Outcome::RolledBack, NOW);
         let added = change.added.clone().unwrap();
         assert_eq!(added.version, ended.plan.task_definition);
@@ -182,9 +247,16 @@ mod tests {
         assert_eq!(known, [added]);
         // An outage of AWS's says nothing of it, and neither does what nobody has met.
         ended.fence = Some(fence(FailureCode::OrchestrationLost));
-        let nothing = QuarantineChange::default();
         assert_eq!(QuarantineChange::at_end(&ended, Outcome::RolledBack, NOW), nothing);
         assert_eq!(QuarantineChange::at_end(&ended, Outcome::Abandoned, NOW), nothing);
+        // The same build as what it was to replace: it is not the build.
+        let mut same = ended.clone();
+        same.fence = Some(fence(FailureCode::VerdictFailed));
+        same.plan.stable_images = same.plan.images.clone();
+        let change = QuarantineChange::at_end(&same, Outcome::RolledBack, NOW);
+        assert!(change.added.unwrap().images.is_empty());
+        same.plan.stable.task_definition = same.plan.task_definition.clone();
+        assert_eq!(QuarantineChange::at_end(&same, Outcome::RolledBack, NOW), nothing);
         let mut other = of(9, &[]);
         known.push(other.clone());
         ended.plan.retries = vec![version(9)];
@@ -194,9 +266,15 @@ mod tests {
         other.version = ended.plan.task_definition.clone();
         known.push(other);
         let images = vec!["r/app:8".to_owned()];
-        let from = DeploymentId::new("shop-8");
-        ended.plan.way_back = Some(WayBack { from, images: images.clone() });
+        let (from, left) = (DeploymentId::new("shop-8"), version(8));
+        ended.plan.way_back = Some(WayBack { from, version: left.clone() });
+        ended.plan.stable_images = images.clone();
+        let by_hand = QuarantineChange::at_end(&ended, Outcome::Succeeded, NOW);
+        assert_eq!((by_hand.added, by_hand.lifted.len()), (None, 2));
+        ended.plan.stable.task_definition = left;
         ended.plan.reason = Some("checkout is slow".to_owned());
+        ended.fence = Some(fence(FailureCode::Aborted));
+        assert_eq!(QuarantineChange::at_end(&ended, Outcome::RolledBack, NOW), nothing);
         QuarantineChange::at_end(&ended, Outcome::Succeeded, NOW).apply(&mut known);
         let [left] = known.as_slice() else { panic!("{known:?}") };
         assert_eq!(left.version, ended.plan.stable.task_definition);

@@ -12,7 +12,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
 use crate::health::{Cell, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
-use crate::plan::{LifecycleStage, StageIndex};
+use crate::plan::{LifecycleStage, StageIndex, WayBack};
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::storm::RequestsPerMinute;
@@ -83,6 +83,11 @@ fn approving() -> Deployment {
 fn baking() -> Deployment {
     let mut deployment = deployment();
     deployment.plan.stable.scaling = Some(scaling());
+    deployment.plan.stable_images = vec!["repository/app:9z8y7x6".to_owned()];
+    let left = deployment.plan.stable.task_definition.clone();
+    let from = DeploymentId::new("shop-41");
+    deployment.plan.way_back = Some(WayBack { from, version: left.clone() });
+    deployment.plan.retries = vec![left];
     deployment.plan.canary.scaling = Some(scaling().idle());
     let weight = deployment.plan.stages[0].weight;
     let routes = deployment.plan.routes.iter();
@@ -114,6 +119,17 @@ fn baking() -> Deployment {
     let (stage, reasons, against) = (StageIndex(0), reasons(), Vec::new());
     progress.told = Some(Event::Waiting { stage, reasons, against });
     deployment
+}
+
+fn quarantined() -> Quarantined {
+    let plan = deployment().plan;
+    Quarantined {
+        version: plan.task_definition,
+        images: plan.images,
+        deployment: DeploymentId::new("shop-42"),
+        at: NOW,
+        because: failure().to_string(),
+    }
 }
 
 /// Everything that a record of the way back may have.
@@ -253,6 +269,7 @@ fn written() -> BTreeMap<&'static str, Value> {
         ("deployment-rolled-back", json!(rolled_back)),
         ("binding", json!(binding)),
         ("retirement", json!(Retirement::after(&baking, NOW))),
+        ("quarantined", json!(quarantined())),
         ("intents", json!(purposes.map(claim))),
         ("fences", json!(triggers.map(fence))),
         (
@@ -285,6 +302,7 @@ fn read(name: &str, record: &Value) -> Result<(), serde_json::Error> {
         "binding" => as_type::<Binding>(record),
         "retirement" => as_type::<Retirement>(record),
         "intents" => as_type::<Vec<Intent>>(record),
+        "quarantined" => as_type::<Quarantined>(record),
         "fences" => as_type::<Vec<Fence>>(record),
         "failures" => as_type::<Vec<Failure>>(record),
         "notices" => as_type::<Vec<Notice>>(record),

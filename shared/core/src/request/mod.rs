@@ -301,8 +301,8 @@ pub struct Release {
     /// The ECS task definition to run, as `family:revision` or ARN.
     #[schemars(extend("pattern" = "^(.*/)?[^:/]+:[1-9][0-9]*$"))]
     pub task_definition: TaskDefinition,
-    /// The deployment that was rolled back and whose version is tried again: without it a version that was
-    /// rolled back is refused. It means that rollback and no later one, so it may stay.
+    /// The deployment that took a version back which is tried again: the one that was rolled back, or the
+    /// way back. Without it such a version is refused. It means that one and no later one, so it may stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<DeploymentId>,
 }
@@ -311,7 +311,10 @@ impl Decode for Release {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.object(|fields| {
             let task_definition = fields.required("taskDefinition");
-            let retry = fields.optional("retry");
+            let retry = fields.optional_with("retry", |node| {
+                let text = node.text_like("the name of a deployment", |text| is_line(text, 80))?;
+                Some(DeploymentId::new(text))
+            });
             Some(Self { task_definition: task_definition?, retry: retry? })
         })
     }

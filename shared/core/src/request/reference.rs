@@ -24,7 +24,8 @@ const WAY_BACK: &str = "\
 ## The way back as a request
 
 After a success `glidepath rollback SERVICE --to previous` brings back what served before. A pipeline
-without the command line starts an execution with this instead:
+without the command line starts an execution with this instead. Run again it is refused, because somebody
+has gone back already; under the same `--name`, `glidepath start` sees that it is done:
 ";
 
 /// Definitions in the order in which they are first named.

@@ -17,12 +17,25 @@ pub fn example() -> &'static str {
 
 pub fn schema() -> Value {
     let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
-    let asked = [generator.subschema_for::<Request>(), generator.subschema_for::<WayBackRequest>()];
+    let release = generator.subschema_for::<Request>();
+    let way_back = generator.subschema_for::<WayBackRequest>();
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Glidepath request",
         "description": "A deployment, or the way back to a version that has served before.",
-        "anyOf": asked,
+        // As `asked` decides, so that a mistake is told of what somebody writes: with `anyOf` an editor
+        // takes a way back with one field too many for a deployment that lacks most.
+        "if": {
+            "type": "object",
+            "required": ["release"],
+            "properties": { "release": {
+                "type": "object",
+                "required": ["rollbackTo"],
+                "properties": { "rollbackTo": {} },
+            } },
+        },
+        "then": way_back,
+        "else": release,
         "$defs": generator.take_definitions(true),
     });
     tidy(&mut schema);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::document::{Decode, Node, shortened};
 use crate::ids::{
-    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TaskDefinition,
+    AlarmArn, ChannelName, ClusterName, EcsServiceName, ServiceLabel, TaskDefinition,
 };
 use crate::route::RouteRef;
 use crate::time::{Span, SpanError};
@@ -73,7 +73,7 @@ macro_rules! decode_names {
     )+};
 }
 
-decode_names!(ServiceLabel, ClusterName, ChannelName, DeploymentId);
+decode_names!(ServiceLabel, ClusterName, ChannelName);
 
 impl Decode for EcsServiceName {
     fn decode(node: Node<'_>) -> Option<Self> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ApiVersion, reason, started_by};
+use super::{ApiVersion, is_line, reason, started_by};
 use crate::document::{Decode, Node};
 use crate::ids::ServiceLabel;
 
@@ -58,13 +58,21 @@ impl Decode for WayBackRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WayBackRelease {
     /// `previous`, or a deployment, a version (`shop:41`) or the tag of an image that has served before.
+    #[schemars(
+        length(min = 1, max = 256),
+        extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
+    )]
     pub rollback_to: String,
 }
 
 impl Decode for WayBackRelease {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.object(|fields| {
-            let rollback_to = fields.required_with("rollbackTo", |node| node.text());
+            let rollback_to = fields.required_with("rollbackTo", |node| {
+                node.text_like("a version in one line of at most 256 characters", |text| {
+                    is_line(text, 256)
+                })
+            });
             Some(Self { rollback_to: rollback_to? })
         })
     }

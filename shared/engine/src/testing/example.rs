@@ -180,6 +180,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         rollback: RollbackPlan::default(),
         notify: vec![ChannelName::new("team")],
         images: Vec::new(),
+        stable_images: Vec::new(),
         started_by: None,
         reason: None,
         way_back: None,

@@ -314,6 +314,8 @@ pub(crate) fn explore(name: &str, bounds: &Bounds) -> Explored {
         panic!("{name}: not `{property}`:\n{}", way.join("\n"));
     }
     assert!(!explored.capped, "{name}: it is not exhausted");
+    // Where nothing comes to a stop, nothing has happened that could break a property.
+    assert!(explored.endings > 10, "{name}: {} endings", explored.endings);
     explored
 }
 

@@ -2,9 +2,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::Slot;
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{LockKey, Phase};
+use glidepath_core::record::LockKey;
 use glidepath_core::weight::Weight;
-use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{self, actions, route, version, world};
 use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
 use serde_json::{Value, json};
@@ -92,7 +91,7 @@ async fn what_was_rolled_back_waits_for_whoever_names_it_until_it_succeeds() {
     assert_eq!(shop.quarantined(), ["shop:2"]);
     let refused = shop.refused("d2", release(2)).await;
     assert_eq!(refused.code, FailureCode::InvalidRequest);
-    for word in ["`shop:2` was rolled back by `d1`", "AlarmFired: 5xx", "`release.retry` to `d1`"] {
+    for word in ["`shop:2` was taken back by `d1`", "AlarmFired: 5xx", "`release.retry` to `d1`"] {
         assert!(refused.cause.contains(word), "{refused}");
     }
     // Another version goes, and changes nothing for this one.
@@ -113,7 +112,6 @@ async fn what_says_nothing_of_a_version_leaves_it_free() {
     for code in [
         FailureCode::OrchestrationLost,
         FailureCode::Inconclusive,
-        FailureCode::CanaryFailedToStart,
         FailureCode::ApprovalTimedOut,
         FailureCode::Unexpected,
     ] {
@@ -186,9 +184,7 @@ async fn a_channel_that_has_gone_and_a_damaged_record() {
     shop.registry.items().unreadable.clear();
     shop.succeeds("b1", back("shop", "previous")).await;
     let b1 = shop.registry.items().deployments[&DeploymentId::new("b1")].clone();
-    assert_eq!(b1.phase, Phase::Closed(glidepath_core::record::Outcome::Succeeded));
     assert!(!b1.plan.notify.iter().any(|channel| channel.as_str() == "gone"));
-    assert!(shop.world.now() > b1.started_at);
 }
 
 #[tokio::test]

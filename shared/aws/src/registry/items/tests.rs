@@ -10,9 +10,10 @@ use glidepath_core::plan::{
     AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
     StageIndex, StrategyName,
 };
+use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, Quarantined,
-    RecordedHealth,
+    Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, QuarantineChange,
+    Quarantined, RecordedHealth,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
@@ -70,6 +71,7 @@ fn plan() -> Plan {
         rollback: RollbackPlan::default(),
         notify: Vec::new(),
         images: Vec::new(),
+        stable_images: Vec::new(),
         started_by: None,
         reason: None,
         way_back: None,
@@ -276,4 +278,53 @@ fn the_largest_cells_are_an_item() {
         .sum();
     // DynamoDB counts names and values in UTF-8; the quotes of the debug form are on top here.
     assert!(bytes < 400 * 1024, "{bytes}");
+}
+
+#[test]
+fn a_lock_carries_what_was_taken_back() {
+    let (key, deployment) = (LockKey::from_text("service#c/s"), DeploymentId::new("d"));
+    let quarantined = |number: u32| Quarantined {
+        version: TaskDefinition::new(format!("shop:{number}")),
+        images: Vec::new(),
+        deployment: deployment.clone(),
+        at: NOW,
+        because: "AlarmFired: 5xx".to_owned(),
+    };
+    let lifted = || vec![TaskDefinition::new("shop:1"), TaskDefinition::new("shop:2")];
+    let take = |forgotten| RegistryWrite::TakeLock {
+        key: key.clone(),
+        deployment: deployment.clone(),
+        expected_epoch: 4,
+        forgotten,
+    };
+    let release = |added, lifted| RegistryWrite::ReleaseLock {
+        key: key.clone(),
+        deployment: deployment.clone(),
+        quarantine: QuarantineChange { added, lifted },
+    };
+    for (write, expression, names) in [
+        (take(Vec::new()), "SET holder = :holder, epoch = :next", vec![]),
+        (
+            take(lifted()),
+            "SET holder = :holder, epoch = :next REMOVE #removed0, #removed1",
+            vec![("#removed0", "quarantined:shop:1"), ("#removed1", "quarantined:shop:2")],
+        ),
+        (release(None, Vec::new()), "REMOVE holder", vec![]),
+        (
+            release(Some(quarantined(3)), lifted()),
+            "REMOVE holder, #removed0, #removed1 SET #added = :added",
+            vec![
+                ("#added", "quarantined:shop:3"),
+                ("#removed0", "quarantined:shop:1"),
+                ("#removed1", "quarantined:shop:2"),
+            ],
+        ),
+    ] {
+        let items = crate::registry::writes::transaction("table", &[write]).unwrap();
+        let update = items[0].update().unwrap();
+        assert_eq!(update.update_expression(), expression);
+        let named = update.expression_attribute_names().cloned().unwrap_or_default();
+        let expected = names.into_iter().map(|(name, of)| (name.to_owned(), of.to_owned()));
+        assert_eq!(named, expected.collect());
+    }
 }
