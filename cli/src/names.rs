@@ -8,6 +8,7 @@ use glidepath_aws::operator::ExecutionState;
 use glidepath_core::document::nearest;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Phase};
+use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{PortResult, Recent, Registry};
 
 use crate::next_command::Commands;
@@ -172,6 +173,18 @@ pub(crate) fn name(text: &str) -> Result<DeploymentId, String> {
     }
 }
 
+/// A name that nobody has used: `shop-back-20261128T203000Z`.
+pub(crate) fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
+    let now: String =
+        now.to_string().chars().filter(|character| !"-:".contains(*character)).collect();
+    let plain = |character: char| if character.is_alphanumeric() { character } else { '-' };
+    let service: String = service.chars().take(50).map(plain).collect();
+    name(&format!("{service}-back-{now}")).map_err(|message| Stopped::Unusable {
+        message: format!("no execution can be named after `{service}`: {message}"),
+        hint: "deploy the version with `strategy: {allAtOnce: {bake: 0s}}` and `--name`".to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use glidepath_core::record::Outcome;
@@ -276,5 +289,13 @@ mod tests {
         for bad in ["", "a b", "a/b", "a:b", "a\nb", &"a".repeat(81)] {
             assert!(name(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn its_name_is_one_that_an_execution_can_have() {
+        let at = Timestamp::parse("2026-11-28T20:30:00Z").unwrap();
+        assert_eq!(named_after("shop", at).unwrap().as_str(), "shop-back-20261128T203000Z");
+        let long = named_after(&"a b/".repeat(40), at).unwrap();
+        assert!(long.as_str().len() <= 80, "{long}");
     }
 }

@@ -6,13 +6,12 @@ use std::io::Write;
 use glidepath_core::back::{Back, KNOWN, NoWayBack, To, back};
 use glidepath_core::ids::{DeploymentId, ServiceLabel};
 use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest, can_be_starter};
-use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use super::{plan, start};
 use crate::connection::Options;
 use crate::document::Document;
-use crate::names::{Named, name};
+use crate::names::{Named, named_after};
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
 
@@ -124,18 +123,6 @@ pub(super) fn no_way_back(
     Stopped::Unusable { message: format!("{message}; nothing was started"), hint }
 }
 
-/// A name that nobody has used: `shop-back-20261128T203000Z`.
-pub(super) fn named_after(service: &str, now: Timestamp) -> Result<DeploymentId, Stopped> {
-    let now: String =
-        now.to_string().chars().filter(|character| !"-:".contains(*character)).collect();
-    let plain = |character: char| if character.is_alphanumeric() { character } else { '-' };
-    let service: String = service.chars().take(50).map(plain).collect();
-    name(&format!("{service}-back-{now}")).map_err(|message| Stopped::Unusable {
-        message: format!("no execution can be named after `{service}`: {message}"),
-        hint: "deploy the version with `strategy: {allAtOnce: {bake: 0s}}` and `--name`".to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,13 +169,5 @@ mod tests {
         let mut unread = known(vec![fixtures::succeeded()]);
         unread.unreadable.insert(DeploymentId::new("shop-44"), "damaged".to_owned());
         assert!(refused(&unread, "previous").0.contains("shop-44 cannot be read"));
-    }
-
-    #[test]
-    fn its_name_is_one_that_an_execution_can_have() {
-        let at = Timestamp::parse("2026-11-28T20:30:00Z").unwrap();
-        assert_eq!(named_after("shop", at).unwrap().as_str(), "shop-back-20261128T203000Z");
-        let long = named_after(&"a b/".repeat(40), at).unwrap();
-        assert!(long.as_str().len() <= 80, "{long}");
     }
 }

@@ -9,12 +9,11 @@ use glidepath_core::request::{Asked, Request, can_be_starter};
 use glidepath_engine::ports::{Clock, Registry};
 use serde_json::Value;
 
-use super::back::named_after;
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
 use crate::follow::{Follow, follow};
 use crate::live::serves;
-use crate::names::name;
+use crate::names::{name, named_after};
 use crate::next_command::Commands;
 use crate::planning::{Answer, answer};
 use crate::stopped::{Stopped, WARNING, write_findings};

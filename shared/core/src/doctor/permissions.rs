@@ -201,22 +201,26 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
         needs.on(&table, registry);
     }
     match role {
-        Role::Plan => needs.on(
-            &any,
-            &[
-                "elasticloadbalancing:DescribeListeners",
-                "elasticloadbalancing:DescribeRules",
-                "elasticloadbalancing:DescribeTargetGroupAttributes",
-                "elasticloadbalancing:DescribeTargetGroups",
-                "elasticloadbalancing:DescribeTargetHealth",
-                "ecs:DescribeTaskDefinition",
-                "cloudwatch:DescribeAlarms",
-                "cloudwatch:GetMetricData",
-                "application-autoscaling:DescribeScalableTargets",
-                "application-autoscaling:DescribeScalingPolicies",
-                "application-autoscaling:DescribeScheduledActions",
-            ],
-        ),
+        Role::Plan => {
+            needs.on(
+                &any,
+                &[
+                    "elasticloadbalancing:DescribeListeners",
+                    "elasticloadbalancing:DescribeRules",
+                    "elasticloadbalancing:DescribeTargetGroupAttributes",
+                    "elasticloadbalancing:DescribeTargetGroups",
+                    "elasticloadbalancing:DescribeTargetHealth",
+                    "ecs:DescribeTaskDefinition",
+                    "cloudwatch:DescribeAlarms",
+                    "cloudwatch:GetMetricData",
+                    "application-autoscaling:DescribeScalableTargets",
+                    "application-autoscaling:DescribeScalingPolicies",
+                    "application-autoscaling:DescribeScheduledActions",
+                ],
+            );
+            let indexes = ["due", "recent"].map(|index| format!("{}/index/{index}", table[0]));
+            needs.on(&indexes, &["dynamodb:Query"]);
+        }
         Role::Validate => needs.on(
             &any,
             &[

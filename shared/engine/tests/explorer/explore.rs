@@ -315,7 +315,7 @@ pub(crate) fn explore(name: &str, bounds: &Bounds) -> Explored {
     }
     assert!(!explored.capped, "{name}: it is not exhausted");
     // Where nothing comes to a stop, nothing has happened that could break a property.
-    assert!(explored.endings > 10, "{name}: {} endings", explored.endings);
+    assert!(explored.endings > 0, "{name}: nothing came to a stop");
     explored
 }
 
