@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use glidepath_aws::clock::System;
-use glidepath_core::back::{Standing, standing};
+use glidepath_core::back::{KNOWN, Standing, standing};
 use glidepath_core::record::{Deployment, Phase, Retirement};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
@@ -12,7 +12,6 @@ use crate::connection::Options;
 use crate::next_command::Commands;
 use crate::render::{Entry, history};
 use crate::stopped::Stopped;
-use glidepath_core::back::KNOWN;
 
 /// How many are shown.
 const SHOWN: u32 = 20;

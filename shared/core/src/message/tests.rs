@@ -1,9 +1,11 @@
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{self, NOW, deployment};
-use crate::ids::{ChannelName, ExecutionArn};
-use crate::plan::StageIndex;
-use crate::record::{Decision, Event, Notice, Promotion, Undelivered};
+use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
+use crate::plan::{StageIndex, WayBack};
+use crate::record::{
+    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Promotion, Undelivered,
+};
 use crate::rollback::Forced;
 use crate::time::Span;
 use crate::weight::Weight;
@@ -180,4 +182,25 @@ fn a_message_that_leaves_the_account_says_where_it_comes_from() {
              details/arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42"
         );
     }
+}
+
+#[test]
+fn whoever_reads_of_the_end_knows_what_is_refused_from_then_on() {
+    let told = |event: Event, deployment: &Deployment| {
+        let (id, at) = (deployment.id.clone(), NOW);
+        message(&Notice { deployment: id, sequence: 9, at, event }, deployment).to_string()
+    };
+    let refused = "is refused from now on, until a request has `release.retry: shop-42`.";
+    let mut ended = deployment();
+    let failure = Failure::new(FailureCode::VerdictFailed, "5xx");
+    let rolled_back = Event::RolledBack { failure: failure.clone() };
+    assert!(!told(rolled_back.clone(), &ended).contains(refused));
+    ended.fence = Some(Fence { trigger: FenceTrigger::StateMachine, failure, at: NOW });
+    let text = told(rolled_back, &ended);
+    assert!(text.contains(&format!("shop:42 {refused}")), "{text}");
+    assert!(!told(Event::Succeeded, &ended).contains(refused));
+    let version = ended.plan.stable.task_definition.clone();
+    ended.plan.way_back = Some(WayBack { from: DeploymentId::new("shop-41"), version });
+    let text = told(Event::Succeeded, &ended);
+    assert!(text.contains(&format!("shop:41 {refused}")), "{text}");
 }

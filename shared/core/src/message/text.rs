@@ -10,7 +10,7 @@ use std::fmt;
 use crate::failure::Failure;
 use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{SlotPlan, Stage, StageIndex};
-use crate::record::{Deployment, Event, Notice, Undelivered, Urgency};
+use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered, Urgency};
 use crate::route::RouteRef;
 use crate::weight::Weight;
 
@@ -149,34 +149,42 @@ impl Told<'_> {
 
     fn succeeded(&self) -> (String, Vec<String>) {
         let plan = &self.deployment.plan;
-        (
-            format!("{} is the stable version now", self.new_version()),
-            vec![
-                format!("It serves all requests from the {} slot.", plan.canary.slot),
-                format!(
-                    "{} keeps its tasks for {}, then the {} slot is free for the next deployment.",
-                    version(&plan.stable),
-                    plan.retention,
-                    plan.stable.slot
-                ),
-                format!(
-                    "To go back to it: `glidepath rollback {} --to previous --reason …`",
-                    self.deployment.id
-                ),
-            ],
-        )
+        let mut lines = vec![
+            format!("It serves all requests from the {} slot.", plan.canary.slot),
+            format!(
+                "{} keeps its tasks for {}, then the {} slot is free for the next deployment.",
+                version(&plan.stable),
+                plan.retention,
+                plan.stable.slot
+            ),
+        ];
+        lines.extend(self.quarantined(Outcome::Succeeded));
+        lines.push(format!(
+            "To go back to it: `glidepath rollback {} --to previous --reason …`",
+            self.deployment.id
+        ));
+        (format!("{} is the stable version now", self.new_version()), lines)
     }
 
     fn rolled_back(&self, failure: &Failure) -> (String, Vec<String>) {
-        (
-            format!("deployment of {} failed; it was rolled back", self.new_version()),
-            vec![
-                why(failure),
-                format!("{} serves all requests.", version(&self.deployment.plan.stable)),
-                self.canary_tasks_after(),
-                self.to_look(),
-            ],
-        )
+        let mut lines = vec![
+            why(failure),
+            format!("{} serves all requests.", version(&self.deployment.plan.stable)),
+            self.canary_tasks_after(),
+        ];
+        lines.extend(self.quarantined(Outcome::RolledBack));
+        lines.push(self.to_look());
+        (format!("deployment of {} failed; it was rolled back", self.new_version()), lines)
+    }
+
+    /// What the next plan refuses.
+    fn quarantined(&self, outcome: Outcome) -> Option<String> {
+        let Notice { deployment, at, .. } = self.notice;
+        let version = QuarantineChange::at_end(self.deployment, outcome, *at).added?.version;
+        Some(format!(
+            "{} is refused from now on, until a request has `release.retry: {deployment}`.",
+            version.short()
+        ))
     }
 
     /// What becomes of the canary's tasks after a rollback.
