@@ -193,7 +193,7 @@ def advance(task: Task, addresses: AddressPool) -> None:
             stop(task, "Essential container in task exited", "EssentialContainerExited")
         elif task.status == "PENDING" and _has_started(task, now - task.started):
             _become_running(task)
-    if task.status == "DEACTIVATING" and now >= task.stop_after:
+    if task.status == "DEACTIVATING" and now >= task.stop_after and not _owes_an_answer(task):
         _terminate(task)
     if task.status == "STOPPING":
         alive = [container for container in task.containers if container.exit_code is None]
@@ -247,6 +247,15 @@ def _become_running(task: Task) -> None:
     for arn, key in task.targets():
         registry.register(arn, [key])
     _journal(task, "running", None)
+
+
+def _owes_an_answer(task: Task) -> bool:
+    """On AWS a request has the whole deregistration delay, 300 s where nobody changed it. A lab's groups drain for a
+    second, and a busy machine may need longer for what was sent before: it would be a 502 through nobody's fault. The
+    load balancer itself gives up after 60 s."""
+    return any(container.exit_code is None for container in task.containers) and any(
+        registry.answers(key) for _, key in task.targets()
+    )
 
 
 def _terminate(task: Task) -> None:

@@ -228,7 +228,8 @@ class DataPlane:
         started = time.perf_counter()
         try:
             encoded = encode(request, [], close=False)
-            answer = await self._connections.exchange(target.key, encoded, head.method)
+            with registry.answering(target.key):
+                answer = await self._connections.exchange(target.key, encoded, head.method)
             status = status_of(answer)
         except (TargetUnreachable, TargetBroken, TargetSilent, MessageError) as error:
             counts = self._counts(listener, arn)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Key = tuple[str, int]
@@ -89,6 +91,25 @@ class TargetRegistry:
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
         self._lock = threading.Lock()
+        self._answering: Counter[Key] = Counter()
+
+    @contextmanager
+    def answering(self, key: Key) -> Iterator[None]:
+        """A request is under way at this target."""
+        with self._lock:
+            self._answering[key] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering[key] -= 1
+                if not self._answering[key]:
+                    del self._answering[key]
+
+    def answers(self, key: Key) -> bool:
+        """Whether the target owes an answer."""
+        with self._lock:
+            return key in self._answering
 
     def group(self, arn: str) -> Group:
         """The group with this ARN; an empty one if nothing was ever registered."""

@@ -1,5 +1,6 @@
 //! Everything that was observed, in order, and waiting for more.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -174,8 +175,9 @@ pub struct Answered {
     pub requests: u64,
     /// Answered with a 5xx, by no task, or not at all.
     pub bad: u64,
-    /// Of the bad ones: those that never reached a task.
-    pub load_balancer_errors: u64,
+    /// Of the bad ones: those that no task answered, by what the client got instead.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanswered: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// All observations of a scenario so far.

@@ -1,5 +1,6 @@
 //! Clients: a steady stream of real requests through the load balancer, counted by what answered.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +100,8 @@ pub(crate) async fn flow(scene: Arc<Scene>, service: String, targets: Vec<Arc<Ta
         under_way.spawn(async move {
             let answer = match timeout(REQUEST_LIMIT, target.request()).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(())) | Err(_) => Answer { version: NOBODY.to_owned(), bad: true },
+                Ok(Err(reason)) => Answer::nobodys(reason),
+                Err(_) => Answer::nobodys("no answer within 60 s"),
             };
             record(&scene, &service, &tally, &answer);
         });
@@ -140,11 +142,24 @@ pub(crate) struct Target {
 struct Answer {
     version: String,
     bad: bool,
+    /// What the client got where no task answered.
+    instead: Option<Cow<'static, str>>,
 }
 
+impl Answer {
+    fn nobodys(got: impl Into<Cow<'static, str>>) -> Self {
+        Self { version: NOBODY.to_owned(), bad: true, instead: Some(got.into()) }
+    }
+}
+
+/// Why a client has no answer at all.
+type NoAnswer = &'static str;
+const NO_CONNECTION: NoAnswer = "no connection";
+const ENDED: NoAnswer = "the connection ended";
+
 impl Target {
-    /// One request on a connection that is kept for later. Any failure is the same to a client.
-    async fn request(&self) -> Result<Answer, ()> {
+    /// One request on a connection that is kept for later.
+    async fn request(&self) -> Result<Answer, NoAnswer> {
         let mut connection = match self.take() {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -159,8 +174,8 @@ impl Target {
         {
             request = request.header(COOKIE, cookie);
         }
-        let request = request.body(Empty::new()).map_err(drop)?;
-        let response = connection.send_request(request).await.map_err(drop)?;
+        let request = request.body(Empty::new()).map_err(|_| "no request")?;
+        let response = connection.send_request(request).await.map_err(|_| ENDED)?;
         let status = response.status();
         let given = response.headers().get(SET_COOKIE).and_then(name_and_value);
         if let (Some(client), Some(given)) = (client, given)
@@ -168,15 +183,19 @@ impl Target {
         {
             *kept = Some(given);
         }
-        let body =
-            Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(drop)?;
+        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        let body = body.map_err(|_| ENDED)?;
         let body = body.to_bytes();
         self.lock().push(connection);
         // What no task answered is nobody's answer, whatever its status: a request that meets no
         // rule gets a 404 of the load balancer's own.
-        let version = self.version(&body);
-        let bad = version.is_none() || status.is_server_error();
-        Ok(Answer { version: version.unwrap_or(NOBODY).to_owned(), bad })
+        Ok(match self.version(&body) {
+            Some(version) => {
+                let bad = status.is_server_error();
+                Answer { version: version.to_owned(), bad, instead: None }
+            }
+            None => Answer::nobodys(status.as_u16().to_string()),
+        })
     }
 
     /// The version in an answer of the example application: `version=shop-v2`.
@@ -198,13 +217,14 @@ impl Target {
         None
     }
 
-    async fn connect(&self) -> Result<Connection, ()> {
+    async fn connect(&self) -> Result<Connection, NoAnswer> {
         let host = self.url.host().unwrap_or_default();
         let port = self.url.port_u16().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await.map_err(drop)?;
+        let stream = TcpStream::connect((host, port)).await.map_err(|_| NO_CONNECTION)?;
         // A request is one small packet; waiting to fill a larger one costs 40 ms.
-        stream.set_nodelay(true).map_err(drop)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(drop)?;
+        stream.set_nodelay(true).map_err(|_| NO_CONNECTION)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|_| NO_CONNECTION)?;
         // It ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(sender)
@@ -243,7 +263,9 @@ impl Tally {
         let entry = counts.answered.entry(answer.version.clone()).or_default();
         entry.requests += 1;
         entry.bad += u64::from(answer.bad);
-        entry.load_balancer_errors += u64::from(answer.bad && answer.version == NOBODY);
+        if let Some(got) = &answer.instead {
+            *entry.unanswered.entry(got.clone()).or_default() += 1;
+        }
         answer.bad && counts.failed.insert(answer.version.clone())
     }
 

@@ -40,7 +40,11 @@ pub(crate) async fn run(
     let (known, by) =
         tokio::join!(connection.ports.registry.recent(KNOWN), connection.operator.identity());
     let by = by.ok().filter(|by| can_be_starter(by));
-    let found = found(&known?, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
+    let known = known?;
+    let found = found(&known, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
+    if let Some(told) = undoes(&known, &found) {
+        writeln!(output, "{told}")?;
+    }
     let Back { way_back, request } = found;
     let serving = way_back.from;
     let version = request.release.task_definition.short().to_owned();
@@ -76,6 +80,22 @@ pub(crate) async fn run(
     // Before anything is started, for whoever watches.
     output.flush()?;
     start::begin(&connection, &document, &id, true, &commands, output).await
+}
+
+/// That somebody left this version on purpose: whoever types the name of the way back in place of the bad
+/// deployment's brings the bad version back, and nothing else would tell.
+fn undoes(known: &Recent, found: &Back) -> Option<String> {
+    let serving = &found.way_back.from;
+    let plan = &known.deployments.iter().find(|deployment| deployment.id == *serving)?.plan;
+    let left = &plan.way_back.as_ref()?.version;
+    (*left == found.request.release.task_definition).then(|| {
+        let reason = plan.reason.as_deref().map(|reason| format!(" ({reason})"));
+        format!(
+            "warning: {} was left by {serving}{}: this undoes it and brings {0} to everybody again",
+            left.short(),
+            reason.unwrap_or_default()
+        )
+    })
 }
 
 fn without_reason() -> Stopped {
@@ -149,6 +169,29 @@ mod tests {
         let old = &known.deployments[0].plan.stable.task_definition;
         assert_eq!(request.release.task_definition, *old);
         assert_eq!(request.reason.as_deref(), Some("slow"));
+    }
+
+    #[test]
+    fn whoever_names_the_way_back_is_told_that_it_is_undone() {
+        let bad = fixtures::succeeded();
+        let mut went_back = bad.clone();
+        went_back.id = DeploymentId::new("shop-43");
+        let plan = &mut went_back.plan;
+        std::mem::swap(&mut plan.task_definition, &mut plan.stable.task_definition);
+        plan.reason = Some("it is slow".to_owned());
+        plan.way_back = Some(glidepath_core::plan::WayBack {
+            from: bad.id.clone(),
+            version: bad.plan.task_definition.clone(),
+        });
+        let told = |known: &Recent, subject, to| {
+            let found = found(known, subject, &To::of(to), None, "slow", &Commands::default());
+            undoes(known, &found.unwrap())
+        };
+        assert_eq!(told(&known(vec![bad.clone()]), "shop-42", "previous"), None);
+        assert_eq!(
+            told(&known(vec![went_back, bad]), "shop-43", "previous").unwrap(),
+            "warning: shop:2 was left by shop-43 (it is slow): this undoes it and brings shop:2 to everybody again"
+        );
     }
 
     #[test]

@@ -17,11 +17,14 @@ use crate::planning::to_roll_back;
 use crate::stopped::Stopped;
 
 /// Send all traffic back to stable and end the deployment; with --to, go back after a success
+///
+/// With --to it starts a deployment of its own and ends when its plan is made.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs
+    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs; with --to
+    /// the bad deployment that has succeeded, or its service
     deployment: Named,
-    /// Why, for whoever reads the timeline
+    /// Why, for whoever reads the timeline; required with --to, but for a dry run
     #[arg(long, value_parser = decision::reason)]
     reason: Option<String>,
     /// Send everything to stable even if its targets are not healthy

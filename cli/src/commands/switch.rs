@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// The slot that is to serve
     #[arg(long)]
     to: Wanted,
-    /// Why, for whoever is told
+    /// Why, for whoever is told; required, but for a dry run
     #[arg(long, value_parser = decision::reason)]
     reason: Option<String>,
     /// Show what it would do, and do nothing

@@ -2,7 +2,8 @@
 
 ``bad`` fails every fourth request, ``crash`` exits at once, ``late`` exits once it is RUNNING, ``once``
 exits at once the first time and leaves the file MARK, ``slow`` needs three seconds to start, and
-``slow-crash`` exits after a second of them. It listens on the address it is given.
+``slow-crash`` exits after a second of them. It listens on the address it is given. What asks for
+``/held`` gets its answer once the file MARK is there; until then the file MARK.asked says that it waits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ class Handler(BaseHTTPRequestHandler):
     """Answers every GET; ``/health`` is always healthy."""
 
     def do_GET(self) -> None:  # noqa: N802 (the name is the standard library's)
+        if self.path == "/held":
+            mark = Path(os.environ["MARK"])
+            Path(f"{mark}.asked").touch()
+            while not mark.exists():
+                time.sleep(0.05)
         failing = TAG == "bad" and self.path != "/health" and next(_requests) % 4 == 0
         body = TAG.encode()
         self.send_response(500 if failing else 200)

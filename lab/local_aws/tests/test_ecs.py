@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,29 @@ def test_scaling_in_drains_and_stops_tasks(lab: Lab, unique: str) -> None:
     wait_for(lambda: balancer.states(group) == ["healthy"])
     cluster.update(desiredCount=0)
     wait_for(lambda: cluster.service()["runningCount"] == 0 and balancer.states(group) == [])
+
+
+def test_a_task_that_stops_still_answers_what_it_was_asked(lab: Lab, unique: str, tmp_path: Path) -> None:
+    balancer = Balancer(lab, unique)
+    group = balancer.group()
+    balancer.set_deregistration_delay(group, 1)
+    balancer.listen([forward((group, 1))])
+    cluster = Cluster(lab, unique)
+    mark = tmp_path / "mark"
+    environment = [{"name": "MARK", "value": str(mark)}]
+    cluster.create(cluster.definition("demo:v1", environment=environment), 1, (group,))
+    cluster.settled()
+    with ThreadPoolExecutor(1) as clients:
+        client = clients.submit(balancer.get, "/held")
+        wait_for(Path(f"{mark}.asked").exists)
+        cluster.update(desiredCount=0)
+        # It has drained, for as long as its group says.
+        wait_for(lambda: balancer.states(group) == [])
+        assert [task["lastStatus"] for task in cluster.tasks("STOPPED")] == ["DEACTIVATING"]
+        mark.touch()
+        answer = client.result(PATIENCE_SECONDS)
+    assert (answer.status, answer.body) == (200, "v1")
+    wait_for(lambda: [task["lastStatus"] for task in cluster.tasks("STOPPED")] == ["STOPPED"])
 
 
 def test_a_rolling_deployment_replaces_all_tasks_without_a_failed_request(lab: Lab, unique: str) -> None:

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::*;
 use crate::timeline::Answered;
 
@@ -111,17 +113,30 @@ fn nothing_seen_fulfils_nothing() {
 
 #[test]
 fn bad_requests_are_counted_over_all_versions_and_seconds() {
-    let second = |bad, load_balancer_errors| Event::Requests {
+    let second = |bad, unanswered| Event::Requests {
         service: "shop".into(),
         answered: BTreeMap::from([(
             "v1".to_owned(),
-            Answered { slot: None, requests: 10, bad, load_balancer_errors },
+            Answered {
+                slot: None,
+                requests: 10,
+                bad,
+                unanswered: BTreeMap::from([(Cow::Borrowed("502"), unanswered)]),
+            },
         )]),
     };
     let seen = events(vec![(1.0, second(2, 0)), (2.0, second(1, 1))]);
     let strict =
         scenario("{ services: { shop: { maxBadRequests: 2, noLoadBalancerErrors: true } } }");
-    assert_eq!(failed(&strict, &seen).len(), 2);
+    assert_eq!(
+        failed(&strict, &seen),
+        [
+            "service `shop`: at most 2 bad requests",
+            "service `shop`: no errors of the load balancer itself"
+        ]
+    );
+    let found: Vec<_> = check(&strict, &seen).into_iter().map(|finding| finding.found).collect();
+    assert!(found.contains(&"1 of 20 requests: 1 × 502 (at 2.0 s)".to_owned()), "{found:?}");
     let lenient = scenario(
         "{ services: { shop: { maxBadRequests: 3, minRequests: 20 } }, inOrder: [[{ badRequests: 3 }]] }",
     );

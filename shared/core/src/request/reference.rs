@@ -24,8 +24,16 @@ const WAY_BACK: &str = "\
 ## The way back as a request
 
 After a success `glidepath rollback SERVICE --to previous` brings back what served before. A pipeline
-without the command line starts an execution with this instead. Run again it is refused, because somebody
-has gone back already; under the same `--name`, `glidepath start` sees that it is done:
+without the command line starts an execution with this instead (the ARN is the stack's output
+`StateMachineArn`, the name is one that was not used before):
+
+    aws stepfunctions start-execution --state-machine-arn ARN --name shop-back-1 --input file://way-back.json
+
+That returns at once, with the execution's ARN. What became of it, `aws stepfunctions describe-execution
+--execution-arn ARN` says (`states:DescribeExecution`): SUCCEEDED once the version serves; FAILED with a name
+and a cause if it was refused (`InvalidRequest`: nothing was written) or rolled back. Run again under another
+name it is refused, because somebody has gone back already. With the command line, `glidepath start
+way-back.json --name NAME` does the same and sees under the same name that it is done:
 ";
 
 /// Definitions in the order in which they are first named.
