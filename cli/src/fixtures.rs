@@ -85,6 +85,7 @@ pub(crate) fn baking() -> Deployment {
         ],
         notices: 2,
         next_due_at: NOW + minutes(10),
+        validating: None,
         progress,
         plan,
     }
@@ -322,6 +323,11 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },
+        Event::Validated {
+            good: vec!["probe https://blue.example.com/ answers as it must".to_owned()],
+            bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
+            unknown: vec!["check `orders` has no data yet".to_owned()],
+        },
         Event::Retired,
         Event::RetirementPostponed,
         Event::StillReached {

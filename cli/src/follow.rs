@@ -124,6 +124,8 @@ fn seen(state: ExecutionState, deployment: Option<&Deployment>) -> Look {
         };
     };
     match (deployment.phase, state) {
+        // Its execution goes on until what serves again has been asked.
+        (Phase::Closed(_), ExecutionState::Running) if deployment.validating.is_some() => Look::On,
         (Phase::Closed(Outcome::Succeeded), _) => Look::Ended(Ended::Succeeded),
         (Phase::Closed(Outcome::RolledBack | Outcome::Abandoned), state) => {
             Look::Ended(why(deployment, state))

@@ -31,6 +31,8 @@ pub const MUTED_ALARMS: &str = "GLIDEPATH_MUTED_ALARMS";
 pub const ROLLBACK_FUNCTION: &str = "GLIDEPATH_ROLLBACK_FUNCTION";
 /// Name of the function `complete`.
 pub const COMPLETE_FUNCTION: &str = "GLIDEPATH_COMPLETE_FUNCTION";
+/// Name of the function `validate`.
+pub const VALIDATE_FUNCTION: &str = "GLIDEPATH_VALIDATE_FUNCTION";
 /// Name of the function `notify`.
 pub const NOTIFY_FUNCTION: &str = "GLIDEPATH_NOTIFY_FUNCTION";
 

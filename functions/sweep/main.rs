@@ -16,6 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let names = FunctionNames {
         rollback: settings::text(settings::ROLLBACK_FUNCTION)?,
         complete: settings::text(settings::COMPLETE_FUNCTION)?,
+        validate: settings::text(settings::VALIDATE_FUNCTION)?,
         notify: settings::text(settings::NOTIFY_FUNCTION)?,
     };
     let ports = Adapters::none()
@@ -28,6 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         Ok(json!({
             "rolledBack": swept.rolled_back,
             "completed": swept.completed,
+            "validated": swept.validated,
             "delivered": swept.delivered,
         }))
     })

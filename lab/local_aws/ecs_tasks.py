@@ -23,7 +23,7 @@ from local_aws.elbv2_targets import deregistration_delay
 from local_aws.service_events import emit
 from local_aws.settings import Settings
 from local_aws.targets import DRAINING, HEALTHY, UNHEALTHY, registry
-from local_aws.task_process import CannotStart, ContainerProcess, parse_image
+from local_aws.task_process import CannotStart, ContainerProcess, digest_of, parse_image
 
 # A container that ends before it has started shows as never having been RUNNING, as on AWS. Here it has started
 # once it listens: how long a process needs for that is up to how busy the machine is, and a task that were RUNNING
@@ -34,6 +34,8 @@ LONGEST_STARTUP_SECONDS = 60.0
 """Of a container that does not listen on the port that its definition names."""
 # The stopTimeout of a container is honoured up to here, so that a lab does not wait for 30 s.
 LONGEST_STOP_SECONDS = 5.0
+_resolved: set[str] = set()
+"""Deployments whose first task has established which images the others get."""
 DEFAULT_STOP_SECONDS = 30.0
 
 
@@ -135,7 +137,7 @@ def create(
                 "containerArn": f"{arn.replace(':task/', ':container/')}/{uuid.uuid4()}",
                 "taskArn": arn,
                 "name": container["name"],
-                "image": container["image"],
+                "image": _shown(container["image"], deployment),
                 "lastStatus": "PENDING",
             }
             for container in definition["containerDefinitions"]
@@ -154,6 +156,11 @@ def create(
         service=(service or {}).get("serviceName"),
         deployment=deployment,
     )
+
+
+def _shown(image: str, deployment: str | None) -> str:
+    """The first task of a deployment resolves the tags; ECS gives the later ones the digest too, and shows it."""
+    return f"{image}@{digest_of(image)}" if deployment in _resolved and "@" not in image else image
 
 
 def start(task: Task, addresses: AddressPool, settings: Settings) -> None:
@@ -243,6 +250,9 @@ def _become_running(task: Task) -> None:
     task.record |= {"startedAt": now, "pullStoppedAt": now}
     for container in task.record["containers"]:
         container["lastStatus"] = "RUNNING"
+        container["imageDigest"] = digest_of(container["image"])
+    if task.deployment:
+        _resolved.add(task.deployment)
     _set_status(task, "RUNNING")
     for arn, key in task.targets():
         registry.register(arn, [key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import signal
@@ -44,6 +45,12 @@ def parse_image(reference: str) -> Image:
     if not colon:
         repository, tag = name, digest.removeprefix("sha256:")[:12] or "latest"
     return Image(repository, tag)
+
+
+def digest_of(reference: str) -> str:
+    """The digest of an image: what the reference says, or one that its name and tag stand for. Nobody moves a tag here."""
+    _, _, digest = reference.partition("@")
+    return digest or f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 class ContainerProcess:

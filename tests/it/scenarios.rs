@@ -52,6 +52,7 @@ scenarios! {
     a_person_returns_to_the_version_before_after_a_success: "rollback-to-previous",
     a_version_that_was_taken_back_is_refused_until_somebody_names_why: "quarantine",
     a_pipeline_returns_to_the_version_before_when_its_tasks_have_gone: "rollback-after-retirement",
+    what_serves_again_is_asked: "validated",
     a_version_without_a_place_is_given_up_and_deployed_once_there_is_one: "no-place",
     foreign_hands_hold_a_deployment: "foreign-hands",
     a_sticky_route_loses_the_slot_that_is_left: "sticky",

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use glidepath_core::back::{Back, KNOWN, NoWayBack, To, back};
 use glidepath_core::ids::{DeploymentId, ServiceLabel};
+use glidepath_core::rehearsal::writes;
 use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest, can_be_starter};
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(
     if let Some(told) = undoes(&known, &found) {
         writeln!(output, "{told}")?;
     }
-    let Back { way_back, request } = found;
+    let Back { way_back, request, .. } = found;
     let serving = way_back.from;
     let version = request.release.task_definition.short().to_owned();
     // What was found here, so that the stack brings back nothing else: it refuses where the registry has
@@ -73,7 +74,15 @@ pub(crate) async fn run(
             output,
             "as the registry knows, {serving} serves; this would bring {version} back:\n"
         )?;
-        return plan::show(&resolved.plan, findings, &document, output);
+        plan::show(&resolved.plan, findings, &document, output)?;
+        writeln!(
+            output,
+            "\nwhat it would write to AWS, in order; the start of tasks comes on top:"
+        )?;
+        for planned in writes(&resolved.plan) {
+            writeln!(output, "  {}", planned.in_words(&resolved.plan))?;
+        }
+        return Ok(());
     }
     let id = named_after(request.service.as_str(), connection.ports.ambient.now())?;
     writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
@@ -163,7 +172,7 @@ mod tests {
     fn the_version_before_is_brought_back() {
         let known = known(vec![fixtures::succeeded()]);
         let to = To::Previous;
-        let Back { way_back, request } =
+        let Back { way_back, request, .. } =
             found(&known, "shop", &to, Some("ada"), "slow", &Commands::default()).unwrap();
         assert_eq!(way_back.from.as_str(), "shop-42");
         let old = &known.deployments[0].plan.stable.task_definition;

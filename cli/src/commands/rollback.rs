@@ -18,7 +18,7 @@ use crate::stopped::Stopped;
 
 /// Send all traffic back to stable and end the deployment; with --to, go back after a success
 ///
-/// With --to it starts a deployment of its own and ends when its plan is made.
+/// With --to it starts a deployment of its own and follows it to its end.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the deployment, ARN of its execution, or a service of which exactly one runs; with --to

@@ -62,6 +62,7 @@ pub(crate) fn failure<'a>(
         | Event::ScalingNotSet { .. }
         | Event::Succeeded
         | Event::RolledBack { .. }
+        | Event::Validated { .. }
         | Event::Retired
         | Event::RetirementPostponed
         | Event::StillReached { .. }

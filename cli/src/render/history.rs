@@ -1,7 +1,8 @@
 //! What has been deployed, as a table and for programs.
 
 use glidepath_core::back::Standing;
-use glidepath_core::record::{Deployment, Outcome, Phase};
+use glidepath_core::plan::short_digest;
+use glidepath_core::record::{Deployment, Digests, Outcome, Phase, is_pinned};
 use glidepath_core::time::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -50,7 +51,7 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> [Cell; TITLES.len()] {
         plain(deployment.id.to_string()),
         plain(plan.service.to_string()),
         plain(plan.task_definition.short().to_owned()),
-        plain(images(&plan.images)),
+        plain(images(&plan.images, deployment.progress.digests.as_ref())),
         plain(deployment.started_at.to_string()),
         plain(length(state.since.since(deployment.started_at))),
         plain(plan.started_by.as_deref().map_or_else(String::new, who)),
@@ -59,13 +60,18 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> [Cell; TITLES.len()] {
     ]
 }
 
-/// The first image, by what tells one version from another, and how many there are besides.
-fn images(images: &[String]) -> String {
+/// The first image, by what tells one version from another, and how many there are besides. A tag that is moved
+/// from build to build tells nothing: what it stood for then does.
+fn images(images: &[String], ran: Option<&Digests>) -> String {
     let Some(first) = images.first() else { return String::new() };
     let name = first.rsplit('/').next().unwrap_or(first);
-    let name = match name.split_once("@sha256:") {
-        Some((name, digest)) => format!("{name}@{}", digest.chars().take(12).collect::<String>()),
-        None => name.to_owned(),
+    let mut seen = ran.into_iter().flat_map(|ran| &ran.canary);
+    let seen = seen.find(|seen| seen.image == *first && !is_pinned(first));
+    let seen = seen.and_then(|seen| seen.digest.as_ref());
+    let name = match (name.split_once('@'), seen) {
+        (Some((name, digest)), _) => format!("{name}@{}", short_digest(digest)),
+        (None, Some(digest)) => format!("{name}@{}", short_digest(digest)),
+        (None, None) => name.to_owned(),
     };
     match images.len() {
         1 => end(&name),
@@ -129,11 +135,11 @@ impl Serialize for Entry<'_> {
             "version": plan.task_definition,
             "replaces": plan.stable.task_definition,
             "images": plan.images,
+            "digests": deployment.progress.digests.as_ref().map(|ran| &ran.canary),
             "startedBy": plan.started_by,
             "reason": plan.reason,
             "startedAt": deployment.started_at.to_string(),
-            // Nothing is due any more: the last time that was, it was closed.
-            "endedAt": deployment.next_due_at.to_string(),
+            "endedAt": deployment.ended_at().map(|at| at.to_string()),
             "outcome": outcome,
             "failure": failure.map(|failure| json!({
                 "name": failure.code.name(), "cause": failure.cause,
@@ -148,6 +154,7 @@ impl Serialize for Entry<'_> {
 #[cfg(test)]
 mod tests {
     use glidepath_core::ids::{DeploymentId, TaskDefinition};
+    use glidepath_core::plan::ImageDigest;
     use glidepath_core::time::Span;
 
     use super::*;
@@ -195,12 +202,18 @@ mod tests {
     #[test]
     fn what_tells_most_of_a_long_name_is_kept() {
         let images = |texts: &[&str]| {
-            super::images(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+            let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+            super::images(&texts, None)
         };
         assert_eq!(images(&[]), "");
         assert_eq!(images(&["1.ecr/team/shop:v2", "envoy:1"]), "shop:v2 +1");
         let digest = format!("1.ecr/shop@sha256:{}", "0a1b2c3d4e5f6a7b".repeat(4));
         assert_eq!(images(&[&digest]), "shop@0a1b2c3d4e5f");
+        let moved = "1.ecr/shop:latest".to_owned();
+        let (container, digest) = ("web".to_owned(), Some("sha256:0a1b2c3d4e5f6a7b".to_owned()));
+        let seen = ImageDigest { container, image: moved.clone(), digest };
+        let ran = Digests { canary: [seen].into(), ..Digests::default() };
+        assert_eq!(super::images(&[moved], Some(&ran)), "shop:latest@0a1b2c3d4e5f");
         let long = format!("{}:3f9c2e1", "checkout-".repeat(6));
         let shown = images(&[&long]);
         assert!(shown.starts_with('…') && shown.ends_with(":3f9c2e1"), "{shown}");

@@ -60,8 +60,11 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
                     (Tone::Bad, "ended before it changed anything".to_owned())
                 }
             };
-            // Nothing is due any more: the last time that was, it was closed.
-            (tone, words, deployment.next_due_at)
+            let words = match &deployment.validating {
+                Some(_) => format!("{words}; what serves again is asked"),
+                None => words,
+            };
+            (tone, words, deployment.ended_at().unwrap_or(deployment.next_due_at))
         }
     };
     State { tone, words, since, until: None }
@@ -109,6 +112,7 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Succeeded
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }
+            | Event::Validated { .. }
             | Event::Retired
             | Event::RetirementPostponed
             | Event::StillReached { .. }

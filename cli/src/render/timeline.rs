@@ -44,6 +44,10 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
         Event::ScalingChanged { found, .. } => found.clone(),
         Event::ScalingNotSet { why, .. } => vec![why.clone()],
+        Event::Validated { bad, unknown, .. } => {
+            let bad = bad.iter().map(|text| format!("not as it must be: {text}"));
+            bad.chain(unknown.iter().map(|text| format!("not known: {text}"))).collect()
+        }
         Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started

@@ -53,6 +53,8 @@ def test_a_service_runs_its_tasks_on_addresses_of_the_lab(lab: Lab, unique: str)
     assert len(set(addresses)) == 2
     assert all(address.startswith(lab.addresses[: lab.addresses.index(".0.0")] + ".") for address in addresses)
     assert wait_for(lambda: answering(addresses[0])) == "v1"
+    digests = {container["imageDigest"] for task in cluster.tasks() for container in task["containers"]}
+    assert len(digests) == 1 and digests.pop().startswith("sha256:")
     started = lab.journal_lines(kind="task", event="started", cluster=unique)
     assert [(line["service"], line["version"]) for line in started] == [("app", "v1")] * 2
 

@@ -3,19 +3,22 @@
 mod service;
 mod tasks;
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
     DesiredStatus, Service, TaskDefinition as Described, TaskDefinitionStatus,
 };
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{
     Containers, EcsService, PortError, PortResult, RegisteredVersion, ScaleTo,
 };
 
 use self::service::{current_deployment, found};
-use self::tasks::stopped_by_itself;
+use self::tasks::{images, stopped_by_itself};
 use crate::clients::Clients;
 use crate::error::{code, port_error};
 
@@ -151,6 +154,24 @@ impl Containers for ElasticContainers {
         service: &EcsServiceName,
     ) -> PortResult<Option<ServiceDeployment>> {
         Ok(self.described(cluster, &[service]).await?.first().map(current_deployment))
+    }
+
+    async fn images(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        task_definition: &TaskDefinition,
+    ) -> PortResult<BTreeSet<ImageDigest>> {
+        let call = self.reading.list_tasks().cluster(cluster.as_str());
+        let call = call.service_name(service.as_str()).desired_status(DesiredStatus::Running);
+        let listed = call.send().await.map_err(|error| port_error("ecs:ListTasks", error))?;
+        if listed.task_arns().is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let call = self.reading.describe_tasks().cluster(cluster.as_str());
+        let described = call.set_tasks(listed.task_arns).send().await;
+        let described = described.map_err(|error| port_error("ecs:DescribeTasks", error))?;
+        Ok(described.tasks().iter().flat_map(|task| images(task, task_definition)).collect())
     }
 
     async fn stopped_tasks(

@@ -17,6 +17,7 @@ use crate::error::port_error;
 pub struct FunctionNames {
     pub rollback: String,
     pub complete: String,
+    pub validate: String,
     pub notify: String,
 }
 
@@ -52,6 +53,10 @@ impl Functions for LambdaFunctions {
 
     async fn start_completion(&self, due: &Due) -> PortResult<()> {
         self.start(&self.names.complete, &completion_of(due)?).await
+    }
+
+    async fn start_validation(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.start(&self.names.validate, &json!({ "deployment": deployment })).await
     }
 
     async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::document::Percent;
 use crate::ids::{DeploymentId, TaskDefinition};
-use crate::plan::{OnInconclusive, Plan, Slot, WayBack};
+use crate::plan::{ImageDigest, OnInconclusive, Plan, Slot, WayBack};
 use crate::record::{Deployment, LockKey, Outcome, Phase};
 use crate::request::{
     Alarms, ApiVersion, BadRequests, Capacity, Compared, Force, Health, Inconclusive, Release,
@@ -46,6 +46,10 @@ impl To {
 pub struct Back {
     pub way_back: WayBack,
     pub request: Request,
+    /// The plan whose version is left: what it asks once everything is back is asked then.
+    pub left: Plan,
+    /// What the version ran when it was last seen to run; empty where nobody has written that down.
+    pub ran: BTreeSet<ImageDigest>,
 }
 
 /// Why nothing is brought back.
@@ -107,6 +111,8 @@ pub fn back(
         Some(wanted) => Ok(Back {
             way_back: WayBack { from: serving.id.clone(), version: now.clone() },
             request: request(&serving.plan, wanted, by, reason),
+            left: serving.plan.clone(),
+            ran: ran(&here, wanted),
         }),
         None => {
             Err(NoWayBack::Unknown(served.into_iter().filter(|version| version != now).collect()))
@@ -199,6 +205,22 @@ pub fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deploym
             Err(NoWayBack::Ambiguous(ids))
         }
     }
+}
+
+/// What a version ran, by the newest deployment that has seen it.
+fn ran(here: &[&Deployment], version: &TaskDefinition) -> BTreeSet<ImageDigest> {
+    let mut seen = here.iter().filter_map(|deployment| {
+        let digests = deployment.progress.digests.as_ref()?;
+        let plan = &deployment.plan;
+        if plan.task_definition == *version {
+            Some(&digests.canary)
+        } else if plan.stable.task_definition == *version {
+            Some(&digests.stable)
+        } else {
+            None
+        }
+    });
+    seen.find(|images| !images.is_empty()).cloned().unwrap_or_default()
 }
 
 /// The same of a deployment that was named: its own version, or what runs or serves in its place.
@@ -315,6 +337,8 @@ fn request(plan: &Plan, version: &TaskDefinition, by: Option<&str>, reason: &str
             weak_stable: plan.rollback.weak_stable,
             hold_for: plan.rollback.hold_for,
             then: plan.rollback.then,
+            // Its plan says it already, of both slots: the request that did is not known any more.
+            validate: None,
         },
         concurrency: defaults::concurrency(),
         notify: plan.notify.clone(),

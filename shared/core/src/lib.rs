@@ -15,6 +15,7 @@ pub mod plan;
 pub mod preflight;
 pub mod protocol;
 pub mod record;
+pub mod rehearsal;
 pub mod request;
 pub mod rollback;
 pub mod route;

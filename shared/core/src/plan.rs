@@ -4,7 +4,9 @@
 mod checks;
 mod health;
 mod hooks;
+mod images;
 mod probes;
+mod validation;
 
 pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
 pub(crate) use checks::{is_insights, words};
@@ -12,8 +14,12 @@ pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
 pub use hooks::{Hook, HookDetails, LifecycleStage};
+pub use images::{ImageDigest, build_of, moved, named, short_digest};
 pub use probes::Probe;
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+pub use validation::{SlotValidation, Validation};
 
 use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
@@ -54,6 +60,12 @@ pub struct Plan {
     /// Set where it brings back what has served before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<WayBack>,
+    /// What took a version back that is tried again, as the request names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<DeploymentId>,
+    /// What its containers ran when it served before, as the registry knows it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ran: BTreeSet<ImageDigest>,
     /// Versions that were rolled back and are tried again with this one: it is one of them, or of the same
     /// build.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -72,6 +84,9 @@ pub struct Plan {
     pub health: HealthPlan,
     #[serde(default)]
     pub rollback: RollbackPlan,
+    /// What is asked once everything is back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
     pub notify: Vec<ChannelName>,
     /// Rules and listeners that led to the canary's slot before the deployment although they are no
     /// routes of it, while it had tasks: a rollback leaves it tasks, or they would meet an empty

@@ -126,6 +126,9 @@ where
             self.touch(Routes::InOrder, MoveOn::Stay).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
+        if self.deployment.lacks_digests() {
+            self.look_at_images().await?;
+        }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
             self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
             let tick = pace::tick(&self.deployment, self.ports.ambient().now());

@@ -117,13 +117,15 @@ where
                     .await?;
             }
         }
-        transition(self.ports, self.id, |deployment| {
+        let finished = transition(self.ports, self.id, |deployment| {
             let now = self.ports.ambient().now();
             finish(deployment, Retirement::after(deployment, now), now)
         })
         .await?;
         let summary = format!("the canary on {} is stable now", committed.plan.canary.slot);
-        Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
+        let asked = finished.validates().is_some();
+        let next = if asked { NextStep::Validate } else { NextStep::Succeeded };
+        Ok(Reply::new(self.id, next, summary).telling(true))
     }
 
     /// Where the new version would be scaled in by what its alarms say of the time before it had the traffic, it

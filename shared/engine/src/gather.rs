@@ -3,11 +3,11 @@
 use futures_util::future::{join, join_all, join3};
 use glidepath_core::health::{
     AlarmReading, AlarmSignal, CheckReading, HookReading, Judgement, MeasuredMetrics, ProbeAttempt,
-    ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments, Watched,
-    hook_event, hooks_at, judge, probed,
+    ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments,
+    ValidationReadings, Watched, hook_event, hooks_at, judge, probed,
 };
-use glidepath_core::plan::{Check, LifecycleStage, StageIndex};
-use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Step};
+use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, StageIndex, Validation};
+use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Shift, Step, Validating};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
@@ -110,7 +110,7 @@ where
     let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
     if asks && judge(plan, watched_stage(deployment), &readings).judgement != Judgement::Fail {
         (readings.hooks, readings.probes) =
-            join(ask_hooks(ports, deployment, now), probe(ports, deployment)).await;
+            join(ask_hooks(ports, deployment, now), probe_stage(ports, deployment)).await;
     }
     Gathered { readings, traffic, needed, period }
 }
@@ -169,14 +169,22 @@ fn measured(metrics: Metrics, query: &MetricsQuery, gaps: &[Gap]) -> MeasuredMet
     }
 }
 
-/// Asks every URL until it answers as it must, or as often as the plan says.
-async fn probe(
+async fn probe_stage(
     ports: &impl Ports<Probing: Probing, Ambient: Clock>,
     deployment: &Deployment,
 ) -> Vec<ProbeReading> {
-    let Step::Baking { .. } = deployment.progress.step else { return Vec::new() };
-    let probes = deployment.plan.health.probes.iter().enumerate();
-    let readings = probes.map(|(place, probe)| async move {
+    match deployment.progress.step {
+        Step::Baking { .. } => probe(ports, &deployment.plan.health.probes).await,
+        Step::Settling { .. } | Step::Approving { .. } => Vec::new(),
+    }
+}
+
+/// Asks every URL until it answers as it must, or as often as the plan says.
+async fn probe(
+    ports: &impl Ports<Probing: Probing, Ambient: Clock>,
+    probes: &[Probe],
+) -> Vec<ProbeReading> {
+    let readings = probes.iter().enumerate().map(|(place, probe)| async move {
         let mut attempts = Vec::new();
         for attempt in 0..probe.attempts {
             if attempt > 0 {
@@ -207,20 +215,38 @@ async fn ask_hooks(
     let plan = &deployment.plan;
     let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
     let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
-    let asked: Vec<_> = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
+    let asked = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
+    let hooks = (plan.health.hooks.as_slice(), stage.weight, Role::Canary);
+    ask_each(ports, deployment, hooks, asked, now).await
+}
+
+/// The hooks of one moment of a deployment, where the canary has this weight, about a slot.
+async fn ask_each(
+    ports: &impl Ports<Containers: Containers, Hooks: Hooks>,
+    deployment: &Deployment,
+    (hooks, weight, about): (&[Hook], Weight, Role),
+    asked: Vec<(usize, LifecycleStage, Option<&HookRun>)>,
+    now: Timestamp,
+) -> Vec<HookReading> {
     let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
     // Two calls that only deployments with hooks make, and only when one is asked.
-    let found =
-        if due { Some(service_deployments(ports.containers(), deployment).await) } else { None };
+    let found = if due {
+        Some(service_deployments(ports.containers(), deployment, about).await)
+    } else {
+        None
+    };
     let found = found.as_ref();
     let readings = asked.into_iter().map(|(hook, at, before)| async move {
         let kept = before.filter(|run| !run.is_due(now));
         let run = match (kept, found) {
             (Some(run), _) => Ok(run.clone()),
-            (None, Some(found)) => {
-                ask_hook(ports.hooks(), deployment, (hook, at, before), stage.weight, found, now)
-                    .await
-            }
+            (None, Some(found)) => match hooks.get(hook) {
+                Some(asked) => {
+                    let told = (asked, deployment, weight, found);
+                    ask_hook(ports.hooks(), told, (hook, at, before), now).await
+                }
+                None => Err("it is not in the plan".to_owned()),
+            },
             (None, None) => Err("it was not asked".to_owned()),
         };
         let run = run.map_or_else(Reading::Unreadable, Reading::Read);
@@ -231,13 +257,10 @@ async fn ask_hooks(
 
 async fn ask_hook(
     hooks: &impl Hooks,
-    deployment: &Deployment,
+    (hook, deployment, weight, found): (&Hook, &Deployment, Weight, &ServiceDeployments),
     (place, at, before): (usize, LifecycleStage, Option<&HookRun>),
-    weight: Weight,
-    found: &ServiceDeployments,
     now: Timestamp,
 ) -> Result<HookRun, String> {
-    let hook = deployment.plan.health.hooks.get(place).ok_or("it is not in the plan")?;
     let details = before.map_or(&hook.details, |run| &run.details).clone();
     let event = hook_event(deployment, place, at, weight, &details, found);
     let answer = hooks.ask(&hook.function, &event).await.map_err(|error| error.to_string())?;
@@ -249,6 +272,7 @@ async fn ask_hook(
 async fn service_deployments(
     containers: &impl Containers,
     deployment: &Deployment,
+    about: Role,
 ) -> ServiceDeployments {
     let plan = &deployment.plan;
     let of = |role: Role| async move {
@@ -267,13 +291,85 @@ async fn service_deployments(
         ServiceDeployment::default()
     };
     let (canary, stable) = join(of(Role::Canary), of(Role::Stable)).await;
-    ServiceDeployments { canary, stable }
+    match about {
+        Role::Canary => ServiceDeployments { canary, stable },
+        // The one that is asked about is the one that a hook knows as the new one.
+        Role::Stable => ServiceDeployments { canary: stable, stable: canary },
+    }
+}
+
+/// What is asked once everything is back on a slot.
+pub(crate) async fn gather_ended<P>(
+    ports: &P,
+    deployment: &Deployment,
+    (role, validation, validating): (Role, &Validation, &Validating),
+) -> ValidationReadings
+where
+    P: Ports<
+            Containers: Containers,
+            Monitoring: Monitoring,
+            Hooks: Hooks,
+            Probing: Probing,
+            Ambient: Clock,
+        >,
+{
+    let now = ports.ambient().now();
+    let slot = validation.of(role);
+    let asked: Vec<_> = (0..validation.hooks.len())
+        .map(|place| {
+            let before = validating.hooks.iter().find(|run| run.hook == place);
+            (place, LifecycleStage::Rollback, before)
+        })
+        .collect();
+    let weight = if role == Role::Canary { Weight::ALL } else { Weight::NONE };
+    let (checks, hooks, probes) = join3(
+        read_checks(ports.monitoring(), deployment, &slot.checks, validating.ended_at, now),
+        ask_each(ports, deployment, (&validation.hooks, weight, role), asked, now),
+        probe(ports, &slot.probes),
+    )
+    .await;
+    ValidationReadings { checks, hooks, probes }
+}
+
+/// Checks alone, from the moment on at which everything was back.
+async fn read_checks(
+    monitoring: &impl Monitoring,
+    deployment: &Deployment,
+    checks: &[Check],
+    ended_at: Timestamp,
+    now: Timestamp,
+) -> Vec<CheckReading> {
+    if checks.is_empty() {
+        return Vec::new();
+    }
+    let at = deployment.progress.restored_at.unwrap_or(ended_at);
+    let query = MetricsQuery {
+        routes: Vec::new(),
+        shifts: vec![Shift { stage: deployment.progress.stage, at }],
+        bad_are: deployment.plan.health.bad_requests_are,
+        slower_than: None,
+        checks: checks.iter().map(check_query).collect(),
+        checks_since: at,
+        now,
+    };
+    let nothing = match monitoring.metrics(&query).await {
+        Ok(Some(metrics)) => return measured(metrics, &query, &[]).checks,
+        Ok(None) => "no complete period since everything is back yet".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let unread = |check: &Check| CheckReading {
+        canary: Reading::Unreadable(nothing.clone()),
+        stable: None,
+        period: check.period.unwrap_or_default(),
+        until: now,
+    };
+    checks.iter().map(unread).collect()
 }
 
 /// What is to be remembered of the hooks: their newest answers, and what was known of those that
 /// gave none.
-pub(crate) fn hook_runs(readings: &Readings, before: &[HookRun]) -> Vec<HookRun> {
-    let answered = readings.hooks.iter().filter_map(|reading| match &reading.run {
+pub(crate) fn hook_runs(readings: &[HookReading], before: &[HookRun]) -> Vec<HookRun> {
+    let answered = readings.iter().filter_map(|reading| match &reading.run {
         Reading::Read(run) => Some(run),
         Reading::Unreadable(_) => {
             before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)

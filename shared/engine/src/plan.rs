@@ -165,6 +165,7 @@ where
         warnings: warnings.iter().map(Finding::sentence).collect(),
         notices: 0,
         next_due_at: overdue(&plan, now, Span::ZERO),
+        validating: None,
         plan,
     };
     let mut writes = begin(&deployment, &locks);

@@ -81,14 +81,16 @@ where
     let (request, way_back) = match asked {
         Asked::Release(request) => (*request, None),
         Asked::WayBack(asked) => {
-            let Back { way_back, request } = brought_back(registry, stack, &asked).await?;
-            (request, Some(way_back))
+            let Back { way_back, request, left, ran } =
+                brought_back(registry, stack, &asked).await?;
+            (request, Some((way_back, (left, ran))))
         }
     };
     // Before the resources: an epoch that is still the same when the locks are taken proves that no
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(ports, &request).await?;
+    let (way_back, left) = way_back.unzip();
     found.way_back = way_back;
     found.quarantined = quarantined(&first);
     let (groups, images) =
@@ -100,6 +102,12 @@ where
     found.stack = stack.clone();
     found.holders = holders(registry, &first).await?;
     let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
+    if let Some((left, ran)) = left {
+        let plan = &mut resolved.plan;
+        let same = left.stable.slot == plan.stable.slot;
+        plan.validation = left.validation.map(|asked| if same { asked } else { asked.swapped() });
+        plan.ran = ran;
+    }
     if request.health.comparison.sensitivity == Sensitivity::Adaptive {
         adapt(ports.monitoring(), now, &mut resolved).await;
     }

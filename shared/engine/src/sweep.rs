@@ -14,6 +14,8 @@ pub struct Swept {
     pub rolled_back: u32,
     /// Deployments after their commit and old slots, handed to the completion.
     pub completed: u32,
+    /// Ended deployments after which what serves is still to be asked.
+    pub validated: u32,
     /// Deployments with notices, handed to the delivery.
     pub delivered: u32,
 }
@@ -66,6 +68,10 @@ where
                 Phase::Committed => {
                     functions.start_completion(due).await?;
                     swept.completed += 1;
+                }
+                Phase::Closed(_) if deployment.validates().is_some() => {
+                    functions.start_validation(id).await?;
+                    swept.validated += 1;
                 }
                 Phase::Closed(_) => {}
             }

@@ -1,5 +1,8 @@
 //! Looks at a deployment that waits, gathers readings and judges. Every turn also refreshes the
-//! recorded health of stable, on which a rollback relies to write without looking.
+//! recorded health of stable, on which a rollback relies to write without looking. Once a rollback has ended,
+//! it asks what serves again.
+
+mod ended;
 
 use std::pin::pin;
 
@@ -9,7 +12,7 @@ use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, ju
 use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
-use glidepath_core::record::Deployment;
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::Span;
 
 use crate::gather::{Gathered, gather, hook_runs, watched_stage};
@@ -42,6 +45,9 @@ where
 {
     let clock = ports.ambient();
     let deployment = load(ports, &input.deployment).await?;
+    if let Phase::Closed(outcome) = deployment.phase {
+        return ended::run(ports, &deployment, outcome).await;
+    }
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     // First, because what is measured while they are somebody else's counts for nothing.
     let observed = routes::read(ports, &deployment.plan.routes).await?;
@@ -67,7 +73,7 @@ where
         // Answers of hooks belong to the stage at which they were asked.
         let same_stage = current.progress.stage == deployment.progress.stage;
         let asked = same_stage && !readings.hooks.is_empty();
-        let hooks = asked.then(|| hook_runs(&readings, &deployment.progress.hooks));
+        let hooks = asked.then(|| hook_runs(&readings.hooks, &deployment.progress.hooks));
         let (routes, judged) = (routes.clone(), Some(judged.clone()));
         let observed = Observed { health, traffic, hooks, routes, needed, judged };
         let move_on = course.move_on.clone();

@@ -3,13 +3,38 @@
 use aws_sdk_ecs::types::{Task, TaskStopCode};
 use glidepath_core::health::{StoppedTask, TaskEnd};
 use glidepath_core::ids::TaskDefinition;
+use glidepath_core::plan::ImageDigest;
 
 use super::service::timestamp;
 
+/// What the containers of a running task of this version run.
+pub(super) fn images(task: &Task, version: &TaskDefinition) -> Vec<ImageDigest> {
+    let of_version = is_of(task, version) && task.last_status() == Some("RUNNING");
+    let containers = task.containers().iter().filter(|_| of_version);
+    containers
+        .filter_map(|container| {
+            let image = container.image()?;
+            // Of an image that is named by its digest ECS need not say it a second time.
+            let named = || image.split_once('@').map(|(_, digest)| digest);
+            let digest = container.image_digest().or_else(named);
+            Some(ImageDigest {
+                container: container.name()?.to_owned(),
+                image: image.to_owned(),
+                digest: digest.map(str::to_owned),
+            })
+        })
+        .collect()
+}
+
+fn is_of(task: &Task, version: &TaskDefinition) -> bool {
+    task.task_definition_arn()
+        .map(TaskDefinition::new)
+        .is_some_and(|of| of == *version || of.short() == version.as_str())
+}
+
 /// A task of this version that stopped although neither a person nor scaling asked it to.
 pub(super) fn stopped_by_itself(task: &Task, version: &TaskDefinition) -> Option<StoppedTask> {
-    let definition = task.task_definition_arn().map(TaskDefinition::new)?;
-    if definition != *version && definition.short() != version.as_str() {
+    if !is_of(task, version) {
         return None;
     }
     let reason = task.stopped_reason().unwrap_or_default();

@@ -243,3 +243,32 @@ async fn scaling_without_permission_is_refused() {
     let refused = containers.scale(&cluster(), &service(), &to).await.unwrap_err();
     assert!(refused.answered() && !refused.may_pass(), "{refused}");
 }
+
+#[tokio::test]
+async fn what_runs_is_read_of_running_tasks_of_the_version() {
+    let container = |name: &str, image: &str, digest: Option<&str>| json!({ "name": name, "image": image, "imageDigest": digest });
+    let task = |version: &str, status: &str, containers: Value| {
+        json!({
+            "taskArn": "arn:task/c/1", "taskDefinitionArn": version, "lastStatus": status,
+            "containers": containers,
+        })
+    };
+    let described = json!({ "tasks": [
+        task(VERSION, "RUNNING", json!([container("web", "r/app:7", Some("sha256:a"))])),
+        task(VERSION, "RUNNING", json!([container("web", "r/app:7@sha256:a", None)])),
+        task(VERSION, "PENDING", json!([container("web", "r/app:7", Some("sha256:b"))])),
+        task("arn:aws:ecs:eu-west-1:1:task-definition/app:6", "RUNNING",
+            json!([container("web", "r/app:6", Some("sha256:c"))])),
+    ] });
+    let listed = json!({ "taskArns": ["arn:task/c/1"] });
+    let containers = ElasticContainers::new(&answering(vec![answer(&listed), answer(&described)]));
+    let version = TaskDefinition::new(VERSION);
+    let found = containers.images(&cluster(), &service(), &version).await.unwrap();
+    let seen = |image: &str| {
+        let (container, digest) = ("web".to_owned(), Some("sha256:a".to_owned()));
+        ImageDigest { container, image: image.to_owned(), digest }
+    };
+    assert_eq!(found, [seen("r/app:7"), seen("r/app:7@sha256:a")].into());
+    let none = ElasticContainers::new(&answering(vec![answer(&json!({ "taskArns": [] }))]));
+    assert!(none.images(&cluster(), &service(), &version).await.unwrap().is_empty());
+}

@@ -159,10 +159,12 @@ pub(super) fn write_deployment(deployment: &Deployment) -> PortResult<Item> {
     set("kind", text(DEPLOYMENT));
     set("startedAt", number(deployment.started_at.as_millis()));
     set("nextDueAt", number(deployment.next_due_at.as_millis()));
-    match deployment.phase {
-        Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => set("due", text(DUE)),
-        Phase::Closed(_) => set("expiresAt", expiry(deployment.next_due_at)),
-    };
+    if let Some(ended_at) = deployment.ended_at() {
+        set("expiresAt", expiry(ended_at));
+    }
+    if deployment.is_due_some_day() {
+        set("due", text(DUE));
+    }
     if let Some(fence) = &deployment.fence {
         set("fence", json(&key, fence)?);
     }

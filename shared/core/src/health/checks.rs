@@ -12,7 +12,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReading {
-    /// Of the canary, since its stage began.
+    /// Of the canary, since its stage began; after the end, of what serves again, since then.
     pub canary: Reading<Series>,
     /// Of stable; `None` where the check does not compare.
     pub stable: Option<Reading<Series>>,
@@ -103,8 +103,8 @@ fn one(check: &Check, reading: &CheckReading) -> Reason {
             Some(_) | None => "",
         };
         return inconclusive(format!(
-            "check `{name}` has no data{of} since the stage began; a metric that is only published \
-             now and then can be filled: FILL(id, 0)"
+            "check `{name}` has no data{of} yet; a metric that is only published now and then can be \
+             filled: FILL(id, 0)"
         ));
     };
     let wanted = u64::from(check.points.max(1));

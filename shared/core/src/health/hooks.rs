@@ -141,7 +141,9 @@ pub fn hook_event(
             .into_iter()
             .filter_map(|(slot, share)| Some((slot.revision.clone()?, share)))
             .collect(),
-        LifecycleStage::PostScaleUp | LifecycleStage::PostProductionTrafficShift => Map::new(),
+        LifecycleStage::PostScaleUp
+        | LifecycleStage::PostProductionTrafficShift
+        | LifecycleStage::Rollback => Map::new(),
     };
     let mut event = json!({
         // The same for every invocation of this hook at this stage.

@@ -16,6 +16,7 @@ mod readings;
 mod requests;
 pub mod sequential;
 mod stored;
+mod validation;
 mod verdict;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
@@ -35,4 +36,5 @@ pub use readings::{
 };
 
 pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
+pub use validation::{ValidationReadings, judge_validation};
 pub use verdict::{Judgement, Reason, Verdict};

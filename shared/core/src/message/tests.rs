@@ -89,6 +89,11 @@ fn events() -> Vec<Event> {
         Event::Succeeded,
         Event::RolledBack { failure: failure.clone() },
         Event::Abandoned { failure },
+        Event::Validated {
+            good: vec!["probe https://blue.example.com/ answers as it must".to_owned()],
+            bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
+            unknown: vec!["check `orders` has no data yet".to_owned()],
+        },
         Event::Retired,
         Event::RetirementPostponed,
         Event::StillReached {

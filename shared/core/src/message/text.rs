@@ -122,6 +122,7 @@ impl Told<'_> {
             Event::Succeeded => self.succeeded(),
             Event::RolledBack { failure } => self.rolled_back(failure),
             Event::Abandoned { failure } => self.abandoned(failure),
+            Event::Validated { good, bad, unknown } => self.validated(good, bad, unknown),
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
             Event::StillReached { by } => self.still_reached(by),

@@ -41,19 +41,23 @@ pub enum LifecycleStage {
     ProductionTrafficShift,
     /// All the traffic is on the new version: the stage of weight 100.
     PostProductionTrafficShift,
+    /// Everything is back on what served before. ECS has no such stage and asks nobody then.
+    #[schemars(skip)]
+    Rollback,
 }
 
 impl LifecycleStage {
-    /// All of them, in the order in which a deployment comes to them.
-    pub const ALL: [Self; 3] =
+    /// Those that a stage can stand for, in the order in which a deployment comes to them.
+    pub const OF_STAGES: [Self; 3] =
         [Self::PostScaleUp, Self::ProductionTrafficShift, Self::PostProductionTrafficShift];
 
-    /// Its name in ECS.
+    /// Its name, as ECS writes those that it has.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PostScaleUp => "POST_SCALE_UP",
             Self::ProductionTrafficShift => "PRODUCTION_TRAFFIC_SHIFT",
             Self::PostProductionTrafficShift => "POST_PRODUCTION_TRAFFIC_SHIFT",
+            Self::Rollback => "ROLLBACK",
         }
     }
 
@@ -63,6 +67,7 @@ impl LifecycleStage {
             Self::PostScaleUp => weight == Weight::NONE,
             Self::ProductionTrafficShift => weight != Weight::NONE,
             Self::PostProductionTrafficShift => weight == Weight::ALL,
+            Self::Rollback => false,
         }
     }
 }

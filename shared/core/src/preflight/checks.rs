@@ -2,23 +2,27 @@
 
 use crate::document::Findings;
 use crate::plan::{Check, CheckMode, Plan};
-use crate::request::{Limits, Placeholder, Request};
+use crate::request::{CheckRequest, Limits, Placeholder, Request};
 use crate::route::Role;
 use crate::time::Span;
 
 /// How long after its end CloudWatch may still get a point: as for the load balancer's metrics.
 const LAG: Span = Span::from_secs(60);
 
-/// The checks of a plan that is complete but for them.
-pub(super) fn resolve(request: &Request, plan: &Plan) -> Vec<Check> {
-    let checks = request.health.checks.iter();
+/// The checks of a plan that is complete but for them: what is judged, and what it is held against.
+pub(super) fn resolve(
+    checks: &[CheckRequest],
+    plan: &Plan,
+    (judged, against): (Role, Role),
+) -> Vec<Check> {
     checks
+        .iter()
         .filter_map(|check| {
             let measure = check.measure()?;
             Some(Check {
                 name: check.name.clone(),
-                canary: Placeholder::fill(&measure, plan, Role::Canary),
-                stable: Placeholder::fill(&measure, plan, Role::Stable),
+                canary: Placeholder::fill(&measure, plan, judged),
+                stable: Placeholder::fill(&measure, plan, against),
                 limit: Limits::bounds(check.limit),
                 against_stable: Limits::bounds(check.against_stable),
                 // The request takes at most 100.

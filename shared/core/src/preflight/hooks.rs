@@ -26,6 +26,7 @@ pub(super) fn never_asked(plan: &Plan, findings: &mut Findings) {
                 LifecycleStage::PostScaleUp => "begin with a stage of weight 0, or name another",
                 LifecycleStage::ProductionTrafficShift
                 | LifecycleStage::PostProductionTrafficShift => "end with a stage of weight 100",
+                LifecycleStage::Rollback => "name it in $.rollback.validate.hooks",
             };
             findings.error(
                 format!("$.health.hooks[{index}].stages[{place}]"),

@@ -16,6 +16,9 @@ mod slots;
 mod suggest;
 mod task_roles;
 mod unlisted;
+mod validation;
+
+use std::collections::BTreeSet;
 
 use crate::document::{Findings, nearest};
 use crate::failure::{Failure, FailureCode};
@@ -24,6 +27,7 @@ use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
+use crate::route::Role;
 use crate::world::{EcsService, Rollout};
 pub use forecast::{LastDay, forecast};
 pub use found::{Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
@@ -113,6 +117,8 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             started_by: request.started_by.clone(),
             reason: request.reason.clone(),
             way_back: found.way_back.clone(),
+            retry: request.release.retry.clone(),
+            ran: BTreeSet::new(),
             retries,
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
@@ -122,13 +128,17 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             retention: request.retention,
             health: health(request, alarms),
             rollback: rollback(request),
+            validation: None,
             notify,
             unlisted,
         },
         (_, _, _) => return Err(refusal(found, findings)),
     };
-    plan.health.checks = checks::resolve(request, &plan);
-    plan.health.probes = probes::resolve(request, &plan);
+    let judged = (Role::Canary, Role::Stable);
+    plan.health.checks = checks::resolve(&request.health.checks, &plan, judged);
+    plan.health.probes = probes::resolve(&request.health.probes, &plan, Role::Canary);
+    let asked = request.rollback.validate.as_ref();
+    plan.validation = asked.map(|asked| validation::resolve(asked, &plan));
     checks::short_bakes(request, &plan, &mut findings);
     unjudged_requests(&plan, &mut findings);
     hooks::never_asked(&plan, &mut findings);
@@ -263,7 +273,7 @@ fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {
 }
 
 fn rollback(request: &Request) -> RollbackPlan {
-    let crate::request::Rollback { weak_stable, hold_for, then } = request.rollback;
+    let crate::request::Rollback { weak_stable, hold_for, then, validate: _ } = request.rollback;
     RollbackPlan { weak_stable, hold_for, then }
 }
 

@@ -60,6 +60,7 @@ mod tests {
         Quarantined {
             version: TaskDefinition::new(version),
             images: vec!["r/app:7".to_owned()],
+            digests: Vec::new(),
             deployment: DeploymentId::new(deployment),
             at: NOW + Span::from_secs(seconds),
             because: "AlarmFired: shop-5xx".to_owned(),

@@ -71,6 +71,7 @@ pub fn finish(
     deployment.require_idle(now)?;
     let mut finished = deployment.revised(now, now);
     finished.phase = Phase::Closed(Outcome::Succeeded);
+    finished.begin_validation(Outcome::Succeeded, now);
     let told = notice(&mut finished, now, Event::Succeeded);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(finished.clone())), told];
     writes.push(RegistryWrite::CreateRetirement(Box::new(retirement)));

@@ -215,6 +215,7 @@ pub fn close(
     let mut closed = deployment.revised(now, now);
     closed.phase = Phase::Closed(outcome);
     closed.gate = None;
+    closed.begin_validation(outcome, now);
     let told = notice(&mut closed, now, terminal);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(closed.clone())), told];
     writes.extend(unbind(deployment, alarms, now));

@@ -316,6 +316,7 @@ impl Progress {
             decisions: Vec::new(),
             ended_by: None,
             hooks: Vec::new(),
+            digests: None,
             restored_at: None,
             weak: None,
             demand: Demand::default(),

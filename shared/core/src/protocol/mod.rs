@@ -20,6 +20,7 @@ mod commit;
 mod conclude;
 mod course;
 mod decide;
+mod digests;
 mod fence;
 mod forward;
 #[cfg(feature = "testing")]
@@ -32,12 +33,14 @@ mod retirement;
 mod scaling;
 mod tasks;
 mod telling;
+mod validation;
 mod weak;
 mod write;
 
 pub use commit::{claim_detach, commit, finish};
 pub use course::{Course, course, failing, stable_health};
 pub use decide::{approve, promote};
+pub use digests::record_digests;
 pub use fence::{
     Look, Restored, Unwritten, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off,
     restored,
@@ -57,5 +60,6 @@ pub use scaling::{
 };
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
+pub use validation::validated;
 pub use weak::{StepBack, WeakLook, claim_reinforcement, hold, step_back};
 pub use write::RegistryWrite;

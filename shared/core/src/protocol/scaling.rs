@@ -9,6 +9,8 @@ use crate::record::{Deployment, Event, Intent, Phase, Pins};
 use crate::route::Role;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
+use crate::weight::Weight;
+use crate::world::EcsService;
 
 /// An alarm may go on speaking of a time in which its slot had no traffic; one of target tracking is quiet
 /// again after one good minute, which is published within three.
@@ -146,6 +148,32 @@ impl Deployment {
         Some(ScalingLook { pins, news, to: (to != present).then_some(to) })
     }
 
+    /// What the canary is held at once it has the version: what it is asked for, and what somebody has added
+    /// beyond the maximum, which would be cut by the write.
+    pub fn hold_of_canary(
+        &self,
+        weight: Weight,
+        present: Option<ScalableTarget>,
+        service: &EcsService,
+    ) -> Goal {
+        let wanted = self.canary_tasks(weight);
+        let asked = self.progress.demand.asked.unwrap_or(0).max(wanted);
+        let maximum = present.map_or(0, |present| present.maximum);
+        let added = service.desired_count;
+        Goal::Held(if added > maximum { added.max(asked) } else { asked })
+    }
+
+    /// It once these bounds of a slot are written.
+    #[must_use]
+    pub fn with_bounds(&self, setting: &Setting, to: ScalableTarget) -> Self {
+        let Some(look) = self.scaling_look(setting) else { return self.clone() };
+        let mut written = self.clone();
+        written.progress.scaling = look.pins;
+        let slot = written.progress.scaling.of_mut(setting.role);
+        slot.pin = slot.pin.take().map(|pin| pin.writing(setting.present, to));
+        written
+    }
+
     /// What both slots are held at: stable at what everything needs, the canary, once it is held at all, at
     /// what it was asked for.
     pub fn held(&self) -> Vec<(Role, Goal)> {
@@ -206,8 +234,7 @@ pub fn claim_scaling(
         Phase::Closed(_) => return Err(Refused::NotOpen(deployment.phase)),
     }
     let (mut claimed, told) = with_look(deployment, setting, now, next_due_at);
-    let slot = claimed.progress.scaling.of_mut(setting.role);
-    slot.pin = slot.pin.take().map(|pin| pin.writing(setting.present, *to));
+    claimed.progress.scaling = deployment.with_bounds(setting, *to).progress.scaling;
     claimed.intents.insert(id.clone(), intent.clone());
     Ok((intent, writes(deployment, claimed, told)))
 }

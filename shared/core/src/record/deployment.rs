@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::RecordedHealth;
 use super::demand::Demand;
+use super::digests::Digests;
 use super::event::Event;
 use super::fence::Fence;
 use super::hook_run::HookRun;
@@ -59,8 +60,25 @@ pub struct Deployment {
     pub warnings: Vec<String>,
     /// How many notices it has written.
     pub notices: u32,
-    /// Past this the sweep looks after it, whatever its execution says.
+    /// Past this the sweep looks after it, whatever its execution says; once nothing is due any more, when it
+    /// ended.
     pub next_due_at: Timestamp,
+    /// Set while what serves again is asked, after the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validating: Option<Validating>,
+}
+
+/// What follows the end of a rollback, or of a way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validating {
+    /// When the deployment ended.
+    pub ended_at: Timestamp,
+    /// From then on what is not known is told as that.
+    pub until: Timestamp,
+    /// What its hooks have answered so far; not beside those of a stage, where an older version would read a
+    /// lifecycle stage that it does not know.
+    pub hooks: Vec<HookRun>,
 }
 
 /// What is allowed.
@@ -155,6 +173,9 @@ pub struct Progress {
     /// What the plan's hooks have answered at this stage.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
+    /// What the containers of both versions run; `None` until the canary's tasks have been looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digests: Option<Digests>,
     /// When a rollback has written everything back to stable; `None` before.
     pub restored_at: Option<Timestamp>,
     /// That stable is too weak for the rollback, if it was found so.
@@ -342,6 +363,25 @@ impl Deployment {
         let mut decided = self.clone();
         decided.revision = decided.revision.next();
         decided
+    }
+
+    /// When it ended; `None` before.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Closed(_) => {
+                let validating = self.validating.as_ref();
+                Some(validating.map_or(self.next_due_at, |validating| validating.ended_at))
+            }
+            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => None,
+        }
+    }
+
+    /// Whether it is the sweep's business once its time has come.
+    pub const fn is_due_some_day(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => true,
+            Phase::Closed(_) => self.validating.is_some(),
+        }
     }
 
     /// Who has everything sent to stable whatever its health: as recorded, or as a rollback that has

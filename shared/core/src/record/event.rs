@@ -129,6 +129,15 @@ pub enum Event {
     RolledBack { failure: Failure },
     /// Terminal: it ended before it changed anything.
     Abandoned { failure: Failure },
+    /// After the end: what was asked of the version that serves again.
+    Validated {
+        /// What is as it must be, in words with numbers.
+        good: Vec<String>,
+        /// What is not.
+        bad: Vec<String>,
+        /// What nobody could say in time.
+        unknown: Vec<String>,
+    },
     /// After a success: the old slot has lost its tasks.
     Retired,
     /// After a success: the old slot carries weight again, so it keeps its tasks.
@@ -207,6 +216,7 @@ impl Event {
             | Self::Succeeded
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
+            | Self::Validated { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -235,6 +245,7 @@ impl Event {
             Self::Succeeded => "succeeded",
             Self::RolledBack { .. } => "rolledBack",
             Self::Abandoned { .. } => "abandoned",
+            Self::Validated { .. } => "validated",
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
             Self::StillReached { .. } => "stillReached",
@@ -262,6 +273,7 @@ impl Event {
             | Self::RollbackOverdue { .. }
             | Self::ScalingChanged { .. }
             | Self::ScalingNotSet { .. }
+            | Self::Validated { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -272,6 +284,10 @@ impl Event {
     pub const fn urgency(&self) -> Urgency {
         match self {
             Self::RollbackHeld | Self::RollbackOverdue { .. } => Urgency::Page,
+            // Everybody is on it, and nothing is left to go back to by itself.
+            Self::Validated { bad, .. } if !bad.is_empty() => Urgency::Page,
+            Self::Validated { unknown, .. } if !unknown.is_empty() => Urgency::Attention,
+            Self::Validated { .. } => Urgency::Information,
             Self::ApprovalNeeded { .. }
             | Self::Waiting { .. }
             | Self::StageHeld { .. }

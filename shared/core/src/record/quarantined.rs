@@ -1,10 +1,13 @@
 //! A version that was rolled back, so that no pipeline that runs again brings it to the users a second
 //! time.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::deployment::{Deployment, Outcome};
 use crate::ids::{DeploymentId, TaskDefinition};
+use crate::plan::{ImageDigest, build_of};
 use crate::time::Timestamp;
 
 /// A version that was rolled back. It is kept with the locks of both slots, which every plan reads anyway,
@@ -16,6 +19,9 @@ pub struct Quarantined {
     /// What it is made of: a pipeline that runs again registers the same build as another revision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// What its containers ran, if that tells which build it is: a tag may have been moved since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<String>,
     /// What took it back: the name by which it is tried again.
     pub deployment: DeploymentId,
     pub at: Timestamp,
@@ -57,7 +63,19 @@ impl Quarantined {
     /// Whether this is the version, or another revision of the same build.
     pub fn is(&self, version: &TaskDefinition, images: &[String]) -> bool {
         let same = || !self.images.is_empty() && sorted(&self.images) == sorted(images);
-        self.version == *version || same()
+        let pinned = || {
+            let digests =
+                images.iter().map(|image| image.split_once('@').map(|(_, digest)| digest));
+            let digests: Option<BTreeSet<_>> = digests.collect();
+            digests.is_some_and(|digests| self.runs(&digests.into_iter().collect::<Vec<_>>()))
+        };
+        self.version == *version || same() || pinned()
+    }
+
+    /// Whether these digests, in order, are those of this build.
+    pub fn runs(&self, digests: &[impl AsRef<str>]) -> bool {
+        let own = self.digests.iter().map(String::as_str);
+        !self.digests.is_empty() && own.eq(digests.iter().map(AsRef::as_ref))
     }
 
     /// Those that are too old to be kept beside the others.
@@ -72,9 +90,15 @@ impl QuarantineChange {
     /// What the end of a deployment says of the versions between which it moved the traffic.
     pub fn at_end(deployment: &Deployment, outcome: Outcome, at: Timestamp) -> Self {
         let Deployment { id, plan, fence, .. } = deployment;
+        let ran = deployment.progress.digests.clone().unwrap_or_default();
         let added = |version: &TaskDefinition, images: Vec<String>, because: &str| Quarantined {
             version: version.clone(),
             images,
+            digests: if *version == plan.task_definition {
+                told_apart(&ran.canary, &ran.stable)
+            } else {
+                told_apart(&ran.stable, &ran.canary)
+            },
             deployment: id.clone(),
             at,
             because: because.chars().take(LONGEST_REASON).collect(),
@@ -104,7 +128,7 @@ impl QuarantineChange {
                     let because = plan.reason.as_deref().unwrap_or_default();
                     added(left, build(&plan.stable_images, &plan.images), because)
                 });
-                let mut lifted = plan.retries.clone();
+                let mut lifted = [plan.retries.as_slice(), &ran.retries].concat();
                 lifted.push(plan.task_definition.clone());
                 lifted.retain(|version| added.as_ref().is_none_or(|left| left.version != *version));
                 lifted.sort_unstable();
@@ -133,9 +157,15 @@ fn build(images: &[String], other: &[String]) -> Vec<String> {
     if tells { images.to_vec() } else { Vec::new() }
 }
 
+/// The digests of a version, if they tell its build from the other one's.
+fn told_apart(images: &BTreeSet<ImageDigest>, other: &BTreeSet<ImageDigest>) -> Vec<String> {
+    let (own, other) = (build_of(images), build_of(other));
+    if own == other { Vec::new() } else { own }
+}
+
 /// Whether what the name stands for does not change: it has a digest, or a tag that is not moved from build to
 /// build.
-fn is_pinned(image: &str) -> bool {
+pub fn is_pinned(image: &str) -> bool {
     let tagged = image.rsplit_once(':').is_some_and(|(_, tag)| {
         // What follows a port is no tag.
         !MOVED.contains(&tag) && !tag.contains('/')
@@ -170,6 +200,7 @@ mod tests {
         Quarantined {
             version: version(number),
             images: images.iter().map(|image| (*image).to_owned()).collect(),
+            digests: Vec::new(),
             deployment: DeploymentId::new(format!("shop-{number}")),
             at: NOW + Span::from_secs(u64::from(number)),
             because: "AlarmFired: 5xx".to_owned(),

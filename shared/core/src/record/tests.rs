@@ -12,7 +12,10 @@ use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
 use crate::health::{Cell, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
-use crate::plan::{LifecycleStage, StageIndex, WayBack};
+use crate::plan::{
+    Bounds, Check, CheckMode, Hook, ImageDigest, LifecycleStage, Measure, MetricStatistic, Probe,
+    SlotValidation, StageIndex, Validation, WayBack,
+};
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::storm::RequestsPerMinute;
@@ -88,6 +91,7 @@ fn baking() -> Deployment {
     let from = DeploymentId::new("shop-41");
     deployment.plan.way_back = Some(WayBack { from, version: left.clone() });
     deployment.plan.retries = vec![left];
+    deployment.plan.retry = Some(DeploymentId::new("shop-40"));
     deployment.plan.canary.scaling = Some(scaling().idle());
     let weight = deployment.plan.stages[0].weight;
     let routes = deployment.plan.routes.iter();
@@ -103,6 +107,15 @@ fn baking() -> Deployment {
     progress.gaps = vec![Gap { from: NOW, until: None }];
     progress.in_order_at = Some(NOW);
     progress.judged = reasons();
+    let seen = |container: &str, digest: &str| {
+        let (container, digest) = (container.to_owned(), Some(digest.to_owned()));
+        ImageDigest { container, image: "repository/app:latest".to_owned(), digest }
+    };
+    progress.digests = Some(Digests {
+        canary: [seen("web", "sha256:0a1b")].into(),
+        stable: [seen("web", "sha256:9f8e")].into(),
+        retries: deployment.plan.retries.clone(),
+    });
     progress.against = vec!["1 of 3 canary targets are healthy".to_owned()];
     progress.hooks = vec![HookRun {
         hook: 0,
@@ -126,6 +139,7 @@ fn quarantined() -> Quarantined {
     Quarantined {
         version: plan.task_definition,
         images: plan.images,
+        digests: vec!["sha256:0a1b".to_owned()],
         deployment: DeploymentId::new("shop-42"),
         at: NOW,
         because: failure().to_string(),
@@ -157,6 +171,59 @@ fn rolling_back() -> Deployment {
     progress.ended_by = Some(failure());
     let forced = Some(Forced::Operator(person()));
     progress.told = Some(Event::TrafficRestored { failure: failure(), overwritten: None, forced });
+    deployment
+}
+
+/// Everything that a plan may ask after the end, and what has been answered.
+fn validating() -> Deployment {
+    let mut deployment = in_phase(rolling_back(), Phase::Closed(Outcome::RolledBack));
+    let metric = MetricStatistic {
+        namespace: "Shop".to_owned(),
+        name: "Orders".to_owned(),
+        dimensions: BTreeMap::new(),
+        statistic: "Sum".to_owned(),
+    };
+    let bound = crate::plan::Number::new(10.0);
+    let slot = SlotValidation {
+        probes: vec![Probe {
+            url: "https://blue.example.com/".to_owned(),
+            status: 200,
+            contains: Some("ready".to_owned()),
+            attempts: 3,
+            timeout: Span::from_secs(5),
+        }],
+        checks: vec![Check {
+            name: "orders".to_owned(),
+            canary: Measure::Metric(metric.clone()),
+            stable: Measure::Metric(metric),
+            limit: Bounds { above: None, below: bound },
+            against_stable: Bounds::default(),
+            points: 3,
+            period: None,
+            mode: CheckMode::Critical,
+        }],
+    };
+    let details = serde_json::Map::from_iter([("suite".to_owned(), json!("smoke"))]);
+    deployment.plan.validation = Some(Validation {
+        stable: slot.clone(),
+        canary: slot,
+        hooks: vec![Hook {
+            function: "smoke".to_owned(),
+            stages: vec![LifecycleStage::Rollback],
+            details: details.clone(),
+        }],
+        within: Span::from_secs(600),
+    });
+    let run = HookRun {
+        hook: 0,
+        at: LifecycleStage::Rollback,
+        status: HookStatus::InProgress,
+        details,
+        since: NOW,
+        again_at: NOW,
+    };
+    let until = NOW + Span::from_secs(600);
+    deployment.validating = Some(Validating { ended_at: NOW, until, hooks: vec![run] });
     deployment
 }
 
@@ -206,6 +273,11 @@ fn notices() -> Vec<Notice> {
         },
         scaling_changed(),
         scaling_not_set(),
+        Event::Validated {
+            good: vec!["probe https://blue.example.com/ answers as it must".to_owned()],
+            bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
+            unknown: vec!["check `orders` has no data yet".to_owned()],
+        },
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);
@@ -267,6 +339,7 @@ fn written() -> BTreeMap<&'static str, Value> {
             json!(in_phase(baking.clone(), Phase::Closed(Outcome::Succeeded))),
         ),
         ("deployment-rolled-back", json!(rolled_back)),
+        ("deployment-validating", json!(validating())),
         ("binding", json!(binding)),
         ("retirement", json!(Retirement::after(&baking, NOW))),
         ("quarantined", json!(quarantined())),

@@ -162,6 +162,11 @@ pub fn after_hold() -> AfterHold {
     AfterHold::default()
 }
 
+/// Long enough for three points of a measure of a minute and what CloudWatch gets late, and for a suite of tests.
+pub fn validated_within() -> Span {
+    Span::from_secs(10 * 60)
+}
+
 /// Reject: only the person who starts the second deployment knows which of them matters.
 pub fn concurrency() -> Concurrency {
     Concurrency::Reject

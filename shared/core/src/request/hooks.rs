@@ -38,14 +38,14 @@ impl Decode for HookRequest {
     }
 }
 
-fn function(node: Node<'_>) -> Option<String> {
+pub(super) fn function(node: Node<'_>) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_:$".contains(c);
     node.text_like("name or ARN of a Lambda function", |text| {
         !text.is_empty() && text.len() <= 170 && text.chars().all(allowed)
     })
 }
 
-fn details(node: Node<'_>) -> Option<HookDetails> {
+pub(super) fn details(node: Node<'_>) -> Option<HookDetails> {
     let Some(details) = node.value().as_object() else {
         return node.wrong_type("an object", "write { name: value }");
     };
@@ -59,6 +59,6 @@ fn details(node: Node<'_>) -> Option<HookDetails> {
 
 impl Decode for LifecycleStage {
     fn decode(node: Node<'_>) -> Option<Self> {
-        node.word(&Self::ALL.map(|stage| (stage.name(), stage)))
+        node.word(&Self::OF_STAGES.map(|stage| (stage.name(), stage)))
     }
 }

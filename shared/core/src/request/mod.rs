@@ -22,6 +22,8 @@ mod schema;
 
 mod sensitivity;
 
+mod validation;
+
 mod values;
 
 mod way_back;
@@ -46,6 +48,8 @@ pub use rollback::Rollback;
 pub use schema::{example, schema};
 
 pub use sensitivity::{Ratio, Sensitivity};
+
+pub use validation::{ValidationHook, ValidationRequest};
 
 pub use values::AlarmName;
 

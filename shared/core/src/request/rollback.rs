@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::defaults;
+use super::validation::ValidationRequest;
 use crate::document::{Decode, Node};
 use crate::rollback::{AfterHold, WeakStable};
 use crate::time::Span;
@@ -24,6 +25,9 @@ pub struct Rollback {
     /// What happens when it has not recovered by then.
     #[serde(default = "defaults::after_hold")]
     pub then: AfterHold,
+    /// What is asked of the old version once it has everything back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<ValidationRequest>,
 }
 
 impl Default for Rollback {
@@ -32,6 +36,7 @@ impl Default for Rollback {
             weak_stable: defaults::weak_stable(),
             hold_for: defaults::hold_for(),
             then: defaults::after_hold(),
+            validate: None,
         }
     }
 }
@@ -43,7 +48,13 @@ impl Decode for Rollback {
             let hold_for =
                 fields.defaulted_with("holdFor", |node| node.span_above_zero(), defaults::hold_for);
             let then = fields.defaulted("then", defaults::after_hold);
-            Some(Self { weak_stable: weak_stable?, hold_for: hold_for?, then: then? })
+            let validate = fields.optional("validate");
+            Some(Self {
+                weak_stable: weak_stable?,
+                hold_for: hold_for?,
+                then: then?,
+                validate: validate?,
+            })
         })
     }
 }

@@ -1,20 +1,21 @@
 //! The canary's tasks: asked for, waited for, and, where they do not come, why, in AWS's own words.
 
+use futures_util::future::join3;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Goal, Tasks, claim_forward, crashes};
-use glidepath_core::record::{Intent, Purpose};
+use glidepath_core::protocol::{Goal, Tasks, claim_forward, crashes, record_digests};
+use glidepath_core::record::{Digests, Intent, LockKey, Purpose};
 use glidepath_core::route::Role;
 use glidepath_core::time::Timestamp;
 
 use super::Turn;
 use crate::attempt::{Patience, attempt};
 use crate::claim::Claim;
-use crate::pace::FORWARD_LIFETIME;
+use crate::pace::{self, FORWARD_LIFETIME, overdue};
 use crate::ports::{
     Clock, Containers, EcsService, LoadBalancer, PortResult, Ports, Registry, ScaleTo, Scaling,
 };
-use crate::transition::Stop;
+use crate::transition::{Stop, transition};
 use crate::{Ambient, scaling, targets};
 
 impl<P> Turn<'_, P>
@@ -53,7 +54,11 @@ where
         let tasks = self.deployment.tasks(self.stage.weight, service.as_ref());
         if matches!(tasks, Tasks::Starting(_) | Tasks::Running) {
             // Not before it has the version: a minimum starts tasks of whatever there is.
-            self.hold_canary(bounds, wanted, service.as_ref()).await?;
+            if let Some(service) = &service {
+                let present = bounds.and_then(|bounds| bounds.of(Role::Canary));
+                let goal = self.deployment.hold_of_canary(self.stage.weight, present, service);
+                self.hold(bounds, Role::Canary, goal).await?;
+            }
         }
         let waiting = match tasks {
             Tasks::Ask(to) => {
@@ -83,23 +88,6 @@ where
             Some(obstacle) => format!("{waiting}: {obstacle}"),
             None => waiting,
         }))
-    }
-
-    /// Holds what the canary is asked for.
-    async fn hold_canary(
-        &self,
-        bounds: Option<scaling::Present>,
-        wanted: u32,
-        service: Option<&EcsService>,
-    ) -> Result<(), Stop> {
-        let asked = self.deployment.progress.demand.asked.unwrap_or(0).max(wanted);
-        // What somebody has added beyond the maximum would be cut by the write.
-        let present = bounds.and_then(|bounds| bounds.of(Role::Canary));
-        let maximum = present.map_or(0, |present| present.maximum);
-        let added = service.map_or(0, |service| service.desired_count);
-        let goal = Goal::Held(if added > maximum { added.max(asked) } else { asked });
-        self.hold(bounds, Role::Canary, goal).await?;
-        Ok(())
     }
 
     /// Whether something was written. Where Application Auto Scaling cannot be asked, nothing waits for it: it
@@ -151,6 +139,38 @@ where
             }
         }
         Ok(None)
+    }
+
+    /// What the tasks of both versions run, before the first request meets the new one. What ECS does not say
+    /// keeps nothing waiting: it is one proof more, and nobody had it before.
+    pub(super) async fn look_at_images(&self) -> Result<(), Stop> {
+        let (id, plan) = (&self.deployment.id, &self.deployment.plan);
+        let containers = self.ports.containers();
+        let keys = [Role::Canary, Role::Stable]
+            .map(|role| LockKey::service(&plan.cluster, &plan.slot(role).service));
+        let stable = &plan.stable;
+        let looked = join3(
+            containers.images(&plan.cluster, &plan.canary.service, &plan.task_definition),
+            containers.images(&plan.cluster, &stable.service, &stable.task_definition),
+            self.ports.registry().locks(&keys),
+        );
+        let (canary, stable, locks) = match looked.await {
+            (Ok(canary), Ok(stable), Ok(locks)) => (canary, stable, locks),
+            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+                tracing::warn!(deployment.id = %id, %error, "what the tasks run could not be read");
+                return Ok(());
+            }
+        };
+        let quarantined: Vec<_> = locks.into_iter().flat_map(|lock| lock.quarantined).collect();
+        let found = Digests { canary, stable, retries: Vec::new() };
+        let digests = self.deployment.compared(found, &quarantined).map_err(Stop::Failed)?;
+        transition(self.ports, id, |deployment| {
+            let now = self.ports.ambient().now();
+            let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
+            record_digests(deployment, digests.clone(), now, due)
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Tasks of the new version that stopped by themselves, the newest last.

@@ -9,6 +9,7 @@ mod monitoring;
 mod registry;
 mod scaling;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
@@ -17,6 +18,7 @@ use glidepath_core::ids::{
     TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::time::{Span, Timestamp};
@@ -229,6 +231,13 @@ pub trait Containers: Sync {
         cluster: &ClusterName,
         service: &EcsServiceName,
     ) -> impl Future<Output = PortResult<Option<ServiceDeployment>>> + Send;
+    /// What the running tasks of this version have in their containers, of as many as one page shows.
+    fn images(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        task_definition: &TaskDefinition,
+    ) -> impl Future<Output = PortResult<BTreeSet<ImageDigest>>> + Send;
     /// Tasks of this version that stopped by themselves since then, not by scaling.
     fn stopped_tasks(
         &self,
@@ -296,6 +305,11 @@ pub trait Functions: Sync {
     ) -> impl Future<Output = PortResult<()>> + Send;
     /// Has a committed deployment completed, or an old slot retired, soon.
     fn start_completion(&self, due: &Due) -> impl Future<Output = PortResult<()>> + Send;
+    /// Has what serves after the end of a deployment asked, soon.
+    fn start_validation(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
     /// Has the notices of a deployment delivered, soon.
     fn start_delivery(
         &self,

@@ -11,7 +11,7 @@ use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::FORWARD_LIFETIME;
 use crate::ports::{Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo, Scaling};
-use crate::transition::{Stop, load, refusal};
+use crate::transition::{Stop, load};
 use crate::{Ambient, failed, routes, scaling};
 
 /// Goes on as far as it can without waiting.
@@ -63,18 +63,19 @@ where
     }
 
     match end(ports, &deployment).await {
-        Ok(failure) => Ok(Reply::new(id, NextStep::Failed, "everything is on stable")
+        // Its answer is the end.
+        Ok(ended) if ended.validates().is_some() => {
+            let summary = "everything is on stable, which is asked whether it is as good as it was";
+            Ok(Reply::new(id, NextStep::Validate, summary).telling(true))
+        }
+        Ok(ended) => Ok(Reply::new(id, NextStep::Failed, "everything is on stable")
             .telling(true)
-            .failing(failure)),
+            .failing(reason(&ended))),
         Err(Stop::Refused(Refused::Busy { until })) => {
             Ok(again(until.since(ambient.now()), "another write may still land"))
         }
         Err(Stop::Refused(Refused::NotOpen(Phase::Closed(_)))) => {
-            let failure = deployment.fence.map_or_else(
-                || refusal(&Refused::NotOpen(deployment.phase)),
-                |fence| fence.failure,
-            );
-            Ok(Reply::new(id, NextStep::Failed, "already ended").failing(failure))
+            Ok(Reply::new(id, NextStep::Failed, "already ended").failing(reason(&deployment)))
         }
         Err(stop) => Err(stop),
     }
@@ -145,8 +146,17 @@ where
     claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await
 }
 
+/// Why it was rolled back.
+fn reason(deployment: &Deployment) -> Failure {
+    let fence = deployment.fence.as_ref();
+    fence.map_or_else(
+        || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
+        |fence| fence.failure.clone(),
+    )
+}
+
 /// The one terminal record, the bindings and the locks, in one transaction.
-async fn end<P>(ports: &P, deployment: &Deployment) -> Result<Failure, Stop>
+async fn end<P>(ports: &P, deployment: &Deployment) -> Result<Deployment, Stop>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
@@ -154,14 +164,10 @@ where
     for _ in 0..ENDINGS {
         let alarms = registry.alarms(&deployment.alarms).await?;
         let current = load(ports, &deployment.id).await?;
-        let failure = current.fence.as_ref().map_or_else(
-            || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
-            |fence| fence.failure.clone(),
-        );
-        let (_, writes) =
-            close(&current, &alarms, failure.clone(), Outcome::RolledBack, ports.ambient().now())?;
+        let (failure, now) = (reason(&current), ports.ambient().now());
+        let (ended, writes) = close(&current, &alarms, failure, Outcome::RolledBack, now)?;
         match registry.commit(writes).await? {
-            Committed::Yes => return Ok(failure),
+            Committed::Yes => return Ok(ended),
             // An alarm or the deployment was written meanwhile: look again.
             Committed::Conflict => {}
         }

@@ -1,5 +1,6 @@
 //! All ports in one, with one fault at one call.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +12,7 @@ use glidepath_core::ids::{
     TargetGroupArn, TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
@@ -371,6 +373,15 @@ impl<B: Between> Containers for Bed<'_, B> {
         self.call("service_deployment", self.world.service_deployment(cluster, service)).await
     }
 
+    async fn images(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        version: &TaskDefinition,
+    ) -> PortResult<BTreeSet<ImageDigest>> {
+        self.call("images", self.world.images(cluster, service, version)).await
+    }
+
     async fn stopped_tasks(
         &self,
         cluster: &ClusterName,
@@ -430,6 +441,10 @@ impl<B: Between> Functions for Bed<'_, B> {
 
     async fn start_completion(&self, due: &Due) -> PortResult<()> {
         self.call("start_completion", self.world.start_completion(due)).await
+    }
+
+    async fn start_validation(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.call("start_validation", self.world.start_validation(deployment)).await
     }
 
     async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {

@@ -12,7 +12,7 @@ use glidepath_core::plan::{
 use glidepath_core::preflight::StackSettings;
 use glidepath_core::protocol::begin;
 use glidepath_core::record::{
-    Deployment, Lock, LockKey, Phase, Progress, RecordedHealth, Revision,
+    Deployment, Digests, Lock, LockKey, Phase, Progress, RecordedHealth, Revision,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{
@@ -178,12 +178,15 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
             on_inconclusive: OnInconclusive::Rollback,
         },
         rollback: RollbackPlan::default(),
+        validation: None,
         notify: vec![ChannelName::new("team")],
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,
         reason: None,
         way_back: None,
+        retry: None,
+        ran: std::collections::BTreeSet::new(),
         retries: Vec::new(),
         unlisted: Vec::new(),
     }
@@ -205,7 +208,8 @@ pub async fn begun(
         fence: None,
         intents: std::collections::BTreeMap::new(),
         started_at: now,
-        progress: Progress::at_start(&plan, now),
+        // Looked at already: whoever tests that begins with a plan of its own.
+        progress: Progress { digests: Some(Digests::default()), ..Progress::at_start(&plan, now) },
         traffic: None,
         health: RecordedHealth { healthy: 3, at: now, fresh_for: plan.health.interval.times(2) },
         gate: None,
@@ -213,6 +217,7 @@ pub async fn begun(
         warnings: Vec::new(),
         notices: 0,
         next_due_at: now + Span::from_secs(600),
+        validating: None,
         plan,
     };
     let keys = LockKey::of(&deployment.plan);

@@ -8,7 +8,7 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::{self, Fenced, RegistryWrite};
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
 };
 use glidepath_core::time::Timestamp;
 
@@ -101,9 +101,10 @@ impl Registry for MemoryRegistry {
 
     async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
         let items = self.items();
-        let deployments = items.deployments.values().filter(|deployment| {
-            !matches!(deployment.phase, Phase::Closed(_)) && deployment.next_due_at <= now
-        });
+        let deployments = items
+            .deployments
+            .values()
+            .filter(|deployment| deployment.is_due_some_day() && deployment.next_due_at <= now);
         let mut due: Vec<_> =
             deployments.map(|deployment| Due::Deployment(deployment.id.clone())).collect();
         let retirements = items.retirements.iter().filter(|(_, due)| due.due_at <= now);

@@ -18,7 +18,7 @@ use glidepath_core::ids::{
     TaskToken,
 };
 use glidepath_core::message::Trial;
-use glidepath_core::plan::{Measure, Number};
+use glidepath_core::plan::{ImageDigest, Measure, Number};
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -53,6 +53,8 @@ pub enum Call {
     FailGate(String, Failure),
     /// Another function was started.
     Start(Due),
+    /// What serves after the end of a deployment was to be asked.
+    Validate(DeploymentId),
     /// A notice was handed to a channel.
     Deliver(ChannelName, Notice),
 }
@@ -103,6 +105,8 @@ pub struct State {
     pub answers: BTreeMap<String, Vec<PortResult<Value>>>,
     /// Which hooks were asked, with their events, in order.
     pub asked: Vec<(String, Value)>,
+    /// What the containers of a version run, where ECS says it.
+    pub images: BTreeMap<TaskDefinition, BTreeSet<ImageDigest>>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -376,6 +380,11 @@ impl Functions for World {
 
     async fn start_completion(&self, due: &Due) -> PortResult<()> {
         self.called(Call::Start(due.clone()));
+        Ok(())
+    }
+
+    async fn start_validation(&self, deployment: &DeploymentId) -> PortResult<()> {
+        self.called(Call::Validate(deployment.clone()));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
     TargetGroupArn, TaskDefinition, TaskToken,
 };
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
     AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
@@ -409,6 +410,16 @@ impl Containers for Boundary {
         self.call("service_deployment", What::Quiet, read).await
     }
 
+    async fn images(
+        &self,
+        cluster: &ClusterName,
+        service: &EcsServiceName,
+        version: &TaskDefinition,
+    ) -> PortResult<std::collections::BTreeSet<ImageDigest>> {
+        let read = async { self.world().images(cluster, service, version).await };
+        self.call("images", What::Quiet, read).await
+    }
+
     async fn stopped_tasks(
         &self,
         cluster: &ClusterName,
@@ -483,6 +494,10 @@ impl Functions for Boundary {
 
     async fn start_completion(&self, due: &Due) -> PortResult<()> {
         self.start(due.clone()).await
+    }
+
+    async fn start_validation(&self, deployment: &DeploymentId) -> PortResult<()> {
+        panic!("no plan here asks anything after the end of {deployment}")
     }
 
     async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {

@@ -25,9 +25,10 @@ pub(crate) fn print_deployment(printer: &mut Printer, deployment: &Deployment) {
         warnings: _,
         notices,
         next_due_at,
+        validating,
     } = deployment;
     printer.debug((id, revision, phase, fence, intents, started_at));
-    printer.debug((progress, health, traffic, notices, next_due_at));
+    printer.debug((progress, health, traffic, notices, next_due_at, validating));
     printer.debug(gate.as_ref().map(|gate| (gate.tick, gate.token.expose())));
 }
 

@@ -69,12 +69,15 @@ fn plan() -> Plan {
             on_inconclusive: OnInconclusive::Hold,
         },
         rollback: RollbackPlan::default(),
+        validation: None,
         notify: Vec::new(),
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,
         reason: None,
         way_back: None,
+        retry: None,
+        ran: std::collections::BTreeSet::new(),
         retries: Vec::new(),
         unlisted: Vec::new(),
     }
@@ -101,6 +104,7 @@ pub(in crate::registry) fn deployment(phase: Phase) -> Deployment {
         warnings: vec!["`orders` had no data".to_owned()],
         notices: 2,
         next_due_at: NOW + Span::from_secs(90),
+        validating: None,
     }
 }
 
@@ -235,6 +239,7 @@ fn a_lock_without_a_holder_is_free() {
     let quarantined = Quarantined {
         version: TaskDefinition::new("shop:7"),
         images: vec!["r/app:7".to_owned()],
+        digests: Vec::new(),
         deployment: DeploymentId::new("shop-7"),
         at: NOW,
         because: "AlarmFired: 5xx".to_owned(),
@@ -286,6 +291,7 @@ fn a_lock_carries_what_was_taken_back() {
     let quarantined = |number: u32| Quarantined {
         version: TaskDefinition::new(format!("shop:{number}")),
         images: Vec::new(),
+        digests: Vec::new(),
         deployment: deployment.clone(),
         at: NOW,
         because: "AlarmFired: 5xx".to_owned(),

@@ -85,9 +85,9 @@ fn the_canary_is_held_against_stable_at_the_same_time() {
 fn no_data_and_too_little_and_too_old_is_neither_health_nor_sickness() {
     let critical = check(CheckMode::Critical);
     let none = judged(&critical, all(&[]), all(&[1.0; 3]));
-    says(&none, Judgement::Inconclusive, "has no data since the stage began");
+    says(&none, Judgement::Inconclusive, "has no data yet");
     let none = judged(&critical, all(&[1.0; 3]), all(&[]));
-    says(&none, Judgement::Inconclusive, "has no data of stable since the stage began");
+    says(&none, Judgement::Inconclusive, "has no data of stable yet");
     let few = judged(&critical, all(&[30.0; 2]), all(&[30.0; 2]));
     says(&few, Judgement::Inconclusive, "2 of 3 points so far");
     let few = judged(&critical, all(&[30.0, 99.0]), all(&[99.0; 2]));

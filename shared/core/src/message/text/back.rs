@@ -2,6 +2,7 @@
 
 use super::{Told, version, why};
 use crate::failure::Failure;
+use crate::record::{Outcome, Phase};
 use crate::rollback::{AfterHold, Forced, WeakStable};
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
@@ -40,6 +41,37 @@ impl Told<'_> {
         }
         lines.push(self.to_look());
         (format!("all traffic is back on {}", version(stable)), lines)
+    }
+
+    pub(super) fn validated(
+        &self,
+        good: &[String],
+        bad: &[String],
+        unknown: &[String],
+    ) -> (String, Vec<String>) {
+        let plan = &self.deployment.plan;
+        let (version, service) = match self.deployment.phase {
+            Phase::Closed(Outcome::Succeeded) => {
+                (plan.task_definition.short(), &plan.canary.service)
+            }
+            Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
+            | Phase::Open
+            | Phase::RollingBack
+            | Phase::Held
+            | Phase::Committed => (version(&plan.stable), &plan.stable.service),
+        };
+        let all = good.len() + bad.len() + unknown.len();
+        let mut lines: Vec<_> =
+            bad.iter().map(|text| format!("Not as it must be: {text}")).collect();
+        lines.extend(unknown.iter().map(|text| format!("Not known: {text}")));
+        lines.extend(good.iter().map(|text| format!("Good: {text}")));
+        if !bad.is_empty() {
+            lines.push(format!(
+                "It serves all requests, and nothing changes that by itself. Look at `{service}` now."
+            ));
+        }
+        lines.push(self.to_look());
+        (format!("back on {version}: {} of {all} checks good", good.len()), lines)
     }
 
     pub(super) fn rollback_held(&self) -> (String, Vec<String>) {

@@ -1,7 +1,7 @@
 //! The ports of a storm: a load balancer behind AWS's throttling, tasks that are always healthy,
 //! and gates that wait to be woken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -308,6 +308,15 @@ impl Containers for StormWorld {
         _: &EcsServiceName,
     ) -> PortResult<Option<ServiceDeployment>> {
         Ok(None)
+    }
+
+    async fn images(
+        &self,
+        _: &ClusterName,
+        _: &EcsServiceName,
+        _: &TaskDefinition,
+    ) -> PortResult<BTreeSet<glidepath_core::plan::ImageDigest>> {
+        Ok(BTreeSet::new())
     }
 
     async fn stopped_tasks(

@@ -1,7 +1,10 @@
 //! The ECS of the world: tasks start at once, unless it is said to give a version up.
 
+use std::collections::BTreeSet;
+
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::time::Timestamp;
 
 use super::{Call, State, World};
@@ -35,14 +38,21 @@ impl Containers for World {
         &self,
         name: &TaskDefinition,
     ) -> PortResult<Option<RegisteredVersion>> {
-        let task_role = self.state().task_roles.get(name).cloned();
+        let state = self.state();
+        let task_role = state.task_roles.get(name).cloned();
+        // What AWS puts beside them is in no task definition.
+        let named = |image: &&ImageDigest| !image.container.starts_with("aws-");
+        let known = state.images.get(name).map(|known| known.iter().filter(named));
         Ok(Some(RegisteredVersion {
             arn: name.clone(),
             active: true,
             task_role,
             execution_role: None,
-            // Every version is a build of its own.
-            images: vec![format!("repository/app:{}", name.short().replace(':', "-"))],
+            images: match known {
+                Some(known) => known.map(|known| known.image.clone()).collect(),
+                // Every version is a build of its own.
+                None => vec![format!("repository/app:{}", name.short().replace(':', "-"))],
+            },
         }))
     }
 
@@ -112,6 +122,19 @@ impl Containers for World {
             arn: known,
             service: Some(format!("arn:service/{service}")),
         }))
+    }
+
+    async fn images(
+        &self,
+        _: &ClusterName,
+        service: &EcsServiceName,
+        version: &TaskDefinition,
+    ) -> PortResult<BTreeSet<ImageDigest>> {
+        let state = self.state();
+        let found = state.services.get(service);
+        let runs =
+            found.is_some_and(|found| found.running_count > 0 && found.task_definition == *version);
+        Ok(state.images.get(version).filter(|_| runs).cloned().unwrap_or_default())
     }
 
     async fn stopped_tasks(

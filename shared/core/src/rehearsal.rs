@@ -1,0 +1,216 @@
+//! What a plan writes to AWS if nothing goes wrong and nobody else changes anything, in order and by the same
+//! decisions as the deployment makes.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{DeploymentId, EcsServiceName, ExecutionArn};
+use crate::plan::{Plan, RoutePlan, SlotPlan};
+use crate::protocol::{Goal, Setting, Tasks};
+use crate::record::{Deployment, Phase, Progress, RecordedHealth, Revision};
+use crate::route::{Role, RouteActions, RouteRef};
+use crate::scaling::ScalableTarget;
+use crate::time::{Span, Timestamp};
+use crate::weight::Weight;
+use crate::world::{Driver, EcsService, Rollout, ScaleTo};
+
+/// A write, and when it comes at the earliest; the start of tasks comes on top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// From the beginning of the deployment.
+    pub after: Span,
+    pub write: Write,
+}
+
+/// One call of AWS that changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// All actions of a route.
+    Route(RouteRef, RouteActions),
+    Tasks(EcsServiceName, ScaleTo),
+    Bounds(EcsServiceName, ScalableTarget),
+}
+
+/// Everything that a plan writes, up to the end of the old slot's tasks.
+pub fn writes(plan: &Plan) -> Vec<Planned> {
+    let mut rehearsal = Rehearsal::of(plan);
+    let attached = |route: &RoutePlan| {
+        let forward = route.original.forward();
+        forward.is_ok_and(|forward| forward.contains(route.group(Role::Canary)))
+    };
+    if !plan.routes.iter().all(attached) {
+        rehearsal.write_routes(|route, _| route.at(Weight::NONE));
+    }
+    rehearsal.bound(Role::Stable, Goal::Held(rehearsal.deployment.needed()));
+    for stage in &plan.stages {
+        rehearsal.bring_up(stage.weight);
+        rehearsal.write_routes(|route, _| route.at(stage.weight));
+        rehearsal.after = rehearsal.after.plus(stage.bake);
+    }
+    rehearsal.hand_over();
+    rehearsal.writes
+}
+
+/// The world as it would be, and the record of the deployment that would be in it.
+struct Rehearsal {
+    deployment: Deployment,
+    routes: Vec<RouteActions>,
+    canary: EcsService,
+    stable_bounds: Option<ScalableTarget>,
+    canary_bounds: Option<ScalableTarget>,
+    after: Span,
+    writes: Vec<Planned>,
+}
+
+impl Rehearsal {
+    fn of(plan: &Plan) -> Self {
+        let now = Timestamp::from_millis(0);
+        let canary = &plan.canary;
+        Self {
+            routes: plan.routes.iter().map(|route| route.original.clone()).collect(),
+            canary: EcsService {
+                driver: Driver::Rolling,
+                desired_count: canary.desired_count,
+                running_count: canary.desired_count,
+                task_definition: canary.task_definition.clone(),
+                rollout: Rollout::Completed,
+                deployed_at: None,
+                gave_way: Vec::new(),
+                deployments: 1,
+                target_groups: Vec::new(),
+                events: Vec::new(),
+            },
+            stable_bounds: plan.stable.scaling,
+            canary_bounds: plan.canary.scaling,
+            after: Span::ZERO,
+            writes: Vec::new(),
+            deployment: Deployment {
+                id: DeploymentId::new("rehearsal"),
+                execution: ExecutionArn::new("rehearsal"),
+                execution_start: None,
+                revision: Revision::default(),
+                phase: Phase::Open,
+                fence: None,
+                intents: BTreeMap::new(),
+                started_at: now,
+                plan: plan.clone(),
+                progress: Progress::at_start(plan, now),
+                health: RecordedHealth { healthy: 0, at: now, fresh_for: Span::ZERO },
+                traffic: None,
+                gate: None,
+                alarms: Vec::new(),
+                warnings: Vec::new(),
+                notices: 0,
+                next_due_at: now,
+                validating: None,
+            },
+        }
+    }
+
+    fn write(&mut self, after: Span, write: Write) {
+        self.writes.push(Planned { after, write });
+    }
+
+    /// Tasks of the canary, and that nobody takes them away.
+    fn bring_up(&mut self, weight: Weight) {
+        let canary = self.deployment.plan.canary.service.clone();
+        if let Tasks::Ask(to) = self.deployment.tasks(weight, Some(&self.canary)) {
+            self.deployment = self.deployment.asking(to.desired_count);
+            self.canary.desired_count = to.desired_count;
+            self.canary.running_count = to.desired_count;
+            self.canary.task_definition = self.deployment.plan.task_definition.clone();
+            self.write(self.after, Write::Tasks(canary, to));
+        }
+        let present = self.canary_bounds;
+        self.bound(Role::Canary, self.deployment.hold_of_canary(weight, present, &self.canary));
+    }
+
+    /// What is not as it is to be, of every route.
+    fn write_routes(&mut self, to: impl Fn(&RoutePlan, &RouteActions) -> RouteActions) {
+        let routes = self.deployment.plan.routes.clone();
+        for (place, route) in routes.iter().enumerate() {
+            let wanted = to(route, &self.routes[place]);
+            if self.routes[place] != wanted {
+                self.routes[place] = wanted.clone();
+                self.write(self.after, Write::Route(route.route.clone(), wanted));
+            }
+        }
+    }
+
+    /// Everything that comes after the last bake.
+    fn hand_over(&mut self) {
+        self.deployment.phase = Phase::Committed;
+        self.write_routes(|route, present| {
+            if present.sticky() { present.only(&route.pair, Role::Canary) } else { present.clone() }
+        });
+        self.bound(Role::Stable, Goal::Held(self.deployment.needed()));
+        self.bound(Role::Canary, Goal::Serving);
+        let SlotPlan { service, .. } = &self.deployment.plan.stable;
+        let (service, retention) = (service.clone(), self.deployment.plan.retention);
+        let after = self.after.plus(retention);
+        if let Some(present) = self.stable_bounds.filter(|present| !present.is_idle()) {
+            self.write(after, Write::Bounds(service.clone(), present.idle()));
+        }
+        let nothing =
+            ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
+        self.write(after, Write::Tasks(service, nothing));
+    }
+
+    /// The bounds of a slot, as the deployment would set them.
+    fn bound(&mut self, role: Role, goal: Goal) {
+        let present = match role {
+            Role::Stable => self.stable_bounds,
+            Role::Canary => self.canary_bounds,
+        };
+        let Some(present) = present else { return };
+        let setting = Setting { role, present, goal };
+        let Some(look) = self.deployment.scaling_look(&setting) else { return };
+        let Some(to) = look.to else { return };
+        self.deployment = self.deployment.with_bounds(&setting, to);
+        match role {
+            Role::Stable => self.stable_bounds = Some(to),
+            Role::Canary => {
+                self.canary_bounds = Some(to);
+                // Setting them moves the number of tasks into them.
+                let tasks = self.canary.desired_count.max(to.minimum).min(to.maximum);
+                self.canary.desired_count = tasks;
+            }
+        }
+        let service = self.deployment.plan.slot(role).service.clone();
+        self.write(self.after, Write::Bounds(service, to));
+    }
+}
+
+impl Write {
+    /// As a person looks for it in CloudTrail.
+    pub fn in_words(&self, plan: &Plan) -> String {
+        match self {
+            Self::Route(route, actions) => {
+                let call = match route {
+                    RouteRef::Rule(_) => "ModifyRule",
+                    RouteRef::Listener(_) => "ModifyListener",
+                };
+                let found = plan.routes.iter().find(|planned| planned.route == *route);
+                let share = found.and_then(|found| actions.canary_share(&found.pair).ok());
+                let (old, new) = (plan.stable.slot, plan.canary.slot);
+                let shares = share.map_or_else(String::new, |canary| {
+                    format!(": {canary} to {new}, {} to {old}", canary.rest())
+                });
+                format!("{call} {route}{shares}")
+            }
+            Self::Tasks(service, to) => {
+                let version = to.task_definition.as_ref();
+                let of =
+                    version.map_or(String::new(), |version| format!(" of {}", version.short()));
+                format!("UpdateService {service}: {} tasks{of}", to.desired_count)
+            }
+            Self::Bounds(service, to) => format!("RegisterScalableTarget {service}: {to}"),
+        }
+    }
+}
+
+impl Planned {
+    /// With its time, in a line.
+    pub fn in_words(&self, plan: &Plan) -> String {
+        format!("after {}: {}", self.after, self.write.in_words(plan))
+    }
+}

@@ -1,0 +1,68 @@
+//! After a rollback, or a way back: whether what serves again is as good as it was. It moves nothing.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::{Judgement, judge_validation};
+use glidepath_core::protocol::{NextStep, Reply, validated};
+use glidepath_core::record::{Deployment, Outcome};
+
+use crate::gather::{gather_ended, hook_runs};
+use crate::pace::overdue;
+use crate::ports::{Clock, Containers, Hooks, Monitoring, Ports, Probing, Registry};
+use crate::transition::{Stop, transition};
+
+/// One look; what comes next is another one, or the end that the deployment has had before.
+pub(super) async fn run<P>(
+    ports: &P,
+    deployment: &Deployment,
+    outcome: Outcome,
+) -> Result<Reply, Failure>
+where
+    P: Ports<
+            Registry: Registry,
+            Containers: Containers,
+            Monitoring: Monitoring,
+            Hooks: Hooks,
+            Probing: Probing,
+            Ambient: Clock,
+        >,
+{
+    let clock = ports.ambient();
+    let Some(asked) = deployment.validates() else {
+        return Ok(over(deployment, outcome, "nothing is left to ask of what serves"));
+    };
+    let (role, validation, validating) = asked;
+    let readings = gather_ended(ports, deployment, asked).await;
+    let verdict = judge_validation(validation, role, &readings);
+    let hooks = hook_runs(&readings.hooks, &validating.hooks);
+    let wait = deployment.plan.health.interval.min(validating.until.since(clock.now()));
+    let recorded = transition(ports, &deployment.id, |current| {
+        let now = clock.now();
+        validated(current, hooks.clone(), &verdict, now, overdue(&current.plan, now, wait))
+    });
+    match recorded.await {
+        Ok(true) => Ok(over(deployment, outcome, "what serves was asked").telling(true)),
+        Ok(false) => {
+            let known = verdict.texts(|says| says == Judgement::Pass).len();
+            let all = verdict.reasons.len();
+            let summary = format!("{known} of {all} checks of what serves are good so far");
+            Ok(Reply::new(&deployment.id, NextStep::Validate, summary).after(wait))
+        }
+        // A copy of this look was faster.
+        Err(Stop::Refused(_)) => Ok(over(deployment, outcome, "it was told meanwhile")),
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// The end as it was before anything was asked.
+fn over(deployment: &Deployment, outcome: Outcome, summary: &str) -> Reply {
+    let reply = |next| Reply::new(&deployment.id, next, summary);
+    match outcome {
+        Outcome::Succeeded => reply(NextStep::Succeeded),
+        Outcome::RolledBack | Outcome::Abandoned => {
+            let failure = deployment.fence.as_ref().map(|fence| fence.failure.clone());
+            reply(NextStep::Failed).failing(failure.unwrap_or_else(|| {
+                Failure::new(FailureCode::Unexpected, "rolled back without a reason")
+            }))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the tasks really run, where a tag does not say it.
+
+use std::collections::BTreeSet;
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::ImageDigest;
+use glidepath_core::protocol::NextStep;
+use glidepath_core::record::Digests;
+use glidepath_core::weight::Weight;
+use glidepath_engine::testing::example::{actions, route, version, world};
+use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use serde_json::{Value, json};
+
+use crate::planning::{named, plan, request};
+
+fn release(number: u32) -> Value {
+    let mut request = request();
+    request["release"]["taskDefinition"] = json!(version(number).as_str());
+    request["strategy"] = json!({ "allAtOnce": { "bake": "1m" } });
+    request
+}
+
+fn image(container: &str, digest: &str) -> ImageDigest {
+    let (image, digest) = (format!("repository/{container}:latest"), Some(digest.to_owned()));
+    ImageDigest { container: container.to_owned(), image, digest }
+}
+
+struct Shop {
+    registry: MemoryRegistry,
+    world: World,
+}
+
+impl Shop {
+    fn new() -> Self {
+        Self { registry: MemoryRegistry::default(), world: world() }
+    }
+
+    /// What the tag stands for when the tasks of the version start.
+    fn runs(&self, number: u32, digest: &str) {
+        let agent = image("aws-guardduty-agent-1", &format!("sha256:{number}"));
+        let images = BTreeSet::from([image("web", digest), agent]);
+        self.world.state().images.insert(version(number), images);
+    }
+
+    async fn planned(&self, name: &str, request: Value) -> Machine<'_> {
+        plan(&self.registry, &self.world, &named(name, request)).await.unwrap();
+        let bed = Bed::new(&self.registry, &self.world);
+        Machine::after_plan(bed, &DeploymentId::new(name))
+    }
+
+    async fn succeeds(&self, name: &str, request: Value) {
+        self.planned(name, request).await.run().await.unwrap();
+    }
+
+    async fn fails(&self, name: &str, request: Value) {
+        let mut machine = self.planned(name, request).await;
+        machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+        machine.step(Some(Failure::new(FailureCode::AlarmFired, "5xx"))).await;
+        machine.run().await.unwrap_err();
+    }
+
+    /// Its tasks start, and no request meets them.
+    async fn refused(&self, name: &str, request: Value) -> Failure {
+        let before = self.world.state().routes.clone();
+        self.world.take_calls();
+        let failure = self.planned(name, request).await.run().await.unwrap_err();
+        let written = self.world.take_calls();
+        let moved = written.iter().any(|call| match call {
+            Call::WriteRoute(_, to) => *to != before[&route()],
+            _ => false,
+        });
+        assert!(!moved, "{written:?}");
+        failure
+    }
+
+    fn digests(&self, name: &str) -> Digests {
+        let items = self.registry.items();
+        items.deployments[&DeploymentId::new(name)].progress.digests.clone().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_same_build_under_a_tag_that_is_moved_is_refused_before_anybody_meets_it() {
+    let shop = Shop::new();
+    shop.runs(1, "sha256:good");
+    shop.runs(2, "sha256:bad");
+    shop.fails("d1", release(2)).await;
+    let seen = shop.digests("d1");
+    assert_eq!(seen.canary, [image("web", "sha256:bad")].into());
+    assert_eq!(seen.stable, [image("web", "sha256:good")].into());
+
+    // Registered anew by a pipeline that runs again: only its tasks can tell.
+    shop.runs(3, "sha256:bad");
+    let failure = shop.refused("d2", release(3)).await;
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    for words in ["runs the build of `shop:2`", "by `d1`", "5xx", "No request has met it"] {
+        assert!(failure.cause.contains(words), "{failure}");
+    }
+    // What serves is what was there: nothing but the build speaks against it.
+    shop.runs(4, "sha256:good");
+    shop.succeeds("d3", release(4)).await;
+    // Another build under the same tag.
+    shop.runs(5, "sha256:mended");
+    shop.succeeds("d4", release(5)).await;
+
+    let mut retry = release(3);
+    retry["release"]["retry"] = json!("d1");
+    shop.succeeds("d5", retry).await;
+    // It has proven itself, under whatever name.
+    shop.succeeds("d6", release(5)).await;
+    shop.succeeds("d7", release(3)).await;
+    shop.succeeds("d8", release(5)).await;
+    shop.succeeds("d9", release(2)).await;
+}
+
+#[tokio::test]
+async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
+    let back = |name: &str| {
+        json!({
+            "apiVersion": "glidepath/v1",
+            "service": name,
+            "release": { "rollbackTo": "shop:1" },
+            "reason": "checkout is slow",
+        })
+    };
+    let shop = Shop::new();
+    shop.runs(1, "sha256:good");
+    shop.runs(2, "sha256:bad");
+    shop.succeeds("d1", release(2)).await;
+    shop.runs(1, "sha256:other");
+    let failure = shop.refused("b1", back("d1")).await;
+    assert_eq!(failure.code, FailureCode::InvalidRequest);
+    assert!(failure.cause.contains("`web` ran good and runs other"), "{failure}");
+    assert_eq!(shop.world.state().routes[&route()], actions(Weight::ALL));
+    shop.runs(1, "sha256:good");
+    shop.succeeds("b2", back("d1")).await;
+    // Nobody says what runs, and nothing waits for it.
+    shop.runs(2, "sha256:bad");
+    shop.world.state().images.clear();
+    shop.succeeds("d2", release(3)).await;
+    assert_eq!(shop.digests("d2"), Digests::default());
+}
