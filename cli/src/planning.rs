@@ -35,8 +35,11 @@ pub(crate) enum Answer {
 /// Functions forgets a name long before the registry does.
 pub(crate) fn is_earlier(recorded: &Deployment, state: Option<&ExecutionState>) -> bool {
     match state {
-        // A deployment that has ended has no execution that runs, but for the last notice.
-        Some(ExecutionState::Running) => matches!(recorded.phase, Phase::Closed(_)),
+        // A deployment that has ended has no execution that runs, but for the last notice and as long as what
+        // serves again is asked.
+        Some(ExecutionState::Running) => {
+            matches!(recorded.phase, Phase::Closed(_)) && recorded.validating.is_none()
+        }
         Some(ExecutionState::Failed { name, .. }) => name == FailureCode::NameUsed.name(),
         Some(ExecutionState::Succeeded) | None => false,
     }
@@ -187,7 +190,7 @@ mod tests {
     /// The ARN is the same.
     #[test]
     fn a_deployment_that_had_the_name_before_is_not_this_one() {
-        use glidepath_core::record::Outcome;
+        use glidepath_core::record::{Outcome, Validating};
         let mut recorded = fixtures::baking();
         let failed =
             |name: &str| ExecutionState::Failed { name: name.to_owned(), cause: "x".into() };
@@ -196,6 +199,11 @@ mod tests {
         recorded.phase = Phase::Closed(Outcome::Succeeded);
         assert!(is_earlier(&recorded, Some(&running)));
         assert!(is_earlier(&recorded, Some(&failed("NameUsed"))));
+        // Its own execution, which asks what serves.
+        let (ended_at, until) = (recorded.next_due_at, recorded.next_due_at);
+        let validating = Validating { ended_at, until, epoch: None, hooks: Vec::new() };
+        let asked = Deployment { validating: Some(validating), ..recorded.clone() };
+        assert!(!is_earlier(&asked, Some(&running)));
         assert!(!is_earlier(&recorded, Some(&failed("AlarmFired"))));
         assert!(!is_earlier(&recorded, Some(&ExecutionState::Succeeded)));
         assert!(!is_earlier(&recorded, None));

@@ -34,8 +34,8 @@ LONGEST_STARTUP_SECONDS = 60.0
 """Of a container that does not listen on the port that its definition names."""
 # The stopTimeout of a container is honoured up to here, so that a lab does not wait for 30 s.
 LONGEST_STOP_SECONDS = 5.0
-_resolved: set[str] = set()
-"""Deployments whose first task has established which images the others get."""
+_resolved: dict[tuple[str, str], str] = {}
+"""What the first task of a deployment has established for the others, by deployment and image."""
 DEFAULT_STOP_SECONDS = 30.0
 
 
@@ -160,7 +160,8 @@ def create(
 
 def _shown(image: str, deployment: str | None) -> str:
     """The first task of a deployment resolves the tags; ECS gives the later ones the digest too, and shows it."""
-    return f"{image}@{digest_of(image)}" if deployment in _resolved and "@" not in image else image
+    digest = _resolved.get((deployment, image)) if deployment else None
+    return image if digest is None or "@" in image else f"{image}@{digest}"
 
 
 def start(task: Task, addresses: AddressPool, settings: Settings) -> None:
@@ -251,8 +252,8 @@ def _become_running(task: Task) -> None:
     for container in task.record["containers"]:
         container["lastStatus"] = "RUNNING"
         container["imageDigest"] = digest_of(container["image"])
-    if task.deployment:
-        _resolved.add(task.deployment)
+        if task.deployment:
+            _resolved.setdefault((task.deployment, container["image"].partition("@")[0]), container["imageDigest"])
     _set_status(task, "RUNNING")
     for arn, key in task.targets():
         registry.register(arn, [key])

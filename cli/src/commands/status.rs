@@ -100,7 +100,10 @@ pub(crate) async fn run(
     let ended = match found {
         Answer::Nothing => None,
         Answer::Refused(ended) => Some(ended),
-        Answer::Accepted(deployment) if matches!(deployment.phase, Phase::Closed(_)) => {
+        Answer::Accepted(deployment)
+            if matches!(deployment.phase, Phase::Closed(_))
+                && !(arguments.watch && deployment.validating.is_some()) =>
+        {
             Some(closed(&deployment))
         }
         Answer::Planning | Answer::Accepted(_) if arguments.watch => {

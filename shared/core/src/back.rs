@@ -207,12 +207,12 @@ pub fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deploym
     }
 }
 
-/// What a version ran, by the newest deployment that has seen it.
+/// What a version ran when it served, by the newest deployment that has seen it: what was rolled back never did.
 fn ran(here: &[&Deployment], version: &TaskDefinition) -> BTreeSet<ImageDigest> {
     let mut seen = here.iter().filter_map(|deployment| {
         let digests = deployment.progress.digests.as_ref()?;
         let plan = &deployment.plan;
-        if plan.task_definition == *version {
+        if plan.task_definition == *version && succeeded(deployment) {
             Some(&digests.canary)
         } else if plan.stable.task_definition == *version {
             Some(&digests.stable)

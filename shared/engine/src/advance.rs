@@ -126,8 +126,11 @@ where
             self.touch(Routes::InOrder, MoveOn::Stay).await?;
             return Ok(self.settling(pace::settle_look(plan), waiting));
         }
-        if self.deployment.lacks_digests() {
-            self.look_at_images().await?;
+        let in_time = self.ports.ambient().now().since(since) <= plan.settle_within;
+        if self.deployment.lacks_digests() && !self.look_at_images().await? && in_time {
+            self.touch(Routes::InOrder, MoveOn::Stay).await?;
+            let summary = "what the tasks run is not known yet".to_owned();
+            return Ok(self.settling(pace::settle_look(plan), summary));
         }
         if let (false, Some(approval)) = (approved, self.stage.approval) {
             self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;

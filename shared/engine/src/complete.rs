@@ -123,9 +123,12 @@ where
         })
         .await?;
         let summary = format!("the canary on {} is stable now", committed.plan.canary.slot);
-        let asked = finished.validates().is_some();
-        let next = if asked { NextStep::Validate } else { NextStep::Succeeded };
-        Ok(Reply::new(self.id, next, summary).telling(true))
+        if finished.validates().is_some() {
+            // The load balancer takes some time to spread a weight: whoever asks at once asks both versions.
+            let reply = Reply::new(self.id, NextStep::Validate, summary).telling(true);
+            return Ok(reply.after(finished.plan.scale_in_delay));
+        }
+        Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
     }
 
     /// Where the new version would be scaled in by what its alarms say of the time before it had the traffic, it

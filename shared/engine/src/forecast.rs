@@ -4,7 +4,7 @@
 use futures_util::future::{join, join_all};
 use glidepath_core::document::Findings;
 use glidepath_core::health::{Periods, Series, is_even};
-use glidepath_core::plan::{BadRequestsAre, Plan, StageIndex};
+use glidepath_core::plan::{BadRequestsAre, Check, Plan, StageIndex};
 use glidepath_core::preflight::{self, LastDay, Resolved, Suggestion};
 use glidepath_core::record::Shift;
 use glidepath_core::request::{Request, Sensitivity};
@@ -127,10 +127,23 @@ fn since(now: Timestamp, span: Span) -> MetricsQuery {
 
 /// Tries every check on the slot that serves; errors are those that waiting cannot mend.
 pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Plan) -> Findings {
+    let judged = (plan.health.checks.as_slice(), "$.health.checks");
+    let mut findings = try_these(monitoring, now, judged).await;
+    if let Some(validation) = &plan.validation {
+        let asked = (validation.stable.checks.as_slice(), "$.rollback.validate.checks");
+        findings.extend(try_these(monitoring, now, asked).await);
+    }
+    findings
+}
+
+/// Those of one list, which are read in the same calls.
+async fn try_these(
+    monitoring: &impl Monitoring,
+    now: Timestamp,
+    (listed, at): (&[Check], &str),
+) -> Findings {
     let mut findings = Findings::default();
-    let checks: Vec<_> = plan
-        .health
-        .checks
+    let checks: Vec<_> = listed
         .iter()
         .map(|check| CheckQuery {
             canary: check.stable.clone(),
@@ -148,11 +161,11 @@ pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Pla
         let alone = alone.map(|check| tried(monitoring, now, vec![check.clone()]));
         let alone: Vec<_> = join_all(alone).await.into_iter().flatten().collect();
         if let (Some(error), false) = (together, alone.iter().any(is_refused)) {
-            let names = suspects.iter().filter_map(|index| plan.health.checks.get(*index));
+            let names = suspects.iter().filter_map(|index| listed.get(*index));
             let names: Vec<_> = names.map(|check| format!("`{}`", check.name)).collect();
             let names = names.join(", ");
             findings.error(
-                "$.health.checks",
+                at,
                 format!("CloudWatch takes {names} each alone, but not together: {error}"),
                 "leave one of them out: every look would ask for them together and hold the stage",
             );
@@ -163,8 +176,8 @@ pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Pla
             }
         }
     }
-    for (index, (check, series)) in plan.health.checks.iter().zip(found).enumerate() {
-        let (path, name) = (format!("$.health.checks[{index}]"), &check.name);
+    for (index, (check, series)) in listed.iter().zip(found).enumerate() {
+        let (path, name) = (format!("{at}[{index}]"), &check.name);
         let span = trial(check.period);
         match series {
             Ok(series) if series.keys().all(|at| *at < now - span) => {

@@ -115,8 +115,9 @@ async fn service(doctor: &Doctor, request: &Request) -> PortResult<ServiceSubjec
             RouteRef::Listener(arn) => subject.listeners.push(arn.clone()),
         }
     }
-    for hook in &request.health.hooks {
-        let function = &hook.function;
+    let validated = request.rollback.validate.iter().flat_map(|validate| &validate.hooks);
+    let functions = request.health.hooks.iter().map(|hook| &hook.function);
+    for function in functions.chain(validated.map(|hook| &hook.function)) {
         subject.hooks.push(if function.starts_with("arn:") {
             function.clone()
         } else {

@@ -40,7 +40,7 @@ fn repository(image: &str) -> &str {
     tag.map_or(image, |(repository, _)| repository)
 }
 
-/// What runs in a container other than what it ran before, in words.
+/// What runs in a container and never ran there before, in words.
 pub fn moved(before: &BTreeSet<ImageDigest>, now: &BTreeSet<ImageDigest>) -> Vec<String> {
     let of = |images: &BTreeSet<ImageDigest>, container: &str| -> BTreeSet<String> {
         let same = images.iter().filter(|image| image.container == container);
@@ -54,7 +54,7 @@ pub fn moved(before: &BTreeSet<ImageDigest>, now: &BTreeSet<ImageDigest>) -> Vec
             let short: Vec<_> = digests.iter().map(|digest| short_digest(digest)).collect();
             short.join(", ")
         };
-        (known && then != now)
+        (known && !now.is_subset(&then))
             .then(|| format!("`{container}` ran {} and runs {}", list(then), list(now)))
     });
     changed.collect()
@@ -110,6 +110,10 @@ mod tests {
         assert_eq!(moved(&before, &before), [""; 0]);
         let now = BTreeSet::from([image("web", Some("sha256:c")), image("envoy", None)]);
         assert_eq!(moved(&before, &now), ["`web` ran b and runs c"]);
+        // Of two, where ECS could not settle on one.
+        let both = &before | &BTreeSet::from([image("web", Some("sha256:c"))]);
+        assert_eq!(moved(&both, &before), [""; 0]);
+        assert_eq!(moved(&before, &both), ["`web` ran b and runs b, c"]);
         // Nobody has written down what it ran.
         assert_eq!(moved(&BTreeSet::new(), &now), [""; 0]);
     }

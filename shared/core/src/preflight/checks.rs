@@ -34,6 +34,15 @@ pub(super) fn resolve(
         .collect()
 }
 
+/// How long it takes until so many points of this length are known; without a length a minute. What it begins
+/// with is somewhere within a period, which does not count.
+pub(super) fn time_for(period: Option<Span>, points: u64) -> Span {
+    period.unwrap_or(MINUTE).times(points.saturating_add(1)).plus(LAG)
+}
+
+/// As load balancers publish theirs.
+const MINUTE: Span = Span::from_secs(60);
+
 /// Warns of bakes in which a check cannot have all its points: the stage would be extended for
 /// nothing else.
 pub(super) fn short_bakes(request: &Request, plan: &Plan, findings: &mut Findings) {
@@ -42,8 +51,7 @@ pub(super) fn short_bakes(request: &Request, plan: &Plan, findings: &mut Finding
         if check.mode != CheckMode::Critical {
             continue;
         }
-        // The shift is somewhere within a period, which does not count.
-        let needed = period.times(u64::from(check.points) + 1).plus(LAG);
+        let needed = time_for(Some(period), u64::from(check.points));
         let shortest = plan.stages.iter().enumerate().min_by_key(|(_, stage)| stage.bake);
         let Some((stage, bake)) = shortest.map(|(stage, found)| (stage, found.bake)) else {
             continue;

@@ -139,6 +139,9 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     plan.health.probes = probes::resolve(&request.health.probes, &plan, Role::Canary);
     let asked = request.rollback.validate.as_ref();
     plan.validation = asked.map(|asked| validation::resolve(asked, &plan));
+    if let Some(asked) = asked {
+        validation::too_short(asked, &mut findings);
+    }
     checks::short_bakes(request, &plan, &mut findings);
     unjudged_requests(&plan, &mut findings);
     hooks::never_asked(&plan, &mut findings);

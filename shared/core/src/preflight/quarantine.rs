@@ -24,7 +24,12 @@ pub(super) fn check(
         one.version == version.arn
             || serves != Some(&version.arn) && one.is(&version.arn, &version.images)
     };
-    let mut known: Vec<_> = found.quarantined.iter().filter(is).collect();
+    let named: Vec<_> = found.quarantined.iter().filter(is).collect();
+    // And the same build under another name, which the tasks would tell: what is asked for is the same then.
+    let builds = named.iter().map(|one| one.digests.as_slice());
+    let builds: Vec<_> = builds.filter(|digests| !digests.is_empty()).collect();
+    let same = |one: &&Quarantined| is(one) || builds.contains(&one.digests.as_slice());
+    let mut known: Vec<_> = found.quarantined.iter().filter(same).collect();
     known.sort_by_key(|one| std::cmp::Reverse(one.at));
     let Some(last) = known.first() else { return Vec::new() };
     if request.release.retry.as_ref() != Some(&last.deployment) {
@@ -33,7 +38,7 @@ pub(super) fn check(
         let same = if before == short {
             format!("`{short}` was taken back")
         } else {
-            format!("`{short}` has the images of `{before}`, which was taken back")
+            format!("`{short}` is the build of `{before}`, which was taken back")
         };
         findings.error(
             "$.release.taskDefinition",
@@ -99,7 +104,7 @@ mod tests {
             assert_eq!(tried, retries);
             for finding in findings {
                 for word in
-                    ["`shop:43` has the images of `shop:42`", "`shop-42`", "AlarmFired: shop-5xx"]
+                    ["`shop:43` is the build of `shop:42`", "`shop-42`", "AlarmFired: shop-5xx"]
                 {
                     assert!(finding.contains(word), "{finding}");
                 }

@@ -1,9 +1,28 @@
 //! What is asked once everything is back, as the plan holds it.
 
 use super::{checks, probes};
+use crate::document::Findings;
 use crate::plan::{Hook, LifecycleStage, Plan, SlotValidation, Validation};
 use crate::request::ValidationRequest;
 use crate::route::Role;
+
+/// Warns of checks that cannot have all their points in time: they would never be known.
+pub(super) fn too_short(asked: &ValidationRequest, findings: &mut Findings) {
+    for (index, check) in asked.checks.iter().enumerate() {
+        let needed = checks::time_for(check.period, check.points);
+        if asked.within < needed {
+            findings.warning(
+                format!("$.rollback.validate.checks[{index}]"),
+                format!(
+                    "`{}` needs up to {needed} for {} points, and is asked for {}: it will be told as not \
+                     known",
+                    check.name, check.points, asked.within
+                ),
+                format!("write `within: {needed}` or more, or ask for fewer points"),
+            );
+        }
+    }
+}
 
 /// What a plan that is complete but for it asks then.
 pub(super) fn resolve(asked: &ValidationRequest, plan: &Plan) -> Validation {

@@ -1,6 +1,8 @@
 //! What the canary's tasks run, before anybody meets them: a tag may stand for another image than the request
 //! means.
 
+use std::collections::BTreeSet;
+
 use super::refused::Refused;
 use super::write::RegistryWrite;
 use crate::failure::{Failure, FailureCode};
@@ -9,34 +11,40 @@ use crate::record::{Deployment, Digests, Quarantined};
 use crate::time::Timestamp;
 
 impl Deployment {
-    /// Whether nobody has looked yet at what the tasks run.
+    /// Whether nobody has looked yet at what the tasks run, and nobody has met them.
     pub const fn lacks_digests(&self) -> bool {
         self.progress.digests.is_none() && self.progress.shifts.is_empty()
     }
 
     /// What the tasks run, with the versions that are tried again by it, or why no request may meet them.
+    /// `answering` are the containers that requests go to; empty where nobody says which they are.
     pub fn compared(
         &self,
-        found: Digests,
+        found: &Digests,
+        answering: &BTreeSet<String>,
         quarantined: &[Quarantined],
     ) -> Result<Digests, Failure> {
         let plan = &self.plan;
         let found = Digests {
             canary: named(&found.canary, &plan.images),
             stable: named(&found.stable, &plan.stable_images),
-            ..found
+            retries: Vec::new(),
         };
         let version = plan.task_definition.short();
         let refused = |cause: String| Err(Failure::new(FailureCode::InvalidRequest, cause));
         if plan.way_back.is_some() {
-            let moved = moved(&plan.ran, &found.canary);
+            // A sidecar whose tag others move is no reason to stay with what is bad, and neither is what everybody
+            // meets already.
+            let mut now = found.canary.clone();
+            now.retain(|image| answering.is_empty() || answering.contains(&image.container));
+            now.retain(|image| found.stable.iter().all(|other| other.digest != image.digest));
+            let moved = moved(&plan.ran, &now);
             if moved.is_empty() {
                 return Ok(found);
             }
             return refused(format!(
                 "{version} does not start with what it ran when it served: {}. Its tags have been moved \
-                 since, and no request has met it. To deploy it as it is now, start it with \
-                 `strategy: {{allAtOnce: {{}}}}`",
+                 since, and no request has met it. To deploy it as it is now, start it with `strategy: {{allAtOnce: {{}}}}`",
                 moved.join("; ")
             ));
         }

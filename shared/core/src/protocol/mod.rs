@@ -60,6 +60,6 @@ pub use scaling::{
 };
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
-pub use validation::validated;
+pub use validation::{Asked, validated};
 pub use weak::{StepBack, WeakLook, claim_reinforcement, hold, step_back};
 pub use write::RegistryWrite;

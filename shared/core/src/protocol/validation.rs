@@ -6,7 +6,7 @@ use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::health::{Judgement, Verdict};
 use crate::plan::Validation;
-use crate::record::{Deployment, Event, HookRun, Outcome, Phase, Validating};
+use crate::record::{Deployment, Event, HookRun, Lock, Outcome, Phase, Validating};
 use crate::route::Role;
 use crate::time::{Span, Timestamp};
 
@@ -38,7 +38,7 @@ impl Deployment {
             return;
         };
         self.validating =
-            Some(Validating { ended_at: now, until: now + within, hooks: Vec::new() });
+            Some(Validating { ended_at: now, until: now + within, epoch: None, hooks: Vec::new() });
         self.next_due_at = now + OVERDUE_AFTER;
     }
 }
@@ -52,29 +52,61 @@ fn is_open(verdict: &Verdict) -> bool {
     }
 }
 
-/// Records a look: told once everything is known or the time is over.
+/// What one look after the end leads to.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub verdict: Verdict,
+    pub hooks: Vec<HookRun>,
+    /// The lock of the slot that serves.
+    pub lock: Lock,
+}
+
+impl Asked {
+    /// Whether another deployment has the slot, or has had it since the first look: then nobody knows whose
+    /// answers these are.
+    pub fn is_overtaken(&self, validating: &Validating) -> bool {
+        let taken = validating.epoch.is_some_and(|epoch| epoch != self.lock.epoch);
+        taken || self.lock.holder.is_some()
+    }
+
+    fn event(&self, overtaken: bool) -> Event {
+        let texts = |is: fn(Judgement) -> bool| self.verdict.texts(is);
+        if overtaken {
+            let by = self.lock.holder.as_ref();
+            let by = by.map_or_else(|| "another deployment".to_owned(), ToString::to_string);
+            let mut unknown = vec![format!("{by} has begun, so that others may have answered")];
+            unknown.extend(texts(|_| true));
+            return Event::Validated { good: Vec::new(), bad: Vec::new(), unknown };
+        }
+        Event::Validated {
+            good: texts(|says| says == Judgement::Pass),
+            bad: texts(|says| matches!(says, Judgement::Suspect | Judgement::Fail)),
+            unknown: texts(|says| says == Judgement::Inconclusive),
+        }
+    }
+}
+
+/// Records a look, and whether that was told: once everything is known, the time is over or another deployment
+/// has begun.
 pub fn validated(
     deployment: &Deployment,
-    hooks: Vec<HookRun>,
-    verdict: &Verdict,
+    asked: &Asked,
     now: Timestamp,
     next_due_at: Timestamp,
 ) -> Result<(bool, Vec<RegistryWrite>), Refused> {
     let Some((_, _, validating)) = deployment.validates() else {
         return Err(Refused::NotOpen(deployment.phase));
     };
-    if is_open(verdict) && now < validating.until {
+    let overtaken = asked.is_overtaken(validating);
+    if is_open(&asked.verdict) && !overtaken && now < validating.until {
         let mut seen = deployment.revised(now, next_due_at);
-        seen.validating = Some(Validating { hooks, ..validating.clone() });
+        let (epoch, hooks) = (Some(asked.lock.epoch), asked.hooks.clone());
+        seen.validating = Some(Validating { epoch, hooks, ..validating.clone() });
         return Ok((false, vec![RegistryWrite::PutDeployment(Box::new(seen))]));
     }
     let mut told = deployment.revised(now, validating.ended_at);
     told.validating = None;
-    let event = Event::Validated {
-        good: verdict.texts(|says| says == Judgement::Pass),
-        bad: verdict.texts(|says| matches!(says, Judgement::Suspect | Judgement::Fail)),
-        unknown: verdict.texts(|says| says == Judgement::Inconclusive),
-    };
+    let event = asked.event(overtaken);
     let notice = notice(&mut told, now, event);
     Ok((true, vec![RegistryWrite::PutDeployment(Box::new(told)), notice]))
 }

@@ -76,6 +76,10 @@ pub struct Validating {
     pub ended_at: Timestamp,
     /// From then on what is not known is told as that.
     pub until: Timestamp,
+    /// How often the slot that serves had been locked at the first look: once it is locked anew, another
+    /// deployment has begun, and whatever answers may be its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// What its hooks have answered so far; not beside those of a stage, where an older version would read a
     /// lifecycle stage that it does not know.
     pub hooks: Vec<HookRun>,

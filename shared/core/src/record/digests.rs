@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::TaskDefinition;
 use crate::plan::ImageDigest;
 
-/// Those of both versions, as their tasks ran before the new one met anybody.
+/// Those of both versions, as their tasks ran before anybody met the new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Digests {

@@ -223,7 +223,8 @@ fn validating() -> Deployment {
         again_at: NOW,
     };
     let until = NOW + Span::from_secs(600);
-    deployment.validating = Some(Validating { ended_at: NOW, until, hooks: vec![run] });
+    deployment.validating =
+        Some(Validating { ended_at: NOW, until, epoch: Some(7), hooks: vec![run] });
     deployment
 }
 

@@ -306,7 +306,8 @@ pub struct Release {
     #[schemars(extend("pattern" = "^(.*/)?[^:/]+:[1-9][0-9]*$"))]
     pub task_definition: TaskDefinition,
     /// The deployment that took a version back which is tried again: the one that was rolled back, or the
-    /// way back. Without it such a version is refused. It means that one and no later one, so it may stay.
+    /// way back. Without it such a version is refused, and the cause of the refusal says the name. It means that one and
+    /// no later one, so it may stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<DeploymentId>,
 }

@@ -30,9 +30,12 @@ without the command line starts an execution with this instead (the ARN is the s
     aws stepfunctions start-execution --state-machine-arn ARN --name shop-back-1 --input file://way-back.json
 
 That returns at once, with the execution's ARN. What became of it, `aws stepfunctions describe-execution
---execution-arn ARN` says (`states:DescribeExecution`): SUCCEEDED once the version serves; FAILED with a name
-and a cause if it was refused (`InvalidRequest`: nothing was written) or rolled back. Run again under another
-name it is refused, because somebody has gone back already. With the command line, `glidepath start
+--execution-arn ARN --query '[status,error,cause]'` says: SUCCEEDED once the version serves and, where
+`rollback.validate` of the plan that is left asks for something, that is answered, up to its `within` later;
+FAILED with a name and a cause if it was refused (`InvalidRequest`: no request has met it) or rolled back. Run
+again under another name it is refused, because somebody has gone back already; with the name of the bad
+deployment in place of the service's it can mean nothing else. Starting needs the stack's `DeployerPolicy`,
+watching besides `states:DescribeExecution`, which is in the `ViewerPolicy`. With the command line, `glidepath start
 way-back.json --name NAME` does the same and sees under the same name that it is done:
 ";
 

@@ -26,7 +26,7 @@ pub struct ValidationRequest {
     /// Functions of your own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<ValidationHook>,
-    /// How long it is asked again, at every `interval`, while something is not known: a measure that has no
+    /// How long it is asked again, about every `health.interval` and at most an hour, while something is not known: a measure that has no
     /// points yet, a hook that is in progress.
     #[serde(default = "defaults::validated_within")]
     pub within: Span,
@@ -50,11 +50,7 @@ impl Decode for ValidationRequest {
             let probes = fields.defaulted_with("probes", |node| node.set_or_empty(), Vec::new);
             let checks = fields.defaulted_with("checks", checks, Vec::new);
             let hooks = fields.defaulted_with("hooks", |node| node.set_or_empty(), Vec::new);
-            let within = fields.defaulted_with(
-                "within",
-                |node| node.span_above_zero(),
-                defaults::validated_within,
-            );
+            let within = fields.defaulted_with("within", within, defaults::validated_within);
             let asked = Self { probes: probes?, checks: checks?, hooks: hooks?, within: within? };
             if asked.probes.is_empty() && asked.checks.is_empty() && asked.hooks.is_empty() {
                 let message = "nothing is asked: no probes, no checks and no hooks";
@@ -64,6 +60,22 @@ impl Decode for ValidationRequest {
             Some(asked)
         })
     }
+}
+
+/// An execution that goes on keeps whoever waits for it.
+const LONGEST: Span = Span::from_secs(3600);
+
+fn within(node: Node<'_>) -> Option<Span> {
+    node.checked(|within: &Span| {
+        let hint = "write such as 10m";
+        if *within == Span::ZERO {
+            return Err(("no time at all".to_owned(), hint));
+        }
+        if *within > LONGEST {
+            return Err((format!("{within} is longer than an hour"), hint));
+        }
+        Ok(())
+    })
 }
 
 fn checks(mut node: Node<'_>) -> Option<Vec<CheckRequest>> {
@@ -132,6 +144,7 @@ mod tests {
                 json!({ "hooks": [{ "function": "f" }], "within": "0s" }),
                 "$.rollback.validate.within",
             ),
+            (json!({ "hooks": [{ "function": "f" }], "within": "61m" }), "longer than an hour"),
         ] {
             let said = said(&validate);
             assert!(said.contains(text), "no {text:?} in {said:?}");

@@ -1,6 +1,6 @@
 //! The canary's tasks: asked for, waited for, and, where they do not come, why, in AWS's own words.
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
 use glidepath_core::protocol::{Goal, Tasks, claim_forward, crashes, record_digests};
@@ -141,9 +141,9 @@ where
         Ok(None)
     }
 
-    /// What the tasks of both versions run, before the first request meets the new one. What ECS does not say
-    /// keeps nothing waiting: it is one proof more, and nobody had it before.
-    pub(super) async fn look_at_images(&self) -> Result<(), Stop> {
+    /// What the tasks of both versions run, before the first request meets the new one; whether it is known. What
+    /// ECS does not say, or lets nobody read, keeps nothing waiting.
+    pub(super) async fn look_at_images(&self) -> Result<bool, Stop> {
         let (id, plan) = (&self.deployment.id, &self.deployment.plan);
         let containers = self.ports.containers();
         let keys = [Role::Canary, Role::Stable]
@@ -152,25 +152,35 @@ where
         let looked = join3(
             containers.images(&plan.cluster, &plan.canary.service, &plan.task_definition),
             containers.images(&plan.cluster, &stable.service, &stable.task_definition),
-            self.ports.registry().locks(&keys),
+            join(
+                containers.service(&plan.cluster, &plan.canary.service),
+                self.ports.registry().locks(&keys),
+            ),
         );
-        let (canary, stable, locks) = match looked.await {
-            (Ok(canary), Ok(stable), Ok(locks)) => (canary, stable, locks),
-            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+        let (canary, stable, (service, locks)) = looked.await;
+        let (canary, stable, service, locks) = match (canary, stable, service, locks) {
+            (Ok(canary), Ok(stable), Ok(service), Ok(locks)) => (canary, stable, service, locks),
+            (Err(error), _, _, _)
+            | (_, Err(error), _, _)
+            | (_, _, Err(error), _)
+            | (_, _, _, Err(error)) => {
                 tracing::warn!(deployment.id = %id, %error, "what the tasks run could not be read");
-                return Ok(());
+                return Ok(!error.may_pass());
             }
         };
-        let quarantined: Vec<_> = locks.into_iter().flat_map(|lock| lock.quarantined).collect();
         let found = Digests { canary, stable, retries: Vec::new() };
-        let digests = self.deployment.compared(found, &quarantined).map_err(Stop::Failed)?;
+        let answers = service.iter().flat_map(|service| &service.target_groups);
+        let answering = answers.filter_map(|group| Some(group.answers.as_ref()?.0.clone()));
+        let quarantined: Vec<_> = locks.into_iter().flat_map(|lock| lock.quarantined).collect();
+        let compared = self.deployment.compared(&found, &answering.collect(), &quarantined);
+        let digests = compared.map_err(Stop::Failed)?;
         transition(self.ports, id, |deployment| {
             let now = self.ports.ambient().now();
             let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
             record_digests(deployment, digests.clone(), now, due)
         })
         .await
-        .map(|_| ())
+        .map(|_| true)
     }
 
     /// Tasks of the new version that stopped by themselves, the newest last.

@@ -92,7 +92,10 @@ pub fn world() -> World {
                 deployed_at: Some(DEPLOYED),
                 gave_way: Vec::new(),
                 deployments: 1,
-                target_groups: vec![Registration { group: group(slot), answers: None }],
+                target_groups: vec![Registration {
+                    group: group(slot),
+                    answers: Some(("web".to_owned(), 8080)),
+                }],
                 events: Vec::new(),
             };
             state.services.insert(service(slot), found);

@@ -120,11 +120,12 @@ pub struct State {
 }
 
 impl State {
-    fn measured(&self, measure: &Measure, now: Timestamp) -> PortResult<Series> {
+    fn measured(&self, measure: &Measure, now: Timestamp, since: Timestamp) -> PortResult<Series> {
         let found = self.measures.iter().find(|(known, _)| known == measure);
         let Some((_, points)) = found else { return Ok(Series::new()) };
         let newest_first = points.clone()?.into_iter().rev().zip(1_u64..);
-        Ok(newest_first.map(|(value, age)| (now - MINUTE.times(age), value)).collect())
+        let points = newest_first.map(|(value, age)| (now - MINUTE.times(age), value));
+        Ok(points.filter(|(at, _)| *at >= since).collect())
     }
 }
 
@@ -300,7 +301,7 @@ impl Monitoring for World {
         let state = self.state();
         let shifted = query.shifts.last().map_or(query.now, |shift| shift.at);
         let checks = query.checks.iter().map(|check| {
-            let series = |measure: &Measure| state.measured(measure, query.now);
+            let series = |measure: &Measure| state.measured(measure, query.now, query.checks_since);
             CheckAnswer {
                 canary: series(&check.canary),
                 stable: check.stable.as_ref().map(series),

@@ -2,11 +2,12 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::{Judgement, judge_validation};
-use glidepath_core::protocol::{NextStep, Reply, validated};
-use glidepath_core::record::{Deployment, Outcome};
+use glidepath_core::protocol::{Asked, NextStep, Reply, validated};
+use glidepath_core::record::{Deployment, Lock, LockKey, Outcome};
 
+use crate::failed;
 use crate::gather::{gather_ended, hook_runs};
-use crate::pace::overdue;
+use crate::pace::{overdue, tick};
 use crate::ports::{Clock, Containers, Hooks, Monitoring, Ports, Probing, Registry};
 use crate::transition::{Stop, transition};
 
@@ -32,18 +33,27 @@ where
     };
     let (role, validation, validating) = asked;
     let readings = gather_ended(ports, deployment, asked).await;
-    let verdict = judge_validation(validation, role, &readings);
-    let hooks = hook_runs(&readings.hooks, &validating.hooks);
-    let wait = deployment.plan.health.interval.min(validating.until.since(clock.now()));
+    let plan = &deployment.plan;
+    let key = LockKey::service(&plan.cluster, &plan.slot(role).service);
+    // After the answers: who has begun before them is seen.
+    let locks = ports.registry().locks(std::slice::from_ref(&key)).await;
+    let lock = locks.map_err(|error| failed(&error))?.pop().unwrap_or(Lock::untaken(key));
+    let asked = Asked {
+        verdict: judge_validation(validation, role, &readings),
+        hooks: hook_runs(&readings.hooks, &validating.hooks),
+        lock,
+    };
+    let now = clock.now();
+    let wait = tick(deployment, now).min(validating.until.since(now));
     let recorded = transition(ports, &deployment.id, |current| {
         let now = clock.now();
-        validated(current, hooks.clone(), &verdict, now, overdue(&current.plan, now, wait))
+        validated(current, &asked, now, overdue(&current.plan, now, wait))
     });
     match recorded.await {
         Ok(true) => Ok(over(deployment, outcome, "what serves was asked").telling(true)),
         Ok(false) => {
-            let known = verdict.texts(|says| says == Judgement::Pass).len();
-            let all = verdict.reasons.len();
+            let known = asked.verdict.texts(|says| says == Judgement::Pass).len();
+            let all = asked.verdict.reasons.len();
             let summary = format!("{known} of {all} checks of what serves are good so far");
             Ok(Reply::new(&deployment.id, NextStep::Validate, summary).after(wait))
         }

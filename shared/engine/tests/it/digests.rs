@@ -38,8 +38,13 @@ impl Shop {
 
     /// What the tag stands for when the tasks of the version start.
     fn runs(&self, number: u32, digest: &str) {
-        let agent = image("aws-guardduty-agent-1", &format!("sha256:{number}"));
-        let images = BTreeSet::from([image("web", digest), agent]);
+        self.runs_beside(number, digest, "sha256:agent");
+    }
+
+    /// The same with a sidecar, to which no request goes, and with what AWS puts beside both.
+    fn runs_beside(&self, number: u32, digest: &str, agent: &str) {
+        let guard = image("aws-guardduty-agent-1", &format!("sha256:{number}"));
+        let images = BTreeSet::from([image("web", digest), image("agent", agent), guard]);
         self.world.state().images.insert(version(number), images);
     }
 
@@ -87,8 +92,9 @@ async fn the_same_build_under_a_tag_that_is_moved_is_refused_before_anybody_meet
     shop.runs(2, "sha256:bad");
     shop.fails("d1", release(2)).await;
     let seen = shop.digests("d1");
-    assert_eq!(seen.canary, [image("web", "sha256:bad")].into());
-    assert_eq!(seen.stable, [image("web", "sha256:good")].into());
+    let agent = image("agent", "sha256:agent");
+    assert_eq!(seen.canary, [image("web", "sha256:bad"), agent.clone()].into());
+    assert_eq!(seen.stable, [image("web", "sha256:good"), agent].into());
 
     // Registered anew by a pipeline that runs again: only its tasks can tell.
     shop.runs(3, "sha256:bad");
@@ -114,6 +120,59 @@ async fn the_same_build_under_a_tag_that_is_moved_is_refused_before_anybody_meet
     shop.succeeds("d9", release(2)).await;
 }
 
+/// A proxy that requests go to, and the application behind it.
+#[tokio::test]
+async fn what_is_behind_a_proxy_tells_one_build_from_another() {
+    let shop = Shop::new();
+    let runs = |number: u32, proxy: &str, app: &str| {
+        let images = BTreeSet::from([image("web", proxy), image("app", app)]);
+        shop.world.state().images.insert(version(number), images);
+    };
+    runs(1, "sha256:proxy-1", "sha256:app-1");
+    runs(2, "sha256:proxy-2", "sha256:app-bad");
+    shop.fails("d1", release(2)).await;
+    // The mended one has the proxy of the bad one.
+    runs(3, "sha256:proxy-2", "sha256:app-3");
+    shop.succeeds("d2", release(3)).await;
+    // The proxy is the one that serves, and the application is bad.
+    runs(4, "sha256:proxy-2", "sha256:app-worse");
+    shop.fails("d3", release(4)).await;
+    runs(5, "sha256:proxy-2", "sha256:app-worse");
+    assert!(shop.refused("d4", release(5)).await.cause.contains("`d3`"));
+}
+
+#[tokio::test]
+async fn one_build_under_several_names_asks_for_the_same_retry_everywhere() {
+    let shop = Shop::new();
+    let retry = |number: u32, deployment: &str| {
+        let mut request = release(number);
+        request["release"]["retry"] = json!(deployment);
+        request
+    };
+    shop.runs(1, "sha256:good");
+    shop.runs(2, "sha256:bad");
+    shop.runs(3, "sha256:bad");
+    shop.fails("d1", release(2)).await;
+    shop.fails("d2", retry(3, "d1")).await;
+    // The plan knows of both by what they ran, though only one has this name.
+    let refused =
+        plan(&shop.registry, &shop.world, &named("d3", retry(2, "d1"))).await.unwrap_err();
+    assert!(refused.cause.contains("`release.retry` to `d2`"), "{refused}");
+    shop.succeeds("d4", retry(2, "d2")).await;
+}
+
+#[tokio::test]
+async fn the_tasks_are_looked_at_once() {
+    let shop = Shop::new();
+    let mut staged = release(2);
+    staged["strategy"] = request()["strategy"].clone();
+    let mut machine = shop.planned("d1", staged).await;
+    machine.run().await.unwrap();
+    let operations = machine.bed.take_operations();
+    let looks = operations.iter().filter(|operation| **operation == "images").count();
+    assert_eq!(looks, 2, "one for each version: {operations:?}");
+}
+
 #[tokio::test]
 async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
     let back = |name: &str| {
@@ -133,7 +192,12 @@ async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
     assert_eq!(failure.code, FailureCode::InvalidRequest);
     assert!(failure.cause.contains("`web` ran good and runs other"), "{failure}");
     assert_eq!(shop.world.state().routes[&route()], actions(Weight::ALL));
-    shop.runs(1, "sha256:good");
+    // Somebody has tried that under the old name, and it was rolled back: it never served.
+    shop.fails("d1-again", release(1)).await;
+    let failure = shop.refused("b1-again", back("d1")).await;
+    assert!(failure.cause.contains("`web` ran good and runs other"), "{failure}");
+    // Others have moved the sidecar's tag: no reason to stay with what is bad.
+    shop.runs_beside(1, "sha256:good", "sha256:newer");
     shop.succeeds("b2", back("d1")).await;
     // Nobody says what runs, and nothing waits for it.
     shop.runs(2, "sha256:bad");

@@ -11,11 +11,11 @@ use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_core::world::FoundScaling;
 use glidepath_engine::plan::PlanInput;
-use glidepath_engine::ports::{Clock, Due};
+use glidepath_engine::ports::{Clock, Due, ProbeAnswer};
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput, on_alarm};
 use glidepath_engine::testing::example::{self, actions, alarm, requests, route, version, world};
 use glidepath_engine::testing::{Bed, Call, Fault, KILLED, Machine, MemoryRegistry, World};
-use glidepath_engine::{StepInput, complete, notify, rollback, sweep};
+use glidepath_engine::{StepInput, complete, notify, rollback, sweep, validate};
 use serde_json::json;
 
 /// The ways that a deployment can go.
@@ -61,6 +61,10 @@ fn input() -> PlanInput {
             "health": {"alarms": {
                 "blue": [alarm(Slot::Blue).as_str()], "green": [alarm(Slot::Green).as_str()],
             }},
+            "rollback": {"validate": {
+                "probes": [{"url": "https://${slot}.example.com/", "attempts": 1}],
+                "hooks": [{"function": "smoke"}],
+            }},
             "notify": ["team"],
         }),
     }
@@ -87,6 +91,9 @@ async fn go(way: Way, scaled: Scaled, fault: Option<(usize, Fault)>, twice: bool
             world.state().scaling.insert(example::service(slot), found);
         }
     }
+    let page = ProbeAnswer { status: 200, body: String::new() };
+    world.state().pages.insert("https://blue.example.com/".to_owned(), Ok(page));
+    world.state().answers.insert("smoke".to_owned(), vec![Ok(json!({"hookStatus": "SUCCEEDED"}))]);
     if way == Way::Veto {
         world.state().requests = Some(requests(1_000, 400));
     }
@@ -175,17 +182,14 @@ async fn sweep_until_quiet(bed: &Bed<'_>) -> bool {
         bed.world.pass(Span::from_secs(60));
         bed.world.take_calls();
         drop(survive(sweep::run(bed)).await);
-        let due: Vec<_> = bed
-            .world
-            .take_calls()
-            .into_iter()
-            .filter_map(|call| match call {
-                Call::Start(due) => Some(due),
-                _ => None,
-            })
-            .collect();
-        for due in due {
-            let _killed = survive(carry_out(bed, &due)).await;
+        for call in bed.world.take_calls() {
+            match call {
+                Call::Start(due) => drop(survive(carry_out(bed, &due)).await),
+                Call::Validate(deployment) => {
+                    drop(survive(validate::run(bed, &StepInput { deployment })).await);
+                }
+                _ => {}
+            }
         }
         if at_rest(bed.registry) {
             return true;
@@ -227,7 +231,9 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
 fn at_rest(registry: &MemoryRegistry) -> bool {
     let items = registry.items();
     items.retirements.is_empty()
-        && items.deployments.values().all(|deployment| matches!(deployment.phase, Phase::Closed(_)))
+        && items.deployments.values().all(|deployment| {
+            matches!(deployment.phase, Phase::Closed(_)) && deployment.validating.is_none()
+        })
         && items.notices.iter().all(|entry| items.done_with.contains(&entry.notice.id()))
 }
 
@@ -259,6 +265,9 @@ fn assert_rest(way: Way, fault: Option<(usize, Fault)>, registry: &MemoryRegistr
     }
     let terminal = items.notices.iter().filter(|entry| entry.notice.event.terminal()).count();
     assert_eq!(terminal, outcomes.len(), "{case}: terminal records");
+    let validated = items.notices.iter().filter(|entry| entry.notice.event.name() == "validated");
+    let wanted = usize::from(expected == Outcome::RolledBack);
+    assert_eq!(validated.count(), wanted, "{case}: what serves again was asked");
     let told = serde_json::to_string(
         &items.notices.iter().map(|entry| entry.notice.clone()).collect::<Vec<_>>(),
     )

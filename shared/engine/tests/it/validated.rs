@@ -220,6 +220,51 @@ async fn the_sweep_has_it_asked_where_nobody_comes_back() {
 }
 
 #[tokio::test]
+async fn whoever_begins_meanwhile_may_have_answered() {
+    for ended in [false, true] {
+        let shop = Shop::new();
+        shop.orders("blue", &[]);
+        let mut machine = shop.rolled_back("d1").await;
+        machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
+        let look = async || {
+            let input = StepInput { deployment: DeploymentId::new("d1") };
+            validate::run(&machine.bed, &input).await.unwrap()
+        };
+        assert_eq!(look().await.next, NextStep::Validate);
+        let mut next = request();
+        next["release"]["taskDefinition"] = json!(version(3).as_str());
+        next["strategy"] = json!({ "allAtOnce": { "bake": "1m" } });
+        let mut next = shop.planned("d2", next).await;
+        if ended {
+            next.run().await.unwrap();
+        }
+        // The new version answers in its place.
+        shop.page("blue", Ok(503));
+        assert_eq!(look().await.next, NextStep::Failed);
+        let [[good, bad, unknown]] = &shop.told("d1")[..] else { panic!("{:?}", shop.told("d1")) };
+        assert!(good.is_empty() && bad.is_empty(), "{good:?} {bad:?}");
+        let by = if ended { "another deployment has begun" } else { "d2 has begun" };
+        assert!(unknown[0].starts_with(by), "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_measured_before_everything_was_back_counts_for_nothing() {
+    let shop = Shop::new();
+    let mut machine = shop.rolled_back("d1").await;
+    machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
+    let input = StepInput { deployment: DeploymentId::new("d1") };
+    // Two points of a minute each, of which one began before.
+    let reply = validate::run(&machine.bed, &input).await.unwrap();
+    assert_eq!(reply.next, NextStep::Validate, "{}", reply.summary);
+    assert!(shop.told("d1").is_empty());
+    shop.world.pass(Span::from_secs(120));
+    let reply = validate::run(&machine.bed, &input).await.unwrap();
+    assert_eq!(reply.next, NextStep::Failed, "{}", reply.summary);
+    assert_eq!(shop.told("d1")[0][0].len(), 3);
+}
+
+#[tokio::test]
 async fn a_plan_that_asks_nothing_ends_as_it_did() {
     let shop = Shop::new();
     let mut machine = shop.planned("d1", request()).await;

@@ -13,7 +13,7 @@ use glidepath_core::plan::{
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
     Binding, Event, Fence, FenceTrigger, Intent, Outcome, Progress, Purpose, QuarantineChange,
-    Quarantined, RecordedHealth,
+    Quarantined, RecordedHealth, Validating,
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
@@ -129,6 +129,19 @@ fn deployments_come_back_as_they_went_and_are_due_until_they_end() {
             assert_eq!(item.contains_key("expiresAt"), closed.contains(&phase), "{phase:?}");
         }
     }
+}
+
+#[test]
+fn an_ended_deployment_is_due_while_what_serves_is_asked() {
+    let (ended_at, until) = (NOW - Span::from_secs(30), NOW + Span::from_secs(600));
+    let validating = Some(Validating { ended_at, until, epoch: Some(2), hooks: Vec::new() });
+    let asked = Deployment { validating, ..deployment(Phase::Closed(Outcome::RolledBack)) };
+    let item = write_deployment(&asked).unwrap();
+    assert_eq!(read_deployment(&item), Ok(asked.clone()));
+    assert_eq!(item["due"], text(DUE));
+    assert_eq!(item["nextDueAt"], number(asked.next_due_at.as_millis()));
+    // It is kept as long as if nothing had been asked.
+    assert_eq!(item["expiresAt"], expiry(ended_at));
 }
 
 #[test]
