@@ -22,6 +22,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) to: &'a To,
     pub(crate) reason: Option<&'a str>,
     pub(crate) dry_run: bool,
+    pub(crate) skip_validation: bool,
 }
 
 /// Starts what brings the version back and follows it, or shows what that would do.
@@ -58,7 +59,10 @@ pub(crate) async fn run(
     let document = WayBackRequest {
         api_version: ApiVersion::V1,
         service: ServiceLabel::new(serving.as_str()),
-        release: WayBackRelease { rollback_to: rollback_to.to_owned() },
+        release: WayBackRelease {
+            rollback_to: rollback_to.to_owned(),
+            skip_validation: asked.skip_validation,
+        },
         started_by: by,
         reason,
     };
@@ -191,6 +195,7 @@ mod tests {
         plan.way_back = Some(glidepath_core::plan::WayBack {
             from: bad.id.clone(),
             version: bad.plan.task_definition.clone(),
+            skips_validation: false,
         });
         let told = |known: &Recent, subject, to| {
             let found = found(known, subject, &To::of(to), None, "slow", &Commands::default());

@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Show what --to would do, and do nothing
     #[arg(long, requires = "to")]
     dry_run: bool,
+    /// With --to, whatever the version's tasks run, and with nothing asked of it afterwards
+    #[arg(long, requires = "to")]
+    skip_validation: bool,
 }
 
 /// Who asked, if AWS does not say it: a rollback does not wait for that.
@@ -48,9 +51,11 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment: named, reason, force, to, dry_run } = arguments;
+    let Arguments { deployment: named, reason, force, to, dry_run, skip_validation } = arguments;
     if let Some(to) = to {
-        let asked = Asked { named, to: &To::of(to), reason: reason.as_deref(), dry_run: *dry_run };
+        let (reason, to) = (reason.as_deref(), &To::of(to));
+        let (dry_run, skip_validation) = (*dry_run, *skip_validation);
+        let asked = Asked { named, to, reason, dry_run, skip_validation };
         return back::run(&asked, options, output).await;
     }
     let connection = options.connect().await?;

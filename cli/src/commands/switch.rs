@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Show what it would do, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Whatever the version's tasks run, and with nothing asked of it afterwards
+    #[arg(long)]
+    skip_validation: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -41,11 +44,13 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { service, to, reason, dry_run } = arguments;
+    let Arguments { service, to, reason, dry_run, skip_validation } = arguments;
     let to = To::Slot(match to {
         Wanted::Blue => Slot::Blue,
         Wanted::Green => Slot::Green,
     });
-    let asked = Asked { named: service, to: &to, reason: reason.as_deref(), dry_run: *dry_run };
+    let (dry_run, skip_validation) = (*dry_run, *skip_validation);
+    let reason = reason.as_deref();
+    let asked = Asked { named: service, to: &to, reason, dry_run, skip_validation };
     back::run(&asked, options, output).await
 }

@@ -109,7 +109,11 @@ pub fn back(
     match wanted {
         Some(wanted) if wanted == now => Err(NoWayBack::Serves(now.clone())),
         Some(wanted) => Ok(Back {
-            way_back: WayBack { from: serving.id.clone(), version: now.clone() },
+            way_back: WayBack {
+                from: serving.id.clone(),
+                version: now.clone(),
+                skips_validation: false,
+            },
             request: request(&serving.plan, wanted, by, reason),
             left: serving.plan.clone(),
             ran: ran(&here, wanted),

@@ -132,6 +132,9 @@ pub struct WayBack {
     pub from: DeploymentId,
     /// That version: another one may serve by now, if somebody has changed the service by hand.
     pub version: TaskDefinition,
+    /// Whether somebody wants it whatever it runs, and nothing asked afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skips_validation: bool,
 }
 
 /// The two interchangeable halves of a service.

@@ -150,6 +150,11 @@ async fn brought_back(
             Refusal::Invalid(findings)
         })
     })?;
+    if release.skip_validation {
+        found.way_back.skips_validation = true;
+        found.left.validation = None;
+        found.ran.clear();
+    }
     // Channels may have gone since: they are no reason to stay on a bad version.
     found.request.notify.retain(|channel| stack.channels.contains(channel));
     Ok(found)

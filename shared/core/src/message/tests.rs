@@ -205,7 +205,8 @@ fn whoever_reads_of_the_end_knows_what_is_refused_from_then_on() {
     assert!(text.contains(&format!("shop:42 {refused}")), "{text}");
     assert!(!told(Event::Succeeded, &ended).contains(refused));
     let version = ended.plan.stable.task_definition.clone();
-    ended.plan.way_back = Some(WayBack { from: DeploymentId::new("shop-41"), version });
+    ended.plan.way_back =
+        Some(WayBack { from: DeploymentId::new("shop-41"), version, skips_validation: false });
     let text = told(Event::Succeeded, &ended);
     assert!(text.contains(&format!("shop:41 {refused}")), "{text}");
 }

@@ -143,6 +143,13 @@ impl Told<'_> {
         ];
         lines.extend(self.images());
         lines.extend(self.started_by());
+        if plan.way_back.as_ref().is_some_and(|back| back.skips_validation) {
+            lines.push(
+                "As wanted, what it runs is not held against what it ran when it served, and nothing \
+                 is asked of it afterwards."
+                    .to_owned(),
+            );
+        }
         lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
         lines.extend(self.reason());
         (format!("deployment of {new} has begun"), lines)

@@ -111,7 +111,11 @@ mod tests {
             }
         }
         let from = DeploymentId::new("shop-44");
-        found.way_back = Some(WayBack { from, version: TaskDefinition::new("shop:44") });
+        found.way_back = Some(WayBack {
+            from,
+            version: TaskDefinition::new("shop:44"),
+            skips_validation: false,
+        });
         assert_eq!(checked(None, &found), (Vec::new(), Vec::new()));
     }
 

@@ -494,7 +494,8 @@ fn a_deregistered_version_comes_back_only_from_the_slot_that_kept_it() {
         }
         let from = crate::ids::DeploymentId::new("shop-41");
         let version = task_definition("shop:41");
-        found.way_back = back.then_some(crate::plan::WayBack { from, version });
+        found.way_back =
+            back.then_some(crate::plan::WayBack { from, version, skips_validation: false });
         preflight(&request(), &found)
     };
     for (kept, back) in [(false, false), (true, false), (false, true)] {

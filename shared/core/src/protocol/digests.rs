@@ -44,7 +44,8 @@ impl Deployment {
             }
             return refused(format!(
                 "{version} does not start with what it ran when it served: {}. Its tags have been moved \
-                 since, and no request has met it. To deploy it as it is now, start it with `strategy: {{allAtOnce: {{}}}}`",
+                 since, and no request has met it. To bring it back as it is now, add `--skip-validation` to \
+                 the command, or `skipValidation: true` to the request's release",
                 moved.join("; ")
             ));
         }

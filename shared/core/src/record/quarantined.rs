@@ -298,7 +298,8 @@ mod tests {
         known.push(other);
         let images = vec!["r/app:8".to_owned()];
         let (from, left) = (DeploymentId::new("shop-8"), version(8));
-        ended.plan.way_back = Some(WayBack { from, version: left.clone() });
+        ended.plan.way_back =
+            Some(WayBack { from, version: left.clone(), skips_validation: false });
         ended.plan.stable_images = images.clone();
         let by_hand = QuarantineChange::at_end(&ended, Outcome::Succeeded, NOW);
         assert_eq!((by_hand.added, by_hand.lifted.len()), (None, 2));

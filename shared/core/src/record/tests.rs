@@ -89,7 +89,8 @@ fn baking() -> Deployment {
     deployment.plan.stable_images = vec!["repository/app:9z8y7x6".to_owned()];
     let left = deployment.plan.stable.task_definition.clone();
     let from = DeploymentId::new("shop-41");
-    deployment.plan.way_back = Some(WayBack { from, version: left.clone() });
+    deployment.plan.way_back =
+        Some(WayBack { from, version: left.clone(), skips_validation: false });
     deployment.plan.retries = vec![left];
     deployment.plan.retry = Some(DeploymentId::new("shop-40"));
     deployment.plan.canary.scaling = Some(scaling().idle());

@@ -63,6 +63,10 @@ pub struct WayBackRelease {
         extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
     )]
     pub rollback_to: String,
+    /// Brings it back whatever its tasks run, also where its tags have been moved since it served, and asks
+    /// nothing of it afterwards. Whoever is told hears of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_validation: bool,
 }
 
 impl Decode for WayBackRelease {
@@ -73,7 +77,15 @@ impl Decode for WayBackRelease {
                     is_line(text, 256)
                 })
             });
-            Some(Self { rollback_to: rollback_to? })
+            let skip_validation = fields.defaulted_with(
+                "skipValidation",
+                |node| match node.value().as_bool() {
+                    Some(skip) => Some(skip),
+                    None => node.wrong_type("true or false", "write true, or leave it out"),
+                },
+                || false,
+            );
+            Some(Self { rollback_to: rollback_to?, skip_validation: skip_validation? })
         })
     }
 }

@@ -174,6 +174,27 @@ async fn the_tasks_are_looked_at_once() {
 }
 
 #[tokio::test]
+async fn whoever_wants_it_whatever_it_runs_says_so() {
+    let shop = Shop::new();
+    shop.runs(1, "sha256:good");
+    shop.runs(2, "sha256:bad");
+    let mut asking = release(2);
+    asking["rollback"] = json!({ "validate": { "hooks": [{ "function": "smoke" }] } });
+    shop.succeeds("d1", asking).await;
+    shop.runs(1, "sha256:other");
+    let back = json!({
+        "apiVersion": "glidepath/v1",
+        "service": "d1",
+        "release": { "rollbackTo": "previous", "skipValidation": true },
+        "reason": "anything is better than this",
+    });
+    shop.succeeds("b1", back).await;
+    let plan = shop.registry.items().deployments[&DeploymentId::new("b1")].plan.clone();
+    assert!(plan.way_back.unwrap().skips_validation && plan.validation.is_none());
+    assert!(shop.world.state().asked.is_empty());
+}
+
+#[tokio::test]
 async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
     let back = |name: &str| {
         json!({
