@@ -85,6 +85,7 @@ pub(crate) fn baking() -> Deployment {
         ],
         notices: 2,
         next_due_at: NOW + minutes(10),
+        epochs: None,
         validating: None,
         progress,
         plan,

@@ -201,7 +201,7 @@ mod tests {
         assert!(is_earlier(&recorded, Some(&failed("NameUsed"))));
         // Its own execution, which asks what serves.
         let (ended_at, until) = (recorded.next_due_at, recorded.next_due_at);
-        let validating = Validating { ended_at, until, epoch: None, hooks: Vec::new() };
+        let validating = Validating { ended_at, until, hooks: Vec::new() };
         let asked = Deployment { validating: Some(validating), ..recorded.clone() };
         assert!(!is_earlier(&asked, Some(&running)));
         assert!(!is_earlier(&recorded, Some(&failed("AlarmFired"))));

@@ -201,6 +201,7 @@ pub(crate) fn deployment() -> Deployment {
         warnings: Vec::new(),
         notices: 3,
         next_due_at: NOW,
+        epochs: None,
         validating: None,
         plan,
     }

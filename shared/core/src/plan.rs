@@ -14,7 +14,7 @@ pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
 pub use hooks::{Hook, HookDetails, LifecycleStage};
-pub use images::{ImageDigest, build_of, moved, named, short_digest};
+pub use images::{ImageDigest, build_of, named, short_digest, strayed};
 pub use probes::Probe;
 use std::collections::BTreeSet;
 

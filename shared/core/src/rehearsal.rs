@@ -101,6 +101,7 @@ impl Rehearsal {
                 warnings: Vec::new(),
                 notices: 0,
                 next_due_at: now,
+                epochs: None,
                 validating: None,
             },
         }

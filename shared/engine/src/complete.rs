@@ -95,7 +95,9 @@ where
             },
             Phase::Committed => deployment,
             Phase::Closed(Outcome::Succeeded) => {
-                return Ok(Reply::new(self.id, NextStep::Succeeded, "already succeeded"));
+                let asks = deployment.validates().is_some();
+                let next = if asks { NextStep::Validate } else { NextStep::Succeeded };
+                return Ok(Reply::new(self.id, next, "already succeeded"));
             }
             Phase::RollingBack
             | Phase::Held
@@ -124,9 +126,8 @@ where
         .await?;
         let summary = format!("the canary on {} is stable now", committed.plan.canary.slot);
         if finished.validates().is_some() {
-            // The load balancer takes some time to spread a weight: whoever asks at once asks both versions.
             let reply = Reply::new(self.id, NextStep::Validate, summary).telling(true);
-            return Ok(reply.after(finished.plan.scale_in_delay));
+            return Ok(reply.after(finished.spreads(Outcome::Succeeded)));
         }
         Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
     }

@@ -127,10 +127,12 @@ fn since(now: Timestamp, span: Span) -> MetricsQuery {
 
 /// Tries every check on the slot that serves; errors are those that waiting cannot mend.
 pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Plan) -> Findings {
-    let judged = (plan.health.checks.as_slice(), "$.health.checks");
+    let judged =
+        (plan.health.checks.as_slice(), "$.health.checks", "a critical check holds every stage");
     let mut findings = try_these(monitoring, now, judged).await;
     if let Some(validation) = &plan.validation {
-        let asked = (validation.stable.checks.as_slice(), "$.rollback.validate.checks");
+        let checks = validation.stable.checks.as_slice();
+        let asked = (checks, "$.rollback.validate.checks", "it is told as not known");
         findings.extend(try_these(monitoring, now, asked).await);
     }
     findings
@@ -140,7 +142,7 @@ pub async fn try_checks(monitoring: &impl Monitoring, now: Timestamp, plan: &Pla
 async fn try_these(
     monitoring: &impl Monitoring,
     now: Timestamp,
-    (listed, at): (&[Check], &str),
+    (listed, at, then): (&[Check], &str, &str),
 ) -> Findings {
     let mut findings = Findings::default();
     let checks: Vec<_> = listed
@@ -167,7 +169,7 @@ async fn try_these(
             findings.error(
                 at,
                 format!("CloudWatch takes {names} each alone, but not together: {error}"),
-                "leave one of them out: every look would ask for them together and hold the stage",
+                "leave one of them out: every look would ask for them together, and know nothing",
             );
         }
         for (index, series) in suspects.into_iter().zip(alone) {
@@ -185,15 +187,17 @@ async fn try_these(
                 findings.warning(
                     path,
                     format!("`{name}` had no data during the last {time}"),
-                    "while it has none, a critical check holds every stage; FILL(id, 0) fills a \
-                     metric that is only published now and then",
+                    format!(
+                        "while it has none, {then}; FILL(id, 0) fills a metric that is only published now \
+                         and then"
+                    ),
                 );
             }
             Ok(_) => {}
             Err(error) if error.may_pass() || error.is_denied() => findings.warning(
                 path,
                 format!("`{name}` could not be tried: {error}"),
-                "if it stays so, a critical check holds every stage",
+                format!("if it stays so, {then}"),
             ),
             Err(error) => findings.error(
                 path,

@@ -152,7 +152,6 @@ async fn brought_back(
     })?;
     if release.skip_validation {
         found.way_back.skips_validation = true;
-        found.left.validation = None;
         found.ran.clear();
     }
     // Channels may have gone since: they are no reason to stay on a bad version.

@@ -40,24 +40,43 @@ fn repository(image: &str) -> &str {
     tag.map_or(image, |(repository, _)| repository)
 }
 
-/// What runs in a container and never ran there before, in words.
-pub fn moved(before: &BTreeSet<ImageDigest>, now: &BTreeSet<ImageDigest>) -> Vec<String> {
+/// What runs in a container and never ran there when the version served, in words. `serves` is what everybody
+/// meets now, `answering` the containers that requests go to; empty where nobody says which they are.
+///
+/// A sidecar whose tag others move is no reason to stay with what is bad: it is let pass where a container that
+/// requests go to told the two versions apart, and is back. Without such a witness nobody can tell it from an
+/// application behind a proxy.
+pub fn strayed(
+    ran: &BTreeSet<ImageDigest>,
+    serves: &BTreeSet<ImageDigest>,
+    now: &BTreeSet<ImageDigest>,
+    answering: &BTreeSet<String>,
+) -> Vec<String> {
     let of = |images: &BTreeSet<ImageDigest>, container: &str| -> BTreeSet<String> {
         let same = images.iter().filter(|image| image.container == container);
         same.filter_map(|image| image.digest.clone()).collect()
     };
-    let containers: BTreeSet<_> = before.iter().map(|image| image.container.as_str()).collect();
-    let changed = containers.into_iter().filter_map(|container| {
-        let (then, now) = (of(before, container), of(now, container));
+    let answers = |container: &str| answering.is_empty() || answering.contains(container);
+    let containers: BTreeSet<_> = ran.iter().map(|image| image.container.as_str()).collect();
+    let is_back = |container: &str| {
+        let (then, now) = (of(ran, container), of(now, container));
+        !now.is_empty() && now.is_subset(&then)
+    };
+    let witness = containers.iter().any(|container| {
+        answers(container) && of(ran, container) != of(serves, container) && is_back(container)
+    });
+    let strayed = containers.into_iter().filter_map(|container| {
+        let (then, now) = (of(ran, container), of(now, container));
         let known = !then.is_empty() && !now.is_empty();
+        let excused = witness && !answers(container);
         let list = |digests: BTreeSet<String>| {
             let short: Vec<_> = digests.iter().map(|digest| short_digest(digest)).collect();
             short.join(", ")
         };
-        (known && !now.is_subset(&then))
+        (known && !now.is_subset(&then) && !excused)
             .then(|| format!("`{container}` ran {} and runs {}", list(then), list(now)))
     });
-    changed.collect()
+    strayed.collect()
 }
 
 /// As much of a digest as tells one from another.
@@ -103,18 +122,41 @@ mod tests {
         assert_eq!(named(&[agent].into(), &[image]), BTreeSet::new());
     }
 
+    /// Of a version with these containers, by name and digest.
+    fn runs(images: &[(&str, &str)]) -> BTreeSet<ImageDigest> {
+        images.iter().map(|(container, digest)| image(container, Some(digest))).collect()
+    }
+
     #[test]
-    fn what_a_tag_stands_for_now_is_told_by_container() {
-        let before =
-            BTreeSet::from([image("web", Some("sha256:b")), image("envoy", Some("sha256:a"))]);
-        assert_eq!(moved(&before, &before), [""; 0]);
-        let now = BTreeSet::from([image("web", Some("sha256:c")), image("envoy", None)]);
-        assert_eq!(moved(&before, &now), ["`web` ran b and runs c"]);
-        // Of two, where ECS could not settle on one.
-        let both = &before | &BTreeSet::from([image("web", Some("sha256:c"))]);
-        assert_eq!(moved(&both, &before), [""; 0]);
-        assert_eq!(moved(&before, &both), ["`web` ran b and runs b, c"]);
-        // Nobody has written down what it ran.
-        assert_eq!(moved(&BTreeSet::new(), &now), [""; 0]);
+    fn a_version_is_back_where_what_told_it_apart_is() {
+        let (web, agent) = ("web", "agent");
+        let answering = BTreeSet::from([web.to_owned()]);
+        let ran = runs(&[(web, "1"), (agent, "a")]);
+        let serves = runs(&[(web, "2"), (agent, "a")]);
+        for (now, stray) in [
+            (vec![(web, "1"), (agent, "a")], vec![]),
+            // Others have moved the sidecar's tag.
+            (vec![(web, "1"), (agent, "b")], vec![]),
+            // The tag of the application: to what is left, or to something else.
+            (vec![(web, "2"), (agent, "a")], vec!["`web` ran 1 and runs 2"]),
+            (vec![(web, "3"), (agent, "a")], vec!["`web` ran 1 and runs 3"]),
+            // Of two, where ECS could not settle on one.
+            (vec![(web, "1"), (web, "3")], vec!["`web` ran 1 and runs 1, 3"]),
+        ] {
+            assert_eq!(strayed(&ran, &serves, &runs(&now), &answering), stray, "{now:?}");
+        }
+        // An application behind a proxy that is the same: the proxy proves nothing.
+        let ran = runs(&[(web, "proxy"), ("app", "1")]);
+        let serves = runs(&[(web, "proxy"), ("app", "2")]);
+        let stray = strayed(&ran, &serves, &serves, &answering);
+        assert_eq!(stray, ["`app` ran 1 and runs 2"]);
+        assert_eq!(strayed(&ran, &serves, &ran, &answering), [""; 0]);
+        // Nobody says which containers answer: all do.
+        let both = runs(&[(web, "proxy"), ("app", "2")]);
+        assert_eq!(strayed(&ran, &serves, &both, &BTreeSet::new()).len(), 1);
+        // Nobody has written down what it ran, or says what it runs.
+        assert_eq!(strayed(&BTreeSet::new(), &serves, &both, &answering), [""; 0]);
+        let silent = BTreeSet::from([image(web, None), image("app", None)]);
+        assert_eq!(strayed(&ran, &serves, &silent, &answering), [""; 0]);
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn check(
         one.version == version.arn
             || serves != Some(&version.arn) && one.is(&version.arn, &version.images)
     };
-    let named: Vec<_> = found.quarantined.iter().filter(is).collect();
+    let mut named: Vec<_> = found.quarantined.iter().filter(is).collect();
+    named.sort_by_key(|one| std::cmp::Reverse(one.at));
     // And the same build under another name, which the tasks would tell: what is asked for is the same then.
     let builds = named.iter().map(|one| one.digests.as_slice());
     let builds: Vec<_> = builds.filter(|digests| !digests.is_empty()).collect();
@@ -49,7 +50,8 @@ pub(super) fn check(
             ),
         );
     }
-    known.into_iter().map(|one| one.version.clone()).collect()
+    // The others may be another build by now, which their own success has to prove.
+    named.into_iter().map(|one| one.version.clone()).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{checks, probes};
 use crate::document::Findings;
-use crate::plan::{Hook, LifecycleStage, Plan, SlotValidation, Validation};
+use crate::plan::{CheckMode, Hook, LifecycleStage, Plan, SlotValidation, Validation};
 use crate::request::ValidationRequest;
 use crate::route::Role;
 
@@ -10,7 +10,12 @@ use crate::route::Role;
 pub(super) fn too_short(asked: &ValidationRequest, findings: &mut Findings) {
     for (index, check) in asked.checks.iter().enumerate() {
         let needed = checks::time_for(check.period, check.points);
-        if asked.within < needed {
+        if check.mode == CheckMode::Critical && asked.within < needed {
+            let hint = if needed > ValidationRequest::LONGEST {
+                "ask for fewer points, or points of a shorter time".to_owned()
+            } else {
+                format!("write `within: {needed}` or more, or ask for fewer points")
+            };
             findings.warning(
                 format!("$.rollback.validate.checks[{index}]"),
                 format!(
@@ -18,7 +23,7 @@ pub(super) fn too_short(asked: &ValidationRequest, findings: &mut Findings) {
                      known",
                     check.name, check.points, asked.within
                 ),
-                format!("write `within: {needed}` or more, or ask for fewer points"),
+                hint,
             );
         }
     }

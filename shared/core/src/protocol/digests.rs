@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::refused::Refused;
 use super::write::RegistryWrite;
 use crate::failure::{Failure, FailureCode};
-use crate::plan::{build_of, moved, named};
+use crate::plan::{build_of, named, strayed};
 use crate::record::{Deployment, Digests, Quarantined};
 use crate::time::Timestamp;
 
@@ -33,20 +33,15 @@ impl Deployment {
         let version = plan.task_definition.short();
         let refused = |cause: String| Err(Failure::new(FailureCode::InvalidRequest, cause));
         if plan.way_back.is_some() {
-            // A sidecar whose tag others move is no reason to stay with what is bad, and neither is what everybody
-            // meets already.
-            let mut now = found.canary.clone();
-            now.retain(|image| answering.is_empty() || answering.contains(&image.container));
-            now.retain(|image| found.stable.iter().all(|other| other.digest != image.digest));
-            let moved = moved(&plan.ran, &now);
-            if moved.is_empty() {
+            let strayed = strayed(&plan.ran, &found.stable, &found.canary, answering);
+            if strayed.is_empty() {
                 return Ok(found);
             }
             return refused(format!(
                 "{version} does not start with what it ran when it served: {}. Its tags have been moved \
                  since, and no request has met it. To bring it back as it is now, add `--skip-validation` to \
                  the command, or `skipValidation: true` to the request's release",
-                moved.join("; ")
+                strayed.join("; ")
             ));
         }
         let build = build_of(&found.canary);
@@ -57,8 +52,9 @@ impl Deployment {
         let mut known: Vec<_> = quarantined.iter().filter(|one| one.runs(&build)).collect();
         known.sort_by_key(|one| std::cmp::Reverse(one.at));
         let Some(last) = known.first() else { return Ok(found) };
-        let tried =
-            plan.retry.as_ref() == Some(&last.deployment) || plan.retries.contains(&last.version);
+        // What the plan was told by name means the same build.
+        let tried = plan.retry.as_ref() == Some(&last.deployment)
+            || known.iter().any(|one| plan.retries.contains(&one.version));
         if tried {
             let retries = known.iter().map(|one| one.version.clone()).collect();
             return Ok(Digests { retries, ..found });
@@ -82,6 +78,9 @@ pub fn record_digests(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    if !deployment.lacks_digests() {
+        return Err(Refused::NotNewer);
+    }
     let mut seen = deployment.revised(now, next_due_at);
     seen.progress.digests = Some(digests);
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(seen.clone()))];

@@ -9,10 +9,10 @@ use crate::health::{Judgement, Verdict};
 use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
-    Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, Pins, Progress,
+    Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, LockKey, Pins, Progress,
     Promotion, Quarantined, RecordedHealth, Shift, Step,
 };
-use crate::route::RouteActions;
+use crate::route::{Role, RouteActions};
 use crate::storm::RequestsPerMinute;
 use crate::time::Timestamp;
 
@@ -22,6 +22,11 @@ use crate::time::Timestamp;
 /// ECS services are consumed by the caller with their own writes.
 pub fn begin(deployment: &Deployment, locks: &[Lock]) -> Vec<RegistryWrite> {
     let mut deployment = deployment.clone();
+    let taken = |role| {
+        let key = LockKey::service(&deployment.plan.cluster, &deployment.plan.slot(role).service);
+        locks.iter().find(|lock| lock.key == key).map(|lock| lock.epoch + 1)
+    };
+    deployment.epochs = taken(Role::Stable).zip(taken(Role::Canary));
     let started_at = deployment.started_at;
     let started = notice(&mut deployment, started_at, Event::Started);
     let mut writes = vec![RegistryWrite::CreateDeployment(Box::new(deployment.clone()))];

@@ -63,6 +63,10 @@ pub struct Deployment {
     /// Past this the sweep looks after it, whatever its execution says; once nothing is due any more, when it
     /// ended.
     pub next_due_at: Timestamp,
+    /// How often the services of stable and canary have been locked, this deployment included: whoever comes
+    /// later is seen by it. Records from before this was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<(u64, u64)>,
     /// Set while what serves again is asked, after the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validating: Option<Validating>,
@@ -76,10 +80,6 @@ pub struct Validating {
     pub ended_at: Timestamp,
     /// From then on what is not known is told as that.
     pub until: Timestamp,
-    /// How often the slot that serves had been locked at the first look: once it is locked anew, another
-    /// deployment has begun, and whatever answers may be its version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<u64>,
     /// What its hooks have answered so far; not beside those of a stage, where an older version would read a
     /// lifecycle stage that it does not know.
     pub hooks: Vec<HookRun>,

@@ -97,6 +97,7 @@ fn baking() -> Deployment {
     let weight = deployment.plan.stages[0].weight;
     let routes = deployment.plan.routes.iter();
     deployment.progress.verified = routes.map(|route| route.at(weight)).collect();
+    deployment.epochs = Some((7, 8));
     deployment.execution_start = Some(ExecutionStart::new("2026-11-21T07:00:00.123Z"));
     deployment.warnings = vec!["slot `green` has 3 tasks".to_owned()];
     deployment.traffic = Some(RequestsPerMinute(1200));
@@ -224,8 +225,7 @@ fn validating() -> Deployment {
         again_at: NOW,
     };
     let until = NOW + Span::from_secs(600);
-    deployment.validating =
-        Some(Validating { ended_at: NOW, until, epoch: Some(7), hooks: vec![run] });
+    deployment.validating = Some(Validating { ended_at: NOW, until, hooks: vec![run] });
     deployment
 }
 

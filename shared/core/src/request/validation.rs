@@ -44,6 +44,11 @@ pub struct ValidationHook {
     pub details: HookDetails,
 }
 
+impl ValidationRequest {
+    /// An execution that goes on keeps whoever waits for it.
+    pub const LONGEST: Span = Span::from_secs(3600);
+}
+
 impl Decode for ValidationRequest {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.object(|fields| {
@@ -62,16 +67,13 @@ impl Decode for ValidationRequest {
     }
 }
 
-/// An execution that goes on keeps whoever waits for it.
-const LONGEST: Span = Span::from_secs(3600);
-
 fn within(node: Node<'_>) -> Option<Span> {
     node.checked(|within: &Span| {
         let hint = "write such as 10m";
         if *within == Span::ZERO {
             return Err(("no time at all".to_owned(), hint));
         }
-        if *within > LONGEST {
+        if *within > ValidationRequest::LONGEST {
             return Err((format!("{within} is longer than an hour"), hint));
         }
         Ok(())

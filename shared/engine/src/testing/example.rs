@@ -220,6 +220,7 @@ pub async fn begun(
         warnings: Vec::new(),
         notices: 0,
         next_due_at: now + Span::from_secs(600),
+        epochs: None,
         validating: None,
         plan,
     };

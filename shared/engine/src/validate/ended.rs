@@ -2,12 +2,13 @@
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::{Judgement, judge_validation};
+use glidepath_core::pace::tick_wait;
 use glidepath_core::protocol::{Asked, NextStep, Reply, validated};
-use glidepath_core::record::{Deployment, Lock, LockKey, Outcome};
+use glidepath_core::record::{Deployment, LockKey, Outcome};
 
 use crate::failed;
 use crate::gather::{gather_ended, hook_runs};
-use crate::pace::{overdue, tick};
+use crate::pace::overdue;
 use crate::ports::{Clock, Containers, Hooks, Monitoring, Ports, Probing, Registry};
 use crate::transition::{Stop, transition};
 
@@ -36,15 +37,23 @@ where
     let plan = &deployment.plan;
     let key = LockKey::service(&plan.cluster, &plan.slot(role).service);
     // After the answers: who has begun before them is seen.
-    let locks = ports.registry().locks(std::slice::from_ref(&key)).await;
-    let lock = locks.map_err(|error| failed(&error))?.pop().unwrap_or(Lock::untaken(key));
+    let lock = match ports.registry().locks(std::slice::from_ref(&key)).await {
+        Ok(mut locks) => locks.pop(),
+        // What is to be told in the end does not wait for it.
+        Err(error) if clock.now() >= validating.until => {
+            tracing::warn!(deployment.id = %deployment.id, %error, "the lock could not be read");
+            None
+        }
+        Err(error) => return Err(failed(&error)),
+    };
     let asked = Asked {
         verdict: judge_validation(validation, role, &readings),
         hooks: hook_runs(&readings.hooks, &validating.hooks),
         lock,
     };
     let now = clock.now();
-    let wait = tick(deployment, now).min(validating.until.since(now));
+    let wait = tick_wait(plan.health.interval, now.since(validating.ended_at));
+    let wait = wait.min(validating.until.since(now));
     let recorded = transition(ports, &deployment.id, |current| {
         let now = clock.now();
         validated(current, &asked, now, overdue(&current.plan, now, wait))

@@ -25,6 +25,7 @@ pub(crate) fn print_deployment(printer: &mut Printer, deployment: &Deployment) {
         warnings: _,
         notices,
         next_due_at,
+        epochs: _,
         validating,
     } = deployment;
     printer.debug((id, revision, phase, fence, intents, started_at));

@@ -190,7 +190,7 @@ async fn whoever_wants_it_whatever_it_runs_says_so() {
     });
     shop.succeeds("b1", back).await;
     let plan = shop.registry.items().deployments[&DeploymentId::new("b1")].plan.clone();
-    assert!(plan.way_back.unwrap().skips_validation && plan.validation.is_none());
+    assert!(plan.way_back.unwrap().skips_validation);
     assert!(shop.world.state().asked.is_empty());
 }
 
@@ -208,6 +208,10 @@ async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
     shop.runs(1, "sha256:good");
     shop.runs(2, "sha256:bad");
     shop.succeeds("d1", release(2)).await;
+    // The tag was moved, to what is bad or to something else.
+    shop.runs(1, "sha256:bad");
+    let failure = shop.refused("b0", back("d1")).await;
+    assert!(failure.cause.contains("`web` ran good and runs bad"), "{failure}");
     shop.runs(1, "sha256:other");
     let failure = shop.refused("b1", back("d1")).await;
     assert_eq!(failure.code, FailureCode::InvalidRequest);

@@ -104,6 +104,7 @@ pub(in crate::registry) fn deployment(phase: Phase) -> Deployment {
         warnings: vec!["`orders` had no data".to_owned()],
         notices: 2,
         next_due_at: NOW + Span::from_secs(90),
+        epochs: None,
         validating: None,
     }
 }
@@ -134,7 +135,7 @@ fn deployments_come_back_as_they_went_and_are_due_until_they_end() {
 #[test]
 fn an_ended_deployment_is_due_while_what_serves_is_asked() {
     let (ended_at, until) = (NOW - Span::from_secs(30), NOW + Span::from_secs(600));
-    let validating = Some(Validating { ended_at, until, epoch: Some(2), hooks: Vec::new() });
+    let validating = Some(Validating { ended_at, until, hooks: Vec::new() });
     let asked = Deployment { validating, ..deployment(Phase::Closed(Outcome::RolledBack)) };
     let item = write_deployment(&asked).unwrap();
     assert_eq!(read_deployment(&item), Ok(asked.clone()));

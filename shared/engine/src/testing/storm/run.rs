@@ -197,6 +197,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
         warnings: Vec::new(),
         notices: 0,
         next_due_at: START + Span::from_secs(180),
+        epochs: None,
         validating: None,
         plan,
     }
