@@ -34,9 +34,10 @@ LONGEST_STARTUP_SECONDS = 60.0
 """Of a container that does not listen on the port that its definition names."""
 # The stopTimeout of a container is honoured up to here, so that a lab does not wait for 30 s.
 LONGEST_STOP_SECONDS = 5.0
+DEFAULT_STOP_SECONDS = 30.0
+
 _resolved: dict[tuple[str, str], str] = {}
 """What the first task of a deployment has established for the others, by deployment and image."""
-DEFAULT_STOP_SECONDS = 30.0
 
 
 @dataclass

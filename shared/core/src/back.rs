@@ -48,7 +48,7 @@ pub struct Back {
     pub request: Request,
     /// The plan whose version is left: what it asks once everything is back is asked then.
     pub left: Plan,
-    /// What the version ran when it was last seen to run; empty where nobody has written that down.
+    /// What the version ran when it last served; empty where nobody has written that down.
     pub ran: BTreeSet<ImageDigest>,
 }
 

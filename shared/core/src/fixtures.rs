@@ -16,7 +16,7 @@ use crate::scaling::{ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
 use crate::world::{
-    Alarm, AlarmDimension, Driver, EcsService, FoundRoute, RegisteredVersion, Registration, Rollout,
+    Alarm, AlarmDimension, EcsService, FoundRoute, RegisteredVersion, Registration,
 };
 
 /// ARN of the route of [`document`].
@@ -93,16 +93,8 @@ pub(crate) fn route(groups: &[(&str, u16)], sticky: bool) -> FoundRoute {
 /// An ECS service that is at rest.
 pub(crate) fn ecs_service(tasks: u32, version: &str, groups: &[&str]) -> EcsService {
     EcsService {
-        driver: Driver::Rolling,
-        desired_count: tasks,
-        running_count: tasks,
-        task_definition: task_definition(version),
-        rollout: Rollout::Completed,
-        deployed_at: None,
-        gave_way: vec![],
-        deployments: 1,
         target_groups: groups.iter().map(|name| registration(name)).collect(),
-        events: vec![],
+        ..EcsService::rolled_out(task_definition(version), tasks)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::route::{Role, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
-use crate::world::{Driver, EcsService, Rollout, ScaleTo};
+use crate::world::{EcsService, ScaleTo};
 
 /// A write, and when it comes at the earliest; the start of tasks comes on top.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,18 +67,7 @@ impl Rehearsal {
         let canary = &plan.canary;
         Self {
             routes: plan.routes.iter().map(|route| route.original.clone()).collect(),
-            canary: EcsService {
-                driver: Driver::Rolling,
-                desired_count: canary.desired_count,
-                running_count: canary.desired_count,
-                task_definition: canary.task_definition.clone(),
-                rollout: Rollout::Completed,
-                deployed_at: None,
-                gave_way: Vec::new(),
-                deployments: 1,
-                target_groups: Vec::new(),
-                events: Vec::new(),
-            },
+            canary: EcsService::rolled_out(canary.task_definition.clone(), canary.desired_count),
             stable_bounds: plan.stable.scaling,
             canary_bounds: plan.canary.scaling,
             after: Span::ZERO,

@@ -168,6 +168,22 @@ const OBSTACLES: [&str; 3] =
     ["unable to place a task", "unable to consistently start tasks", "was unable to"];
 
 impl EcsService {
+    /// As ECS deploys it itself, with all its tasks running and nothing under way.
+    pub fn rolled_out(task_definition: TaskDefinition, tasks: u32) -> Self {
+        Self {
+            driver: Driver::Rolling,
+            desired_count: tasks,
+            running_count: tasks,
+            task_definition,
+            rollout: Rollout::Completed,
+            deployed_at: None,
+            gave_way: Vec::new(),
+            deployments: 1,
+            target_groups: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
     /// The groups that its tasks register with.
     pub fn groups(&self) -> impl Iterator<Item = &TargetGroupArn> {
         self.target_groups.iter().map(|registration| &registration.group)

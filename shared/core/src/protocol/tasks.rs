@@ -197,16 +197,8 @@ mod tests {
         let weight = deployment.plan.stages[0].weight;
         let wanted = deployment.canary_tasks(weight);
         let service = EcsService {
-            driver: Driver::Rolling,
-            desired_count: wanted,
-            running_count: wanted,
-            task_definition: version.clone(),
-            rollout: Rollout::Completed,
             deployed_at: Some(deployment.started_at),
-            gave_way: Vec::new(),
-            deployments: 1,
-            target_groups: Vec::new(),
-            events: Vec::new(),
+            ..EcsService::rolled_out(version.clone(), wanted)
         };
         let tasks = |service: &EcsService| deployment.tasks(weight, Some(service));
         assert_eq!(tasks(&service), Tasks::Running);

@@ -15,7 +15,7 @@ use super::pins::Pins;
 use super::revision::Revision;
 use super::shift::{Gap, Shift};
 use super::weakness::Weakness;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId};
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::record::{Decision, Gate, Promotion};
@@ -378,6 +378,14 @@ impl Deployment {
             }
             Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => None,
         }
+    }
+
+    /// Why it was rolled back.
+    pub fn reason(&self) -> Failure {
+        self.fence.as_ref().map_or_else(
+            || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
+            |fence| fence.failure.clone(),
+        )
     }
 
     /// Whether it is the sweep's business once its time has come.

@@ -70,12 +70,12 @@ where
         }
         Ok(ended) => Ok(Reply::new(id, NextStep::Failed, "everything is on stable")
             .telling(true)
-            .failing(reason(&ended))),
+            .failing(ended.reason())),
         Err(Stop::Refused(Refused::Busy { until })) => {
             Ok(again(until.since(ambient.now()), "another write may still land"))
         }
         Err(Stop::Refused(Refused::NotOpen(Phase::Closed(_)))) => {
-            Ok(Reply::new(id, NextStep::Failed, "already ended").failing(reason(&deployment)))
+            Ok(Reply::new(id, NextStep::Failed, "already ended").failing(deployment.reason()))
         }
         Err(stop) => Err(stop),
     }
@@ -146,15 +146,6 @@ where
     claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await
 }
 
-/// Why it was rolled back.
-fn reason(deployment: &Deployment) -> Failure {
-    let fence = deployment.fence.as_ref();
-    fence.map_or_else(
-        || Failure::new(FailureCode::Unexpected, "rolled back without a reason"),
-        |fence| fence.failure.clone(),
-    )
-}
-
 /// The one terminal record, the bindings and the locks, in one transaction.
 async fn end<P>(ports: &P, deployment: &Deployment) -> Result<Deployment, Stop>
 where
@@ -164,7 +155,7 @@ where
     for _ in 0..ENDINGS {
         let alarms = registry.alarms(&deployment.alarms).await?;
         let current = load(ports, &deployment.id).await?;
-        let (failure, now) = (reason(&current), ports.ambient().now());
+        let (failure, now) = (current.reason(), ports.ambient().now());
         let (ended, writes) = close(&current, &alarms, failure, Outcome::RolledBack, now)?;
         match registry.commit(writes).await? {
             Committed::Yes => return Ok(ended),

@@ -1,5 +1,7 @@
 //! An example service: blue serves with three tasks, green is idle, one route, one alarm each.
 
+use std::collections::BTreeSet;
+
 use glidepath_core::health::{AlarmSignal, SlotRequests};
 use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, ServiceLabel,
@@ -22,7 +24,7 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::{AlbWeight, Weight};
 
 use super::{MemoryRegistry, World};
-use crate::ports::{Alarm, AlarmDimension, Driver, EcsService, Registration, Registry, Rollout};
+use crate::ports::{Alarm, AlarmDimension, EcsService, Registration, Registry};
 
 /// When the examples begin.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -84,19 +86,12 @@ pub fn world() -> World {
         state.routes.insert(route(), actions(Weight::NONE));
         for (slot, tasks) in [(Slot::Blue, 3), (Slot::Green, 0)] {
             let found = EcsService {
-                driver: Driver::Rolling,
-                desired_count: tasks,
-                running_count: tasks,
-                task_definition: version(1),
-                rollout: Rollout::Completed,
                 deployed_at: Some(DEPLOYED),
-                gave_way: Vec::new(),
-                deployments: 1,
                 target_groups: vec![Registration {
                     group: group(slot),
                     answers: Some(("web".to_owned(), 8080)),
                 }],
-                events: Vec::new(),
+                ..EcsService::rolled_out(version(1), tasks)
             };
             state.services.insert(service(slot), found);
             let arn = alarm(slot);
@@ -189,7 +184,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         reason: None,
         way_back: None,
         retry: None,
-        ran: std::collections::BTreeSet::new(),
+        ran: BTreeSet::new(),
         retries: Vec::new(),
         unlisted: Vec::new(),
     }

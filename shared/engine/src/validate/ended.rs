@@ -1,6 +1,6 @@
 //! After a rollback, or a way back: whether what serves again is as good as it was. It moves nothing.
 
-use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::failure::Failure;
 use glidepath_core::health::{Judgement, judge_validation};
 use glidepath_core::pace::tick_wait;
 use glidepath_core::protocol::{Asked, NextStep, Reply, validated};
@@ -78,10 +78,7 @@ fn over(deployment: &Deployment, outcome: Outcome, summary: &str) -> Reply {
     match outcome {
         Outcome::Succeeded => reply(NextStep::Succeeded),
         Outcome::RolledBack | Outcome::Abandoned => {
-            let failure = deployment.fence.as_ref().map(|fence| fence.failure.clone());
-            reply(NextStep::Failed).failing(failure.unwrap_or_else(|| {
-                Failure::new(FailureCode::Unexpected, "rolled back without a reason")
-            }))
+            reply(NextStep::Failed).failing(deployment.reason())
         }
     }
 }

@@ -5,37 +5,21 @@ use std::collections::BTreeSet;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::ImageDigest;
-use glidepath_core::protocol::NextStep;
 use glidepath_core::record::Digests;
 use glidepath_core::weight::Weight;
-use glidepath_engine::testing::example::{actions, route, version, world};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::Call;
+use glidepath_engine::testing::example::{actions, route, version};
 use serde_json::{Value, json};
 
-use crate::planning::{named, plan, request};
-
-fn release(number: u32) -> Value {
-    let mut request = request();
-    request["release"]["taskDefinition"] = json!(version(number).as_str());
-    request["strategy"] = json!({ "allAtOnce": { "bake": "1m" } });
-    request
-}
+use crate::planning::request;
+use crate::shop::{Shop, back, release};
 
 fn image(container: &str, digest: &str) -> ImageDigest {
     let (image, digest) = (format!("repository/{container}:latest"), Some(digest.to_owned()));
     ImageDigest { container: container.to_owned(), image, digest }
 }
 
-struct Shop {
-    registry: MemoryRegistry,
-    world: World,
-}
-
 impl Shop {
-    fn new() -> Self {
-        Self { registry: MemoryRegistry::default(), world: world() }
-    }
-
     /// What the tag stands for when the tasks of the version start.
     fn runs(&self, number: u32, digest: &str) {
         self.runs_beside(number, digest, "sha256:agent");
@@ -48,28 +32,11 @@ impl Shop {
         self.world.state().images.insert(version(number), images);
     }
 
-    async fn planned(&self, name: &str, request: Value) -> Machine<'_> {
-        plan(&self.registry, &self.world, &named(name, request)).await.unwrap();
-        let bed = Bed::new(&self.registry, &self.world);
-        Machine::after_plan(bed, &DeploymentId::new(name))
-    }
-
-    async fn succeeds(&self, name: &str, request: Value) {
-        self.planned(name, request).await.run().await.unwrap();
-    }
-
-    async fn fails(&self, name: &str, request: Value) {
-        let mut machine = self.planned(name, request).await;
-        machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-        machine.step(Some(Failure::new(FailureCode::AlarmFired, "5xx"))).await;
-        machine.run().await.unwrap_err();
-    }
-
     /// Its tasks start, and no request meets them.
-    async fn refused(&self, name: &str, request: Value) -> Failure {
+    async fn refused_by_its_tasks(&self, name: &str, request: Value) -> Failure {
         let before = self.world.state().routes.clone();
         self.world.take_calls();
-        let failure = self.planned(name, request).await.run().await.unwrap_err();
+        let failure = self.planned(name, request).await.unwrap().run().await.unwrap_err();
         let written = self.world.take_calls();
         let moved = written.iter().any(|call| match call {
             Call::WriteRoute(_, to) => *to != before[&route()],
@@ -80,8 +47,7 @@ impl Shop {
     }
 
     fn digests(&self, name: &str) -> Digests {
-        let items = self.registry.items();
-        items.deployments[&DeploymentId::new(name)].progress.digests.clone().unwrap()
+        self.record(name).progress.digests.unwrap()
     }
 }
 
@@ -90,7 +56,7 @@ async fn the_same_build_under_a_tag_that_is_moved_is_refused_before_anybody_meet
     let shop = Shop::new();
     shop.runs(1, "sha256:good");
     shop.runs(2, "sha256:bad");
-    shop.fails("d1", release(2)).await;
+    shop.fails("d1", release(2), FailureCode::AlarmFired).await;
     let seen = shop.digests("d1");
     let agent = image("agent", "sha256:agent");
     assert_eq!(seen.canary, [image("web", "sha256:bad"), agent.clone()].into());
@@ -98,7 +64,7 @@ async fn the_same_build_under_a_tag_that_is_moved_is_refused_before_anybody_meet
 
     // Registered anew by a pipeline that runs again: only its tasks can tell.
     shop.runs(3, "sha256:bad");
-    let failure = shop.refused("d2", release(3)).await;
+    let failure = shop.refused_by_its_tasks("d2", release(3)).await;
     assert_eq!(failure.code, FailureCode::InvalidRequest);
     for words in ["runs the build of `shop:2`", "by `d1`", "5xx", "No request has met it"] {
         assert!(failure.cause.contains(words), "{failure}");
@@ -130,15 +96,15 @@ async fn what_is_behind_a_proxy_tells_one_build_from_another() {
     };
     runs(1, "sha256:proxy-1", "sha256:app-1");
     runs(2, "sha256:proxy-2", "sha256:app-bad");
-    shop.fails("d1", release(2)).await;
+    shop.fails("d1", release(2), FailureCode::AlarmFired).await;
     // The mended one has the proxy of the bad one.
     runs(3, "sha256:proxy-2", "sha256:app-3");
     shop.succeeds("d2", release(3)).await;
     // The proxy is the one that serves, and the application is bad.
     runs(4, "sha256:proxy-2", "sha256:app-worse");
-    shop.fails("d3", release(4)).await;
+    shop.fails("d3", release(4), FailureCode::AlarmFired).await;
     runs(5, "sha256:proxy-2", "sha256:app-worse");
-    assert!(shop.refused("d4", release(5)).await.cause.contains("`d3`"));
+    assert!(shop.refused_by_its_tasks("d4", release(5)).await.cause.contains("`d3`"));
 }
 
 #[tokio::test]
@@ -152,11 +118,10 @@ async fn one_build_under_several_names_asks_for_the_same_retry_everywhere() {
     shop.runs(1, "sha256:good");
     shop.runs(2, "sha256:bad");
     shop.runs(3, "sha256:bad");
-    shop.fails("d1", release(2)).await;
-    shop.fails("d2", retry(3, "d1")).await;
+    shop.fails("d1", release(2), FailureCode::AlarmFired).await;
+    shop.fails("d2", retry(3, "d1"), FailureCode::AlarmFired).await;
     // The plan knows of both by what they ran, though only one has this name.
-    let refused =
-        plan(&shop.registry, &shop.world, &named("d3", retry(2, "d1"))).await.unwrap_err();
+    let refused = shop.planned("d3", retry(2, "d1")).await.map(drop).unwrap_err();
     assert!(refused.cause.contains("`release.retry` to `d2`"), "{refused}");
     shop.succeeds("d4", retry(2, "d2")).await;
 }
@@ -166,7 +131,7 @@ async fn the_tasks_are_looked_at_once() {
     let shop = Shop::new();
     let mut staged = release(2);
     staged["strategy"] = request()["strategy"].clone();
-    let mut machine = shop.planned("d1", staged).await;
+    let mut machine = shop.planned("d1", staged).await.unwrap();
     machine.run().await.unwrap();
     let operations = machine.bed.take_operations();
     let looks = operations.iter().filter(|operation| **operation == "images").count();
@@ -196,34 +161,26 @@ async fn whoever_wants_it_whatever_it_runs_says_so() {
 
 #[tokio::test]
 async fn a_way_back_brings_what_has_served_and_nothing_else_of_that_name() {
-    let back = |name: &str| {
-        json!({
-            "apiVersion": "glidepath/v1",
-            "service": name,
-            "release": { "rollbackTo": "shop:1" },
-            "reason": "checkout is slow",
-        })
-    };
     let shop = Shop::new();
     shop.runs(1, "sha256:good");
     shop.runs(2, "sha256:bad");
     shop.succeeds("d1", release(2)).await;
     // The tag was moved, to what is bad or to something else.
     shop.runs(1, "sha256:bad");
-    let failure = shop.refused("b0", back("d1")).await;
+    let failure = shop.refused_by_its_tasks("b0", back("d1", "shop:1")).await;
     assert!(failure.cause.contains("`web` ran good and runs bad"), "{failure}");
     shop.runs(1, "sha256:other");
-    let failure = shop.refused("b1", back("d1")).await;
+    let failure = shop.refused_by_its_tasks("b1", back("d1", "shop:1")).await;
     assert_eq!(failure.code, FailureCode::InvalidRequest);
     assert!(failure.cause.contains("`web` ran good and runs other"), "{failure}");
     assert_eq!(shop.world.state().routes[&route()], actions(Weight::ALL));
     // Somebody has tried that under the old name, and it was rolled back: it never served.
-    shop.fails("d1-again", release(1)).await;
-    let failure = shop.refused("b1-again", back("d1")).await;
+    shop.fails("d1-again", release(1), FailureCode::AlarmFired).await;
+    let failure = shop.refused_by_its_tasks("b1-again", back("d1", "shop:1")).await;
     assert!(failure.cause.contains("`web` ran good and runs other"), "{failure}");
     // Others have moved the sidecar's tag: no reason to stay with what is bad.
     shop.runs_beside(1, "sha256:good", "sha256:newer");
-    shop.succeeds("b2", back("d1")).await;
+    shop.succeeds("b2", back("d1", "shop:1")).await;
     // Nobody says what runs, and nothing waits for it.
     shop.runs(2, "sha256:bad");
     shop.world.state().images.clear();

@@ -21,6 +21,7 @@ mod races;
 mod rehearsed;
 mod rollback;
 mod scaling;
+mod shop;
 mod starting;
 mod storm;
 mod success;

@@ -1,21 +1,12 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::NextStep;
 use glidepath_core::record::LockKey;
 use glidepath_core::weight::Weight;
-use glidepath_engine::testing::example::{self, actions, route, version, world};
-use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::example::{self, actions, route, version};
 use serde_json::{Value, json};
 
-use crate::planning::{named, plan, request};
-
-fn release(number: u32) -> Value {
-    let mut request = request();
-    request["release"]["taskDefinition"] = json!(version(number).as_str());
-    request["strategy"] = json!({ "allAtOnce": { "bake": "1m" } });
-    request
-}
+use crate::shop::{Shop, back, release};
 
 fn retry(number: u32, deployment: &str) -> Value {
     let mut request = release(number);
@@ -23,42 +14,7 @@ fn retry(number: u32, deployment: &str) -> Value {
     request
 }
 
-fn back(service: &str, to: &str) -> Value {
-    json!({
-        "apiVersion": "glidepath/v1",
-        "service": service,
-        "release": { "rollbackTo": to },
-        "reason": "checkout is slow",
-    })
-}
-
-struct Shop {
-    registry: MemoryRegistry,
-    world: World,
-}
-
 impl Shop {
-    fn new() -> Self {
-        Self { registry: MemoryRegistry::default(), world: world() }
-    }
-
-    async fn planned(&self, name: &str, request: Value) -> Result<Machine<'_>, Failure> {
-        plan(&self.registry, &self.world, &named(name, request)).await?;
-        let bed = Bed::new(&self.registry, &self.world);
-        Ok(Machine::after_plan(bed, &DeploymentId::new(name)))
-    }
-
-    async fn succeeds(&self, name: &str, request: Value) {
-        self.planned(name, request).await.unwrap().run().await.unwrap();
-    }
-
-    async fn fails(&self, name: &str, request: Value, code: FailureCode) {
-        let mut machine = self.planned(name, request).await.unwrap();
-        machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-        machine.step(Some(Failure::new(code, "5xx"))).await;
-        machine.run().await.unwrap_err();
-    }
-
     async fn refused(&self, name: &str, request: Value) -> Failure {
         let items = || self.registry.items().deployments.clone();
         let (before, locks) = (items(), self.registry.items().locks.clone());

@@ -4,15 +4,16 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{Measure, Number};
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{Deployment, Event, Outcome, Phase};
+use glidepath_core::record::{Event, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, PortError, PortResult, ProbeAnswer};
-use glidepath_engine::testing::example::{version, world};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::example::version;
+use glidepath_engine::testing::{Bed, Call, Machine};
 use glidepath_engine::{StepInput, sweep, validate};
 use serde_json::{Value, json};
 
-use crate::planning::{named, plan, request};
+use crate::planning::request;
+use crate::shop::{Shop, back};
 
 /// What the plan asks: one of each.
 fn asking() -> Value {
@@ -31,20 +32,16 @@ fn asking() -> Value {
     request
 }
 
-struct Shop {
-    registry: MemoryRegistry,
-    world: World,
+/// Where everything is as it must be.
+fn sound() -> Shop {
+    let shop = Shop::new();
+    shop.page("blue", Ok(200));
+    shop.hook(&["SUCCEEDED"]);
+    shop.orders("blue", &[12.0, 12.0]);
+    shop
 }
 
 impl Shop {
-    fn new() -> Self {
-        let shop = Self { registry: MemoryRegistry::default(), world: world() };
-        shop.page("blue", Ok(200));
-        shop.hook(&["SUCCEEDED"]);
-        shop.orders("blue", &[12.0, 12.0]);
-        shop
-    }
-
     fn page(&self, slot: &str, answer: PortResult<u16>) {
         let answer = answer.map(|status| ProbeAnswer { status, body: String::new() });
         self.world.state().pages.insert(format!("https://{slot}.example.com/"), answer);
@@ -67,22 +64,9 @@ impl Shop {
         state.measures.push((measure, Ok(points)));
     }
 
-    async fn planned(&self, name: &str, request: Value) -> Machine<'_> {
-        plan(&self.registry, &self.world, &named(name, request)).await.unwrap();
-        let bed = Bed::new(&self.registry, &self.world);
-        Machine::after_plan(bed, &DeploymentId::new(name))
-    }
-
     /// Until it is on its way to the end, for an alarm.
     async fn rolled_back(&self, name: &str) -> Machine<'_> {
-        let mut machine = self.planned(name, asking()).await;
-        machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
-        machine.step(Some(Failure::new(FailureCode::AlarmFired, "5xx"))).await;
-        machine
-    }
-
-    fn record(&self, name: &str) -> Deployment {
-        self.registry.items().deployments[&DeploymentId::new(name)].clone()
+        self.caught(name, asking(), FailureCode::AlarmFired).await
     }
 
     /// Good, bad and unknown, of every time that it was told.
@@ -103,7 +87,7 @@ impl Shop {
 
 #[tokio::test]
 async fn what_serves_again_is_asked_once_everything_is_back_and_the_first_reason_stays() {
-    let shop = Shop::new();
+    let shop = sound();
     shop.hook(&["IN_PROGRESS", "SUCCEEDED"]);
     let mut machine = shop.rolled_back("d1").await;
     machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
@@ -129,7 +113,7 @@ async fn what_serves_again_is_asked_once_everything_is_back_and_the_first_reason
 
 #[tokio::test]
 async fn what_is_not_as_it_must_be_is_told_at_once_and_what_is_not_known_when_its_time_is_over() {
-    let shop = Shop::new();
+    let shop = sound();
     shop.page("blue", Ok(503));
     shop.orders("blue", &[]);
     shop.rolled_back("d1").await.run().await.unwrap_err();
@@ -137,7 +121,7 @@ async fn what_is_not_as_it_must_be_is_told_at_once_and_what_is_not_known_when_it
     assert_eq!((good.len(), unknown.len()), (1, 1));
     assert!(bad[0].contains("answered 503 instead of 200"), "{bad:?}");
 
-    let shop = Shop::new();
+    let shop = sound();
     shop.orders("blue", &[]);
     shop.hook(&["MAYBE"]);
     let mut machine = shop.rolled_back("d1").await;
@@ -153,20 +137,12 @@ async fn what_is_not_as_it_must_be_is_told_at_once_and_what_is_not_known_when_it
 
 #[tokio::test]
 async fn a_way_back_asks_what_it_has_brought_back_and_a_success_asks_nothing() {
-    let shop = Shop::new();
-    shop.planned("d1", asking()).await.run().await.unwrap();
+    let shop = sound();
+    shop.planned("d1", asking()).await.unwrap().run().await.unwrap();
     assert!(shop.told("d1").is_empty());
     assert!(shop.asked().is_empty());
-    let back = |name: &str| {
-        json!({
-            "apiVersion": "glidepath/v1",
-            "service": name,
-            "release": { "rollbackTo": "previous" },
-            "reason": "checkout is slow",
-        })
-    };
     // Blue serves again, which is the canary of this one.
-    shop.planned("b1", back("d1")).await.run().await.unwrap();
+    shop.planned("b1", back("d1", "previous")).await.unwrap().run().await.unwrap();
     let plan = shop.record("b1").plan;
     assert_eq!(plan.task_definition, version(1));
     let [[good, bad, unknown]] = &shop.told("b1")[..] else { panic!("{:?}", shop.told("b1")) };
@@ -175,14 +151,14 @@ async fn a_way_back_asks_what_it_has_brought_back_and_a_success_asks_nothing() {
     // And back again: the plan knows both slots.
     shop.page("green", Ok(200));
     shop.orders("green", &[1.0, 1.0]);
-    shop.planned("b2", back("b1")).await.run().await.unwrap();
+    shop.planned("b2", back("b1", "previous")).await.unwrap().run().await.unwrap();
     let [[_, bad, _]] = &shop.told("b2")[..] else { panic!("{:?}", shop.told("b2")) };
     assert!(bad[0].contains("check `orders`: 1, allowed is at least 10"), "{bad:?}");
 }
 
 #[tokio::test]
 async fn the_sweep_has_it_asked_where_nobody_comes_back() {
-    let shop = Shop::new();
+    let shop = sound();
     shop.orders("blue", &[]);
     let mut machine = shop.rolled_back("d1").await;
     machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
@@ -222,7 +198,7 @@ async fn the_sweep_has_it_asked_where_nobody_comes_back() {
 #[tokio::test]
 async fn whoever_begins_meanwhile_may_have_answered() {
     for (looked, ended) in [(true, false), (true, true), (false, true)] {
-        let shop = Shop::new();
+        let shop = sound();
         shop.orders("blue", &[]);
         let mut machine = shop.rolled_back("d1").await;
         machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
@@ -236,7 +212,7 @@ async fn whoever_begins_meanwhile_may_have_answered() {
         let mut next = request();
         next["release"]["taskDefinition"] = json!(version(3).as_str());
         next["strategy"] = json!({ "allAtOnce": { "bake": "1m" } });
-        let mut next = shop.planned("d2", next).await;
+        let mut next = shop.planned("d2", next).await.unwrap();
         if ended {
             next.run().await.unwrap();
         }
@@ -252,7 +228,7 @@ async fn whoever_begins_meanwhile_may_have_answered() {
 
 #[tokio::test]
 async fn what_was_measured_before_everything_was_back_counts_for_nothing() {
-    let shop = Shop::new();
+    let shop = sound();
     let mut machine = shop.rolled_back("d1").await;
     machine.run_until(|reply| reply.next == NextStep::Validate).await.unwrap();
     let input = StepInput { deployment: DeploymentId::new("d1") };
@@ -268,8 +244,8 @@ async fn what_was_measured_before_everything_was_back_counts_for_nothing() {
 
 #[tokio::test]
 async fn a_plan_that_asks_nothing_ends_as_it_did() {
-    let shop = Shop::new();
-    let mut machine = shop.planned("d1", request()).await;
+    let shop = sound();
+    let mut machine = shop.planned("d1", request()).await.unwrap();
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     machine.step(Some(Failure::new(FailureCode::AlarmFired, "5xx"))).await;
     machine.run().await.unwrap_err();

@@ -11,6 +11,7 @@ use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
 };
+use glidepath_core::plan::ImageDigest;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
@@ -21,9 +22,8 @@ use super::services::Dice;
 use super::time::Time;
 use super::{Accounting, Settings, Tally};
 use crate::ports::{
-    Clock, Containers, Double, Driver, EcsService, FoundRoute, LoadBalancer, Orchestration,
-    PortError, PortResult, Random, RegisteredVersion, Rollout, ScaleTo, Scaling, TargetHealth,
-    Woken,
+    Clock, Containers, Double, EcsService, FoundRoute, LoadBalancer, Orchestration, PortError,
+    PortResult, Random, RegisteredVersion, ScaleTo, Scaling, TargetHealth, Woken,
 };
 use crate::testing::MemoryRegistry;
 use crate::testing::example::version;
@@ -269,18 +269,7 @@ impl Containers for StormWorld {
         services: &[&EcsServiceName],
     ) -> PortResult<Vec<Option<EcsService>>> {
         self.time.sleep(LOAD_BALANCER).await;
-        let service = EcsService {
-            driver: Driver::Rolling,
-            desired_count: TASKS,
-            running_count: TASKS,
-            task_definition: version(2),
-            rollout: Rollout::Completed,
-            deployed_at: None,
-            gave_way: Vec::new(),
-            deployments: 1,
-            target_groups: Vec::new(),
-            events: Vec::new(),
-        };
+        let service = EcsService::rolled_out(version(2), TASKS);
         Ok(vec![Some(service); services.len()])
     }
 
@@ -315,7 +304,7 @@ impl Containers for StormWorld {
         _: &ClusterName,
         _: &EcsServiceName,
         _: &TaskDefinition,
-    ) -> PortResult<BTreeSet<glidepath_core::plan::ImageDigest>> {
+    ) -> PortResult<BTreeSet<ImageDigest>> {
         Ok(BTreeSet::new())
     }
 
