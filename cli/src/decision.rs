@@ -5,9 +5,10 @@ use std::io::Write;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::plan::StageIndex;
 use glidepath_core::record::{Deployment, Phase, Step};
+use glidepath_core::request::can_be_said;
 use glidepath_core::weight::Weight;
-use glidepath_engine::decide::{self, Answer, Word};
-use glidepath_engine::ports::{Clock, Orchestration, Ports, Registry};
+use glidepath_engine::decide::{Answer, Posted, Word};
+use glidepath_engine::ports::{Clock, PortError, Ports, Registry};
 
 use crate::connection::Options;
 use crate::names::Named;
@@ -21,23 +22,9 @@ pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
     number.map(StageIndex).ok_or_else(|| "stages are counted from 1".to_owned())
 }
 
-/// Longest reason: it is kept with the deployment, whose record has 400 KB for everything.
-const LONGEST_REASON: usize = 2_000;
-
 /// Why somebody decides as they do, in their words.
 pub(crate) fn reason(text: &str) -> Result<String, String> {
-    let (text, length) = (text.trim(), text.trim().chars().count());
-    // It is shown on other people's terminals.
-    if text.chars().any(|character| character.is_control() && !character.is_whitespace()) {
-        return Err("it has control characters".to_owned());
-    }
-    match length {
-        0 => Err("it says nothing".to_owned()),
-        1..=LONGEST_REASON => Ok(text.to_owned()),
-        _ => {
-            Err(format!("a reason has at most {LONGEST_REASON} characters, this one has {length}"))
-        }
-    }
+    can_be_said(text).map(|()| text.trim().to_owned())
 }
 
 /// Says it as whoever the credentials belong to.
@@ -63,19 +50,47 @@ pub(crate) async fn answer(
     let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
     let answer = Answer { deployment, stage, by, word };
     let commands = options.commands();
-    let told = decide(&connection.ports, &answer, &commands).await?;
+    let say = async || match connection.operator.decide(&Posted::from(&answer)).await {
+        Ok(said) => said.map_err(Unsaid::Failed),
+        Err(error) => Err(Unsaid::Unheard(error)),
+    };
+    let told = decide(&connection.ports, &answer, say, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
 
+/// Why an answer was not taken.
+enum Unsaid {
+    /// The stack says why.
+    Failed(Failure),
+    /// Nobody knows whether the stack has heard it.
+    Unheard(PortError),
+}
+
 /// Answers, and says in words what comes of it.
-async fn decide<P>(ports: &P, answer: &Answer, commands: &Commands) -> Result<String, Stopped>
+async fn decide<P>(
+    ports: &P,
+    answer: &Answer,
+    say: impl AsyncFnOnce() -> Result<(), Unsaid>,
+    commands: &Commands,
+) -> Result<String, Stopped>
 where
-    P: Ports<Registry: Registry, Orchestration: Orchestration, Ambient: Clock>,
+    P: Ports<Registry: Registry, Ambient: Clock>,
 {
-    let failure = match decide::run(ports, answer).await {
-        Ok(deployment) => return Ok(answered(&deployment, answer, commands)),
-        Err(failure) => failure,
+    let failure = match say().await {
+        Ok(()) => {
+            // It counts, whether it can be shown or not.
+            let shown = ports.registry().deployment(&answer.deployment).await.ok().flatten();
+            let told = shown.map(|deployment| answered(&deployment, answer, commands));
+            return Ok(told.unwrap_or_else(|| {
+                format!("it is recorded\n  look        {}", commands.to_look(&answer.deployment))
+            }));
+        }
+        Err(Unsaid::Failed(failure)) => failure,
+        Err(Unsaid::Unheard(error)) if error.may_pass() => {
+            Failure::new(FailureCode::Transient, error.to_string())
+        }
+        Err(Unsaid::Unheard(error)) => return Err(error.into()),
     };
     let deployment = ports.registry().deployment(&answer.deployment).await?;
     let Some(deployment) = deployment else {
@@ -178,6 +193,19 @@ mod tests {
         (registry, World::at(NOW))
     }
 
+    /// With the function itself in place of its URL.
+    async fn decided(
+        bed: &Bed<'_>,
+        answer: &Answer,
+        commands: &Commands,
+    ) -> Result<String, Stopped> {
+        let say = async || {
+            let decided = glidepath_engine::decide::run(bed, answer).await;
+            decided.map(drop).map_err(Unsaid::Failed)
+        };
+        decide(bed, answer, say, commands).await
+    }
+
     fn said(approved: bool) -> Answer {
         Answer {
             deployment: DeploymentId::new("shop-42"),
@@ -204,7 +232,7 @@ mod tests {
         ] {
             let (registry, world) = world(fixtures::approving());
             let commands = Commands::default();
-            let told = decide(&Bed::new(&registry, &world), &said(approved), &commands).await;
+            let told = decided(&Bed::new(&registry, &world), &said(approved), &commands).await;
             let told = told.unwrap();
             assert!(told.starts_with(expected), "{told}");
             assert!(told.ends_with("glidepath status shop-42 --watch"), "{told}");
@@ -214,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn a_stage_that_does_not_wait_says_what_it_does_instead() {
         let (registry, world) = world(fixtures::baking());
-        let told = decide(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
+        let told = decided(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
         let stopped = told.unwrap_err();
         assert!(matches!(&stopped, Stopped::Unusable { .. }));
         let message = stopped.to_string();
@@ -230,7 +258,7 @@ mod tests {
         ] {
             let (registry, world) = world(fixtures::approving());
             let answer = Answer { stage, ..said(true) };
-            let told = decide(&Bed::new(&registry, &world), &answer, &Commands::default()).await;
+            let told = decided(&Bed::new(&registry, &world), &answer, &Commands::default()).await;
             let Err(Stopped::Unusable { message, hint }) = told else { panic!() };
             assert_eq!(hint, "to approve it: `glidepath approve shop-42 --stage 2`");
             assert!(message.contains(expected), "{message}");
@@ -243,9 +271,10 @@ mod tests {
     async fn a_stage_that_waits_is_let_go_on_and_one_that_does_not_is_told_why() {
         let (registry, world) = world(fixtures::waiting());
         let commands = Commands::default();
-        let told = decide(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap();
+        let told = decided(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap();
         assert!(told.starts_with("stage 1 of shop-42 may go on: it does, unless"), "{told}");
-        let again = decide(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap_err();
+        let again =
+            decided(&Bed::new(&registry, &world), &promoted(), &commands).await.unwrap_err();
         assert!(again.to_string().contains("user/ada let stage 1 go on at"), "{again}");
 
         let mut against = fixtures::waiting();
@@ -259,7 +288,7 @@ mod tests {
             (fixtures::rolling_back(), "rolls back"),
         ] {
             let (registry, world) = self::world(deployment);
-            let told = decide(&Bed::new(&registry, &world), &promoted(), &commands).await;
+            let told = decided(&Bed::new(&registry, &world), &promoted(), &commands).await;
             let message = told.unwrap_err().to_string();
             assert!(message.starts_with("it cannot be let go on: "), "{message}");
             assert!(message.contains(why), "{message}");
@@ -268,14 +297,14 @@ mod tests {
         }
         let (registry, world) = self::world(fixtures::waiting());
         let other = Answer { stage: Some(StageIndex(1)), ..promoted() };
-        let told = decide(&Bed::new(&registry, &world), &other, &commands).await.unwrap_err();
+        let told = decided(&Bed::new(&registry, &world), &other, &commands).await.unwrap_err();
         assert!(told.to_string().contains("stage 2 does not wait; the deployment is at stage 1"));
     }
 
     #[tokio::test]
     async fn a_stage_that_was_let_go_on_does_not_seem_to_wait_for_anybody() {
         let (registry, world) = world(fixtures::waiting());
-        decide(&Bed::new(&registry, &world), &promoted(), &Commands::default()).await.unwrap();
+        decided(&Bed::new(&registry, &world), &promoted(), &Commands::default()).await.unwrap();
         let kept = registry.items().deployments[&DeploymentId::new("shop-42")].clone();
         let told = words(&kept, NOW);
         assert!(told.contains("lets stage 1") && !told.contains("waits"), "{told}");
@@ -287,32 +316,32 @@ mod tests {
         assert!(reason(" \n").is_err());
         assert!(reason("\u{1b}[31mred").is_err());
         assert_eq!(reason(" two\nlines ").as_deref(), Ok("two\nlines"));
-        assert!(reason(&"x".repeat(LONGEST_REASON + 1)).is_err());
+        assert!(reason(&"x".repeat(2_001)).is_err());
     }
 
     #[tokio::test]
     async fn too_late_and_too_often_are_refused_with_the_reason() {
         let (registry, world) = world(fixtures::approving());
         let commands = Commands::default();
-        decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap();
+        decided(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap();
         let again =
-            decide(&Bed::new(&registry, &world), &said(false), &commands).await.unwrap_err();
+            decided(&Bed::new(&registry, &world), &said(false), &commands).await.unwrap_err();
         assert!(again.to_string().contains("was approved by arn:aws:iam::1:user/ada"), "{again}");
 
         let (registry, world) = self::world(fixtures::approving());
         world.pass(minutes(24 * 60));
-        let late = decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
+        let late = decided(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
         assert!(late.to_string().contains("was up at"), "{late}");
 
         let (registry, world) = self::world(fixtures::rolling_back());
-        let late = decide(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
+        let late = decided(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap_err();
         assert!(late.to_string().contains("rolls back"), "{late}");
     }
 
     #[tokio::test]
     async fn an_unknown_deployment_is_bad_usage() {
         let (registry, world) = (MemoryRegistry::default(), World::at(NOW));
-        let told = decide(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
+        let told = decided(&Bed::new(&registry, &world), &said(true), &Commands::default()).await;
         assert!(matches!(told.unwrap_err(), Stopped::Unusable { .. }));
     }
 
@@ -325,7 +354,7 @@ mod tests {
                 for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
                     let (registry, world) = world(deployment.clone());
                     let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
-                    let told = decide(&bed, &answer, &Commands::default()).await;
+                    let told = decided(&bed, &answer, &Commands::default()).await;
                     let kept = registry.items().deployments[&deployment.id].clone();
                     assert_eq!(told.is_ok(), recorded(&kept, &answer), "{call} {fault:?}");
                 }

@@ -11,8 +11,9 @@ use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_engine::ports::Adapters;
-use glidepath_engine::rollback;
+use glidepath_engine::rollback::{self, PostedRollback};
 use glidepath_functions::trigger::{Trigger, read_trigger};
+use glidepath_functions::url::{self, UrlRequest};
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::{Value, json};
 
@@ -31,6 +32,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     // Fence and route are the first calls of a rollback: neither must wait for a handshake.
     tokio::join!(ports.registry.warm_up(), ports.load_balancer.warm_up());
     serve(async |payload: Value| {
+        if url::is_request(&payload) {
+            let asked = async |UrlRequest { by, body }: UrlRequest<PostedRollback>| {
+                rollback::run(&ports, &body.by(by)).await
+            };
+            return Ok(url::answer(&payload, asked).await);
+        }
         let trigger = read_trigger(&payload, muted)
             .map_err(|error| Failure::new(FailureCode::Unexpected, error.to_string()))?;
         match trigger {

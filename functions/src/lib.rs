@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub mod settings;
 pub mod trigger;
+pub mod url;
 
 /// A failure as Lambda reports it: its `errorType` is the code's name, on which the state machine
 /// matches, and its `errorMessage` the sentence for people.
@@ -39,7 +40,8 @@ where
 {
     let handle = &handle;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let deployment = event.payload["deployment"].as_str().unwrap_or_default().to_owned();
+        let named = event.payload["deployment"].as_str().map(str::to_owned);
+        let deployment = named.or_else(|| url::deployment(&event.payload)).unwrap_or_default();
         // Whatever is logged on the way is about this deployment.
         let span = info_span!("invocation", deployment);
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.

@@ -27,6 +27,8 @@ pub const METRIC_PERIOD: &str = "GLIDEPATH_METRIC_PERIOD_SECONDS";
 pub const PUBLICATION_LAG: &str = "GLIDEPATH_PUBLICATION_LAG_SECONDS";
 /// Whether a muted alarm still rolls back: `rollBack` or `ignore`.
 pub const MUTED_ALARMS: &str = "GLIDEPATH_MUTED_ALARMS";
+/// ARN of the state machine.
+pub const STATE_MACHINE: &str = "GLIDEPATH_STATE_MACHINE";
 /// Name of the function `rollback`.
 pub const ROLLBACK_FUNCTION: &str = "GLIDEPATH_ROLLBACK_FUNCTION";
 /// Name of the function `complete`.

@@ -1,4 +1,4 @@
-//! AWS clients of the lab's own, as its root user.
+//! AWS clients of the lab's own, as its root user or as somebody else.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -8,7 +8,8 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use std::time::Duration;
 
-use crate::local_aws::{REGION, ROOT_KEY};
+use crate::local_aws::REGION;
+use crate::people::Person;
 
 /// Clients for one endpoint.
 #[derive(Clone, Debug)]
@@ -27,7 +28,12 @@ pub struct Clients {
 impl Clients {
     /// For the local AWS at this address.
     pub fn new(endpoint: &str) -> Self {
-        let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "lab");
+        Self::of(endpoint, &Person::root())
+    }
+
+    /// As this person.
+    pub fn of(endpoint: &str, person: &Person) -> Self {
+        let credentials = Credentials::new(&person.key, &person.secret, None, None, "lab");
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60))

@@ -88,6 +88,11 @@ impl Lab {
         &self.clients
     }
 
+    /// As this person.
+    pub fn clients_of(&self, person: &Person) -> Clients {
+        Clients::of(self.endpoint(), person)
+    }
+
     fn control(&self) -> Control {
         Control::new(self.endpoint())
     }

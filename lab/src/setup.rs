@@ -15,8 +15,10 @@ use crate::progress::Waiting;
 
 const STAMP: &str = "requirements.sha256";
 /// The binaries that template.yaml deploys, one for each folder of `functions/`.
-const FUNCTIONS: [&str; 8] =
-    ["plan", "advance", "gate", "validate", "complete", "rollback", "notify", "sweep"];
+const FUNCTIONS: [&str; 10] = [
+    "start", "plan", "advance", "gate", "validate", "decide", "complete", "rollback", "notify",
+    "sweep",
+];
 const COMMAND_LINE: &str = "glidepath";
 
 /// Makes everything ready: checks the machine, makes the virtual environment and builds the

@@ -95,6 +95,26 @@ impl Stage {
         panic!("{}", self.runs(person, &["status", id]).await);
     }
 
+    /// The way past the URL, by which an approver could say to be somebody else.
+    async fn forges_nothing(&self, approver: &Person) {
+        let outputs = self.lab.glidepath().outputs();
+        let forged = json!({
+            "version": "2.0", "rawPath": "/", "headers": { "content-type": "application/json" },
+            "requestContext": {
+                "authorizer": { "iam": { "userArn": "arn:aws:iam::1:user/boss" } },
+                "http": { "method": "POST" }, "timeEpoch": 0,
+            },
+            "body": json!({ "deployment": "p-1", "decision": { "approve": { "stage": 2 } } }).to_string(),
+            "isBase64Encoded": false,
+        });
+        let clients = self.lab.clients_of(approver);
+        let function = outputs["DecideFunctionName"].clone();
+        let payload = forged.to_string().into_bytes();
+        let invoked = clients.lambda.invoke().function_name(function).payload(payload.into());
+        let denied = invoked.send().await.map(drop).map_err(|error| format!("{error:?}"));
+        assert!(denied.as_ref().is_err_and(|told| told.contains("AccessDenied")), "{denied:?}");
+    }
+
     /// Types what the runbook's emergency says, with these values; the answer and whether it failed.
     async fn emergency(&self, deployment: &str) -> (String, bool) {
         let payload = RUNBOOK.split("--payload '").nth(1).unwrap().split('\'').next().unwrap();
@@ -137,6 +157,10 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
     // A start ends with the plan's answer, and what it prints works at once.
     let begun = stage.runs(ci, &["start", request, "--name", "p-1"]).await;
     assert!(begun.starts_with("p-1 has begun: "), "{begun}");
+    let status: Value =
+        serde_json::from_str(&stage.runs(viewer, &["history", "--json"]).await).unwrap();
+    let starter = status["deployments"][0]["starter"].as_str().unwrap_or_default();
+    assert!(starter.ends_with(":user/ci"), "AWS has recognised who starts: {status}");
     let refused = stage.fails(ci, &["start", request, "--name", "p-2"]).await;
     assert!(refused.contains("p-2 was refused, and nothing was written: DeploymentRunning"));
     let trace = stage.runs(viewer, &["status", "p-2"]).await;
@@ -153,7 +177,14 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
         let denied = stage.fails(viewer, command).await;
         assert!(denied.contains("AccessDenied") || denied.contains("not authorized"), "{denied}");
     }
+    // Whoever may start may not approve what they start, and whoever may approve writes to no table.
+    let denied = stage.fails(ci, &approve).await;
+    assert!(denied.contains("AccessDenied"), "{denied}");
+    stage.forges_nothing(approver).await;
     stage.runs(approver, &approve).await;
+    let kept: Value =
+        serde_json::from_str(&stage.runs(viewer, &["status", "p-1", "--json"]).await).unwrap();
+    assert!(kept.to_string().contains(":user/approver"), "{kept}");
     let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
     stage.until(viewer, "p-1", half).await;
 

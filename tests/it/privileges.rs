@@ -15,7 +15,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:DeleteItem", "takes over the slot that was to be retired"),
             ("dynamodb:GetItem", "finds out whether it was invoked before"),
             ("dynamodb:PutItem", "writes the deployment and its first notice"),
-            ("dynamodb:Query", "finds what has served before, for a way back"),
+            ("dynamodb:Query", "reads who has started it, and what has served before"),
             ("dynamodb:UpdateItem", "takes locks and binds alarms"),
             ("ecs:DescribeServices", "checks the slots"),
             ("ecs:DescribeTaskDefinition", "checks the release"),
@@ -87,6 +87,17 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("cloudwatch:GetMetricData", "judges requests"),
             ("lambda:InvokeFunction", "asks hooks"),
             ("application-autoscaling:DescribeScalableTargets", "notices who else scales"),
+        ],
+    ),
+    ("Start", &[("dynamodb:PutItem", "records who starts"), ("states:StartExecution", "starts")]),
+    (
+        "Decide",
+        &[
+            ("dynamodb:BatchGetItem", "finds out which alarm fired"),
+            ("dynamodb:ConditionCheckItem", "decides only while every alarm is quiet"),
+            ("dynamodb:GetItem", "reads the deployment, or the retirement"),
+            ("dynamodb:PutItem", "records the decision and tells it"),
+            ("states:SendTaskSuccess", "lets the state machine go on"),
         ],
     ),
     (
@@ -225,6 +236,7 @@ fn doctor_simulates_what_the_roles_are_for() {
         scope: Scope::of("arn:aws:states:eu-west-1:111122223333:stateMachine:x").unwrap(),
         table: "registry".to_owned(),
         queue: "arn:queue".to_owned(),
+        state_machine: "arn:machine".to_owned(),
         functions: ROLES.iter().map(|role| format!("arn:function:{}", role.name())).collect(),
         topics: some("topic"),
         secrets: some("secret"),
@@ -328,5 +340,30 @@ fn a_name_in_full_matches_what_aws_appends_to_it() {
         for statement in patterns {
             assert!(statement.contains(appended), "{statement}");
         }
+    }
+}
+
+/// The actions that a managed policy for people allows.
+fn policy(name: &str) -> BTreeSet<String> {
+    let begin = TEMPLATE.find(&format!("\n  {name}:\n")).unwrap_or_else(|| panic!("no {name}"));
+    let rest = &TEMPLATE[begin + 1..];
+    let lines = rest.lines().skip(1).take_while(|line| line.starts_with("   ") || line.is_empty());
+    let actions = lines.filter_map(|line| line.trim().strip_prefix("Action: ["));
+    let actions =
+        actions.flat_map(|list| list.trim_end_matches(']').split(", ").map(str::to_owned));
+    actions.collect()
+}
+
+#[test]
+fn who_approves_may_do_nothing_but_ask_the_function_that_records_it() {
+    let expected = ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"].map(str::to_owned);
+    assert_eq!(policy("ApproverPolicy"), BTreeSet::from(expected));
+    // Past its URL nobody but the account's own administrators: the event would be theirs to write.
+    for function in ["DecideFunction", "StartFunction"] {
+        let named = format!("Resource: !GetAtt {function}.Arn");
+        let invoking = statements("[lambda:InvokeFunction]").into_iter();
+        let invoking: Vec<_> = invoking.filter(|statement| statement.contains(&named)).collect();
+        assert_eq!(invoking.len(), 1, "{function}");
+        assert!(invoking[0].contains("lambda:InvokedViaFunctionUrl"), "{}", invoking[0]);
     }
 }

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use glidepath_core::back::{KNOWN, NoWayBack, To, serving};
+use glidepath_core::failure::Failure;
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::LockKey;
-use glidepath_engine::ports::{Clock, Ports, Recent, Registry};
-use glidepath_engine::retire;
+use glidepath_engine::decide::{Posted, PostedDecision};
+use glidepath_engine::ports::{Clock, PortResult, Ports, Recent, Registry};
 
 use super::back::no_way_back;
 use crate::connection::Options;
@@ -30,7 +32,13 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let subject = arguments.service.exactly(|id| connection.operator.execution(id))?;
     let known = connection.ports.registry.recent(KNOWN).await?;
-    let told = end(&connection.ports, &known, subject.as_str(), &options.commands()).await?;
+    let retire = async |deployment: &DeploymentId| {
+        let decision = PostedDecision::Retire {};
+        let posted = Posted { deployment: deployment.clone(), decision };
+        connection.operator.decide(&posted).await
+    };
+    let commands = options.commands();
+    let told = end(&connection.ports, &known, subject.as_str(), retire, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
@@ -40,6 +48,7 @@ async fn end<P>(
     ports: &P,
     known: &Recent,
     subject: &str,
+    retire: impl AsyncFnOnce(&DeploymentId) -> PortResult<Result<(), Failure>>,
     commands: &Commands,
 ) -> Result<String, Stopped>
 where
@@ -49,15 +58,15 @@ where
         serving(&known.deployments, subject).map_err(|none| refused(&none, subject, commands))?;
     let (id, old) = (&deployment.id, &deployment.plan.stable);
     let key = LockKey::service(&deployment.plan.cluster, &old.service);
-    let found = retire::run(ports, id, &key).await;
-    let found = found.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
-    let Some(found) = found else {
+    let found = ports.registry().retirement(&key).await?;
+    let Some(found) = found.filter(|found| found.deployment == *id) else {
         return Ok(format!(
             "nothing is kept of {}: its tasks have stopped, or another deployment has taken `{}` over",
             old.task_definition.short(),
             old.service
         ));
     };
+    retire(id).await?.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
     let was = if found.due_at > ports.ambient().now() {
         format!("they would have been kept until {}", found.due_at)
     } else {
@@ -112,34 +121,39 @@ mod tests {
         let succeeded = fixtures::succeeded();
         let known = Recent { deployments: vec![succeeded.clone()], unreadable: BTreeMap::new() };
         let commands = Commands::default();
-        let told = end(&ports, &known, "shop", &commands).await.unwrap();
+        registry.items().deployments.insert(succeeded.id.clone(), succeeded.clone());
+        // With the function itself in place of its URL.
+        let retire =
+            async |id: &DeploymentId| Ok(glidepath_engine::retire::run(&ports, id).await.map(drop));
+        let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
 
         let mut kept = Retirement::after(&succeeded, world.now());
         kept.due_at = world.now() + Span::from_secs(600);
         registry.items().retirements.insert(kept.key(), kept.clone());
-        let told = end(&ports, &known, "shop", &commands).await.unwrap();
+        let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
         assert!(told.contains("stop within about a minute; they would have been kept"), "{told}");
         assert_eq!(registry.items().retirements[&kept.key()].due_at, world.now());
-        let told = end(&ports, &known, "shop-42", &commands).await.unwrap();
+        let told = end(&ports, &known, "shop-42", &retire, &commands).await.unwrap();
         assert!(told.contains("due already"), "{told}");
 
-        let stopped = end(&ports, &known, "basket", &commands).await.unwrap_err();
+        let stopped = end(&ports, &known, "basket", &retire, &commands).await.unwrap_err();
         assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
 
         // Somebody is late: what serves by now keeps its way back.
         let mut newer = succeeded;
-        newer.id = glidepath_core::ids::DeploymentId::new("shop-43");
+        newer.id = DeploymentId::new("shop-43");
+        registry.items().deployments.insert(newer.id.clone(), newer.clone());
         let deployments = vec![newer, known.deployments[0].clone()];
         let known = Recent { deployments, unreadable: BTreeMap::new() };
         kept.revision = registry.items().retirements[&kept.key()].revision;
         registry.items().retirements.insert(kept.key(), kept.clone());
-        let stopped = end(&ports, &known, "shop-42", &commands).await.unwrap_err();
+        let stopped = end(&ports, &known, "shop-42", &retire, &commands).await.unwrap_err();
         let Stopped::Unusable { message, hint } = stopped else { panic!("{stopped}") };
         assert!(message.starts_with("what shop-43 brought serves"), "{message}");
         assert!(hint.contains("glidepath retire shop-43"), "{hint}");
         // And what another deployment has left is not its own.
-        let told = end(&ports, &known, "shop-43", &commands).await.unwrap();
+        let told = end(&ports, &known, "shop-43", &retire, &commands).await.unwrap();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
         assert_eq!(registry.items().retirements[&kept.key()].due_at, kept.due_at);
     }

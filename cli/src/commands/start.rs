@@ -2,12 +2,11 @@
 
 use std::io::Write;
 
-use glidepath_aws::operator::{STARTED_BY, Started};
+use glidepath_aws::operator::{Proven, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
-use glidepath_core::request::{Asked, Request, can_be_starter};
+use glidepath_core::request::{Asked, Request};
 use glidepath_engine::ports::{Clock, Registry};
-use serde_json::Value;
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
@@ -69,12 +68,11 @@ pub(super) async fn begin(
         return Err(document.refused(versions));
     }
     write_findings(&document.located(versions), output)?;
-    let signed = if document.value.get(STARTED_BY).is_some() {
-        document.value.clone()
-    } else {
-        signed(&document.value, connection.operator.identity().await.ok())
-    };
-    let started = connection.operator.start(id, &signed).await?;
+    let (started, proven) = connection.operator.start(id, &document.value).await?;
+    if let Proven::No(why) = proven {
+        let mut aside = anstream::stderr();
+        writeln!(aside, "{WARNING}warning:{WARNING:#} nobody can prove who starts {id}: {why}")?;
+    }
     let execution = match started {
         Started::Running(execution) => execution,
         Started::EndedBefore(_) => return ended_before(connection, id, output).await,
@@ -94,18 +92,6 @@ pub(super) async fn begin(
     writeln!(output, "  follow it   {}", commands.of("status", id, "--watch"))?;
     writeln!(output, "  end it      {}", commands.of("rollback", id, "--reason \"...\""))?;
     Ok(())
-}
-
-/// The request with the caller's name, unless it has one: a pipeline may know a better one. Who cannot
-/// say who they are, or whose name is too long for a request, may start it all the same, and nobody is
-/// told.
-fn signed(request: &Value, caller: Option<String>) -> Value {
-    let mut signed = request.clone();
-    let caller = caller.filter(|caller| can_be_starter(caller));
-    if let (Value::Object(fields), Some(caller)) = (&mut signed, caller) {
-        fields.entry(STARTED_BY).or_insert(Value::String(caller));
-    }
-    signed
 }
 
 /// What a name is worth that was started before with the same request: done if what it deployed
@@ -218,18 +204,6 @@ mod tests {
             "strategy": { "allAtOnce": {} }
         }))
         .unwrap_or_else(|findings| panic!("{findings}"))
-    }
-
-    #[test]
-    fn a_start_says_who_starts_unless_the_request_does() {
-        let by = |request: Value, caller: Option<&str>| {
-            signed(&request, caller.map(str::to_owned))["startedBy"].clone()
-        };
-        assert_eq!(by(json!({}), Some("arn:me")), json!("arn:me"));
-        assert_eq!(by(json!({ "startedBy": "pipeline 7" }), Some("arn:me")), json!("pipeline 7"));
-        assert_eq!(by(json!({}), None), Value::Null);
-        // Paths of IAM users have up to 512 characters.
-        assert_eq!(by(json!({}), Some(&"a".repeat(257))), Value::Null);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What has been deployed, as a table and for programs.
 
 use glidepath_core::back::Standing;
-use glidepath_core::plan::short_digest;
+use glidepath_core::plan::{Plan, short_digest};
 use glidepath_core::record::{Deployment, Digests, Outcome, Phase, is_pinned};
 use glidepath_core::time::Timestamp;
 use serde::{Serialize, Serializer};
@@ -54,7 +54,7 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> [Cell; TITLES.len()] {
         plain(images(&plan.images, deployment.progress.digests.as_ref())),
         plain(deployment.started_at.to_string()),
         plain(length(state.since.since(deployment.started_at))),
-        plain(plan.started_by.as_deref().map_or_else(String::new, who)),
+        plain(started(plan)),
         (shortened(&state.words, LONGEST), state.tone.style()),
         plain(way_back(entry, now)),
     ]
@@ -80,6 +80,15 @@ fn images(images: &[String], ran: Option<&Digests>) -> String {
 }
 
 /// Of an ARN the role and the session, or the user.
+/// Whom AWS has recognised, before what somebody says.
+fn started(plan: &Plan) -> String {
+    match (&plan.starter, &plan.started_by) {
+        (Some(starter), _) => who(starter),
+        (None, Some(said)) => format!("{} (said)", who(said)),
+        (None, None) => String::new(),
+    }
+}
+
 fn who(by: &str) -> String {
     let named = by.split_once('/').filter(|_| by.starts_with("arn:"));
     end(named.map_or(by, |(_, named)| named))
@@ -137,6 +146,7 @@ impl Serialize for Entry<'_> {
             "images": plan.images,
             "digests": deployment.progress.digests.as_ref().map(|ran| &ran.canary),
             "startedBy": plan.started_by,
+            "starter": plan.starter,
             "reason": plan.reason,
             "startedAt": deployment.started_at.to_string(),
             "endedAt": deployment.ended_at().map(|at| at.to_string()),

@@ -25,19 +25,31 @@ pub(crate) struct Answer {
 
 /// Built at its first use: most functions never need one.
 #[derive(Debug, Default)]
-pub(crate) struct LazyClient(OnceLock<Connector>);
+pub(crate) struct LazyClient {
+    connector: OnceLock<Connector>,
+    /// Whether it asks the proxy that the environment names.
+    proxied: bool,
+}
 
 impl LazyClient {
-    /// Sends a request once, follows no redirects and asks no proxy. Without an answer it says why in
-    /// words that do not repeat the URL, which may be a secret.
+    /// Reaches AWS as the SDK does: at a desk there may be no other way out than a proxy.
+    #[cfg(feature = "stack")]
+    pub(crate) fn as_configured() -> Self {
+        Self { proxied: true, ..Self::default() }
+    }
+
+    /// Sends a request once and follows no redirects. Without an answer it says why in words that do not
+    /// repeat the URL, which may be a secret.
     pub(crate) async fn send(
         &self,
         request: HttpRequest,
         within: Duration,
     ) -> Result<Answer, String> {
-        let connector = self.0.get_or_init(|| {
+        let connector = self.connector.get_or_init(|| {
+            let proxies =
+                if self.proxied { ProxyConfig::from_env() } else { ProxyConfig::disabled() };
             Connector::builder()
-                .proxy_config(ProxyConfig::disabled())
+                .proxy_config(proxies)
                 .tls_provider(Provider::Rustls(CryptoMode::Ring))
                 .build()
         });

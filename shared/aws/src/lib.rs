@@ -23,6 +23,8 @@ pub mod registry;
 pub mod scaling;
 #[cfg(feature = "stack")]
 pub mod stack;
+#[cfg(feature = "stack")]
+pub mod url;
 
 #[cfg(test)]
 mod replay;

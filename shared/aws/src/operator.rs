@@ -11,27 +11,36 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::protocol::Reply;
 use glidepath_core::record::FenceTrigger;
+use glidepath_core::request::can_be_starter;
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{PortError, PortResult};
+use glidepath_engine::decide::Posted;
+use glidepath_engine::ports::{Begun, PortError, PortResult};
+use glidepath_engine::rollback::PostedRollback;
+use glidepath_engine::start::PostedStart;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clients::Clients;
 use crate::error::{incomplete, port_error};
 use crate::stack::Stack;
+use crate::url::FunctionUrls;
 
 /// Longest time of one invocation: more than the function's own time-out.
 const INVOCATION: Duration = Duration::from_secs(130);
 
+/// Longest time until a decision is answered: more than the function's own time-out.
+const DECISION: Duration = Duration::from_secs(35);
+
 /// The field of a request that says who starts it.
-pub const STARTED_BY: &str = "startedBy";
+const STARTED_BY: &str = "startedBy";
 
 /// A person's hands on a stack.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Operator {
     identities: aws_sdk_sts::Client,
     executions: aws_sdk_sfn::Client,
     functions: aws_sdk_lambda::Client,
+    urls: FunctionUrls,
     stack: Stack,
 }
 
@@ -44,6 +53,14 @@ pub enum Started {
     EndedBefore(ExecutionArn),
     /// The name belongs to another request; nothing was started.
     NameTaken,
+}
+
+/// Whether the stack knows who has started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proven {
+    Yes,
+    /// And why not.
+    No(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +96,7 @@ impl Operator {
             identities: aws_sdk_sts::Client::new(clients.reading()),
             executions: aws_sdk_sfn::Client::new(clients.reading()),
             functions: aws_sdk_lambda::Client::new(&invoking),
+            urls: FunctionUrls::new(clients),
             stack,
         }
     }
@@ -91,9 +109,41 @@ impl Operator {
         identity.arn().map(str::to_owned).ok_or_else(|| incomplete(operation, "Arn"))
     }
 
-    /// Starts a deployment of this name. Starting it again with the same request changes nothing,
-    /// whoever does.
-    pub async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
+    /// Starts a deployment of this name, as the caller. Starting it again with the same request changes
+    /// nothing, whoever does. Where the stack cannot be asked to, it is started past it, and `proven` says
+    /// why nobody knows then who did.
+    pub async fn start(
+        &self,
+        name: &DeploymentId,
+        request: &Value,
+    ) -> PortResult<(Started, Proven)> {
+        let Some(url) = &self.stack.start_url else {
+            let why = "the stack has no output `StartUrl`: it is older than this command line";
+            return Ok((self.start_past(name, request).await?, Proven::No(why.to_owned())));
+        };
+        let posted = PostedStart { deployment: name.clone(), request: request.clone() };
+        match self.urls.post(url, &json!(posted), DECISION).await {
+            Ok(Ok(begun)) => {
+                let begun: Begun = serde_json::from_value(begun)
+                    .map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))?;
+                Ok((Started::Running(begun.execution), Proven::Yes))
+            }
+            Ok(Err(Failure { code: FailureCode::NameUsed, .. })) => {
+                Ok((self.existing(name, request).await?, Proven::Yes))
+            }
+            Ok(Err(failure)) => {
+                let detail = failure.to_string();
+                Ok((self.start_past(name, request).await?, Proven::No(detail)))
+            }
+            Err(error) => {
+                let why = error.to_string();
+                Ok((self.start_past(name, request).await?, Proven::No(why)))
+            }
+        }
+    }
+
+    async fn start_past(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
+        let request = &self.signed(request).await;
         let started = self
             .executions
             .start_execution()
@@ -111,6 +161,15 @@ impl Operator {
                 Some(_) | None => Err(port_error("states:StartExecution", error)),
             },
         }
+    }
+
+    /// The request with the caller's name, unless it has one: a pipeline may know a better one. Who cannot
+    /// say who they are, or whose name is too long for a request, may start it all the same.
+    async fn signed(&self, request: &Value) -> Value {
+        if request.get(STARTED_BY).is_some() {
+            return request.clone();
+        }
+        with_starter(request, self.identity().await.ok())
     }
 
     async fn existing(&self, name: &DeploymentId, request: &Value) -> PortResult<Started> {
@@ -167,9 +226,49 @@ impl Operator {
         call.send().await.map_err(|error| port_error("states:DescribeExecution", error))
     }
 
+    /// Has a decision recorded as the caller's, or says why it was not.
+    pub async fn decide(&self, posted: &Posted) -> PortResult<Result<(), Failure>> {
+        let url = self.stack.decide_url.as_deref().ok_or_else(|| PortError::Refused {
+            operation: "lambda:InvokeFunctionUrl",
+            detail:
+                "the stack has no output `DecideUrl`: it is older than this command line, or not \
+                     Glidepath's"
+                    .to_owned(),
+        })?;
+        self.urls.post(url, &json!(posted), DECISION).await.map(|answer| answer.map(drop))
+    }
+
     /// Has a deployment rolled back and waits for the answer. It may be repeated any number of times.
     /// With `force` everything goes to stable, healthy or not.
+    ///
+    /// By its URL the function knows who asks. Where that cannot be reached, or is not allowed, it is
+    /// invoked as any function is, and knows what `by` says: no rollback waits for a name.
     pub async fn roll_back(
+        &self,
+        deployment: &DeploymentId,
+        by: &str,
+        reason: Option<&str>,
+        force: bool,
+    ) -> PortResult<Invoked> {
+        let Some(url) = &self.stack.rollback_url else {
+            return self.invoke_rollback(deployment, by, reason, force).await;
+        };
+        let (deployment, reason) = (deployment.clone(), reason.map(str::to_owned));
+        let posted = PostedRollback { deployment, reason, force };
+        let answered = match self.urls.post(url, &json!(posted), INVOCATION).await {
+            Ok(Ok(reply)) => serde_json::from_value(reply).map(Invoked::Answered),
+            Ok(Err(failure)) => Ok(Invoked::Failed(failure)),
+            Err(past) => {
+                let PostedRollback { deployment, reason, .. } = &posted;
+                let invoked = self.invoke_rollback(deployment, by, reason.as_deref(), force).await;
+                // Who may do neither should hear of the way that is meant for them.
+                return invoked.map_err(|error| if error.is_denied() { past } else { error });
+            }
+        };
+        answered.map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))
+    }
+
+    async fn invoke_rollback(
         &self,
         deployment: &DeploymentId,
         by: &str,
@@ -192,11 +291,22 @@ impl Operator {
         } else {
             serde_json::from_slice(payload).map(Invoked::Answered)
         };
-        answer.map_err(|error| PortError::Refused {
-            operation,
-            detail: format!("the function's answer cannot be read: {error}"),
-        })
+        answer.map_err(|error| unreadable(operation, &error))
     }
+}
+
+fn unreadable(operation: &'static str, error: &serde_json::Error) -> PortError {
+    let detail = format!("the function's answer cannot be read: {error}");
+    PortError::Refused { operation, detail }
+}
+
+fn with_starter(request: &Value, caller: Option<String>) -> Value {
+    let mut signed = request.clone();
+    let caller = caller.filter(|caller| can_be_starter(caller));
+    if let (Value::Object(fields), Some(caller)) = (&mut signed, caller) {
+        fields.entry(STARTED_BY).or_insert(Value::String(caller));
+    }
+    signed
 }
 
 /// Whether two requests ask for the same: a person may run again what a pipeline has started.
@@ -306,8 +416,20 @@ mod tests {
             ("FAILED", "{}", Started::NameTaken),
         ] {
             let operator = operator(vec![exists(), described(status, input)]);
-            assert_eq!(operator.start(&id, &request).await, Ok(expected), "{status} {input}");
+            let started = operator.start(&id, &request).await;
+            assert_eq!(started.map(|(started, _)| started), Ok(expected), "{status} {input}");
         }
+    }
+
+    #[test]
+    fn a_start_past_the_stack_says_who_starts_unless_the_request_does() {
+        let by = |caller: Option<&str>| {
+            with_starter(&json!({}), caller.map(str::to_owned))["startedBy"].clone()
+        };
+        assert_eq!(by(Some("arn:me")), json!("arn:me"));
+        assert_eq!(by(None), Value::Null);
+        // Paths of IAM users have up to 512 characters.
+        assert_eq!(by(Some(&"a".repeat(257))), Value::Null);
     }
 
     #[tokio::test]

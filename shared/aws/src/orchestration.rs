@@ -6,8 +6,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::{ExecutionArn, TaskToken};
-use glidepath_engine::ports::{Orchestration, PortError, PortResult, Woken};
+use glidepath_core::ids::{DeploymentId, ExecutionArn, TaskToken};
+use glidepath_engine::ports::{Begun, Orchestration, PortError, PortResult, Starting, Woken};
+use serde_json::Value;
 
 use crate::clients::Clients;
 use crate::error::{code, port_error};
@@ -50,6 +51,33 @@ impl Orchestration for StepFunctions {
             Ok(described) => Ok(*described.status() == ExecutionStatus::Running),
             Err(error) if code(&error) == Some("ExecutionDoesNotExist") => Ok(false),
             Err(error) => Err(port_error("states:DescribeExecution", error)),
+        }
+    }
+}
+
+/// [`Starting`] of one state machine.
+#[derive(Clone, Debug)]
+pub struct StateMachine {
+    client: Client,
+    arn: String,
+}
+
+impl StateMachine {
+    /// Starting again what runs changes nothing, so the SDK may repeat it.
+    pub fn new(clients: &Clients, arn: impl Into<String>) -> Self {
+        Self { client: Client::new(clients.reading()), arn: arn.into() }
+    }
+}
+
+impl Starting for StateMachine {
+    async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Option<Begun>> {
+        let call = self.client.start_execution().state_machine_arn(&self.arn);
+        match call.name(name.as_str()).input(request.to_string()).send().await {
+            Ok(started) => {
+                Ok(Some(Begun { execution: ExecutionArn::new(started.execution_arn()) }))
+            }
+            Err(error) if code(&error) == Some("ExecutionAlreadyExists") => Ok(None),
+            Err(error) => Err(port_error("states:StartExecution", error)),
         }
     }
 }

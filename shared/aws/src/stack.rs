@@ -25,6 +25,12 @@ pub struct Stack {
     pub table: String,
     /// `RollbackFunctionName`.
     pub rollback_function: String,
+    /// `DecideUrl`; stacks from before there was this output have none.
+    pub decide_url: Option<String>,
+    /// `StartUrl`, likewise.
+    pub start_url: Option<String>,
+    /// `RollbackUrl`, likewise.
+    pub rollback_url: Option<String>,
     /// `UndeliveredQueueUrl`.
     pub undelivered_queue: String,
     /// The parameter `Channels`.
@@ -60,6 +66,9 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
     Ok(Stack {
         name: stack.stack_name().unwrap_or(name).to_owned(),
         version: output(stack, "Version").ok(),
+        decide_url: output(stack, "DecideUrl").ok(),
+        start_url: output(stack, "StartUrl").ok(),
+        rollback_url: output(stack, "RollbackUrl").ok(),
         undelivered_queue: output(stack, "UndeliveredQueueUrl")?,
         outputs: outputs.filter_map(pair).collect(),
         parameters: parameters.filter_map(pair).collect(),

@@ -54,6 +54,9 @@ pub struct Plan {
     /// Who has started it, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
+    /// Who has, as AWS has recognised them; `None` where it was started past the function `start`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// Why, as the request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -2,11 +2,15 @@
 //! recorded first, then the pause is ended. If the answer to the pause is lost, the next tick finds the
 //! record.
 
+use std::num::NonZeroUsize;
+
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{Refused, approve, promote};
 use glidepath_core::record::{Decision, Deployment, Promotion, Step};
+use glidepath_core::request::can_be_said;
+use serde::{Deserialize, Serialize};
 
 use crate::failed;
 use crate::ports::{Clock, Orchestration, Ports, Registry};
@@ -33,6 +37,81 @@ pub enum Word {
     Reject { reason: Option<String> },
     /// It may go on although its evidence is not enough.
     Promote { reason: String },
+}
+
+/// What is posted to the function `decide`. It refuses what it does not know: a decision of which a part
+/// was dropped is another decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Posted {
+    pub deployment: DeploymentId,
+    pub decision: PostedDecision,
+}
+
+/// What is decided, as it is written: `{"approve": {"stage": 2}}`. Stages are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PostedDecision {
+    Approve {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<NonZeroUsize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Reject {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<NonZeroUsize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Promote {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<NonZeroUsize>,
+        reason: String,
+    },
+    /// The old slot's tasks go before their time.
+    Retire {},
+}
+
+/// What a person wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Answer(Answer),
+    Retire(DeploymentId),
+}
+
+impl Posted {
+    /// What this person wants, or why it cannot be recorded.
+    pub fn by(self, person: String) -> Result<Wanted, Failure> {
+        let Self { deployment, decision } = self;
+        let (stage, word) = match decision {
+            PostedDecision::Approve { stage, reason } => (stage, Word::Approve { reason }),
+            PostedDecision::Reject { stage, reason } => (stage, Word::Reject { reason }),
+            PostedDecision::Promote { stage, reason } => (stage, Word::Promote { reason }),
+            PostedDecision::Retire {} => return Ok(Wanted::Retire(deployment)),
+        };
+        let reason = match &word {
+            Word::Approve { reason } | Word::Reject { reason } => reason.as_deref(),
+            Word::Promote { reason } => Some(reason.as_str()),
+        };
+        if let Some(why) = reason.and_then(|reason| can_be_said(reason).err()) {
+            return Err(Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")));
+        }
+        let stage = stage.map(|stage| StageIndex(stage.get() - 1));
+        Ok(Wanted::Answer(Answer { deployment, stage, by: person, word }))
+    }
+}
+
+impl From<&Answer> for Posted {
+    fn from(answer: &Answer) -> Self {
+        let stage = answer.stage.and_then(|stage| NonZeroUsize::new(stage.0 + 1));
+        let decision = match answer.word.clone() {
+            Word::Approve { reason } => PostedDecision::Approve { stage, reason },
+            Word::Reject { reason } => PostedDecision::Reject { stage, reason },
+            Word::Promote { reason } => PostedDecision::Promote { stage, reason },
+        };
+        Self { deployment: answer.deployment.clone(), decision }
+    }
 }
 
 /// Records the answer and lets the deployment go on. The deployment as it is after the decision.
@@ -96,6 +175,47 @@ fn unnamed(deployment: &Deployment) -> String {
         }
         Step::Approving { decision: Some(_), .. } | Step::Settling { .. } | Step::Baking { .. } => {
             format!("stage {stage} does not wait for an approval")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(decision: serde_json::Value) -> Result<Posted, String> {
+        let posted = json!({ "deployment": "shop-42", "decision": decision });
+        serde_json::from_value(posted).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_posted_is_what_is_answered() {
+        let posted = read(json!({ "approve": { "stage": 2, "reason": "graphs" } })).unwrap();
+        let Ok(Wanted::Answer(answer)) = posted.clone().by("arn:ada".to_owned()) else { panic!() };
+        assert_eq!((answer.stage, answer.by.as_str()), (Some(StageIndex(1)), "arn:ada"));
+        assert_eq!(Posted::from(&answer), posted);
+        let retire = read(json!({ "retire": {} })).unwrap().by("arn:ada".to_owned());
+        assert_eq!(retire, Ok(Wanted::Retire(DeploymentId::new("shop-42"))));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_whole() {
+        for decision in [
+            json!({ "approve": { "stage": 0 } }),
+            json!({ "approve": { "stage": 1, "by": "somebody else" } }),
+            json!({ "promote": {} }),
+            json!({ "approve": {}, "reject": {} }),
+            json!({ "postpone": {} }),
+            json!("approve"),
+        ] {
+            assert!(read(decision.clone()).is_err(), "{decision}");
+        }
+        for reason in ["", " ", "\u{1b}[31mred", &"x".repeat(2_001)] {
+            let posted = read(json!({ "promote": { "reason": reason } })).unwrap();
+            let refused = posted.by("arn:ada".to_owned()).unwrap_err();
+            assert_eq!(refused.code, FailureCode::InvalidRequest, "{reason:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod ports;
 pub mod retire;
 pub mod rollback;
+pub mod start;
 pub mod survey;
 pub mod sweep;
 pub mod validate;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join;
 use glidepath_core::document::Finding;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
@@ -11,7 +12,7 @@ use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::{Resolved, StackSettings};
 use glidepath_core::protocol::{NextStep, RegistryWrite, Reply, begin, close};
-use glidepath_core::record::{Deployment, LockKey, Outcome, Phase, Progress, Revision};
+use glidepath_core::record::{Deployment, LockKey, Outcome, Phase, Progress, Revision, starter};
 use glidepath_core::route::Role;
 use glidepath_core::time::{Span, Timestamp};
 use serde::Deserialize;
@@ -61,7 +62,9 @@ where
         >,
 {
     let (registry, monitoring, clock) = (ports.registry(), ports.monitoring(), ports.ambient());
-    let existing = registry.deployment(&input.deployment).await.map_err(|error| failed(&error))?;
+    let (existing, starts) =
+        join(registry.deployment(&input.deployment), registry.starts(&input.deployment)).await;
+    let existing = existing.map_err(|error| failed(&error))?;
     let deployment = match existing {
         // A repeated invocation, or one whose answer was lost after its transaction.
         Some(deployment)
@@ -72,11 +75,14 @@ where
         // An answer, and no error: what catches errors ends the deployment of that name.
         Some(earlier) => return Ok(name_used(&earlier)),
         None => {
+            let starts = starts.map_err(|error| failed(&error))?;
+            let starter = starter(&starts, &input.request);
             let mut begun = None;
             for _ in 0..ATTEMPTS {
                 let surveyed = survey(ports, stack, clock.now(), &input.request).await;
                 let mut surveyed = surveyed.map_err(|unfit| unfit.failure())?;
-                let plan = &surveyed.resolved.plan;
+                let plan = &mut surveyed.resolved.plan;
+                plan.starter = starter.map(str::to_owned);
                 // A way back has the checks of the plan that it leaves, and none of them may hold it up.
                 if plan.way_back.is_none() {
                     let tried = try_checks(monitoring, clock.now(), plan).await;

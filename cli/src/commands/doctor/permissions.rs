@@ -88,6 +88,7 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
     Ok(Subject {
         scope: doctor.scope.clone(),
         table: stack.table.clone(),
+        state_machine: stack.state_machine.clone(),
         queue: doctor.scope.arn("sqs", queue),
         functions,
         topics,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
 //! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `deployment#ID` | `start#ARN` | `document` (who wants it started, and with which request), `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
 //! | `lock#KEY` | `lock` | `holder`, `epoch`, `quarantined:VERSION`... |
@@ -18,7 +19,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::record::{
-    AlarmItem, Deployment, Lock, LockKey, Notice, Phase, Retirement, Revision,
+    AlarmItem, Deployment, Lock, LockKey, Notice, Phase, Retirement, Revision, Start,
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{OutboxEntry, PortError, PortResult};
@@ -52,6 +53,12 @@ const KEPT: Span = Span::from_secs(400 * 86_400);
 /// for it; afterwards it is the sweep's, as are notices of what happens without a state machine.
 const DELIVERED_WITHIN: Span = Span::from_secs(3);
 
+/// Before the person who wants a deployment started.
+pub(super) const START: &str = "start#";
+
+/// How long it is known who wanted a deployment started: its plan reads it within seconds.
+const STARTS_WITHIN: Span = Span::from_secs(7 * 86_400);
+
 /// The channels that have taken a notice.
 pub(super) const DELIVERED: &str = "delivered";
 
@@ -82,6 +89,11 @@ impl Key {
 
     pub(super) fn cells(deployment: &DeploymentId) -> Self {
         Self { partition: format!("deployment#{deployment}"), sort: "cells".to_owned() }
+    }
+
+    fn start(start: &Start) -> Self {
+        let Start { deployment, by, .. } = start;
+        Self { partition: format!("deployment#{deployment}"), sort: format!("{START}{by}") }
     }
 
     pub(super) fn alarm(arn: &AlarmArn) -> Self {
@@ -295,6 +307,19 @@ pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {
 }
 
 pub(super) fn read_cells(item: &Item) -> PortResult<StoredCells> {
+    let key = Key::of(item)?;
+    Reader { key: &key, item }.json("document")
+}
+
+pub(super) fn write_start(start: &Start) -> PortResult<Item> {
+    let key = Key::start(start);
+    let mut item = key.attributes();
+    item.insert("document".to_owned(), json(&key, start)?);
+    item.insert("expiresAt".to_owned(), number((start.at + STARTS_WITHIN).as_millis() / 1000));
+    Ok(item)
+}
+
+pub(super) fn read_start(item: &Item) -> PortResult<Start> {
     let key = Key::of(item)?;
     Reader { key: &key, item }.json("document")
 }

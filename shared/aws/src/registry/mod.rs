@@ -17,7 +17,7 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
@@ -249,6 +249,14 @@ impl Registry for DynamoRegistry {
     async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
         let item = self.repeated(|| self.get(items::Key::cells(deployment))).await?;
         item.as_ref().map(items::read_cells).transpose()
+    }
+
+    async fn store_start(&self, start: &Start) -> PortResult<()> {
+        self.repeated(async || self.put(items::write_start(start)?).await).await
+    }
+
+    async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
+        self.read_starts(deployment).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

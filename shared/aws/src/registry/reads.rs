@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::record::{LockKey, Phase};
+use glidepath_core::record::{LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult, Recent};
 
 use super::DynamoRegistry;
 use super::items::{
-    DEPLOYMENT, DUE, Item, Key, number, read_deployment, read_notice, tell_unreadable, text,
+    DEPLOYMENT, DUE, Item, Key, START, number, read_deployment, read_notice, read_start,
+    tell_unreadable, text,
 };
 use crate::error::port_error;
 
@@ -138,6 +139,26 @@ impl DynamoRegistry {
                 return Ok(entries);
             }
         }
+    }
+
+    /// One page: there is one for each person who has wanted a deployment of this name.
+    pub(super) async fn read_starts(&self, id: &DeploymentId) -> PortResult<Vec<Start>> {
+        let partition = Key::deployment(id).partition;
+        let answer = self
+            .repeated(async || {
+                self.client
+                    .query()
+                    .table_name(&self.table)
+                    .consistent_read(true)
+                    .key_condition_expression("pk = :partition AND begins_with(sk, :starts)")
+                    .expression_attribute_values(":partition", text(&partition))
+                    .expression_attribute_values(":starts", text(START))
+                    .send()
+                    .await
+                    .map_err(|error| port_error("dynamodb:Query", error))
+            })
+            .await?;
+        answer.items().iter().map(read_start).collect()
     }
 
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {

@@ -5,10 +5,12 @@ use super::{About, Row};
 /// A role of the stack, by the beginning of its name in the template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    Start,
     Plan,
     Advance,
     Gate,
     Validate,
+    Decide,
     Complete,
     Rollback,
     Notify,
@@ -16,11 +18,13 @@ pub enum Role {
     Deployment,
 }
 
-pub const ROLES: [Role; 9] = [
+pub const ROLES: [Role; 11] = [
+    Role::Start,
     Role::Plan,
     Role::Advance,
     Role::Gate,
     Role::Validate,
+    Role::Decide,
     Role::Complete,
     Role::Rollback,
     Role::Notify,
@@ -32,10 +36,12 @@ impl Role {
     /// As the template's resources and outputs begin.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Start => "Start",
             Self::Plan => "Plan",
             Self::Advance => "Advance",
             Self::Gate => "Gate",
             Self::Validate => "Validate",
+            Self::Decide => "Decide",
             Self::Complete => "Complete",
             Self::Rollback => "Rollback",
             Self::Notify => "Notify",
@@ -81,6 +87,8 @@ pub struct Subject {
     pub table: String,
     /// ARN of the queue of undelivered events.
     pub queue: String,
+    /// ARN of the state machine.
+    pub state_machine: String,
     /// ARNs of the functions, in the order of [`ROLES`].
     pub functions: Vec<String>,
     /// ARNs of the topics of channels.
@@ -179,7 +187,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             "dynamodb:UpdateItem",
             "dynamodb:ConditionCheckItem",
         ],
-        Role::Gate => &[
+        Role::Gate | Role::Decide => &[
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
@@ -194,6 +202,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
         Role::Notify => {
             &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
         }
+        Role::Start => &["dynamodb:PutItem"],
         Role::Sweep => &["dynamodb:GetItem"],
         Role::Deployment => &[],
     };
@@ -219,6 +228,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 ],
             );
             let indexes = ["due", "recent"].map(|index| format!("{}/index/{index}", table[0]));
+            needs.on(&table, &["dynamodb:Query"]);
             needs.on(&indexes, &["dynamodb:Query"]);
         }
         Role::Validate => needs.on(
@@ -241,7 +251,8 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "application-autoscaling:DescribeScalableTargets",
             ],
         ),
-        Role::Gate | Role::Notify | Role::Sweep | Role::Deployment => {}
+        Role::Start | Role::Gate | Role::Decide | Role::Notify | Role::Sweep | Role::Deployment => {
+        }
     }
     match role {
         Role::Rollback => {
@@ -252,6 +263,10 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             needs.on(std::slice::from_ref(&subject.queue), &["sqs:SendMessage"]);
         }
         Role::Notify => channels(&mut needs, subject),
+        Role::Start => {
+            needs.on(std::slice::from_ref(&subject.state_machine), &["states:StartExecution"]);
+        }
+        Role::Decide => needs.on(&any, &["states:SendTaskSuccess"]),
         Role::Sweep => {
             let index = [format!("{}/index/due", table[0])];
             needs.on(&index, &["dynamodb:Query"]);
@@ -397,6 +412,7 @@ mod tests {
             scope: Scope::of("arn:aws-cn:states:cn-north-1:123456789012:stateMachine:x").unwrap(),
             table: "registry".to_owned(),
             queue: "arn:queue".to_owned(),
+            state_machine: "arn:machine".to_owned(),
             functions: ROLES.iter().map(|role| format!("arn:f:{}", role.name())).collect(),
             topics: vec![],
             secrets: vec![],

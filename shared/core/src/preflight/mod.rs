@@ -115,6 +115,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
                 .as_ref()
                 .map_or(Vec::new(), |version| version.images.clone()),
             started_by: request.started_by.clone(),
+            starter: None,
             reason: request.reason.clone(),
             way_back: found.way_back.clone(),
             retry: request.release.retry.clone(),

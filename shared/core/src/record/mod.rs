@@ -20,6 +20,7 @@ mod quarantined;
 mod retirement;
 mod revision;
 mod shift;
+mod start;
 mod weakness;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
@@ -39,6 +40,7 @@ pub use quarantined::{QuarantineChange, Quarantined, is_pinned};
 pub use retirement::Retirement;
 pub use revision::Revision;
 pub use shift::{Gap, Shift};
+pub use start::{Start, starter};
 pub use weakness::Weakness;
 
 #[cfg(test)]

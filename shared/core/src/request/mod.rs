@@ -138,8 +138,8 @@ pub struct Request {
     /// What is accepted although it speaks against a deployment.
     #[serde(default)]
     pub force: Force,
-    /// Who starts it, for those who are told and asked: said, and proven by nobody. `glidepath start`
-    /// writes the caller's ARN where it is left out.
+    /// Who starts it, for those who are told and asked: said, and proven by nobody. Whom AWS has recognised
+    /// stands before it; where `glidepath start` cannot have that, it writes the caller's ARN here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),
@@ -214,6 +214,24 @@ pub fn can_be_starter(text: &str) -> bool {
 /// Whether a request can say that this is why it is started.
 pub fn can_be_reason(text: &str) -> bool {
     is_line(text, 2_000)
+}
+
+/// Longest reason of a decision: it is kept with the deployment, whose record has 400 KB for everything.
+const LONGEST_REASON: usize = 2_000;
+
+/// Whether a person's reason for a decision can be kept, and why not. It may have several lines.
+pub fn can_be_said(reason: &str) -> Result<(), String> {
+    // It is shown on other people's terminals.
+    if reason.chars().any(|character| character.is_control() && !character.is_whitespace()) {
+        return Err("it has control characters".to_owned());
+    }
+    match reason.trim().chars().count() {
+        0 => Err("it says nothing".to_owned()),
+        1..=LONGEST_REASON => Ok(()),
+        length => {
+            Err(format!("a reason has at most {LONGEST_REASON} characters, this one has {length}"))
+        }
+    }
 }
 
 /// It is told as it is, in the midst of other lines.

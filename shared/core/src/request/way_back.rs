@@ -18,8 +18,8 @@ pub struct WayBackRequest {
     pub service: ServiceLabel,
     /// The version to bring back.
     pub release: WayBackRelease,
-    /// Who starts it, for those who are told: said, and proven by nobody. `glidepath start` writes the
-    /// caller's ARN where it is left out.
+    /// Who starts it, for those who are told: said, and proven by nobody. Whom AWS has recognised stands
+    /// before it; where `glidepath start` cannot have that, it writes the caller's ARN here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),

@@ -282,6 +282,23 @@ pub enum Woken {
     Gone,
 }
 
+/// An execution that carries a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    pub execution: ExecutionArn,
+}
+
+/// Beginning executions of the state machine.
+pub trait Starting: Sync {
+    /// Starts one of this name; the one that runs if it has this request. `None`: there was one before.
+    fn start(
+        &self,
+        name: &DeploymentId,
+        request: &serde_json::Value,
+    ) -> impl Future<Output = PortResult<Option<Begun>>> + Send;
+}
+
 /// Step Functions.
 pub trait Orchestration: Sync {
     /// Ends a gate well.

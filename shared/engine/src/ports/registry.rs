@@ -7,7 +7,7 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
 };
 use glidepath_core::time::Timestamp;
 
@@ -136,6 +136,14 @@ pub trait Registry: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
+    /// Remembers who wants a deployment started, in place of what the same person wanted before under its
+    /// name.
+    fn store_start(&self, start: &Start) -> impl Future<Output = PortResult<()>> + Send;
+    /// Who has wanted a deployment of this name started.
+    fn starts(
+        &self,
+        deployment: &DeploymentId,
+    ) -> impl Future<Output = PortResult<Vec<Start>>> + Send;
     /// The deployments that have not ended, and the newest that have.
     fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Recent>> + Send;
 }

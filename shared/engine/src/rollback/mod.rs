@@ -16,10 +16,11 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
 use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
+use glidepath_core::request::can_be_said;
 use glidepath_core::rollback::WeakStable;
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
@@ -87,6 +88,39 @@ impl RollbackInput {
                 "`force` needs the name of the person who decides it, as `by: {operator: NAME}`; \
                  nothing was written",
             )),
+        }
+    }
+}
+
+/// What a person posts to the function's URL. It refuses what it does not know, in place of doing less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostedRollback {
+    pub deployment: DeploymentId,
+    /// Why, for whoever reads the timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Everything to stable, healthy or not.
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl PostedRollback {
+    /// As this person asks for it. No reason holds a rollback up: what cannot be kept is left out.
+    pub fn by(self, person: String) -> RollbackInput {
+        let Self { deployment, reason, force } = self;
+        let cause = match reason.filter(|reason| can_be_said(reason).is_ok()) {
+            Some(reason) => format!("{person}: {}", reason.trim()),
+            None => format!("{person} asked for it"),
+        };
+        let name = FailureCode::Aborted.name().to_owned();
+        RollbackInput {
+            deployment,
+            error: Some(CaughtError { name, cause: Some(cause) }),
+            by: Some(FenceTrigger::Operator(person)),
+            force,
+            woken: false,
+            execution_start: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use glidepath_core::message::Trial;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -23,12 +23,14 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::world::FoundScaling;
 
 use super::{MemoryRegistry, World};
+use serde_json::Value;
+
 use crate::ports::{
-    Alarm, AlarmFence, Channels, Clock, Committed, Containers, Delivery, DeploymentFence, Double,
-    Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
-    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth,
-    Woken,
+    Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeploymentFence,
+    Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random,
+    Reaching, Recent, RegisteredVersion, Registry, ScaleTo, Scaling, Starting, TargetGroup,
+    TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -274,6 +276,14 @@ impl<B: Between> Registry for Bed<'_, B> {
         self.call("stored_cells", self.registry.stored_cells(deployment)).await
     }
 
+    async fn store_start(&self, start: &Start) -> PortResult<()> {
+        self.call("store_start", self.registry.store_start(start)).await
+    }
+
+    async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
+        self.call("starts", self.registry.starts(deployment)).await
+    }
+
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.call("recent", self.registry.recent(limit)).await
     }
@@ -431,6 +441,12 @@ impl<B: Between> Orchestration for Bed<'_, B> {
 
     async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
         self.call("running", self.world.running(execution)).await
+    }
+}
+
+impl<B: Between> Starting for Bed<'_, B> {
+    async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Option<Begun>> {
+        self.call("start", self.world.start(name, request)).await
     }
 }
 

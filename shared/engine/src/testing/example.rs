@@ -181,6 +181,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,
+        starter: None,
         reason: None,
         way_back: None,
         retry: None,

@@ -8,7 +8,7 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::{self, Fenced, RegistryWrite};
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
 };
 use glidepath_core::time::Timestamp;
 
@@ -26,6 +26,8 @@ pub struct Items {
     pub notices: Vec<OutboxEntry>,
     /// The cells of the latest look.
     pub cells: BTreeMap<DeploymentId, StoredCells>,
+    /// Who has wanted what started.
+    pub starts: Vec<Start>,
     /// Notices that every channel has taken.
     pub done_with: Vec<String>,
     /// Deployments whose records cannot be read.
@@ -218,6 +220,20 @@ impl Registry for MemoryRegistry {
 
     async fn stored_cells(&self, deployment: &DeploymentId) -> PortResult<Option<StoredCells>> {
         Ok(self.items().cells.get(deployment).cloned())
+    }
+
+    async fn store_start(&self, start: &Start) -> PortResult<()> {
+        let mut items = self.items();
+        items
+            .starts
+            .retain(|known| (&known.deployment, &known.by) != (&start.deployment, &start.by));
+        items.starts.push(start.clone());
+        Ok(())
+    }
+
+    async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
+        let items = self.items();
+        Ok(items.starts.iter().filter(|start| start.deployment == *deployment).cloned().collect())
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

@@ -28,10 +28,10 @@ use serde_json::Value;
 
 pub use self::containers::GivingUp;
 use crate::ports::{
-    Alarm, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
+    Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, Reaching, ScaleTo, TargetGroup, TargetGroups, TargetHealth,
-    Woken,
+    ProbeAnswer, Probing, Random, Reaching, ScaleTo, Starting, TargetGroup, TargetGroups,
+    TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -62,6 +62,8 @@ pub enum Call {
 /// What there is.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// Executions that run, with their input.
+    pub executions: BTreeMap<DeploymentId, Value>,
     /// Routes with their actions.
     pub routes: BTreeMap<RouteRef, RouteActions>,
     /// ECS services.
@@ -370,6 +372,14 @@ impl Orchestration for World {
 
     async fn running(&self, _: &ExecutionArn) -> PortResult<bool> {
         Ok(true)
+    }
+}
+
+impl Starting for World {
+    async fn start(&self, name: &DeploymentId, request: &Value) -> PortResult<Option<Begun>> {
+        let runs = self.state().executions.entry(name.clone()).or_insert(request.clone()).clone();
+        let arn = format!("arn:aws:states:x:1:execution:glidepath:{name}");
+        Ok((runs == *request).then(|| Begun { execution: ExecutionArn::new(arn) }))
     }
 }
 

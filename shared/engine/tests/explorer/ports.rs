@@ -9,7 +9,7 @@ use glidepath_core::ids::{
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement,
+    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement, Start,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -269,6 +269,16 @@ impl Registry for Boundary {
             self.registry().stored_cells(deployment).await
         })
         .await
+    }
+
+    async fn store_start(&self, start: &Start) -> PortResult<()> {
+        // Nothing but a plan reads them.
+        self.call("store_start", What::Quiet, async { self.registry().store_start(start).await })
+            .await
+    }
+
+    async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
+        self.call("starts", What::Quiet, async { self.registry().starts(deployment).await }).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

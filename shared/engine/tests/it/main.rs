@@ -22,6 +22,7 @@ mod rehearsed;
 mod rollback;
 mod scaling;
 mod shop;
+mod started;
 mod starting;
 mod storm;
 mod success;

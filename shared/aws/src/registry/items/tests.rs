@@ -74,6 +74,7 @@ fn plan() -> Plan {
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,
+        starter: None,
         reason: None,
         way_back: None,
         retry: None,

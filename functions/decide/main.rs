@@ -1,0 +1,35 @@
+//! Records what people decide: by its URL, as whoever AWS says has signed the request.
+
+use glidepath_aws::clients::Clients;
+use glidepath_aws::clock::System;
+use glidepath_aws::orchestration::StepFunctions;
+use glidepath_aws::registry::DynamoRegistry;
+use glidepath_engine::decide::{self, Posted, Wanted};
+use glidepath_engine::ports::Adapters;
+use glidepath_engine::retire;
+use glidepath_functions::url::{self, UrlRequest};
+use glidepath_functions::{log_as_json, serve, settings};
+use serde_json::{Value, json};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    log_as_json()?;
+    let clients = Clients::in_lambda()?;
+    let ports = Adapters::none()
+        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_orchestration(StepFunctions::new(&clients))
+        .with_ambient(System::default());
+    serve(async |payload: Value| {
+        let decided = async |UrlRequest { by, body }: UrlRequest<Posted>| {
+            let deployment = body.deployment.clone();
+            match body.by(by)? {
+                Wanted::Answer(answer) => drop(decide::run(&ports, &answer).await?),
+                Wanted::Retire(deployment) => drop(retire::run(&ports, &deployment).await?),
+            }
+            // Not the record: it holds the token of the pause.
+            Ok(json!({ "deployment": deployment }))
+        };
+        Ok(url::answer(&payload, decided).await)
+    })
+    .await
+}
