@@ -30,6 +30,7 @@ SERVICES = (
     "lambda_functions",
     "function_environments",
     "function_updates",
+    "function_policies",
     "faults",
     "contracts",
     "elbv2",
