@@ -98,7 +98,7 @@ def _required(arn: str, revision: str | None) -> Policy:
     if policy is None:
         raise Refused(404, "ResourceNotFoundException", f"Function not found: {arn}")
     if revision is not None and revision != _revision(policy):
-        words = "The RevisionId provided does not match the latest RevisionId. Call the GetResourcePolicy API to retrieve the latest RevisionId"
+        words = "The RevisionId provided does not match the latest RevisionId. GetResourcePolicy has the latest one."
         raise Refused(412, "PreconditionFailedException", words)
     return policy
 

@@ -139,16 +139,25 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         http = call.http
         region, account = get_region(), get_account_id()
         arguments = (http.service, http.method, http.path, http.headers, http.body, http.parameters, region, account)
-        named = iter((_qualified(call, str(original(*arguments))),))
+        found = str(original(*arguments))
+        named = iter((_function_arn(call, found) if call.service == "lambda" else found,))
     return tuple(arn for arn in dict.fromkeys(named) if known.takes(arn)) or (ANY,)
 
 
-def _qualified(call: Call, arn: str) -> str:
-    """An invocation of a version or alias is allowed on it, whichever way it is named."""
-    qualifier = call.http.query.get("Qualifier", [""])[0]
-    if call.permission != "lambda:InvokeFunction" or not qualifier or arn.rpartition(":function:")[2].count(":"):
+def _function_arn(call: Call, arn: str) -> str:
+    """A function is the same by its name, by a part of its ARN and by all of it; ministack knows the first and last.
+
+    An invocation of a version or alias is allowed on that, whichever way it is named. Whether AWS takes ``$LATEST``
+    for a name of the function as a whole is not documented; here it is a qualifier like others.
+    """
+    scope, marker, reference = arn.partition(":function:")
+    if not marker:
         return arn
-    return f"{arn}:{qualifier}"
+    found = f"{scope}{marker}{reference.rpartition('function:')[2]}"
+    qualifier = call.http.query.get("Qualifier", [""])[0]
+    if not qualifier or ":" in found.rpartition(":function:")[2] or call.permission != "lambda:InvokeFunction":
+        return found
+    return f"{found}:{qualifier}"
 
 
 # ---- conditions ----------------------------------------------------------------------------------

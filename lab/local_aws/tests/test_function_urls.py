@@ -399,8 +399,10 @@ def test_a_policy_that_denies_direct_invocations(lab: Lab, unique: str) -> None:
     functions.put_resource_policy(ResourceArn=arn, Policy=policy(deny_directly(arn)))
     assert direct(lab, administrator, unique) == "AccessDeniedException"
     assert direct(lab, administrator, unique, InvocationType="Event") == "AccessDeniedException"
-    with pytest.raises(ClientError, match="explicit deny"):
-        functions.invoke(FunctionName=unique)
+    for name in (arn, f"function:{unique}", f"{ACCOUNT}:function:{unique}"):
+        assert direct(lab, administrator, name) == "AccessDeniedException", name
+        with pytest.raises(ClientError, match="explicit deny"):
+            functions.invoke(FunctionName=name)
     assert call(url, session_of(lab, administrator)).status == call(url, ROOT).status == 200
     by_url = {**deny_directly(arn), "Action": "lambda:InvokeFunctionUrl", "Condition": {}}
     functions.put_resource_policy(ResourceArn=arn, Policy=policy(by_url))
