@@ -1,4 +1,4 @@
-"""Loopback addresses out of the lab's block: load balancers at its top, ECS tasks below."""
+"""Loopback addresses out of the lab's block: function URLs at its top, load balancers and ECS tasks below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from local_aws.settings import Settings
 
 FIRST_TASK = 1 << 8
 FIRST_LOAD_BALANCER = 254 << 8
-END = 255 << 8
+FIRST_FUNCTION_URL = 255 << 8
+END = (256 << 8) - 1
 
 
 class AddressPool:
@@ -49,4 +50,9 @@ def task_addresses(settings: Settings) -> AddressPool:
 
 def load_balancer_addresses(settings: Settings) -> AddressPool:
     """The pool for load balancers."""
-    return AddressPool(settings.addresses, FIRST_LOAD_BALANCER, END)
+    return AddressPool(settings.addresses, FIRST_LOAD_BALANCER, FIRST_FUNCTION_URL)
+
+
+def function_url_addresses(settings: Settings) -> AddressPool:
+    """The pool for function URLs."""
+    return AddressPool(settings.addresses, FIRST_FUNCTION_URL, END)

@@ -10,6 +10,8 @@ Known deviation from AWS: resources that do not depend on each other are updated
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +22,7 @@ from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners, stacks
 from ministack.services.cloudformation.stacks import _add_event
 
-from local_aws import alarms, application_autoscaling_templates, elbv2, elbv2_state, log_alarms
+from local_aws import alarms, application_autoscaling_templates, elbv2, elbv2_state, function_policies, log_alarms
 from local_aws import ecs as services
 from local_aws.aws_protocol import Document, ServiceError, coerce, service_model
 from local_aws.elbv2_actions import normalise_conditions
@@ -36,6 +38,8 @@ Update = Callable[[str, Document, Document, str, str | None], Created]
 Delete = Callable[[str, Document], None]
 
 FUNCTION = "AWS::Lambda::Function"
+URL = "AWS::Lambda::Url"
+POLICY = "AWS::Lambda::ResourcePolicy"
 # An account needs seconds for each, in which the old code answers, some functions are new and others not yet.
 # Without it all of them would change between two looks at a bake.
 CODE_UPDATE_SECONDS = 0.5
@@ -286,6 +290,63 @@ def _function_update(original: Update) -> Update:
     return update
 
 
+# ---- function URLs and the policies of functions -------------------------------------------------
+
+
+def _url_create(original: Create) -> Create:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        if "AuthType" not in props:
+            raise ValueError(f"{URL}: #: required key [AuthType] not found")
+        _key, attributes = original(logical_id, props, stack_name)
+        # The type's primary identifier.
+        return attributes["FunctionArn"], attributes
+
+    return create
+
+
+def _url_key(arn: str) -> str:
+    """ministack's name of a function URL."""
+    return arn.partition(":function:")[2] or arn
+
+
+def _url_update(create: Create, original: Callable[..., Created]) -> Callable[..., Created]:
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> Created:
+        if any(new.get(name) != old.get(name) for name in ("TargetFunctionArn", "Qualifier")):
+            created = create(physical_id, new, stack_name)
+            _url_delete(physical_id, old)
+            return created
+        return physical_id, original(_url_key(physical_id), old, new, stack_name)[1]
+
+    return update
+
+
+def _url_delete(physical_id: str, props: Document) -> None:
+    provisioners._lambda_url_delete(_url_key(physical_id), props)
+
+
+def _policy_put(logical_id: str, props: Document, stack_name: str) -> Created:
+    arn = str(props["ResourceArn"])
+    document = props["PolicyDocument"]
+    try:
+        function_policies.put(arn, document if isinstance(document, str) else json.dumps(document))
+    except function_policies.Refused as refused:
+        raise ValueError(f"{POLICY}: {refused.message} (Service error code: {refused.code})") from refused
+    return arn, {}
+
+
+def _policy_update(physical_id: str, old: Document, new: Document, stack_name: str) -> Created:
+    created = _policy_put(physical_id, new, stack_name)
+    if created[0] != physical_id:
+        _policy_delete(physical_id, old)
+    return created
+
+
+def _policy_delete(physical_id: str, props: Document) -> None:
+    # Gone already with its function, or by hand.
+    with contextlib.suppress(function_policies.Refused):
+        function_policies.delete(physical_id)
+
+
 def _install_threads() -> None:
     original: Callable[[str], bool]
 
@@ -366,6 +427,11 @@ def install(settings: Settings) -> None:
     function = handlers[FUNCTION]
     _replace(FUNCTION, "create", _function_create(function["create"]), CREATE)
     _replace(FUNCTION, "update", _function_update(function["update"]), UPDATE_WITH_NAME)
+    url_create = _url_create(handlers[URL]["create"])
+    _replace(URL, "update", _url_update(url_create, handlers[URL]["update"]), UPDATE)
+    _replace(URL, "create", url_create, CREATE)
+    _replace(URL, "delete", _url_delete, DELETE)
+    handlers[POLICY] = {"create": _policy_put, "update": _policy_update, "delete": _policy_delete}
     _install_threads()
     for kind, operation, put, store in (
         (

@@ -8,6 +8,8 @@ from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
+from local_aws.function_policies import policy_of
+
 
 class NotDelivered(Exception):
     """The target did not take the event; ``code`` is what a dead-letter queue shows."""
@@ -36,8 +38,7 @@ def invoke_asynchronously(function: str, event: Any, service: str, source_arn: s
         region=get_region(),
         service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": get_account_id()},
     )
-    policy = (record.get("policy") or {}) if isinstance(record, dict) else {}
-    if evaluate_resource_policy(policy, context, service=service).decision != "Allow":
+    if evaluate_resource_policy(policy_of(function), context, service=service).decision != "Allow":
         raise NotDelivered("NO_PERMISSIONS", f"{service} may not invoke {function} for {source_arn}")
     execution = lambda_svc._execution_record_for_config(record, config)
     lambda_svc.invoke_async_with_retry(execution, event)

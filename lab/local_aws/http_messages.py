@@ -43,6 +43,21 @@ class Message:
         return None
 
     @property
+    def content(self) -> bytes:
+        """The body without the framing of its chunks."""
+        if "chunked" not in (self.header("transfer-encoding") or "").lower():
+            return self.body
+        rest = self.body
+        parts: list[bytes] = []
+        while True:
+            line, _, rest = rest.partition(b"\r\n")
+            size = int(line.split(b";")[0], 16)
+            if size == 0:
+                return b"".join(parts)
+            parts.append(rest[:size])
+            rest = rest[size + 2 :]
+
+    @property
     def keeps_alive(self) -> bool:
         """Whether the sender keeps the connection open after this message."""
         connection = (self.header("connection") or "").lower()

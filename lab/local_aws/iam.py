@@ -16,13 +16,21 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ecs
 
-from local_aws import application_autoscaling_records, contracts, iam_rules, iam_simulation, service_authorization
+from local_aws import (
+    application_autoscaling_records,
+    contracts,
+    function_policies,
+    iam_rules,
+    iam_simulation,
+    service_authorization,
+)
 from local_aws.calls import CBOR, ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.iam_rules import ANY, ONLY_ANY, Requirement
 from local_aws.replacing import AnyFunction, replace
@@ -50,6 +58,7 @@ ECS_RESOURCES = {
 # Operations of Lambda that have one permission together.
 INVOCATIONS = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
 NO_RESOURCES: tuple[str, ...] = ()
+AUTH_TYPE = "lambda:FunctionUrlAuthType"
 
 _resources: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("resources", default=NO_RESOURCES)
 """What the call that is being answered is authorized on, as far as it is found here."""
@@ -107,6 +116,9 @@ def _cluster_name(request: dict[str, Any]) -> str:
 def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
     """What a call is authorized on; nothing if that is left to ministack."""
     permission = call.permission
+    if call.service == "lambda" and call.http.path.startswith(function_policies.PATH):
+        # The reference does not have these actions yet.
+        return (unquote(call.http.path.removeprefix(function_policies.PATH)),)
     known = service_authorization.action(permission) if call.service in SERVICES else None
     if known is None:
         return NO_RESOURCES
@@ -127,8 +139,25 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         http = call.http
         region, account = get_region(), get_account_id()
         arguments = (http.service, http.method, http.path, http.headers, http.body, http.parameters, region, account)
-        named = iter((str(original(*arguments)),))
+        found = str(original(*arguments))
+        named = iter((_function_arn(call, found) if call.service == "lambda" else found,))
     return tuple(arn for arn in dict.fromkeys(named) if known.takes(arn)) or (ANY,)
+
+
+def _function_arn(call: Call, arn: str) -> str:
+    """A function is the same by its name, by a part of its ARN and by all of it; ministack knows the first and last.
+
+    An invocation of a version or alias is allowed on that, whichever way it is named. Whether AWS takes ``$LATEST``
+    for a name of the function as a whole is not documented; here it is a qualifier like others.
+    """
+    scope, marker, reference = arn.partition(":function:")
+    if not marker:
+        return arn
+    found = f"{scope}{marker}{reference.rpartition('function:')[2]}"
+    qualifier = call.http.query.get("Qualifier", [""])[0]
+    if not qualifier or ":" in found.rpartition(":function:")[2] or call.permission != "lambda:InvokeFunction":
+        return found
+    return f"{found}:{qualifier}"
 
 
 # ---- conditions ----------------------------------------------------------------------------------
@@ -139,11 +168,23 @@ def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
     known = service_authorization.action(permission)
     if service == "application-autoscaling" and known is not None:
         return _scaling_conditions(known, json.loads(body or b"{}"))
+    if service == "lambda" and known is not None and known.has_condition(AUTH_TYPE):
+        return _auth_type_condition(body)
     if service != "ecs" or known is None or not known.has_condition("ecs:cluster"):
         return {}
     # Without it nobody could list tasks of some clusters only.
     cluster = _cluster_name(json.loads(body or b"{}"))
     return {"ecs:cluster": f"arn:aws:ecs:{get_region()}:{get_account_id()}:cluster/{cluster}"}
+
+
+def _auth_type_condition(body: bytes) -> dict[str, Any]:
+    """Of CreateFunctionUrlConfig, UpdateFunctionUrlConfig and AddPermission: organizations deny by it what is open."""
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    value = request.get("FunctionUrlAuthType") or request.get("AuthType") if isinstance(request, dict) else None
+    return {AUTH_TYPE: value} if isinstance(value, str) else {}
 
 
 def _scaling_conditions(known: service_authorization.Action, request: dict[str, Any]) -> dict[str, Any]:
@@ -194,10 +235,26 @@ def _refusal(call: Call, requirement: Requirement) -> Answer | None:
     return answer
 
 
+def _denied_root(call: Call, original: AnyFunction) -> Answer | None:
+    """The refusal of a function whose own policy denies it to the account's root as well.
+
+    IAM User Guide, "Permissions boundaries" and "Policy evaluation logic": identity policies do not reach the root,
+    a Deny in the policy of a resource does.
+    """
+    if call.permission != "lambda:InvokeFunction":
+        return None
+    principal = f"arn:aws:iam::{get_account_id()}:root"
+    for resource in _resources_of(call, original):
+        if function_policies.denies(resource, call.permission, principal, {}):
+            words = iam_actions._resource_policy_denial("lambda", call.permission, principal, resource)
+            return call.failure(403, "AccessDeniedException", words)
+    return None
+
+
 def _authorization(original: AnyFunction) -> Any:
     async def authorize(call: Call, proceed: Proceed) -> Answer:
         if call.principal == ROOT:
-            return await proceed()
+            return _denied_root(call, original) or await proceed()
         resources = _resources_of(call, original)
         further = iam_rules.beyond_its_own(call)
         # ministack takes no permission for calls in CBOR, which are all of CloudWatch's SDKs for Rust.

@@ -6,8 +6,7 @@ for either.
 
 Known deviations from AWS: the retries of a failed event come after one second and two (AWS: minutes); a
 function goes on running between its invocations (AWS freezes it); ``Architectures`` is not looked at, a
-binary must fit the machine; function URLs are addresses below the lab's endpoint, and a public one needs
-no permission for everybody; memory limits are not enforced.
+binary must fit the machine; memory limits are not enforced.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core import lambda_runtime
-from ministack.core.responses import json_response, new_uuid, request_scope
+from ministack.core.responses import new_uuid, request_scope
 from ministack.services import lambda_svc
 
 from local_aws import journal
@@ -217,37 +216,6 @@ def _install_environment() -> None:
     original = replace(lambda_svc, "_provided_worker_env", worker_environment, expects=("config", "code_dir", "port"))
 
 
-def _install_function_urls(endpoint: str) -> None:
-    """Give function URLs an address that can be reached: ``x.lambda-url.eu-west-1.on.aws`` is AWS's own.
-
-    The path below it reaches the function as on AWS; the host it sees is still AWS's.
-    """
-    prefix = f"{endpoint}/_aws/lambda-url/"
-    create: AnyFunction
-    identify: AnyFunction
-
-    def create_reachable(
-        func_name: str, data: dict[str, Any], qualifier: str | None
-    ) -> tuple[int, dict[str, str], Any]:
-        status, headers, body = create(func_name, data, qualifier)
-        if status != 201:
-            return status, headers, body
-        config = lambda_svc._function_urls[lambda_svc._url_config_key(func_name, qualifier)]
-        config["FunctionUrl"] = f"{prefix}{identify(config['FunctionUrl'])}/"
-        answer: tuple[int, dict[str, str], Any] = json_response(config, status=status)
-        return answer
-
-    def url_id(function_url: str) -> str:
-        if function_url.startswith(prefix):
-            return function_url.removeprefix(prefix).strip("/")
-        return str(identify(function_url))
-
-    create = replace(
-        lambda_svc, "_create_function_url_config", create_reachable, expects=("func_name", "data", "qualifier")
-    )
-    identify = replace(lambda_svc, "_function_url_id", url_id, expects=("function_url",))
-
-
 def _install_speed() -> None:
     drain: AnyFunction
     handler: AnyFunction
@@ -283,4 +251,3 @@ def install(settings: Settings) -> None:
     replace(lambda_svc, "invoke_async_with_retry", invoke_asynchronously, expects=("func", "event"))
     _install_environment()
     _install_speed()
-    _install_function_urls(settings.endpoint)

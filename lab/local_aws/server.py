@@ -30,6 +30,8 @@ SERVICES = (
     "lambda_functions",
     "function_environments",
     "function_updates",
+    "function_policies",
+    "function_urls",
     "faults",
     "contracts",
     "elbv2",
@@ -45,7 +47,7 @@ SERVICES = (
     "cloudformation",
 )
 # Without one of these everything would wait for ever, and nobody would learn why.
-ESSENTIAL_THREADS = ("ecs-scheduler", "load-balancers", "alarms", "application-autoscaling")
+ESSENTIAL_THREADS = ("ecs-scheduler", "load-balancers", "function-urls", "alarms", "application-autoscaling")
 CLAIM_PORT = 45999
 FIRST_BLOCK, LAST_BLOCK = 16, 250
 

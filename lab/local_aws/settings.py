@@ -36,8 +36,8 @@ class Settings:
     """Seconds between two evaluations of all alarms."""
 
     addresses: IPv4Network
-    """The loopback block 127.N.0.0/16 that belongs to this lab alone: ECS tasks and load balancers take
-    their addresses from it. 127.N.0.1 is taken: a socket bound there is this lab's claim on the block."""
+    """The loopback block 127.N.0.0/16 that belongs to this lab alone: ECS tasks, load balancers and
+    function URLs take their addresses from it. 127.N.0.1 is taken: a socket bound there is this lab's claim on the block."""
 
     behaviours: Path
     """JSON file of how each version of the example application behaves; tasks get it as BEHAVIOURS."""

@@ -3,7 +3,10 @@
 ``do`` is one of: echo (answers the event), sleep (``seconds``), hold (writes its process id to the file ``begun`` and goes on once
 there is the file ``end``), error (``type``, ``message``), exit
 (``code``), environment (answers its variables), call (``service``, ``operation``, ``parameters`` of an
-AWS API call; answers ``{"ok": ...}`` or ``{"error": code}``), process (answers its process id).
+AWS API call; answers ``{"ok": ...}`` or ``{"error": code}``), process (answers its process id), answer (answers
+``answer``).
+
+A request by a function URL with such an object for its body is done in the same way.
 """
 
 from __future__ import annotations
@@ -27,6 +30,17 @@ class ProbeError(Exception):
         self.kind = kind
 
 
+def _asked_by_url(event: Any) -> Any:
+    if isinstance(event, dict) and "requestContext" in event and not event.get("isBase64Encoded"):
+        try:
+            body = json.loads(event.get("body", ""))
+        except ValueError:
+            return event
+        if isinstance(body, dict) and "do" in body:
+            return body
+    return event
+
+
 def _call(event: dict[str, Any]) -> dict[str, Any]:
     import boto3
     from botocore.exceptions import ClientError
@@ -42,6 +56,7 @@ def _call(event: dict[str, Any]) -> dict[str, Any]:
 
 def handle(event: Any) -> Any:
     """Do what the event says."""
+    event = _asked_by_url(event)
     what = event.get("do") if isinstance(event, dict) else None
     if what == "sleep":
         time.sleep(event["seconds"])
@@ -60,6 +75,8 @@ def handle(event: Any) -> Any:
         return os.getpid()
     elif what == "call":
         return _call(event)
+    elif what == "answer":
+        return event["answer"]
     return event
 
 

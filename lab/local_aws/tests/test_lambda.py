@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -250,19 +249,6 @@ def test_schedule_invokes_with_its_role(lab: Lab, unique: str) -> None:
     assert {line["error"] for line in calls(f"{unique}-role")} == {None}
     assert {line["error"] for line in calls(f"{unique}-none")} == {"AccessDeniedException"}
     assert calls(f"{unique}-role")[0]["request"]["Payload"] == {"sweep": True}
-
-
-def test_function_url(lab: Lab, unique: str) -> None:
-    """Deviations: AWS's address is ``https://ID.lambda-url.REGION.on.aws/``, and without the permissions
-    lambda:InvokeFunctionUrl and lambda:InvokeFunction for everybody (which SAM adds) it answers 403."""
-    create_function(lab, unique)
-    functions = lab.client("lambda")
-    url = functions.create_function_url_config(FunctionName=unique, AuthType="NONE")["FunctionUrl"]
-    request = urllib.request.Request(f"{url}approve?gate=1", data=b"a=1", method="POST")
-    with urllib.request.urlopen(request) as answer:
-        event = json.load(answer)
-    assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/approve", "gate=1")
-    assert event["requestContext"]["http"]["method"] == "POST"
 
 
 def test_logs(lab: Lab, unique: str) -> None:
