@@ -8,8 +8,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use std::time::Duration;
 
-use crate::local_aws::REGION;
-use crate::people::Person;
+use crate::local_aws::{REGION, ROOT_KEY};
 
 /// Clients for one endpoint.
 #[derive(Clone, Debug)]
@@ -28,12 +27,12 @@ pub struct Clients {
 impl Clients {
     /// For the local AWS at this address.
     pub fn new(endpoint: &str) -> Self {
-        Self::of(endpoint, &Person::root())
+        Self::of(endpoint, ROOT_KEY, ROOT_KEY)
     }
 
-    /// As this person.
-    pub fn of(endpoint: &str, person: &Person) -> Self {
-        let credentials = Credentials::new(&person.key, &person.secret, None, None, "lab");
+    /// As whoever has this key.
+    pub fn of(endpoint: &str, key: &str, secret: &str) -> Self {
+        let credentials = Credentials::new(key, secret, None, None, "lab");
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60))

@@ -90,7 +90,7 @@ impl Lab {
 
     /// As this person.
     pub fn clients_of(&self, person: &Person) -> Clients {
-        Clients::of(self.endpoint(), person)
+        Clients::of(self.endpoint(), &person.key, &person.secret)
     }
 
     fn control(&self) -> Control {

@@ -24,17 +24,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) until: Option<Timestamp>,
 }
 
-const TITLES: [&str; 9] = [
-    "DEPLOYMENT",
-    "SERVICE",
-    "VERSION",
-    "IMAGE",
-    "BEGAN",
-    "TOOK",
-    "BY, AS THEY SAY",
-    "END",
-    "WAY BACK",
-];
+const TITLES: [&str; 9] =
+    ["DEPLOYMENT", "SERVICE", "VERSION", "IMAGE", "BEGAN", "TOOK", "BY", "END", "WAY BACK"];
 
 /// One line for each, in the order given.
 pub(crate) fn history(entries: &[Entry<'_>], now: Timestamp) -> String {
@@ -177,7 +168,12 @@ mod tests {
             vec![format!("1.dkr.ecr.eu-west-1.amazonaws.com/team/shop:3f9c2{number}")];
         let role =
             "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Deployers_0a1b/ada@example.com";
-        deployment.plan.started_by = Some(role.to_owned());
+        // One that was started past the stack.
+        if number == 41 {
+            deployment.plan.started_by = Some("pipeline 7 of shop".to_owned());
+        } else {
+            deployment.plan.starter = Some(role.to_owned());
+        }
         deployment
     }
 
