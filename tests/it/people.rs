@@ -157,9 +157,8 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
     // A start ends with the plan's answer, and what it prints works at once.
     let begun = stage.runs(ci, &["start", request, "--name", "p-1"]).await;
     assert!(begun.starts_with("p-1 has begun: "), "{begun}");
-    let status: Value =
-        serde_json::from_str(&stage.runs(viewer, &["history", "--json"]).await).unwrap();
-    let starter = status["deployments"][0]["starter"].as_str().unwrap_or_default();
+    let status = stage.until(viewer, "p-1", |status| status["starter"].is_string()).await;
+    let starter = status["starter"].as_str().unwrap_or_default();
     assert!(starter.ends_with(":user/ci"), "AWS has recognised who starts: {status}");
     let refused = stage.fails(ci, &["start", request, "--name", "p-2"]).await;
     assert!(refused.contains("p-2 was refused, and nothing was written: DeploymentRunning"));

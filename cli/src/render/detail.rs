@@ -89,6 +89,9 @@ impl Detail<'_> {
             plan.canary.slot, plan.stable.slot, plan.service
         )?;
         self.state(text)?;
+        if let Some(whom) = plan.started_by_whom() {
+            row(text, "started by", &whom)?;
+        }
         if let Some(reason) = &plan.reason {
             row(text, "because", reason)?;
         }

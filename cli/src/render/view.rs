@@ -24,6 +24,12 @@ pub(crate) struct View<'a> {
     state: String,
     since: String,
     started_at: String,
+    /// Whom AWS has recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starter: Option<&'a str>,
+    /// What the start said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_by: Option<&'a str>,
     stage: StageView,
     traffic: Vec<TrafficView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +135,8 @@ impl<'a> View<'a> {
             state: state.words,
             since: state.since.to_string(),
             started_at: deployment.started_at.to_string(),
+            starter: plan.starter.as_deref(),
+            started_by: plan.started_by.as_deref(),
             stage: StageView {
                 number: progress.stage.next().0,
                 of: plan.stages.len(),

@@ -99,6 +99,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Who has started it, and who says so. Step Functions tells nobody: AWS has recognised whoever came by
+    /// the stack's own URL, and everything else is what the start said.
+    pub fn started_by_whom(&self) -> Option<String> {
+        match (&self.starter, &self.started_by) {
+            (Some(starter), Some(said)) if said != starter => {
+                Some(format!("{starter}, as AWS says, for {said}"))
+            }
+            (Some(starter), _) => Some(format!("{starter}, as AWS says")),
+            (None, Some(said)) => Some(format!("{said}, as they say")),
+            (None, None) => None,
+        }
+    }
+
     /// The stage, or `None` past the last one.
     pub fn stage(&self, stage: StageIndex) -> Option<&Stage> {
         self.stages.get(stage.0)

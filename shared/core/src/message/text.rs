@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::failure::Failure;
 use crate::ids::{ChannelName, ExecutionArn};
-use crate::plan::{Plan, SlotPlan, Stage, StageIndex};
+use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered, Urgency};
 use crate::route::RouteRef;
 use crate::weight::Weight;
@@ -304,18 +304,8 @@ impl Told<'_> {
         (!images.is_empty()).then(|| format!("Made of: {}", images.join(", ")))
     }
 
-    /// Who has started it. Step Functions tells nobody: AWS has recognised whoever came by the stack's own
-    /// URL, and everything else is what the start said.
     fn started_by(&self) -> Option<String> {
-        let Plan { starter, started_by, .. } = &self.deployment.plan;
-        match (starter, started_by) {
-            (Some(starter), Some(said)) if said != starter => {
-                Some(format!("Started by {starter}, as AWS says, for: {said}"))
-            }
-            (Some(starter), _) => Some(format!("Started by {starter}, as AWS says")),
-            (None, Some(said)) => Some(format!("Started, as it says, by: {said}")),
-            (None, None) => None,
-        }
+        self.deployment.plan.started_by_whom().map(|whom| format!("Started by {whom}"))
     }
 
     fn reason(&self) -> Option<String> {

@@ -44,7 +44,7 @@ async fn whom_aws_has_recognised_is_the_starter_and_what_is_said_stands_beside()
     start::run(&bed, "arn:late", posted(&request)).await.unwrap();
     let (starter, told) = planned(&registry, &world, request).await;
     assert_eq!(starter.as_deref(), Some(ADA));
-    assert!(told.contains(&format!("Started by {ADA}, as AWS says, for: pipeline 7")), "{told}");
+    assert!(told.contains(&format!("Started by {ADA}, as AWS says, for pipeline 7")), "{told}");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn who_starts_past_the_stack_is_known_by_what_they_say() {
     request["startedBy"] = json!(ADA);
     let (starter, told) = planned(&registry, &world, request).await;
     assert_eq!(starter, None);
-    assert!(told.contains(&format!("Started, as it says, by: {ADA}")), "{told}");
+    assert!(told.contains(&format!("Started by {ADA}, as they say")), "{told}");
 }
 
 #[tokio::test]
