@@ -34,6 +34,7 @@ SERVICES = (
     "contracts",
     "elbv2",
     "load_balancer",
+    "ecr",
     "ecs",
     "cloudwatch",
     "alarms",
