@@ -8,6 +8,7 @@ use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_aws::operator::Operator;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_aws::repositories::ElasticContainerRegistry;
 use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_aws::stack::{self, Stack};
 use glidepath_core::document::Findings;
@@ -52,6 +53,7 @@ pub(crate) type CommandPorts = Adapters<
     (),
     System,
     ApplicationAutoScaling,
+    ElasticContainerRegistry,
 >;
 
 /// Everything through which a command reaches the stack.
@@ -82,6 +84,7 @@ impl Options {
             .with_load_balancer(ElasticLoadBalancing::new(&clients))
             .with_containers(ElasticContainers::new(&clients))
             .with_scaling(ApplicationAutoScaling::new(&clients))
+            .with_repositories(ElasticContainerRegistry::new(&clients))
             .with_monitoring(CloudWatch::new(&clients, Publication::default()))
             .with_orchestration(StepFunctions::new(&clients))
             .with_ambient(System::default());

@@ -6,6 +6,7 @@ use glidepath_aws::containers::ElasticContainers;
 use glidepath_aws::load_balancer::ElasticLoadBalancing;
 use glidepath_aws::monitoring::{CloudWatch, Publication};
 use glidepath_aws::registry::DynamoRegistry;
+use glidepath_aws::repositories::ElasticContainerRegistry;
 use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_core::preflight::StackSettings;
 use glidepath_engine::plan;
@@ -21,6 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_load_balancer(ElasticLoadBalancing::new(&clients))
         .with_containers(ElasticContainers::new(&clients))
         .with_scaling(ApplicationAutoScaling::new(&clients))
+        .with_repositories(ElasticContainerRegistry::new(&clients))
         .with_monitoring(CloudWatch::new(&clients, Publication::default()))
         .with_ambient(System::default());
     // Their names only: what delivers would be loaded with every cold start for nothing.

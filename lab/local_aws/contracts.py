@@ -42,6 +42,7 @@ PRODUCTS_SERVICES = frozenset({
     "application-autoscaling",
     "cloudwatch",
     "dynamodb",
+    "ecr",
     "ecs",
     "elasticloadbalancing",
     "lambda",
@@ -53,6 +54,7 @@ PRODUCTS_SERVICES = frozenset({
 # What services answer to a request that their model does not allow; all others answer ValidationException.
 REFUSALS = {
     "cloudwatch": "ValidationError",
+    "ecr": "InvalidParameterException",
     "ecs": "InvalidParameterException",
     "elasticloadbalancing": "ValidationError",
     "sns": "InvalidParameter",

@@ -16,7 +16,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 
-from local_aws import journal
+from local_aws import ecr, journal
 from local_aws.addresses import AddressPool
 from local_aws.aws_protocol import Document
 from local_aws.elbv2_targets import deregistration_delay
@@ -53,6 +53,8 @@ class Task:
     deployment: str | None
     address: str = ""
     containers: list[ContainerProcess] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    """Container name to the digest of its image, where that is in ECR."""
     started: float = 0.0
     stop_after: float = 0.0
     """While DEACTIVATING: when the targets have drained. While STOPPING: when to kill."""
@@ -186,8 +188,12 @@ def start(task: Task, addresses: AddressPool, settings: Settings) -> None:
             environment |= ecs._resolve_container_secrets(container)
             environment |= task.environment.get(container["name"], {})
             log = settings.data_directory / "tasks" / f"{identifier}-{container['name']}.log"
+            # By the digest that the deployment's first task has found, whatever its tag stands for by now.
+            digest = ecr.pull(_shown(container["image"], task.deployment))
+            if digest is not None:
+                task.digests[container["name"]] = digest
             task.containers.append(ContainerProcess(container, environment, task.address, settings, log))
-    except (CannotStart, ecs._SecretResolutionError) as error:
+    except (CannotStart, ecr.CannotPull, ecs._SecretResolutionError) as error:
         stop(task, str(error), "TaskFailedToStart")
         return
     _journal(task, "started", None)
@@ -252,7 +258,7 @@ def _become_running(task: Task) -> None:
     task.record |= {"startedAt": now, "pullStoppedAt": now}
     for container in task.record["containers"]:
         container["lastStatus"] = "RUNNING"
-        container["imageDigest"] = digest_of(container["image"])
+        container["imageDigest"] = task.digests.get(container["name"]) or digest_of(container["image"])
         if task.deployment:
             _resolved.setdefault((task.deployment, container["image"].partition("@")[0]), container["imageDigest"])
     _set_status(task, "RUNNING")

@@ -100,6 +100,13 @@ def _ecs_arns(request: dict[str, Any]) -> Iterator[str]:
                 yield f"{scope}:{kind}/{cluster}/{name}" if in_cluster else f"{scope}:{kind}/{name}"
 
 
+def _repository_arns(request: dict[str, Any]) -> Iterator[str]:
+    """The repository that a request names, in whosever registry."""
+    registry = request.get("registryId") or get_account_id()
+    for name in _each(request.get("repositoryName")):
+        yield f"arn:aws:ecr:{get_region()}:{registry}:repository/{name}"
+
+
 def _scalable_target_arns(request: dict[str, Any]) -> Iterator[str]:
     """The scalable target that a request names, by its ARN or by what it scales."""
     if "ResourceARN" in request:
@@ -128,6 +135,8 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         named = _arns_in(call.request)
     elif call.service == "ecs":
         named = _ecs_arns(call.request)
+    elif call.service == "ecr":
+        named = _repository_arns(call.request)
     elif call.service == "application-autoscaling":
         named = _scalable_target_arns(call.request)
     elif call.service == "cloudwatch":

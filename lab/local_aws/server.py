@@ -36,6 +36,7 @@ SERVICES = (
     "contracts",
     "elbv2",
     "load_balancer",
+    "ecr",
     "ecs",
     "cloudwatch",
     "alarms",

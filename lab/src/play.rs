@@ -18,6 +18,7 @@ use crate::scenario::{
     Step, complete_request,
 };
 use crate::scene::{Running, Scene};
+use crate::stack::images;
 use crate::stack::{CHANNELS, Glidepath, RouteResources, ServiceResources};
 use crate::timeline::Event;
 
@@ -57,6 +58,11 @@ async fn act(scene: &Scene, number: usize, action: &Action) -> LabResult<()> {
         Action::Glidepath(wanted) => people::run(scene, wanted).await,
         Action::Scale(scale) => self::scale(scene, scale).await,
         Action::SetBounds(set) => set_bounds(scene, set).await,
+        Action::Image(image) => {
+            let resources = resources(scene, image.service.as_deref())?;
+            let tag = resources.tag(&image.version);
+            images::change(&scene.clients, &tag, image.becomes).await
+        }
         Action::PlaceAtMost(limit) => scene.control.place_at_most(limit.tasks).await,
         Action::StopExecution(which) => {
             let deployment = running(scene, which.deployment.as_deref())?;

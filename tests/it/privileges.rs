@@ -17,6 +17,8 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:PutItem", "writes the deployment and its first notice"),
             ("dynamodb:Query", "reads who has started it, and what has served before"),
             ("dynamodb:UpdateItem", "takes locks and binds alarms"),
+            ("ecr:DescribeImages", "finds out whether the images of the release are there"),
+            ("ecr:DescribePullThroughCacheRules", "tells what is gone from what a pull brings"),
             ("ecs:DescribeServices", "checks the slots"),
             ("ecs:DescribeTaskDefinition", "checks the release"),
             ("elasticloadbalancing:DescribeListeners", "reads routes, and finds unlisted ones"),
@@ -248,6 +250,7 @@ fn doctor_simulates_what_the_roles_are_for() {
             listeners: some("listener"),
             user_pools: some("pool"),
             task_roles: some("role"),
+            repositories: some("repository"),
             hooks: some("hook"),
         }),
     };
@@ -317,6 +320,18 @@ fn alarms_are_changed_only_by_a_service_on_behalf_of_a_role() {
     }
     for statement in statements("application-autoscaling:RegisterScalableTarget") {
         assert!(statement.contains("ecs:service:DesiredCount"), "{statement}");
+    }
+}
+
+/// What is read of images is read of repositories and of nothing else: their contents are no business of
+/// anybody here.
+#[test]
+fn images_are_described_and_never_pulled() {
+    for statement in statements("ecr:DescribeImages") {
+        assert!(statement.contains("repository/*"), "{statement}");
+    }
+    for action in ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetAuthorizationToken"] {
+        assert!(!TEMPLATE.contains(action), "{action}");
     }
 }
 

@@ -51,6 +51,7 @@ scenarios! {
     a_person_returns_everything: "operator",
     a_person_returns_to_the_version_before_after_a_success: "rollback-to-previous",
     a_version_that_was_taken_back_is_refused_until_somebody_names_why: "quarantine",
+    a_version_whose_image_is_gone_is_refused_before_anything_is_written: "gone-image",
     a_pipeline_returns_to_the_version_before_when_its_tasks_have_gone: "rollback-after-retirement",
     what_serves_again_is_asked: "validated",
     a_version_without_a_place_is_given_up_and_deployed_once_there_is_one: "no-place",

@@ -97,6 +97,12 @@ RESOURCES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     ),
     "elasticloadbalancing:ModifyRule": (RULE, "elbv2", "modify_rule", {"RuleArn": RULE, "Actions": []}),
     "elasticloadbalancing:ModifyListener": (LISTENER, "elbv2", "modify_listener", {"ListenerArn": LISTENER}),
+    "ecr:DescribeImages": (
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/r1",
+        "ecr",
+        "describe_images",
+        {"repositoryName": "r1"},
+    ),
     "ecs:UpdateService": (SERVICE, "ecs", "update_service", {"cluster": "c", "service": "s"}),
     "ecs:DescribeServices": (SERVICE, "ecs", "describe_services", {"cluster": "c", "services": ["s"]}),
     "sns:Publish": (TOPIC, "sns", "publish", {"TopicArn": TOPIC, "Message": "m"}),
@@ -147,6 +153,7 @@ ONLY_ANY: dict[str, tuple[str, str, dict[str, Any]]] = {
         "get_metric_data",
         {"MetricDataQueries": [], "StartTime": 0, "EndTime": 1},
     ),
+    "ecr:DescribePullThroughCacheRules": ("ecr", "describe_pull_through_cache_rules", {}),
     "ecs:DescribeTaskDefinition": ("ecs", "describe_task_definition", {"taskDefinition": "t"}),
 }
 

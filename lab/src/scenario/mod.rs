@@ -20,8 +20,8 @@ pub(crate) use placeholders::substituted;
 pub use placeholders::{UnknownPlaceholder, complete_request};
 
 pub use script::{
-    Action, Behave, CommandLine, Decide, Nothing, PlaceAtMost, RewriteRoute, Scale, SetAlarm,
-    SetBounds, StartDeployment, Step, Which,
+    Action, Behave, CommandLine, Decide, Image, ImageBecomes, Nothing, PlaceAtMost, RewriteRoute,
+    Scale, SetAlarm, SetBounds, StartDeployment, Step, Which,
 };
 
 pub use service::{

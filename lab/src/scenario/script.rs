@@ -51,6 +51,8 @@ pub enum Action {
     SetBounds(SetBounds),
     /// From now on ECS finds places for so many tasks of the whole lab only.
     PlaceAtMost(PlaceAtMost),
+    /// Changes what ECR has under the tag of a version of a service with `ecr`.
+    Image(Image),
     /// Starts another deployment.
     StartDeployment(StartDeployment),
     /// Deletes the state machine, as Step Functions' DeleteStateMachine does: its executions end.
@@ -173,6 +175,31 @@ pub struct SetBounds {
 pub struct PlaceAtMost {
     /// How many tasks run at once; `null`: any number again.
     pub tasks: Option<u32>,
+}
+
+/// `image`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Image {
+    /// Whose version; not needed with one service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which version.
+    pub version: String,
+    /// What becomes of its image.
+    pub becomes: ImageBecomes,
+}
+
+/// What becomes of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageBecomes {
+    /// Its tag is deleted, and with its last tag the image.
+    Gone,
+    /// It is archived, and cannot be pulled.
+    Archived,
+    /// Its tag is moved to an image that is in no version.
+    Another,
 }
 
 /// `stopExecution`

@@ -39,6 +39,9 @@ pub struct Service {
     /// Whether there is a Lambda function to ask as a hook.
     #[serde(default)]
     pub hook: bool,
+    /// Whether its images are in a private repository of ECR, from which they can vanish.
+    #[serde(default)]
+    pub ecr: bool,
     /// What an account has besides: CloudFormation resources by their logical ids, as in a template.
     /// One whose id is that of one of the example's own (`BlueService`, `Route1`) is merged into it:
     /// members are added or replaced, and those that are `null` removed.
@@ -106,6 +109,9 @@ pub struct Version {
     /// behaves so from the beginning.
     #[serde(default)]
     pub from: Option<Length>,
+    /// With `ecr`: the version of which its image is another tag; without it, it is a build of its own.
+    #[serde(default)]
+    pub build: Option<String>,
 }
 
 impl Version {
@@ -118,6 +124,7 @@ impl Version {
             healthy: true,
             healthy_tasks: None,
             from: None,
+            build: None,
         }
     }
 }

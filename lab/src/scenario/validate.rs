@@ -75,6 +75,13 @@ impl<'a> Findings<'a> {
                 self.add(&path, "the name must be 1 to 12 lower-case letters, digits and hyphens, beginning with a letter");
             }
             self.error_rate(&path, Some(behaviour.error_rate));
+            if let Some(build) = &behaviour.build {
+                let of = service.versions.get(build);
+                if !service.ecr || of.is_none_or(|of| of.build.is_some()) {
+                    let message = "with `ecr`, a version with a build of its own";
+                    self.add(&format!("{path}.build"), message);
+                }
+            }
         }
         if service.routes.is_empty() || service.routes.len() > 4 {
             self.add(&format!("{path}.routes"), "there must be 1 to 4");
@@ -238,6 +245,18 @@ impl<'a> Findings<'a> {
                             &format!("{path}.setBounds.{name}"),
                             format!("at most {MOST_TASKS}"),
                         );
+                    }
+                }
+            }
+            Action::Image(image) => {
+                self.target(path, image.service.as_deref());
+                let service = self.scenario.service_named(image.service.as_deref());
+                if let Some((_, service)) = service {
+                    if !service.ecr {
+                        self.add(&format!("{path}.image"), "its service has no `ecr`");
+                    }
+                    if !service.versions.contains_key(&image.version) {
+                        self.add(&format!("{path}.image.version"), "there is no such version");
                     }
                 }
             }

@@ -13,6 +13,9 @@ const BYSTANDER_PORT: usize = 9000;
 
 const CONTAINER_PORT: usize = 8080;
 
+/// Where the images of all versions are.
+pub(super) const REPOSITORY: &str = "example";
+
 /// The function that a service's hooks may name: the stack's own pattern allows it.
 pub(super) fn hook_name(prefix: &str) -> String {
     format!("glidepath-hook-{prefix}")
@@ -228,6 +231,13 @@ impl Builder<'_> {
     }
 
     fn task_definition(&mut self, id: &str, version: &str) {
+        let image = format!("{REPOSITORY}:{}", ServiceResources::tag_of(self.prefix, version));
+        let image = if self.service.ecr {
+            let registry = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com";
+            json!({ "Fn::Sub": format!("{registry}/{image}") })
+        } else {
+            json!(image)
+        };
         self.resource(
             id,
             "AWS::ECS::TaskDefinition",
@@ -239,7 +249,7 @@ impl Builder<'_> {
                 "Memory": "512",
                 "ContainerDefinitions": [{
                     "Name": "web",
-                    "Image": format!("example:{}", ServiceResources::tag_of(self.prefix, version)),
+                    "Image": image,
                     "Essential": true,
                     "PortMappings": [{ "ContainerPort": CONTAINER_PORT }],
                 }],

@@ -4,6 +4,7 @@
 mod authentication;
 mod deploy;
 mod example;
+pub(crate) mod images;
 mod names;
 mod resources;
 
@@ -200,6 +201,9 @@ async fn create_service(
     service: &Service,
     alarm_action: Option<&str>,
 ) -> LabResult<ServiceResources> {
+    if service.ecr {
+        images::push(clients, &prefix, service).await?;
+    }
     let template = example::template(&prefix, service, alarm_action).to_string();
     let outputs = deploy::stack(clients, &example_stack(&prefix), &template, &[]).await?;
     ServiceResources::from_outputs(&name, &prefix, service, &outputs)

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
-    DesiredStatus, Service, TaskDefinition as Described, TaskDefinitionStatus,
+    ContainerDefinition, DesiredStatus, Service, TaskDefinition as Described, TaskDefinitionStatus,
 };
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::time::Timestamp;
+use glidepath_core::world::ContainerImage;
 use glidepath_engine::ports::{
     Containers, EcsService, PortError, PortResult, RegisteredVersion, ScaleTo,
 };
@@ -21,6 +22,11 @@ use self::service::{current_deployment, found};
 use self::tasks::{images, stopped_by_itself};
 use crate::clients::Clients;
 use crate::error::{code, port_error};
+
+fn container(definition: ContainerDefinition) -> Option<ContainerImage> {
+    let container = definition.name.unwrap_or_else(|| "?".to_owned());
+    Some(ContainerImage { container, image: definition.image? })
+}
 
 /// A role that is written as an empty text is none.
 fn registered(definition: Described) -> Option<RegisteredVersion> {
@@ -32,7 +38,7 @@ fn registered(definition: Described) -> Option<RegisteredVersion> {
         arn: TaskDefinition::new(definition.task_definition_arn?),
         task_role: role(definition.task_role_arn),
         execution_role: role(definition.execution_role_arn),
-        images: containers.into_iter().filter_map(|container| container.image).collect(),
+        containers: containers.into_iter().filter_map(container).collect(),
     })
 }
 

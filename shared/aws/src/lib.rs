@@ -20,6 +20,7 @@ pub mod operator;
 pub mod orchestration;
 pub mod probing;
 pub mod registry;
+pub mod repositories;
 pub mod scaling;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -50,6 +50,10 @@ pub struct Back {
     pub left: Plan,
     /// What the version ran when it last served; empty where nobody has written that down.
     pub ran: BTreeSet<ImageDigest>,
+    /// The same of what serves now.
+    pub serves: BTreeSet<ImageDigest>,
+    /// Other versions that have served, the newest first.
+    pub others: Vec<TaskDefinition>,
 }
 
 /// Why nothing is brought back.
@@ -117,6 +121,12 @@ pub fn back(
             request: request(&serving.plan, wanted, by, reason),
             left: serving.plan.clone(),
             ran: ran(&here, wanted),
+            serves: ran(&here, now),
+            others: served
+                .iter()
+                .filter(|version| *version != now && *version != wanted)
+                .cloned()
+                .collect(),
         }),
         None => {
             Err(NoWayBack::Unknown(served.into_iter().filter(|version| version != now).collect()))

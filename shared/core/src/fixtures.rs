@@ -16,7 +16,7 @@ use crate::scaling::{ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
 use crate::weight::AlbWeight;
 use crate::world::{
-    Alarm, AlarmDimension, EcsService, FoundRoute, RegisteredVersion, Registration,
+    Alarm, AlarmDimension, ContainerImage, EcsService, FoundRoute, RegisteredVersion, Registration,
 };
 
 /// ARN of the route of [`document`].
@@ -114,8 +114,12 @@ pub(crate) fn registered(version: &str) -> RegisteredVersion {
         active: true,
         task_role: None,
         execution_role: None,
-        images: vec!["repository/app:0a1b2c3".to_owned()],
+        containers: vec![container("web", "repository/app:0a1b2c3")],
     }
+}
+
+pub(crate) fn container(name: &str, image: &str) -> ContainerImage {
+    ContainerImage { container: name.to_owned(), image: image.to_owned() }
 }
 
 pub(crate) fn alarm_arn(name: &str) -> AlarmArn {
@@ -159,6 +163,8 @@ pub(crate) fn found() -> Found {
         images: std::collections::BTreeMap::new(),
         quarantined: vec![],
         way_back: None,
+        before: crate::preflight::Before::default(),
+        stored: std::collections::BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The user's resources as they were read: plain data that the ports return and that the pure
 //! decisions look at.
 
+mod images;
+
+pub use self::images::{ContainerImage, PrivateImage, PrivateRepository, Stored, Which};
+
 use crate::health::AlarmSignal;
 use crate::ids::{AlarmArn, TargetGroupArn, TaskDefinition};
 use crate::route::{RouteActions, RouteRef};
@@ -61,8 +65,15 @@ pub struct RegisteredVersion {
     pub task_role: Option<String>,
     /// The ARN or the name of the role with which ECS starts them; `None`: it needs none.
     pub execution_role: Option<String>,
+    /// Its containers, in its order.
+    pub containers: Vec<ContainerImage>,
+}
+
+impl RegisteredVersion {
     /// The images of its containers, in its order.
-    pub images: Vec<String>,
+    pub fn images(&self) -> Vec<String> {
+        self.containers.iter().map(|container| container.image.clone()).collect()
+    }
 }
 
 /// Who brings an ECS service to a new version. AWS's own names are kept for people.

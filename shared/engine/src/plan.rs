@@ -21,7 +21,8 @@ use serde_json::Value;
 use crate::forecast::try_checks;
 use crate::pace::overdue;
 use crate::ports::{
-    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, Scaling, TargetGroups,
+    Clock, Committed, Containers, LoadBalancer, Monitoring, Ports, Registry, Repositories, Scaling,
+    TargetGroups,
 };
 use crate::restore::look_at_stable;
 use crate::survey::{Survey, survey};
@@ -57,6 +58,7 @@ where
             LoadBalancer: LoadBalancer + TargetGroups,
             Containers: Containers,
             Scaling: Scaling,
+            Repositories: Repositories,
             Monitoring: Monitoring,
             Ambient: Clock,
         >,

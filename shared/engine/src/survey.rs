@@ -3,28 +3,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join3, try_join_all};
+use futures_util::future::{join, join_all, join3, try_join_all};
 use glidepath_core::back::{Back, KNOWN, To, back};
 use glidepath_core::document::Findings;
 use glidepath_core::failure::Failure;
 use glidepath_core::ids::{DeploymentId, TargetGroupArn, TaskDefinition};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
-    Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
-    preflight,
+    Before, Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
+    preflight, takeable, wanted_images,
 };
 use glidepath_core::record::{Lock, LockKey, Quarantined};
 use glidepath_core::request::{Asked, Request, Sensitivity, WayBackRequest, asked};
 use glidepath_core::time::Timestamp;
-use glidepath_core::world::{Alarm, FoundScaling, TargetGroup};
+use glidepath_core::world::{Alarm, FoundScaling, PrivateImage, Stored, TargetGroup};
 use serde_json::Value;
 
 use crate::failed;
 use crate::forecast::adapt;
 use crate::ports::{
-    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, Scaling,
-    TargetGroups,
+    Containers, LoadBalancer, Monitoring, PortError, PortResult, Ports, Registry, Repositories,
+    Scaling, TargetGroups,
 };
+
+/// Of how many versions somebody who is refused hears whether they can be taken.
+const SUGGESTED: usize = 5;
 
 /// A request that can be carried out, with its locks as they were before the resources were read.
 #[derive(Clone, Debug)]
@@ -73,6 +76,7 @@ where
             LoadBalancer: LoadBalancer + TargetGroups,
             Containers: Containers,
             Scaling: Scaling,
+            Repositories: Repositories,
             Monitoring: Monitoring,
         >,
 {
@@ -81,32 +85,44 @@ where
     let (request, way_back) = match asked {
         Asked::Release(request) => (*request, None),
         Asked::WayBack(asked) => {
-            let Back { way_back, request, left, ran } =
-                brought_back(registry, stack, &asked).await?;
-            (request, Some((way_back, (left, ran))))
+            let back = brought_back(registry, stack, &asked).await?;
+            (back.request.clone(), Some(back))
         }
     };
     // Before the resources: an epoch that is still the same when the locks are taken proves that no
     // deployment swapped the roles in between.
     let first = registry.locks(&lock_keys(&request)).await?;
     let mut found = look(ports, &request).await?;
-    let (way_back, left) = way_back.unzip();
-    found.way_back = way_back;
+    if let Some(back) = &way_back {
+        let Back { ran, serves, .. } = back.clone();
+        found.way_back = Some(back.way_back.clone());
+        found.before = Before { ran, serves, takeable: None };
+    }
     found.quarantined = quarantined(&first);
-    let (groups, images) =
-        join(target_groups(load_balancer, &found), images(ports.containers(), &found)).await;
+    let (groups, images, stored) = join3(
+        target_groups(load_balancer, &found),
+        images(ports.containers(), &found),
+        stored(ports, &found),
+    )
+    .await;
     found.target_groups = groups?;
     found.images = images?;
+    found.stored = stored;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
     found.stack = stack.clone();
     found.holders = holders(registry, &first).await?;
-    let mut resolved = preflight(&request, &found).map_err(Unfit::Refused)?;
-    if let Some((left, ran)) = left {
+    let mut checked = preflight(&request, &found);
+    if let (Err(_), Some(back)) = (&checked, &way_back) {
+        // Whoever is refused wants to know what else there is.
+        found.before.takeable = Some(taken(ports, &back.others).await);
+        checked = preflight(&request, &found);
+    }
+    let mut resolved = checked.map_err(Unfit::Refused)?;
+    if let Some(Back { left, .. }) = way_back {
         let plan = &mut resolved.plan;
         let same = left.stable.slot == plan.stable.slot;
         plan.validation = left.validation.map(|asked| if same { asked } else { asked.swapped() });
-        plan.ran = ran;
     }
     if request.health.comparison.sensitivity == Sensitivity::Adaptive {
         adapt(ports.monitoring(), now, &mut resolved).await;
@@ -157,6 +173,46 @@ async fn brought_back(
     // Channels may have gone since: they are no reason to stay on a bad version.
     found.request.notify.retain(|channel| stack.channels.contains(channel));
     Ok(found)
+}
+
+/// What the repositories say of the version's images. Nothing is lost where they say nothing.
+async fn stored<P>(ports: &P, found: &Found) -> BTreeMap<PrivateImage, Stored>
+where
+    P: Ports<Repositories: Repositories>,
+{
+    let version = found.task_definition.as_ref();
+    let wanted = version.map_or(Vec::new(), |version| wanted_images(version, &found.before));
+    look_up(ports, wanted).await
+}
+
+async fn look_up<P>(ports: &P, wanted: Vec<PrivateImage>) -> BTreeMap<PrivateImage, Stored>
+where
+    P: Ports<Repositories: Repositories>,
+{
+    if wanted.is_empty() {
+        return BTreeMap::new();
+    }
+    match ports.repositories().look_up(&wanted).await {
+        Ok(stored) => wanted.into_iter().zip(stored).collect(),
+        Err(error) => {
+            let unseen = |image| (image, Stored::Unseen(error.to_string()));
+            wanted.into_iter().map(unseen).collect()
+        }
+    }
+}
+
+/// Those of these versions that can be brought back, of the newest few. What cannot be read is none.
+async fn taken<P>(ports: &P, versions: &[TaskDefinition]) -> Vec<TaskDefinition>
+where
+    P: Ports<Containers: Containers, Repositories: Repositories>,
+{
+    let newest = versions.iter().take(SUGGESTED);
+    let read = join_all(newest.map(|version| ports.containers().task_definition(version))).await;
+    let read: Vec<_> = read.into_iter().filter_map(|read| read.ok().flatten()).collect();
+    let wanted = read.iter().flat_map(|version| wanted_images(version, &Before::default()));
+    let wanted: BTreeSet<_> = wanted.collect();
+    let stored = look_up(ports, wanted.into_iter().collect()).await;
+    takeable(read, &stored)
 }
 
 /// What either slot's lock says, each once.
@@ -222,6 +278,8 @@ where
         images: BTreeMap::new(),
         quarantined: Vec::new(),
         way_back: None,
+        before: Before::default(),
+        stored: BTreeMap::new(),
     })
 }
 
@@ -262,7 +320,12 @@ async fn images(
     let versions: BTreeSet<_> = services.map(|service| service.task_definition.clone()).collect();
     let read = versions.iter().map(|version| containers.task_definition(version));
     let read = try_join_all(read).await?.into_iter().flatten();
-    Ok(read.map(|version| (version.arn, version.images)).collect())
+    Ok(read
+        .map(|version| {
+            let images = version.images();
+            (version.arn, images)
+        })
+        .collect())
 }
 
 /// Each deployment that holds some of the locks, once, with what it deploys.

@@ -1,12 +1,14 @@
 //! What each role of the stack may do, by IAM's own simulation.
 
+use std::collections::BTreeSet;
+
 use glidepath_aws::channels::ChannelSettings;
 use glidepath_core::doctor::{
-    Decision, ROLES, Role, Row, ServiceSubject, Subject, about_role, needs, permissions,
+    Decision, ROLES, Role, Row, Scope, ServiceSubject, Subject, about_role, needs, permissions,
 };
 use glidepath_core::request::Request;
 use glidepath_core::route::{ActionKind, RouteRef};
-use glidepath_core::world::FoundRoute;
+use glidepath_core::world::{FoundRoute, PrivateImage};
 use glidepath_engine::ports::{LoadBalancer, PortError, PortResult};
 
 use super::context::{Doctor, unchecked};
@@ -101,13 +103,27 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
     })
 }
 
+/// Where its images are, in the account's own repositories: others have a policy of their own, which nobody
+/// can simulate here.
+fn repositories(scope: &Scope, images: &[String]) -> Vec<String> {
+    let found = images.iter().filter_map(|image| PrivateImage::of(image));
+    let own = found.map(|image| image.repository).filter(|found| found.account == scope.account);
+    let arns = own.map(|found| {
+        let scope = Scope { region: found.region, ..scope.clone() };
+        scope.arn("ecr", &format!("repository/{}", found.name))
+    });
+    arns.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 async fn service(doctor: &Doctor, request: &Request) -> PortResult<ServiceSubject> {
     let target = &request.target;
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let (task_roles, images) = doctor.instruments.release(&request.release.task_definition).await?;
     let mut subject = ServiceSubject {
         cluster: last(target.cluster.as_str()),
         services: [&target.slots.blue, &target.slots.green].map(|name| name.to_string()).into(),
-        task_roles: doctor.instruments.task_roles(&request.release.task_definition).await?,
+        task_roles,
+        repositories: repositories(&doctor.scope, &images),
         ..ServiceSubject::default()
     };
     for route in &target.routes {

@@ -196,7 +196,10 @@ async fn a_task_definition_says_whether_ecs_gives_it_to_a_service() {
         arn: TaskDefinition::new(VERSION),
         task_role: None,
         execution_role: Some("arn:e".to_owned()),
-        images: vec!["repository/app:0a1b2c3".to_owned()],
+        containers: vec![ContainerImage {
+            container: "app".to_owned(),
+            image: "repository/app:0a1b2c3".to_owned(),
+        }],
     };
     assert_eq!(found, Ok(Some(registered.clone())));
     let inactive = RegisteredVersion { active: false, ..registered };

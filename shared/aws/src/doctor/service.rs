@@ -38,20 +38,22 @@ impl Instruments {
         Ok(actions.unwrap_or_default().iter().flat_map(groups).collect())
     }
 
-    /// ARNs of the roles of a task definition.
-    pub async fn task_roles(&self, definition: &TaskDefinition) -> PortResult<Vec<String>> {
+    /// ARNs of the roles of a task definition, and the images of its containers.
+    pub async fn release(
+        &self,
+        definition: &TaskDefinition,
+    ) -> PortResult<(Vec<String>, Vec<String>)> {
         let call = self.containers.describe_task_definition().task_definition(definition.as_str());
         let described = call.send().await;
         let described =
             described.map_err(|error| port_error("ecs:DescribeTaskDefinition", error))?;
-        let definition = described.task_definition;
-        let roles = definition
-            .map(|definition| [definition.task_role_arn, definition.execution_role_arn])
-            .unwrap_or_default();
+        let Some(definition) = described.task_definition else { return Ok(Default::default()) };
+        let roles = [definition.task_role_arn, definition.execution_role_arn];
         let mut roles: Vec<String> =
             roles.into_iter().flatten().filter(|role| role.starts_with("arn:")).collect();
         roles.dedup();
-        Ok(roles)
+        let containers = definition.container_definitions.unwrap_or_default();
+        Ok((roles, containers.into_iter().filter_map(|container| container.image).collect()))
     }
 
     /// What CloudWatch answers of the response times behind a load balancer (`app/NAME/ID`): of the

@@ -116,6 +116,8 @@ pub struct ServiceSubject {
     pub user_pools: Vec<String>,
     /// ARNs of the roles of its task definition.
     pub task_roles: Vec<String>,
+    /// ARNs of the repositories of its own account that its task definition names images of.
+    pub repositories: Vec<String>,
     /// ARNs of its hooks.
     pub hooks: Vec<String>,
 }
@@ -225,6 +227,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                     "application-autoscaling:DescribeScalableTargets",
                     "application-autoscaling:DescribeScalingPolicies",
                     "application-autoscaling:DescribeScheduledActions",
+                    "ecr:DescribePullThroughCacheRules",
                 ],
             );
             let indexes = ["due", "recent"].map(|index| format!("{}/index/{index}", table[0]));
@@ -314,8 +317,16 @@ fn channels(needs: &mut Needs, subject: &Subject) {
 }
 
 fn of_service(needs: &mut Needs, role: Role, scope: &Scope, service: &ServiceSubject) {
-    let ServiceSubject { cluster, services, rules, listeners, user_pools, task_roles, hooks } =
-        service;
+    let ServiceSubject {
+        cluster,
+        services,
+        rules,
+        listeners,
+        user_pools,
+        task_roles,
+        repositories,
+        hooks,
+    } = service;
     let services: Vec<_> = services
         .iter()
         .map(|name| scope.arn("ecs", &format!("service/{cluster}/{name}")))
@@ -336,6 +347,9 @@ fn of_service(needs: &mut Needs, role: Role, scope: &Scope, service: &ServiceSub
         needs.under(&any, &["ecs:ListTasks"], &of_cluster);
         let task = [scope.arn("ecs", &format!("task/{cluster}/0123456789abcdef0123456789abcdef"))];
         needs.on(&task, &["ecs:DescribeTasks"]);
+    }
+    if role == Role::Plan {
+        needs.on(repositories, &["ecr:DescribeImages"]);
     }
     if role == Role::Advance {
         let to = [("iam:PassedToService", "ecs-tasks.amazonaws.com".to_owned())];

@@ -1,12 +1,13 @@
 //! What was read of the world for a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDefinition};
-use crate::plan::{Slot, WayBack};
+use crate::plan::{ImageDigest, Slot, WayBack};
 use crate::record::{LockKey, Quarantined};
 use crate::world::{
-    Alarm, EcsService, FoundRoute, FoundScaling, Reaching, RegisteredVersion, TargetGroup,
+    Alarm, EcsService, FoundRoute, FoundScaling, PrivateImage, Reaching, RegisteredVersion, Stored,
+    TargetGroup,
 };
 
 /// What was read of the world for a request.
@@ -35,6 +36,9 @@ pub struct Found {
     pub quarantined: Vec<Quarantined>,
     /// Set where the request brings back what has served before.
     pub way_back: Option<WayBack>,
+    pub before: Before,
+    /// What the repositories say of the images that were looked up.
+    pub stored: BTreeMap<PrivateImage, Stored>,
 }
 
 /// What the stack has configured, as far as a request depends on it.
@@ -79,4 +83,37 @@ pub struct Holder {
     pub deployment: DeploymentId,
     /// What it deploys; `None` if it has no record any more.
     pub service: Option<ServiceLabel>,
+}
+
+/// What has served before, of what the registry knows; empty where the request brings nothing back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// What the version ran when it last served.
+    pub ran: BTreeSet<ImageDigest>,
+    /// What the version ran that serves now.
+    pub serves: BTreeSet<ImageDigest>,
+    /// Other versions that can be brought back, the newest first; `None`: nobody has looked.
+    pub takeable: Option<Vec<TaskDefinition>>,
+}
+
+impl Before {
+    /// The way out of a way back to what cannot be taken: to mend it, or another one.
+    pub(super) fn or_another(&self, remedy: &str) -> String {
+        match self.takeable.as_deref() {
+            None => format!("{remedy}; or go back to another version"),
+            Some([]) => format!(
+                "{remedy}; as far as is known, no other version that has served can be taken either"
+            ),
+            Some(takeable) => {
+                let short: Vec<_> = takeable.iter().map(TaskDefinition::short).collect();
+                format!("these can be taken: {}; or {remedy}", short.join(", "))
+            }
+        }
+    }
+
+    /// The digests that a container ran.
+    pub(super) fn ran_in(&self, container: &str) -> BTreeSet<&str> {
+        let ran = self.ran.iter().filter(|ran| ran.container == container);
+        ran.filter_map(|ran| ran.digest.as_deref()).collect()
+    }
 }

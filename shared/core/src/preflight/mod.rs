@@ -8,6 +8,7 @@ mod forecast;
 mod found;
 mod groups;
 mod hooks;
+mod images;
 mod probes;
 mod quarantine;
 mod routes;
@@ -18,8 +19,6 @@ mod task_roles;
 mod unlisted;
 mod validation;
 
-use std::collections::BTreeSet;
-
 use crate::document::{Findings, nearest};
 use crate::failure::{Failure, FailureCode};
 use crate::ids::{ChannelName, TaskDefinition};
@@ -28,9 +27,10 @@ use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
 use crate::route::Role;
-use crate::world::{EcsService, Rollout};
+use crate::world::{EcsService, RegisteredVersion, Rollout};
 pub use forecast::{LastDay, forecast};
-pub use found::{Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
+pub use found::{Before, Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
+pub use images::{takeable, wanted_images};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
 
 /// A request that can be carried out.
@@ -94,6 +94,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     let task_definition = task_definition(request, found, idle, &mut findings);
     let serves = roles.as_ref().map(|(stable, _)| &stable.task_definition);
     let retries = quarantine::check(request, found, serves, &mut findings);
+    images::check(found, services, serving, &mut findings);
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
@@ -110,16 +111,13 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             routes,
             task_definition,
             stable_images,
-            images: found
-                .task_definition
-                .as_ref()
-                .map_or(Vec::new(), |version| version.images.clone()),
+            images: found.task_definition.as_ref().map_or(Vec::new(), RegisteredVersion::images),
             started_by: request.started_by.clone(),
             starter: None,
             reason: request.reason.clone(),
             way_back: found.way_back.clone(),
             retry: request.release.retry.clone(),
-            ran: BTreeSet::new(),
+            ran: found.before.ran.clone(),
             retries,
             strategy: request.strategy.name(),
             stages: request.strategy.stages(),
@@ -192,10 +190,15 @@ fn task_definition(
 ) -> Option<TaskDefinition> {
     let Some(version) = &found.task_definition else {
         let wanted = &request.release.task_definition;
+        let register = "register it first, in the same account and region";
+        let hint = match &found.way_back {
+            None => register.to_owned(),
+            Some(_) => found.before.or_another(register),
+        };
         findings.error(
             "$.release.taskDefinition",
             format!("there is no task definition `{wanted}`"),
-            "register it first, in the same account and region",
+            hint,
         );
         return None;
     };
@@ -211,10 +214,16 @@ fn task_definition(
     };
     let kept = found.way_back.is_some() && idle.is_some_and(kept);
     if !version.active && !kept {
+        let register =
+            "register the same again, which makes another revision of it, and release that one";
+        let hint = match &found.way_back {
+            None => register.to_owned(),
+            Some(_) => found.before.or_another(register),
+        };
         findings.error(
             "$.release.taskDefinition",
             format!("`{}` is deregistered: ECS gives it to no service", version.arn.short()),
-            "register the same again, which makes another revision of it, and release that one",
+            hint,
         );
     }
     Some(version.arn.clone())

@@ -19,17 +19,21 @@ pub(super) fn check(
     let Some(version) = found.task_definition.as_ref().filter(|_| found.way_back.is_none()) else {
         return Vec::new();
     };
+    let images = version.images();
     // What serves is not what was taken back, whatever it has in common with it.
     let is = |one: &&Quarantined| {
-        one.version == version.arn
-            || serves != Some(&version.arn) && one.is(&version.arn, &version.images)
+        one.version == version.arn || serves != Some(&version.arn) && one.is(&version.arn, &images)
     };
     let mut named: Vec<_> = found.quarantined.iter().filter(is).collect();
     named.sort_by_key(|one| std::cmp::Reverse(one.at));
-    // And the same build under another name, which the tasks would tell: what is asked for is the same then.
+    // And the same build under another name, which its repositories tell, or the tasks would: what is asked
+    // for is the same then.
+    let build = super::images::build(version, found);
+    let runs = |one: &&Quarantined| serves != Some(&version.arn) && one.runs(&build);
     let builds = named.iter().map(|one| one.digests.as_slice());
     let builds: Vec<_> = builds.filter(|digests| !digests.is_empty()).collect();
-    let same = |one: &&Quarantined| is(one) || builds.contains(&one.digests.as_slice());
+    let same =
+        |one: &&Quarantined| is(one) || runs(one) || builds.contains(&one.digests.as_slice());
     let mut known: Vec<_> = found.quarantined.iter().filter(same).collect();
     known.sort_by_key(|one| std::cmp::Reverse(one.at));
     let Some(last) = known.first() else { return Vec::new() };
@@ -57,7 +61,7 @@ pub(super) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{NOW, request};
+    use crate::fixtures::{NOW, container, request};
     use crate::ids::DeploymentId;
     use crate::plan::WayBack;
     use crate::time::Span;
@@ -76,9 +80,10 @@ mod tests {
 
     fn found() -> Found {
         let arn = TaskDefinition::new("shop:43");
-        let images = vec!["r/app:7".to_owned()];
+        let containers = vec![container("web", "r/app:7")];
+        let (task_role, execution_role) = (None, None);
         let version =
-            RegisteredVersion { arn, active: true, images, task_role: None, execution_role: None };
+            RegisteredVersion { arn, active: true, containers, task_role, execution_role };
         let other = Quarantined { images: Vec::new(), ..one("shop-1", "shop:1", 90) };
         Found {
             task_definition: Some(version),
@@ -135,7 +140,7 @@ mod tests {
     fn others_are_not_its_concern() {
         let mut found = found();
         if let Some(version) = &mut found.task_definition {
-            version.images = vec!["r/app:8".to_owned()];
+            version.containers = vec![container("web", "r/app:8")];
         }
         assert_eq!(checked(None, &found), (Vec::new(), Vec::new()));
     }

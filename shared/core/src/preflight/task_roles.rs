@@ -23,7 +23,7 @@ pub(super) fn check(
         // It has the version already, and is only asked for tasks: that needs no role.
         return;
     }
-    let RegisteredVersion { arn, active: _, task_role, execution_role, images: _ } = version;
+    let RegisteredVersion { arn, active: _, task_role, execution_role, containers: _ } = version;
     let roles = if task_role == execution_role {
         vec![("task and execution role", task_role)]
     } else {

@@ -14,6 +14,7 @@ use crate::time::Span;
 use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
+mod images;
 mod kinds;
 mod scaling;
 mod task_roles;
@@ -502,6 +503,7 @@ fn a_deregistered_version_comes_back_only_from_the_slot_that_kept_it() {
         let refused = looked(kept, back).unwrap_err();
         let told = refused.findings().to_string();
         assert!(told.contains("`shop:40` is deregistered"), "{told}");
+        assert_eq!(told.contains("or go back to another version"), back, "{told}");
     }
     let resolved = looked(true, true).unwrap();
     assert_eq!(resolved.plan.task_definition, resolved.plan.canary.task_definition);

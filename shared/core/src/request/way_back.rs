@@ -63,8 +63,8 @@ pub struct WayBackRelease {
         extend("pattern" = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$")
     )]
     pub rollback_to: String,
-    /// Brings it back whatever its tasks run, also where its tags have been moved since it served, and asks
-    /// nothing of it afterwards. Whoever is told hears of it.
+    /// Brings it back whatever its tasks run, also where its tags have been moved since it served or ECR does not
+    /// have its images, and asks nothing of it afterwards. Whoever is told hears of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_validation: bool,
 }

@@ -85,4 +85,5 @@ adapters! {
     channels: Channels, with_channels;
     ambient: Ambient, with_ambient;
     scaling: Scaling, with_scaling;
+    repositories: Repositories, with_repositories;
 }

@@ -7,6 +7,7 @@
 mod adapters;
 mod monitoring;
 mod registry;
+mod repositories;
 mod scaling;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub use glidepath_core::world::{
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
 };
+pub use self::repositories::Repositories;
 pub use self::scaling::Scaling;
 
 /// A call that did not do what it was asked. `operation` is its IAM action (`ecs:UpdateService`), or
@@ -122,6 +124,8 @@ pub trait Ports: Sync {
     type Ambient;
     /// What scales ECS services by itself.
     type Scaling;
+    /// Private repositories of container images.
+    type Repositories;
 
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
@@ -134,6 +138,7 @@ pub trait Ports: Sync {
     fn channels(&self) -> &Self::Channels;
     fn ambient(&self) -> &Self::Ambient;
     fn scaling(&self) -> &Self::Scaling;
+    fn repositories(&self) -> &Self::Repositories;
 }
 
 /// The time, and waiting.

@@ -20,7 +20,7 @@ use glidepath_core::record::{
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_core::world::FoundScaling;
+use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 
 use super::{MemoryRegistry, World};
 use serde_json::Value;
@@ -29,8 +29,8 @@ use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeploymentFence,
     Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
     Monitoring, Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random,
-    Reaching, Recent, RegisteredVersion, Registry, ScaleTo, Scaling, Starting, TargetGroup,
-    TargetGroups, TargetHealth, Woken,
+    Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting,
+    TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -347,6 +347,12 @@ impl<B: Between> Scaling for Bed<'_, B> {
     ) -> PortResult<()> {
         let set = self.world.set_scalable_target(cluster, service, to);
         self.call("set_scalable_target", set).await
+    }
+}
+
+impl<B: Between> Repositories for Bed<'_, B> {
+    async fn look_up(&self, images: &[PrivateImage]) -> PortResult<Vec<Stored>> {
+        self.call("look_up", self.world.look_up(images)).await
     }
 }
 

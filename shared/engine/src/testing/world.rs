@@ -23,15 +23,15 @@ use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_core::world::FoundScaling;
+use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use serde_json::Value;
 
 pub use self::containers::GivingUp;
 use crate::ports::{
     Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, Reaching, ScaleTo, Starting, TargetGroup, TargetGroups,
-    TargetHealth, Woken,
+    ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo, Starting, TargetGroup,
+    TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -109,6 +109,10 @@ pub struct State {
     pub asked: Vec<(String, Value)>,
     /// What the containers of a version run, where ECS says it.
     pub images: BTreeMap<TaskDefinition, BTreeSet<ImageDigest>>,
+    /// What repositories have; all other images are gone.
+    pub stored: BTreeMap<PrivateImage, Stored>,
+    /// Why no repository says anything.
+    pub no_repositories: Option<PortError>,
     /// Tasks that stopped.
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
@@ -286,6 +290,17 @@ impl TargetGroups for World {
             (!shares.is_empty()).then(|| Reaching { route: route.clone(), shares })
         });
         Ok(found.collect())
+    }
+}
+
+impl Repositories for World {
+    async fn look_up(&self, images: &[PrivateImage]) -> PortResult<Vec<Stored>> {
+        let state = self.state();
+        if let Some(error) = &state.no_repositories {
+            return Err(error.clone());
+        }
+        let stored = |image| state.stored.get(image).cloned().unwrap_or(Stored::Gone);
+        Ok(images.iter().map(stored).collect())
     }
 }
 

@@ -14,13 +14,13 @@ use glidepath_core::record::{
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_core::world::FoundScaling;
+use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use glidepath_engine::ports::{
     Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Double, Due,
     EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
     Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth,
-    Woken,
+    Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, TargetGroup, TargetGroups,
+    TargetHealth, Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -340,6 +340,13 @@ impl TargetGroups for Boundary {
     ) -> PortResult<Vec<Reaching>> {
         self.call("reaching", What::Read, async { self.world().reaching(routes, groups).await })
             .await
+    }
+}
+
+impl Repositories for Boundary {
+    async fn look_up(&self, images: &[PrivateImage]) -> PortResult<Vec<Stored>> {
+        // Only a plan asks, before it writes anything.
+        self.world().look_up(images).await
     }
 }
 

@@ -16,14 +16,16 @@ use glidepath_core::weight::Weight;
 use glidepath_core::world::FoundScaling;
 use glidepath_engine::ports::{Clock, LoadBalancer, PortError, PortResult};
 use glidepath_engine::rollback::{self, AlarmEvent, RollbackInput, on_alarm};
+use glidepath_engine::survey::survey;
 use glidepath_engine::sweep;
 use glidepath_engine::testing::example::{
-    actions, alarm, begun, group, plan, route, service, stage, version, world,
+    actions, alarm, begun, group, plan, route, service, stack, stage, version, world,
 };
 use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::baking;
+use crate::shop::{Shop, back, release};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -52,6 +54,14 @@ fn aws(operation: &str) -> &str {
         "set_scalable_target" => "RegisterScalableTarget",
         "due" => "Query (due)",
         "start_rollback" => "Invoke (rollback)",
+        "locks" => "BatchGetItem (locks)",
+        "scaling" => "DescribeScalableTargets",
+        "task_definition" => "DescribeTaskDefinition",
+        "describe_alarms" => "DescribeAlarms",
+        "target_groups" => "DescribeTargetGroups",
+        "look_up" => "DescribeImages",
+        "reaching" => "DescribeListeners and DescribeRules",
+        "recent" => "Query (recent)",
         other => panic!("`{other}` is not in the table"),
     }
 }
@@ -156,6 +166,35 @@ async fn while_scaled() -> [(&'static str, Vec<&'static str>); 3] {
     ]
 }
 
+/// What a plan reads, with and without images in ECR, and a way back to an image that is gone.
+async fn plans() -> [(&'static str, Vec<&'static str>); 3] {
+    let settings = stack();
+    let surveyed = async |shop: &Shop, request: &Value| {
+        let bed = Bed::new(&shop.registry, &shop.world);
+        let surveyed = survey(&bed, &settings, shop.world.now(), request).await;
+        (surveyed.is_ok(), bed.take_operations())
+    };
+    let shop = Shop::new();
+    let (taken, plain) = surveyed(&shop, &release(2)).await;
+    assert!(taken);
+    for number in 1..4 {
+        let digest = format!("sha256:{number}");
+        shop.pushed(number, &digest);
+    }
+    let (taken, in_ecr) = surveyed(&shop, &release(2)).await;
+    assert!(taken);
+    shop.succeeds("d2", release(2)).await;
+    shop.succeeds("d3", release(3)).await;
+    shop.vanishes(1, "sha256:1");
+    let (taken, refused) = surveyed(&shop, &back("d3", "shop:1")).await;
+    assert!(!taken);
+    [
+        ("plan", plain),
+        ("plan of images in ECR", in_ecr),
+        ("way back that is refused for its image", refused),
+    ]
+}
+
 /// What each trigger calls.
 async fn measured() -> BTreeMap<String, Vec<&'static str>> {
     let mut table = BTreeMap::new();
@@ -195,6 +234,7 @@ async fn measured() -> BTreeMap<String, Vec<&'static str>> {
 
     table.insert("look while tasks start".to_owned(), while_tasks_start().await);
     table.extend(while_scaled().await.map(|(name, calls)| (name.to_owned(), calls)));
+    table.extend(plans().await.map(|(name, calls)| (name.to_owned(), calls)));
     let refused = "alarm, the write is refused and the route is on stable";
     table.insert(refused.to_owned(), while_nobody_may_write().await);
 

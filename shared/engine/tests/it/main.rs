@@ -11,6 +11,7 @@ mod digests;
 mod faults;
 mod forecast;
 mod foreign;
+mod images;
 mod kept;
 mod notify;
 mod overwritten;

@@ -282,7 +282,7 @@ impl Containers for StormWorld {
             active: true,
             task_role: None,
             execution_role: None,
-            images: Vec::new(),
+            containers: Vec::new(),
         }))
     }
 

@@ -6,6 +6,7 @@ use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{ClusterName, EcsServiceName, TaskDefinition};
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::time::Timestamp;
+use glidepath_core::world::ContainerImage;
 
 use super::{Call, State, World};
 use crate::ports::{
@@ -22,6 +23,10 @@ pub enum GivingUp {
     GoesBack,
     /// The same, and the failed deployment is not in the list any more.
     GoesBackSilently,
+}
+
+fn container(known: &ImageDigest) -> ContainerImage {
+    ContainerImage { container: known.container.clone(), image: known.image.clone() }
 }
 
 impl Containers for World {
@@ -48,10 +53,13 @@ impl Containers for World {
             active: true,
             task_role,
             execution_role: None,
-            images: match known {
-                Some(known) => known.map(|known| known.image.clone()).collect(),
+            containers: match known {
+                Some(known) => known.map(container).collect(),
                 // Every version is a build of its own.
-                None => vec![format!("repository/app:{}", name.short().replace(':', "-"))],
+                None => vec![ContainerImage {
+                    container: "web".to_owned(),
+                    image: format!("repository/app:{}", name.short().replace(':', "-")),
+                }],
             },
         }))
     }
