@@ -21,10 +21,9 @@ use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
-
-use super::{MemoryRegistry, World};
 use serde_json::Value;
 
+use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeploymentFence,
     Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
