@@ -31,6 +31,7 @@ mod release;
 mod reply;
 mod retirement;
 mod scaling;
+mod settling;
 mod tasks;
 mod telling;
 mod validation;
@@ -58,6 +59,7 @@ pub use retirement::{claim_retirement, finish_retirement, hasten_retirement, pos
 pub use scaling::{
     Goal, NewSetting, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling,
 };
+pub use settling::{Foreign, Looked, Readiness, Settling, settling};
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
 pub use validation::{Asked, validated};
