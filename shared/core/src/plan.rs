@@ -255,6 +255,12 @@ impl RoutePlan {
         if canary == Weight::NONE && !known { written.without_stickiness() } else { written }
     }
 
+    /// What a route that has these actions is after the commit. Cookies outrank weights: the old slot's group
+    /// leaves every sticky route before its tasks go.
+    pub fn handed_over(&self, present: &RouteActions) -> RouteActions {
+        if present.sticky() { present.only(&self.pair, Role::Canary) } else { present.clone() }
+    }
+
     pub fn group(&self, role: Role) -> &TargetGroupArn {
         match role {
             Role::Stable => &self.pair.stable,

@@ -153,9 +153,7 @@ impl Rehearsal {
     /// Everything that comes after the last bake.
     fn hand_over(&mut self) {
         self.deployment.phase = Phase::Committed;
-        self.write_routes(|route, present| {
-            if present.sticky() { present.only(&route.pair, Role::Canary) } else { present.clone() }
-        });
+        self.write_routes(RoutePlan::handed_over);
         self.bound(Role::Stable, Goal::Held(self.deployment.needed()));
         self.bound(Role::Canary, Goal::Serving);
         let SlotPlan { service, .. } = &self.deployment.plan.stable;

@@ -6,7 +6,7 @@ use glidepath_core::health::{
     ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments,
     ValidationReadings, Watched, hook_event, hooks_at, judge, probed,
 };
-use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, StageIndex, Validation};
+use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, Validation};
 use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Shift, Step, Validating};
 use glidepath_core::route::Role;
 use glidepath_core::storm::RequestsPerMinute;
@@ -14,24 +14,13 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::ports::{
-    CheckAnswer, CheckQuery, Clock, Containers, EcsService, Hooks, LoadBalancer, Metrics,
-    MetricsQuery, Monitoring, PortError, PortResult, Ports, Probing, TargetHealth,
+    CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, PortError, PortResult, Ports, Probing, TargetHealth,
 };
 use crate::targets;
 
 /// Time between two attempts of a probe.
 const BETWEEN_PROBES: Span = Span::from_secs(1);
-
-/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
-/// still the one before it.
-pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
-    match deployment.progress.step {
-        Step::Baking { .. } => deployment.progress.stage,
-        Step::Settling { .. } | Step::Approving { .. } => {
-            StageIndex(deployment.progress.stage.0.saturating_sub(1))
-        }
-    }
-}
 
 /// What one look found.
 pub(crate) struct Gathered {
@@ -81,7 +70,7 @@ where
     let mut next = || services.as_mut().map(|found| found.next().flatten());
     let (stable, canary) = (next(), next().flatten());
     let needed = stable.map(|stable| deployment.demand(stable.as_ref()));
-    let targets = targets.map(|looks| in_pairs(looks, canary_needed(deployment, canary.as_ref())));
+    let targets = targets.map(|looks| in_pairs(looks, deployment.watched_tasks(canary.as_ref())));
     // Which decides who goes first when many roll back at once.
     let (traffic, period) = match &metrics {
         Ok(Some(Metrics { requests: Ok(periods), .. })) => {
@@ -108,7 +97,7 @@ where
     // A hook may think for 45 s and a probe be tried for 34 s: a verdict that stands without them
     // does not wait. Most deployments have neither, and are judged once.
     let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
-    if asks && judge(plan, watched_stage(deployment), &readings).judgement != Judgement::Fail {
+    if asks && judge(plan, deployment.watched_stage(), &readings).judgement != Judgement::Fail {
         (readings.hooks, readings.probes) =
             join(ask_hooks(ports, deployment, now), probe_stage(ports, deployment)).await;
     }
@@ -118,7 +107,7 @@ where
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
     let plan = &deployment.plan;
     let shifts = &deployment.progress.shifts;
-    let watched = watched_stage(deployment);
+    let watched = deployment.watched_stage();
     let shift = shifts.iter().rev().find(|shift| shift.stage == watched);
     let gap = deployment.progress.gaps.last();
     MetricsQuery {
@@ -366,18 +355,6 @@ async fn read_checks(
     checks.iter().map(unread).collect()
 }
 
-/// What is to be remembered of the hooks: their newest answers, and what was known of those that
-/// gave none.
-pub(crate) fn hook_runs(readings: &[HookReading], before: &[HookRun]) -> Vec<HookRun> {
-    let answered = readings.iter().filter_map(|reading| match &reading.run {
-        Reading::Read(run) => Some(run),
-        Reading::Unreadable(_) => {
-            before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)
-        }
-    });
-    answered.cloned().collect()
-}
-
 fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
     match result {
         Ok(value) => Reading::Read(value),
@@ -430,11 +407,6 @@ async fn read_targets(
     let groups = plan.routes.iter().flat_map(|route| roles.map(|role| route.group(role)));
     let groups: Vec<_> = groups.collect();
     targets::health(ports, &groups).await.into_iter().collect()
-}
-
-fn canary_needed(deployment: &Deployment, canary: Option<&EcsService>) -> u32 {
-    let stage = deployment.plan.stage(watched_stage(deployment));
-    stage.map_or(1, |stage| deployment.watched_tasks(stage.weight, canary))
 }
 
 /// Canary and stable of every route, as they were read one after the other.

@@ -8,14 +8,14 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, judge};
+use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, hook_runs, judge};
 use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::Span;
 
-use crate::gather::{Gathered, gather, hook_runs, watched_stage};
+use crate::gather::{Gathered, gather};
 use crate::pace::overdue;
 use crate::ports::{
     Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling,
@@ -57,7 +57,7 @@ where
     let deployment = Deployment { progress, ..read.clone() };
     let gathered = gather(ports, &deployment).await;
     let Gathered { readings, traffic, needed, period } = gathered;
-    let verdict = judge(&deployment.plan, watched_stage(&deployment), &readings);
+    let verdict = judge(&deployment.plan, deployment.watched_stage(), &readings);
     // The look that fails is the one that a report must not miss.
     keep(ports, &deployment, &readings, period).await;
     if let Some(failure) = failing(&readings, &verdict) {

@@ -4,14 +4,13 @@ use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::Refused;
+use glidepath_core::protocol::{Refused, SeenRoutes};
 use glidepath_core::record::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Phase, Purpose};
 use glidepath_core::storm::Harm;
 use glidepath_core::time::Timestamp;
 
 use super::bring_back::{Back, BringBack, Door, Unfinished};
 use super::claimed::{Carrier, Claimed};
-use super::overwritten::Seen;
 use super::weak::Waits;
 use crate::attempt::Urgency;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
@@ -223,7 +222,7 @@ where
             },
             door: Door::Alarm,
         };
-        let seen = |beside: Option<_>| beside.map_or(Seen::Nothing, Seen::Beside);
+        let seen = |beside: Option<_>| beside.map_or(SeenRoutes::Nothing, SeenRoutes::Beside);
         match back.conclude(written, seen).await {
             Ok(Back::Restored { clean, .. }) => Ok(Stopped::Restored { clean }),
             Ok(Back::PutOff { clean, .. }) => Ok(Stopped::PutOff { clean }),

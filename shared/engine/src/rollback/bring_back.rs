@@ -3,18 +3,18 @@
 
 use glidepath_core::failure::Failure;
 use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Restored, restored};
+use glidepath_core::protocol::{Restored, SeenRoutes, restored};
 use glidepath_core::record::{Deployment, RecordedHealth};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use super::claimed::{Carrier, Claimed};
-use super::overwritten::{Seen, overwritten};
-use super::put_off::{put_off, rest};
+use super::overwritten::overwritten;
+use super::put_off::put_off;
 use super::weak::{self, Waits, Weakened};
 use crate::attempt::Attempted;
 use crate::pace::overdue;
-use crate::ports::{Clock, LoadBalancer, Orchestration, Ports, Registry};
+use crate::ports::{Clock, LoadBalancer, Orchestration, Ports, Random, Registry};
 use crate::restore::{Restore, Written};
 use crate::transition::{Stop, transition};
 use crate::{Ambient, failed};
@@ -79,7 +79,7 @@ where
     pub(super) async fn conclude(
         &self,
         attempt: Restore,
-        seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> Seen,
+        seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> SeenRoutes,
     ) -> Result<Back, Unfinished> {
         let claimed = &self.claimed;
         let ports = claimed.ports;
@@ -115,7 +115,10 @@ where
         let rest = match self.door {
             // The state machine is woken, and comes at once.
             Door::Alarm => Span::ZERO,
-            Door::Turn => rest(claimed.deployment, claimed.own, ports.ambient()),
+            Door::Turn => {
+                let ambient = ports.ambient();
+                claimed.deployment.rests(claimed.own, ambient.now(), || ambient.number())
+            }
         };
         let restored = Restored { own, overwritten, forced };
         let (deployment, told) = self.record(&restored, rest).await.map_err(unfinished)?;

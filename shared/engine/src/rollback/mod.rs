@@ -14,9 +14,8 @@ mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
-use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
-use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
-use glidepath_core::rollback::WeakStable;
+use glidepath_core::protocol::{NextStep, Refused, Reply, SeenRoutes, leave_to_sweep};
+use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use serde::Deserialize;
@@ -25,8 +24,7 @@ pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
 use self::bring_back::{Back, BringBack, Door};
 use self::claimed::{Carrier, Claimed};
-use self::overwritten::Seen;
-use self::put_off::{later, still_off};
+use self::put_off::later;
 use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
@@ -153,7 +151,7 @@ where
             return Ok(Reply::new(&input.deployment, NextStep::Failed, "nothing was written")
                 .failing(failure));
         }
-        DeploymentFence::TooLate(deployment) => return Ok(too_late(&deployment, failure)),
+        DeploymentFence::TooLate(deployment) => return Ok(deployment.too_late(failure)),
         DeploymentFence::Unknown => {
             // The state machine comes here with a plan that was refused; a person with a wrong name.
             if let Some(FenceTrigger::Operator(_)) = &input.by {
@@ -171,7 +169,7 @@ where
     let turned: Result<Reply, Failure> = match turn.take(deployment, &id, &intent).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
-            Ok(overtaken(&load(ports, &input.deployment).await?, failure))
+            Ok(load(ports, &input.deployment).await?.too_late(failure))
         }
         // Traffic is safe: what is left has time, and retries in a hurry would take the calls that
         // other rollbacks need.
@@ -224,7 +222,7 @@ where
     ) -> Result<Reply, Stop> {
         let Turn { ports, by } = *self;
         let registry = ports.registry();
-        if let (None, Some(wait)) = (by, still_off(&deployment, ports.ambient().now())) {
+        if let (None, Some(wait)) = (by, deployment.still_off(ports.ambient().now())) {
             registry.finish_deployment_intent(&deployment.id, id).await?;
             return Ok(later(&deployment, wait));
         }
@@ -255,9 +253,9 @@ where
                 door: Door::Turn,
             };
             let seen = |beside: Option<_>| match (astray, beside.filter(|_| complete)) {
-                (Some(before), _) => Seen::Before(before),
-                (None, Some(beside)) => Seen::Beside(beside),
-                (None, None) => Seen::Nothing,
+                (Some(before), _) => SeenRoutes::Before(before),
+                (None, Some(beside)) => SeenRoutes::Beside(beside),
+                (None, None) => SeenRoutes::Nothing,
             };
             let concluded = back.conclude(written, seen).await;
             let (restored, told, rest) = match concluded.map_err(|unfinished| unfinished.stop)? {
@@ -280,7 +278,7 @@ where
             }
             told
         };
-        if on_too_few(&deployment) {
+        if deployment.is_on_too_few() {
             // Nothing of the traffic waits for it, so only the log has what came of it.
             if let Some(asked) = reinforce(ports, &deployment).await {
                 tracing::info!(deployment = %deployment.id, "{asked}");
@@ -328,41 +326,5 @@ where
         // Nobody reads the answer where no execution is left: it goes on for as long as its claim
         // lasts, and the next sweep after it.
         if self.carried() { LINGER } else { RESTORE_LIFETIME }
-    }
-}
-
-/// Whether everything may have been sent to a stable that is too small for it: somebody wanted that.
-fn on_too_few(restored: &Deployment) -> bool {
-    restored.forced().is_some()
-        || restored.progress.weak.is_some()
-        || restored.plan.rollback.weak_stable == WeakStable::AtOnce
-}
-
-/// Another rollback of the same deployment was faster between two calls of this one.
-fn overtaken(deployment: &Deployment, failure: Failure) -> Reply {
-    match deployment.phase {
-        Phase::Open | Phase::RollingBack | Phase::Held => {
-            let summary = "another rollback is at it: it is looked at again";
-            Reply::new(&deployment.id, NextStep::Rollback, summary).after(Span::from_secs(1))
-        }
-        Phase::Committed | Phase::Closed(_) => too_late(deployment, failure),
-    }
-}
-
-/// The deployment had committed or ended before the fence could close.
-fn too_late(deployment: &Deployment, failure: Failure) -> Reply {
-    let reply = |next, summary| Reply::new(&deployment.id, next, summary);
-    match deployment.phase {
-        // After a commit the way is forward only.
-        Phase::Committed => reply(NextStep::Complete, "already committed: it is completed")
-            .after(deployment.plan.health.interval),
-        Phase::Closed(Outcome::Succeeded) => reply(NextStep::Succeeded, "already succeeded"),
-        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
-        | Phase::Open
-        | Phase::RollingBack
-        | Phase::Held => {
-            let first = deployment.fence.as_ref().map(|fence| fence.failure.clone());
-            reply(NextStep::Failed, "already ended").failing(first.unwrap_or(failure))
-        }
     }
 }

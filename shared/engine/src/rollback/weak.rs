@@ -87,7 +87,7 @@ where
             // Stable has everything already: there is nothing to hold. If that cannot be read, or is
             // not so any more, it is held until the next look.
             let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await;
-            if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
+            if observed.is_ok_and(|observed| fenced.above(&observed, Weight::NONE).is_empty()) {
                 return Ok(Weakened::InPlace);
             }
         }
@@ -107,12 +107,12 @@ where
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
         let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await?;
-        if above(fenced, &observed, Weight::NONE).is_empty() {
+        if fenced.above(&observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
         let found = fenced.foreign(&observed);
         let look = WeakLook { found: found.as_deref(), ..self.look };
-        let above = above(fenced, &observed, keeps);
+        let above = fenced.above(&observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
         let (step, wait, told) = transition(self.claimed.ports, &fenced.id, |deployment| {
             let now = self.claimed.ports.ambient().now();
@@ -166,21 +166,4 @@ where
         attempted.result?;
         Ok(None)
     }
-}
-
-/// Routes that give the canary more than this, or have been made into something else, each with
-/// the actions that give it this. A route that is gone gives it nothing.
-fn above<'a>(
-    deployment: &'a Deployment,
-    observed: &[Option<RouteActions>],
-    keeps: Weight,
-) -> Vec<(&'a RoutePlan, RouteActions)> {
-    let routes = deployment.plan.routes.iter().zip(observed);
-    routes
-        .filter_map(|(route, observed)| {
-            let share = observed.as_ref()?.canary_share(&route.pair);
-            let more = share.map_or(true, |share| share > keeps);
-            more.then(|| (route, route.at(keeps)))
-        })
-        .collect()
 }
