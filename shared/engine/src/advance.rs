@@ -327,11 +327,7 @@ where
         match self.ports.registry().fence_deployment(id, &fence, own, &intent).await? {
             DeploymentFence::Closed(deployment) => {
                 let plan = &deployment.plan;
-                let stable = Stable {
-                    health: deployment.health,
-                    needed: deployment.needed(),
-                    forced: deployment.forced().is_some(),
-                };
+                let stable = Stable::of(&deployment);
                 let urgency = Urgency::of(&deployment, LINGER);
                 let written = restore(self.ports, &intent, &plan.routes, stable, urgency);
                 match written.await {

@@ -334,6 +334,8 @@ mod tests {
         assert!(throttled.vouching().vouches(3, later));
         assert!(!throttled.vouching().vouches(3, later.just_after()));
         assert!(!throttled.vouching().vouches(4, NOW), "too few are too few");
+        let none = RecordedHealth { healthy: 0, ..throttled.vouching() };
+        assert!(none.is_fresh(NOW) && !none.vouches(0, NOW), "nothing takes nothing");
         let unwritten = Unwritten { routes: Vec::new(), again_at: later, look: Look::NoAnswer };
         let (unanswered, _) = put_off(&throttled, None, unwritten, later, later).unwrap();
         assert!(unanswered.vouching().vouches(3, later + MINUTE));

@@ -8,6 +8,7 @@ use super::intent::{Intent, LANDING_GRACE, all_dead_at};
 use super::revision::Revision;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
+use crate::rollback::can_take;
 use crate::storm::Harm;
 use crate::time::{Span, Timestamp};
 
@@ -83,7 +84,12 @@ pub struct RecordedHealth {
 impl RecordedHealth {
     /// Whether a rollback may write without looking first.
     pub fn vouches(&self, needed: u32, now: Timestamp) -> bool {
-        self.healthy >= needed && now.since(self.at) <= self.fresh_for
+        can_take(self.healthy, needed) && self.is_fresh(now)
+    }
+
+    /// Whether nobody has to look anew, whatever was seen.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.at) <= self.fresh_for
     }
 }
 

@@ -140,9 +140,7 @@ where
         if !self.join(id, joined).await? {
             return Ok(Stopped::Gone);
         }
-        // Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
-        let stable = Stable { health: binding.health, needed: binding.needed, forced: false };
-        self.send_back(id, &binding.routes, stable, binding.harm).await
+        self.send_back(id, &binding.routes, Stable::bound(binding), binding.harm).await
     }
 
     /// The same where the binding cannot be read: the deployment's own record has the routes as well,
@@ -162,10 +160,8 @@ where
             Phase::Committed | Phase::Closed(_) => false,
         });
         let Some(deployment) = deployment else { return Ok(Stopped::Gone) };
-        let plan = &deployment.plan;
-        let stable =
-            Stable { health: deployment.vouching(), needed: deployment.needed(), forced: false };
-        self.send_back(id, &plan.routes, stable, deployment.harm()).await
+        let (routes, stable) = (&deployment.plan.routes, Stable::of(&deployment));
+        self.send_back(id, routes, stable, deployment.harm()).await
     }
 
     /// Claims what will be written, if the fence has not; whether the alarm can stop it still.

@@ -233,11 +233,7 @@ where
             registry.finish_deployment_intent(&deployment.id, id).await?;
             false
         } else {
-            let stable = Stable {
-                health: deployment.vouching(),
-                needed: deployment.needed(),
-                forced: deployment.forced().is_some(),
-            };
+            let stable = Stable::of(&deployment);
             let urgency = Urgency::of(&deployment, self.linger());
             let left = deployment.left();
             let complete = left.len() == deployment.plan.routes.len();

@@ -29,7 +29,7 @@ where
     let again_at = ambient.now() + off.wait;
     // The next attempt must not wait for a look: it is made now, when there is time. Without an
     // answer it decides nothing, as always: stable kept its capacity.
-    let look = if deployment.vouching().vouches(0, again_at) {
+    let look = if deployment.vouching().is_fresh(again_at) {
         Look::NotNeeded
     } else {
         let looked = look_at_stable(ports, &plan.routes, plan.health.fresh_for()).await;
