@@ -4,7 +4,6 @@
 mod tasks;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::IntentId;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
     Foreign, Looked, MoveOn, NextStep, Observed, Refused, Reply, Routes, Settling, claim_forward,
@@ -22,7 +21,7 @@ use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry, Scaling,
 };
-use crate::restore::{Restore, Stable, Written as Restored, restore};
+use crate::restore::{self, Restore, Stable, restore};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, StepInput, routes, scaling};
 
@@ -255,10 +254,7 @@ where
         let attempted =
             routes::write(self.ports, claim.intent(), Patience::GiveWay, &missing).await;
         if attempted.result.is_err() || !attempted.clean {
-            if attempted.clean {
-                claim.finish().await?;
-            }
-            return match attempted.result {
+            return match claim.after(attempted).await?.result {
                 Ok(()) => Ok(Written::Otherwise),
                 Err(PortError::Throttled { .. }) => Ok(Written::Throttled),
                 Err(error) => Err(error.into()),
@@ -275,7 +271,7 @@ where
                     Ok(Written::Otherwise)
                 }
                 Err(Stop::Refused(refused)) => {
-                    self.undo(claim.id(), &refused).await?;
+                    self.undo(claim, &refused).await?;
                     Err(Stop::Refused(refused))
                 }
                 Err(stop) => Err(stop),
@@ -297,7 +293,7 @@ where
             // The claim has died: whoever has gone on since counts, and there is no fence to undo for.
             Err(stop @ Stop::Refused(Refused::NotNewer)) => Err(stop),
             Err(Stop::Refused(refused)) => {
-                self.undo(claim.id(), &refused).await?;
+                self.undo(claim, &refused).await?;
                 Err(Stop::Refused(refused))
             }
             Err(stop) => Err(stop),
@@ -316,34 +312,33 @@ where
 
     /// A fence closed between the claim and the record: the write is taken back at once, without
     /// waiting for the rollback to come by.
-    async fn undo(&self, own: &IntentId, refused: &Refused) -> Result<(), Stop> {
+    async fn undo(&self, shift: Claim<'_, P>, refused: &Refused) -> Result<(), Stop> {
         let fence = Fence {
             trigger: FenceTrigger::StateMachine,
             failure: refusal(refused),
             at: self.ports.ambient().now(),
         };
         let intent = Intent::new(Purpose::Restore, self.ports.ambient().now(), RESTORE_LIFETIME);
-        let id = &self.deployment.id;
+        let (id, own) = (&self.deployment.id, shift.id());
         match self.ports.registry().fence_deployment(id, &fence, own, &intent).await? {
             DeploymentFence::Closed(deployment) => {
-                let plan = &deployment.plan;
-                let stable = Stable::of(&deployment);
+                let claim = Claim::of_fence(self.ports, id, own.clone(), intent);
+                let (routes, stable) = (&deployment.plan.routes, Stable::of(&deployment));
                 let urgency = Urgency::of(&deployment, LINGER);
-                let written = restore(self.ports, &intent, &plan.routes, stable, urgency);
-                match written.await {
+                match restore(self.ports, claim.intent(), routes, stable, urgency).await {
                     // The rollback holds or steps back; it is not this step's to decide.
-                    Restore::TooWeak(_) => {}
-                    Restore::Attempted(Restored { attempted, .. }) => {
-                        // A throttled one is left to the rollback, which the refusal leads to.
-                        if attempted.put_off.is_none() {
-                            attempted.result?;
-                        }
-                        if !attempted.clean {
-                            return Ok(());
-                        }
+                    Restore::TooWeak(_) => claim.finish().await,
+                    // A throttled one is left to the rollback, which the refusal leads to.
+                    Restore::Attempted(restore::Written { attempted, .. })
+                        if attempted.put_off.is_some() =>
+                    {
+                        claim.finish_if(attempted.clean).await
+                    }
+                    Restore::Attempted(restore::Written { attempted, .. }) => {
+                        attempted.result?;
+                        claim.finish_if(attempted.clean).await
                     }
                 }
-                Ok(self.ports.registry().finish_deployment_intent(id, own).await?)
             }
             // It has ended: nothing of this deployment is written any more.
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => Ok(()),

@@ -183,7 +183,7 @@ where
         })
         .await?;
         let attempted = routes::write(self.ports, claim.intent(), Patience::GiveWay, &wanted).await;
-        claim.conclude(attempted).await
+        Ok(claim.after(attempted).await?.result?)
     }
 }
 

@@ -118,7 +118,7 @@ where
             self.ports.containers().scale(&plan.cluster, &plan.canary.service, to)
         })
         .await;
-        claim.conclude(attempted).await
+        Ok(claim.after(attempted).await?.result?)
     }
 
     /// What is missing on the first route that has too few healthy targets.

@@ -13,6 +13,7 @@ use super::bring_back::{Back, BringBack, Door, Unfinished};
 use super::claimed::{Carrier, Claimed};
 use super::weak::Waits;
 use crate::attempt::Urgency;
+use crate::claim::Claim;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{
     AlarmFence, Clock, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
@@ -208,18 +209,18 @@ where
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
+        let claim = Claim::of_fence(self.ports, id, self.id.clone(), self.intent.clone());
         let back = BringBack {
             claimed: Claimed {
                 ports: self.ports,
                 deployment: &deployment,
-                own: &self.id,
-                intent: &self.intent,
+                claim: &claim,
                 carrier: Carrier::Woken,
             },
             door: Door::Alarm,
         };
         let seen = |beside: Option<_>| beside.map_or(SeenRoutes::Nothing, SeenRoutes::Beside);
-        match back.conclude(written, seen).await {
+        match back.after(written, seen).await {
             Ok(Back::Restored { clean, .. }) => Ok(Stopped::Restored { clean }),
             Ok(Back::PutOff { clean, .. }) => Ok(Stopped::PutOff { clean }),
             Ok(Back::Waits(Waits { held: true, .. })) => Ok(Stopped::Held),

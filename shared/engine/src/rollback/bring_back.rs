@@ -2,7 +2,6 @@
 //! a turn of the state machine are two doors of it.
 
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::IntentId;
 use glidepath_core::protocol::{Restored, SeenRoutes, restored};
 use glidepath_core::record::{Deployment, RecordedHealth};
 use glidepath_core::route::RouteActions;
@@ -76,7 +75,7 @@ where
 {
     /// Records what was written, or does what can be done; `seen` says what is known of the routes before
     /// the write, from what was read beside it.
-    pub(super) async fn conclude(
+    pub(super) async fn after(
         &self,
         attempt: Restore,
         seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> SeenRoutes,
@@ -98,16 +97,15 @@ where
         };
         let Written { attempted: Attempted { result, clean, put_off: off }, beside } = written;
         let unfinished = |stop: Stop| Unfinished { clean, stop };
-        let own = self.done(clean);
+        let done = self.is_done(clean);
+        let own = done.then(|| claimed.claim.id());
         if let Some(off) = &off {
             let later = put_off(claimed, own, off).await.map_err(unfinished)?;
             self.wake_whoever_waits(&later).await.map_err(|failure| unfinished(failure.into()))?;
             return Ok(Back::PutOff { wait: off.wait, clean });
         }
         if let Err(error) = result {
-            if own.is_some() {
-                claimed.finish().await.map_err(|failure| unfinished(failure.into()))?;
-            }
+            claimed.claim.finish_if(done).await.map_err(unfinished)?;
             return Err(unfinished(error.into()));
         }
         let seen = seen(beside);
@@ -117,7 +115,7 @@ where
             Door::Alarm => Span::ZERO,
             Door::Turn => {
                 let ambient = ports.ambient();
-                claimed.deployment.rests(claimed.own, ambient.now(), || ambient.number())
+                claimed.deployment.rests(claimed.claim.id(), ambient.now(), || ambient.number())
             }
         };
         let restored = Restored { own, overwritten, forced };
@@ -139,11 +137,11 @@ where
         Ok(taken)
     }
 
-    /// The deployment's claim, if nothing that it stands for can land any more.
-    fn done(&self, clean: bool) -> Option<&IntentId> {
+    /// Whether nothing can land any more that the deployment's claim stands for.
+    const fn is_done(&self, clean: bool) -> bool {
         match self.door {
-            Door::Alarm => Some(self.claimed.own),
-            Door::Turn => clean.then_some(self.claimed.own),
+            Door::Alarm => true,
+            Door::Turn => clean,
         }
     }
 

@@ -143,7 +143,7 @@ where
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let scale = || containers.scale(&plan.cluster, canary, &to);
-    claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await
+    Ok(claim.after(attempt(ports, claim.intent(), patience, scale).await).await?.result?)
 }
 
 /// The one terminal record, the bindings and the locks, in one transaction.

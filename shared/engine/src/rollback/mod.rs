@@ -13,7 +13,7 @@ mod reinforce;
 mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
+use glidepath_core::ids::{DeploymentId, ExecutionStart};
 use glidepath_core::protocol::{NextStep, Refused, Reply, SeenRoutes, leave_to_sweep};
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose};
 use glidepath_core::route::RouteActions;
@@ -28,6 +28,7 @@ use self::put_off::later;
 use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
+use crate::claim::Claim;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{
     Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling,
@@ -165,8 +166,9 @@ where
     };
 
     let restored = deployment.progress.restored_at.is_some();
+    let claim = Claim::of_fence(ports, &input.deployment, id, intent);
     let turn = Turn { ports, by: input.by.as_ref() };
-    let turned: Result<Reply, Failure> = match turn.take(deployment, &id, &intent).await {
+    let turned: Result<Reply, Failure> = match turn.take(deployment, &claim).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
             Ok(load(ports, &input.deployment).await?.too_late(failure))
@@ -214,38 +216,26 @@ where
         >,
 {
     /// What follows the fence.
-    async fn take(
-        &self,
-        mut deployment: Deployment,
-        id: &IntentId,
-        intent: &Intent,
-    ) -> Result<Reply, Stop> {
+    async fn take(&self, mut deployment: Deployment, claim: &Claim<'_, P>) -> Result<Reply, Stop> {
         let Turn { ports, by } = *self;
-        let registry = ports.registry();
         if let (None, Some(wait)) = (by, deployment.still_off(ports.ambient().now())) {
-            registry.finish_deployment_intent(&deployment.id, id).await?;
+            claim.finish().await?;
             return Ok(later(&deployment, wait));
         }
         // A later turn of the same rollback writes again only if somebody moved a route since.
         let written_before = deployment.progress.restored_at.is_some();
-        let astray = if written_before { self.astray(&deployment, id).await? } else { None };
+        let astray = if written_before { self.astray(&deployment, claim).await? } else { None };
         let told = if written_before && astray.is_none() {
-            registry.finish_deployment_intent(&deployment.id, id).await?;
+            claim.finish().await?;
             false
         } else {
             let stable = Stable::of(&deployment);
             let urgency = Urgency::of(&deployment, self.linger());
             let left = deployment.left();
             let complete = left.len() == deployment.plan.routes.len();
-            let written = restore(ports, intent, &left, stable, urgency).await;
+            let written = restore(ports, claim.intent(), &left, stable, urgency).await;
             let back = BringBack {
-                claimed: Claimed {
-                    ports,
-                    deployment: &deployment,
-                    own: id,
-                    intent,
-                    carrier: self.carrier(),
-                },
+                claimed: Claimed { ports, deployment: &deployment, claim, carrier: self.carrier() },
                 door: Door::Turn,
             };
             let seen = |beside: Option<_>| match (astray, beside.filter(|_| complete)) {
@@ -253,8 +243,8 @@ where
                 (None, Some(beside)) => SeenRoutes::Beside(beside),
                 (None, None) => SeenRoutes::Nothing,
             };
-            let concluded = back.conclude(written, seen).await;
-            let (restored, told, rest) = match concluded.map_err(|unfinished| unfinished.stop)? {
+            let came = back.after(written, seen).await;
+            let (restored, told, rest) = match came.map_err(|unfinished| unfinished.stop)? {
                 Back::Restored { deployment, told, rest, .. } => (*deployment, told, rest),
                 Back::PutOff { wait, .. } => return Ok(later(&deployment, wait)),
                 Back::Waits(Waits { wait, told, summary, .. }) => {
@@ -290,15 +280,11 @@ where
     async fn astray(
         &self,
         deployment: &Deployment,
-        own: &IntentId,
-    ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
+        claim: &Claim<'_, P>,
+    ) -> Result<Option<Vec<Option<RouteActions>>>, Stop> {
         let astray = conclude::astray(self.ports, deployment).await;
-        if astray.is_err() {
-            let registry = self.ports.registry();
-            let finished = registry.finish_deployment_intent(&deployment.id, own).await;
-            finished.map_err(|error| failed(&error))?;
-        }
-        astray
+        claim.finish_if(astray.is_err()).await?;
+        Ok(astray?)
     }
 
     /// Whether somebody comes back for the rest.

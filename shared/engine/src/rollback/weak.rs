@@ -56,14 +56,14 @@ pub(super) async fn take<P>(
 where
     P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
 {
-    let Claimed { ports, deployment, own, intent, .. } = *claimed;
-    let look = WeakLook { fenced: deployment, own, health, found: None };
+    let Claimed { ports, deployment, claim, .. } = *claimed;
+    let look = WeakLook { fenced: deployment, own: claim.id(), health, found: None };
     let weak = Weak { claimed, look };
     match deployment.way_back(health.healthy, ports.ambient().now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
             let urgency = Urgency::of(deployment, LINGER);
-            let written = write_stable(ports, intent, routes, urgency).await;
+            let written = write_stable(ports, claim.intent(), routes, urgency).await;
             Ok(Weakened::Whole { written, forced })
         }
         WayBack::Stay => weak.stay().await,
@@ -148,22 +148,19 @@ where
         above: &[(&RoutePlan, RouteActions)],
     ) -> Result<Option<Span>, Stop> {
         let Self { claimed, look } = self;
-        let Claimed { ports, own, carrier, .. } = **claimed;
+        let Claimed { ports, claim, carrier, .. } = **claimed;
         let patience = Patience::Insist(Urgency::of(look.fenced, LINGER));
         let attempted = routes::write(ports, intent, patience, above).await;
         if let Some(PutOff { wait, .. }) = attempted.put_off {
             // A step takes back a part of every route: none of them is where it belongs yet.
             let left = look.fenced.plan.routes.iter().map(|route| route.route.clone()).collect();
             let seen = Deployment { health: look.health, ..look.fenced.clone() };
-            let deployment = &seen;
-            let step = Claimed { ports, deployment, own, intent, carrier };
-            put_off(&step, attempted.clean.then_some(own), &PutOff { wait, left }).await?;
+            let step = Claimed { ports, deployment: &seen, claim, carrier };
+            let own = attempted.clean.then(|| claim.id());
+            put_off(&step, own, &PutOff { wait, left }).await?;
             return Ok(Some(wait));
         }
-        if attempted.clean {
-            claimed.finish().await?;
-        }
-        attempted.result?;
+        claim.after(attempted).await?.result?;
         Ok(None)
     }
 }
