@@ -1,6 +1,7 @@
 //! What a look gathers about a deployment.
 
 use futures_util::future::{join, join_all, join3};
+use glidepath_core::harm::RequestsPerMinute;
 use glidepath_core::health::{
     AlarmReading, AlarmSignal, CheckReading, HookReading, Judgement, MeasuredMetrics, ProbeAttempt,
     ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments,
@@ -9,7 +10,6 @@ use glidepath_core::health::{
 use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, Validation};
 use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Shift, Step, Validating};
 use glidepath_core::route::Role;
-use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 

@@ -251,8 +251,9 @@ pub fn close(
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
+    use crate::harm::{Harm, RequestsPerMinute};
     use crate::record::{FenceTrigger, Revision};
-    use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
+    use crate::storm::VOUCHED_FOR;
     use crate::weight::Weight;
 
     const MINUTE: Span = Span::from_secs(60);

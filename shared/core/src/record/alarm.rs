@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::intent::{Intent, LANDING_GRACE, all_dead_at};
 use super::revision::Revision;
+use crate::harm::Harm;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
 use crate::rollback::can_take;
-use crate::storm::Harm;
 use crate::time::{Span, Timestamp};
 
 /// One alarm: when it last fired, and which deployments it can stop. Everything that a rollback

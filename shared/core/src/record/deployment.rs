@@ -16,12 +16,13 @@ use super::revision::Revision;
 use super::shift::{Gap, Shift};
 use super::weakness::Weakness;
 use crate::failure::{Failure, FailureCode};
+use crate::harm::{Harm, RequestsPerMinute};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId};
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::record::{Decision, Gate, Promotion};
 use crate::rollback::Forced;
 use crate::route::{RouteActions, RouteRef};
-use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
+use crate::storm::VOUCHED_FOR;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
+use crate::harm::RequestsPerMinute;
 use crate::health::{Cell, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
 use crate::plan::{
@@ -18,7 +19,6 @@ use crate::plan::{
 };
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
-use crate::storm::RequestsPerMinute;
 use crate::time::Span;
 use crate::weight::Weight;
 

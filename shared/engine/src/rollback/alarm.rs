@@ -2,11 +2,11 @@
 
 use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::harm::Harm;
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{Refused, SeenRoutes};
 use glidepath_core::record::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Phase, Purpose};
-use glidepath_core::storm::Harm;
 use glidepath_core::time::Timestamp;
 
 use super::bring_back::{Back, BringBack, Door, Unfinished};

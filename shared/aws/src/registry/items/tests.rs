@@ -1,6 +1,7 @@
 //! What is written is read again as it was, in every phase.
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::harm::{Harm, RequestsPerMinute};
 use glidepath_core::health::{Cell, SlotRequests};
 use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
@@ -17,7 +18,6 @@ use glidepath_core::record::{
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
-use glidepath_core::storm::{Harm, RequestsPerMinute};
 use glidepath_core::weight::Weight;
 
 use super::*;
