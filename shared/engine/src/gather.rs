@@ -204,54 +204,82 @@ async fn ask_hooks(
     let plan = &deployment.plan;
     let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
     let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
-    let asked = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
-    let hooks = (plan.health.hooks.as_slice(), stage.weight, Role::Canary);
-    ask_each(ports, deployment, hooks, asked, now).await
+    let calls = hooks_at(&plan.health.hooks, stage.weight, runs)
+        .map(|(place, at, before)| HookCall { place, at, before })
+        .collect();
+    let (hooks, weight) = (plan.health.hooks.as_slice(), stage.weight);
+    ask_each(ports, deployment, Moment { hooks, calls, weight, about: Role::Canary }, now).await
 }
 
-/// The hooks of one moment of a deployment, where the canary has this weight, about a slot.
+/// One hook, at one lifecycle stage.
+struct HookCall<'a> {
+    /// Which, by its place in the plan.
+    place: usize,
+    at: LifecycleStage,
+    /// What it has answered before.
+    before: Option<&'a HookRun>,
+}
+
+/// The hooks that are asked at one moment of a deployment.
+struct Moment<'a> {
+    /// All of the plan.
+    hooks: &'a [Hook],
+    calls: Vec<HookCall<'a>>,
+    /// What the canary has.
+    weight: Weight,
+    /// The slot that is asked about.
+    about: Role,
+}
+
+/// What every hook of a moment is told.
+struct Told<'a> {
+    deployment: &'a Deployment,
+    weight: Weight,
+    found: &'a ServiceDeployments,
+}
+
 async fn ask_each(
     ports: &impl Ports<Containers: Containers, Hooks: Hooks>,
     deployment: &Deployment,
-    (hooks, weight, about): (&[Hook], Weight, Role),
-    asked: Vec<(usize, LifecycleStage, Option<&HookRun>)>,
+    moment: Moment<'_>,
     now: Timestamp,
 ) -> Vec<HookReading> {
-    let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
+    let Moment { hooks, calls, weight, about } = moment;
+    let due = calls.iter().any(|call| call.before.is_none_or(|run| run.is_due(now)));
     // Two calls that only deployments with hooks make, and only when one is asked.
     let found = if due {
         Some(service_deployments(ports.containers(), deployment, about).await)
     } else {
         None
     };
-    let found = found.as_ref();
-    let readings = asked.into_iter().map(|(hook, at, before)| async move {
-        let kept = before.filter(|run| !run.is_due(now));
-        let run = match (kept, found) {
+    let told = found.as_ref().map(|found| Told { deployment, weight, found });
+    let told = told.as_ref();
+    let readings = calls.into_iter().map(|call| async move {
+        let kept = call.before.filter(|run| !run.is_due(now));
+        let run = match (kept, told) {
             (Some(run), _) => Ok(run.clone()),
-            (None, Some(found)) => match hooks.get(hook) {
-                Some(asked) => {
-                    let told = (asked, deployment, weight, found);
-                    ask_hook(ports.hooks(), told, (hook, at, before), now).await
-                }
+            (None, Some(told)) => match hooks.get(call.place) {
+                Some(hook) => ask_hook(ports.hooks(), hook, &call, told, now).await,
                 None => Err("it is not in the plan".to_owned()),
             },
             (None, None) => Err("it was not asked".to_owned()),
         };
         let run = run.map_or_else(Reading::Unreadable, Reading::Read);
-        HookReading { hook, at, run }
+        HookReading { hook: call.place, at: call.at, run }
     });
     join_all(readings).await
 }
 
 async fn ask_hook(
     hooks: &impl Hooks,
-    (hook, deployment, weight, found): (&Hook, &Deployment, Weight, &ServiceDeployments),
-    (place, at, before): (usize, LifecycleStage, Option<&HookRun>),
+    hook: &Hook,
+    call: &HookCall<'_>,
+    told: &Told<'_>,
     now: Timestamp,
 ) -> Result<HookRun, String> {
+    let HookCall { place, at, before } = *call;
     let details = before.map_or(&hook.details, |run| &run.details).clone();
-    let event = hook_event(deployment, place, at, weight, &details, found);
+    let event = hook_event(told.deployment, place, at, told.weight, &details, told.found);
     let answer = hooks.ask(&hook.function, &event).await.map_err(|error| error.to_string())?;
     HookRun::answered(place, at, before, details, &answer, now)
 }
@@ -304,16 +332,17 @@ where
 {
     let now = ports.ambient().now();
     let slot = validation.of(role);
-    let asked: Vec<_> = (0..validation.hooks.len())
+    let calls = (0..validation.hooks.len())
         .map(|place| {
             let before = validating.hooks.iter().find(|run| run.hook == place);
-            (place, LifecycleStage::Rollback, before)
+            HookCall { place, at: LifecycleStage::Rollback, before }
         })
         .collect();
     let weight = if role == Role::Canary { Weight::ALL } else { Weight::NONE };
+    let moment = Moment { hooks: &validation.hooks, calls, weight, about: role };
     let (checks, hooks, probes) = join3(
         read_checks(ports.monitoring(), deployment, &slot.checks, validating.ended_at, now),
-        ask_each(ports, deployment, (&validation.hooks, weight, role), asked, now),
+        ask_each(ports, deployment, moment, now),
         probe(ports, &slot.probes),
     )
     .await;

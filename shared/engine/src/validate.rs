@@ -8,7 +8,9 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, hook_runs, judge};
+use glidepath_core::health::{
+    CountedCells, MeasuredMetrics, Reading, Readings, StoredCells, hook_runs, judge,
+};
 use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
@@ -113,7 +115,8 @@ async fn keep(
     };
     let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
     let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
-    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), readings.at);
+    let counted = CountedCells { period, cells };
+    let cells = StoredCells::of(id, &deployment.plan, shifts, counted, readings.at);
     let written = pin!(ports.registry().store_cells(&cells));
     let late = pin!(ports.ambient().sleep(KEPT_WITHIN));
     let error = match select(written, late).await {

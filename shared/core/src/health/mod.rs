@@ -37,6 +37,6 @@ pub use readings::{
     AlarmReading, AlarmSignal, Readings, RouteTargets, StoppedTask, TaskEnd, Watched,
 };
 
-pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
+pub use stored::{CountedCells, LARGEST, Ragged, StoredCell, StoredCells};
 pub use validation::{ValidationReadings, judge_validation};
 pub use verdict::{Judgement, Reason, Verdict};
