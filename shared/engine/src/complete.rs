@@ -16,8 +16,7 @@ use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
-    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, Scaling,
-    TargetGroups,
+    Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo, Scaling, TargetGroups,
 };
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, failed, routes, scaling};
@@ -310,15 +309,7 @@ async fn in_use(
     let load_balancer = ports.load_balancer();
     let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
-    let weight = retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
-        FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
-            forward.groups().iter().any(|entry| entry.group == *group && entry.weight.carries())
-        }),
-        // What cannot be read is not a reason to take tasks away.
-        FoundRoute::Unsupported(_) => true,
-        FoundRoute::DefaultRule | FoundRoute::Missing => false,
-    });
-    if weight {
+    if retirement.carries(&found) {
         return Ok(Some(Event::RetirementPostponed));
     }
     // A rule that nobody has listed may have groups of its own for the same tasks.

@@ -10,7 +10,7 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::attempt::{Attempted, Patience, Urgency};
-use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult, Ports, TargetHealth};
+use crate::ports::{Clock, LoadBalancer, PortError, PortResult, Ports, TargetHealth};
 use crate::{Ambient, routes, targets};
 
 /// How the write ended.
@@ -105,12 +105,7 @@ async fn nothing_on_canary(
 ) -> bool {
     let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
     let Ok(found) = ports.load_balancer().routes(&wanted).await else { return false };
-    plan.iter().zip(&found).all(|(route, found)| match found {
-        FoundRoute::Found { actions, .. } => route.is_back(actions),
-        // A route that is gone carries nothing to the canary.
-        FoundRoute::Missing => true,
-        FoundRoute::DefaultRule | FoundRoute::Unsupported(_) => false,
-    })
+    plan.iter().zip(&found).all(|(route, found)| route.leads_to_canary(found) == Some(false))
 }
 
 /// The attempts. What is overwritten by them is looked at beside them: before that would cost a round
