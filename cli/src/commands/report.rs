@@ -222,7 +222,7 @@ fn view(deployment: &Deployment, stored: &StoredCells, report: &Report) -> Value
 
 #[cfg(test)]
 mod tests {
-    use glidepath_core::health::{Cell, SlotRequests};
+    use glidepath_core::health::{Cell, CountedCells, SlotRequests};
     use glidepath_core::plan::{ComparisonPlan, Permille, StageIndex, Thousandths};
     use glidepath_core::record::Shift;
     use glidepath_core::time::Span;
@@ -257,7 +257,8 @@ mod tests {
             }
         };
         let cells: Vec<_> = (0..13).map(cell).collect();
-        StoredCells::of(&deployment.id, &deployment.plan, &shifts, (MINUTE, &cells), NOW)
+        let counted = CountedCells { period: MINUTE, cells: &cells };
+        StoredCells::of(&deployment.id, &deployment.plan, &shifts, counted, NOW)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Step Functions: answering gates.
 
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -43,15 +42,6 @@ impl Orchestration for StepFunctions {
             .error(failure.code.name())
             .cause(shortened(&failure.cause));
         woken("states:SendTaskFailure", call.send().await)
-    }
-
-    async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
-        let described = self.client.describe_execution().execution_arn(execution.as_str()).send();
-        match described.await {
-            Ok(described) => Ok(*described.status() == ExecutionStatus::Running),
-            Err(error) if code(&error) == Some("ExecutionDoesNotExist") => Ok(false),
-            Err(error) => Err(port_error("states:DescribeExecution", error)),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod back;
 pub mod doctor;
 pub mod document;
 pub mod failure;
+pub mod harm;
 pub mod health;
 pub mod ids;
 pub mod message;

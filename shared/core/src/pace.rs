@@ -25,6 +25,22 @@ pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
 }
 
+/// Rollbacks that wait for stable look this often at first: traffic is where it should not be.
+const WEAK_LOOK: Span = Span::from_secs(10);
+
+/// For how long they do; then like every other long wait.
+const WEAK_LOOKS_FOR: Span = Span::from_secs(600);
+
+/// The time until a rollback looks again whether stable has recovered: never past the plan's
+/// deadline.
+pub fn weak_look(deployment: &Deployment, now: Timestamp) -> Span {
+    let waited = deployment.waited(now);
+    let tick = tick(deployment, now);
+    let wait = if waited < WEAK_LOOKS_FOR { tick.min(WEAK_LOOK) } else { tick };
+    let left = deployment.plan.rollback.hold_for.minus(waited);
+    if left == Span::ZERO { wait } else { wait.min(left) }
+}
+
 /// How many looks fit into a deployment that runs for `total`.
 pub fn ticks_within(interval: Span, total: Span) -> u64 {
     // Without a step there would be no end.
@@ -54,9 +70,32 @@ pub fn expected_history_events(stages: &[Stage], interval: Span) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{NOW, deployment};
+    use crate::record::Weakness;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_rollback_that_waits_for_stable_looks_at_the_deadline_at_the_latest(
+            waited in 0u64..7_200, hold_for in 0u64..7_200,
+        ) {
+            let mut deployment = deployment();
+            deployment.plan.rollback.hold_for = Span::from_secs(hold_for);
+            deployment.progress.weak = Some(Weakness {
+                since: NOW,
+                steps: Vec::new(),
+                told_of_none: false,
+                told_of_few: false,
+                reminders: 0,
+            });
+            let now = NOW + Span::from_secs(waited);
+            let wait = weak_look(&deployment, now);
+            prop_assert!(Span::ZERO < wait && wait <= tick(&deployment, now));
+            prop_assert!(waited >= 600 || wait <= WEAK_LOOK);
+            let left = hold_for.saturating_sub(waited);
+            prop_assert!(left == 0 || wait <= Span::from_secs(left));
+        }
+
         #[test]
         fn looks_become_rarer_and_never_stop(interval in 1u64..=3_600, days in 1u64..=366) {
             let interval = Span::from_secs(interval);

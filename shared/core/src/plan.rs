@@ -233,6 +233,20 @@ impl RoutePlan {
         }
     }
 
+    /// What is missing, in words, where these many targets of the canary are healthy and the load balancer says
+    /// this of one that is not; `None` if as many are as are wanted.
+    pub fn lacks(&self, healthy: u32, wanted: u32, sick: Option<&str>) -> Option<String> {
+        let group = self.group(Role::Canary).short();
+        let text = || format!("{healthy} of {wanted} targets of `{group}` are healthy");
+        let why = || sick.map_or_else(String::new, |reason| format!(": {}", self.sick(reason)));
+        (healthy < wanted).then(|| text() + &why())
+    }
+
+    /// Whether the canary's group is among those of the route, so that its targets are health-checked.
+    pub fn is_attached(&self, observed: &RouteActions) -> bool {
+        observed.forward().is_ok_and(|forward| forward.contains(&self.pair.canary))
+    }
+
     /// The complete actions that send everything to stable: what a rollback writes.
     pub fn stable_only(&self) -> RouteActions {
         self.original.only(&self.pair, Role::Stable)
@@ -254,9 +268,14 @@ impl RoutePlan {
     /// since everything goes to stable; the first shift switches it on again.
     pub fn at(&self, canary: Weight) -> RouteActions {
         let written = self.original.with_canary(&self.pair, canary);
-        let known =
-            self.original.forward().is_ok_and(|forward| forward.contains(&self.pair.canary));
+        let known = self.is_attached(&self.original);
         if canary == Weight::NONE && !known { written.without_stickiness() } else { written }
+    }
+
+    /// What a route that has these actions is after the commit. Cookies outrank weights: the old slot's group
+    /// leaves every sticky route before its tasks go.
+    pub fn handed_over(&self, present: &RouteActions) -> RouteActions {
+        if present.sticky() { present.only(&self.pair, Role::Canary) } else { present.clone() }
     }
 
     pub fn group(&self, role: Role) -> &TargetGroupArn {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{DeploymentId, EcsServiceName, ExecutionArn};
-use crate::plan::{Plan, RoutePlan, SlotPlan};
-use crate::protocol::{Goal, Setting, Tasks};
-use crate::record::{Deployment, Phase, Progress, RecordedHealth, Revision};
+use crate::plan::{Plan, RoutePlan, SlotPlan, Stage, StageIndex};
+use crate::protocol::{Goal, Looked, Readiness, Setting, Settling, Tasks, settling};
+use crate::record::{Deployment, Phase, Progress, RecordedHealth, Revision, Step};
 use crate::route::{Role, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
 use crate::time::{Span, Timestamp};
@@ -33,17 +33,8 @@ pub enum Write {
 /// Everything that a plan writes, up to the end of the old slot's tasks.
 pub fn writes(plan: &Plan) -> Vec<Planned> {
     let mut rehearsal = Rehearsal::of(plan);
-    let attached = |route: &RoutePlan| {
-        let forward = route.original.forward();
-        forward.is_ok_and(|forward| forward.contains(route.group(Role::Canary)))
-    };
-    if !plan.routes.iter().all(attached) {
-        rehearsal.write_routes(|route, _| route.at(Weight::NONE));
-    }
-    rehearsal.bound(Role::Stable, Goal::Held(rehearsal.deployment.needed()));
-    for stage in &plan.stages {
-        rehearsal.bring_up(stage.weight);
-        rehearsal.write_routes(|route, _| route.at(stage.weight));
+    for (index, stage) in plan.stages.iter().enumerate() {
+        rehearsal.settle(StageIndex(index), stage);
         rehearsal.after = rehearsal.after.plus(stage.bake);
     }
     rehearsal.hand_over();
@@ -100,8 +91,41 @@ impl Rehearsal {
         self.writes.push(Planned { after, write });
     }
 
-    /// Tasks of the canary, and that nobody takes them away.
+    /// Everything up to the stage's weight, in the order of the deployment: what can go wrong goes well, and a
+    /// person approves.
+    fn settle(&mut self, index: StageIndex, stage: &Stage) {
+        let since = Timestamp::from_millis(0);
+        let progress = &mut self.deployment.progress;
+        (progress.stage, progress.step) = (index, Step::Settling { since, approved: true });
+        let mut looked = Looked::default();
+        loop {
+            looked.routes = self.routes.iter().cloned().map(Some).collect();
+            match settling(&self.deployment, stage, &looked, since) {
+                Settling::Attach => self.write_weight(Weight::NONE),
+                Settling::BringUp => {
+                    self.bring_up(stage.weight);
+                    looked.tasks = Some(Readiness::Ready);
+                }
+                Settling::LookAtImages => looked.images = Some(true),
+                Settling::Shift(weight) => return self.write_weight(weight),
+                // Nobody changes anything, and nothing is missing or asked.
+                Settling::Foreign(_)
+                | Settling::Wait(_)
+                | Settling::NotReady(_)
+                | Settling::Ask(_) => return,
+            }
+        }
+    }
+
+    /// A weight, on every route, which then reads back.
+    fn write_weight(&mut self, weight: Weight) {
+        self.write_routes(|route, _| route.at(weight));
+        self.deployment.progress.verified.clone_from(&self.routes);
+    }
+
+    /// Tasks of the canary, and that nobody takes away those of either slot.
     fn bring_up(&mut self, weight: Weight) {
+        self.bound(Role::Stable, Goal::Held(self.deployment.needed()));
         let canary = self.deployment.plan.canary.service.clone();
         if let Tasks::Ask(to) = self.deployment.tasks(weight, Some(&self.canary)) {
             self.deployment = self.deployment.asking(to.desired_count);
@@ -129,9 +153,7 @@ impl Rehearsal {
     /// Everything that comes after the last bake.
     fn hand_over(&mut self) {
         self.deployment.phase = Phase::Committed;
-        self.write_routes(|route, present| {
-            if present.sticky() { present.only(&route.pair, Role::Canary) } else { present.clone() }
-        });
+        self.write_routes(RoutePlan::handed_over);
         self.bound(Role::Stable, Goal::Held(self.deployment.needed()));
         self.bound(Role::Canary, Goal::Serving);
         let SlotPlan { service, .. } = &self.deployment.plan.stable;

@@ -87,7 +87,7 @@ impl RollbackPlan {
         if let Some(forced) = forced {
             return WayBack::Whole(Some(forced.clone()));
         }
-        if healthy > 0 && healthy >= needed {
+        if can_take(healthy, needed) {
             return WayBack::Whole(None);
         }
         match self.then {
@@ -104,6 +104,12 @@ impl RollbackPlan {
             WeakStable::StepBack => WayBack::Part(carried(healthy, needed).rest()),
         }
     }
+}
+
+/// Whether so many healthy targets can take everything, where it needs so many: the one rule for whoever writes
+/// everything to stable. Nothing healthy takes nothing, also where nothing was counted before.
+pub const fn can_take(healthy: u32, needed: u32) -> bool {
+    healthy > 0 && healthy >= needed
 }
 
 /// The share of all requests that some of the needed targets can carry; rounded down, so that each
@@ -177,6 +183,21 @@ mod tests {
             let ada = Forced::Operator("ada".to_owned());
             let way = plan.way_back(0, needed, Some(&ada), Span::ZERO);
             prop_assert_eq!(way, WayBack::Whole(Some(ada)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_can_take_everything_gets_everything(
+            healthy in 0u32..9, needed in 0u32..9, hold in 0u64..600, at_once: bool,
+        ) {
+            let weak_stable = if at_once { WeakStable::AtOnce } else { WeakStable::StepBack };
+            let plan = RollbackPlan { weak_stable, ..STEP_BACK };
+            let way = plan.way_back(healthy, needed, None, Span::from_secs(hold));
+            let whole = way == WayBack::Whole(None);
+            prop_assert!(!can_take(healthy, needed) || whole);
+            prop_assert!(at_once || whole == can_take(healthy, needed));
+            prop_assert!(healthy > 0 || way == WayBack::Stay);
         }
     }
 

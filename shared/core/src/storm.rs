@@ -20,10 +20,8 @@
 //! refused it, so asking often delays nobody; it only costs calls. `docs/storm.md` has the numbers
 //! and the command that makes them.
 
-use serde::{Deserialize, Serialize};
-
+use crate::harm::Harm;
 use crate::time::Span;
-use crate::weight::Weight;
 
 /// The window as a share of the time since the first throttle, in percent. The last rollback waits
 /// for about half a window longer than it would have to: with 30 % a storm ends some 15 % over the
@@ -50,54 +48,15 @@ const LONGEST_AWAY: Span = Span::from_secs(150);
 /// often as in quiet times, the looks of a thousand would take what their writes need.
 pub const VOUCHED_FOR: Span = Span::from_secs(300);
 
-/// What a service is taken to have while nobody has measured it: its weight alone then decides.
-pub const ASSUMED_TRAFFIC: RequestsPerMinute = RequestsPerMinute(600);
-
-/// Requests of both slots of a service.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct RequestsPerMinute(pub u64);
-
-impl RequestsPerMinute {
-    /// From a count over some time; `None` over no time.
-    pub fn measured(requests: u64, over: Span) -> Option<Self> {
-        requests.saturating_mul(60_000).checked_div(over.as_millis()).map(Self)
-    }
-}
-
-/// Requests a minute that reach the canary: what a rollback ends.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Harm(u64);
-
-impl Harm {
-    /// Nobody is harmed, or nobody knows.
-    pub const NONE: Self = Self(0);
-
-    /// Of a share of the traffic.
-    pub fn of(weight: Weight, traffic: Option<RequestsPerMinute>) -> Self {
-        let RequestsPerMinute(all) = traffic.unwrap_or(ASSUMED_TRAFFIC);
-        Self(all.saturating_mul(u64::from(weight.permille())) / 1000)
-    }
-
-    pub const fn requests_per_minute(self) -> u64 {
-        self.0
-    }
-
-    /// What the window is divided by.
-    fn urgency(self) -> u64 {
-        (self.0 / 60).isqrt().clamp(1, MOST_URGENT)
-    }
+/// What this much harm divides the window by.
+fn urgency(harm: Harm) -> u64 {
+    (harm.requests_per_minute() / 60).isqrt().clamp(1, MOST_URGENT)
 }
 
 /// How long a rollback waits at most before it asks again, `waited` after it was first throttled.
 pub fn window(harm: Harm, waited: Span) -> Span {
     let share = waited.plus(HEAD_START).as_millis().saturating_mul(SHARE) / 100;
-    Span::from_millis(share.min(WIDEST.as_millis()) / harm.urgency())
+    Span::from_millis(share.min(WIDEST.as_millis()) / urgency(harm))
 }
 
 /// How long it waits this time: full jitter over the window. `random` is any number.
@@ -133,6 +92,8 @@ fn jittered(window: Span, random: u64) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harm::RequestsPerMinute;
+    use crate::weight::Weight;
     use proptest::prelude::*;
 
     fn harm(requests: u64) -> Harm {
@@ -172,13 +133,6 @@ mod tests {
         }
 
         #[test]
-        fn half_of_the_traffic_does_half_of_the_harm(requests in 0u64..=1_000_000_000) {
-            let half = Weight::from_permille(500).unwrap();
-            let of_half = Harm::of(half, Some(RequestsPerMinute(requests)));
-            prop_assert_eq!(of_half.requests_per_minute(), requests / 2);
-        }
-
-        #[test]
         fn a_forward_shift_stays_away_longer_than_any_rollback(
             interval in 1u64..=3_600_000, settling in 0u64.., random in 0u64..,
         ) {
@@ -195,20 +149,5 @@ mod tests {
         let windows = [0, 60, 4 * 60, 16 * 60, 64 * 60, 1_000_000]
             .map(|all| window(harm(all), waited).as_millis());
         assert_eq!(windows, [30_000, 30_000, 15_000, 7_500, 3_750, 3_750]);
-    }
-
-    #[test]
-    fn unknown_traffic_leaves_the_weight_to_decide() {
-        let tenth = Weight::from_permille(100).unwrap();
-        assert_eq!(Harm::of(tenth, None).requests_per_minute(), 60);
-        assert_eq!(Harm::of(Weight::ALL, None).requests_per_minute(), 600);
-    }
-
-    #[test]
-    fn traffic_is_measured_over_time() {
-        let minute = Span::from_secs(60);
-        assert_eq!(RequestsPerMinute::measured(90, minute), Some(RequestsPerMinute(90)));
-        assert_eq!(RequestsPerMinute::measured(90, minute.times(3)), Some(RequestsPerMinute(30)));
-        assert_eq!(RequestsPerMinute::measured(90, Span::ZERO), None);
     }
 }

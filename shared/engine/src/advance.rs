@@ -3,15 +3,14 @@
 
 mod tasks;
 
-use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::IntentId;
+use glidepath_core::failure::Failure;
 use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
-    MoveOn, NextStep, Observed, Refused, Reply, Routes, claim_forward, observe, reads_back,
-    record_shift, release_forward,
+    Foreign, Looked, MoveOn, NextStep, Observed, Refused, Reply, Routes, Settling, claim_forward,
+    observe, reads_back, record_shift, release_forward, settling,
 };
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose, Step};
-use glidepath_core::route::{Role, RouteActions};
+use glidepath_core::route::RouteActions;
 use glidepath_core::storm::give_way;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
@@ -22,7 +21,7 @@ use crate::pace::{self, FORWARD_LIFETIME, LINGER, RESTORE_LIFETIME, overdue};
 use crate::ports::{
     Clock, Containers, DeploymentFence, LoadBalancer, PortError, Ports, Random, Registry, Scaling,
 };
-use crate::restore::{Restore, Stable, Written as Restored, restore};
+use crate::restore::{self, Restore, Stable, restore};
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, StepInput, routes, scaling};
 
@@ -41,8 +40,8 @@ where
     let deployment = load(ports, &input.deployment).await?;
     deployment.require_open().map_err(|refused| refusal(&refused))?;
     let tick = pace::tick(&deployment, ambient.now());
-    let (since, approved) = match &deployment.progress.step {
-        Step::Settling { since, approved } => (*since, *approved),
+    let since = match &deployment.progress.step {
+        Step::Settling { since, .. } => *since,
         // A repeated invocation of a turn that is over.
         Step::Approving { .. } | Step::Baking { .. } => {
             // Or a look has seen that somebody else has let go what is held.
@@ -53,8 +52,8 @@ where
     let Some(stage) = deployment.plan.stage(deployment.progress.stage).cloned() else {
         return Ok(Reply::new(&deployment.id, NextStep::Complete, "no stage is left"));
     };
-    let turn = Turn { ports, deployment, stage };
-    match turn.take(since, approved).await {
+    let turn = Turn { ports, deployment, stage, since };
+    match turn.take().await {
         Ok(reply) => Ok(reply),
         // Somebody's write may still land; nothing of ours was written.
         Err(Stop::Refused(Refused::Busy { until })) => {
@@ -82,13 +81,15 @@ enum Written {
     /// The load balancer's API has no call to spare.
     Throttled,
     /// Nothing was written: somebody else has changed a route since the look before the claim.
-    Foreign(String),
+    Foreign(Foreign),
 }
 
 struct Turn<'a, P> {
     ports: &'a P,
     deployment: Deployment,
     stage: Stage,
+    /// When the stage began to settle.
+    since: Timestamp,
 }
 
 impl<P> Turn<'_, P>
@@ -101,47 +102,32 @@ where
             Ambient: Ambient,
         >,
 {
-    async fn take(&self, since: Timestamp, approved: bool) -> Result<Reply, Stop> {
+    /// What [`settling`] says comes next, until that ends the turn.
+    async fn take(&self) -> Result<Reply, Stop> {
         let plan = &self.deployment.plan;
-        let observed = routes::read(self.ports, &plan.routes).await?;
-        if let Some(found) = self.deployment.foreign(&observed) {
-            return self.hold_foreign(since, found).await;
-        }
-        let observed: Vec<_> = observed.into_iter().flatten().collect();
-        if !self.attached(&observed) {
-            // Only possible before the first shift: every later state has both groups.
-            return Ok(match self.write_weight(Weight::NONE, false).await? {
-                Written::Verified | Written::Otherwise => self.settling(
-                    pace::settle_look(plan),
-                    "the canary's target group is in the route now, at weight 0".to_owned(),
-                ),
-                Written::Throttled => self.giving_way(since).await?,
-                Written::Foreign(found) => self.hold_foreign(since, found).await?,
-            });
-        }
-        if let Some(waiting) = self.bring_up(since).await? {
-            if self.ports.ambient().now().since(since) > plan.settle_within {
-                return Err(self.not_ready(&waiting).await);
+        let routes = routes::read(self.ports, &plan.routes).await?;
+        let mut looked = Looked { routes, ..Looked::default() };
+        loop {
+            match settling(&self.deployment, &self.stage, &looked, self.ports.ambient().now()) {
+                Settling::Foreign(foreign) => return self.hold_foreign(foreign).await,
+                Settling::Attach => return self.attach().await,
+                Settling::BringUp => looked.tasks = Some(self.bring_up().await?),
+                Settling::Wait(summary) => {
+                    self.touch(Routes::InOrder, MoveOn::Stay).await?;
+                    return Ok(self.settling(pace::settle_look(plan), summary));
+                }
+                Settling::NotReady(waiting) => return Err(self.not_ready(&waiting).await),
+                Settling::LookAtImages => looked.images = Some(self.look_at_images().await?),
+                Settling::Ask(approval) => {
+                    self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
+                    let tick = pace::tick(&self.deployment, self.ports.ambient().now());
+                    let id = &self.deployment.id;
+                    let reply = Reply::new(id, NextStep::Gate, "waits for a person");
+                    return Ok(reply.after(tick).telling(true));
+                }
+                Settling::Shift(weight) => return self.shift(weight).await,
             }
-            self.touch(Routes::InOrder, MoveOn::Stay).await?;
-            return Ok(self.settling(pace::settle_look(plan), waiting));
         }
-        let in_time = self.ports.ambient().now().since(since) <= plan.settle_within;
-        // Whoever goes back does not wait for a proof that AWS cannot give just now.
-        let waits = in_time && plan.way_back.is_none();
-        if self.deployment.lacks_digests() && !self.look_at_images().await? && waits {
-            self.touch(Routes::InOrder, MoveOn::Stay).await?;
-            let summary = "what the tasks run is not known yet".to_owned();
-            return Ok(self.settling(pace::settle_look(plan), summary));
-        }
-        if let (false, Some(approval)) = (approved, self.stage.approval) {
-            self.touch(Routes::InOrder, MoveOn::Ask(approval)).await?;
-            let tick = pace::tick(&self.deployment, self.ports.ambient().now());
-            return Ok(Reply::new(&self.deployment.id, NextStep::Gate, "waits for a person")
-                .after(tick)
-                .telling(true));
-        }
-        self.shift(since).await
     }
 
     fn settling(&self, wait: Span, summary: String) -> Reply {
@@ -149,8 +135,8 @@ where
     }
 
     /// The load balancer's API is throttled, so somebody may need to roll back.
-    async fn giving_way(&self, since: Timestamp) -> Result<Reply, Stop> {
-        let settling = self.ports.ambient().now().since(since);
+    async fn giving_way(&self) -> Result<Reply, Stop> {
+        let settling = self.ports.ambient().now().since(self.since);
         let interval = self.deployment.plan.health.interval;
         let wait = give_way(interval, settling, self.ports.ambient().number());
         self.touch_after(Routes::Unseen, MoveOn::Stay, wait).await?;
@@ -192,31 +178,20 @@ where
         .map(|_| ())
     }
 
-    /// Somebody else changed a route: nothing moves, and if it stays so, everything goes back.
-    async fn hold_foreign(&self, since: Timestamp, found: String) -> Result<Reply, Stop> {
-        let plan = &self.deployment.plan;
-        if self.ports.ambient().now().since(since) > plan.settle_within {
-            require_unfenced(self.ports, &self.deployment.id).await?;
-            return Err(Stop::Failed(Failure::new(
-                FailureCode::RouteChanged,
-                format!(
-                    "somebody else changed a route and left it so for {}: {found}",
-                    plan.settle_within
-                ),
-            )));
-        }
+    /// Somebody else changed a route.
+    async fn hold_foreign(&self, foreign: Foreign) -> Result<Reply, Stop> {
+        let found = match foreign {
+            Foreign::Hold(found) => found,
+            Foreign::GoBack(failure) => {
+                require_unfenced(self.ports, &self.deployment.id).await?;
+                return Err(Stop::Failed(failure));
+            }
+        };
         let before = self.deployment.notices;
         let told = self.touch(Routes::Changed(found.clone()), MoveOn::Stay).await?;
-        Ok(self
-            .settling(plan.health.interval, format!("holds: {found}"))
-            .telling(told.notices > before))
-    }
-
-    /// Whether the canary's group is in every route, so that its targets are health-checked.
-    fn attached(&self, observed: &[RouteActions]) -> bool {
-        self.deployment.plan.routes.iter().zip(observed).all(|(route, actions)| {
-            actions.forward().is_ok_and(|forward| forward.contains(route.group(Role::Canary)))
-        })
+        let interval = self.deployment.plan.health.interval;
+        let reply = self.settling(interval, format!("holds: {found}"));
+        Ok(reply.telling(told.notices > before))
     }
 
     async fn claim(&self, purpose: Purpose) -> Result<Claim<'_, P>, Stop> {
@@ -228,23 +203,32 @@ where
         .await
     }
 
+    /// Has the canary's group checked.
+    async fn attach(&self) -> Result<Reply, Stop> {
+        Ok(match self.write_weight(Weight::NONE, false).await? {
+            Written::Verified | Written::Otherwise => self.settling(
+                pace::settle_look(&self.deployment.plan),
+                "the canary's target group is in the route now, at weight 0".to_owned(),
+            ),
+            Written::Throttled => self.giving_way().await?,
+            Written::Foreign(foreign) => self.hold_foreign(foreign).await?,
+        })
+    }
+
     /// Moves the weight and goes on to the bake.
-    async fn shift(&self, since: Timestamp) -> Result<Reply, Stop> {
-        match self.write_weight(self.stage.weight, true).await? {
+    async fn shift(&self, weight: Weight) -> Result<Reply, Stop> {
+        match self.write_weight(weight, true).await? {
             Written::Verified => {}
             Written::Otherwise => {
                 let wait = pace::settle_look(&self.deployment.plan);
                 let summary = "the route does not read back as written".to_owned();
                 return Ok(self.settling(wait, summary));
             }
-            Written::Throttled => return self.giving_way(since).await,
-            Written::Foreign(found) => return self.hold_foreign(since, found).await,
+            Written::Throttled => return self.giving_way().await,
+            Written::Foreign(foreign) => return self.hold_foreign(foreign).await,
         }
-        let tick = pace::tick(&self.deployment, self.ports.ambient().now());
-        let wait =
-            if self.stage.bake == Span::ZERO { Span::ZERO } else { tick.min(self.stage.bake) };
-        let next = if wait == Span::ZERO { NextStep::Validate } else { NextStep::Gate };
-        let summary = format!("{} of traffic is on the canary", self.stage.weight);
+        let (next, wait) = self.deployment.bakes(&self.stage, self.ports.ambient().now());
+        let summary = format!("{weight} of traffic is on the canary");
         Ok(Reply::new(&self.deployment.id, next, summary).after(wait).telling(true))
     }
 
@@ -256,7 +240,8 @@ where
         let before = self.read_under(&claim).await?;
         if let Some(found) = self.deployment.foreign(&before) {
             claim.finish().await?;
-            return Ok(Written::Foreign(found));
+            let now = self.ports.ambient().now();
+            return Ok(Written::Foreign(self.deployment.holds(found, now)));
         }
         let wanted: Vec<(&RoutePlan, RouteActions)> =
             plan.routes.iter().map(|route| (route, route.at(weight))).collect();
@@ -269,10 +254,7 @@ where
         let attempted =
             routes::write(self.ports, claim.intent(), Patience::GiveWay, &missing).await;
         if attempted.result.is_err() || !attempted.clean {
-            if attempted.clean {
-                claim.finish().await?;
-            }
-            return match attempted.result {
+            return match claim.after(attempted).await?.result {
                 Ok(()) => Ok(Written::Otherwise),
                 Err(PortError::Throttled { .. }) => Ok(Written::Throttled),
                 Err(error) => Err(error.into()),
@@ -289,7 +271,7 @@ where
                     Ok(Written::Otherwise)
                 }
                 Err(Stop::Refused(refused)) => {
-                    self.undo(claim.id(), &refused).await?;
+                    self.undo(claim, &refused).await?;
                     Err(Stop::Refused(refused))
                 }
                 Err(stop) => Err(stop),
@@ -311,7 +293,7 @@ where
             // The claim has died: whoever has gone on since counts, and there is no fence to undo for.
             Err(stop @ Stop::Refused(Refused::NotNewer)) => Err(stop),
             Err(Stop::Refused(refused)) => {
-                self.undo(claim.id(), &refused).await?;
+                self.undo(claim, &refused).await?;
                 Err(Stop::Refused(refused))
             }
             Err(stop) => Err(stop),
@@ -330,38 +312,33 @@ where
 
     /// A fence closed between the claim and the record: the write is taken back at once, without
     /// waiting for the rollback to come by.
-    async fn undo(&self, own: &IntentId, refused: &Refused) -> Result<(), Stop> {
+    async fn undo(&self, shift: Claim<'_, P>, refused: &Refused) -> Result<(), Stop> {
         let fence = Fence {
             trigger: FenceTrigger::StateMachine,
             failure: refusal(refused),
             at: self.ports.ambient().now(),
         };
         let intent = Intent::new(Purpose::Restore, self.ports.ambient().now(), RESTORE_LIFETIME);
-        let id = &self.deployment.id;
+        let (id, own) = (&self.deployment.id, shift.id());
         match self.ports.registry().fence_deployment(id, &fence, own, &intent).await? {
             DeploymentFence::Closed(deployment) => {
-                let plan = &deployment.plan;
-                let stable = Stable {
-                    health: deployment.health,
-                    needed: deployment.needed(),
-                    forced: deployment.forced().is_some(),
-                };
+                let claim = Claim::of_fence(self.ports, id, own.clone(), intent);
+                let (routes, stable) = (&deployment.plan.routes, Stable::of(&deployment));
                 let urgency = Urgency::of(&deployment, LINGER);
-                let written = restore(self.ports, &intent, &plan.routes, stable, urgency);
-                match written.await {
+                match restore(self.ports, claim.intent(), routes, stable, urgency).await {
                     // The rollback holds or steps back; it is not this step's to decide.
-                    Restore::TooWeak(_) => {}
-                    Restore::Attempted(Restored { attempted, .. }) => {
-                        // A throttled one is left to the rollback, which the refusal leads to.
-                        if attempted.put_off.is_none() {
-                            attempted.result?;
-                        }
-                        if !attempted.clean {
-                            return Ok(());
-                        }
+                    Restore::TooWeak(_) => claim.finish().await,
+                    // A throttled one is left to the rollback, which the refusal leads to.
+                    Restore::Attempted(restore::Written { attempted, .. })
+                        if attempted.put_off.is_some() =>
+                    {
+                        claim.finish_if(attempted.clean).await
+                    }
+                    Restore::Attempted(restore::Written { attempted, .. }) => {
+                        attempted.result?;
+                        claim.finish_if(attempted.clean).await
                     }
                 }
-                Ok(self.ports.registry().finish_deployment_intent(id, own).await?)
             }
             // It has ended: nothing of this deployment is written any more.
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => Ok(()),

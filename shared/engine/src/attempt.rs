@@ -2,9 +2,10 @@
 
 use std::future::Future;
 
+use glidepath_core::harm::Harm;
 use glidepath_core::record::{Deployment, Intent};
 use glidepath_core::route::RouteRef;
-use glidepath_core::storm::{self, Harm};
+use glidepath_core::storm;
 use glidepath_core::time::{Span, Timestamp};
 
 use crate::Ambient;

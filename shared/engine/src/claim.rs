@@ -45,6 +45,16 @@ impl<'a, P: Ports<Registry: Registry>> Claim<'a, P> {
         Ok(Self { ports, deployment, own, intent })
     }
 
+    /// The one that a rollback's fence has carried.
+    pub(crate) const fn of_fence(
+        ports: &'a P,
+        deployment: &'a DeploymentId,
+        own: IntentId,
+        intent: Intent,
+    ) -> Self {
+        Self { ports, deployment, own, intent }
+    }
+
     pub(crate) const fn id(&self) -> &IntentId {
         &self.own
     }
@@ -61,10 +71,13 @@ impl<'a, P: Ports<Registry: Registry>> Claim<'a, P> {
     }
 
     /// Ends it if every attempt was answered; how the attempts ended.
-    pub(crate) async fn conclude(&self, attempted: Attempted) -> Result<(), Stop> {
-        if attempted.clean {
-            self.finish().await?;
-        }
-        Ok(attempted.result?)
+    pub(crate) async fn after(&self, attempted: Attempted) -> Result<Attempted, Stop> {
+        self.finish_if(attempted.clean).await?;
+        Ok(attempted)
+    }
+
+    /// Ends it if nothing of it can land any more; otherwise it lives until its deadline.
+    pub(crate) async fn finish_if(&self, clean: bool) -> Result<(), Stop> {
+        if clean { self.finish().await } else { Ok(()) }
     }
 }

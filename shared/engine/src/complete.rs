@@ -4,21 +4,19 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    Goal, NextStep, Refused, Reply, claim_detach, claim_retirement, commit, finish,
+    Goal, NextStep, Refused, Reply, Unfit, claim_detach, claim_retirement, commit, finish,
     finish_retirement, postpone_retirement, tell_of_scaling,
 };
 use glidepath_core::record::{Deployment, Event, Intent, LockKey, Outcome, Phase, Retirement};
 use glidepath_core::route::{Role, RouteActions};
 use glidepath_core::time::Span;
-use glidepath_core::weight::Weight;
 use serde::Deserialize;
 
 use crate::attempt::{Patience, Urgency, attempt};
 use crate::claim::Claim;
 use crate::pace::{self, FORWARD_LIFETIME, RESTORE_LIFETIME, overdue};
 use crate::ports::{
-    Clock, Committed, Containers, FoundRoute, LoadBalancer, Ports, Registry, ScaleTo, Scaling,
-    TargetGroups,
+    Clock, Committed, Containers, LoadBalancer, Ports, Registry, ScaleTo, Scaling, TargetGroups,
 };
 use crate::transition::{Stop, load, refusal, require_unfenced, transition};
 use crate::{Ambient, failed, routes, scaling};
@@ -89,8 +87,12 @@ where
     async fn go(&self) -> Result<Reply, Stop> {
         let deployment = load(self.ports, self.id).await?;
         let committed = match deployment.phase {
-            Phase::Open => match self.catches_up(&deployment) {
-                Some(reply) => return Ok(reply),
+            Phase::Open => match deployment.catches_up(self.ports.ambient().now()) {
+                Some(wait) => {
+                    let summary = "alarms of the new version still speak of the time before it had the \
+                                   traffic";
+                    return Ok(Reply::new(self.id, NextStep::Gate, summary).after(wait));
+                }
                 None => self.commit().await?,
             },
             Phase::Committed => deployment,
@@ -105,7 +107,7 @@ where
                 return Err(Stop::Refused(Refused::NotOpen(deployment.phase)));
             }
         };
-        if committed.plan.routes.iter().any(|route| route.original.sticky()) {
+        if committed.detaches() {
             self.detach(&committed).await?;
         }
         if committed.plan.is_scaled() {
@@ -132,17 +134,6 @@ where
         Ok(Reply::new(self.id, NextStep::Succeeded, summary).telling(true))
     }
 
-    /// Where the new version would be scaled in by what its alarms say of the time before it had the traffic, it
-    /// bakes on. After the commit, with the way back and the alarms gone, would be too late to wait.
-    fn catches_up(&self, deployment: &Deployment) -> Option<Reply> {
-        let now = self.ports.ambient().now();
-        let held = deployment.progress.scaling.canary.pin.is_some();
-        let from = deployment.scales_in_from(now).filter(|_| held)?;
-        let wait = from.since(now).max(Span::from_secs(1)).min(pace::tick(deployment, now));
-        let summary = "alarms of the new version still speak of the time before it had the traffic";
-        Some(Reply::new(self.id, NextStep::Gate, summary).after(wait))
-    }
-
     /// The last read-back comes after nothing of anybody can land any more, and the commit requires
     /// that nobody wrote since.
     async fn commit(&self) -> Result<Deployment, Stop> {
@@ -153,18 +144,13 @@ where
             let due = overdue(&deployment.plan, now, Span::ZERO);
             let (committed, writes) = commit(&deployment, &alarms, now, due)?;
             let observed = routes::read(self.ports, &deployment.plan.routes).await?;
-            if let Some(found) = deployment.foreign(&observed) {
-                require_unfenced(self.ports, self.id).await?;
-                return Err(Stop::Failed(Failure::new(
-                    FailureCode::RouteChanged,
-                    format!("somebody else changed a route before the commit: {found}"),
-                )));
-            }
-            if let Some(route) = deployment.plan.routes.iter().zip(&observed).find_map(not_whole) {
-                return Err(Stop::Failed(Failure::new(
-                    FailureCode::Unexpected,
-                    format!("{} does not send everything to the canary", route.route),
-                )));
+            match deployment.fits(&observed) {
+                Ok(()) => {}
+                Err(Unfit::Foreign(failure)) => {
+                    require_unfenced(self.ports, self.id).await?;
+                    return Err(Stop::Failed(failure));
+                }
+                Err(Unfit::Shared(failure)) => return Err(Stop::Failed(failure)),
             }
             match self.ports.registry().commit(writes).await? {
                 Committed::Yes => return Ok(committed),
@@ -183,8 +169,8 @@ where
             .iter()
             .zip(observed)
             .filter_map(|(route, observed)| {
-                let observed = observed.filter(RouteActions::sticky)?;
-                let detached = observed.only(&route.pair, Role::Canary);
+                let observed = observed?;
+                let detached = route.handed_over(&observed);
                 (detached != observed).then_some((route, detached))
             })
             .collect();
@@ -196,16 +182,8 @@ where
         })
         .await?;
         let attempted = routes::write(self.ports, claim.intent(), Patience::GiveWay, &wanted).await;
-        claim.conclude(attempted).await
+        Ok(claim.after(attempted).await?.result?)
     }
-}
-
-/// A route on which stable still carries weight.
-fn not_whole<'a>(
-    (route, observed): (&'a RoutePlan, &Option<RouteActions>),
-) -> Option<&'a RoutePlan> {
-    let share = observed.as_ref().and_then(|actions| actions.canary_share(&route.pair).ok());
-    (share != Some(Weight::ALL)).then_some(route)
 }
 
 /// What became of an old slot.
@@ -331,15 +309,7 @@ async fn in_use(
     let load_balancer = ports.load_balancer();
     let wanted: Vec<_> = retirement.routes.iter().map(|(route, _)| route.clone()).collect();
     let found = load_balancer.routes(&wanted).await.map_err(|error| failed(&error))?;
-    let weight = retirement.routes.iter().zip(found).any(|((_, group), found)| match found {
-        FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
-            forward.groups().iter().any(|entry| entry.group == *group && entry.weight.carries())
-        }),
-        // What cannot be read is not a reason to take tasks away.
-        FoundRoute::Unsupported(_) => true,
-        FoundRoute::DefaultRule | FoundRoute::Missing => false,
-    });
-    if weight {
+    if retirement.carries(&found) {
         return Ok(Some(Event::RetirementPostponed));
     }
     // A rule that nobody has listed may have groups of its own for the same tasks.

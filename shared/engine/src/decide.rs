@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{Refused, approve, promote};
-use glidepath_core::record::{Decision, Deployment, Promotion, Step};
+use glidepath_core::protocol::{self, Refused, promote};
+use glidepath_core::record::{Decision, Deployment, Promotion};
 use glidepath_core::request::can_be_said;
 use serde::{Deserialize, Serialize};
 
@@ -123,16 +123,12 @@ where
         let (by, at) = (answer.by.clone(), ports.ambient().now());
         match &answer.word {
             Word::Approve { reason } => {
-                let Some(stage) = answer.stage else {
-                    return Err(Refused::NothingToDecide(unnamed(deployment)));
-                };
                 let decision = Decision { approved: true, by, at, reason: reason.clone() };
-                approve(deployment, stage, decision, at)
+                protocol::answer(deployment, answer.stage, decision, at)
             }
             Word::Reject { reason } => {
                 let decision = Decision { approved: false, by, at, reason: reason.clone() };
-                let stage = answer.stage.unwrap_or(deployment.progress.stage);
-                approve(deployment, stage, decision, at)
+                protocol::answer(deployment, answer.stage, decision, at)
             }
             Word::Promote { reason } => {
                 let promotion = Promotion { by, at, reason: reason.clone() };
@@ -153,30 +149,6 @@ where
         opened.map_err(|error| failed(&error))?;
     }
     Ok(deployment)
-}
-
-/// What to say to an approval that names no stage.
-fn unnamed(deployment: &Deployment) -> String {
-    let stage = deployment.progress.stage;
-    match deployment.progress.step {
-        Step::Approving { decision: None, .. } => {
-            let weight = deployment.plan.stage(stage).map(|stage| stage.weight);
-            let weight = weight.map_or(String::new(), |weight| format!(" ({weight})"));
-            let version = deployment.plan.task_definition.short();
-            let mut seen = deployment.progress.judged.join("; ");
-            if !seen.is_empty() {
-                seen = format!("; seen so far: {seen}");
-            }
-            format!(
-                "say which stage: stage {stage}{weight} of {version} is asked for, `glidepath approve \
-                 {} --stage {stage}`{seen}",
-                deployment.id
-            )
-        }
-        Step::Approving { decision: Some(_), .. } | Step::Settling { .. } | Step::Baking { .. } => {
-            format!("stage {stage} does not wait for an approval")
-        }
-    }
 }
 
 #[cfg(test)]

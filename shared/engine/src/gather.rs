@@ -1,37 +1,26 @@
 //! What a look gathers about a deployment.
 
 use futures_util::future::{join, join_all, join3};
+use glidepath_core::harm::RequestsPerMinute;
 use glidepath_core::health::{
     AlarmReading, AlarmSignal, CheckReading, HookReading, Judgement, MeasuredMetrics, ProbeAttempt,
     ProbeReading, Reading, Readings, RouteTargets, ServiceDeployment, ServiceDeployments,
     ValidationReadings, Watched, hook_event, hooks_at, judge, probed,
 };
-use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, StageIndex, Validation};
+use glidepath_core::plan::{Check, Hook, LifecycleStage, Probe, Validation};
 use glidepath_core::record::{Deployment, Gap, HookRun, Progress, Shift, Step, Validating};
 use glidepath_core::route::Role;
-use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 
 use crate::ports::{
-    CheckAnswer, CheckQuery, Clock, Containers, EcsService, Hooks, LoadBalancer, Metrics,
-    MetricsQuery, Monitoring, PortError, PortResult, Ports, Probing, TargetHealth,
+    CheckAnswer, CheckQuery, Clock, Containers, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, PortError, PortResult, Ports, Probing, TargetHealth,
 };
 use crate::targets;
 
 /// Time between two attempts of a probe.
 const BETWEEN_PROBES: Span = Span::from_secs(1);
-
-/// The stage whose weight the canary has now: while a stage settles or waits for a person, that is
-/// still the one before it.
-pub(crate) fn watched_stage(deployment: &Deployment) -> StageIndex {
-    match deployment.progress.step {
-        Step::Baking { .. } => deployment.progress.stage,
-        Step::Settling { .. } | Step::Approving { .. } => {
-            StageIndex(deployment.progress.stage.0.saturating_sub(1))
-        }
-    }
-}
 
 /// What one look found.
 pub(crate) struct Gathered {
@@ -81,7 +70,7 @@ where
     let mut next = || services.as_mut().map(|found| found.next().flatten());
     let (stable, canary) = (next(), next().flatten());
     let needed = stable.map(|stable| deployment.demand(stable.as_ref()));
-    let targets = targets.map(|looks| in_pairs(looks, canary_needed(deployment, canary.as_ref())));
+    let targets = targets.map(|looks| in_pairs(looks, deployment.watched_tasks(canary.as_ref())));
     // Which decides who goes first when many roll back at once.
     let (traffic, period) = match &metrics {
         Ok(Some(Metrics { requests: Ok(periods), .. })) => {
@@ -108,7 +97,7 @@ where
     // A hook may think for 45 s and a probe be tried for 34 s: a verdict that stands without them
     // does not wait. Most deployments have neither, and are judged once.
     let asks = !plan.health.hooks.is_empty() || !plan.health.probes.is_empty();
-    if asks && judge(plan, watched_stage(deployment), &readings).judgement != Judgement::Fail {
+    if asks && judge(plan, deployment.watched_stage(), &readings).judgement != Judgement::Fail {
         (readings.hooks, readings.probes) =
             join(ask_hooks(ports, deployment, now), probe_stage(ports, deployment)).await;
     }
@@ -118,7 +107,7 @@ where
 fn metrics_query(deployment: &Deployment, now: Timestamp) -> MetricsQuery {
     let plan = &deployment.plan;
     let shifts = &deployment.progress.shifts;
-    let watched = watched_stage(deployment);
+    let watched = deployment.watched_stage();
     let shift = shifts.iter().rev().find(|shift| shift.stage == watched);
     let gap = deployment.progress.gaps.last();
     MetricsQuery {
@@ -215,54 +204,82 @@ async fn ask_hooks(
     let plan = &deployment.plan;
     let Progress { stage, step, hooks: runs, .. } = &deployment.progress;
     let (Step::Baking { .. }, Some(stage)) = (step, plan.stage(*stage)) else { return Vec::new() };
-    let asked = hooks_at(&plan.health.hooks, stage.weight, runs).collect();
-    let hooks = (plan.health.hooks.as_slice(), stage.weight, Role::Canary);
-    ask_each(ports, deployment, hooks, asked, now).await
+    let calls = hooks_at(&plan.health.hooks, stage.weight, runs)
+        .map(|(place, at, before)| HookCall { place, at, before })
+        .collect();
+    let (hooks, weight) = (plan.health.hooks.as_slice(), stage.weight);
+    ask_each(ports, deployment, Moment { hooks, calls, weight, about: Role::Canary }, now).await
 }
 
-/// The hooks of one moment of a deployment, where the canary has this weight, about a slot.
+/// One hook, at one lifecycle stage.
+struct HookCall<'a> {
+    /// Which, by its place in the plan.
+    place: usize,
+    at: LifecycleStage,
+    /// What it has answered before.
+    before: Option<&'a HookRun>,
+}
+
+/// The hooks that are asked at one moment of a deployment.
+struct Moment<'a> {
+    /// All of the plan.
+    hooks: &'a [Hook],
+    calls: Vec<HookCall<'a>>,
+    /// What the canary has.
+    weight: Weight,
+    /// The slot that is asked about.
+    about: Role,
+}
+
+/// What every hook of a moment is told.
+struct Told<'a> {
+    deployment: &'a Deployment,
+    weight: Weight,
+    found: &'a ServiceDeployments,
+}
+
 async fn ask_each(
     ports: &impl Ports<Containers: Containers, Hooks: Hooks>,
     deployment: &Deployment,
-    (hooks, weight, about): (&[Hook], Weight, Role),
-    asked: Vec<(usize, LifecycleStage, Option<&HookRun>)>,
+    moment: Moment<'_>,
     now: Timestamp,
 ) -> Vec<HookReading> {
-    let due = asked.iter().any(|(_, _, run)| run.is_none_or(|run| run.is_due(now)));
+    let Moment { hooks, calls, weight, about } = moment;
+    let due = calls.iter().any(|call| call.before.is_none_or(|run| run.is_due(now)));
     // Two calls that only deployments with hooks make, and only when one is asked.
     let found = if due {
         Some(service_deployments(ports.containers(), deployment, about).await)
     } else {
         None
     };
-    let found = found.as_ref();
-    let readings = asked.into_iter().map(|(hook, at, before)| async move {
-        let kept = before.filter(|run| !run.is_due(now));
-        let run = match (kept, found) {
+    let told = found.as_ref().map(|found| Told { deployment, weight, found });
+    let told = told.as_ref();
+    let readings = calls.into_iter().map(|call| async move {
+        let kept = call.before.filter(|run| !run.is_due(now));
+        let run = match (kept, told) {
             (Some(run), _) => Ok(run.clone()),
-            (None, Some(found)) => match hooks.get(hook) {
-                Some(asked) => {
-                    let told = (asked, deployment, weight, found);
-                    ask_hook(ports.hooks(), told, (hook, at, before), now).await
-                }
+            (None, Some(told)) => match hooks.get(call.place) {
+                Some(hook) => ask_hook(ports.hooks(), hook, &call, told, now).await,
                 None => Err("it is not in the plan".to_owned()),
             },
             (None, None) => Err("it was not asked".to_owned()),
         };
         let run = run.map_or_else(Reading::Unreadable, Reading::Read);
-        HookReading { hook, at, run }
+        HookReading { hook: call.place, at: call.at, run }
     });
     join_all(readings).await
 }
 
 async fn ask_hook(
     hooks: &impl Hooks,
-    (hook, deployment, weight, found): (&Hook, &Deployment, Weight, &ServiceDeployments),
-    (place, at, before): (usize, LifecycleStage, Option<&HookRun>),
+    hook: &Hook,
+    call: &HookCall<'_>,
+    told: &Told<'_>,
     now: Timestamp,
 ) -> Result<HookRun, String> {
+    let HookCall { place, at, before } = *call;
     let details = before.map_or(&hook.details, |run| &run.details).clone();
-    let event = hook_event(deployment, place, at, weight, &details, found);
+    let event = hook_event(told.deployment, place, at, told.weight, &details, told.found);
     let answer = hooks.ask(&hook.function, &event).await.map_err(|error| error.to_string())?;
     HookRun::answered(place, at, before, details, &answer, now)
 }
@@ -315,16 +332,17 @@ where
 {
     let now = ports.ambient().now();
     let slot = validation.of(role);
-    let asked: Vec<_> = (0..validation.hooks.len())
+    let calls = (0..validation.hooks.len())
         .map(|place| {
             let before = validating.hooks.iter().find(|run| run.hook == place);
-            (place, LifecycleStage::Rollback, before)
+            HookCall { place, at: LifecycleStage::Rollback, before }
         })
         .collect();
     let weight = if role == Role::Canary { Weight::ALL } else { Weight::NONE };
+    let moment = Moment { hooks: &validation.hooks, calls, weight, about: role };
     let (checks, hooks, probes) = join3(
         read_checks(ports.monitoring(), deployment, &slot.checks, validating.ended_at, now),
-        ask_each(ports, deployment, (&validation.hooks, weight, role), asked, now),
+        ask_each(ports, deployment, moment, now),
         probe(ports, &slot.probes),
     )
     .await;
@@ -364,18 +382,6 @@ async fn read_checks(
         until: now,
     };
     checks.iter().map(unread).collect()
-}
-
-/// What is to be remembered of the hooks: their newest answers, and what was known of those that
-/// gave none.
-pub(crate) fn hook_runs(readings: &[HookReading], before: &[HookRun]) -> Vec<HookRun> {
-    let answered = readings.iter().filter_map(|reading| match &reading.run {
-        Reading::Read(run) => Some(run),
-        Reading::Unreadable(_) => {
-            before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)
-        }
-    });
-    answered.cloned().collect()
 }
 
 fn reading<Value>(result: PortResult<Value>) -> Reading<Value> {
@@ -430,11 +436,6 @@ async fn read_targets(
     let groups = plan.routes.iter().flat_map(|route| roles.map(|role| route.group(role)));
     let groups: Vec<_> = groups.collect();
     targets::health(ports, &groups).await.into_iter().collect()
-}
-
-fn canary_needed(deployment: &Deployment, canary: Option<&EcsService>) -> u32 {
-    let stage = deployment.plan.stage(watched_stage(deployment));
-    stage.map_or(1, |stage| deployment.watched_tasks(stage.weight, canary))
 }
 
 /// Canary and stable of every route, as they were read one after the other.

@@ -1,5 +1,6 @@
-//! The use cases, one file per function. They decide nothing by themselves: the pure core does;
-//! they read, claim, write, read back and record, through the [`ports`].
+//! The use cases, one file per function. What becomes of a deployment the pure core decides, from what they have
+//! read; they read, claim, write, read back and record, through the [`ports`]. What they know by themselves is in
+//! which order calls are made, who has called, and for how long a call is worth repeating.
 
 pub mod advance;
 pub mod complete;

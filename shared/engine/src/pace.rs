@@ -1,9 +1,9 @@
-//! How long to wait and how long things may take. Every number has its one place here.
+//! How long writes may take and when looks follow each other; a number that only one use case knows stands
+//! there.
 
 use glidepath_core::ids::IntentId;
-pub(crate) use glidepath_core::pace::tick;
+pub(crate) use glidepath_core::pace::{tick, weak_look};
 use glidepath_core::plan::Plan;
-use glidepath_core::record::Deployment;
 use glidepath_core::storm::doubled;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -33,22 +33,6 @@ const OVERDUE_AFTER: Span = Span::from_secs(60);
 /// The time between two looks while tasks start.
 pub(crate) fn settle_look(plan: &Plan) -> Span {
     plan.health.interval.min(SETTLE_LOOK)
-}
-
-/// Rollbacks that wait for stable look this often at first: traffic is where it should not be.
-const WEAK_LOOK: Span = Span::from_secs(10);
-
-/// For how long they do; then like every other long wait.
-const WEAK_LOOKS_FOR: Span = Span::from_secs(600);
-
-/// The time until a rollback looks again whether stable has recovered: never past the plan's
-/// deadline.
-pub(crate) fn weak_look(deployment: &Deployment, now: Timestamp) -> Span {
-    let waited = deployment.waited(now);
-    let tick = tick(deployment, now);
-    let wait = if waited < WEAK_LOOKS_FOR { tick.min(WEAK_LOOK) } else { tick };
-    let left = deployment.plan.rollback.hold_for.minus(waited);
-    if left == Span::ZERO { wait } else { wait.min(left) }
 }
 
 /// The time until the next look of a rollback that has only to be cleaned up after.

@@ -75,7 +75,7 @@ where
             deployment
         }
         // An answer, and no error: what catches errors ends the deployment of that name.
-        Some(earlier) => return Ok(name_used(&earlier)),
+        Some(earlier) => return Ok(earlier.name_used()),
         None => {
             let starts = starts.map_err(|error| failed(&error))?;
             let starter = starter(&starts, &input.request);
@@ -115,24 +115,6 @@ where
         deployment.plan.stable.slot
     );
     Ok(Reply::new(&deployment.id, NextStep::Advance, summary).telling(true))
-}
-
-/// What came of the deployment that had the name before.
-fn name_used(earlier: &Deployment) -> Reply {
-    let Deployment { id, plan, phase, started_at, .. } = earlier;
-    let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
-    let ended = match phase {
-        Phase::Committed | Phase::Closed(Outcome::Succeeded) => format!("replaced {old} by {new}"),
-        Phase::Closed(Outcome::RolledBack) => format!("went from {new} back to {old}"),
-        Phase::Closed(Outcome::Abandoned) => format!("ended before it changed anything of {old}"),
-        Phase::Open | Phase::RollingBack | Phase::Held => "has not ended".to_owned(),
-    };
-    let cause = format!(
-        "an earlier deployment, begun at {started_at}, has the name `{id}`; it {ended}. Now nothing \
-         was written: start again with a name of its own"
-    );
-    let failure = Failure::new(FailureCode::NameUsed, cause);
-    Reply::new(id, NextStep::Failed, "nothing was written").failing(failure)
 }
 
 /// The first transaction; `None` if somebody was faster and everything must be looked at again.

@@ -4,12 +4,13 @@ use std::pin::pin;
 
 use futures_util::future::{Either, join, select};
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::record::{Intent, RecordedHealth};
+use glidepath_core::record::{Binding, Deployment, Intent, RecordedHealth};
+use glidepath_core::rollback::can_take;
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use crate::attempt::{Attempted, Patience, Urgency};
-use crate::ports::{Clock, FoundRoute, LoadBalancer, PortError, PortResult, Ports, TargetHealth};
+use crate::ports::{Clock, LoadBalancer, PortError, PortResult, Ports, TargetHealth};
 use crate::{Ambient, routes, targets};
 
 /// How the write ended.
@@ -44,6 +45,22 @@ pub(crate) struct Stable {
     pub(crate) forced: bool,
 }
 
+impl Stable {
+    /// As the deployment's record has it.
+    pub(crate) fn of(deployment: &Deployment) -> Self {
+        Self {
+            health: deployment.vouching(),
+            needed: deployment.needed(),
+            forced: deployment.forced().is_some(),
+        }
+    }
+
+    /// As an alarm has it. Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
+    pub(crate) const fn bound(binding: &Binding) -> Self {
+        Self { health: binding.health, needed: binding.needed, forced: false }
+    }
+}
+
 /// Writes every route back to stable. If the recorded health of stable does not vouch for it, looks
 /// at stable's targets first: this is the one thing that may stand between the fence and the route.
 pub(crate) async fn restore(
@@ -56,7 +73,7 @@ pub(crate) async fn restore(
     let Stable { health, needed, forced } = stable;
     if !forced && !health.vouches(needed, ports.ambient().now()) {
         let seen = look_again(ports, plan, health).await;
-        if seen.healthy == 0 || seen.healthy < needed {
+        if !can_take(seen.healthy, needed) {
             return Restore::TooWeak(seen);
         }
     }
@@ -88,12 +105,7 @@ async fn nothing_on_canary(
 ) -> bool {
     let wanted: Vec<_> = plan.iter().map(|route| route.route.clone()).collect();
     let Ok(found) = ports.load_balancer().routes(&wanted).await else { return false };
-    plan.iter().zip(&found).all(|(route, found)| match found {
-        FoundRoute::Found { actions, .. } => route.is_back(actions),
-        // A route that is gone carries nothing to the canary.
-        FoundRoute::Missing => true,
-        FoundRoute::DefaultRule | FoundRoute::Unsupported(_) => false,
-    })
+    plan.iter().zip(&found).all(|(route, found)| route.leads_to_canary(found) == Some(false))
 }
 
 /// The attempts. What is overwritten by them is looked at beside them: before that would cost a round

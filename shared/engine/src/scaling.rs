@@ -83,10 +83,7 @@ where
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let set = || ports.scaling().set_scalable_target(&deployment.plan.cluster, &slot.service, &to);
     let attempted = attempt(ports, claim.intent(), patience, set).await;
-    if attempted.clean {
-        claim.finish().await?;
-    }
-    match attempted.result {
+    match claim.after(attempted).await?.result {
         Ok(()) => Ok(true),
         Err(error @ PortError::Refused { .. }) => {
             tell(ports, deployment, (role, goal), to, error.to_string()).await?;

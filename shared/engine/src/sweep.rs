@@ -2,7 +2,7 @@
 //! while its rollback gave up is as dead as one that ended.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::record::Phase;
+use glidepath_core::protocol::Work;
 
 use crate::failed;
 use crate::ports::{Clock, Due, Functions, PortResult, Ports, Registry};
@@ -60,20 +60,20 @@ where
             if deployment.next_due_at > ports.ambient().now() {
                 return Ok(());
             }
-            match deployment.phase {
-                Phase::Open | Phase::RollingBack | Phase::Held => {
+            match deployment.overdue_work() {
+                Some(Work::Rollback) => {
                     functions.start_rollback(id).await?;
                     swept.rolled_back += 1;
                 }
-                Phase::Committed => {
+                Some(Work::Completion) => {
                     functions.start_completion(due).await?;
                     swept.completed += 1;
                 }
-                Phase::Closed(_) if deployment.validates().is_some() => {
+                Some(Work::Validation) => {
                     functions.start_validation(id).await?;
                     swept.validated += 1;
                 }
-                Phase::Closed(_) => {}
+                None => {}
             }
         }
     }

@@ -8,14 +8,16 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{MeasuredMetrics, Reading, Readings, StoredCells, judge};
+use glidepath_core::health::{
+    CountedCells, MeasuredMetrics, Reading, Readings, StoredCells, hook_runs, judge,
+};
 use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::Span;
 
-use crate::gather::{Gathered, gather, hook_runs, watched_stage};
+use crate::gather::{Gathered, gather};
 use crate::pace::overdue;
 use crate::ports::{
     Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling,
@@ -57,7 +59,7 @@ where
     let deployment = Deployment { progress, ..read.clone() };
     let gathered = gather(ports, &deployment).await;
     let Gathered { readings, traffic, needed, period } = gathered;
-    let verdict = judge(&deployment.plan, watched_stage(&deployment), &readings);
+    let verdict = judge(&deployment.plan, deployment.watched_stage(), &readings);
     // The look that fails is the one that a report must not miss.
     keep(ports, &deployment, &readings, period).await;
     if let Some(failure) = failing(&readings, &verdict) {
@@ -113,7 +115,8 @@ async fn keep(
     };
     let Some(period) = period.filter(|_| !cells.is_empty()) else { return };
     let (id, shifts) = (&deployment.id, &deployment.progress.shifts);
-    let cells = StoredCells::of(id, &deployment.plan, shifts, (period, cells), readings.at);
+    let counted = CountedCells { period, cells };
+    let cells = StoredCells::of(id, &deployment.plan, shifts, counted, readings.at);
     let written = pin!(ports.registry().store_cells(&cells));
     let late = pin!(ports.ambient().sleep(KEPT_WITHIN));
     let error = match select(written, late).await {

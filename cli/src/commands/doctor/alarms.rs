@@ -4,11 +4,11 @@
 
 use futures_util::future::{join, join_all};
 use glidepath_core::doctor::{About, Delivery, Row, Way, clocks, composite, delivered};
+use glidepath_core::harm::Harm;
 use glidepath_core::ids::{AlarmArn, DeploymentId};
 use glidepath_core::pattern::matches;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{Binding, RecordedHealth};
-use glidepath_core::storm::Harm;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Clock, Committed, PortError, PortResult, Registry};
 

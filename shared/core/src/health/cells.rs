@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::sequential::{Pair, Tally};
+use crate::harm::RequestsPerMinute;
 use crate::plan::StageIndex;
 use crate::record::{Gap, Shift};
-use crate::storm::RequestsPerMinute;
 use crate::time::{Span, Timestamp};
 
 /// How many of the newest periods say how much traffic there is now.

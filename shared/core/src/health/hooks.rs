@@ -41,6 +41,18 @@ pub fn hooks_at<'a>(
     })
 }
 
+/// What is to be remembered of the hooks: their newest answers, and what was known of those that
+/// gave none.
+pub fn hook_runs(readings: &[HookReading], before: &[HookRun]) -> Vec<HookRun> {
+    let answered = readings.iter().filter_map(|reading| match &reading.run {
+        Reading::Read(run) => Some(run),
+        Reading::Unreadable(_) => {
+            before.iter().find(|run| run.hook == reading.hook && run.at == reading.at)
+        }
+    });
+    answered.cloned().collect()
+}
+
 impl HookRun {
     pub fn is_due(&self, now: Timestamp) -> bool {
         match self.status {

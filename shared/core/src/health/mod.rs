@@ -25,7 +25,9 @@ pub use checks::{CheckReading, Series};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evenness::is_even;
-pub use hooks::{HookReading, ServiceDeployment, ServiceDeployments, hook_event, hooks_at};
+pub use hooks::{
+    HookReading, ServiceDeployment, ServiceDeployments, hook_event, hook_runs, hooks_at,
+};
 pub use judge::{judge, stopped_tasks_limit};
 pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
@@ -35,6 +37,6 @@ pub use readings::{
     AlarmReading, AlarmSignal, Readings, RouteTargets, StoppedTask, TaskEnd, Watched,
 };
 
-pub use stored::{LARGEST, Ragged, StoredCell, StoredCells};
+pub use stored::{CountedCells, LARGEST, Ragged, StoredCell, StoredCells};
 pub use validation::{ValidationReadings, judge_validation};
 pub use verdict::{Judgement, Reason, Verdict};

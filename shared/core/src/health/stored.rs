@@ -41,13 +41,22 @@ pub struct StoredCell {
     pub length: Span,
 }
 
+/// What one look has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct CountedCells<'a> {
+    /// The length of each.
+    pub period: Span,
+    /// In order.
+    pub cells: &'a [Cell],
+}
+
 impl StoredCells {
     /// Of one look; what does not fit is merged, the oldest first.
     pub fn of(
         deployment: &DeploymentId,
         plan: &Plan,
         shifts: &[Shift],
-        (period, cells): (Span, &[Cell]),
+        CountedCells { period, cells }: CountedCells<'_>,
         written_at: Timestamp,
     ) -> Self {
         let whole = Self {

@@ -7,6 +7,46 @@ use crate::plan::StageIndex;
 use crate::record::{Decision, Deployment, Event, Promotion, Step};
 use crate::time::Timestamp;
 
+/// Records a person's answer, to the question of the stage that they name or of whatever waits now. An approval
+/// names it: who answers an old message must not approve what they have not seen.
+pub fn answer(
+    deployment: &Deployment,
+    stage: Option<StageIndex>,
+    decision: Decision,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    let Some(stage) = stage.or((!decision.approved).then_some(deployment.progress.stage)) else {
+        return Err(Refused::NothingToDecide(deployment.unnamed()));
+    };
+    approve(deployment, stage, decision, now)
+}
+
+impl Deployment {
+    /// What to say to an approval that names no stage.
+    fn unnamed(&self) -> String {
+        let stage = self.progress.stage;
+        match self.progress.step {
+            Step::Approving { decision: None, .. } => {
+                let weight = self.plan.stage(stage).map(|stage| stage.weight);
+                let weight = weight.map_or(String::new(), |weight| format!(" ({weight})"));
+                let version = self.plan.task_definition.short();
+                let mut seen = self.progress.judged.join("; ");
+                if !seen.is_empty() {
+                    seen = format!("; seen so far: {seen}");
+                }
+                format!(
+                    "say which stage: stage {stage}{weight} of {version} is asked for, `glidepath \
+                     approve {} --stage {stage}`{seen}",
+                    self.id
+                )
+            }
+            Step::Approving { decision: Some(_), .. }
+            | Step::Settling { .. }
+            | Step::Baking { .. } => format!("stage {stage} does not wait for an approval"),
+        }
+    }
+}
+
 /// Records a person's answer to the question before this stage: once, while it is asked, before its
 /// time is up. Whoever answers another question is told what is asked now.
 pub fn approve(
@@ -115,4 +155,26 @@ pub fn promote(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(deployment.require_quiet());
     Ok((decided, writes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW, deployment};
+    use crate::time::Span;
+
+    #[test]
+    fn only_a_rejection_is_of_whatever_waits() {
+        let mut asked = deployment();
+        let until = NOW + Span::from_secs(60);
+        asked.progress.step = Step::Approving { since: NOW, until, decision: None };
+        let decision =
+            |approved| Decision { approved, by: "ada".to_owned(), at: NOW, reason: None };
+        let refused = answer(&asked, None, decision(true), NOW).unwrap_err();
+        assert!(refused.to_string().starts_with("say which stage: stage 1 (5 %)"), "{refused}");
+        assert!(answer(&asked, Some(StageIndex(0)), decision(true), NOW).is_ok());
+        assert!(answer(&asked, None, decision(false), NOW).is_ok());
+        let refused = answer(&deployment(), None, decision(true), NOW).unwrap_err();
+        assert_eq!(refused.to_string(), "stage 1 does not wait for an approval");
+    }
 }

@@ -13,6 +13,7 @@ use crate::record::{
 };
 use crate::rollback::Forced;
 use crate::route::RouteRef;
+use crate::storm::look_back;
 use crate::time::{Span, Timestamp};
 
 /// Closes the fence of a deployment and registers the rollback's intent. The first reason stays.
@@ -146,6 +147,29 @@ pub fn put_off(
     Ok((put_off, writes))
 }
 
+/// A throttle of less is no storm.
+const SHORT: Span = Span::from_secs(15);
+
+impl Deployment {
+    /// How long the state machine has to stay away still, if a rollback was put off for longer.
+    pub fn still_off(&self, now: Timestamp) -> Option<Span> {
+        let throttled = self.progress.throttled.as_ref()?;
+        (now < throttled.again_at).then(|| throttled.again_at.since(now))
+    }
+
+    /// How long a rollback whose write was taken leaves the load balancer alone; not at all if it did
+    /// not have to wait long, or if somebody else's write may still land on its routes. `random` is any number.
+    pub fn rests(&self, own: &IntentId, now: Timestamp, random: impl FnOnce() -> u64) -> Span {
+        let Some(throttled) = &self.progress.throttled else { return Span::ZERO };
+        let waited = now.since(throttled.since);
+        let mut others = self.intents.iter().filter(|(id, _)| *id != own);
+        if waited < SHORT || others.any(|(_, intent)| intent.lives(now)) {
+            return Span::ZERO;
+        }
+        look_back(waited, random())
+    }
+}
+
 /// Nobody is left to carry this rollback on: the sweep comes for it as soon as it can go on, not only
 /// when it is overdue.
 pub fn leave_to_sweep(
@@ -227,8 +251,9 @@ pub fn close(
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
+    use crate::harm::{Harm, RequestsPerMinute};
     use crate::record::{FenceTrigger, Revision};
-    use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
+    use crate::storm::VOUCHED_FOR;
     use crate::weight::Weight;
 
     const MINUTE: Span = Span::from_secs(60);
@@ -272,6 +297,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rollback_stays_away_until_its_time_and_rests_after_a_storm() {
+        let (fenced, own) = rolling_back();
+        assert_eq!(fenced.still_off(NOW), None);
+        assert_eq!(fenced.rests(&own, NOW, || 0), Span::ZERO);
+        let put_off = put_off_at(&fenced, None, NOW);
+        assert_eq!(put_off.still_off(NOW), Some(MINUTE));
+        assert_eq!(put_off.still_off(NOW + MINUTE), None);
+        let short = NOW + SHORT.minus(Span::from_millis(1));
+        assert_eq!(put_off.rests(&own, short, || 0), Span::ZERO);
+        assert_eq!(put_off.rests(&own, NOW + SHORT, || 0), SHORT);
+        // The write of somebody else must land first.
+        let other = IntentId::new("other");
+        assert_eq!(put_off.rests(&other, NOW + SHORT, || 0), Span::ZERO);
+    }
+
+    #[test]
     fn a_claim_with_an_unanswered_attempt_lives_on() {
         let (fenced, own) = rolling_back();
         let put_off = put_off_at(&fenced, None, NOW);
@@ -294,6 +335,8 @@ mod tests {
         assert!(throttled.vouching().vouches(3, later));
         assert!(!throttled.vouching().vouches(3, later.just_after()));
         assert!(!throttled.vouching().vouches(4, NOW), "too few are too few");
+        let none = RecordedHealth { healthy: 0, ..throttled.vouching() };
+        assert!(none.is_fresh(NOW) && !none.vouches(0, NOW), "nothing takes nothing");
         let unwritten = Unwritten { routes: Vec::new(), again_at: later, look: Look::NoAnswer };
         let (unanswered, _) = put_off(&throttled, None, unwritten, later, later).unwrap();
         assert!(unanswered.vouching().vouches(3, later + MINUTE));

@@ -5,6 +5,7 @@ use super::refused::Refused;
 use super::telling::{notice, tell_once};
 use super::write::RegistryWrite;
 use crate::failure::Failure;
+use crate::harm::RequestsPerMinute;
 use crate::health::{Judgement, Verdict};
 use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
@@ -13,7 +14,6 @@ use crate::record::{
     Promotion, Quarantined, RecordedHealth, Shift, Step,
 };
 use crate::route::{Role, RouteActions};
-use crate::storm::RequestsPerMinute;
 use crate::time::Timestamp;
 
 /// The first transaction: locks, deployment and alarm bindings, all or nothing.

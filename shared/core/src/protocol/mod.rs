@@ -21,6 +21,7 @@ mod conclude;
 mod course;
 mod decide;
 mod digests;
+mod ended;
 mod fence;
 mod forward;
 #[cfg(feature = "testing")]
@@ -31,16 +32,18 @@ mod release;
 mod reply;
 mod retirement;
 mod scaling;
+mod settling;
 mod tasks;
 mod telling;
 mod validation;
 mod weak;
 mod write;
 
-pub use commit::{claim_detach, commit, finish};
+pub use commit::{Unfit, claim_detach, commit, finish};
 pub use course::{Course, course, failing, stable_health};
-pub use decide::{approve, promote};
+pub use decide::{answer, approve, promote};
 pub use digests::record_digests;
+pub use ended::Work;
 pub use fence::{
     Look, Restored, Unwritten, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off,
     restored,
@@ -51,13 +54,14 @@ pub use forward::{
 };
 #[cfg(feature = "testing")]
 pub use memory::{Fenced, Items};
-pub use ours::{Overwritten, Whose, reads_back};
+pub use ours::{Overwrites, Overwritten, SeenRoutes, Whose, reads_back};
 pub use refused::Refused;
 pub use reply::{NextStep, Reply};
 pub use retirement::{claim_retirement, finish_retirement, hasten_retirement, postpone_retirement};
 pub use scaling::{
     Goal, NewSetting, ScalingLook, Setting, claim_scaling, note_scaling, tell_of_scaling,
 };
+pub use settling::{Foreign, Looked, Readiness, Settling, settling};
 pub use tasks::{Tasks, crashes};
 pub use telling::tell;
 pub use validation::{Asked, validated};

@@ -18,6 +18,28 @@ pub enum Overwritten {
     Change(String),
 }
 
+/// What a rollback has seen of the routes, in the plan's order. Nothing may stand between the fence and the
+/// write, so they are read beside it, and what was seen is judged afterwards.
+#[derive(Clone, Debug)]
+pub enum SeenRoutes {
+    /// Before the write began.
+    Before(Vec<Option<RouteActions>>),
+    /// Beside the write: before or after it, nobody knows.
+    Beside(Vec<Option<RouteActions>>),
+    /// Nothing was seen in time.
+    Nothing,
+}
+
+/// What can be said of what a rollback has overwritten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overwrites {
+    /// This.
+    Known(Overwritten),
+    /// This change, in words, if everything reads as written now: one that was seen beside the write may have
+    /// come after it.
+    IfWritten(String),
+}
+
 /// Whose state of a route is found there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -60,6 +82,53 @@ impl Deployment {
             })
             .collect();
         (!changed.is_empty()).then(|| changed.join("; "))
+    }
+
+    /// What was overwritten by a rollback that has seen this, as far as it can be said truly.
+    pub fn overwrites(&self, seen: &SeenRoutes) -> Overwrites {
+        let (observed, before) = match seen {
+            SeenRoutes::Before(observed) => (observed, true),
+            SeenRoutes::Beside(observed) => (observed, false),
+            SeenRoutes::Nothing => return Overwrites::Known(Overwritten::Unknown),
+        };
+        match self.foreign(observed) {
+            Some(found) if before => Overwrites::Known(Overwritten::Change(found)),
+            Some(found) => Overwrites::IfWritten(found),
+            None => {
+                // What reads as written may have been read after the write, and says nothing.
+                let old = |(route, seen): (&RoutePlan, &Option<RouteActions>)| {
+                    seen.as_ref().is_some_and(|seen| *seen != route.stable_only())
+                };
+                let seen_before = before || self.plan.routes.iter().zip(observed).all(old);
+                Overwrites::Known(if seen_before {
+                    Overwritten::Nothing
+                } else {
+                    Overwritten::Unknown
+                })
+            }
+        }
+    }
+
+    /// Whether every route reads back as a rollback writes it.
+    pub fn is_written_back(&self, observed: &[Option<RouteActions>]) -> bool {
+        let stable: Vec<_> = self.plan.routes.iter().map(RoutePlan::stable_only).collect();
+        reads_back(observed, &stable)
+    }
+
+    /// Routes that give the canary more than this, or have been made into something else, each with
+    /// the actions that give it this. A route that is gone gives it nothing.
+    pub fn above(
+        &self,
+        observed: &[Option<RouteActions>],
+        keeps: Weight,
+    ) -> Vec<(&RoutePlan, RouteActions)> {
+        let routes = self.plan.routes.iter().zip(observed);
+        let above = routes.filter_map(|(route, observed)| {
+            let share = observed.as_ref()?.canary_share(&route.pair);
+            let more = share.map_or(true, |share| share > keeps);
+            more.then(|| (route, route.at(keeps)))
+        });
+        above.collect()
     }
 
     /// Shares that may have been written and are not recorded yet.
@@ -195,6 +264,45 @@ mod tests {
         assert!(!reads_back(&[None], &written));
         assert!(!reads_back(&[], &written));
         assert!(!reads_back(&[Some(deployment.progress.verified[0].clone())], &written));
+    }
+
+    proptest! {
+        #[test]
+        fn a_step_is_written_where_the_canary_has_more(permille in 0u16..=1000, keeps in 0u16..=1000) {
+            let deployment = rolling_back(baking());
+            let route = &deployment.plan.routes[0];
+            let weight = |permille| Weight::from_permille(permille).unwrap();
+            let observed = route.original.with_canary(&route.pair, weight(permille));
+            let above = deployment.above(&[Some(observed)], weight(keeps));
+            let expected = (permille > keeps).then(|| (route, route.at(weight(keeps))));
+            prop_assert_eq!(above, Vec::from_iter(expected));
+            prop_assert_eq!(deployment.above(&[None], weight(keeps)), vec![]);
+        }
+
+        #[test]
+        fn only_what_was_seen_before_the_write_is_said_to_be_overwritten(permille in 0u16..=1000) {
+            let deployment = rolling_back(baking());
+            let route = &deployment.plan.routes[0];
+            let share = Weight::from_permille(permille).unwrap();
+            let observed = vec![Some(route.original.with_canary(&route.pair, share))];
+            let found = deployment.foreign(&observed);
+            let back = deployment.is_written_back(&observed);
+            let known = |before| match (&found, before) {
+                (Some(found), true) => {
+                    Overwrites::Known(Overwritten::Change(found.clone()))
+                }
+                (Some(found), false) => Overwrites::IfWritten(found.clone()),
+                // It may have been read after the write.
+                (None, false) if back => Overwrites::Known(Overwritten::Unknown),
+                (None, _) => Overwrites::Known(Overwritten::Nothing),
+            };
+            let before = SeenRoutes::Before(observed.clone());
+            prop_assert_eq!(deployment.overwrites(&before), known(true));
+            let beside = SeenRoutes::Beside(observed);
+            prop_assert_eq!(deployment.overwrites(&beside), known(false));
+            let nothing = deployment.overwrites(&SeenRoutes::Nothing);
+            prop_assert_eq!(nothing, Overwrites::Known(Overwritten::Unknown));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::write::RegistryWrite;
 use crate::ids::IntentId;
 use crate::record::{Deployment, Event, Intent, Lock, Purpose, Retirement};
 use crate::time::{Span, Timestamp};
+use crate::world::FoundRoute;
 
 impl Retirement {
     /// Consumes it: the next deployment takes the slot. Refused while its write may still land.
@@ -23,6 +24,21 @@ impl Retirement {
             key: self.key(),
             expected: self.revision,
         }
+    }
+}
+
+impl Retirement {
+    /// Whether one of its routes, in their order, still sends requests to the slot.
+    pub fn carries(&self, found: &[FoundRoute]) -> bool {
+        self.routes.iter().zip(found).any(|((_, group), found)| match found {
+            FoundRoute::Found { actions, .. } => actions.forward().is_ok_and(|forward| {
+                let mut groups = forward.groups().iter();
+                groups.any(|entry| entry.group == *group && entry.weight.carries())
+            }),
+            // What cannot be read is not a reason to take tasks away.
+            FoundRoute::Unsupported(_) => true,
+            FoundRoute::DefaultRule | FoundRoute::Missing => false,
+        })
     }
 }
 

@@ -27,23 +27,18 @@ pub enum Tasks {
 }
 
 impl Deployment {
-    /// How many tasks all of the traffic needs: what the plan found, or more that was seen since.
-    pub fn needed(&self) -> u32 {
-        let planned = self.plan.stable.desired_count;
-        self.progress.demand.needed.map_or(planned, |needed| needed.max(planned))
-    }
-
     /// How many tasks the canary must have for a weight.
     pub fn canary_tasks(&self, weight: Weight) -> u32 {
         self.plan.capacity.tasks(self.needed(), weight)
     }
 
-    /// How many healthy tasks a look must find where the canary has this weight: what it was asked for at
+    /// How many healthy tasks a look must find where the canary's weight is now: what it was asked for at
     /// most, and no more than somebody who scales it has left it.
-    pub fn watched_tasks(&self, weight: Weight, canary: Option<&EcsService>) -> u32 {
+    pub fn watched_tasks(&self, canary: Option<&EcsService>) -> u32 {
+        let Some(stage) = self.plan.stage(self.watched_stage()) else { return 1 };
         let asked = self.progress.demand.asked.unwrap_or(u32::MAX);
         let left = canary.map_or(u32::MAX, |canary| canary.desired_count);
-        self.canary_tasks(weight).min(asked).min(left).max(1)
+        self.canary_tasks(stage.weight).min(asked).min(left).max(1)
     }
 
     /// How many tasks all of the traffic needs, as stable shows it now. What somebody adds to the canary does
@@ -166,6 +161,8 @@ impl StoppedTask {
 mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
+    use crate::plan::StageIndex;
+    use crate::record::Step;
     use crate::time::Timestamp;
 
     fn stopped(end: TaskEnd) -> StoppedTask {
@@ -188,6 +185,28 @@ mod tests {
         assert_eq!(code(&three, 1), None);
         let sick = [ran, stopped(TaskEnd::Unhealthy)];
         assert_eq!(code(&sick, 1), Some(FailureCode::CanaryNotHealthy));
+    }
+
+    #[test]
+    fn a_look_expects_the_tasks_of_the_weight_that_is_there() {
+        let mut deployment = deployment();
+        let (first, last) = (StageIndex(0), StageIndex(deployment.plan.stages.len() - 1));
+        let needed = deployment.needed();
+        deployment.progress.stage = last;
+        assert_eq!(deployment.watched_stage(), StageIndex(last.0 - 1));
+        deployment.progress.step = Step::Baking { since: NOW, promoted: None };
+        assert_eq!(deployment.watched_stage(), last);
+        assert_eq!(deployment.watched_tasks(None), needed);
+        let version = deployment.plan.task_definition.clone();
+        let left = EcsService::rolled_out(version, needed - 1);
+        assert_eq!(deployment.watched_tasks(Some(&left)), needed - 1);
+        deployment.progress.demand.asked = Some(1);
+        assert_eq!(deployment.watched_tasks(Some(&left)), 1);
+        deployment.progress.demand.asked = Some(0);
+        assert_eq!(deployment.watched_tasks(Some(&left)), 1, "one at least");
+        deployment.progress.step = Step::Settling { since: NOW, approved: true };
+        deployment.progress.stage = first;
+        assert_eq!(deployment.watched_stage(), first);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::ids::IntentId;
 use crate::record::{Deployment, Event, Intent, Phase, Purpose, RecordedHealth, Weakness};
-use crate::rollback::WayBack;
+use crate::rollback::{WayBack, WeakStable};
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -36,16 +36,18 @@ pub enum StepBack {
 }
 
 impl Deployment {
-    /// For how long a rollback has waited for stable.
-    pub fn waited(&self, now: Timestamp) -> Span {
-        self.progress.weak.as_ref().map_or(Span::ZERO, |weak| now.since(weak.since))
-    }
-
     /// What a rollback may write, where stable has this many healthy targets.
     pub fn way_back(&self, healthy: u32, now: Timestamp) -> WayBack {
         let needed = self.needed();
         let forced = self.forced();
         self.plan.rollback.way_back(healthy, needed, forced.as_ref(), self.waited(now))
+    }
+
+    /// Whether everything may have been sent to a stable that is too small for it: somebody wanted that.
+    pub fn is_on_too_few(&self) -> bool {
+        self.forced().is_some()
+            || self.progress.weak.is_some()
+            || self.plan.rollback.weak_stable == WeakStable::AtOnce
     }
 }
 
@@ -263,5 +265,15 @@ mod tests {
         let (later, _) = hold(&begun, &look, NOW + Span::from_secs(3600), NOW).unwrap();
         assert!(later.intents.is_empty());
         assert_eq!(later.forced(), Some(Forced::Operator("ada".to_owned())));
+        assert!(later.is_on_too_few());
+    }
+
+    #[test]
+    fn stable_is_whole_where_nobody_wanted_less() {
+        let begun = fenced(&IntentId::new("1"), None);
+        assert!(!begun.is_on_too_few());
+        let mut at_once = begun;
+        at_once.plan.rollback.weak_stable = WeakStable::AtOnce;
+        assert!(at_once.is_on_too_few());
     }
 }

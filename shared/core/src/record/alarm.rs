@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::intent::{Intent, LANDING_GRACE, all_dead_at};
 use super::revision::Revision;
+use crate::harm::Harm;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
 use crate::plan::RoutePlan;
-use crate::storm::Harm;
+use crate::rollback::can_take;
 use crate::time::{Span, Timestamp};
 
 /// One alarm: when it last fired, and which deployments it can stop. Everything that a rollback
@@ -83,7 +84,12 @@ pub struct RecordedHealth {
 impl RecordedHealth {
     /// Whether a rollback may write without looking first.
     pub fn vouches(&self, needed: u32, now: Timestamp) -> bool {
-        self.healthy >= needed && now.since(self.at) <= self.fresh_for
+        can_take(self.healthy, needed) && self.is_fresh(now)
+    }
+
+    /// Whether nobody has to look anew, whatever was seen.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.at) <= self.fresh_for
     }
 }
 

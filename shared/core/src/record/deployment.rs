@@ -16,13 +16,14 @@ use super::revision::Revision;
 use super::shift::{Gap, Shift};
 use super::weakness::Weakness;
 use crate::failure::{Failure, FailureCode};
+use crate::harm::{Harm, RequestsPerMinute};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId};
 use crate::plan::{Plan, RoutePlan, StageIndex};
 use crate::record::{Decision, Gate, Promotion};
 use crate::rollback::Forced;
 use crate::route::{RouteActions, RouteRef};
-use crate::storm::{Harm, RequestsPerMinute, VOUCHED_FOR};
-use crate::time::Timestamp;
+use crate::storm::VOUCHED_FOR;
+use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
 /// One deployment: its plan, how far it has come, and who may still be writing for it.
@@ -305,6 +306,27 @@ impl Deployment {
     pub fn is_where(&self, read: &Self) -> bool {
         let (now, then) = (&self.progress, &read.progress);
         now.stage == then.stage && now.step == then.step && now.ended_by == then.ended_by
+    }
+
+    /// The stage whose weight the canary has now: while a stage settles or waits for a person, that is still
+    /// the one before it.
+    pub const fn watched_stage(&self) -> StageIndex {
+        let stage = self.progress.stage;
+        match self.progress.step {
+            Step::Baking { .. } => stage,
+            Step::Settling { .. } | Step::Approving { .. } => StageIndex(stage.0.saturating_sub(1)),
+        }
+    }
+
+    /// How many tasks all of the traffic needs: what the plan found, or more that was seen since.
+    pub fn needed(&self) -> u32 {
+        let planned = self.plan.stable.desired_count;
+        self.progress.demand.needed.map_or(planned, |needed| needed.max(planned))
+    }
+
+    /// For how long a rollback has waited for stable.
+    pub fn waited(&self, now: Timestamp) -> Span {
+        self.progress.weak.as_ref().map_or(Span::ZERO, |weak| now.since(weak.since))
     }
 
     /// What a rollback ends: the requests that reach the canary. A shift that is being written

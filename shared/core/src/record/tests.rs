@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
-use crate::health::{Cell, SlotRequests, StoredCells};
+use crate::harm::RequestsPerMinute;
+use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
 use crate::plan::{
     Bounds, Check, CheckMode, Hook, ImageDigest, LifecycleStage, Measure, MetricStatistic, Probe,
@@ -18,7 +19,6 @@ use crate::plan::{
 };
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
-use crate::storm::RequestsPerMinute;
 use crate::time::Span;
 use crate::weight::Weight;
 
@@ -294,7 +294,8 @@ fn cells() -> StoredCells {
     let cell = Cell { from: NOW, stage: StageIndex(0), canary: slot(100, 2), stable: slot(900, 9) };
     let shifts = &deployment.progress.shifts;
     let (period, cells) = (Span::from_secs(60), [cell]);
-    StoredCells::of(&deployment.id, &deployment.plan, shifts, (period, &cells), NOW)
+    let counted = CountedCells { period, cells: &cells };
+    StoredCells::of(&deployment.id, &deployment.plan, shifts, counted, NOW)
 }
 
 /// Every kind of record as today's code writes it.

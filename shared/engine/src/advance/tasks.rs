@@ -3,10 +3,9 @@
 use futures_util::future::{join, join3};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoppedTask;
-use glidepath_core::protocol::{Goal, Tasks, claim_forward, crashes, record_digests};
+use glidepath_core::protocol::{Goal, Readiness, Tasks, claim_forward, crashes, record_digests};
 use glidepath_core::record::{Digests, Intent, LockKey, Purpose};
 use glidepath_core::route::Role;
-use glidepath_core::time::Timestamp;
 
 use super::Turn;
 use crate::attempt::{Patience, attempt};
@@ -28,19 +27,22 @@ where
             Ambient: Ambient,
         >,
 {
-    /// Brings version and number of the canary's tasks to what the stage needs. What is still
-    /// missing, or `None` if every task is healthy.
-    pub(super) async fn bring_up(&self, since: Timestamp) -> Result<Option<String>, Stop> {
+    /// Brings version and number of the canary's tasks to what the stage needs.
+    pub(super) async fn bring_up(&self) -> Result<Readiness, Stop> {
+        Ok(self.lacks().await?.map_or(Readiness::Ready, Readiness::Lacks))
+    }
+
+    /// What is still missing of them, after whatever could be done about it.
+    async fn lacks(&self) -> Result<Option<String>, Stop> {
+        let since = self.since;
         let plan = &self.deployment.plan;
         let canary = &plan.canary.service;
         let services = [canary, &plan.stable.service];
         let mut found =
             self.ports.containers().services(&plan.cluster, &services).await?.into_iter();
         let (service, stable) = (found.next().flatten(), found.next().flatten());
-        let needed = self.deployment.demand(stable.as_ref());
-        // A stage that is about to end for want of time does not end for growing.
-        let in_time = self.ports.ambient().now().since(since) <= plan.settle_within;
-        if needed > self.deployment.needed() && in_time {
+        let now = self.ports.ambient().now();
+        if let Some(needed) = self.deployment.grows_to(stable.as_ref(), now) {
             self.grow(needed).await?;
             return Ok(Some(format!("all of the traffic needs {needed} tasks by now")));
         }
@@ -75,12 +77,12 @@ where
                 None => return Ok(None),
             },
             Tasks::GivenUp(why) => {
-                return Err(self.with_reason(why, service.as_ref(), since).await);
+                return Err(self.with_reason(why, service.as_ref()).await);
             }
             Tasks::Impossible(why) => return Err(failed_to_start(why)),
         };
         let running = service.as_ref().map_or(0, |service| service.running_count);
-        if let Some(failure) = crashes(canary, &self.stopped_tasks(since).await?, running, wanted) {
+        if let Some(failure) = crashes(canary, &self.stopped_tasks().await?, running, wanted) {
             return Err(Stop::Failed(failure));
         }
         let obstacle = service.and_then(|service| service.obstacle(since));
@@ -116,7 +118,7 @@ where
             self.ports.containers().scale(&plan.cluster, &plan.canary.service, to)
         })
         .await;
-        claim.conclude(attempted).await
+        Ok(claim.after(attempted).await?.result?)
     }
 
     /// What is missing on the first route that has too few healthy targets.
@@ -124,18 +126,11 @@ where
         let routes = &self.deployment.plan.routes;
         let groups: Vec<_> = routes.iter().map(|route| route.group(Role::Canary)).collect();
         let looks = targets::health(self.ports, &groups).await;
-        for ((route, group), health) in routes.iter().zip(groups).zip(looks) {
+        for (route, health) in routes.iter().zip(looks) {
             let health = health?;
-            if health.healthy < wanted {
-                let text = format!(
-                    "{} of {wanted} targets of `{}` are healthy",
-                    health.healthy,
-                    group.short()
-                );
-                return Ok(Some(match &health.sick {
-                    Some(reason) => format!("{text}: {}", route.sick(reason)),
-                    None => text,
-                }));
+            let lacks = route.lacks(health.healthy, wanted, health.sick.as_deref());
+            if lacks.is_some() {
+                return Ok(lacks);
             }
         }
         Ok(None)
@@ -184,23 +179,18 @@ where
     }
 
     /// Tasks of the new version that stopped by themselves, the newest last.
-    async fn stopped_tasks(&self, since: Timestamp) -> PortResult<Vec<StoppedTask>> {
+    async fn stopped_tasks(&self) -> PortResult<Vec<StoppedTask>> {
         let plan = &self.deployment.plan;
         let (service, version) = (&plan.canary.service, &plan.task_definition);
-        self.ports.containers().stopped_tasks(&plan.cluster, service, version, since).await
+        self.ports.containers().stopped_tasks(&plan.cluster, service, version, self.since).await
     }
 
     /// A failure with why the newest task stopped, or why none could be placed: the circuit breaker's
     /// own words are always the same.
-    async fn with_reason(
-        &self,
-        why: String,
-        service: Option<&EcsService>,
-        since: Timestamp,
-    ) -> Stop {
-        failed_to_start(match self.stopped_tasks(since).await.as_deref() {
+    async fn with_reason(&self, why: String, service: Option<&EcsService>) -> Stop {
+        failed_to_start(match self.stopped_tasks().await.as_deref() {
             Ok([.., newest]) => format!("{why}; {}", newest.in_words()),
-            Ok([]) => match service.and_then(|service| service.obstacle(since)) {
+            Ok([]) => match service.and_then(|service| service.obstacle(self.since)) {
                 Some(obstacle) if !why.contains(&obstacle) => format!("{why}; {obstacle}"),
                 Some(_) | None => why,
             },

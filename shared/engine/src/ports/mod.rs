@@ -15,8 +15,8 @@ use std::future::Future;
 
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{
-    ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
-    TaskDefinition, TaskToken,
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, TargetGroupArn, TaskDefinition,
+    TaskToken,
 };
 use glidepath_core::message::Trial;
 use glidepath_core::plan::ImageDigest;
@@ -314,8 +314,6 @@ pub trait Orchestration: Sync {
         token: &TaskToken,
         failure: &glidepath_core::failure::Failure,
     ) -> impl Future<Output = PortResult<Woken>> + Send;
-    /// Whether the execution still runs.
-    fn running(&self, execution: &ExecutionArn) -> impl Future<Output = PortResult<bool>> + Send;
 }
 
 /// Other functions of the stack.

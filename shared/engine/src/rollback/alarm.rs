@@ -2,18 +2,18 @@
 
 use futures_util::future::{join, join_all};
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::harm::Harm;
 use glidepath_core::ids::{AlarmArn, DeploymentId, IntentId};
 use glidepath_core::plan::RoutePlan;
-use glidepath_core::protocol::Refused;
+use glidepath_core::protocol::{Refused, SeenRoutes};
 use glidepath_core::record::{AlarmItem, Binding, Fence, FenceTrigger, Intent, Phase, Purpose};
-use glidepath_core::storm::Harm;
 use glidepath_core::time::Timestamp;
 
 use super::bring_back::{Back, BringBack, Door, Unfinished};
 use super::claimed::{Carrier, Claimed};
-use super::overwritten::Seen;
 use super::weak::Waits;
 use crate::attempt::Urgency;
+use crate::claim::Claim;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{
     AlarmFence, Clock, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry,
@@ -141,9 +141,7 @@ where
         if !self.join(id, joined).await? {
             return Ok(Stopped::Gone);
         }
-        // Whether somebody forces it, only the deployment knows: it is asked if stable is weak.
-        let stable = Stable { health: binding.health, needed: binding.needed, forced: false };
-        self.send_back(id, &binding.routes, stable, binding.harm).await
+        self.send_back(id, &binding.routes, Stable::bound(binding), binding.harm).await
     }
 
     /// The same where the binding cannot be read: the deployment's own record has the routes as well,
@@ -163,10 +161,8 @@ where
             Phase::Committed | Phase::Closed(_) => false,
         });
         let Some(deployment) = deployment else { return Ok(Stopped::Gone) };
-        let plan = &deployment.plan;
-        let stable =
-            Stable { health: deployment.vouching(), needed: deployment.needed(), forced: false };
-        self.send_back(id, &plan.routes, stable, deployment.harm()).await
+        let (routes, stable) = (&deployment.plan.routes, Stable::of(&deployment));
+        self.send_back(id, routes, stable, deployment.harm()).await
     }
 
     /// Claims what will be written, if the fence has not; whether the alarm can stop it still.
@@ -213,18 +209,18 @@ where
             DeploymentFence::Closed(deployment) => deployment,
             DeploymentFence::TooLate(_) | DeploymentFence::Unknown => return Ok(Stopped::Gone),
         };
+        let claim = Claim::of_fence(self.ports, id, self.id.clone(), self.intent.clone());
         let back = BringBack {
             claimed: Claimed {
                 ports: self.ports,
                 deployment: &deployment,
-                own: &self.id,
-                intent: &self.intent,
+                claim: &claim,
                 carrier: Carrier::Woken,
             },
             door: Door::Alarm,
         };
-        let seen = |beside: Option<_>| beside.map_or(Seen::Nothing, Seen::Beside);
-        match back.conclude(written, seen).await {
+        let seen = |beside: Option<_>| beside.map_or(SeenRoutes::Nothing, SeenRoutes::Beside);
+        match back.after(written, seen).await {
             Ok(Back::Restored { clean, .. }) => Ok(Stopped::Restored { clean }),
             Ok(Back::PutOff { clean, .. }) => Ok(Stopped::PutOff { clean }),
             Ok(Back::Waits(Waits { held: true, .. })) => Ok(Stopped::Held),

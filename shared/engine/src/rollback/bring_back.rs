@@ -2,19 +2,18 @@
 //! a turn of the state machine are two doors of it.
 
 use glidepath_core::failure::Failure;
-use glidepath_core::ids::IntentId;
-use glidepath_core::protocol::{Restored, restored};
+use glidepath_core::protocol::{Restored, SeenRoutes, restored};
 use glidepath_core::record::{Deployment, RecordedHealth};
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 
 use super::claimed::{Carrier, Claimed};
-use super::overwritten::{Seen, overwritten};
-use super::put_off::{put_off, rest};
+use super::overwritten::overwritten;
+use super::put_off::put_off;
 use super::weak::{self, Waits, Weakened};
 use crate::attempt::Attempted;
 use crate::pace::overdue;
-use crate::ports::{Clock, LoadBalancer, Orchestration, Ports, Registry};
+use crate::ports::{Clock, LoadBalancer, Orchestration, Ports, Random, Registry};
 use crate::restore::{Restore, Written};
 use crate::transition::{Stop, transition};
 use crate::{Ambient, failed};
@@ -76,10 +75,10 @@ where
 {
     /// Records what was written, or does what can be done; `seen` says what is known of the routes before
     /// the write, from what was read beside it.
-    pub(super) async fn conclude(
+    pub(super) async fn after(
         &self,
         attempt: Restore,
-        seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> Seen,
+        seen: impl FnOnce(Option<Vec<Option<RouteActions>>>) -> SeenRoutes,
     ) -> Result<Back, Unfinished> {
         let claimed = &self.claimed;
         let ports = claimed.ports;
@@ -98,16 +97,15 @@ where
         };
         let Written { attempted: Attempted { result, clean, put_off: off }, beside } = written;
         let unfinished = |stop: Stop| Unfinished { clean, stop };
-        let own = self.done(clean);
+        let done = self.is_done(clean);
+        let own = done.then(|| claimed.claim.id());
         if let Some(off) = &off {
             let later = put_off(claimed, own, off).await.map_err(unfinished)?;
             self.wake_whoever_waits(&later).await.map_err(|failure| unfinished(failure.into()))?;
             return Ok(Back::PutOff { wait: off.wait, clean });
         }
         if let Err(error) = result {
-            if own.is_some() {
-                claimed.finish().await.map_err(|failure| unfinished(failure.into()))?;
-            }
+            claimed.claim.finish_if(done).await.map_err(unfinished)?;
             return Err(unfinished(error.into()));
         }
         let seen = seen(beside);
@@ -115,7 +113,10 @@ where
         let rest = match self.door {
             // The state machine is woken, and comes at once.
             Door::Alarm => Span::ZERO,
-            Door::Turn => rest(claimed.deployment, claimed.own, ports.ambient()),
+            Door::Turn => {
+                let ambient = ports.ambient();
+                claimed.deployment.rests(claimed.claim.id(), ambient.now(), || ambient.number())
+            }
         };
         let restored = Restored { own, overwritten, forced };
         let (deployment, told) = self.record(&restored, rest).await.map_err(unfinished)?;
@@ -136,11 +137,11 @@ where
         Ok(taken)
     }
 
-    /// The deployment's claim, if nothing that it stands for can land any more.
-    fn done(&self, clean: bool) -> Option<&IntentId> {
+    /// Whether nothing can land any more that the deployment's claim stands for.
+    const fn is_done(&self, clean: bool) -> bool {
         match self.door {
-            Door::Alarm => Some(self.claimed.own),
-            Door::Turn => clean.then_some(self.claimed.own),
+            Door::Alarm => true,
+            Door::Turn => clean,
         }
     }
 

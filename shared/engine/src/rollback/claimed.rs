@@ -1,11 +1,8 @@
 //! A rollback under way: the deployment as its own fence left it, and the claim that the fence carried.
 
-use glidepath_core::failure::Failure;
-use glidepath_core::ids::IntentId;
-use glidepath_core::record::{Deployment, Intent};
+use glidepath_core::record::Deployment;
 
-use crate::failed;
-use crate::ports::{Ports, Registry};
+use crate::claim::Claim;
 
 /// Who goes on with a rollback that was put off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +19,7 @@ pub(super) struct Claimed<'a, P> {
     /// As the rollback's own fence left it.
     pub(super) deployment: &'a Deployment,
     /// The claim that the fence carried.
-    pub(super) own: &'a IntentId,
-    pub(super) intent: &'a Intent,
+    pub(super) claim: &'a Claim<'a, P>,
     /// Who goes on with what is throttled.
     pub(super) carrier: Carrier,
-}
-
-impl<P: Ports<Registry: Registry>> Claimed<'_, P> {
-    /// Every attempt under the claim was answered, or none was made.
-    pub(super) async fn finish(&self) -> Result<(), Failure> {
-        let registry = self.ports.registry();
-        let finished = registry.finish_deployment_intent(&self.deployment.id, self.own).await;
-        finished.map_err(|error| failed(&error))
-    }
 }

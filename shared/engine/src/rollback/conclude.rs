@@ -101,12 +101,8 @@ where
         scale_in(ports, deployment).await?;
         return Ok(None);
     };
-    // What leads there besides the routes led there before, and found it as it was.
-    // And where nothing scales stable, nobody would give it back what it was found with.
-    let idle = deployment.plan.unlisted.is_empty() && deployment.plan.stable.scaling.is_some();
-    let after = if idle { Goal::Idle } else { Goal::Found };
     // Before its tasks: a minimum would bring them back.
-    scaling::bring(ports, deployment, present, Role::Canary, after).await?;
+    scaling::bring(ports, deployment, present, Role::Canary, deployment.leaves_canary()).await?;
     scale_in(ports, deployment).await?;
     if deployment.progress.scaling.stable.pin.is_none() {
         return Ok(None);
@@ -132,8 +128,7 @@ where
     let Some(service) = containers.service(&plan.cluster, canary).await? else {
         return Ok(());
     };
-    // What leads there besides the routes led there before, and found tasks.
-    if service.desired_count == 0 || !plan.unlisted.is_empty() {
+    if !deployment.scales_in(&service) {
         return Ok(());
     }
     let claim = Claim::take(ports, &deployment.id, |deployment, own, now, due| {
@@ -143,7 +138,7 @@ where
     let to = ScaleTo { desired_count: 0, task_definition: None, force_new_deployment: false };
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let scale = || containers.scale(&plan.cluster, canary, &to);
-    claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await
+    Ok(claim.after(attempt(ports, claim.intent(), patience, scale).await).await?.result?)
 }
 
 /// The one terminal record, the bindings and the locks, in one transaction.

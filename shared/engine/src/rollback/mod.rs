@@ -13,11 +13,10 @@ mod reinforce;
 mod weak;
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::ids::{DeploymentId, ExecutionStart, IntentId};
-use glidepath_core::protocol::{NextStep, Refused, Reply, leave_to_sweep};
-use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Outcome, Phase, Purpose};
+use glidepath_core::ids::{DeploymentId, ExecutionStart};
+use glidepath_core::protocol::{NextStep, Refused, Reply, SeenRoutes, leave_to_sweep};
+use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose};
 use glidepath_core::request::can_be_said;
-use glidepath_core::rollback::WeakStable;
 use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -26,11 +25,11 @@ pub use alarm::{AlarmEvent, AlarmOutcome, on_alarm};
 
 use self::bring_back::{Back, BringBack, Door};
 use self::claimed::{Carrier, Claimed};
-use self::overwritten::Seen;
-use self::put_off::{later, still_off};
+use self::put_off::later;
 use self::reinforce::reinforce;
 use self::weak::Waits;
 use crate::attempt::Urgency;
+use crate::claim::Claim;
 use crate::pace::{self, LINGER, RESTORE_LIFETIME};
 use crate::ports::{
     Clock, Containers, DeploymentFence, LoadBalancer, Orchestration, Ports, Registry, Scaling,
@@ -187,7 +186,7 @@ where
             return Ok(Reply::new(&input.deployment, NextStep::Failed, "nothing was written")
                 .failing(failure));
         }
-        DeploymentFence::TooLate(deployment) => return Ok(too_late(&deployment, failure)),
+        DeploymentFence::TooLate(deployment) => return Ok(deployment.too_late(failure)),
         DeploymentFence::Unknown => {
             // The state machine comes here with a plan that was refused; a person with a wrong name.
             if let Some(FenceTrigger::Operator(_)) = &input.by {
@@ -201,11 +200,12 @@ where
     };
 
     let restored = deployment.progress.restored_at.is_some();
+    let claim = Claim::of_fence(ports, &input.deployment, id, intent);
     let turn = Turn { ports, by: input.by.as_ref() };
-    let turned: Result<Reply, Failure> = match turn.take(deployment, &id, &intent).await {
+    let turned: Result<Reply, Failure> = match turn.take(deployment, &claim).await {
         // Another rollback was faster: where it has come to counts.
         Err(Stop::Refused(Refused::NotOpen(_))) => {
-            Ok(overtaken(&load(ports, &input.deployment).await?, failure))
+            Ok(load(ports, &input.deployment).await?.too_late(failure))
         }
         // Traffic is safe: what is left has time, and retries in a hurry would take the calls that
         // other rollbacks need.
@@ -250,51 +250,35 @@ where
         >,
 {
     /// What follows the fence.
-    async fn take(
-        &self,
-        mut deployment: Deployment,
-        id: &IntentId,
-        intent: &Intent,
-    ) -> Result<Reply, Stop> {
+    async fn take(&self, mut deployment: Deployment, claim: &Claim<'_, P>) -> Result<Reply, Stop> {
         let Turn { ports, by } = *self;
-        let registry = ports.registry();
-        if let (None, Some(wait)) = (by, still_off(&deployment, ports.ambient().now())) {
-            registry.finish_deployment_intent(&deployment.id, id).await?;
+        if let (None, Some(wait)) = (by, deployment.still_off(ports.ambient().now())) {
+            claim.finish().await?;
             return Ok(later(&deployment, wait));
         }
         // A later turn of the same rollback writes again only if somebody moved a route since.
         let written_before = deployment.progress.restored_at.is_some();
-        let astray = if written_before { self.astray(&deployment, id).await? } else { None };
+        let astray = if written_before { self.astray(&deployment, claim).await? } else { None };
         let told = if written_before && astray.is_none() {
-            registry.finish_deployment_intent(&deployment.id, id).await?;
+            claim.finish().await?;
             false
         } else {
-            let stable = Stable {
-                health: deployment.vouching(),
-                needed: deployment.needed(),
-                forced: deployment.forced().is_some(),
-            };
+            let stable = Stable::of(&deployment);
             let urgency = Urgency::of(&deployment, self.linger());
             let left = deployment.left();
             let complete = left.len() == deployment.plan.routes.len();
-            let written = restore(ports, intent, &left, stable, urgency).await;
+            let written = restore(ports, claim.intent(), &left, stable, urgency).await;
             let back = BringBack {
-                claimed: Claimed {
-                    ports,
-                    deployment: &deployment,
-                    own: id,
-                    intent,
-                    carrier: self.carrier(),
-                },
+                claimed: Claimed { ports, deployment: &deployment, claim, carrier: self.carrier() },
                 door: Door::Turn,
             };
             let seen = |beside: Option<_>| match (astray, beside.filter(|_| complete)) {
-                (Some(before), _) => Seen::Before(before),
-                (None, Some(beside)) => Seen::Beside(beside),
-                (None, None) => Seen::Nothing,
+                (Some(before), _) => SeenRoutes::Before(before),
+                (None, Some(beside)) => SeenRoutes::Beside(beside),
+                (None, None) => SeenRoutes::Nothing,
             };
-            let concluded = back.conclude(written, seen).await;
-            let (restored, told, rest) = match concluded.map_err(|unfinished| unfinished.stop)? {
+            let came = back.after(written, seen).await;
+            let (restored, told, rest) = match came.map_err(|unfinished| unfinished.stop)? {
                 Back::Restored { deployment, told, rest, .. } => (*deployment, told, rest),
                 Back::PutOff { wait, .. } => return Ok(later(&deployment, wait)),
                 Back::Waits(Waits { wait, told, summary, .. }) => {
@@ -314,7 +298,7 @@ where
             }
             told
         };
-        if on_too_few(&deployment) {
+        if deployment.is_on_too_few() {
             // Nothing of the traffic waits for it, so only the log has what came of it.
             if let Some(asked) = reinforce(ports, &deployment).await {
                 tracing::info!(deployment = %deployment.id, "{asked}");
@@ -330,15 +314,11 @@ where
     async fn astray(
         &self,
         deployment: &Deployment,
-        own: &IntentId,
-    ) -> Result<Option<Vec<Option<RouteActions>>>, Failure> {
+        claim: &Claim<'_, P>,
+    ) -> Result<Option<Vec<Option<RouteActions>>>, Stop> {
         let astray = conclude::astray(self.ports, deployment).await;
-        if astray.is_err() {
-            let registry = self.ports.registry();
-            let finished = registry.finish_deployment_intent(&deployment.id, own).await;
-            finished.map_err(|error| failed(&error))?;
-        }
-        astray
+        claim.finish_if(astray.is_err()).await?;
+        Ok(astray?)
     }
 
     /// Whether somebody comes back for the rest.
@@ -362,41 +342,5 @@ where
         // Nobody reads the answer where no execution is left: it goes on for as long as its claim
         // lasts, and the next sweep after it.
         if self.carried() { LINGER } else { RESTORE_LIFETIME }
-    }
-}
-
-/// Whether everything may have been sent to a stable that is too small for it: somebody wanted that.
-fn on_too_few(restored: &Deployment) -> bool {
-    restored.forced().is_some()
-        || restored.progress.weak.is_some()
-        || restored.plan.rollback.weak_stable == WeakStable::AtOnce
-}
-
-/// Another rollback of the same deployment was faster between two calls of this one.
-fn overtaken(deployment: &Deployment, failure: Failure) -> Reply {
-    match deployment.phase {
-        Phase::Open | Phase::RollingBack | Phase::Held => {
-            let summary = "another rollback is at it: it is looked at again";
-            Reply::new(&deployment.id, NextStep::Rollback, summary).after(Span::from_secs(1))
-        }
-        Phase::Committed | Phase::Closed(_) => too_late(deployment, failure),
-    }
-}
-
-/// The deployment had committed or ended before the fence could close.
-fn too_late(deployment: &Deployment, failure: Failure) -> Reply {
-    let reply = |next, summary| Reply::new(&deployment.id, next, summary);
-    match deployment.phase {
-        // After a commit the way is forward only.
-        Phase::Committed => reply(NextStep::Complete, "already committed: it is completed")
-            .after(deployment.plan.health.interval),
-        Phase::Closed(Outcome::Succeeded) => reply(NextStep::Succeeded, "already succeeded"),
-        Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
-        | Phase::Open
-        | Phase::RollingBack
-        | Phase::Held => {
-            let first = deployment.fence.as_ref().map(|fence| fence.failure.clone());
-            reply(NextStep::Failed, "already ended").failing(first.unwrap_or(failure))
-        }
     }
 }

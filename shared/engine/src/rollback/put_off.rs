@@ -4,8 +4,7 @@
 use glidepath_core::ids::IntentId;
 use glidepath_core::protocol::{Look, NextStep, Reply, Unwritten};
 use glidepath_core::record::Deployment;
-use glidepath_core::storm::look_back;
-use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::time::Span;
 
 use super::claimed::{Carrier, Claimed};
 use crate::Ambient;
@@ -14,9 +13,6 @@ use crate::pace::overdue;
 use crate::ports::{Clock, LoadBalancer, Ports, Registry};
 use crate::restore::look_at_stable;
 use crate::transition::{Stop, transition};
-
-/// A throttle of less is no storm.
-const SHORT: Span = Span::from_secs(15);
 
 /// Records what is left and when to try again; `own` is a claim of which nothing can land any more.
 pub(super) async fn put_off<P>(
@@ -33,7 +29,7 @@ where
     let again_at = ambient.now() + off.wait;
     // The next attempt must not wait for a look: it is made now, when there is time. Without an
     // answer it decides nothing, as always: stable kept its capacity.
-    let look = if deployment.vouching().vouches(0, again_at) {
+    let look = if deployment.vouching().is_fresh(again_at) {
         Look::NotNeeded
     } else {
         let looked = look_at_stable(ports, &plan.routes, plan.health.fresh_for()).await;
@@ -50,25 +46,6 @@ where
         glidepath_core::protocol::put_off(current, own, unwritten, now, due)
     })
     .await
-}
-
-/// How long the state machine has to stay away still, if a rollback was put off for longer.
-pub(super) fn still_off(deployment: &Deployment, now: Timestamp) -> Option<Span> {
-    let throttled = deployment.progress.throttled.as_ref()?;
-    (now < throttled.again_at).then(|| throttled.again_at.since(now))
-}
-
-/// How long a rollback whose write was taken leaves the load balancer alone; not at all if it did
-/// not have to wait long, or if somebody else's write may still land on its routes.
-pub(super) fn rest(deployment: &Deployment, own: &IntentId, ambient: &impl Ambient) -> Span {
-    let now = ambient.now();
-    let Some(throttled) = &deployment.progress.throttled else { return Span::ZERO };
-    let waited = now.since(throttled.since);
-    let mut others = deployment.intents.iter().filter(|(id, _)| *id != own);
-    if waited < SHORT || others.any(|(_, intent)| intent.lives(now)) {
-        return Span::ZERO;
-    }
-    look_back(waited, ambient.number())
 }
 
 /// The answer to the state machine.

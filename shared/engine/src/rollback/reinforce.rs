@@ -49,6 +49,6 @@ where
     .await?;
     let patience = Patience::Insist(Urgency::none(FORWARD_LIFETIME));
     let scale = || containers.scale(cluster, service, &to);
-    claim.conclude(attempt(ports, claim.intent(), patience, scale).await).await?;
+    claim.after(attempt(ports, claim.intent(), patience, scale).await).await?.result?;
     Ok(Some(to.desired_count))
 }

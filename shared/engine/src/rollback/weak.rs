@@ -56,14 +56,14 @@ pub(super) async fn take<P>(
 where
     P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Ambient: Ambient>,
 {
-    let Claimed { ports, deployment, own, intent, .. } = *claimed;
-    let look = WeakLook { fenced: deployment, own, health, found: None };
+    let Claimed { ports, deployment, claim, .. } = *claimed;
+    let look = WeakLook { fenced: deployment, own: claim.id(), health, found: None };
     let weak = Weak { claimed, look };
     match deployment.way_back(health.healthy, ports.ambient().now()) {
         WayBack::Whole(forced) => {
             let routes = &deployment.plan.routes;
             let urgency = Urgency::of(deployment, LINGER);
-            let written = write_stable(ports, intent, routes, urgency).await;
+            let written = write_stable(ports, claim.intent(), routes, urgency).await;
             Ok(Weakened::Whole { written, forced })
         }
         WayBack::Stay => weak.stay().await,
@@ -87,7 +87,7 @@ where
             // Stable has everything already: there is nothing to hold. If that cannot be read, or is
             // not so any more, it is held until the next look.
             let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await;
-            if observed.is_ok_and(|observed| above(fenced, &observed, Weight::NONE).is_empty()) {
+            if observed.is_ok_and(|observed| fenced.above(&observed, Weight::NONE).is_empty()) {
                 return Ok(Weakened::InPlace);
             }
         }
@@ -107,12 +107,12 @@ where
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
         let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await?;
-        if above(fenced, &observed, Weight::NONE).is_empty() {
+        if fenced.above(&observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }
         let found = fenced.foreign(&observed);
         let look = WeakLook { found: found.as_deref(), ..self.look };
-        let above = above(fenced, &observed, keeps);
+        let above = fenced.above(&observed, keeps);
         let lifetime = (!above.is_empty()).then_some(FORWARD_LIFETIME);
         let (step, wait, told) = transition(self.claimed.ports, &fenced.id, |deployment| {
             let now = self.claimed.ports.ambient().now();
@@ -148,39 +148,19 @@ where
         above: &[(&RoutePlan, RouteActions)],
     ) -> Result<Option<Span>, Stop> {
         let Self { claimed, look } = self;
-        let Claimed { ports, own, carrier, .. } = **claimed;
+        let Claimed { ports, claim, carrier, .. } = **claimed;
         let patience = Patience::Insist(Urgency::of(look.fenced, LINGER));
         let attempted = routes::write(ports, intent, patience, above).await;
         if let Some(PutOff { wait, .. }) = attempted.put_off {
             // A step takes back a part of every route: none of them is where it belongs yet.
             let left = look.fenced.plan.routes.iter().map(|route| route.route.clone()).collect();
             let seen = Deployment { health: look.health, ..look.fenced.clone() };
-            let deployment = &seen;
-            let step = Claimed { ports, deployment, own, intent, carrier };
-            put_off(&step, attempted.clean.then_some(own), &PutOff { wait, left }).await?;
+            let step = Claimed { ports, deployment: &seen, claim, carrier };
+            let own = attempted.clean.then(|| claim.id());
+            put_off(&step, own, &PutOff { wait, left }).await?;
             return Ok(Some(wait));
         }
-        if attempted.clean {
-            claimed.finish().await?;
-        }
-        attempted.result?;
+        claim.after(attempted).await?.result?;
         Ok(None)
     }
-}
-
-/// Routes that give the canary more than this, or have been made into something else, each with
-/// the actions that give it this. A route that is gone gives it nothing.
-fn above<'a>(
-    deployment: &'a Deployment,
-    observed: &[Option<RouteActions>],
-    keeps: Weight,
-) -> Vec<(&'a RoutePlan, RouteActions)> {
-    let routes = deployment.plan.routes.iter().zip(observed);
-    routes
-        .filter_map(|(route, observed)| {
-            let share = observed.as_ref()?.canary_share(&route.pair);
-            let more = share.map_or(true, |share| share > keeps);
-            more.then(|| (route, route.at(keeps)))
-        })
-        .collect()
 }

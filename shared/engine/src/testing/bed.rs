@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
-    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
-    TargetGroupArn, TaskDefinition, TaskToken,
+    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, IntentId, TargetGroupArn,
+    TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
 use glidepath_core::plan::ImageDigest;
@@ -442,10 +442,6 @@ impl<B: Between> Orchestration for Bed<'_, B> {
 
     async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
         self.call("fail_gate", self.world.fail_gate(token, failure)).await
-    }
-
-    async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
-        self.call("running", self.world.running(execution)).await
     }
 }
 

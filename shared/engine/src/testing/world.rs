@@ -14,8 +14,7 @@ use glidepath_core::health::{
     StoppedTask,
 };
 use glidepath_core::ids::{
-    ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition,
-    TaskToken,
+    ChannelName, DeploymentId, EcsServiceName, TargetGroupArn, TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
 use glidepath_core::plan::{ImageDigest, Measure, Number};
@@ -383,10 +382,6 @@ impl Orchestration for World {
     async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
         self.called(Call::FailGate(token.expose().to_owned(), failure.clone()));
         Ok(Woken::Yes)
-    }
-
-    async fn running(&self, _: &ExecutionArn) -> PortResult<bool> {
-        Ok(true)
     }
 }
 

@@ -1,13 +1,13 @@
 //! After a rollback, or a way back: whether what serves again is as good as it was. It moves nothing.
 
 use glidepath_core::failure::Failure;
-use glidepath_core::health::{Judgement, judge_validation};
+use glidepath_core::health::{Judgement, hook_runs, judge_validation};
 use glidepath_core::pace::tick_wait;
 use glidepath_core::protocol::{Asked, NextStep, Reply, validated};
 use glidepath_core::record::{Deployment, LockKey, Outcome};
 
 use crate::failed;
-use crate::gather::{gather_ended, hook_runs};
+use crate::gather::gather_ended;
 use crate::pace::overdue;
 use crate::ports::{Clock, Containers, Hooks, Monitoring, Ports, Probing, Registry};
 use crate::transition::{Stop, transition};
@@ -29,8 +29,9 @@ where
         >,
 {
     let clock = ports.ambient();
+    let over = |summary| deployment.last_answer(outcome, summary, deployment.reason());
     let Some(asked) = deployment.validates() else {
-        return Ok(over(deployment, outcome, "nothing is left to ask of what serves"));
+        return Ok(over("nothing is left to ask of what serves"));
     };
     let (role, validation, validating) = asked;
     let readings = gather_ended(ports, deployment, asked).await;
@@ -59,7 +60,7 @@ where
         validated(current, &asked, now, overdue(&current.plan, now, wait))
     });
     match recorded.await {
-        Ok(true) => Ok(over(deployment, outcome, "what serves was asked").telling(true)),
+        Ok(true) => Ok(over("what serves was asked").telling(true)),
         Ok(false) => {
             let known = asked.verdict.texts(|says| says == Judgement::Pass).len();
             let all = asked.verdict.reasons.len();
@@ -67,18 +68,7 @@ where
             Ok(Reply::new(&deployment.id, NextStep::Validate, summary).after(wait))
         }
         // A copy of this look was faster.
-        Err(Stop::Refused(_)) => Ok(over(deployment, outcome, "it was told meanwhile")),
+        Err(Stop::Refused(_)) => Ok(over("it was told meanwhile")),
         Err(stop) => Err(stop.into()),
-    }
-}
-
-/// The end as it was before anything was asked.
-fn over(deployment: &Deployment, outcome: Outcome, summary: &str) -> Reply {
-    let reply = |next| Reply::new(&deployment.id, next, summary);
-    match outcome {
-        Outcome::Succeeded => reply(NextStep::Succeeded),
-        Outcome::RolledBack | Outcome::Abandoned => {
-            reply(NextStep::Failed).failing(deployment.reason())
-        }
     }
 }

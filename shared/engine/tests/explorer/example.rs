@@ -2,6 +2,7 @@
 //! that it is bound to a deployment and to its successor.
 
 use futures_util::FutureExt;
+use glidepath_core::harm::RequestsPerMinute;
 use glidepath_core::ids::{AlarmArn, DeploymentId, TargetGroupArn};
 use glidepath_core::plan::{
     AlarmPlan, Approval, HealthPlan, Hook, LifecycleStage, OnInconclusive, OnTimeout, Permille,
@@ -13,7 +14,6 @@ use glidepath_core::route::{
     ActionKind, Forward, RouteAction, RouteActions, RouteRef, Stickiness, WeightedGroup,
 };
 use glidepath_core::scaling::{ScalableTarget, Suspended};
-use glidepath_core::storm::RequestsPerMinute;
 use glidepath_core::time::Span;
 use glidepath_core::weight::{AlbWeight, Weight};
 use glidepath_core::world::FoundScaling;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{DeploymentId, ExecutionArn, TaskToken};
-use glidepath_core::protocol::{NextStep, Reply};
-use glidepath_core::record::{FenceTrigger, Phase};
+use glidepath_core::protocol::{self, NextStep, Reply};
+use glidepath_core::record::FenceTrigger;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::gate::{GateInput, TickInput};
 use glidepath_engine::plan::PlanInput;
@@ -295,9 +295,9 @@ impl Situation {
         match due {
             Due::Retirement(key) => Some(Work::Retire(key.clone())),
             Due::Notices(_) => None,
-            Due::Deployment(id) => match self.deployment(id)?.phase {
-                Phase::Committed => Some(Work::Complete(id.clone())),
-                Phase::Open | Phase::RollingBack | Phase::Held => {
+            Due::Deployment(id) => match self.deployment(id)?.overdue_work()? {
+                protocol::Work::Completion => Some(Work::Complete(id.clone())),
+                protocol::Work::Rollback => {
                     let error = CaughtError {
                         name: FailureCode::OrchestrationLost.name().to_owned(),
                         cause: Some("nothing carried it on".to_owned()),
@@ -305,7 +305,8 @@ impl Situation {
                     let by = Some(FenceTrigger::Sweep);
                     Some(Work::Rollback(rollback(id.clone(), Some(error), by, false)))
                 }
-                Phase::Closed(_) => None,
+                // Nothing here is asked once it has ended.
+                protocol::Work::Validation => None,
             },
         }
     }

@@ -3,8 +3,8 @@
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
-    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, IntentId,
-    TargetGroupArn, TaskDefinition, TaskToken,
+    AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, IntentId, TargetGroupArn,
+    TaskDefinition, TaskToken,
 };
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
@@ -497,10 +497,6 @@ impl Orchestration for Boundary {
             Ok(self.wake(Signal::Fail(token.expose().to_owned(), failure.clone())))
         };
         self.call("fail_gate", What::Write, wake).await
-    }
-
-    async fn running(&self, execution: &ExecutionArn) -> PortResult<bool> {
-        self.call("running", What::Quiet, async { self.world().running(execution).await }).await
     }
 }
 

@@ -4,7 +4,7 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::plan::Slot;
-use glidepath_core::protocol::NextStep;
+use glidepath_core::protocol::{NextStep, Work};
 use glidepath_core::record::{Outcome, Phase};
 use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::time::Span;
@@ -205,8 +205,8 @@ async fn carry_out(bed: &Bed<'_>, due: &Due) {
             drop(notify::run(bed, &StepInput { deployment: id.clone() }).await);
         }
         Due::Deployment(id) => {
-            let committed = bed.registry.items().deployments[id].phase == Phase::Committed;
-            if committed {
+            let work = bed.registry.items().deployments[id].overdue_work();
+            if work == Some(Work::Completion) {
                 drop(complete::run(bed, id).await);
             } else {
                 let error = CaughtError {

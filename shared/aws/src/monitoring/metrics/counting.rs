@@ -78,30 +78,63 @@ pub(super) fn put_together(mut counted: Vec<(i64, Counted)>) -> Vec<(i64, SlotRe
     counted.into_iter().map(|(second, counted)| (second, counted.requests)).collect()
 }
 
+/// What was measured, by the names of what [`asked`] asks for.
+struct Measured {
+    requests: Option<f64>,
+    unconnected: Option<f64>,
+    /// What else bad requests are counted by.
+    counts: [Option<f64>; 3],
+    slow: Slow,
+}
+
+/// Slow answers, by whichever statistic there is.
+struct Slow {
+    trimmed: Option<f64>,
+    rank: Option<f64>,
+    samples: Option<f64>,
+}
+
+impl Measured {
+    /// In the order of [`asked`].
+    fn of(bad_are: BadRequestsAre, values: &Values) -> Self {
+        match bad_are {
+            BadRequestsAre::NotAnsweredWell => {
+                let [requests, unconnected, well, moved, refused, trimmed, rank, samples] = *values;
+                let (counts, slow) = ([well, moved, refused], Slow { trimmed, rank, samples });
+                Self { requests, unconnected, counts, slow }
+            }
+            BadRequestsAre::TargetErrors => {
+                let [requests, unconnected, errors, trimmed, rank, samples, _, _] = *values;
+                let (counts, slow) = ([errors, None, None], Slow { trimmed, rank, samples });
+                Self { requests, unconnected, counts, slow }
+            }
+        }
+    }
+}
+
+/// A sum of counts: whole and never negative. One that is absent is zero.
+fn whole(value: Option<f64>) -> u64 {
+    value.map_or(0, |value| value.round() as u64)
+}
+
 /// Requests of a period, with the bad and slow ones; `None` where the group had none. Counters that
 /// are absent are zero only where there were requests; without them the period says nothing.
 pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<Counted>> {
-    let mut values = values.iter().copied();
-    let Some(Some(all)) = values.next() else { return Ok(None) };
-    let unconnected = values.next().flatten().map_or(0, |value| value.round() as u64);
-    let mut whole = |counters: usize| -> u64 {
-        values.by_ref().take(counters).flatten().map(|value| value.round() as u64).sum()
-    };
-    // Sums of counts: whole and never negative.
-    let all = all.round() as u64;
+    let Measured { requests, unconnected, counts, slow } = Measured::of(query.bad_are, values);
+    if requests.is_none() {
+        return Ok(None);
+    }
+    let all = whole(requests);
+    let counted: u64 = counts.into_iter().map(whole).sum();
     let (bad, late) = match query.bad_are {
         BadRequestsAre::NotAnsweredWell => {
-            let answered = whole(3);
-            (all.saturating_sub(answered), answered.saturating_sub(all))
+            (all.saturating_sub(counted), counted.saturating_sub(all))
         }
         // Answers may be counted in a later period than their requests: never more than there were.
-        BadRequestsAre::TargetErrors => (whole(1).saturating_add(unconnected).min(all), 0),
+        BadRequestsAre::TargetErrors => (counted.saturating_add(whole(unconnected)).min(all), 0),
     };
     let slow = match query.slower_than {
-        Some(_) => Some(
-            slow(values.next().flatten(), values.next().flatten(), values.next().flatten())?
-                .min(all),
-        ),
+        Some(_) => Some(slow.count()?.min(all)),
         None => None,
     };
     Ok(Some(Counted { requests: SlotRequests { all, bad, slow }, late }))
@@ -109,22 +142,25 @@ pub(super) fn count(query: &MetricsQuery, values: &Values) -> PortResult<Option<
 
 /// Connections of a period that failed.
 pub(super) fn connection_errors(values: &Values) -> u64 {
-    values.get(1).copied().flatten().map_or(0, |value| value.round() as u64)
+    let [_, unconnected, ..] = *values;
+    whole(unconnected)
 }
 
-/// Slow answers from the trimmed count, or from the percentile rank and the number of samples.
-fn slow(trimmed: Option<f64>, rank: Option<f64>, samples: Option<f64>) -> PortResult<u64> {
-    match (trimmed, rank, samples) {
-        (Some(trimmed), _, _) => Ok(trimmed.round() as u64),
-        (None, Some(rank), Some(samples)) => Ok((rank / 100.0 * samples).round() as u64),
-        // Nothing was answered in this period.
-        (None, _, None) => Ok(0),
-        (None, None, Some(_)) => Err(PortError::Refused {
-            operation: OPERATION,
-            detail: "TargetResponseTime has samples, but neither a trimmed count nor a percentile \
-                     rank of them"
-                .to_owned(),
-        }),
+impl Slow {
+    /// From the trimmed count, or from the percentile rank and the number of samples.
+    fn count(&self) -> PortResult<u64> {
+        match (self.trimmed, self.rank, self.samples) {
+            (Some(trimmed), _, _) => Ok(trimmed.round() as u64),
+            (None, Some(rank), Some(samples)) => Ok((rank / 100.0 * samples).round() as u64),
+            // Nothing was answered in this period.
+            (None, _, None) => Ok(0),
+            (None, None, Some(_)) => Err(PortError::Refused {
+                operation: OPERATION,
+                detail: "TargetResponseTime has samples, but neither a trimmed count nor a \
+                         percentile rank of them"
+                    .to_owned(),
+            }),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is written is read again as it was, in every phase.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::health::{Cell, SlotRequests};
+use glidepath_core::harm::{Harm, RequestsPerMinute};
+use glidepath_core::health::{Cell, CountedCells, SlotRequests};
 use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
     TaskDefinition,
@@ -17,7 +18,6 @@ use glidepath_core::record::{
 };
 use glidepath_core::rollback::RollbackPlan;
 use glidepath_core::route::{RolePair, RouteActions, RouteRef};
-use glidepath_core::storm::{Harm, RequestsPerMinute};
 use glidepath_core::weight::Weight;
 
 use super::*;
@@ -271,7 +271,8 @@ fn cells_come_back_and_expire() {
     let slot = SlotRequests { all: 50, bad: 1, slow: None };
     let cell = Cell { from: NOW, stage: StageIndex(0), canary: slot, stable: slot };
     let minute = Span::from_secs(60);
-    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], (minute, &[cell]), NOW);
+    let counted = CountedCells { period: minute, cells: &[cell] };
+    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], counted, NOW);
     let item = write_cells(&cells).unwrap();
     assert_eq!(read_cells(&item).unwrap(), cells);
     assert!(item.contains_key("expiresAt") && !item.contains_key("due"));
@@ -290,7 +291,8 @@ fn the_largest_cells_are_an_item() {
             stable: slot,
         })
         .collect();
-    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], (minute, &cells), NOW);
+    let counted = CountedCells { period: minute, cells: &cells };
+    let cells = StoredCells::of(&deployment.id, &deployment.plan, &[], counted, NOW);
     let bytes: usize = write_cells(&cells)
         .unwrap()
         .iter()

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use glidepath_core::harm::Harm;
 use glidepath_core::storm;
 use glidepath_core::time::{Span, Timestamp};
 
@@ -52,7 +53,7 @@ pub fn plain(settings: &Settings, policy: PlainPolicy, seed: u64) -> Tally {
             continue;
         }
         let since = throttled_since.unwrap_or(now);
-        let harm = storm::Harm::of(services[index].weight, services[index].known_traffic());
+        let harm = Harm::of(services[index].weight, services[index].known_traffic());
         let doubled = |first: u64, widest: u64| {
             let window = first.saturating_mul(1 << (attempt - 1).min(20)).min(widest);
             Span::from_millis(dice.up_to(window))

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use glidepath_core::storm::{Harm, RequestsPerMinute};
+use glidepath_core::harm::{Harm, RequestsPerMinute};
 use glidepath_core::weight::Weight;
 
 /// Reproducible randomness (SplitMix64).

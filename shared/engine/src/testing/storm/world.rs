@@ -8,9 +8,7 @@ use std::task::Poll;
 
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
-use glidepath_core::ids::{
-    ClusterName, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition, TaskToken,
-};
+use glidepath_core::ids::{ClusterName, EcsServiceName, TargetGroupArn, TaskDefinition, TaskToken};
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -332,9 +330,5 @@ impl Orchestration for StormWorld {
             self.time.poll_at(self.time.now(), task);
         }
         Ok(Woken::Yes)
-    }
-
-    async fn running(&self, _: &ExecutionArn) -> PortResult<bool> {
-        Ok(true)
     }
 }
