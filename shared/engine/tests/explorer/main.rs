@@ -17,7 +17,8 @@
 //! | `actions.rs`, `acting.rs` | what can happen, and what comes of it |
 //! | `properties.rs`, `ending.rs` | what must hold |
 //! | `explore.rs` | going through states |
-//! | `explored.rs` | the explorations of the engine as it is |
+//! | `explored.rs`, `combined.rs` | the explorations of the engine as it is |
+//! | `wandered.rs` | random ways through more |
 //! | `mistake.rs`, `lies.rs`, `seeded.rs` | mistakes, made at the ports, and by which property each is found |
 //!
 //! # What is left out
@@ -34,7 +35,7 @@
 //! - Time has an end: the horizon of an exploration.
 //! - Processes begin with their first call, and at most so many are in flight as the bounds say.
 // The numbers of states are what an exploration is worth, so they are printed. Mistakes name only what they alter.
-#![allow(missing_docs, clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]
 
 mod acting;
 mod actions;
@@ -54,5 +55,7 @@ mod record;
 mod situation;
 mod step;
 
+mod combined;
 mod explored;
 mod seeded;
+mod wandered;
