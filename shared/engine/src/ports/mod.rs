@@ -106,7 +106,6 @@ pub trait Ports: Sync {
     type LoadBalancer;
     /// ECS services and their tasks.
     type Containers;
-    /// Alarms and metrics.
     type Monitoring;
     /// Functions of the user's own.
     type Hooks;
@@ -116,9 +115,7 @@ pub trait Ports: Sync {
     type Orchestration;
     /// Other functions of the stack.
     type Functions;
-    /// Where notices go.
     type Channels;
-    /// Time and randomness.
     type Ambient;
     /// What scales ECS services by itself.
     type Scaling;
@@ -161,7 +158,6 @@ pub struct TargetHealth {
     pub sick: Option<String>,
 }
 
-/// Load balancers.
 pub trait LoadBalancer: Sync {
     /// Routes as they are now, in the order asked.
     fn routes(
@@ -197,7 +193,6 @@ pub trait TargetGroups: Sync {
     ) -> impl Future<Output = PortResult<Vec<Reaching>>> + Send;
 }
 
-/// Containers.
 pub trait Containers: Sync {
     /// These services in this order, each if there is an active one of its name. One call for up to ten.
     fn services(
@@ -282,7 +277,6 @@ pub enum Woken {
     Gone,
 }
 
-/// Step Functions.
 pub trait Orchestration: Sync {
     /// Ends a gate well.
     fn open_gate(&self, token: &TaskToken) -> impl Future<Output = PortResult<Woken>> + Send;

@@ -15,7 +15,7 @@ use crate::ports::{Clock, LoadBalancer, Ports, Registry};
 use crate::restore::look_at_stable;
 use crate::transition::{Stop, transition};
 
-/// A throttle of less is no storm.
+/// Throttled for less than this, a rollback leaves the load balancer no pause.
 const SHORT: Span = Span::from_secs(15);
 
 /// Records what is left and when to try again; `own` is a claim of which nothing can land any more.
