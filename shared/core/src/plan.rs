@@ -43,7 +43,6 @@ pub struct Plan {
     pub canary: SlotPlan,
     /// Every route that is shifted, all by the same weight.
     pub routes: Vec<RoutePlan>,
-    /// The new version.
     pub task_definition: TaskDefinition,
     /// The images of its containers, for people: a tag often says which commit it is. Plans from before
     /// they were kept have none.
@@ -292,11 +291,9 @@ impl RoutePlan {
 pub enum StrategyName {
     /// Any list of stages.
     Canary,
-    /// Equal steps.
     Linear,
     /// Everything at once after an idle check, with a bake.
     BlueGreen,
-    /// Everything at once.
     AllAtOnce,
 }
 

@@ -40,7 +40,7 @@ pub const WIDEST: Span = Span::from_secs(60);
 /// of the large would only compete with each other.
 pub const MOST_URGENT: u64 = 8;
 
-/// Half of the longest time for which anybody stays away who has something less urgent to do.
+/// Forward shifts and read-backs stay away for at most twice this.
 const LONGEST_AWAY: Span = Span::from_secs(150);
 
 /// How long a look at stable vouches for it while its rollback is throttled, if that is longer than

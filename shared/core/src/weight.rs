@@ -95,7 +95,6 @@ impl fmt::Display for Weight {
 pub struct AlbWeight(u16);
 
 impl AlbWeight {
-    /// No requests.
     pub const NONE: Self = Self(0);
 
     /// What a group that stands alone in its action counts as: it gets every request.

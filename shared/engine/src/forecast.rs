@@ -111,7 +111,7 @@ pub(crate) async fn adapt(monitoring: &impl Monitoring, now: Timestamp, resolved
     }
 }
 
-/// Nothing, of so much time.
+/// A query for this time that asks for no metric yet.
 fn since(now: Timestamp, span: Span) -> MetricsQuery {
     let from = now - span;
     MetricsQuery {

@@ -71,7 +71,7 @@ where
     let (stable, canary) = (next(), next().flatten());
     let needed = stable.map(|stable| deployment.demand(stable.as_ref()));
     let targets = targets.map(|looks| in_pairs(looks, deployment.watched_tasks(canary.as_ref())));
-    // Which decides who goes first when many roll back at once.
+    // With many rollbacks at once the traffic decides the order.
     let (traffic, period) = match &metrics {
         Ok(Some(Metrics { requests: Ok(periods), .. })) => {
             (periods.traffic(), Some(periods.length))

@@ -33,13 +33,10 @@ use crate::{failed, routes};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanInput {
-    /// The execution's name.
     pub deployment: DeploymentId,
-    /// The execution's ARN.
     pub execution: ExecutionArn,
     #[serde(default)]
     pub execution_start: Option<ExecutionStart>,
-    /// The execution's input.
     pub request: Value,
 }
 

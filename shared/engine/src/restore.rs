@@ -16,7 +16,6 @@ use crate::{Ambient, routes, targets};
 /// How the write ended.
 #[derive(Debug)]
 pub(crate) enum Restore {
-    /// It was attempted.
     Attempted(Written),
     /// Stable has too few healthy targets, or none: nothing was written. With what was seen.
     TooWeak(RecordedHealth),

@@ -60,7 +60,7 @@ where
     let gathered = gather(ports, &deployment).await;
     let Gathered { readings, traffic, needed, period } = gathered;
     let verdict = judge(&deployment.plan, deployment.watched_stage(), &readings);
-    // The look that fails is the one that a report must not miss.
+    // Before the verdict can end the look: the report must have these cells.
     keep(ports, &deployment, &readings, period).await;
     if let Some(failure) = failing(&readings, &verdict) {
         return Err(failure);

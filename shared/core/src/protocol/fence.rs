@@ -147,7 +147,7 @@ pub fn put_off(
     Ok((put_off, writes))
 }
 
-/// A throttle of less is no storm.
+/// Throttled for less than this, a rollback leaves the load balancer no pause.
 const SHORT: Span = Span::from_secs(15);
 
 impl Deployment {

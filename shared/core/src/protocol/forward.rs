@@ -156,7 +156,6 @@ pub fn store_gate(
 /// What a look at the deployment leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MoveOn {
-    /// Nothing new.
     Stay,
     /// Somebody should know why it does not move; told once for each event.
     Tell(Event),
@@ -208,7 +207,6 @@ impl Judged {
 /// Whose the routes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Routes {
-    /// Nobody has looked.
     #[default]
     Unseen,
     /// All of them are the deployment's own.

@@ -22,7 +22,6 @@ pub struct Items {
 /// How a fence ended, with the item as it is afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fenced<Item> {
-    /// Written.
     Closed(Item),
     /// Its condition did not hold; nothing was written.
     NotWritten(Item),

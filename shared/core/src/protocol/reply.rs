@@ -14,13 +14,11 @@ pub enum NextStep {
     Advance,
     /// Pause on a token until the next look.
     Gate,
-    /// Look and judge.
     Validate,
     /// Commit and hand over.
     Complete,
     /// Return everything to stable.
     Rollback,
-    /// End well.
     Succeeded,
     /// End with `error`.
     Failed,

@@ -198,6 +198,16 @@ impl Deployment {
         (now < from).then_some(from)
     }
 
+    /// Whether stable still has what a turn has left it with, which read it with `before` in hand and may have
+    /// written it then. A turn forward that was under way when the fence closed may have held it anew since,
+    /// and after the end nobody would let it go.
+    pub fn leaves_stable_as(&self, before: &Self, written: bool) -> bool {
+        let pin = |of: &Self| of.progress.scaling.stable.pin.clone();
+        let present = pin(self);
+        let serves = present.as_ref().map(|pin| pin.wrote) == self.serving(Role::Stable);
+        serves || !written && present == pin(before)
+    }
+
     /// Whether somebody must be told that these settings of a slot cannot be written: once for all that is
     /// held, and again for what the slot is left with.
     pub fn tells_of_scaling(&self, role: Role, goal: Goal, wanted: ScalableTarget) -> bool {

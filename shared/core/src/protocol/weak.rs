@@ -177,7 +177,7 @@ fn tell(deployment: &mut Deployment, event: Event, now: Timestamp) -> Vec<Regist
     weak.reminders += u32::from(reminds);
     let mut writes = Vec::new();
     if first {
-        // What it held for is overwritten in the end, and told then.
+        // Told with the restored traffic, when it has been overwritten.
         let held_for = deployment.held_for();
         if deployment.progress.overwritten.is_none() {
             deployment.progress.overwritten = held_for;

@@ -195,7 +195,7 @@ pub struct Progress {
     /// Who has everything sent to stable whatever its health.
     #[serde(default)]
     pub forced: Option<Forced>,
-    /// Somebody else's change that a step back has overwritten; told with the rest.
+    /// Somebody else's change that a step back has overwritten; the notice that traffic is restored says it.
     #[serde(default)]
     pub overwritten: Option<String>,
     /// A rollback that waits for the load balancer's API; `None` once everything is written.

@@ -36,7 +36,6 @@ pub enum Event {
         #[serde(default)]
         judged: Vec<String>,
     },
-    /// A person answered.
     Decided {
         /// Before which stage.
         stage: StageIndex,
@@ -133,7 +132,6 @@ pub enum Event {
     Validated {
         /// What is as it must be, in words with numbers.
         good: Vec<String>,
-        /// What is not.
         bad: Vec<String>,
         /// What nobody could say in time.
         unknown: Vec<String>,
@@ -183,7 +181,6 @@ pub enum Urgency {
 /// What it is to somebody who looks at the deployment now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
-    /// It has happened.
     News,
     /// Somebody is asked.
     Question,

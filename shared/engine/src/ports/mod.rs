@@ -15,8 +15,8 @@ use std::future::Future;
 
 use glidepath_core::health::{ServiceDeployment, StoppedTask};
 use glidepath_core::ids::{
-    ChannelName, ClusterName, DeploymentId, EcsServiceName, TargetGroupArn, TaskDefinition,
-    TaskToken,
+    ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
+    TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
 use glidepath_core::plan::ImageDigest;
@@ -108,7 +108,6 @@ pub trait Ports: Sync {
     type LoadBalancer;
     /// ECS services and their tasks.
     type Containers;
-    /// Alarms and metrics.
     type Monitoring;
     /// Functions of the user's own.
     type Hooks;
@@ -118,9 +117,7 @@ pub trait Ports: Sync {
     type Orchestration;
     /// Other functions of the stack.
     type Functions;
-    /// Where notices go.
     type Channels;
-    /// Time and randomness.
     type Ambient;
     /// What scales ECS services by itself.
     type Scaling;
@@ -166,7 +163,6 @@ pub struct TargetHealth {
     pub sick: Option<String>,
 }
 
-/// Load balancers.
 pub trait LoadBalancer: Sync {
     /// Routes as they are now, in the order asked.
     fn routes(
@@ -202,7 +198,6 @@ pub trait TargetGroups: Sync {
     ) -> impl Future<Output = PortResult<Vec<Reaching>>> + Send;
 }
 
-/// Containers.
 pub trait Containers: Sync {
     /// These services in this order, each if there is an active one of its name. One call for up to ten.
     fn services(
@@ -304,7 +299,6 @@ pub trait Starting: Sync {
     ) -> impl Future<Output = PortResult<Option<Begun>>> + Send;
 }
 
-/// Step Functions.
 pub trait Orchestration: Sync {
     /// Ends a gate well.
     fn open_gate(&self, token: &TaskToken) -> impl Future<Output = PortResult<Woken>> + Send;

@@ -31,7 +31,6 @@ pub struct MetricsQuery {
 /// A measure of the user's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckQuery {
-    /// Of the canary.
     pub canary: Measure,
     /// Of stable, where they are compared.
     pub stable: Option<Measure>,
@@ -56,7 +55,6 @@ pub struct Metrics {
 /// What was measured for one check.
 #[derive(Clone, Debug)]
 pub struct CheckAnswer {
-    /// Of the canary.
     pub canary: PortResult<Series>,
     /// Of stable, where that was asked.
     pub stable: Option<PortResult<Series>>,
@@ -65,7 +63,6 @@ pub struct CheckAnswer {
     pub until: Timestamp,
 }
 
-/// Alarms and metrics.
 pub trait Monitoring: Sync {
     /// The alarms of these names or ARNs, in the order asked; `None` where there is none.
     fn alarms(

@@ -47,9 +47,9 @@ where
     if let Some(drained_at) = deployment.drains_until(now) {
         return Ok(again(drained_at.since(now), "traffic is on stable; canary tasks drain"));
     }
-    match hand_back(ports, &deployment).await {
-        Ok(None) => {}
-        Ok(Some(from)) => {
+    let written = match hand_back(ports, &deployment).await {
+        Ok(Stable::LeftWith { written }) => written,
+        Ok(Stable::HeldUntil(from)) => {
             let wait = from.since(ambient.now());
             return Ok(again(
                 wait,
@@ -60,9 +60,9 @@ where
             return Ok(again(until.since(ambient.now()), "another write may still land"));
         }
         Err(stop) => return Err(stop),
-    }
+    };
 
-    match end(ports, &deployment).await {
+    match end(ports, &deployment, written).await {
         // Its answer is the end.
         Ok(ended) if ended.validates().is_some() => {
             let summary = "everything is on stable, which is asked whether it is as good as it was";
@@ -90,31 +90,40 @@ pub(super) async fn astray(
     Ok(deployment.is_astray(&observed).then_some(observed))
 }
 
-/// The canary becomes idle and loses its tasks, then stable has the settings back that it had; until when the
-/// latter must wait, if it must.
-async fn hand_back<P>(ports: &P, deployment: &Deployment) -> Result<Option<Timestamp>, Stop>
+/// The settings of stable.
+enum Stable {
+    /// It has those that it is left with, and whether they were written for it.
+    LeftWith { written: bool },
+    /// It has them back from this instant on.
+    HeldUntil(Timestamp),
+}
+
+/// The canary becomes idle and loses its tasks, then stable has the settings back that it had.
+async fn hand_back<P>(ports: &P, deployment: &Deployment) -> Result<Stable, Stop>
 where
     P: Ports<Registry: Registry, Containers: Containers, Scaling: Scaling, Ambient: Ambient>,
 {
     let roles = [Role::Canary, Role::Stable];
     let Some(present) = scaling::readable(ports, deployment, &roles).await? else {
         scale_in(ports, deployment).await?;
-        return Ok(None);
+        return Ok(Stable::LeftWith { written: false });
     };
     // Before its tasks: a minimum would bring them back.
     scaling::bring(ports, deployment, present, Role::Canary, deployment.leaves_canary()).await?;
     scale_in(ports, deployment).await?;
     if deployment.progress.scaling.stable.pin.is_none() {
-        return Ok(None);
+        return Ok(Stable::LeftWith { written: false });
     }
     if let Some(from) = deployment.scales_in_from(ports.ambient().now()) {
-        return Ok(Some(from));
+        return Ok(Stable::HeldUntil(from));
     }
     // Read anew: a schedule may have come since.
     if let Some(present) = scaling::readable(ports, deployment, &roles).await? {
-        scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
+        let written =
+            scaling::bring(ports, deployment, present, Role::Stable, Goal::Serving).await?;
+        return Ok(Stable::LeftWith { written });
     }
-    Ok(None)
+    Ok(Stable::LeftWith { written: false })
 }
 
 /// Takes the canary's tasks away, if there are any.
@@ -141,8 +150,8 @@ where
     Ok(claim.after(attempt(ports, claim.intent(), patience, scale).await).await?.result?)
 }
 
-/// The one terminal record, the bindings and the locks, in one transaction.
-async fn end<P>(ports: &P, deployment: &Deployment) -> Result<Deployment, Stop>
+/// The one terminal record, the bindings and the locks, in one transaction, if stable has what it is left with.
+async fn end<P>(ports: &P, deployment: &Deployment, written: bool) -> Result<Deployment, Stop>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
@@ -151,6 +160,9 @@ where
         let alarms = registry.alarms(&deployment.alarms).await?;
         let current = load(ports, &deployment.id).await?;
         let (failure, now) = (current.reason(), ports.ambient().now());
+        if !current.leaves_stable_as(deployment, written) {
+            return Err(Stop::Refused(Refused::Busy { until: now }));
+        }
         let (ended, writes) = close(&current, &alarms, failure, Outcome::RolledBack, now)?;
         match registry.commit(writes).await? {
             Committed::Yes => return Ok(ended),

@@ -106,7 +106,12 @@ where
     /// Some are healthy: the canary keeps no more than the rest.
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
-        let observed = routes::read(self.claimed.ports, &fenced.plan.routes).await?;
+        let read = routes::read(self.claimed.ports, &fenced.plan.routes).await;
+        if read.is_err() {
+            // Nothing was attempted: the claim would only keep the next turn from stepping.
+            self.claimed.claim.finish().await?;
+        }
+        let observed = read?;
         if fenced.above(&observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }

@@ -54,8 +54,8 @@ impl Fault {
 /// The message of the panic that stands for a killed process.
 pub const KILLED: &str = "the process was killed";
 
-/// What comes between a use case and its load balancer, or its waits: they go through as they are, unless
-/// it says otherwise.
+/// What comes between a use case and its load balancer, its waits, or its writes to the registry: they go
+/// through as they are, unless it says otherwise.
 pub trait Between: Sync {
     fn routes(
         &self,
@@ -85,6 +85,9 @@ pub trait Between: Sync {
     fn sleep(&self, world: &World, span: Span) -> impl Future<Output = ()> + Send {
         world.sleep(span)
     }
+
+    /// The registry was written.
+    fn written(&self, _registry: &MemoryRegistry) {}
 }
 
 /// Nothing comes between.
@@ -206,7 +209,9 @@ impl<B: Between> Registry for Bed<'_, B> {
     }
 
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
-        self.call("commit", self.registry.commit(writes)).await
+        let committed = self.call("commit", self.registry.commit(writes)).await;
+        self.between.written(self.registry);
+        committed
     }
 
     async fn fence_alarm(
@@ -216,7 +221,10 @@ impl<B: Between> Registry for Bed<'_, B> {
         id: &IntentId,
         intent: &Intent,
     ) -> PortResult<AlarmFence> {
-        self.call("fence_alarm", self.registry.fence_alarm(alarm, at, id, intent)).await
+        let fenced =
+            self.call("fence_alarm", self.registry.fence_alarm(alarm, at, id, intent)).await;
+        self.between.written(self.registry);
+        fenced
     }
 
     async fn join_alarm(
@@ -237,7 +245,9 @@ impl<B: Between> Registry for Bed<'_, B> {
         intent: &Intent,
     ) -> PortResult<DeploymentFence> {
         let fenced = self.registry.fence_deployment(deployment, fence, id, intent);
-        self.call("fence_deployment", fenced).await
+        let fenced = self.call("fence_deployment", fenced).await;
+        self.between.written(self.registry);
+        fenced
     }
 
     async fn finish_alarm_intent(&self, alarm: &AlarmArn, id: &IntentId) -> PortResult<()> {
@@ -250,7 +260,9 @@ impl<B: Between> Registry for Bed<'_, B> {
         id: &IntentId,
     ) -> PortResult<()> {
         let finished = self.registry.finish_deployment_intent(deployment, id);
-        self.call("finish_deployment_intent", finished).await
+        let finished = self.call("finish_deployment_intent", finished).await;
+        self.between.written(self.registry);
+        finished
     }
 
     async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {

@@ -9,7 +9,7 @@ use glidepath_core::ids::{DeploymentId, TaskToken};
 use glidepath_core::protocol::{NextStep, Reply};
 use glidepath_core::time::Span;
 
-use super::{Bed, KILLED, World, example};
+use super::{Bed, Between, KILLED, World, example};
 use crate::gate::{GateInput, TickInput};
 use crate::plan::PlanInput;
 use crate::ports::{Clock, Random};
@@ -27,9 +27,9 @@ const ROLLBACK_RETRIES: u32 = 120;
 
 /// An execution in memory.
 #[derive(Debug)]
-pub struct Machine<'a> {
+pub struct Machine<'a, B = ()> {
     /// Its world.
-    pub bed: Bed<'a>,
+    pub bed: Bed<'a, B>,
     /// What it does next.
     pub reply: Reply,
     /// What it has answered so far, in order.
@@ -41,15 +41,15 @@ pub struct Machine<'a> {
     plan: Option<PlanInput>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a, B: Between> Machine<'a, B> {
     /// An execution that has planned its deployment.
-    pub fn after_plan(bed: Bed<'a>, deployment: &DeploymentId) -> Self {
+    pub fn after_plan(bed: Bed<'a, B>, deployment: &DeploymentId) -> Self {
         let reply = Reply::new(deployment, NextStep::Advance, "planned");
         Self { bed, reply, steps: Vec::new(), twice: false, caught: None, plan: None }
     }
 
     /// An execution from its beginning.
-    pub fn start(bed: Bed<'a>, input: PlanInput) -> Self {
+    pub fn start(bed: Bed<'a, B>, input: PlanInput) -> Self {
         let mut machine = Self::after_plan(bed, &input.deployment);
         machine.plan = Some(input);
         machine

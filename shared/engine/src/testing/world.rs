@@ -14,7 +14,8 @@ use glidepath_core::health::{
     StoppedTask,
 };
 use glidepath_core::ids::{
-    ChannelName, DeploymentId, EcsServiceName, TargetGroupArn, TaskDefinition, TaskToken,
+    ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn, TaskDefinition,
+    TaskToken,
 };
 use glidepath_core::message::Trial;
 use glidepath_core::plan::{ImageDigest, Measure, Number};

@@ -12,7 +12,7 @@ use glidepath_core::route::RouteActions;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::Due;
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
-use glidepath_engine::testing::example::{actions, route, service};
+use glidepath_engine::testing::example::{actions, requests, route, service};
 use glidepath_engine::{decide, sweep};
 
 use crate::actions::{Action, FOREIGN};
@@ -134,6 +134,11 @@ impl Situation {
                 let named = (bounds.mistake != Some(Mistake::PromoteWhatHolds))
                     .then_some(StageIndex(*stage));
                 self.decide(bounds, named, word, *stage);
+            }
+            Action::Veto => {
+                self.left.vetoes -= 1;
+                Arc::make_mut(&mut self.world).requests = Some(requests(1_000, 500));
+                self.renew();
             }
             Action::Rebound => {
                 self.left.rebounds -= 1;

@@ -2,7 +2,7 @@
 
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{ATTEMPT_TIMEOUT, Event as Told, LockKey, Phase, Step};
+use glidepath_core::record::{ATTEMPT_TIMEOUT, Event as Told, LockKey, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::testing::example::{START, actions, route};
@@ -60,6 +60,8 @@ pub(crate) enum Action {
     Approve(usize),
     /// A person lets this stage go on, as they were told once that it holds.
     Promote(usize),
+    /// The canary fails half of its requests from now on.
+    Veto,
     /// Somebody else, or a scheduled action, sets what bounds the tasks of the slot that serves.
     Rebound,
     /// Somebody else changes the route.
@@ -111,6 +113,9 @@ impl Situation {
         }
         self.of_health(bounds, &mut found);
         let open = self.deployment(&first()).is_some_and(|item| item.phase == Phase::Open);
+        if self.left.vetoes > 0 && open {
+            found.push(Action::Veto);
+        }
         // Between a look and its write nobody can see it: AWS knows no write on a condition.
         if self.left.rebounds > 0 && open && !self.busy() {
             found.push(Action::Rebound);
@@ -261,6 +266,10 @@ impl Situation {
         let noticed = told || deployment.progress.gap().is_some();
         // Between the last read-back and the commit nobody can see it.
         let commits = self.machines[0].at == Some(NextStep::Complete);
+        let over = deployment.phase == Phase::Closed(Outcome::Succeeded);
+        if bounds.retirement && over && self.left.meddles > 0 {
+            found.push(Action::Meddle);
+        }
         if deployment.phase == Phase::Open && bakes && !commits {
             if self.left.meddles > 0 && is == own {
                 found.push(Action::Meddle);

@@ -116,6 +116,12 @@ pub(crate) struct Memory {
     pub(crate) asked: bool,
     /// It has seen a claim, its own or another one's.
     pub(crate) claimed: bool,
+    /// Its own writes of routes.
+    pub(crate) wrote: Vec<(RouteRef, RouteActions)>,
+    /// A route does not read back as it has written it.
+    pub(crate) halved: bool,
+    /// A read of routes has failed.
+    pub(crate) unread: bool,
 }
 
 pub(crate) struct Inner {
@@ -164,6 +170,14 @@ pub(crate) struct Boundary {
 /// values; it is no multiple of a storm's window, so that who is throttled stays away.
 const NUMBERS: u64 = 160_000;
 
+/// Whose claim it is, by its id.
+pub(crate) fn claimant(id: &IntentId) -> Option<u64> {
+    u64::from_str_radix(id.as_str(), 16).ok().map(|number| number / NUMBERS / OWN)
+}
+
+/// So many numbers belong to a process.
+const OWN: u64 = 1_000;
+
 impl Boundary {
     pub(crate) fn new(
         (items, state, now): (Arc<Items>, Arc<State>, Timestamp),
@@ -184,7 +198,7 @@ impl Boundary {
             tokens,
             memory: Memory::default(),
         };
-        let (base, began) = (process * 1_000, clock);
+        let (base, began) = (process * OWN, clock);
         Self {
             items,
             registry: OnceLock::new(),
@@ -238,6 +252,11 @@ impl Boundary {
 
     pub(crate) fn set_clock(&self, now: Timestamp) {
         self.inner().clock = now;
+    }
+
+    /// Whether a process goes from its beginning to its end: it shows how a run ends.
+    pub(crate) fn goes_straight(&self) -> bool {
+        self.inner().straight
     }
 
     pub(crate) fn go_straight(&self) {

@@ -12,6 +12,8 @@ use crate::process::Kind;
 pub(crate) struct Bounds {
     /// The plan of the deployment; `None`: it is planned from a request.
     pub(crate) plan: Option<Plan>,
+    /// Whether such a request names a second route.
+    pub(crate) both_routes: bool,
     /// How far it has come without anything happening besides.
     pub(crate) from: From,
     /// Whether a second deployment is asked for, and when.
@@ -99,6 +101,8 @@ pub(crate) struct Budget {
     pub(crate) answers: u8,
     /// A person lets a stage go on that they were once told holds.
     pub(crate) promotions: u8,
+    /// The canary begins to fail requests.
+    pub(crate) vetoes: u8,
     /// Somebody else changes the route in a bake, and puts it back.
     pub(crate) meddles: u8,
     /// Somebody else sets what bounds the tasks of the slot that serves.

@@ -76,6 +76,8 @@ fn ended_well(state: &Situation) -> bool {
     });
     let whole = last(state).is_none_or(|deployment| {
         let serving = match deployment.phase {
+            // Afterwards anybody may send requests to the old slot.
+            Phase::Closed(Outcome::Succeeded) if state.seen.meddled => return true,
             Phase::Closed(Outcome::Succeeded) => deployment.plan.canary.slot,
             Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
             | Phase::Open
@@ -88,7 +90,7 @@ fn ended_well(state: &Situation) -> bool {
     let leads_nowhere = SLOTS
         .into_iter()
         .any(|slot| share(&state.world, slot) != Weight::NONE && tasks(&state.world, slot) == 0);
-    free && told && (whole || state.seen.meddled) && !leads_nowhere
+    free && told && whole && !leads_nowhere
 }
 
 fn held_with_a_page(state: &Situation) -> bool {

@@ -81,6 +81,12 @@ pub(crate) fn lacking(plan: Plan) -> Plan {
     Plan { health, ..plan }
 }
 
+/// The same, where no more than a few of the canary's requests may fail.
+pub(crate) fn judged(plan: Plan) -> Plan {
+    let health = HealthPlan { bad_requests_limit: Some(Permille(50)), ..plan.health };
+    Plan { health, ..plan }
+}
+
 /// The same with a second route.
 pub(crate) fn two_routes(plan: Plan) -> Plan {
     let second = RoutePlan { route: other_route(), ..plan.routes[0].clone() };
@@ -94,6 +100,11 @@ pub(crate) fn attaching(plan: Plan) -> Plan {
     let original = RouteActions(vec![RouteAction { order: Some(1), kind }]);
     let routes = vec![RoutePlan { original, ..plan.routes[0].clone() }];
     Plan { routes, ..plan }
+}
+
+/// The same, where something else leads to the canary besides: its tasks stay.
+pub(crate) fn reached_besides(plan: Plan) -> Plan {
+    Plan { unlisted: vec![other_route()], ..plan }
 }
 
 /// The same with bakes of this length.
@@ -147,9 +158,18 @@ pub(crate) fn forcing(plan: Plan) -> Plan {
     Plan { rollback: RollbackPlan { weak_stable: WeakStable::StepBack, hold_for, then }, ..plan }
 }
 
+/// The same, where stable gets everything as soon as one of its targets is healthy.
+pub(crate) fn at_once(plan: Plan) -> Plan {
+    let rollback = RollbackPlan { weak_stable: WeakStable::AtOnce, ..plan.rollback };
+    Plan { rollback, ..plan }
+}
+
 /// The world before anything happens.
-pub(crate) fn world(plan: Option<&Plan>) -> State {
+pub(crate) fn world(plan: Option<&Plan>, both_routes: bool) -> State {
     let mut state = example::world().into_state();
+    if both_routes {
+        state.routes.insert(other_route(), example::actions(Weight::NONE));
+    }
     for route in plan.iter().flat_map(|plan| &plan.routes) {
         state.routes.insert(route.route.clone(), route.original.clone());
     }
@@ -157,7 +177,9 @@ pub(crate) fn world(plan: Option<&Plan>) -> State {
         let scaling = FoundScaling { target: slot.scaling, ..FoundScaling::default() };
         state.scaling.insert(slot.service.clone(), scaling);
     }
-    state.requests = None;
+    let judged =
+        |plan: &Plan| plan.health.bad_requests_limit.is_some() && plan.health.minimum_requests == 0;
+    state.requests = plan.filter(|plan| judged(plan)).map(|_| example::requests(1_000, 0));
     let says = |status| Ok(json!({ "hookStatus": status }));
     state.answers.insert(HOOK.to_owned(), vec![says("IN_PROGRESS"), says("SUCCEEDED")]);
     state
@@ -189,15 +211,17 @@ pub(crate) fn begun(plan: Plan) -> Items {
 }
 
 /// The request of a deployment that is planned in an exploration.
-pub(crate) fn request(id: &DeploymentId) -> Value {
+pub(crate) fn request(id: &DeploymentId, both_routes: bool) -> Value {
     let number = if *id == first() { 2 } else { 3 };
+    let routes = [route(), other_route()].into_iter().take(1 + usize::from(both_routes));
+    let routes: Vec<_> = routes.map(|route| json!({"rule": route.arn()})).collect();
     json!({
         "apiVersion": "glidepath/v1",
         "service": "shop",
         "target": {
             "cluster": "production",
             "slots": {"blue": "shop-blue", "green": "shop-green"},
-            "routes": [{"rule": route().arn()}],
+            "routes": routes,
         },
         "release": {"taskDefinition": version(number).as_str()},
         "strategy": {"canary": {"stages": [{"weight": 100, "bake": "1m"}]}},

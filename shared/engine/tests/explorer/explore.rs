@@ -4,8 +4,10 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use glidepath_core::plan::Plan;
 use glidepath_core::protocol::NextStep;
 use glidepath_core::record::Outcome;
+use glidepath_core::rollback::AfterHold;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::testing::example::START;
 
@@ -38,6 +40,10 @@ pub(crate) struct Explored {
     pub(crate) endings: usize,
     pub(crate) succeeded: usize,
     pub(crate) rolled_back: usize,
+    /// In so many states everything is sent to stable whatever its health.
+    pub(crate) forced: usize,
+    /// So many of the rolled back ones had been put off.
+    pub(crate) came_back: usize,
     /// There was more.
     pub(crate) capped: bool,
     /// Properties that do not hold and that were not looked for.
@@ -49,11 +55,12 @@ pub(crate) struct Explored {
 /// The plan of the first deployment of these bounds, in the world that it begins in.
 fn beginning(bounds: &Bounds) -> Situation {
     let second = (bounds.successor != Successor::Never).then(example::successor);
-    let machines = std::iter::once(Machine::new(first(), true))
-        .chain(second.map(|id| Machine::new(id, false)))
+    let both = bounds.both_routes;
+    let machines = std::iter::once(Machine::new(first(), true, both))
+        .chain(second.map(|id| Machine::new(id, false, both)))
         .collect();
     let items = bounds.plan.clone().map(example::begun).unwrap_or_default();
-    let mut world = example::world(bounds.plan.as_ref());
+    let mut world = example::world(bounds.plan.as_ref(), both);
     if bounds.from == From::Tasks {
         example::run_canary(&mut world);
     }
@@ -131,14 +138,23 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// What does not hold in a state.
-    fn broken(&mut self, state: &Situation) -> Option<&'static str> {
-        if let Some(property) = properties::broken(self.bounds, state) {
+    /// What does not hold in a state; what is looked for before anything else.
+    fn broken(&mut self, state: &Situation, wanted: Option<&'static str>) -> Option<&'static str> {
+        let broken = properties::broken(self.bounds, state);
+        let found = wanted.filter(|wanted| broken.contains(wanted));
+        if let Some(property) = found.or_else(|| broken.first().copied()) {
             return Some(property);
+        }
+        if state.deployment(&first()).is_some_and(|item| item.forced().is_some()) {
+            self.explored.forced += 1;
         }
         match state.closed(&first()) {
             Some(Outcome::Succeeded) => self.explored.succeeded += 1,
-            Some(Outcome::RolledBack) => self.explored.rolled_back += 1,
+            Some(Outcome::RolledBack) => {
+                let put_off = state.left.throttles < self.bounds.budget.throttles;
+                self.explored.rolled_back += 1;
+                self.explored.came_back += usize::from(put_off);
+            }
             Some(Outcome::Abandoned) | None => {}
         }
         if state.busy() {
@@ -177,7 +193,7 @@ pub(crate) fn search(bounds: &Bounds, wanted: Option<&'static str>, most: usize)
             search.explored.capped = true;
             return search.explored;
         }
-        if let Some(property) = search.broken(&state) {
+        if let Some(property) = search.broken(&state, wanted) {
             if wanted.is_none_or(|wanted| wanted == property) {
                 search.explored.broken = Some((property, told(way.as_ref())));
                 return search.explored;
@@ -209,7 +225,7 @@ pub(crate) fn wander(name: &str, bounds: &Bounds, seed: u64, steps: usize) {
         loop {
             if search.known.insert(state.print()) {
                 search.explored.states += 1;
-                if let Some(property) = search.broken(&state) {
+                if let Some(property) = search.broken(&state, None) {
                     panic!("{name}: not `{property}`:\n{}", told(way.as_ref()).join("\n"));
                 }
             }
@@ -226,13 +242,40 @@ pub(crate) fn wander(name: &str, bounds: &Bounds, seed: u64, steps: usize) {
     }
     let explored = search.explored;
     println!(
-        "{name}: {} states on {ways} ways, {} steps, {} endings, {:.1?}",
+        "{name}: {} states on {ways} ways, {} steps, {}, {:.1?}",
         explored.states,
         explored.steps,
-        explored.endings,
+        explored.came_to(),
         begun.elapsed()
     );
-    assert!(explored.rolled_back > 0, "{name}: nothing was rolled back");
+    explored.has_looked(name, bounds);
+}
+
+impl Explored {
+    fn came_to(&self) -> String {
+        let Self { endings, succeeded, rolled_back, forced, came_back, .. } = self;
+        format!(
+            "{endings} endings, {succeeded} succeeded, {rolled_back} rolled back, {forced} forced, \
+             {came_back} came back"
+        )
+    }
+
+    /// Whether what the bounds make possible was seen: no property holds for not having been looked at.
+    fn has_looked(&self, name: &str, bounds: &Bounds) {
+        let Budget { firings, operators, forces, throttles, vetoes, .. } = bounds.budget;
+        let forcing = |plan: &Plan| plan.rollback.then == AfterHold::Force;
+        let forcing = bounds.plan.as_ref().is_some_and(forcing);
+        // Where nothing comes to a stop, nothing has happened that could break a property.
+        let expected = [
+            ("came to a stop", true, self.endings),
+            ("was rolled back", firings + operators + vetoes > 0, self.rolled_back),
+            ("was forced", forces > 0 || forcing, self.forced),
+            ("came back", throttles > 0, self.came_back),
+        ];
+        for (what, possible, seen) in expected {
+            assert!(!possible || seen > 0, "{name}: nothing {what}");
+        }
+    }
 }
 
 /// Numbers that look random, by xorshift.
@@ -301,21 +344,18 @@ pub(crate) fn explore(name: &str, bounds: &Bounds) -> Explored {
     let begun = Instant::now();
     let explored = search(bounds, None, most());
     println!(
-        "{name}: {}{} states, {} steps, {} endings, {} succeeded, {} rolled back, {:.1?}",
+        "{name}: {}{} states, {} steps, {}, {:.1?}",
         if explored.capped { "MORE THAN " } else { "" },
         explored.states,
         explored.steps,
-        explored.endings,
-        explored.succeeded,
-        explored.rolled_back,
+        explored.came_to(),
         begun.elapsed()
     );
     if let Some((property, way)) = &explored.broken {
         panic!("{name}: not `{property}`:\n{}", way.join("\n"));
     }
     assert!(!explored.capped, "{name}: it is not exhausted");
-    // Where nothing comes to a stop, nothing has happened that could break a property.
-    assert!(explored.endings > 0, "{name}: nothing came to a stop");
+    explored.has_looked(name, bounds);
     explored
 }
 

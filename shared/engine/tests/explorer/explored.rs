@@ -6,7 +6,7 @@ use crate::bounds::{Bounds, Budget, From, Successor};
 use crate::example::{
     asking, attaching, blue, forcing, hooked, lacking, plan, scaled, sticky, two_routes,
 };
-use crate::explore::{explore, wander};
+use crate::explore::explore;
 use crate::process::Kind;
 
 /// Nothing happens besides.
@@ -27,6 +27,7 @@ pub(crate) const NOTHING: Budget = Budget {
     sicknesses: 0,
     answers: 0,
     promotions: 0,
+    vetoes: 0,
     meddles: 0,
     rebounds: 0,
 };
@@ -38,6 +39,7 @@ pub(crate) const ALARM: Budget = Budget { firings: 1, ..NOTHING };
 pub(crate) fn all_at_once(from: From, budget: Budget) -> Bounds {
     Bounds {
         plan: Some(plan(&[1000])),
+        both_routes: false,
         from,
         successor: Successor::Never,
         retirement: false,
@@ -67,7 +69,7 @@ pub(crate) fn planned(
 }
 
 /// A minute around the first shift; the sweep's ends of it are driven all the same.
-fn around_a_shift(budget: Budget) -> Bounds {
+pub(crate) fn around_a_shift(budget: Budget) -> Bounds {
     Bounds { horizon: Span::from_secs(60), ..all_at_once(From::Shift, budget) }
 }
 
@@ -96,7 +98,7 @@ fn an_alarm_and_an_unanswered_write() {
 
 #[test]
 fn an_alarm_and_time_around_a_shift() {
-    let bounds = all_at_once(From::Bake, Budget { pauses: 1, ..ALARM });
+    let bounds = all_at_once(From::Shift, Budget { pauses: 1, ..ALARM });
     let bounds = Bounds { stands: Some(Kind::Alarm), ..bounds };
     explore("pause", &Bounds { horizon: Span::from_secs(20), ..bounds });
 }
@@ -349,37 +351,4 @@ fn a_retirement_that_is_not_answered_and_a_successor() {
 #[test]
 fn two_stages_and_an_alarm() {
     explore("stages", &two_stages(From::Bake, ALARM));
-}
-
-/// Everything at once is too much to be exhausted.
-#[test]
-fn random_ways_with_everything_that_can_happen() {
-    let budget = Budget {
-        pauses: 4,
-        firings: 2,
-        repeats: 1,
-        operators: 1,
-        forces: 1,
-        sweeps: 3,
-        crashes: 2,
-        unanswered: 2,
-        lost: 2,
-        throttles: 2,
-        copies: 2,
-        deaths: 1,
-        redrives: 1,
-        sicknesses: 2,
-        ..NOTHING
-    };
-    let bounds = Bounds {
-        retirement: true,
-        late: true,
-        fused: false,
-        concurrent: 4,
-        successor: Successor::AtAnyTime,
-        ..two_stages(From::Start, budget)
-    };
-    wander("random", &bounds, 1, 15_000);
-    let bounds = Bounds { from: From::Weak(1), ..planned(bounds, forcing) };
-    wander("random, weak", &bounds, 2, 15_000);
 }

@@ -12,9 +12,18 @@ use crate::process::Kind;
 
 impl Boundary {
     /// What it is told of routes.
-    pub(crate) fn told_of_routes(&self, _: &[RouteRef], found: Vec<FoundRoute>) -> Vec<FoundRoute> {
+    pub(crate) fn told_of_routes(
+        &self,
+        routes: &[RouteRef],
+        found: Vec<FoundRoute>,
+    ) -> Vec<FoundRoute> {
+        if self.has(Mistake::RetireUnseen) && self.kind == Kind::Retire {
+            return found.iter().map(|_| FoundRoute::Missing).collect();
+        }
+        self.reads_back(routes, &found);
         let granted = match self.mistake {
             Some(Mistake::NoReadBack) => self.kind == Kind::Rollback,
+            Some(Mistake::LastLookSkipped) => self.kind == Kind::Rollback && !self.goes_straight(),
             Some(Mistake::RolesReadOnce) => self.kind == Kind::Plan,
             Some(_) | None => false,
         };
@@ -37,6 +46,24 @@ impl Boundary {
             other => other,
         };
         found.into_iter().zip(&plan.routes).map(as_left).collect()
+    }
+
+    /// Remembers whether a shift reads back.
+    fn reads_back(&self, routes: &[RouteRef], found: &[FoundRoute]) {
+        if !self.has(Mistake::HalfAShift) || self.kind != Kind::Advance {
+            return;
+        }
+        let mut inner = self.inner();
+        let otherwise = routes.iter().zip(found).any(|(route, found)| {
+            let wrote = inner.memory.wrote.iter().find(|(wrote, _)| wrote == route);
+            match found {
+                FoundRoute::Found { actions, .. } => {
+                    wrote.is_some_and(|(_, wrote)| wrote != actions)
+                }
+                _ => false,
+            }
+        });
+        inner.memory.halved |= otherwise;
     }
 
     /// What it is told of targets.

@@ -24,12 +24,13 @@ use crate::situation::{Event, Machine, Situation};
 const RETRY: Span = Span::from_secs(5);
 
 impl Machine {
-    pub(crate) fn new(deployment: DeploymentId, asked: bool) -> Self {
+    pub(crate) fn new(deployment: DeploymentId, asked: bool, both_routes: bool) -> Self {
         Self {
             deployment,
             at: None,
             alive: true,
             asked,
+            both_routes,
             wakes_at: None,
             invocation: None,
             gate: None,
@@ -58,7 +59,7 @@ impl Machine {
                 deployment: id(),
                 execution: ExecutionArn::new(format!("arn:{}", self.deployment)),
                 execution_start: None,
-                request: example::request(&self.deployment),
+                request: example::request(&self.deployment, self.both_routes),
             }),
             Some(NextStep::Advance) => Work::Advance(id()),
             Some(NextStep::Gate) => {
@@ -133,6 +134,7 @@ impl Situation {
             pending: Vec::new(),
             mark,
             throttled: false,
+            unclean: false,
             stops: None,
         };
         // No call has its effect before it is granted.

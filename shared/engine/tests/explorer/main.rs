@@ -17,7 +17,8 @@
 //! | `actions.rs`, `acting.rs` | what can happen, and what comes of it |
 //! | `properties.rs`, `ending.rs` | what must hold |
 //! | `explore.rs` | going through states |
-//! | `explored.rs` | the explorations of the engine as it is |
+//! | `explored.rs`, `combined.rs` | the explorations of the engine as it is |
+//! | `wandered.rs` | random ways through more |
 //! | `mistake.rs`, `lies.rs`, `seeded.rs` | mistakes, made at the ports, and by which property each is found |
 //!
 //! # What is left out
@@ -33,8 +34,18 @@
 //!   too old, something is due. While somebody calls it passes as often as the budget says.
 //! - Time has an end: the horizon of an exploration.
 //! - Processes begin with their first call, and at most so many are in flight as the bounds say.
+//!
+//! # How deep
+//!
+//! 64 bounded explorations go through 479,000 states with 888,000 steps, and eight at random through 63,000 more
+//! with 80,000 steps. Every step is one of the real use case. The hand-written model of the protocol that they
+//! replaced (commit 6f832de) went through 2.3 million states of its own, in less than three minutes. What it alone
+//! did: time passed once or twice inside invocations in nine of its 33 bounded explorations, where here it does so in
+//! `pause`, with mistakes about time and at random; processes that differed in nothing but their numbers were one
+//! state; and an alarm, a person and a shift were exhausted together, as two plans and an alarm were, which here
+//! are gone through at random (more than 300,000 states of the first were seen without its end).
 // The numbers of states are what an exploration is worth, so they are printed. Mistakes name only what they alter.
-#![allow(missing_docs, clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]
 
 mod acting;
 mod actions;
@@ -54,5 +65,7 @@ mod record;
 mod situation;
 mod step;
 
+mod combined;
 mod explored;
 mod seeded;
+mod wandered;

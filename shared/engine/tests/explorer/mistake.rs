@@ -40,6 +40,8 @@ pub(crate) enum Mistake {
     ReadBackTooEarly,
     /// The last read-back of a rollback is taken for granted.
     NoReadBack,
+    /// The same once, where a later one would have found it.
+    LastLookSkipped,
     /// A shift takes itself back without asking whether the deployment still has its locks.
     UndoWithoutLock,
     /// A look writes the recorded health whether or not the binding still exists.
@@ -96,6 +98,24 @@ pub(crate) enum Mistake {
     ChangesForgotten,
     /// The time of somebody else's weights counts as a bake.
     ForeignTimeCounts,
+    /// The end of a rollback leaves a lock.
+    LockKept,
+    /// A retirement takes the routes for gone.
+    RetireUnseen,
+    /// A rollback that another one has overtaken fails.
+    OvertakenFails,
+    /// A decision forgets what others have claimed.
+    DecisionForgetsClaims,
+    /// A rollback onto a weak stable leaves the execution asleep.
+    WeakAsleep,
+    /// What a look finds is recorded whatever fence has closed since.
+    FenceIsForeign,
+    /// A shift that does not read back is not taken back, whatever fence has closed.
+    HalfAShift,
+    /// A read that fails under a claim leaves the claim alive.
+    ClaimLeftByAFailedRead,
+    /// The end of a rollback does not ask whether stable was held anew.
+    HeldUnseen,
 }
 
 /// Longer than any run.
@@ -145,6 +165,10 @@ impl Boundary {
             Some(Mistake::AttachForgotten) if self.kind == Kind::Advance => {
                 told.progress.shifted_at.get_or_insert(told.started_at);
             }
+            Some(Mistake::HeldUnseen) if rolls_back => {
+                told.progress.scaling = first.progress.scaling;
+            }
+            Some(Mistake::HalfAShift) if memory.halved => told.phase = Phase::Open,
             Some(Mistake::StepsCross) if rolls_back => {
                 if let Some(fenced) = &memory.fenced {
                     forget_steps(&mut told);
@@ -164,6 +188,12 @@ impl Boundary {
                 Some(Mistake::ReadBackTooEarly) if !asked => alarm.intents.clear(),
                 Some(Mistake::UnlockWithLiveIntent) => alarm.intents.clear(),
                 Some(Mistake::CommitAfterFiring) if self.kind == Kind::Complete => {
+                    alarm.fired_at = None;
+                }
+                Some(Mistake::HalfAShift) if self.inner().memory.halved => alarm.fired_at = None,
+                Some(Mistake::FenceIsForeign)
+                    if matches!(self.kind, Kind::Advance | Kind::Validate) =>
+                {
                     alarm.fired_at = None;
                 }
                 Some(_) | None => {}
@@ -255,6 +285,18 @@ impl Boundary {
             Mistake::NoSecondLook if shifts => {
                 writes.retain(|write| !matches!(write, RegistryWrite::RequireQuiet { .. }));
             }
+            Mistake::FenceIsForeign
+                if matches!(self.kind, Kind::Advance | Kind::Validate) && !shifts =>
+            {
+                writes.retain(|write| !matches!(write, RegistryWrite::RequireQuiet { .. }));
+            }
+            Mistake::LockKept if ends && !self.goes_straight() => {
+                let mut locks = 0;
+                writes.retain(|write| {
+                    locks += usize::from(matches!(write, RegistryWrite::ReleaseLock { .. }));
+                    locks != 1 || !matches!(write, RegistryWrite::ReleaseLock { .. })
+                });
+            }
             Mistake::EndTwice if ends => {
                 let free = |key: &LockKey| items.lock(key).holder.is_none();
                 writes.retain(|write| match write {
@@ -281,6 +323,7 @@ impl Boundary {
                 writes.retain(|write| !matches!(write, RegistryWrite::RefreshBinding { .. }));
             }
             Mistake::PutOffReopens
+            | Mistake::DecisionForgetsClaims
             | Mistake::WaitBeginsAnew
             | Mistake::ForeignTimeCounts
             | Mistake::LateClaim => {
@@ -294,6 +337,9 @@ impl Boundary {
                             if let Some(weak) = &mut put.progress.weak {
                                 weak.since = now;
                             }
+                        }
+                        Mistake::DecisionForgetsClaims if self.kind == Kind::Decide => {
+                            put.intents.clear();
                         }
                         Mistake::ForeignTimeCounts => put.progress.gaps.clear(),
                         Mistake::LateClaim if self.kind == Kind::Advance => {

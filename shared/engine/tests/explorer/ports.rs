@@ -26,7 +26,7 @@ use glidepath_engine::testing::MemoryRegistry;
 
 use crate::boundary::{Boundary, Signal, What};
 use crate::mistake::Mistake;
-use crate::print::Printer;
+use crate::print::{Printer, print};
 use crate::process::Kind;
 use crate::record::{print_alarm, print_deployment};
 
@@ -108,6 +108,11 @@ impl Registry for Boundary {
             }
         };
         let found = self.call_marked("deployment", What::Read, read, deployment_print).await?;
+        let overtaken = found.as_ref().is_some_and(|found| matches!(found.phase, Phase::Closed(_)));
+        if self.has(Mistake::OvertakenFails) && overtaken && self.inner().memory.own.is_some() {
+            let operation = "deployment";
+            return Err(PortError::Refused { operation, detail: "it has ended".to_owned() });
+        }
         Ok(self.told(found))
     }
 
@@ -240,7 +245,13 @@ impl Registry for Boundary {
         deployment: &DeploymentId,
         id: &IntentId,
     ) -> PortResult<()> {
-        let write = async { self.registry().finish_deployment_intent(deployment, id).await };
+        let left = self.has(Mistake::ClaimLeftByAFailedRead) && self.inner().memory.unread;
+        let write = async {
+            if left {
+                return Ok(());
+            }
+            self.registry().finish_deployment_intent(deployment, id).await
+        };
         self.call("finish_deployment_intent", What::Write, write).await
     }
 
@@ -289,7 +300,9 @@ impl Registry for Boundary {
 impl LoadBalancer for Boundary {
     async fn routes(&self, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
         let found =
-            self.call("routes", What::Read, async { self.world().routes(routes).await }).await?;
+            self.call("routes", What::Read, async { self.world().routes(routes).await }).await;
+        self.inner().memory.unread |= found.is_err();
+        let found = found?;
         Ok(self.told_of_routes(routes, found))
     }
 
@@ -300,6 +313,7 @@ impl LoadBalancer for Boundary {
             }
             self.world().write_route(route, actions).await
         };
+        self.inner().memory.wrote.push((route.clone(), actions.clone()));
         let what = What::Route(route.clone(), actions.clone());
         let answer = self.call("write_route", what, write).await;
         if let Err(PortError::Throttled { .. }) = &answer {
@@ -338,8 +352,10 @@ impl TargetGroups for Boundary {
         routes: &[RouteRef],
         groups: &[TargetGroupArn],
     ) -> PortResult<Vec<Reaching>> {
-        self.call("reaching", What::Read, async { self.world().reaching(routes, groups).await })
-            .await
+        let reaching = async { self.world().reaching(routes, groups).await };
+        let reaching = self.call("reaching", What::Read, reaching).await?;
+        let unseen = self.has(Mistake::RetireUnseen) && self.kind == Kind::Retire;
+        Ok(if unseen { Vec::new() } else { reaching })
     }
 }
 
@@ -477,8 +493,9 @@ impl Monitoring for Boundary {
     }
 
     async fn metrics(&self, query: &MetricsQuery) -> PortResult<Option<Metrics>> {
+        let asked = print(self.world().state().requests);
         let read = async { self.world().metrics(query).await };
-        self.call_marked("metrics", What::Quiet, read, |_| 0).await
+        self.call_marked("metrics", What::Quiet, read, |_| asked).await
     }
 }
 
@@ -489,7 +506,8 @@ impl Orchestration for Boundary {
     }
 
     async fn fail_gate(&self, token: &TaskToken, failure: &Failure) -> PortResult<Woken> {
-        let asleep = self.has(Mistake::PutOffAsleep) && self.inner().memory.throttled;
+        let asleep = self.has(Mistake::PutOffAsleep) && self.inner().memory.throttled
+            || self.has(Mistake::WeakAsleep) && self.inner().memory.weak;
         let wake = async {
             if asleep {
                 return Ok(Woken::Gone);

@@ -145,6 +145,8 @@ pub(crate) struct Process {
     pub(crate) mark: u64,
     /// Whether a write of it was refused for now: so is every further one.
     pub(crate) throttled: bool,
+    /// Whether a call of it got no answer that was no read of the world.
+    pub(crate) unclean: bool,
     /// The deployment that an alarm's rollback stops: the one that had the locks when it fenced.
     pub(crate) stops: Option<DeploymentId>,
 }

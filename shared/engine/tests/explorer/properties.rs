@@ -10,6 +10,7 @@ use glidepath_core::storm::VOUCHED_FOR;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 
+use crate::boundary::claimant;
 use crate::bounds::Bounds;
 use crate::example::{REBOUND, SLOTS, bounded, canary_share, healthy, share, tasks};
 use crate::process::{End, Kind, Origin, Process, Work};
@@ -70,6 +71,9 @@ pub(crate) const STABLE_IS_HELD: &str =
 /// Every way out.
 pub(crate) const BOUNDS_COME_BACK: &str =
     "whoever serves in the end is bounded as the slot that served was, and the idle slot is idle";
+/// Whoever needs to know that nothing can land any more would wait for it.
+pub(crate) const CLAIMS_END: &str =
+    "no claim outlives its invocation unless the registry or a write of it did not answer";
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more than the one before";
 
@@ -223,10 +227,16 @@ pub(crate) fn ended(after: &mut Situation, process: &Process, end: &End) {
     if rolls_back && end.is_err() && !after.seen.unanswered {
         after.breaks(ROLLBACKS_DO_NOT_FAIL);
     }
+    let claims = after.items.deployments.values().flat_map(|item| &item.intents);
+    let claims = claims.chain(after.items.alarms.values().flat_map(|item| &item.intents));
+    let mut own = claims.filter(|(id, _)| claimant(id) == Some(process.number));
+    if !process.unclean && own.any(|(_, intent)| intent.lives(after.now)) {
+        after.breaks(CLAIMS_END);
+    }
 }
 
-/// What must hold in every state; the first that does not.
-pub(crate) fn broken(bounds: &Bounds, state: &Situation) -> Option<&'static str> {
+/// What must hold in every state: what does not.
+pub(crate) fn broken(bounds: &Bounds, state: &Situation) -> Vec<&'static str> {
     let checks: [(&'static str, bool); 12] = [
         (NOTHING_ON_THE_CANARY, nothing_on_the_canary(state)),
         (RESTORED_AT_ONCE, restored_at_once(state)),
@@ -241,7 +251,7 @@ pub(crate) fn broken(bounds: &Bounds, state: &Situation) -> Option<&'static str>
         (STABLE_IS_HELD, stable_is_held(state)),
         (state.seen.broken.unwrap_or_default(), state.seen.broken.is_none()),
     ];
-    checks.into_iter().find(|(_, holds)| !holds).map(|(property, _)| property)
+    checks.into_iter().filter(|(_, holds)| !holds).map(|(property, _)| property).collect()
 }
 
 /// A write that nobody got an answer to may not have landed, and the next look finds that; so with what
@@ -285,16 +295,17 @@ fn leads_nowhere(state: &Situation, slot: glidepath_core::plan::Slot) -> bool {
     share(&state.world, slot) != Weight::NONE && tasks(&state.world, slot) == 0
 }
 
-/// The deployment that began last.
+/// The deployment that had the locks last.
 pub(crate) fn last(state: &Situation) -> Option<&Deployment> {
-    state.items.deployments.values().max_by_key(|deployment| deployment.started_at)
+    let deployments = state.items.deployments.values();
+    deployments.max_by_key(|deployment| (deployment.started_at, deployment.epochs))
 }
 
 fn nothing_on_the_canary(state: &Situation) -> bool {
     let Some(deployment) = last(state) else { return true };
     match deployment.phase {
         Phase::Closed(Outcome::RolledBack | Outcome::Abandoned) => {
-            state.seen.meddled || canary_share(state, deployment) == Weight::NONE
+            canary_share(state, deployment) == Weight::NONE
         }
         Phase::Open
         | Phase::RollingBack
@@ -305,7 +316,7 @@ fn nothing_on_the_canary(state: &Situation) -> bool {
 }
 
 fn restored_at_once(state: &Situation) -> bool {
-    if state.seen.fault || state.seen.meddled || state.busy() {
+    if state.seen.fault || state.busy() {
         return true;
     }
     state.items.deployments.values().all(|deployment| {
@@ -315,12 +326,14 @@ fn restored_at_once(state: &Situation) -> bool {
     })
 }
 
-/// Whether an execution still waits for its gate while its rollback was put off and nobody else goes on
-/// with it.
+/// Whether an execution still waits for its gate while its rollback was put off, or waits for a weak stable,
+/// and nobody else goes on with it.
 fn sleeps_through(state: &Situation) -> bool {
     let sleeps = |machine: &crate::situation::Machine| {
         let put_off = |deployment: &&Deployment| match deployment.phase {
-            Phase::RollingBack | Phase::Held => deployment.progress.throttled.is_some(),
+            Phase::RollingBack | Phase::Held => {
+                deployment.progress.throttled.is_some() || deployment.progress.weak.is_some()
+            }
             Phase::Open | Phase::Committed | Phase::Closed(_) => false,
         };
         let gate = state.deployment(&machine.deployment).filter(put_off);
@@ -328,7 +341,7 @@ fn sleeps_through(state: &Situation) -> bool {
         let own = machine.gate.as_ref().map(|(token, _)| token.as_str());
         machine.pauses() && stored.is_some_and(|stored| Some(stored.token.expose()) == own)
     };
-    !state.seen.fault && !state.busy() && state.machines.iter().any(sleeps)
+    !state.seen.unanswered && !state.busy() && state.machines.iter().any(sleeps)
 }
 
 fn locks_are_owned(state: &Situation) -> bool {

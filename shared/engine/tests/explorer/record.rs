@@ -55,7 +55,7 @@ pub(crate) fn print_items(items: &Items) -> u64 {
 /// The world, as far as anything in an exploration changes it.
 pub(crate) fn print_world(world: &State) -> u64 {
     let mut printer = Printer::new();
-    printer.debug((&world.routes, &world.weak));
+    printer.debug((&world.routes, &world.weak, &world.requests));
     for service in world.services.values() {
         printer.debug((service.desired_count, service.running_count, &service.task_definition));
     }

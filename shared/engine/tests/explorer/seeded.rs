@@ -3,17 +3,20 @@
 use glidepath_core::time::Span;
 
 use crate::bounds::{Bounds, Budget, From, Successor};
-use crate::example::{asking, attaching, baking, forcing, lacking, scaled};
+use crate::example::{
+    asking, attaching, baking, forcing, lacking, reached_besides, scaled, two_routes,
+};
 use crate::explore::find;
 use crate::explored::{ALARM, NOTHING, all_at_once, planned, two_stages};
 use crate::mistake::Mistake;
 use crate::process::Kind;
 use crate::properties::{
-    BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, BOUNDS_COME_BACK, EVERY_RUN_ENDS, NEVER_FORWARD_AGAIN,
-    NEVER_ONTO_NOTHING, NO_ANSWER_IS_LOST, NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_UNSEEN_FIRING,
+    BAKED_AT_ITS_OWN_WEIGHT, BINDINGS_END, BOUNDS_COME_BACK, CLAIMS_END, EVERY_RUN_ENDS,
+    LOCKS_ARE_OWNED, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING, NO_ANSWER_IS_LOST,
+    NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_SERVING_SLOT_RETIRED, NO_UNSEEN_FIRING,
     NOBODY_IS_ACCUSED, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOT_WITHOUT_EVIDENCE,
-    NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT, STABLE_IS_HELD, STEPS_GO_BACK,
-    THE_GATE_IS_WOKEN,
+    NOTHING_ON_THE_CANARY, NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT,
+    ROLLBACKS_DO_NOT_FAIL, STABLE_IS_HELD, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
 };
 
 fn alarm(from: From) -> Bounds {
@@ -278,6 +281,71 @@ fn an_old_hold_must_not_be_let_go_on_as_a_new_one() {
 #[test]
 fn a_promotion_must_not_be_declined_unseen() {
     find(Mistake::DeclineBlindly, NO_ANSWER_IS_LOST, &holds());
+}
+
+#[test]
+fn an_end_must_free_every_lock() {
+    let bounds = all_at_once(From::Bake, Budget { operators: 1, ..NOTHING });
+    find(Mistake::LockKept, LOCKS_ARE_OWNED, &bounds);
+}
+
+#[test]
+fn a_retirement_must_look_at_the_routes() {
+    let bounds = all_at_once(From::Commit, Budget { meddles: 1, ..NOTHING });
+    let bounds = Bounds { retirement: true, horizon: Span::from_secs(180), ..bounds };
+    find(Mistake::RetireUnseen, NO_SERVING_SLOT_RETIRED, &bounds);
+}
+
+#[test]
+fn a_rollback_that_is_overtaken_must_not_fail() {
+    let bounds = all_at_once(From::Bake, Budget { operators: 2, ..NOTHING });
+    find(Mistake::OvertakenFails, ROLLBACKS_DO_NOT_FAIL, &bounds);
+}
+
+#[test]
+fn what_lands_late_must_be_taken_back_where_the_tasks_stay() {
+    let budget = Budget { unanswered: 1, operators: 1, ..NOTHING };
+    let bounds = planned(all_at_once(From::Shift, budget), reached_besides);
+    let bounds = Bounds { concurrent: 1, horizon: Span::from_secs(60), ..bounds };
+    find(Mistake::LastLookSkipped, NOTHING_ON_THE_CANARY, &bounds);
+}
+
+#[test]
+fn a_decision_must_keep_the_claims_of_others() {
+    let budget = Budget { answers: 1, unanswered: 1, operators: 1, ..NOTHING };
+    let bounds = planned(all_at_once(From::Start, budget), asking);
+    find(Mistake::DecisionForgetsClaims, NO_LATE_WRITE, &bounds);
+}
+
+#[test]
+fn a_rollback_onto_a_weak_stable_must_wake_the_execution() {
+    let bounds = all_at_once(From::Bake, Budget { operators: 1, sicknesses: 1, ..NOTHING });
+    let bounds = planned(bounds, |plan| baking(plan, Span::from_secs(180)));
+    let bounds = Bounds { concurrent: 1, horizon: Span::from_secs(70), ..bounds };
+    find(Mistake::WeakAsleep, THE_GATE_IS_WOKEN, &bounds);
+}
+
+#[test]
+fn what_a_rollback_writes_must_not_be_taken_for_somebody_elses() {
+    find(Mistake::FenceIsForeign, NOBODY_IS_ACCUSED, &two_stages(From::Bake, ALARM));
+}
+
+#[test]
+fn half_a_shift_must_be_taken_back() {
+    let bounds = planned(alarm(From::Shift), two_routes);
+    find(Mistake::HalfAShift, RESTORED_AT_ONCE, &bounds);
+}
+
+#[test]
+fn a_read_that_fails_must_end_its_claim() {
+    let bounds = all_at_once(From::Shift, Budget { lost: 1, ..NOTHING });
+    find(Mistake::ClaimLeftByAFailedRead, CLAIMS_END, &bounds);
+}
+
+#[test]
+fn stable_must_not_be_held_after_the_end() {
+    let bounds = planned(all_at_once(From::Start, Budget { operators: 1, ..NOTHING }), scaled);
+    find(Mistake::HeldUnseen, BOUNDS_COME_BACK, &bounds);
 }
 
 #[test]

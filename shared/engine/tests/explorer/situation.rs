@@ -58,6 +58,8 @@ pub(crate) struct Machine {
     pub(crate) alive: bool,
     /// Whether it has been asked for.
     pub(crate) asked: bool,
+    /// Whether its request names a second route.
+    pub(crate) both_routes: bool,
     /// When it goes on by itself.
     pub(crate) wakes_at: Option<Timestamp>,
     /// The process whose answer it waits for.

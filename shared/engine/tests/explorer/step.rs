@@ -76,6 +76,8 @@ impl Situation {
             _ => self.now,
         };
         process.throttled |= fate == Fate::Throttled;
+        let reads = matches!(pending.operation, "routes" | "reaching" | "scalable_targets");
+        process.unclean |= !reads && !matches!(fate, Fate::Answered | Fate::Throttled);
         let on = self.boundary(bounds, (number, process.work.kind()), process.began);
         let stepped = process.resume(&on, Some((call, fate, now)));
         let Some(made) = on.take_made() else {
