@@ -51,7 +51,7 @@ pub(crate) async fn answer(
     let answer = Answer { deployment, stage, by, word };
     let commands = options.commands();
     let say = async || match connection.operator.decide(&Posted::from(&answer)).await {
-        Ok(said) => said.map_err(Unsaid::Failed),
+        Ok(said) => said.map(drop).map_err(Unsaid::Failed),
         Err(error) => Err(Unsaid::Unheard(error)),
     };
     let told = decide(&connection.ports, &answer, say, &commands).await?;
@@ -137,24 +137,32 @@ fn may_be_recorded(failure: &Failure) -> bool {
     matches!(failure.code, FailureCode::Transient | FailureCode::Unexpected)
 }
 
-/// Whether the registry holds this answer.
+/// Whether the registry holds this answer: the stage may have moved on by it.
 fn recorded(deployment: &Deployment, answer: &Answer) -> bool {
-    match (&deployment.progress.step, &answer.word) {
-        (Step::Approving { decision: Some(decision), .. }, Word::Approve { .. }) => {
-            decision.approved && decision.by == answer.by
-        }
-        (Step::Approving { decision: Some(decision), .. }, Word::Reject { .. }) => {
-            !decision.approved && decision.by == answer.by
-        }
-        (Step::Baking { promoted: Some(promotion), .. }, Word::Promote { .. }) => {
+    let progress = &deployment.progress;
+    let decided = |approved| {
+        let mut decisions = progress.decisions.iter();
+        decisions.any(|(stage, decision)| {
+            answer.stage.is_none_or(|asked| asked == *stage)
+                && decision.approved == approved
+                && decision.by == answer.by
+        })
+    };
+    match (&answer.word, &progress.step) {
+        (Word::Approve { .. }, _) => decided(true),
+        (Word::Reject { .. }, _) => decided(false),
+        (Word::Promote { .. }, Step::Baking { promoted: Some(promotion), .. }) => {
             promotion.by == answer.by
         }
-        (Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. }, _) => false,
+        (
+            Word::Promote { .. },
+            Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. },
+        ) => false,
     }
 }
 
 fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> String {
-    let stage = deployment.progress.stage;
+    let stage = answer.stage.unwrap_or(deployment.progress.stage);
     let weight = deployment.plan.stage(stage).map_or(Weight::ALL, |stage| stage.weight);
     let id = &deployment.id;
     let said = match &answer.word {

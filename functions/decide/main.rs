@@ -4,12 +4,12 @@ use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
-use glidepath_engine::decide::{self, Posted, Wanted};
+use glidepath_engine::decide::{self, Decided, Posted, Wanted};
 use glidepath_engine::ports::Adapters;
 use glidepath_engine::retire;
 use glidepath_functions::url::{self, UrlRequest};
 use glidepath_functions::{log_as_json, serve, settings};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -22,12 +22,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     serve(async |payload: Value| {
         let decided = async |UrlRequest { by, body }: UrlRequest<Posted>| {
             let deployment = body.deployment.clone();
-            match body.by(by)? {
-                Wanted::Answer(answer) => drop(decide::run(&ports, &answer).await?),
-                Wanted::Retire(deployment) => drop(retire::run(&ports, &deployment).await?),
-            }
+            let was_due_at = match body.by(by)? {
+                Wanted::Answer(answer) => {
+                    decide::run(&ports, &answer).await?;
+                    None
+                }
+                Wanted::Retire(deployment) => {
+                    retire::run(&ports, &deployment).await?.map(|retirement| retirement.due_at)
+                }
+            };
             // Not the record: it holds the token of the pause.
-            Ok(json!({ "deployment": deployment }))
+            Ok(Decided { deployment, was_due_at })
         };
         Ok(url::answer(&payload, decided).await)
     })

@@ -58,6 +58,10 @@ pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malf
     if let Some(FenceTrigger::Operator(name)) = &mut input.by {
         // Whoever may invoke the function writes this; whom AWS has recognised comes by the URL.
         name.push_str(", as they say");
+        if let Some(error) = &mut input.error {
+            let said = error.cause.take().map(|cause| format!(": {cause}")).unwrap_or_default();
+            error.cause = Some(format!("{name}{said}"));
+        }
     }
     Ok(Trigger::Deployment(input))
 }

@@ -1,11 +1,12 @@
 //! A request to a function's URL. AWS has checked its signature and says whose it is.
 
-use aws_lambda_events::event::lambda_function_urls::LambdaFunctionUrlRequest;
+use std::collections::BTreeMap;
+
 use glidepath_core::failure::{Failure, FailureCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Longest body, in bytes: what is decided is a few words, and what is started a request of the size that
 /// an execution takes.
@@ -32,9 +33,9 @@ enum Unfit {
     #[error("its body has more than {LONGEST_BODY} bytes")]
     TooLong,
     #[error("its body is not what it must be: {0}")]
-    Malformed(serde_json::Error),
+    Malformed(String),
     #[error("it is no request to a URL: {0}")]
-    Unknown(serde_json::Error),
+    Unknown(String),
 }
 
 impl Unfit {
@@ -49,7 +50,48 @@ impl Unfit {
     }
 }
 
-/// Whether an invocation comes by a URL: nothing else that invokes a function of the stack has this.
+/// What is read of the event. Our own type: the library's refuses an event for fields that nobody needs
+/// here, and then nobody could decide or roll back.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    request_context: Context,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+    #[serde(default)]
+    http: Option<Http>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    iam: Option<Iam>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    #[serde(default)]
+    user_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+/// Whether an invocation looks as one by a URL does: nothing that AWS sends a function of the stack in another
+/// way has this. Whoever may invoke the function past its URL can write it as well.
 pub fn is_request(payload: &Value) -> bool {
     payload.get("requestContext").is_some()
 }
@@ -65,25 +107,33 @@ pub(crate) fn deployment(payload: &Value) -> Option<String> {
     Some(deployment.chars().take(80).collect())
 }
 
+/// Without the rest of what was written, of which an error may repeat as much as there is.
+fn shown(error: &serde_json::Error) -> String {
+    error.to_string().chars().take(300).collect()
+}
+
 fn read<Body: DeserializeOwned>(payload: &Value) -> Result<UrlRequest<Body>, Unfit> {
-    let request = LambdaFunctionUrlRequest::deserialize(payload).map_err(Unfit::Unknown)?;
-    let caller = request.request_context.authorizer.and_then(|authorizer| authorizer.iam?.user_arn);
+    let event = Event::deserialize(payload).map_err(|error| Unfit::Unknown(shown(&error)))?;
+    let Context { authorizer, http } = event.request_context;
+    let caller = authorizer.and_then(|authorizer| authorizer.iam?.user_arn);
     let by = caller.filter(|arn| !arn.is_empty()).ok_or(Unfit::Nobody)?;
-    let method = request.request_context.http.method.unwrap_or_default();
+    let method = http.map(|http| http.method).unwrap_or_default();
     if method != "POST" {
-        return Err(Unfit::Method(method));
+        return Err(Unfit::Method(method.chars().take(20).collect()));
     }
-    let content_type = request.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let headers = event.headers.iter();
+    let mut content_types = headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let content_type = content_types.next().map(|(_, value)| value.as_str());
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    // A form of somebody else's page cannot send this without asking.
-    if !essence.eq_ignore_ascii_case("application/json") || request.is_base64_encoded {
+    // Anything else comes in base64.
+    if !essence.eq_ignore_ascii_case("application/json") || event.is_base64_encoded {
         return Err(Unfit::NoJson);
     }
-    let body = request.body.unwrap_or_default();
+    let body = event.body.unwrap_or_default();
     if body.len() > LONGEST_BODY {
         return Err(Unfit::TooLong);
     }
-    let body = serde_json::from_str(&body).map_err(Unfit::Malformed)?;
+    let body = serde_json::from_str(&body).map_err(|error| Unfit::Malformed(shown(&error)))?;
     Ok(UrlRequest { by, body })
 }
 
@@ -97,13 +147,17 @@ pub async fn answer<Body: DeserializeOwned, Output: Serialize>(
         Ok(request) => request,
         Err(unfit) => {
             let failure = Failure::new(FailureCode::InvalidRequest, unfit.to_string());
+            warn!(failure.code = %failure.code, failure.cause, "refused");
             return response(unfit.status(), &failure);
         }
     };
     info!(by = request.by, "asked by URL");
     match handle(request).await {
         Ok(output) => response(200, &output),
-        Err(failure) => response(status(failure.code), &failure),
+        Err(failure) => {
+            warn!(failure.code = %failure.code, failure.cause, "failed");
+            response(status(failure.code), &failure)
+        }
     }
 }
 
@@ -189,7 +243,8 @@ mod tests {
         assert_eq!((status, &told["by"]), (200, &json!(ADA)));
         assert_eq!(deployment(&event(forged)).as_deref(), Some("shop-42"));
         let mut nobody = event("{}");
-        for authorizer in [Value::Null, json!({}), json!({ "iam": { "userArn": "" } })] {
+        let absent = json!({ "iam": null });
+        for authorizer in [Value::Null, json!({}), absent, json!({ "iam": { "userArn": "" } })] {
             nobody["requestContext"]["authorizer"] = authorizer;
             let (status, told) = answered(&nobody).await;
             assert_eq!(status, 403, "{told}");
@@ -216,7 +271,7 @@ mod tests {
             (event("{"), 400, "not what it must be"),
             (event(&long), 413, "more than"),
             (with(&|event| event["body"] = Value::Null), 400, "not what it must be"),
-            (with(&|event| event["requestContext"] = json!({})), 400, "no request to a URL"),
+            (with(&|event| event["requestContext"] = json!(1)), 400, "no request to a URL"),
             (event(r#"{"fails": "Transient"}"#), 503, "no"),
             (event(r#"{"fails": "UnknownDeployment"}"#), 404, "no"),
             (event(r#"{"fails": "FenceClosed"}"#), 409, "no"),

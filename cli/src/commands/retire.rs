@@ -5,8 +5,7 @@ use std::io::Write;
 use glidepath_core::back::{KNOWN, NoWayBack, To, serving};
 use glidepath_core::failure::Failure;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::record::LockKey;
-use glidepath_engine::decide::{Posted, PostedDecision};
+use glidepath_engine::decide::{Decided, Posted, PostedDecision};
 use glidepath_engine::ports::{Clock, PortResult, Ports, Recent, Registry};
 
 use super::back::no_way_back;
@@ -48,27 +47,26 @@ async fn end<P>(
     ports: &P,
     known: &Recent,
     subject: &str,
-    retire: impl AsyncFnOnce(&DeploymentId) -> PortResult<Result<(), Failure>>,
+    retire: impl AsyncFnOnce(&DeploymentId) -> PortResult<Result<Decided, Failure>>,
     commands: &Commands,
 ) -> Result<String, Stopped>
 where
-    P: Ports<Registry: Registry, Ambient: Clock>,
+    P: Ports<Ambient: Clock>,
 {
     let deployment =
         serving(&known.deployments, subject).map_err(|none| refused(&none, subject, commands))?;
     let (id, old) = (&deployment.id, &deployment.plan.stable);
-    let key = LockKey::service(&deployment.plan.cluster, &old.service);
-    let found = ports.registry().retirement(&key).await?;
-    let Some(found) = found.filter(|found| found.deployment == *id) else {
+    let decided = retire(id).await?;
+    let decided = decided.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
+    let Some(was_due_at) = decided.was_due_at else {
         return Ok(format!(
             "nothing is kept of {}: its tasks have stopped, or another deployment has taken `{}` over",
             old.task_definition.short(),
             old.service
         ));
     };
-    retire(id).await?.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
-    let was = if found.due_at > ports.ambient().now() {
-        format!("they would have been kept until {}", found.due_at)
+    let was = if was_due_at > ports.ambient().now() {
+        format!("they would have been kept until {was_due_at}")
     } else {
         "they are due already".to_owned()
     };
@@ -123,8 +121,13 @@ mod tests {
         let commands = Commands::default();
         registry.items().deployments.insert(succeeded.id.clone(), succeeded.clone());
         // With the function itself in place of its URL.
-        let retire =
-            async |id: &DeploymentId| Ok(glidepath_engine::retire::run(&ports, id).await.map(drop));
+        let retire = async |id: &DeploymentId| {
+            let retired = glidepath_engine::retire::run(&ports, id).await;
+            Ok(retired.map(|found| Decided {
+                deployment: id.clone(),
+                was_due_at: found.map(|found| found.due_at),
+            }))
+        };
         let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
 

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     force: bool,
     /// After a success: bring back `previous`, what a deployment (by its name) brought, a task
     /// definition, or the tag of an image that served before
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", visible_alias = "target-version")]
     to: Option<String>,
     /// Show what --to would do, and do nothing
     #[arg(long, requires = "to")]

@@ -71,7 +71,10 @@ pub(super) async fn begin(
     let (started, proven) = connection.operator.start(id, &document.value).await?;
     if let Proven::No(why) = proven {
         let mut aside = anstream::stderr();
-        writeln!(aside, "{WARNING}warning:{WARNING:#} nobody can prove who starts {id}: {why}")?;
+        writeln!(
+            aside,
+            "{WARNING}warning:{WARNING:#} who starts {id} is known by what it says, perhaps: {why}"
+        )?;
     }
     let execution = match started {
         Started::Running(execution) => execution,

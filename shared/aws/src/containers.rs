@@ -25,7 +25,8 @@ use crate::error::{code, port_error};
 
 fn container(definition: ContainerDefinition) -> Option<ContainerImage> {
     let container = definition.name.unwrap_or_else(|| "?".to_owned());
-    Some(ContainerImage { container, image: definition.image? })
+    let optional = definition.essential == Some(false);
+    Some(ContainerImage { container, image: definition.image?, optional })
 }
 
 /// A role that is written as an empty text is none.

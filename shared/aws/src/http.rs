@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::byte_stream::ByteStream;
 use tokio::time::timeout;
@@ -27,18 +27,21 @@ pub(crate) struct Answer {
 #[derive(Debug, Default)]
 pub(crate) struct LazyClient {
     connector: OnceLock<Connector>,
-    /// Whether it asks the proxy that the environment names.
-    proxied: bool,
+    /// Whether it gives up soon where nobody takes the connection.
+    at_a_desk: bool,
 }
 
+/// Longest time until somebody takes a connection: where nobody does there may be another way.
+const CONNECT: Duration = Duration::from_secs(2);
+
 impl LazyClient {
-    /// Reaches AWS as the SDK does: at a desk there may be no other way out than a proxy.
+    /// For somebody who waits for the answer, and may have another way.
     #[cfg(feature = "stack")]
-    pub(crate) fn as_configured() -> Self {
-        Self { proxied: true, ..Self::default() }
+    pub(crate) fn at_a_desk() -> Self {
+        Self { at_a_desk: true, ..Self::default() }
     }
 
-    /// Sends a request once and follows no redirects. Without an answer it says why in words that do not
+    /// Sends a request once, follows no redirects and asks no proxy. Without an answer it says why in words that do not
     /// repeat the URL, which may be a secret.
     pub(crate) async fn send(
         &self,
@@ -46,10 +49,12 @@ impl LazyClient {
         within: Duration,
     ) -> Result<Answer, String> {
         let connector = self.connector.get_or_init(|| {
-            let proxies =
-                if self.proxied { ProxyConfig::from_env() } else { ProxyConfig::disabled() };
+            let connect = self.at_a_desk.then_some(CONNECT);
+            let mut settings = HttpConnectorSettings::builder();
+            settings.set_connect_timeout(connect);
             Connector::builder()
-                .proxy_config(proxies)
+                .proxy_config(ProxyConfig::disabled())
+                .connector_settings(settings.build())
                 .tls_provider(Provider::Rustls(CryptoMode::Ring))
                 .build()
         });

@@ -13,7 +13,7 @@ use glidepath_core::protocol::Reply;
 use glidepath_core::record::FenceTrigger;
 use glidepath_core::request::can_be_starter;
 use glidepath_core::time::Timestamp;
-use glidepath_engine::decide::Posted;
+use glidepath_engine::decide::{Decided, Posted};
 use glidepath_engine::ports::{Begun, PortError, PortResult};
 use glidepath_engine::rollback::PostedRollback;
 use glidepath_engine::start::PostedStart;
@@ -227,7 +227,7 @@ impl Operator {
     }
 
     /// Has a decision recorded as the caller's, or says why it was not.
-    pub async fn decide(&self, posted: &Posted) -> PortResult<Result<(), Failure>> {
+    pub async fn decide(&self, posted: &Posted) -> PortResult<Result<Decided, Failure>> {
         let url = self.stack.decide_url.as_deref().ok_or_else(|| PortError::Refused {
             operation: "lambda:InvokeFunctionUrl",
             detail:
@@ -235,7 +235,13 @@ impl Operator {
                      Glidepath's"
                     .to_owned(),
         })?;
-        self.urls.post(url, &json!(posted), DECISION).await.map(|answer| answer.map(drop))
+        match self.urls.post(url, &json!(posted), DECISION).await? {
+            Ok(answer) => {
+                let decided = serde_json::from_value(answer);
+                decided.map(Ok).map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))
+            }
+            Err(failure) => Ok(Err(failure)),
+        }
     }
 
     /// Has a deployment rolled back and waits for the answer. It may be repeated any number of times.
@@ -255,15 +261,21 @@ impl Operator {
         };
         let (deployment, reason) = (deployment.clone(), reason.map(str::to_owned));
         let posted = PostedRollback { deployment, reason, force };
+        let past = async |posted: &PostedRollback, error: PortError| {
+            let PostedRollback { deployment, reason, .. } = posted;
+            let invoked = self.invoke_rollback(deployment, by, reason.as_deref(), force).await;
+            // Who may do neither should hear of the way that is meant for them.
+            invoked.map_err(|direct| if direct.is_denied() { error } else { direct })
+        };
         let answered = match self.urls.post(url, &json!(posted), INVOCATION).await {
             Ok(Ok(reply)) => serde_json::from_value(reply).map(Invoked::Answered),
-            Ok(Err(failure)) => Ok(Invoked::Failed(failure)),
-            Err(past) => {
-                let PostedRollback { deployment, reason, .. } = &posted;
-                let invoked = self.invoke_rollback(deployment, by, reason.as_deref(), force).await;
-                // Who may do neither should hear of the way that is meant for them.
-                return invoked.map_err(|error| if error.is_denied() { past } else { error });
+            // It does not understand what it is asked: an older one, or an event that looks otherwise.
+            Ok(Err(Failure { code: FailureCode::InvalidRequest, cause })) => {
+                let operation = "lambda:InvokeFunctionUrl";
+                return past(&posted, PortError::Refused { operation, detail: cause }).await;
             }
+            Ok(Err(failure)) => Ok(Invoked::Failed(failure)),
+            Err(error) => return past(&posted, error).await,
         };
         answered.map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))
     }
@@ -333,16 +345,12 @@ fn state(described: &DescribeExecutionOutput) -> ExecutionState {
     }
 }
 
-/// What the rollback function is handed.
+/// What the rollback function is handed; it puts the name before the reason.
 fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>, force: bool) -> Value {
-    let cause = match reason {
-        Some(reason) => format!("{by}: {reason}"),
-        None => format!("{by} asked for it"),
-    };
     json!({
         "deployment": deployment,
         "by": FenceTrigger::Operator(by.to_owned()),
-        "error": { "name": FailureCode::Aborted.name(), "cause": cause },
+        "error": { "name": FailureCode::Aborted.name(), "cause": reason },
         "force": force,
     })
 }
@@ -472,16 +480,13 @@ mod tests {
     #[test]
     fn the_rollback_function_understands_what_it_is_handed() {
         let id = DeploymentId::new("d-1");
-        for (reason, force, cause) in [
-            (Some("it is slow"), false, "arn:ada: it is slow"),
-            (None, true, "arn:ada asked for it"),
-        ] {
+        for (reason, force) in [(Some("it is slow"), false), (None, true)] {
             let input = rollback_by(&id, "arn:ada", reason, force);
             let input: RollbackInput = serde_json::from_value(input).unwrap();
             assert_eq!(input.force, force);
             assert_eq!(input.by, Some(FenceTrigger::Operator("arn:ada".to_owned())));
             let error = input.error.unwrap();
-            assert_eq!((error.name.as_str(), error.cause.as_deref()), ("Aborted", Some(cause)));
+            assert_eq!((error.name.as_str(), error.cause.as_deref()), ("Aborted", reason));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Step Functions: answering gates.
+//! Step Functions: answering gates, and starting executions.
 
 use aws_sdk_sfn::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

@@ -27,6 +27,9 @@ const OPERATION: Duration = Duration::from_secs(4);
 /// Most images that one DescribeImages call takes.
 const IMAGES_PER_CALL: usize = 100;
 
+/// Regions in which no registry gets images from elsewhere (ECR user guide, `pull-through-cache`).
+const WITHOUT_RULES: [&str; 4] = ["cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"];
+
 /// More rules than a registry may have.
 const RULES: i32 = 1000;
 
@@ -81,6 +84,9 @@ impl ElasticContainerRegistry {
     /// The prefixes of the repositories in a registry that get images from elsewhere when they are pulled.
     async fn cached(&self, (account, region): Registry<'_>) -> PortResult<Vec<String>> {
         const OPERATION: &str = "ecr:DescribePullThroughCacheRules";
+        if WITHOUT_RULES.contains(&region) {
+            return Ok(Vec::new());
+        }
         let call = self.in_region(region).describe_pull_through_cache_rules();
         match call.registry_id(account).max_results(RULES).send().await {
             Ok(found) => Ok(found
@@ -88,12 +94,7 @@ impl ElasticContainerRegistry {
                 .iter()
                 .filter_map(|rule| rule.ecr_repository_prefix().map(str::to_owned))
                 .collect()),
-            Err(error) => {
-                let error = port_error(OPERATION, error);
-                // There is nothing to be asked, as in Regions that do not have them.
-                let none = !error.may_pass() && !error.is_denied();
-                if none { Ok(Vec::new()) } else { Err(error) }
-            }
+            Err(error) => Err(port_error(OPERATION, error)),
         }
     }
 }

@@ -11,9 +11,13 @@ use aws_types::SdkConfig;
 use glidepath_core::failure::Failure;
 use glidepath_engine::ports::{PortError, PortResult};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::http::{Answer, LazyClient};
+
+/// Longest time until there are credentials: some ask a person.
+const CREDENTIALS: Duration = Duration::from_secs(30);
 
 /// The action that AWS asks for.
 const OPERATION: &str = "lambda:InvokeFunctionUrl";
@@ -27,7 +31,7 @@ pub struct FunctionUrls {
 
 impl FunctionUrls {
     pub fn new(clients: &Clients) -> Self {
-        Self { config: clients.writing().clone(), http: LazyClient::as_configured() }
+        Self { config: clients.writing().clone(), http: LazyClient::at_a_desk() }
     }
 
     /// Posts once. What the function answers, or the failure that it reports; an error if it did not
@@ -38,8 +42,18 @@ impl FunctionUrls {
         body: &Value,
         within: Duration,
     ) -> PortResult<Result<Value, Failure>> {
-        let request = self.signed(url, body.to_string()).await?;
-        let answered = self.http.send(request, within).await;
+        let refused = |detail: &str| {
+            Err(PortError::Refused { operation: OPERATION, detail: detail.to_owned() })
+        };
+        // The session's token goes with it.
+        if !["https://", "http://127.", "http://localhost"].iter().any(|safe| url.starts_with(safe))
+        {
+            return refused("the stack's URL is not https");
+        }
+        let Ok(request) = timeout(CREDENTIALS, self.signed(url, body.to_string())).await else {
+            return refused("no credentials within 30 s");
+        };
+        let answered = self.http.send(request?, within).await;
         let Answer { status, body } =
             answered.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
         read(status, &body)
@@ -96,6 +110,13 @@ fn read(status: u16, body: &[u8]) -> PortResult<Result<Value, Failure>> {
         (200, Some(answer)) => Ok(Ok(answer.clone())),
         // Its bucket of requests, or its concurrency: the function has not run.
         (429, _) => Err(PortError::Throttled { operation: OPERATION }),
+        // Without AWS's words: they say that something has expired, and it is not the credentials.
+        (403, _)
+            if ["Signature expired", "not yet current"].iter().any(|of| said().contains(of)) =>
+        {
+            let detail = "InvalidSignature: its time is not AWS's: look at this machine's clock";
+            Err(PortError::Refused { operation: OPERATION, detail: detail.to_owned() })
+        }
         (403, _) => {
             let detail = format!("AccessDenied: {}", said());
             Err(PortError::Refused { operation: OPERATION, detail })
@@ -162,6 +183,9 @@ mod tests {
         assert_eq!(read(503, own.as_bytes()), Ok(Err(failure)));
         let denied = read(403, br#"{"Message":"Forbidden"}"#).unwrap_err();
         assert!(denied.is_denied() && denied.to_string().contains("Forbidden"), "{denied}");
+        let late = br#"{"message":"Signature expired: 20261129T1 is now earlier than 20261129T2"}"#;
+        let late = read(403, late).unwrap_err();
+        assert!(!late.is_denied() && late.to_string().contains("clock"), "{late}");
         assert!(matches!(read(429, b""), Err(PortError::Throttled { .. })));
         assert!(matches!(read(413, b""), Err(PortError::Refused { .. })));
         for nobody_knows in [500, 502, 504] {
@@ -175,7 +199,9 @@ mod tests {
     async fn nobody_answers() {
         let asked = urls().post("http://127.0.0.1:1/", &json!({}), Duration::from_secs(5)).await;
         assert!(asked.unwrap_err().may_pass());
-        let asked = urls().post("no url", &json!({}), Duration::from_secs(5)).await;
-        assert!(matches!(asked, Err(PortError::Refused { .. })), "{asked:?}");
+        for unsafe_one in ["no url", "http://example.com/"] {
+            let asked = urls().post(unsafe_one, &json!({}), Duration::from_secs(5)).await;
+            assert!(matches!(asked, Err(PortError::Refused { .. })), "{asked:?}");
+        }
     }
 }

@@ -119,7 +119,7 @@ pub(crate) fn registered(version: &str) -> RegisteredVersion {
 }
 
 pub(crate) fn container(name: &str, image: &str) -> ContainerImage {
-    ContainerImage { container: name.to_owned(), image: image.to_owned() }
+    ContainerImage { container: name.to_owned(), image: image.to_owned(), optional: false }
 }
 
 pub(crate) fn alarm_arn(name: &str) -> AlarmArn {

@@ -335,8 +335,8 @@ where
                         claim.finish_if(attempted.clean).await
                     }
                     Restore::Attempted(restore::Written { attempted, .. }) => {
-                        attempted.result?;
-                        claim.finish_if(attempted.clean).await
+                        claim.after(attempted).await?.result?;
+                        Ok(())
                     }
                 }
             }

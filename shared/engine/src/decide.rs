@@ -10,6 +10,7 @@ use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{self, Refused, promote};
 use glidepath_core::record::{Decision, Deployment, Promotion};
 use glidepath_core::request::can_be_said;
+use glidepath_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failed;
@@ -71,6 +72,17 @@ pub enum PostedDecision {
     },
     /// The old slot's tasks go before their time.
     Retire {},
+}
+
+/// What the function answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decided {
+    pub deployment: DeploymentId,
+    /// Of an old slot whose tasks were to go: since when they would have gone by themselves. `None`: nothing
+    /// is kept of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was_due_at: Option<Timestamp>,
 }
 
 /// What a person wants done.

@@ -262,7 +262,7 @@ async fn ask_each(
                 Some(hook) => ask_hook(ports.hooks(), hook, &call, told, now).await,
                 None => Err("it is not in the plan".to_owned()),
             },
-            (None, None) => Err("it was not asked".to_owned()),
+            (None, None) => Err("the hook was not due".to_owned()),
         };
         let run = run.map_or_else(Reading::Unreadable, Reading::Read);
         HookReading { hook: call.place, at: call.at, run }

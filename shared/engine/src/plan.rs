@@ -17,6 +17,7 @@ use glidepath_core::route::Role;
 use glidepath_core::time::{Span, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::warn;
 
 use crate::forecast::try_checks;
 use crate::pace::overdue;
@@ -74,8 +75,16 @@ where
         // An answer, and no error: what catches errors ends the deployment of that name.
         Some(earlier) => return Ok(earlier.name_used()),
         None => {
-            let starts = starts.map_err(|error| failed(&error))?;
-            let starter = starter(&starts, &input.request);
+            let starts = match starts {
+                Ok(starts) => starts,
+                // Nothing is decided by it: nobody is known then to have started it.
+                Err(error) if !error.may_pass() => {
+                    warn!(deployment.id = %input.deployment, error = %error, "nobody knows who starts it");
+                    Vec::new()
+                }
+                Err(error) => return Err(failed(&error)),
+            };
+            let starter = starter(&starts, &input.request, input.execution_start.as_ref());
             let mut begun = None;
             for _ in 0..ATTEMPTS {
                 let surveyed = survey(ports, stack, clock.now(), &input.request).await;

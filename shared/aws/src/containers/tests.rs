@@ -199,6 +199,7 @@ async fn a_task_definition_says_whether_ecs_gives_it_to_a_service() {
         containers: vec![ContainerImage {
             container: "app".to_owned(),
             image: "repository/app:0a1b2c3".to_owned(),
+            optional: false,
         }],
     };
     assert_eq!(found, Ok(Some(registered.clone())));

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
 //! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
-//! | `deployment#ID` | `start#ARN` | `document` (who wants it started, and with which request), `expiresAt` |
+//! | `deployment#ID` | `start#TIME#ARN` | `document` (who wants it started, and with which request), `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
 //! | `lock#KEY` | `lock` | `holder`, `epoch`, `quarantined:VERSION`... |
@@ -56,8 +56,9 @@ const DELIVERED_WITHIN: Span = Span::from_secs(3);
 /// Before the person who wants a deployment started.
 pub(super) const START: &str = "start#";
 
-/// How long it is known who wanted a deployment started: its plan reads it within seconds.
-const STARTS_WITHIN: Span = Span::from_secs(7 * 86_400);
+/// How long it is known who wanted a deployment started: its plan reads it within seconds, or when somebody
+/// redrives the execution, for which there are 14 days.
+const STARTS_WITHIN: Span = Span::from_secs(15 * 86_400);
 
 /// The channels that have taken a notice.
 pub(super) const DELIVERED: &str = "delivered";
@@ -92,8 +93,9 @@ impl Key {
     }
 
     fn start(start: &Start) -> Self {
-        let Start { deployment, by, .. } = start;
-        Self { partition: format!("deployment#{deployment}"), sort: format!("{START}{by}") }
+        let Start { deployment, by, at, .. } = start;
+        let sort = format!("{START}{:015}#{by}", at.as_millis());
+        Self { partition: format!("deployment#{deployment}"), sort }
     }
 
     pub(super) fn alarm(arn: &AlarmArn) -> Self {

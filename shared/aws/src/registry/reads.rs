@@ -141,7 +141,7 @@ impl DynamoRegistry {
         }
     }
 
-    /// One page: there is one for each person who has wanted a deployment of this name.
+    /// One page: there is one for each time that somebody has wanted a deployment of this name.
     pub(super) async fn read_starts(&self, id: &DeploymentId) -> PortResult<Vec<Start>> {
         let partition = Key::deployment(id).partition;
         let answer = self
@@ -158,7 +158,15 @@ impl DynamoRegistry {
                     .map_err(|error| port_error("dynamodb:Query", error))
             })
             .await?;
-        answer.items().iter().map(read_start).collect()
+        let read = answer.items().iter().filter_map(|item| match read_start(item) {
+            Ok(start) => Some(start),
+            // Written by a newer version, perhaps: it must not keep a deployment from anybody.
+            Err(error) => {
+                tracing::error!(deployment.id = %id, error = %error, "a start cannot be read");
+                None
+            }
+        });
+        Ok(read.collect())
     }
 
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {

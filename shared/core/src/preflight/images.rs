@@ -16,7 +16,7 @@ use crate::world::{
 /// What has to be looked up of a version: the images that its containers name, and what they ran.
 pub fn wanted_images(version: &RegisteredVersion, before: &Before) -> Vec<PrivateImage> {
     let mut wanted = BTreeSet::new();
-    for ContainerImage { container, image } in &version.containers {
+    for ContainerImage { container, image, .. } in &version.containers {
         let Some(named) = PrivateImage::of(image) else { continue };
         let ran = before.ran_in(container);
         wanted.extend(ran.into_iter().map(|digest| named.by_digest(digest)));
@@ -33,6 +33,9 @@ pub fn takeable(
     let starts = |version: &RegisteredVersion| {
         version.active
             && version.containers.iter().all(|container| {
+                if container.optional {
+                    return true;
+                }
                 let named = PrivateImage::of(&container.image);
                 let stored = named.as_ref().and_then(|named| stored.get(named).zip(Some(named)));
                 let lacks = stored.and_then(|(stored, named)| Lack::of(stored, named, version));
@@ -107,13 +110,16 @@ impl Lack {
             Which::Digest(digest) => format!("imageDigest={digest}"),
         };
         match self {
-            Self::Gone | Self::NoRepository => "push the image".to_owned(),
+            Self::Gone | Self::NoRepository => {
+                "push the image, or wait until it is replicated".to_owned()
+            }
             Self::Archived => format!(
-                "restore the image, which takes up to 20 minutes: `aws ecr update-image-storage-class \
+                "push the image again, which restores it at once, or have it restored, typically within 20 \
+                 minutes: `aws ecr update-image-storage-class \
                  --region {region} --registry-id {account} --repository-name {name} --image-id {id} \
                  --target-storage-class STANDARD`"
             ),
-            Self::Restoring => "try again once it is back, after 20 minutes at most".to_owned(),
+            Self::Restoring => "try again once it is back, typically within 20 minutes".to_owned(),
         }
     }
 }
@@ -186,7 +192,8 @@ impl Looked<'_> {
         self.found.way_back.as_ref().is_some_and(|back| back.skips_validation)
     }
 
-    fn at(&self, ContainerImage { container, image }: &ContainerImage, findings: &mut Findings) {
+    fn at(&self, container: &ContainerImage, findings: &mut Findings) {
+        let ContainerImage { container, image, optional } = container;
         let Some(named) = PrivateImage::of(image) else { return };
         let ran = self.found.before.ran_in(container);
         let by_tag = matches!(named.which, Which::Tag(_));
@@ -198,6 +205,7 @@ impl Looked<'_> {
             vec![named.clone()]
         };
         let stored = |image| self.found.stored.get(image);
+        let tagged = stored(&named);
         if pulled.iter().any(|image| matches!(stored(image), Some(Stored::There { .. }))) {
             return;
         }
@@ -220,7 +228,11 @@ impl Looked<'_> {
             let told = format!("`{short}` has running tasks, but no other one could start: {what}");
             return findings.warning(self.path(), told, hint);
         }
-        if certain && !self.insists() {
+        // Where ECS resolves no tags (`versionConsistency: disabled`, after failed attempts, with old agents) it
+        // pulls by the tag all the same.
+        let by_tag_after_all =
+            resolved && matches!(tagged, Some(Stored::There { .. } | Stored::Cacheable));
+        if certain && !optional && !by_tag_after_all && !self.insists() {
             let told = format!("`{container}` of `{short}` cannot start: {what}");
             return findings.error(self.path(), told, hint);
         }
@@ -314,7 +326,7 @@ impl Looked<'_> {
     }
 
     /// What the container would run, if that can be held against what it ran.
-    fn now(&self, ContainerImage { container, image }: &ContainerImage) -> Option<ImageDigest> {
+    fn now(&self, ContainerImage { container, image, .. }: &ContainerImage) -> Option<ImageDigest> {
         let runs = |digest: &str| ImageDigest {
             container: container.clone(),
             image: image.clone(),
@@ -349,8 +361,8 @@ impl Looked<'_> {
     fn way_to_what_ran(&self) -> String {
         const AS_IT_IS: &str = "to bring it back as it is now, add `--skip-validation` to the command, or \
                                 `skipValidation: true` to the request's release";
-        let kept =
-            self.version.containers.iter().find_map(|ContainerImage { container, image }| {
+        let kept = self.version.containers.iter().find_map(
+            |ContainerImage { container, image, .. }| {
                 let named = PrivateImage::of(image)?;
                 let ran = self.found.before.ran_in(container);
                 let kept = ran.into_iter().find(|digest| {
@@ -361,7 +373,8 @@ impl Looked<'_> {
                     |now| !matches!(now, Stored::There { digest, .. } if digest == kept),
                 );
                 other.then(|| format!("{}@{kept}", repository(image)))
-            });
+            },
+        );
         match kept {
             Some(kept) => format!(
                 "what it ran is still there: register the version with `{kept}`, and release that one; {AS_IT_IS}"

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::DeploymentId;
-use crate::time::Timestamp;
+use crate::ids::{DeploymentId, ExecutionStart};
+use crate::time::{Span, Timestamp};
 
 /// Somebody wants this deployment, with this request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +19,23 @@ pub struct Start {
     pub at: Timestamp,
 }
 
-/// Who has started what an execution carries: the first who wanted it as it is. A start with another
-/// request is of an execution that never was, and whoever starts it past the function is in none.
-pub fn starter<'starts>(starts: &'starts [Start], request: &Value) -> Option<&'starts str> {
-    let wanted = starts.iter().filter(|start| same(&start.request, request));
+/// How long before its execution begins somebody may be recorded: the function starts it next.
+const BEFORE: Span = Span::from_secs(60);
+
+/// How long after it, because clocks disagree.
+const AFTER: Span = Span::from_secs(5);
+
+/// Who has started what an execution carries: the first who wanted it as it is, right before it began. A
+/// start with another request, or of another time, is of an execution that never was; and whoever starts it
+/// past the function is in none.
+pub fn starter<'starts>(
+    starts: &'starts [Start],
+    request: &Value,
+    began: Option<&ExecutionStart>,
+) -> Option<&'starts str> {
+    let began = Timestamp::parse(began?.as_str())?;
+    let in_time = |at: Timestamp| began - BEFORE <= at && at <= began + AFTER;
+    let wanted = starts.iter().filter(|start| in_time(start.at) && same(&start.request, request));
     wanted.min_by_key(|start| start.at).map(|start| start.by.as_str())
 }
 
@@ -53,20 +66,34 @@ mod tests {
 
     use super::*;
 
-    fn start(by: &str, request: Value, at: i64) -> Start {
+    const BEGAN: &str = "2026-11-29T10:00:00.250Z";
+
+    /// So many seconds after the execution has begun.
+    fn start(by: &str, request: Value, after: i64) -> Start {
         let deployment = DeploymentId::new("shop-42");
-        Start { deployment, by: by.to_owned(), request, at: Timestamp::from_millis(at) }
+        let began = Timestamp::parse(BEGAN).unwrap().as_millis();
+        let at = Timestamp::from_millis(began + after * 1_000);
+        Start { deployment, by: by.to_owned(), request, at }
+    }
+
+    fn starter<'starts>(starts: &'starts [Start], request: &Value) -> Option<&'starts str> {
+        super::starter(starts, request, Some(&ExecutionStart::new(BEGAN)))
     }
 
     #[test]
     fn who_wanted_just_this_first_has_started_it() {
         let request = json!({ "service": "shop", "weights": [1.0, 25], "wait": null });
         let starts = [
-            start("arn:late", request.clone(), 3),
-            start("arn:other", json!({ "service": "basket" }), 1),
-            start("arn:ada", json!({ "wait": null, "weights": [1, 25.0], "service": "shop" }), 2),
+            start("arn:late", request.clone(), 1),
+            start("arn:other", json!({ "service": "basket" }), -2),
+            start("arn:ada", json!({ "wait": null, "weights": [1, 25.0], "service": "shop" }), -1),
+            // Whose execution never was, and who comes when it runs already.
+            start("arn:gave-up", request.clone(), -61),
         ];
         assert_eq!(starter(&starts, &request), Some("arn:ada"));
+        assert_eq!(super::starter(&starts, &request, None), None);
+        assert_eq!(starter(&starts[3..], &request), None);
+        assert_eq!(starter(&[start("arn:bob", request.clone(), 6)], &request), None);
         for other in [
             json!({ "service": "shop", "weights": [1.0, 26], "wait": null }),
             json!({ "service": "shop", "weights": [1.0, 25] }),

@@ -6,6 +6,8 @@
 pub struct ContainerImage {
     pub container: String,
     pub image: String,
+    /// Whether the others go on without it (`essential: false`).
+    pub optional: bool,
 }
 
 /// An image in a private repository of Amazon ECR.

@@ -136,8 +136,7 @@ pub trait Registry: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<Option<StoredCells>>> + Send;
-    /// Remembers who wants a deployment started, in place of what the same person wanted before under its
-    /// name.
+    /// Remembers who wants a deployment started.
     fn store_start(&self, start: &Start) -> impl Future<Output = PortResult<()>> + Send;
     /// Who has wanted a deployment of this name started.
     fn starts(

@@ -108,7 +108,7 @@ where
         let fenced = self.look.fenced;
         let read = routes::read(self.claimed.ports, &fenced.plan.routes).await;
         if read.is_err() {
-            // Nothing was attempted: the claim would only keep the next turn from stepping.
+            // Nothing was attempted: the claim would only hold up the end, and the bounds of the slots.
             self.claimed.claim.finish().await?;
         }
         let observed = read?;

@@ -1,9 +1,10 @@
 //! Who has started a deployment: whom AWS has recognised, or whoever the request says.
 
 use glidepath_core::failure::FailureCode;
-use glidepath_core::ids::DeploymentId;
+use glidepath_core::ids::{DeploymentId, ExecutionStart};
 use glidepath_core::message::message;
 use glidepath_core::record::Event;
+use glidepath_engine::plan::PlanInput;
 use glidepath_engine::ports::Clock;
 use glidepath_engine::start::{self, PostedStart};
 use glidepath_engine::testing::example::world;
@@ -24,7 +25,9 @@ async fn planned(
     world: &World,
     request: Value,
 ) -> (Option<String>, String) {
-    plan(registry, world, &named("d1", request)).await.unwrap();
+    let began = ExecutionStart::new(world.now().to_string());
+    let input = PlanInput { execution_start: Some(began), ..named("d1", request) };
+    plan(registry, world, &input).await.unwrap();
     let items = registry.items();
     let deployment = &items.deployments[&DeploymentId::new("d1")];
     let started = items.notices.iter().find(|entry| entry.notice.event == Event::Started).unwrap();
@@ -66,6 +69,9 @@ async fn a_name_that_was_used_starts_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let bed = Bed::new(&registry, &world);
     start::run(&bed, ADA, posted(&request())).await.unwrap();
+    let odd = PostedStart { deployment: DeploymentId::new("d1 "), request: json!({}) };
+    let refused = start::run(&bed, "arn:bob", odd).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::InvalidRequest);
     let refused = start::run(&bed, "arn:bob", posted(&json!({}))).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::NameUsed);
     assert!(refused.cause.contains("nothing was started"), "{refused}");

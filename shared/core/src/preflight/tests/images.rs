@@ -129,6 +129,23 @@ fn an_image_that_no_task_could_pull_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_container_that_the_others_go_on_without_refuses_nothing() {
+    let mut found = release(&tagged("0a1b2c3"), Stored::Gone);
+    let version = found.task_definition.as_mut().expect("it is there");
+    version.containers[0].optional = true;
+    warned(&found, &["`web` of `shop:42` may not start: ECR has no image"]);
+}
+
+#[test]
+fn what_ecs_may_pull_by_its_tag_is_not_refused_for_its_digest() {
+    // The digest that it ran is gone, and its tag is there: ECS resolves no tags where that is switched off.
+    let mut found = back(0);
+    found.stored =
+        [(named(&tagged("40")), there("sha256:b")), (pinned("sha256:a"), Stored::Gone)].into();
+    warned(&found, &["`web` of `shop:40` may not start: ECR has no image"]);
+}
+
+#[test]
 fn nothing_is_refused_in_doubt() {
     let image = tagged("0a1b2c3");
     let warned = |stored, words| warned(&release(&image, stored), &[words]);

@@ -26,7 +26,8 @@ pub enum GivingUp {
 }
 
 fn container(known: &ImageDigest) -> ContainerImage {
-    ContainerImage { container: known.container.clone(), image: known.image.clone() }
+    let (container, image) = (known.container.clone(), known.image.clone());
+    ContainerImage { container, image, optional: false }
 }
 
 impl Containers for World {
@@ -59,6 +60,7 @@ impl Containers for World {
                 None => vec![ContainerImage {
                     container: "web".to_owned(),
                     image: format!("repository/app:{}", name.short().replace(':', "-")),
+                    optional: false,
                 }],
             },
         }))
