@@ -143,11 +143,13 @@ fn get(url: &str) {
 
 const ALARMS: [&str; 3] = ["alarm.event", "alarm.action", "alarm.composite"];
 const CHANNELS: [&str; 2] = ["channel.slack", "channel.topic"];
-const ROLES: [&str; 9] = [
+const ROLES: [&str; 11] = [
+    "permissions.start",
     "permissions.plan",
     "permissions.advance",
     "permissions.gate",
     "permissions.validate",
+    "permissions.decide",
     "permissions.complete",
     "permissions.rollback",
     "permissions.notify",
