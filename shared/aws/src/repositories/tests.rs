@@ -156,9 +156,13 @@ async fn what_nobody_says_is_not_gone_either() {
     // Whether a pull would bring it may not be seen.
     let unseen = look(vec![no_image(), denied()]).await;
     assert!(matches!(unseen, Stored::Unseen(_)), "{unseen:?}");
-    // A Region without such rules.
-    let unknown = error_of(400, "ValidationException", "not supported in this Region");
-    assert_eq!(look(vec![no_image(), unknown]).await, Stored::Gone);
+    let unknown = error_of(400, "ValidationException", "of another account");
+    let unseen = look(vec![no_image(), unknown]).await;
+    assert!(matches!(unseen, Stored::Unseen(_)), "{unseen:?}");
+    // In a Region without such rules there is nothing to be asked.
+    let repositories = ElasticContainerRegistry::new(&answering(vec![no_image()]));
+    let image = image("us-gov-east-1", "shop:7");
+    assert_eq!(repositories.look_up(&[image]).await.unwrap(), [Stored::Gone]);
 }
 
 #[tokio::test(start_paused = true)]
