@@ -96,7 +96,7 @@ where
     let Some(deployment) = deployment else {
         return Err(Stopped::unknown(&answer.deployment, commands));
     };
-    if may_be_recorded(&failure) && recorded(&deployment, answer) {
+    if !failure.code.kind().is_answer() && recorded(&deployment, answer) {
         // Only the wake-up was lost: the deployment finds the answer at its next look.
         return Ok(format!(
             "{}\nit may take {} until it is seen",
@@ -111,7 +111,7 @@ where
         }
         _ => commands.to_look(&answer.deployment),
     };
-    if may_be_recorded(&failure) {
+    if !failure.code.kind().is_answer() {
         return Err(Stopped::by_failure(&failure, hint));
     }
     let now = words(&deployment, ports.ambient().now());
@@ -131,10 +131,6 @@ const fn nothing(word: &Word) -> &'static str {
         Word::Approve { .. } | Word::Reject { .. } => "nothing was answered",
         Word::Promote { .. } => "it cannot be let go on",
     }
-}
-
-fn may_be_recorded(failure: &Failure) -> bool {
-    matches!(failure.code, FailureCode::Transient | FailureCode::Unexpected)
 }
 
 /// Whether the registry holds this answer: the stage may have moved on by it.

@@ -14,9 +14,6 @@ use glidepath_engine::ports::{PortResult, Recent, Registry};
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
 
-/// Most characters of an execution's name.
-const LONGEST_NAME: usize = 80;
-
 /// How many of the newest deployments are looked through for what was meant, besides those that run.
 pub(crate) const RECENT: u32 = 20;
 
@@ -158,19 +155,7 @@ pub(crate) fn running<'a>(
 
 /// What Step Functions takes as the name of an execution.
 pub(crate) fn name(text: &str) -> Result<DeploymentId, String> {
-    let length = text.chars().count();
-    if length == 0 || length > LONGEST_NAME {
-        return Err(format!("a name has 1 to {LONGEST_NAME} characters, this one has {length}"));
-    }
-    let refused = |character: char| {
-        character.is_whitespace()
-            || character.is_control()
-            || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(character)
-    };
-    match text.chars().find(|character| refused(*character)) {
-        Some(character) => Err(format!("{character:?} cannot be in a name")),
-        None => Ok(DeploymentId::new(text)),
-    }
+    DeploymentId::of_execution(text)
 }
 
 /// A name that nobody has used: `shop-back-20261128T203000Z`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use glidepath_core::document::{Finding, Findings, Severity};
-use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::failure::Failure;
 use glidepath_core::ids::DeploymentId;
 use glidepath_engine::ports::PortError;
 
@@ -77,27 +77,10 @@ impl Stopped {
     /// What a use case could not do.
     pub(crate) fn by_failure(failure: &Failure, hint: impl Into<String>) -> Self {
         let message = failure.cause.clone();
-        match failure.code {
-            FailureCode::Transient | FailureCode::Unexpected => {
-                Self::Unanswered { hint: hint_for(&message).to_owned(), message }
-            }
-            FailureCode::InvalidRequest
-            | FailureCode::DeploymentRunning
-            | FailureCode::AlarmAlreadyFiring
-            | FailureCode::RouteChanged
-            | FailureCode::AlarmFired
-            | FailureCode::VerdictFailed
-            | FailureCode::Inconclusive
-            | FailureCode::CanaryFailedToStart
-            | FailureCode::CanaryNotHealthy
-            | FailureCode::ApprovalRejected
-            | FailureCode::ApprovalTimedOut
-            | FailureCode::Aborted
-            | FailureCode::OrchestrationLost
-            | FailureCode::FenceClosed
-            | FailureCode::NameUsed
-            | FailureCode::UnknownDeployment
-            | FailureCode::RollbackHeld => Self::Unusable { message, hint: hint.into() },
+        if failure.code.kind().is_answer() {
+            Self::Unusable { message, hint: hint.into() }
+        } else {
+            Self::Unanswered { hint: hint_for(&message).to_owned(), message }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::failure::{Failure, FailureCode, FailureKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -171,26 +171,12 @@ fn response(status: u16, body: &impl Serialize) -> Value {
 
 /// Whoever reads only that knows whether to try again.
 const fn status(code: FailureCode) -> u16 {
-    match code {
-        FailureCode::InvalidRequest => 400,
-        FailureCode::UnknownDeployment => 404,
-        FailureCode::NameUsed
-        | FailureCode::DeploymentRunning
-        | FailureCode::AlarmAlreadyFiring
-        | FailureCode::RouteChanged
-        | FailureCode::AlarmFired
-        | FailureCode::VerdictFailed
-        | FailureCode::Inconclusive
-        | FailureCode::CanaryFailedToStart
-        | FailureCode::CanaryNotHealthy
-        | FailureCode::ApprovalRejected
-        | FailureCode::ApprovalTimedOut
-        | FailureCode::Aborted
-        | FailureCode::OrchestrationLost
-        | FailureCode::FenceClosed
-        | FailureCode::RollbackHeld => 409,
-        FailureCode::Transient => 503,
-        FailureCode::Unexpected => 500,
+    match code.kind() {
+        FailureKind::Mistaken => 400,
+        FailureKind::Unknown => 404,
+        FailureKind::Refused => 409,
+        FailureKind::Passing => 503,
+        FailureKind::Broken => 500,
     }
 }
 

@@ -42,9 +42,6 @@ pub(crate) struct Arguments {
     skip_validation: bool,
 }
 
-/// Who asked, if AWS does not say it: a rollback does not wait for that.
-const SOMEBODY: &str = "a person whom AWS did not name";
-
 /// Has the stack's rollback function do it, and says what came of it.
 pub(crate) async fn run(
     arguments: &Arguments,
@@ -69,11 +66,7 @@ pub(crate) async fn run(
         // Before the rollback, for whoever watches.
         output.flush()?;
     }
-    let invoke = async || {
-        let identity = operator.identity().await;
-        let by = identity.unwrap_or_else(|_| SOMEBODY.to_owned());
-        operator.roll_back(deployment, &by, reason.as_deref(), *force).await
-    };
+    let invoke = async || operator.roll_back(deployment, reason.as_deref(), *force).await;
     let execution = operator.execution(deployment);
     let planned = async || {
         let find = async || operator.find(&execution).await;

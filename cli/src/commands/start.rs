@@ -73,7 +73,7 @@ pub(super) async fn begin(
         let mut aside = anstream::stderr();
         writeln!(
             aside,
-            "{WARNING}warning:{WARNING:#} who starts {id} is known by what it says, perhaps: {why}"
+            "{WARNING}warning:{WARNING:#} AWS may not have told the stack who starts {id}: {why}"
         )?;
     }
     let execution = match started {

@@ -70,7 +70,6 @@ fn images(images: &[String], ran: Option<&Digests>) -> String {
     }
 }
 
-/// Of an ARN the role and the session, or the user.
 /// Whom AWS has recognised, before what somebody says.
 fn started(plan: &Plan) -> String {
     match (&plan.starter, &plan.started_by) {
@@ -80,6 +79,7 @@ fn started(plan: &Plan) -> String {
     }
 }
 
+/// Of an ARN the role and the session, or the user.
 fn who(by: &str) -> String {
     let named = by.split_once('/').filter(|_| by.starts_with("arn:"));
     end(named.map_or(by, |(_, named)| named))

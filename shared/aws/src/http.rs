@@ -27,31 +27,27 @@ pub(crate) struct Answer {
 #[derive(Debug, Default)]
 pub(crate) struct LazyClient {
     connector: OnceLock<Connector>,
-    /// Whether it gives up soon where nobody takes the connection.
-    at_a_desk: bool,
+    /// Longest time until somebody takes the connection, if that is to be shorter than the whole.
+    connect: Option<Duration>,
 }
 
-/// Longest time until somebody takes a connection: where nobody does there may be another way.
-const CONNECT: Duration = Duration::from_secs(2);
-
 impl LazyClient {
-    /// For somebody who waits for the answer, and may have another way.
+    /// For whoever has another way where nobody takes the connection.
     #[cfg(feature = "stack")]
-    pub(crate) fn at_a_desk() -> Self {
-        Self { at_a_desk: true, ..Self::default() }
+    pub(crate) fn connecting_within(connect: Duration) -> Self {
+        Self { connect: Some(connect), ..Self::default() }
     }
 
-    /// Sends a request once, follows no redirects and asks no proxy. Without an answer it says why in words that do not
-    /// repeat the URL, which may be a secret.
+    /// Sends a request once, follows no redirects and asks no proxy. Without an answer it says why in
+    /// words that do not repeat the URL, which may be a secret.
     pub(crate) async fn send(
         &self,
         request: HttpRequest,
         within: Duration,
     ) -> Result<Answer, String> {
         let connector = self.connector.get_or_init(|| {
-            let connect = self.at_a_desk.then_some(CONNECT);
             let mut settings = HttpConnectorSettings::builder();
-            settings.set_connect_timeout(connect);
+            settings.set_connect_timeout(self.connect);
             Connector::builder()
                 .proxy_config(ProxyConfig::disabled())
                 .connector_settings(settings.build())

@@ -18,6 +18,7 @@ use glidepath_engine::ports::{Begun, PortError, PortResult};
 use glidepath_engine::rollback::PostedRollback;
 use glidepath_engine::start::PostedStart;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::clients::Clients;
@@ -30,6 +31,12 @@ const INVOCATION: Duration = Duration::from_secs(130);
 
 /// Longest time until a decision is answered: more than the function's own time-out.
 const DECISION: Duration = Duration::from_secs(35);
+
+/// The action of a request to a function's URL.
+const BY_URL: &str = "lambda:InvokeFunctionUrl";
+
+/// Who asks for a rollback past the URL, if AWS does not say it: a rollback does not wait for that.
+const SOMEBODY: &str = "a person whom AWS did not name";
 
 /// The field of a request that says who starts it.
 const STARTED_BY: &str = "startedBy";
@@ -117,28 +124,34 @@ impl Operator {
         name: &DeploymentId,
         request: &Value,
     ) -> PortResult<(Started, Proven)> {
+        let unproven = match self.start_by_url(name, request).await? {
+            Ok(started) => return Ok((started, Proven::Yes)),
+            Err(why) => why,
+        };
+        Ok((self.start_past(name, request).await?, Proven::No(unproven)))
+    }
+
+    /// What the function has started, or why it was not asked well.
+    async fn start_by_url(
+        &self,
+        name: &DeploymentId,
+        request: &Value,
+    ) -> PortResult<Result<Started, String>> {
         let Some(url) = &self.stack.start_url else {
             let why = "the stack has no output `StartUrl`: it is older than this command line";
-            return Ok((self.start_past(name, request).await?, Proven::No(why.to_owned())));
+            return Ok(Err(why.to_owned()));
         };
         let posted = PostedStart { deployment: name.clone(), request: request.clone() };
         match self.urls.post(url, &json!(posted), DECISION).await {
             Ok(Ok(begun)) => {
-                let begun: Begun = serde_json::from_value(begun)
-                    .map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))?;
-                Ok((Started::Running(begun.execution), Proven::Yes))
+                let Begun { execution } = answered(begun)?;
+                Ok(Ok(Started::Running(execution)))
             }
             Ok(Err(Failure { code: FailureCode::NameUsed, .. })) => {
-                Ok((self.existing(name, request).await?, Proven::Yes))
+                self.existing(name, request).await.map(Ok)
             }
-            Ok(Err(failure)) => {
-                let detail = failure.to_string();
-                Ok((self.start_past(name, request).await?, Proven::No(detail)))
-            }
-            Err(error) => {
-                let why = error.to_string();
-                Ok((self.start_past(name, request).await?, Proven::No(why)))
-            }
+            Ok(Err(failure)) => Ok(Err(failure.to_string())),
+            Err(error) => Ok(Err(error.to_string())),
         }
     }
 
@@ -236,10 +249,7 @@ impl Operator {
                     .to_owned(),
         })?;
         match self.urls.post(url, &json!(posted), DECISION).await? {
-            Ok(answer) => {
-                let decided = serde_json::from_value(answer);
-                decided.map(Ok).map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))
-            }
+            Ok(decided) => answered(decided).map(Ok),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -252,47 +262,37 @@ impl Operator {
     pub async fn roll_back(
         &self,
         deployment: &DeploymentId,
-        by: &str,
         reason: Option<&str>,
         force: bool,
     ) -> PortResult<Invoked> {
+        let (id, reason) = (deployment.clone(), reason.map(str::to_owned));
+        let posted = PostedRollback { deployment: id, reason, force };
         let Some(url) = &self.stack.rollback_url else {
-            return self.invoke_rollback(deployment, by, reason, force).await;
+            return self.invoke_rollback(&posted).await;
         };
-        let (deployment, reason) = (deployment.clone(), reason.map(str::to_owned));
-        let posted = PostedRollback { deployment, reason, force };
-        let past = async |posted: &PostedRollback, error: PortError| {
-            let PostedRollback { deployment, reason, .. } = posted;
-            let invoked = self.invoke_rollback(deployment, by, reason.as_deref(), force).await;
-            // Who may do neither should hear of the way that is meant for them.
-            invoked.map_err(|direct| if direct.is_denied() { error } else { direct })
-        };
-        let answered = match self.urls.post(url, &json!(posted), INVOCATION).await {
-            Ok(Ok(reply)) => serde_json::from_value(reply).map(Invoked::Answered),
+        let error = match self.urls.post(url, &json!(posted), INVOCATION).await {
+            Ok(Ok(reply)) => return answered(reply).map(Invoked::Answered),
             // It does not understand what it is asked: an older one, or an event that looks otherwise.
             Ok(Err(Failure { code: FailureCode::InvalidRequest, cause })) => {
-                let operation = "lambda:InvokeFunctionUrl";
-                return past(&posted, PortError::Refused { operation, detail: cause }).await;
+                PortError::Refused { operation: BY_URL, detail: cause }
             }
-            Ok(Err(failure)) => Ok(Invoked::Failed(failure)),
-            Err(error) => return past(&posted, error).await,
+            Ok(Err(failure)) => return Ok(Invoked::Failed(failure)),
+            Err(error) => error,
         };
-        answered.map_err(|error| unreadable("lambda:InvokeFunctionUrl", &error))
+        let invoked = self.invoke_rollback(&posted).await;
+        // Who may do neither should hear of the way that is meant for them.
+        invoked.map_err(|direct| if direct.is_denied() { error } else { direct })
     }
 
-    async fn invoke_rollback(
-        &self,
-        deployment: &DeploymentId,
-        by: &str,
-        reason: Option<&str>,
-        force: bool,
-    ) -> PortResult<Invoked> {
+    /// Past the URL, as whoever AWS says it is if that is known at once.
+    async fn invoke_rollback(&self, posted: &PostedRollback) -> PortResult<Invoked> {
         let operation = "lambda:Invoke";
+        let by = self.identity().await.unwrap_or_else(|_| SOMEBODY.to_owned());
         let invoked = self
             .functions
             .invoke()
             .function_name(&self.stack.rollback_function)
-            .payload(Blob::new(rollback_by(deployment, by, reason, force).to_string()))
+            .payload(Blob::new(rollback_by(posted, by).to_string()))
             .send()
             .await
             .map_err(|error| port_error(operation, error))?;
@@ -305,6 +305,11 @@ impl Operator {
         };
         answer.map_err(|error| unreadable(operation, &error))
     }
+}
+
+/// What a function has answered to a request to its URL.
+fn answered<Answer: DeserializeOwned>(answer: Value) -> PortResult<Answer> {
+    serde_json::from_value(answer).map_err(|error| unreadable(BY_URL, &error))
 }
 
 fn unreadable(operation: &'static str, error: &serde_json::Error) -> PortError {
@@ -346,10 +351,11 @@ fn state(described: &DescribeExecutionOutput) -> ExecutionState {
 }
 
 /// What the rollback function is handed; it puts the name before the reason.
-fn rollback_by(deployment: &DeploymentId, by: &str, reason: Option<&str>, force: bool) -> Value {
+fn rollback_by(posted: &PostedRollback, by: String) -> Value {
+    let PostedRollback { deployment, reason, force } = posted;
     json!({
         "deployment": deployment,
-        "by": FenceTrigger::Operator(by.to_owned()),
+        "by": FenceTrigger::Operator(by),
         "error": { "name": FailureCode::Aborted.name(), "cause": reason },
         "force": force,
     })
@@ -472,8 +478,10 @@ mod tests {
     async fn the_answer_of_the_rollback_is_read() {
         let id = DeploymentId::new("d-1");
         let reply = Reply::new(&id, NextStep::Rollback, "traffic is back");
-        let operator = operator(vec![good(&json!(reply))]);
-        let invoked = operator.roll_back(&id, "arn:ada", None, false).await;
+        // Nobody says who asks, and the rollback goes on.
+        let nobody = error_of(403, "AccessDenied", "no");
+        let operator = operator(vec![nobody, good(&json!(reply))]);
+        let invoked = operator.roll_back(&id, None, false).await;
         assert_eq!(invoked, Ok(Invoked::Answered(reply)));
     }
 
@@ -481,7 +489,9 @@ mod tests {
     fn the_rollback_function_understands_what_it_is_handed() {
         let id = DeploymentId::new("d-1");
         for (reason, force) in [(Some("it is slow"), false), (None, true)] {
-            let input = rollback_by(&id, "arn:ada", reason, force);
+            let posted =
+                PostedRollback { deployment: id.clone(), reason: reason.map(str::to_owned), force };
+            let input = rollback_by(&posted, "arn:ada".to_owned());
             let input: RollbackInput = serde_json::from_value(input).unwrap();
             assert_eq!(input.force, force);
             assert_eq!(input.by, Some(FenceTrigger::Operator("arn:ada".to_owned())));

@@ -21,7 +21,7 @@ use crate::error::{code, port_error};
 /// Longest time of one attempt of a call.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// Longest time of a call with all its attempts: it is asked beside other reads, and nothing waits for it.
+/// Longest time of a call with all its attempts: a plan waits for it, beside its other reads.
 const OPERATION: Duration = Duration::from_secs(4);
 
 /// Most images that one DescribeImages call takes.

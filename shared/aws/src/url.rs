@@ -16,6 +16,9 @@ use tokio::time::timeout;
 use crate::clients::Clients;
 use crate::http::{Answer, LazyClient};
 
+/// Longest time until somebody takes the connection: where nobody does, the next way is tried.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// Longest time until there are credentials: some ask a person.
 const CREDENTIALS: Duration = Duration::from_secs(30);
 
@@ -31,7 +34,7 @@ pub struct FunctionUrls {
 
 impl FunctionUrls {
     pub fn new(clients: &Clients) -> Self {
-        Self { config: clients.writing().clone(), http: LazyClient::at_a_desk() }
+        Self { config: clients.writing().clone(), http: LazyClient::connecting_within(CONNECT) }
     }
 
     /// Posts once. What the function answers, or the failure that it reports; an error if it did not
@@ -42,16 +45,13 @@ impl FunctionUrls {
         body: &Value,
         within: Duration,
     ) -> PortResult<Result<Value, Failure>> {
-        let refused = |detail: &str| {
-            Err(PortError::Refused { operation: OPERATION, detail: detail.to_owned() })
-        };
         // The session's token goes with it.
         if !["https://", "http://127.", "http://localhost"].iter().any(|safe| url.starts_with(safe))
         {
-            return refused("the stack's URL is not https");
+            return Err(refused("the stack's URL is not https"));
         }
         let Ok(request) = timeout(CREDENTIALS, self.signed(url, body.to_string())).await else {
-            return refused("no credentials within 30 s");
+            return Err(refused("no credentials within 30 s"));
         };
         let answered = self.http.send(request?, within).await;
         let Answer { status, body } =
@@ -60,13 +60,12 @@ impl FunctionUrls {
     }
 
     async fn signed(&self, url: &str, body: String) -> PortResult<HttpRequest> {
-        let unfit = |why: &str| PortError::Refused { operation: OPERATION, detail: why.to_owned() };
-        let failed = |detail: String| PortError::Refused { operation: OPERATION, detail };
-        let provider =
-            self.config.credentials_provider().ok_or_else(|| unfit("there are no credentials"))?;
-        let credentials =
-            provider.provide_credentials().await.map_err(|error| failed(error.to_string()))?;
-        let region = self.config.region().ok_or_else(|| unfit("there is no Region"))?;
+        let provider = self
+            .config
+            .credentials_provider()
+            .ok_or_else(|| refused("there are no credentials"))?;
+        let credentials = provider.provide_credentials().await.map_err(refused)?;
+        let region = self.config.region().ok_or_else(|| refused("there is no Region"))?;
         let identity = credentials.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -75,22 +74,25 @@ impl FunctionUrls {
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| failed(error.to_string()))?
+            .map_err(refused)?
             .into();
         let headers = [("content-type", "application/json")];
         let signable = SignableBody::Bytes(body.as_bytes());
-        let signable = SignableRequest::new("POST", url, headers.into_iter(), signable)
-            .map_err(|error| failed(error.to_string()))?;
-        let (instructions, _) =
-            sign(signable, &parameters).map_err(|error| failed(error.to_string()))?.into_parts();
+        let signable =
+            SignableRequest::new("POST", url, headers.into_iter(), signable).map_err(refused)?;
+        let (instructions, _) = sign(signable, &parameters).map_err(refused)?.into_parts();
         let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST").map_err(|error| failed(error.to_string()))?;
-        request.set_uri(url).map_err(|error| failed(error.to_string()))?;
+        request.set_method("POST").map_err(refused)?;
+        request.set_uri(url).map_err(refused)?;
         for (name, value) in headers.into_iter().chain(instructions.headers()) {
             request.headers_mut().insert(name.to_owned(), value.to_owned());
         }
         Ok(request)
     }
+}
+
+fn refused(why: impl std::fmt::Display) -> PortError {
+    PortError::Refused { operation: OPERATION, detail: why.to_string() }
 }
 
 /// An answer as the function has written it, or as AWS has in its place.
@@ -114,17 +116,11 @@ fn read(status: u16, body: &[u8]) -> PortResult<Result<Value, Failure>> {
         (403, _)
             if ["Signature expired", "not yet current"].iter().any(|of| said().contains(of)) =>
         {
-            let detail = "InvalidSignature: its time is not AWS's: look at this machine's clock";
-            Err(PortError::Refused { operation: OPERATION, detail: detail.to_owned() })
+            let why = "InvalidSignature: its time is not AWS's: look at this machine's clock";
+            Err(refused(why))
         }
-        (403, _) => {
-            let detail = format!("AccessDenied: {}", said());
-            Err(PortError::Refused { operation: OPERATION, detail })
-        }
-        (400..500, _) => {
-            let detail = format!("HTTP {status}: {}", said());
-            Err(PortError::Refused { operation: OPERATION, detail })
-        }
+        (403, _) => Err(refused(format!("AccessDenied: {}", said()))),
+        (400..500, _) => Err(refused(format!("HTTP {status}: {}", said()))),
         (_, _) => {
             let detail = format!("HTTP {status}: {}", said());
             Err(PortError::Unanswered { operation: OPERATION, detail })

@@ -93,8 +93,58 @@ impl FailureCode {
         }
     }
 
+    /// What kind of answer it is.
+    pub const fn kind(self) -> FailureKind {
+        match self {
+            Self::InvalidRequest => FailureKind::Mistaken,
+            Self::UnknownDeployment => FailureKind::Unknown,
+            Self::NameUsed
+            | Self::DeploymentRunning
+            | Self::AlarmAlreadyFiring
+            | Self::RouteChanged
+            | Self::AlarmFired
+            | Self::VerdictFailed
+            | Self::Inconclusive
+            | Self::CanaryFailedToStart
+            | Self::CanaryNotHealthy
+            | Self::ApprovalRejected
+            | Self::ApprovalTimedOut
+            | Self::Aborted
+            | Self::OrchestrationLost
+            | Self::FenceClosed
+            | Self::RollbackHeld => FailureKind::Refused,
+            Self::Transient => FailureKind::Passing,
+            Self::Unexpected => FailureKind::Broken,
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+/// What a failure tells whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// What was asked cannot be meant.
+    Mistaken,
+    /// There is nothing of that name.
+    Unknown,
+    /// It is not possible as things are.
+    Refused,
+    /// Nobody knows whether it was done; the same may succeed later.
+    Passing,
+    /// Nobody knows whether it was done, and something is not as it must be.
+    Broken,
+}
+
+impl FailureKind {
+    /// Whether it is an answer. Without one what was asked may have been done all the same.
+    pub const fn is_answer(self) -> bool {
+        match self {
+            Self::Mistaken | Self::Unknown | Self::Refused => true,
+            Self::Passing | Self::Broken => false,
+        }
     }
 }
 

@@ -54,6 +54,30 @@ names! {
     ChannelName;
 }
 
+/// Most characters of an execution's name.
+const LONGEST_NAME: usize = 80;
+
+impl DeploymentId {
+    /// A name that Step Functions takes for an execution, or why it takes none such.
+    pub fn of_execution(text: &str) -> Result<Self, String> {
+        let length = text.chars().count();
+        if length == 0 || length > LONGEST_NAME {
+            return Err(format!(
+                "a name has 1 to {LONGEST_NAME} characters, this one has {length}"
+            ));
+        }
+        let refused = |character: char| {
+            character.is_whitespace()
+                || character.is_control()
+                || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(character)
+        };
+        match text.chars().find(|character| refused(*character)) {
+            Some(character) => Err(format!("{character:?} cannot be in a name")),
+            None => Ok(Self::new(text)),
+        }
+    }
+}
+
 impl TargetGroupArn {
     /// The value of the CloudWatch dimension `TargetGroup`: `targetgroup/NAME/ID`.
     pub fn dimension(&self) -> &str {

@@ -300,14 +300,9 @@ where
         }
     }
 
-    /// The routes, under a claim of which nothing is on its way: it ends if they cannot be read, or it
-    /// would hold up the next turn, and a rollback, for half a minute.
+    /// The routes, under a claim of which nothing is on its way.
     async fn read_under(&self, claim: &Claim<'_, P>) -> Result<Vec<Option<RouteActions>>, Stop> {
-        let read = routes::read(self.ports, &self.deployment.plan.routes).await;
-        if read.is_err() {
-            claim.finish().await?;
-        }
-        Ok(read?)
+        claim.holding(routes::read(self.ports, &self.deployment.plan.routes).await).await
     }
 
     /// A fence closed between the claim and the record: the write is taken back at once, without

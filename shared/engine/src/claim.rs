@@ -76,6 +76,16 @@ impl<'a, P: Ports<Registry: Registry>> Claim<'a, P> {
         Ok(attempted)
     }
 
+    /// What was read under it before anything was attempted: where that could not be read, it ends, or it would
+    /// hold up the next turn, and a rollback, for nothing.
+    pub(crate) async fn holding<Read, Error: Into<Stop>>(
+        &self,
+        read: Result<Read, Error>,
+    ) -> Result<Read, Stop> {
+        self.finish_if(read.is_err()).await?;
+        read.map_err(Into::into)
+    }
+
     /// Ends it if nothing of it can land any more; otherwise it lives until its deadline.
     pub(crate) async fn finish_if(&self, clean: bool) -> Result<(), Stop> {
         if clean { self.finish().await } else { Ok(()) }

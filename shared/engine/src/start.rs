@@ -20,23 +20,15 @@ pub struct PostedStart {
     pub request: Value,
 }
 
-/// Longest name of an execution.
-const LONGEST_NAME: usize = 80;
-
 /// Records who wants it and starts the execution; again, nothing changes while it runs.
 pub async fn run<P>(ports: &P, by: &str, posted: PostedStart) -> Result<Begun, Failure>
 where
     P: Ports<Registry: Registry, Orchestration: Starting, Ambient: Clock>,
 {
     let PostedStart { deployment, request } = posted;
-    let fits = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
-    let name = deployment.as_str();
-    if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(fits) {
-        let cause = format!(
-            "a deployment's name has at most {LONGEST_NAME} letters, digits, `-` and `_`; nothing was started"
-        );
-        return Err(Failure::new(FailureCode::InvalidRequest, cause));
-    }
+    DeploymentId::of_execution(deployment.as_str()).map_err(|why| {
+        Failure::new(FailureCode::InvalidRequest, format!("{why}; nothing was started"))
+    })?;
     let at = ports.ambient().now();
     let start = Start { deployment, by: by.to_owned(), request, at };
     let stored = ports.registry().store_start(&start).await;

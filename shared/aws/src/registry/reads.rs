@@ -103,8 +103,39 @@ impl DynamoRegistry {
     }
 
     pub(super) async fn read_notices(&self, id: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
+        let items = self.of_deployment(id, "notice#").await?;
+        let read = items.iter().filter_map(|item| match read_notice(item) {
+            Ok(entry) => Some(entry),
+            // An event that a newer version knows must not keep the others from anybody.
+            Err(error) => {
+                tracing::error!(
+                    deployment.id = %id,
+                    error = %error,
+                    "an entry of the timeline cannot be read"
+                );
+                None
+            }
+        });
+        Ok(read.collect())
+    }
+
+    pub(super) async fn read_starts(&self, id: &DeploymentId) -> PortResult<Vec<Start>> {
+        let items = self.of_deployment(id, START).await?;
+        let read = items.iter().filter_map(|item| match read_start(item) {
+            Ok(start) => Some(start),
+            // Written by a newer version, perhaps: it must not keep a deployment from anybody.
+            Err(error) => {
+                tracing::error!(deployment.id = %id, error = %error, "a start cannot be read");
+                None
+            }
+        });
+        Ok(read.collect())
+    }
+
+    /// The items of a deployment whose sort key begins so, in its order.
+    async fn of_deployment(&self, id: &DeploymentId, beginning: &str) -> PortResult<Vec<Item>> {
         let partition = Key::deployment(id).partition;
-        let mut entries = Vec::new();
+        let mut items = Vec::new();
         let mut page = None;
         loop {
             let start: Option<Item> = page;
@@ -114,59 +145,21 @@ impl DynamoRegistry {
                         .query()
                         .table_name(&self.table)
                         .consistent_read(true)
-                        .key_condition_expression("pk = :partition AND begins_with(sk, :notices)")
+                        .key_condition_expression("pk = :partition AND begins_with(sk, :beginning)")
                         .expression_attribute_values(":partition", text(&partition))
-                        .expression_attribute_values(":notices", text("notice#"))
+                        .expression_attribute_values(":beginning", text(beginning))
                         .set_exclusive_start_key(start.clone())
                         .send()
                         .await
                         .map_err(|error| port_error("dynamodb:Query", error))
                 })
                 .await?;
-            for item in answer.items() {
-                match read_notice(item) {
-                    Ok(entry) => entries.push(entry),
-                    // An event that a newer version knows must not keep the others from anybody.
-                    Err(error) => tracing::error!(
-                        deployment.id = %id,
-                        error = %error,
-                        "an entry of the timeline cannot be read"
-                    ),
-                }
-            }
+            items.extend(answer.items.unwrap_or_default());
             page = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if page.is_none() {
-                return Ok(entries);
+                return Ok(items);
             }
         }
-    }
-
-    /// One page: there is one for each time that somebody has wanted a deployment of this name.
-    pub(super) async fn read_starts(&self, id: &DeploymentId) -> PortResult<Vec<Start>> {
-        let partition = Key::deployment(id).partition;
-        let answer = self
-            .repeated(async || {
-                self.client
-                    .query()
-                    .table_name(&self.table)
-                    .consistent_read(true)
-                    .key_condition_expression("pk = :partition AND begins_with(sk, :starts)")
-                    .expression_attribute_values(":partition", text(&partition))
-                    .expression_attribute_values(":starts", text(START))
-                    .send()
-                    .await
-                    .map_err(|error| port_error("dynamodb:Query", error))
-            })
-            .await?;
-        let read = answer.items().iter().filter_map(|item| match read_start(item) {
-            Ok(start) => Some(start),
-            // Written by a newer version, perhaps: it must not keep a deployment from anybody.
-            Err(error) => {
-                tracing::error!(deployment.id = %id, error = %error, "a start cannot be read");
-                None
-            }
-        });
-        Ok(read.collect())
     }
 
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {

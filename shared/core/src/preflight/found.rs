@@ -96,6 +96,16 @@ pub struct Before {
     pub takeable: Option<Vec<TaskDefinition>>,
 }
 
+impl Found {
+    /// What mends the version, and for a way back what can be taken in its place.
+    pub(super) fn or_another(&self, remedy: &str) -> String {
+        match &self.way_back {
+            None => remedy.to_owned(),
+            Some(_) => self.before.or_another(remedy),
+        }
+    }
+}
+
 impl Before {
     /// The way out of a way back to what cannot be taken: to mend it, or another one.
     pub(super) fn or_another(&self, remedy: &str) -> String {

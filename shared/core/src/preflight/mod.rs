@@ -191,10 +191,7 @@ fn task_definition(
     let Some(version) = &found.task_definition else {
         let wanted = &request.release.task_definition;
         let register = "register it first, in the same account and region";
-        let hint = match &found.way_back {
-            None => register.to_owned(),
-            Some(_) => found.before.or_another(register),
-        };
+        let hint = found.or_another(register);
         findings.error(
             "$.release.taskDefinition",
             format!("there is no task definition `{wanted}`"),
@@ -216,10 +213,7 @@ fn task_definition(
     if !version.active && !kept {
         let register =
             "register the same again, which makes another revision of it, and release that one";
-        let hint = match &found.way_back {
-            None => register.to_owned(),
-            Some(_) => found.before.or_another(register),
-        };
+        let hint = found.or_another(register);
         findings.error(
             "$.release.taskDefinition",
             format!("`{}` is deregistered: ECS gives it to no service", version.arn.short()),

@@ -9,7 +9,7 @@ use super::PortResult;
 /// Private repositories of container images.
 pub trait Repositories: Sync {
     /// What they say of these images, in the order asked, each for itself: what one of them does not tell
-    /// keeps none of the others from being known. Bounded in time, as nothing waits for it.
+    /// keeps none of the others from being known. Bounded in time: a plan waits for it, and goes on without.
     fn look_up(
         &self,
         images: &[PrivateImage],

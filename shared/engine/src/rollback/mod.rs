@@ -316,9 +316,7 @@ where
         deployment: &Deployment,
         claim: &Claim<'_, P>,
     ) -> Result<Option<Vec<Option<RouteActions>>>, Stop> {
-        let astray = conclude::astray(self.ports, deployment).await;
-        claim.finish_if(astray.is_err()).await?;
-        Ok(astray?)
+        claim.holding(conclude::astray(self.ports, deployment).await).await
     }
 
     /// Whether somebody comes back for the rest.

@@ -107,11 +107,7 @@ where
     async fn part(&self, keeps: Weight) -> Result<Weakened, Stop> {
         let fenced = self.look.fenced;
         let read = routes::read(self.claimed.ports, &fenced.plan.routes).await;
-        if read.is_err() {
-            // Nothing was attempted: the claim would only hold up the end, and the bounds of the slots.
-            self.claimed.claim.finish().await?;
-        }
-        let observed = read?;
+        let observed = self.claimed.claim.holding(read).await?;
         if fenced.above(&observed, Weight::NONE).is_empty() {
             return Ok(Weakened::InPlace);
         }

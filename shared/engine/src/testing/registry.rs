@@ -223,11 +223,7 @@ impl Registry for MemoryRegistry {
     }
 
     async fn store_start(&self, start: &Start) -> PortResult<()> {
-        let mut items = self.items();
-        items
-            .starts
-            .retain(|known| (&known.deployment, &known.by) != (&start.deployment, &start.by));
-        items.starts.push(start.clone());
+        self.items().starts.push(start.clone());
         Ok(())
     }
 
