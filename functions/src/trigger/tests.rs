@@ -1,5 +1,6 @@
 //! Every form in which AWS delivers an alarm, with its stated outcome.
 
+use glidepath_engine::rollback::PostedRollback;
 use serde_json::json;
 
 use super::*;
@@ -143,6 +144,33 @@ fn an_execution_that_ended_without_success_leaves_its_deployment_to_the_rollback
     for status in ["RUNNING", "SUCCEEDED", "PENDING_REDRIVE"] {
         let trigger = read_trigger(&execution(status), MutedAlarms::RollBack).unwrap();
         assert!(matches!(&trigger, Trigger::Ignored(why) if why.contains(status)), "{trigger:?}");
+    }
+}
+
+#[test]
+fn who_asks_past_the_url_is_told_as_said_and_who_comes_by_it_as_known() {
+    for (cause, told) in
+        [(json!("it is slow"), "ada, as they say: it is slow"), (Value::Null, "ada, as they say")]
+    {
+        let payload = json!({
+            "deployment": "d-1", "by": { "operator": "ada" },
+            "error": { "name": "Aborted", "cause": cause },
+        });
+        let read = read_trigger(&payload, MutedAlarms::RollBack).unwrap();
+        let Trigger::Deployment(input) = read else { panic!("{read:?}") };
+        assert_eq!(input.by, Some(FenceTrigger::Operator("ada, as they say".to_owned())));
+        assert_eq!(input.error.unwrap().cause.as_deref(), Some(told));
+    }
+    for (reason, told) in [
+        (Some("it is slow\n"), "arn:ada: it is slow"),
+        // Nobody's terminal is to be written on, and the rollback goes on.
+        (Some("\u{1b}[31mred"), "arn:ada asked for it"),
+        (None, "arn:ada asked for it"),
+    ] {
+        let (deployment, reason) = (DeploymentId::new("d-1"), reason.map(str::to_owned));
+        let input = PostedRollback { deployment, reason, force: true }.by("arn:ada".to_owned());
+        assert_eq!(input.by, Some(FenceTrigger::Operator("arn:ada".to_owned())));
+        assert_eq!((input.force, input.error.unwrap().cause.as_deref()), (true, Some(told)));
     }
 }
 

@@ -279,6 +279,31 @@ fn cells_come_back_and_expire() {
 }
 
 #[test]
+fn whoever_wants_a_start_replaces_nobody_else_and_no_earlier_wish() {
+    let start = |by: &str, at| Start {
+        deployment: DeploymentId::new("d1"),
+        by: by.to_owned(),
+        request: serde_json::json!({ "service": "shop" }),
+        at,
+    };
+    let wanted = [
+        start("arn:ada", NOW),
+        start("arn:bob", NOW),
+        start("arn:ada", NOW + Span::from_millis(1)),
+    ];
+    let items: Vec<_> = wanted.iter().map(|start| write_start(start).unwrap()).collect();
+    let keys: std::collections::BTreeSet<_> =
+        items.iter().map(|item| Key::of(item).unwrap()).collect();
+    assert_eq!(keys.len(), 3);
+    let in_order: Vec<_> = keys.iter().map(|key| key.sort.as_str()).collect();
+    assert!(in_order.iter().all(|sort| sort.starts_with(START)), "{in_order:?}");
+    assert!(in_order[2].ends_with("#arn:ada"), "{in_order:?}");
+    for (start, item) in wanted.iter().zip(&items) {
+        assert_eq!(read_start(item).unwrap(), *start);
+    }
+}
+
+#[test]
 fn the_largest_cells_are_an_item() {
     let deployment = deployment(Phase::Open);
     let slot = SlotRequests { all: u64::MAX, bad: u64::MAX, slow: Some(u64::MAX) };
