@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::people::people;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::record::{Deployment, Phase, Step};
 use glidepath_core::request::can_be_said;
+use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{Answer, Posted, Word};
 use glidepath_engine::ports::{Clock, PortError, Ports, Registry};
@@ -164,7 +166,13 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
     let said = match &answer.word {
         Word::Approve { .. } => {
             let version = version(deployment);
-            format!("approved stage {stage} of {id}: {weight} of the requests go to {version}")
+            let (lacking, at) = (lacking(deployment, stage), not_before(deployment, stage));
+            let next = match (lacking, at) {
+                (0, None) => format!("{weight} of the requests go to {version}"),
+                (0, Some(at)) => format!("{weight} of the requests go to {version} at {at}"),
+                (lacking, _) => format!("{} more must approve", people(lacking)),
+            };
+            format!("approved stage {stage} of {id}: {next}")
         }
         Word::Reject { .. } => {
             format!("refused stage {stage} of {id}: everything returns to stable")
@@ -176,6 +184,25 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
         ),
     };
     format!("{said}\n  follow it   {}", commands.of("status", id, "--watch"))
+}
+
+/// How many more people must approve the stage, if it waits for them.
+fn lacking(deployment: &Deployment, stage: StageIndex) -> u32 {
+    match &deployment.progress.step {
+        Step::Approving { decision: None, .. } if deployment.progress.stage == stage => {
+            deployment.approvals_lacking(stage)
+        }
+        Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => 0,
+    }
+}
+
+/// When the stage goes on that is approved, if it waits until then.
+fn not_before(deployment: &Deployment, stage: StageIndex) -> Option<Timestamp> {
+    let wait = deployment.plan.stage(stage)?.approval.as_ref()?.not_before?;
+    match &deployment.progress.step {
+        Step::Approving { since, .. } if deployment.progress.stage == stage => Some(*since + wait),
+        Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => None,
+    }
 }
 
 fn version(deployment: &Deployment) -> &str {

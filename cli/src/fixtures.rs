@@ -51,7 +51,7 @@ fn weight(permille: u16) -> Weight {
 
 /// Waits at a gate in its first stage, for two more minutes.
 pub(crate) fn baking() -> Deployment {
-    let approval = Approval { timeout: minutes(240), on_timeout: OnTimeout::Rollback };
+    let approval = Approval::anybody(minutes(240), OnTimeout::Rollback);
     let mut stages = vec![
         example::stage(50, minutes(5)),
         example::stage(250, minutes(5)),
@@ -105,7 +105,7 @@ pub(crate) fn approving() -> Deployment {
     let mut deployment = settling();
     let since = NOW - minutes(3);
     deployment.progress.step =
-        Step::Approving { since, until: since + minutes(240), decision: None };
+        Step::Approving { since, until: since + minutes(240), decision: None, reminded: false };
     deployment
 }
 
@@ -249,7 +249,11 @@ pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
             | Phase::Committed
             | Phase::Closed(Outcome::Abandoned),
             Step::Approving { .. },
-        ) => events.push(Event::ApprovalNeeded { stage: StageIndex(1), judged: Vec::new() }),
+        ) => events.push(Event::ApprovalNeeded {
+            stage: StageIndex(1),
+            judged: Vec::new(),
+            asked_at: None,
+        }),
         (
             Phase::Open
             | Phase::RollingBack
@@ -280,8 +284,12 @@ pub(crate) fn every_notice() -> Vec<Notice> {
     };
     notices(vec![
         Event::Started,
-        Event::ApprovalNeeded { stage, judged: vec!["no canary task stopped".to_owned()] },
-        Event::Decided { stage, decision },
+        Event::ApprovalNeeded {
+            stage,
+            judged: vec!["no canary task stopped".to_owned()],
+            asked_at: None,
+        },
+        Event::Decided { stage, decision, lacking: 0 },
         Event::Shifted { stage },
         Event::Waiting {
             stage,

@@ -30,6 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     // While a stack is updated the new code may meet the old environment; without a pattern nothing is
     // said of roles.
     let task_roles = settings::text(settings::TASK_ROLES).ok();
-    let stack = StackSettings { channels, task_roles };
+    let approvals = settings::approval_policy()?;
+    let stack = StackSettings { channels, task_roles, approvals };
     serve(async |input| plan::run(&ports, &stack, &input).await).await
 }

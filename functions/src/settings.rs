@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use glidepath_aws::channels::ChannelsSettings;
 use glidepath_aws::monitoring::Publication;
+use glidepath_core::people::ApprovalPolicy;
 use glidepath_core::time::Span;
 use tracing::Level;
 use tracing::metadata::ParseLevelError;
@@ -19,6 +20,8 @@ pub const STACK: &str = "GLIDEPATH_STACK";
 pub const LOG: &str = "GLIDEPATH_LOG";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
+/// What the stack demands of approvals, as JSON.
+pub const APPROVAL_POLICY: &str = "GLIDEPATH_APPROVAL_POLICY";
 /// Names of the roles, with their paths, that the stack may pass to tasks, as a pattern of IAM.
 pub const TASK_ROLES: &str = "GLIDEPATH_TASK_ROLES";
 /// Period of the load balancer's metrics, in seconds.
@@ -53,12 +56,22 @@ pub enum BadSetting {
     /// It is neither of the two policies.
     #[error("the environment variable `{0}` is neither rollBack nor ignore")]
     NotMutedAlarms(&'static str),
+    /// The stack's parameter `ApprovalPolicy` is not what it must be.
+    #[error("the environment variable `{name}` is no policy of approvals: {source}")]
+    NotApprovalPolicy { name: &'static str, source: serde_json::Error },
     /// The stack's parameter `Channels` is not what it must be. Without serde's own words: they
     /// may repeat what was written, and somebody may have written a webhook's URL.
     #[error(
         "the environment variable `{name}` is no JSON object of channels by name (line {line}, column {column})"
     )]
     NotChannels { name: &'static str, line: usize, column: usize },
+}
+
+/// While a stack is updated the new code may meet the old environment, which demands nothing.
+pub fn approval_policy() -> Result<ApprovalPolicy, BadSetting> {
+    let Ok(json) = text(APPROVAL_POLICY) else { return Ok(ApprovalPolicy::default()) };
+    let name = APPROVAL_POLICY;
+    serde_json::from_str(&json).map_err(|source| BadSetting::NotApprovalPolicy { name, source })
 }
 
 pub fn text(name: &'static str) -> Result<String, BadSetting> {

@@ -173,6 +173,7 @@ fn response(status: u16, body: &impl Serialize) -> Value {
 const fn status(code: FailureCode) -> u16 {
     match code.kind() {
         FailureKind::Mistaken => 400,
+        FailureKind::NotAllowed => 403,
         FailureKind::Unknown => 404,
         FailureKind::Refused => 409,
         FailureKind::Passing => 503,

@@ -10,6 +10,22 @@ use std::time::Duration;
 
 use crate::local_aws::{REGION, ROOT_KEY};
 
+/// Somebody with credentials.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub key: String,
+    pub secret: String,
+    /// Of a session.
+    pub token: Option<String>,
+}
+
+impl Person {
+    /// The account's root user, who may do everything.
+    pub fn root() -> Self {
+        Self { key: ROOT_KEY.to_owned(), secret: ROOT_KEY.to_owned(), token: None }
+    }
+}
+
 /// Clients for one endpoint.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -23,17 +39,19 @@ pub struct Clients {
     pub lambda: aws_sdk_lambda::Client,
     pub sfn: aws_sdk_sfn::Client,
     pub sqs: aws_sdk_sqs::Client,
+    pub sts: aws_sdk_sts::Client,
 }
 
 impl Clients {
     /// For the local AWS at this address.
     pub fn new(endpoint: &str) -> Self {
-        Self::of(endpoint, ROOT_KEY, ROOT_KEY)
+        Self::of(endpoint, &Person::root())
     }
 
-    /// As whoever has this key.
-    pub fn of(endpoint: &str, key: &str, secret: &str) -> Self {
-        let credentials = Credentials::new(key, secret, None, None, "lab");
+    /// As this person.
+    pub fn of(endpoint: &str, person: &Person) -> Self {
+        let Person { key, secret, token } = person;
+        let credentials = Credentials::new(key, secret, token.clone(), None, "lab");
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60))
@@ -59,6 +77,7 @@ impl Clients {
             lambda: aws_sdk_lambda::Client::new(&config),
             sfn: aws_sdk_sfn::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
         }
     }
 }

@@ -14,13 +14,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::behaviours::Behaviours;
 use crate::clean_end;
-use crate::clients::Clients;
+use crate::clients::{Clients, Person};
 use crate::control::Control;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
 use crate::observe::{Call, SlackReceiver, read_calls};
 use crate::paths::Paths;
-use crate::people::Person;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
 use crate::scenario::{AwsSettings, Fault, Scenario, Slot, Version};
@@ -90,7 +89,7 @@ impl Lab {
 
     /// As this person.
     pub fn clients_of(&self, person: &Person) -> Clients {
-        Clients::of(self.endpoint(), &person.key, &person.secret)
+        Clients::of(self.endpoint(), person)
     }
 
     fn control(&self) -> Control {

@@ -1,13 +1,16 @@
 //! `cargo lab latency`: how long it takes from an alarm's change of state to restored traffic, with
 //! the rollback function warm and cold, beside a bare ModifyRule in the same run.
 
+mod people;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_lambda::primitives::Blob;
 use glidepath_lab::scenario::{
-    Action, AlarmName, AlarmState, ExecutionStatus, Happening, StartDeployment, Step,
+    Action, AlarmName, AlarmState, ExecutionStatus, FIRST_DEPLOYMENT, Happening, StartDeployment,
+    Step,
 };
 use glidepath_lab::{
     Clients, Doing, Event, Lab, LabError, LabResult, Observed, Report, Scenario, ServiceResources,
@@ -54,11 +57,16 @@ pub(crate) async fn run(runs: usize) -> LabResult<bool> {
         }
     }
     let complete = warm.len() == runs && cold.len() == runs;
+    let scenario = self::scenario(1)?;
+    let people::Latencies { running, succeeded } =
+        people::measure(&mut lab, &scenario, runs).await?;
     glidepath_lab::print("milliseconds                            runs  median   worst")?;
     for (name, latencies) in [
         ("alarm to restored route, function warm", warm),
         ("alarm to restored route, function cold", cold),
         ("a bare ModifyRule", firing.bare),
+        ("`rollback`, deployment running", running),
+        ("`rollback --to previous`, in retention", succeeded),
     ] {
         glidepath_lab::print(&line(name, latencies))?;
     }
@@ -73,14 +81,20 @@ const fn start(index: usize) -> Start {
 fn scenario(deployments: usize) -> LabResult<Scenario> {
     let mut scenario = Scenario::parse(SCENARIO, "lab/src/latency.yaml")
         .map_err(|error| LabError::new(error.to_string()))?;
-    let request = scenario.request.clone().unwrap_or_default();
+    let mut request = scenario.request.clone().unwrap_or_default();
+    let mut before = FIRST_DEPLOYMENT.to_owned();
     for number in 2..=deployments {
+        // What the one before had is in quarantine. Its id ends in the number of the scenario in its lab.
+        if let Some(release) = request.get_mut("release").and_then(Value::as_object_mut) {
+            release.insert("retry".to_owned(), json!(format!("{before}-1")));
+        }
         let failed = Happening {
             execution: Some(ExecutionStatus::Failed),
             time: Some(number - 1),
             ..Happening::default()
         };
-        let next = StartDeployment { name: format!("d{number}"), request: request.clone() };
+        before = format!("d{number}");
+        let next = StartDeployment { name: before.clone(), request: request.clone() };
         scenario.script.push(Step {
             at: None,
             when: Some(failed),

@@ -32,7 +32,7 @@ mod timeline;
 mod traffic;
 
 pub use check::Finding;
-pub use clients::Clients;
+pub use clients::{Clients, Person};
 pub use control::Control;
 pub use error::{Doing, LabError, LabResult};
 pub use fault_sweep::{FailedRun, FaultSweep, SweptFaults};
@@ -41,7 +41,6 @@ pub use labs::Labs;
 pub use local_aws::{ACCOUNT, LocalAws, REGION, ROOT_KEY};
 pub use observe::Call;
 pub use paths::Paths;
-pub use people::Person;
 pub use progress::{print, say};
 pub use report::Report;
 pub use scenario::Scenario;

@@ -9,8 +9,9 @@ use tempfile::NamedTempFile;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::clients::Person;
 use crate::error::{Doing, LabError, LabResult};
-use crate::local_aws::{REGION, ROOT_KEY};
+use crate::local_aws::REGION;
 use crate::paths::Paths;
 use crate::scenario::{CommandLine, complete_request, substituted};
 use crate::scene::{Running, Scene};
@@ -50,20 +51,6 @@ pub(crate) async fn answer(
         arguments.extend(["--reason", reason]);
     }
     command_line(&scene.endpoint, &Person::root(), &arguments).await.map(|_| ())
-}
-
-/// Somebody with credentials.
-#[derive(Clone, Debug)]
-pub struct Person {
-    pub key: String,
-    pub secret: String,
-}
-
-impl Person {
-    /// The account's root user, who may do everything.
-    pub fn root() -> Self {
-        Self { key: ROOT_KEY.to_owned(), secret: ROOT_KEY.to_owned() }
-    }
 }
 
 /// Runs a command of the script; an error if it does not end as the script says.
@@ -140,6 +127,7 @@ pub(crate) fn command(endpoint: &str, person: &Person, arguments: &[&str]) -> Co
         .env("AWS_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", &person.key)
         .env("AWS_SECRET_ACCESS_KEY", &person.secret)
+        .envs(person.token.iter().map(|token| ("AWS_SESSION_TOKEN", token)))
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command

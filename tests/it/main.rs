@@ -35,7 +35,7 @@ async fn user(lab: &Lab, name: &str) -> Person {
     let iam = &lab.clients().iam;
     iam.create_user().user_name(name).send().await.unwrap();
     let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
-    Person { key: key.access_key_id, secret: key.secret_access_key }
+    Person { key: key.access_key_id, secret: key.secret_access_key, token: None }
 }
 
 fn scenarios_directory() -> PathBuf {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use glidepath_lab::{Lab, Person, Scenario, ServiceResources};
+use aws_sdk_lambda::types::Environment;
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_lab::{ACCOUNT, Lab, Person, Scenario, ServiceResources};
 use serde_json::{Value, json};
 
 use crate::{block_on, scenario, user};
@@ -54,6 +56,11 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
+        Self::asking(json!({ "timeout": "4h" })).await
+    }
+
+    /// Where the second stage asks like this.
+    async fn asking(approval: Value) -> Self {
         let scenario = scenario("demo");
         let mut lab = Lab::start(&Default::default()).await.unwrap();
         let services = lab.set_up(&scenario).await.unwrap();
@@ -61,7 +68,7 @@ impl Stage {
         let mut request = glidepath_lab::example_request(&scenario, resources);
         request["strategy"] = json!({ "canary": { "stages": [
             { "weight": 10, "bake": "6s" },
-            { "weight": 50, "bake": "5m", "approval": { "timeout": "4h" } },
+            { "weight": 50, "bake": "5m", "approval": approval },
             { "weight": 100, "bake": "5m" },
         ] } });
         // Each lab has its own: its services have other ARNs.
@@ -245,5 +252,128 @@ fn one_that_is_being_planned_is_known_and_can_be_ended() {
         let ended =
             |status: &Value| status["phase"] == "rolledBack" || status["phase"] == "abandoned";
         stage.until(&root, "q-1", ended).await;
+    });
+}
+
+/// A role of this name that the account may assume, with these policies of the stack; its sessions of these
+/// names.
+async fn sessions<const N: usize>(
+    lab: &Lab,
+    role: &str,
+    policies: &[&str],
+    names: [&str; N],
+) -> [Person; N] {
+    let clients = lab.clients();
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": { "AWS": format!("arn:aws:iam::{ACCOUNT}:root") },
+    }] });
+    let created = clients.iam.create_role().role_name(role);
+    let created = created.assume_role_policy_document(trust.to_string()).send().await.unwrap();
+    let arn = created.role().unwrap().arn().to_owned();
+    for policy in policies {
+        let attach = clients.iam.attach_role_policy().role_name(role);
+        attach.policy_arn(&lab.glidepath().outputs()[*policy]).send().await.unwrap();
+    }
+    let mut assumed = Vec::new();
+    for name in names {
+        let assume = clients.sts.assume_role().role_arn(&arn).role_session_name(name);
+        let credentials = assume.send().await.unwrap().credentials().unwrap().clone();
+        assumed.push(Person {
+            key: credentials.access_key_id,
+            secret: credentials.secret_access_key,
+            token: Some(credentials.session_token),
+        });
+    }
+    assumed.try_into().unwrap_or_else(|_| panic!("{N} sessions"))
+}
+
+#[test]
+fn two_people_approve_and_neither_has_started_it() {
+    block_on(async {
+        let stage = Stage::asking(json!({
+            "count": 2, "notBy": "starter", "notBefore": "10s", "remindAfter": "2s",
+            "approvers": [
+                format!("arn:aws:iam::{ACCOUNT}:user/*"),
+                format!("arn:aws:iam::{ACCOUNT}:role/release-*"),
+            ],
+        }))
+        .await;
+        let policies = ["ViewerPolicyArn", "DeployerPolicyArn", "ApproverPolicyArn"];
+        let ada = user_with(&stage.lab, "ada", &policies).await;
+        let [bob, carol] =
+            sessions(&stage.lab, "release-managers", &policies[..], ["bob", "carol"]).await;
+        let [other] = sessions(&stage.lab, "engineers", &policies[..], ["dave"]).await;
+        let dan = user_with(&stage.lab, "dan", &policies).await;
+        let playing = async {
+            stage.runs(&ada, &["start", &stage.request, "--name", "f-1"]).await;
+            let asked = stage.until(&dan, "f-1", |status| status["approval"].is_object()).await;
+            assert_eq!(asked["approval"]["lacking"], 2, "{asked}");
+            let approve = ["approve", "f-1", "--stage", "2"];
+            let own = stage.fails(&ada, &approve).await;
+            assert!(own.contains("who has started it: somebody else must approve"), "{own}");
+            let engineer = stage.fails(&other, &approve).await;
+            assert!(engineer.contains("may not approve stage 2"), "{engineer}");
+            let first = stage.runs(&bob, &approve).await;
+            assert!(first.contains("1 person more must approve"), "{first}");
+            let same = stage.fails(&carol, &approve).await;
+            assert!(same.contains("already (as ") && same.contains("/bob"), "{same}");
+            let half = stage.until(&dan, "f-1", |status| status["approval"]["lacking"] == 1).await;
+            assert_eq!(half["now"]["traffic"][0]["canary"], 10.0, "{half}");
+            let reminded = |status: &Value| status["timeline"].to_string().contains("still waits");
+            stage.until(&dan, "f-1", reminded).await;
+            let second = stage.runs(&dan, &approve).await;
+            assert!(second.contains("50 % of the requests go to"), "{second}");
+            let moved = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
+            let moved = stage.until(&dan, "f-1", moved).await;
+            let at = |name: &str| {
+                let events = moved["timeline"].as_array().unwrap().iter();
+                let found = events.filter(|event| event["event"] == name);
+                let at = found.map(|event| event["at"].as_str().unwrap().to_owned());
+                at.collect::<Vec<_>>()
+            };
+            let (asked, shifted) = (&at("approvalNeeded")[0], &at("shifted")[1]);
+            let [asked, shifted] = [asked, shifted].map(|at| Timestamp::parse(at).unwrap());
+            assert!(shifted.since(asked) >= Span::from_secs(10), "{asked} {shifted}");
+        };
+        tokio::select! {
+            () = playing => {}
+            ended = stage.lab.keep_alive(&stage.scenario, &stage.services) => ended.unwrap(),
+        }
+    });
+}
+
+#[test]
+fn a_stack_that_demands_an_approval_takes_no_request_without() {
+    block_on(async {
+        let stage = Stage::new().await;
+        let (root, lambda) = (Person::root(), &stage.lab.clients().lambda);
+        let outputs = stage.lab.glidepath().outputs();
+        let name = &outputs["PlanFunctionName"];
+        let plan = lambda.get_function_configuration().function_name(name).send().await.unwrap();
+        let mut variables = plan.environment().unwrap().variables().unwrap().clone();
+        let policy = json!({ "requiredFor": ["*"], "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")] });
+        variables.insert("GLIDEPATH_APPROVAL_POLICY".to_owned(), policy.to_string());
+        let environment = Environment::builder().set_variables(Some(variables)).build();
+        let update = lambda.update_function_configuration().function_name(name);
+        update.environment(environment).send().await.unwrap();
+        let mut request: Value =
+            serde_json::from_str(&std::fs::read_to_string(&stage.request).unwrap()).unwrap();
+        let silent = stage.lab.journal().with_file_name("silent.json");
+        request["strategy"] = json!({ "allAtOnce": {} });
+        std::fs::write(&silent, request.to_string()).unwrap();
+        let silent = silent.to_str().unwrap().to_owned();
+        let refused = stage.fails(&root, &["start", &silent, "--name", "s-1"]).await;
+        assert!(refused.contains("the stack demands an approval for `"), "{refused}");
+        let playing = async {
+            stage.runs(&root, &["start", &stage.request, "--name", "s-2"]).await;
+            stage.until(&root, "s-2", |status| status["approval"].is_object()).await;
+            let told = stage.fails(&root, &["approve", "s-2", "--stage", "2"]).await;
+            assert!(told.contains("may not approve stage 2: arn:aws:iam"), "{told}");
+        };
+        tokio::select! {
+            () = playing => {}
+            ended = stage.lab.keep_alive(&stage.scenario, &stage.services) => ended.unwrap(),
+        }
     });
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use glidepath_core::back::{Back, KNOWN, NoWayBack, To, back};
 use glidepath_core::ids::{DeploymentId, ServiceLabel};
 use glidepath_core::rehearsal::writes;
-use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest, can_be_starter};
+use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest};
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use super::{plan, start};
@@ -39,11 +39,8 @@ pub(crate) async fn run(
     let commands = options.commands();
     let connection = options.connect().await?;
     let subject = asked.named.exactly(|id| connection.operator.execution(id))?;
-    let (known, by) =
-        tokio::join!(connection.ports.registry.recent(KNOWN), connection.operator.identity());
-    let by = by.ok().filter(|by| can_be_starter(by));
-    let known = known?;
-    let found = found(&known, subject.as_str(), asked.to, by.as_deref(), &reason, &commands)?;
+    let known = connection.ports.registry.recent(KNOWN).await?;
+    let found = found(&known, subject.as_str(), asked.to, &reason, &commands)?;
     if let Some(told) = undoes(&known, &found) {
         writeln!(output, "{told}")?;
     }
@@ -63,7 +60,8 @@ pub(crate) async fn run(
             rollback_to: rollback_to.to_owned(),
             skip_validation: asked.skip_validation,
         },
-        started_by: by,
+        // AWS says it, to the function that is asked to start it.
+        started_by: None,
         reason,
     };
     let value = serde_json::to_value(&document).map_err(|error| Stopped::Unusable {
@@ -123,7 +121,6 @@ fn found(
     known: &Recent,
     subject: &str,
     to: &To,
-    by: Option<&str>,
     reason: &str,
     commands: &Commands,
 ) -> Result<Back, Stopped> {
@@ -138,7 +135,7 @@ fn found(
                 .to_owned(),
         });
     }
-    back(&known.deployments, subject, to, by, reason)
+    back(&known.deployments, subject, to, None, reason)
         .map_err(|none| no_way_back(&none, subject, to, commands))
 }
 
@@ -166,7 +163,7 @@ mod tests {
     }
 
     fn refused(known: &Recent, to: &str) -> (String, String) {
-        let found = found(known, "shop", &To::of(to), None, "slow", &Commands::default());
+        let found = found(known, "shop", &To::of(to), "slow", &Commands::default());
         let Err(Stopped::Unusable { message, hint }) = found else { panic!("{found:?}") };
         assert!(message.ends_with("nothing was started"), "{message}");
         (message, hint)
@@ -177,7 +174,7 @@ mod tests {
         let known = known(vec![fixtures::succeeded()]);
         let to = To::Previous;
         let Back { way_back, request, .. } =
-            found(&known, "shop", &to, Some("ada"), "slow", &Commands::default()).unwrap();
+            found(&known, "shop", &to, "slow", &Commands::default()).unwrap();
         assert_eq!(way_back.from.as_str(), "shop-42");
         let old = &known.deployments[0].plan.stable.task_definition;
         assert_eq!(request.release.task_definition, *old);
@@ -198,7 +195,7 @@ mod tests {
             skips_validation: false,
         });
         let told = |known: &Recent, subject, to| {
-            let found = found(known, subject, &To::of(to), None, "slow", &Commands::default());
+            let found = found(known, subject, &To::of(to), "slow", &Commands::default());
             undoes(known, &found.unwrap())
         };
         assert_eq!(told(&known(vec![bad.clone()]), "shop-42", "previous"), None);

@@ -123,7 +123,8 @@ impl Detail<'_> {
     /// What happens at the end of a wait for a person.
     fn then(&self) -> &'static str {
         let stage = self.stage();
-        match (&self.deployment.progress.step, stage.and_then(|stage| stage.approval)) {
+        match (&self.deployment.progress.step, stage.and_then(|stage| stage.approval.as_ref())) {
+            (Step::Approving { decision: Some(_), .. }, _) => "",
             (Step::Approving { .. }, Some(approval)) => match approval.on_timeout {
                 OnTimeout::Rollback => ", then everything returns to stable",
                 OnTimeout::Continue => ", then it goes on",

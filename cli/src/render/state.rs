@@ -1,5 +1,6 @@
 //! Where a deployment is, in words.
 
+use glidepath_core::people::people;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
@@ -126,15 +127,23 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             state(Tone::Plain, format!("starts the tasks of {stage} and moves traffic"), None)
         }
         Step::Approving { until, decision: None, .. } => {
-            state(Tone::Waiting, format!("waits for approval of {stage}"), Some(*until))
+            let index = deployment.progress.stage;
+            let given = deployment.approvals(index).count();
+            let lacking = people(deployment.approvals_lacking(index));
+            let words = if given == 0 {
+                format!("waits for approval of {stage}")
+            } else {
+                format!("waits for approval of {stage} by {lacking} more")
+            };
+            state(Tone::Waiting, words, Some(*until))
         }
-        Step::Approving { decision: Some(decision), .. } => {
+        Step::Approving { since, decision: Some(decision), .. } => {
             let words = if decision.approved {
                 format!("goes on to {stage}: approved")
             } else {
                 "returns to stable: refused".to_owned()
             };
-            state(Tone::Plain, words, None)
+            state(Tone::Plain, words, waits_until(deployment, *since, now))
         }
         Step::Baking { since, .. } => {
             let index = deployment.progress.stage;
@@ -147,6 +156,13 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             }
         }
     }
+}
+
+/// Until when a stage waits that is approved, if it must.
+fn waits_until(deployment: &Deployment, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let stage = deployment.plan.stage(deployment.progress.stage)?;
+    let at = since + stage.approval.as_ref()?.not_before?;
+    (at > now).then_some(at)
 }
 
 /// The current stage: `stage 2 (25 %)`.

@@ -2,7 +2,7 @@
 //! may change.
 
 use glidepath_core::plan::OnTimeout;
-use glidepath_core::record::{Deployment, Notice, Step};
+use glidepath_core::record::{Decision, Deployment, Notice, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use serde::Serialize;
@@ -91,6 +91,13 @@ struct ApprovalView {
     since: String,
     until: String,
     on_timeout: Option<OnTimeout>,
+    /// How many more people must approve.
+    lacking: u32,
+    /// Before this instant the weight does not move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    /// Who has approved so far.
+    approvals: Vec<DecisionView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionView>,
 }
@@ -102,6 +109,13 @@ struct DecisionView {
     by: String,
     at: String,
     reason: Option<String>,
+}
+
+impl DecisionView {
+    fn of(decision: &Decision) -> Self {
+        let Decision { approved, by, at, reason } = decision;
+        Self { approved: *approved, by: by.clone(), at: at.to_string(), reason: reason.clone() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -192,18 +206,20 @@ fn failed<'a>(deployment: &'a Deployment, notices: &'a [Notice]) -> Option<Failu
 fn approval(deployment: &Deployment) -> Option<ApprovalView> {
     match &deployment.progress.step {
         Step::Approving { since, until, decision, .. } => {
-            let stage = deployment.plan.stage(deployment.progress.stage);
-            let asked = stage.and_then(|stage| stage.approval);
+            let index = deployment.progress.stage;
+            let asked = deployment.plan.stage(index).and_then(|stage| stage.approval.as_ref());
+            let not_before = asked.and_then(|asked| asked.not_before);
             Some(ApprovalView {
                 since: since.to_string(),
                 until: until.to_string(),
                 on_timeout: asked.map(|asked| asked.on_timeout),
-                decision: decision.as_ref().map(|decision| DecisionView {
-                    approved: decision.approved,
-                    by: decision.by.clone(),
-                    at: decision.at.to_string(),
-                    reason: decision.reason.clone(),
-                }),
+                lacking: match decision {
+                    Some(_) => 0,
+                    None => deployment.approvals_lacking(index),
+                },
+                not_before: not_before.map(|wait| (*since + wait).to_string()),
+                approvals: deployment.approvals(index).map(DecisionView::of).collect(),
+                decision: decision.as_ref().map(DecisionView::of),
             })
         }
         Step::Settling { .. } | Step::Baking { .. } => None,

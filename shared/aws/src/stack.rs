@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::Stack as Described;
+use glidepath_core::people::ApprovalPolicy;
 use glidepath_core::preflight::StackSettings;
 use glidepath_engine::ports::{PortError, PortResult};
 
@@ -35,6 +36,8 @@ pub struct Stack {
     pub undelivered_queue: String,
     /// The parameter `Channels`.
     pub channels: ChannelsSettings,
+    /// The parameter `ApprovalPolicy`; stacks from before there was one demand nothing.
+    pub approvals: ApprovalPolicy,
     /// Every output, for whoever looks at all functions.
     pub outputs: BTreeMap<String, String>,
     /// Every parameter.
@@ -47,6 +50,7 @@ impl Stack {
         StackSettings {
             channels: self.channels.keys().cloned().collect(),
             task_roles: self.parameters.get("TaskRolePattern").cloned(),
+            approvals: self.approvals.clone(),
         }
     }
 }
@@ -76,6 +80,7 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
         table: output(stack, "TableName")?,
         rollback_function: output(stack, "RollbackFunctionName")?,
         channels: channels(stack)?,
+        approvals: approvals(stack)?,
     })
 }
 
@@ -99,6 +104,17 @@ fn channels(stack: &Described) -> PortResult<ChannelsSettings> {
     // Without the parser's words: they repeat what it read, and somebody may have put a URL there.
     serde_json::from_str(value).map_err(|_| {
         refused("the stack's parameter `Channels` is no JSON object of channels by name".to_owned())
+    })
+}
+
+fn approvals(stack: &Described) -> PortResult<ApprovalPolicy> {
+    let mut parameters = stack.parameters().iter();
+    let found = parameters.find(|parameter| parameter.parameter_key() == Some("ApprovalPolicy"));
+    let Some(value) = found.and_then(|parameter| parameter.parameter_value()) else {
+        return Ok(ApprovalPolicy::default());
+    };
+    serde_json::from_str(value).map_err(|error| {
+        refused(format!("the stack's parameter `ApprovalPolicy` cannot be read: {error}"))
     })
 }
 

@@ -46,6 +46,8 @@ failure_codes! {
     ApprovalRejected,
     /// Nobody approved a stage in time.
     ApprovalTimedOut,
+    /// Somebody else may decide that; nothing was recorded.
+    NotAllowed,
     /// A person ended the deployment.
     Aborted,
     /// The execution that carried the deployment ended without finishing it.
@@ -84,6 +86,7 @@ impl FailureCode {
             | Self::RouteChanged
             | Self::Inconclusive
             | Self::ApprovalTimedOut
+            | Self::NotAllowed
             | Self::OrchestrationLost
             | Self::FenceClosed
             | Self::UnknownDeployment
@@ -98,6 +101,7 @@ impl FailureCode {
         match self {
             Self::InvalidRequest => FailureKind::Mistaken,
             Self::UnknownDeployment => FailureKind::Unknown,
+            Self::NotAllowed => FailureKind::NotAllowed,
             Self::NameUsed
             | Self::DeploymentRunning
             | Self::AlarmAlreadyFiring
@@ -130,6 +134,8 @@ pub enum FailureKind {
     Mistaken,
     /// There is nothing of that name.
     Unknown,
+    /// Somebody else may ask for it.
+    NotAllowed,
     /// It is not possible as things are.
     Refused,
     /// Nobody knows whether it was done; the same may succeed later.
@@ -142,7 +148,7 @@ impl FailureKind {
     /// Whether it is an answer. Without one what was asked may have been done all the same.
     pub const fn is_answer(self) -> bool {
         match self {
-            Self::Mistaken | Self::Unknown | Self::Refused => true,
+            Self::Mistaken | Self::Unknown | Self::NotAllowed | Self::Refused => true,
             Self::Passing | Self::Broken => false,
         }
     }

@@ -7,6 +7,7 @@ use crate::ids::{
     AlarmArn, ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
+use crate::people::ApprovalPolicy;
 use crate::plan::Plan;
 use crate::preflight::{Found, FoundAlarms, SlotsScaling, StackSettings, preflight};
 use crate::record::{Deployment, Event, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
@@ -158,6 +159,7 @@ pub(crate) fn found() -> Found {
         stack: StackSettings {
             channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
             task_roles: Some("*".to_owned()),
+            approvals: ApprovalPolicy::default(),
         },
         holders: vec![],
         images: std::collections::BTreeMap::new(),

@@ -90,6 +90,13 @@ impl TargetGroupArn {
     }
 }
 
+impl ClusterName {
+    /// Its name: it may be given by its ARN as well.
+    pub fn short(&self) -> &str {
+        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
+    }
+}
+
 impl AlarmArn {
     /// The alarm's name: what follows `:alarm:`.
     pub fn name(&self) -> &str {

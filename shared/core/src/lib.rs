@@ -12,6 +12,7 @@ pub mod ids;
 pub mod message;
 pub mod pace;
 pub mod pattern;
+pub mod people;
 pub mod plan;
 pub mod preflight;
 pub mod protocol;

@@ -58,7 +58,7 @@ pub fn ticks_within(interval: Span, total: Span) -> u64 {
 /// at the last moment.
 pub fn expected_history_events(stages: &[Stage], interval: Span) -> u64 {
     let watched = stages.iter().fold(Span::ZERO, |total, stage| {
-        let approval = stage.approval.map_or(Span::ZERO, |approval| approval.timeout);
+        let approval = stage.approval.as_ref().map_or(Span::ZERO, |approval| approval.timeout);
         total.plus(stage.bake).plus(approval)
     });
     let stages = u64::try_from(stages.len()).unwrap_or(u64::MAX);

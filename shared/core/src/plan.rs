@@ -26,6 +26,7 @@ use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
+use crate::people::Approvers;
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
@@ -63,6 +64,9 @@ pub struct Plan {
     /// Set where it brings back what has served before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<WayBack>,
+    /// Names of roles, as patterns, whose sessions are named after people, as the stack says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions_name_people: Vec<String>,
     /// What took a version back that is tried again, as the request names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<DeploymentId>,
@@ -341,11 +345,50 @@ pub struct Stage {
 }
 
 /// A person's approval before a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
     pub timeout: Span,
     pub on_timeout: OnTimeout,
+    /// How many people must approve; at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u32,
+    /// Who may approve: whom each of these lists names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<Approvers>,
+    /// Whether whoever has started the deployment may not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_by_starter: bool,
+    /// So long after the question the weight stays where it is, whoever approves before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Span>,
+    /// So long after the question it is asked once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_after: Option<Span>,
+}
+
+impl Approval {
+    /// One person, whoever may decide at all.
+    pub const fn anybody(timeout: Span, on_timeout: OnTimeout) -> Self {
+        Self {
+            timeout,
+            on_timeout,
+            count: one(),
+            approvers: Vec::new(),
+            not_by_starter: false,
+            not_before: None,
+            remind_after: None,
+        }
+    }
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// What happens when nobody answers.

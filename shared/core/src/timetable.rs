@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::pace::expected_history_events;
+use crate::people::people;
 use crate::plan::{CanaryCapacity, OnTimeout, Plan, Stage, StrategyName};
 use crate::request::Request;
 use crate::scaling::ScalableTarget;
@@ -87,6 +88,8 @@ impl Source<'_> {
         let mut rows = Vec::new();
         let mut elapsed = Span::ZERO;
         for (index, stage) in self.stages.iter().enumerate() {
+            let wait = stage.approval.as_ref().and_then(|approval| approval.not_before);
+            elapsed = elapsed.plus(wait.unwrap_or_default());
             rows.push(Row([
                 (index + 1).to_string(),
                 stage.weight.to_string(),
@@ -109,7 +112,8 @@ impl Source<'_> {
     }
 
     fn totals(&self, earliest: Span) -> Vec<String> {
-        let approvals = |stage: &Stage| stage.approval.map_or(Span::ZERO, |asked| asked.timeout);
+        let approvals =
+            |stage: &Stage| stage.approval.as_ref().map_or(Span::ZERO, |asked| asked.timeout);
         let latest = self.stages.iter().fold(Span::ZERO, |total, stage| {
             let started = total.plus(self.settle_within).plus(approvals(stage));
             started.plus(stage.bake).plus(self.extend_up_to)
@@ -148,14 +152,19 @@ fn held(found: ScalableTarget, stable: u32) -> String {
 }
 
 fn approval(stage: &Stage) -> String {
-    match stage.approval {
+    match &stage.approval {
         None => "-".to_owned(),
         Some(approval) => {
             let then = match approval.on_timeout {
                 OnTimeout::Rollback => "rollback",
                 OnTimeout::Continue => "continue",
             };
-            format!("within {}, else {then}", for_people(approval.timeout))
+            let who = if approval.count > 1 {
+                format!("{} ", people(approval.count))
+            } else {
+                String::new()
+            };
+            format!("{who}within {}, else {then}", for_people(approval.timeout))
         }
     }
 }

@@ -8,7 +8,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{self, Refused, promote};
-use glidepath_core::record::{Decision, Deployment, Promotion};
+use glidepath_core::record::{Decision, Deployment, Promotion, Step};
 use glidepath_core::request::can_be_said;
 use glidepath_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -155,7 +155,8 @@ where
         }
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
     })?;
-    if let Some(gate) = &deployment.gate {
+    let half = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
+    if let Some(gate) = deployment.gate.as_ref().filter(|_| !half) {
         // The record counts; a pause that is over already has a tick that will read it.
         let opened = ports.orchestration().open_gate(&gate.token).await;
         opened.map_err(|error| failed(&error))?;

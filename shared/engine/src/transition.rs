@@ -55,6 +55,7 @@ pub(crate) fn refusal(refused: &Refused) -> Failure {
         Refused::NotOpen(_) => FailureCode::FenceClosed,
         Refused::Fired(_) => FailureCode::AlarmFired,
         Refused::Busy { .. } | Refused::InUse(_) => FailureCode::Transient,
+        Refused::NotTheirs(_) => FailureCode::NotAllowed,
         Refused::NotNewer | Refused::NothingToDecide(_) => FailureCode::Unexpected,
     };
     Failure::new(code, refused.to_string())

@@ -37,9 +37,16 @@ fn events() -> Vec<Event> {
             judged: vec![
                 "canary: 3 of 2000 requests were bad (0.15 %), allowed are 5 %".to_owned(),
             ],
+            asked_at: None,
         },
-        Event::Decided { stage: StageIndex(2), decision: decision(true) },
-        Event::Decided { stage: StageIndex(2), decision: decision(false) },
+        Event::ApprovalNeeded {
+            stage: StageIndex(2),
+            judged: Vec::new(),
+            asked_at: Some(NOW - Span::from_secs(3600)),
+        },
+        Event::Decided { stage: StageIndex(2), decision: decision(true), lacking: 0 },
+        Event::Decided { stage: StageIndex(2), decision: decision(true), lacking: 1 },
+        Event::Decided { stage: StageIndex(2), decision: decision(false), lacking: 0 },
         Event::Shifted { stage: StageIndex(1) },
         Event::Shifted { stage: StageIndex(3) },
         Event::Waiting {

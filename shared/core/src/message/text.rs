@@ -94,8 +94,10 @@ impl Told<'_> {
     fn event(&self) -> (String, Vec<String>) {
         match &self.notice.event {
             Event::Started => self.started(),
-            Event::ApprovalNeeded { stage, judged } => self.approval_needed(*stage, judged),
-            Event::Decided { stage, decision } => self.decided(*stage, decision),
+            Event::ApprovalNeeded { stage, judged, asked_at } => {
+                self.approval_needed(*stage, judged, *asked_at)
+            }
+            Event::Decided { stage, decision, lacking } => self.decided(*stage, decision, *lacking),
             Event::Shifted { stage } => self.shifted(*stage),
             Event::Waiting { stage, reasons, against } => self.waiting(*stage, reasons, against),
             Event::StageHeld { stage, reasons, against } => {

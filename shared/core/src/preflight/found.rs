@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDefinition};
+use crate::people::ApprovalPolicy;
 use crate::plan::{ImageDigest, Slot, WayBack};
 use crate::record::{LockKey, Quarantined};
 use crate::world::{
@@ -48,6 +49,8 @@ pub struct StackSettings {
     /// Its parameter `TaskRolePattern`: the names, with their paths, of the roles that it may pass to
     /// tasks. `None`: it does not say, because it is from before there was this parameter.
     pub task_roles: Option<String>,
+    /// Its parameter `ApprovalPolicy`.
+    pub approvals: ApprovalPolicy,
 }
 
 /// Alarms in the order of the request's lists; `None`: there is none of this name.

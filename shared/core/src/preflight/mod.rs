@@ -2,6 +2,7 @@
 //! or the plan.
 
 mod alarms;
+mod approval;
 mod budget;
 mod checks;
 mod forecast;
@@ -114,6 +115,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             images: found.task_definition.as_ref().map_or(Vec::new(), RegisteredVersion::images),
             started_by: request.started_by.clone(),
             starter: None,
+            sessions_name_people: Vec::new(),
             reason: request.reason.clone(),
             way_back: found.way_back.clone(),
             retry: request.release.retry.clone(),
@@ -145,6 +147,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     unjudged_requests(&plan, &mut findings);
     hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
+    approval::check(found, &mut plan, &mut findings);
     budget::check(request, &plan, &mut findings);
     if findings.has_errors() {
         return Err(refusal(found, findings));

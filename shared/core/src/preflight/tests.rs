@@ -14,6 +14,7 @@ use crate::time::Span;
 use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
+mod approval;
 mod images;
 mod kinds;
 mod scaling;

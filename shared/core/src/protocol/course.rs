@@ -5,6 +5,7 @@ use super::reply::NextStep;
 use crate::failure::{Failure, FailureCode};
 use crate::health::{AlarmSignal, Judgement, Reading, Readings, Verdict, Watched};
 use crate::pace::tick;
+use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, Plan};
 use crate::record::{Decision, Deployment, Event, Promotion, RecordedHealth, Step};
 use crate::time::{Span, Timestamp};
@@ -48,6 +49,14 @@ pub fn course(
     Look { deployment, verdict, routes, now }.course()
 }
 
+/// A question.
+#[derive(Clone, Copy)]
+struct Asked {
+    since: Timestamp,
+    until: Timestamp,
+    reminded: bool,
+}
+
 struct Look<'a> {
     deployment: &'a Deployment,
     verdict: &'a Verdict,
@@ -67,15 +76,21 @@ impl Look<'_> {
                 wait: Span::ZERO,
                 summary: "tasks start".to_owned(),
             },
-            Step::Approving { until, decision, .. } => self.approving(*until, decision.as_ref()),
+            Step::Approving { since, until, decision, reminded } => self.approving(
+                Asked { since: *since, until: *until, reminded: *reminded },
+                decision.as_ref(),
+            ),
             Step::Baking { since, promoted } => self.baking(*since, promoted.as_ref()),
         }
     }
 
-    fn approving(&self, until: Timestamp, decision: Option<&Decision>) -> Course {
+    fn approving(&self, asked: Asked, decision: Option<&Decision>) -> Course {
+        let Asked { since, until, reminded } = asked;
         let stage = self.deployment.progress.stage;
-        match decision {
-            Some(decision) if !decision.approved => {
+        let approval = self.deployment.plan.stage(stage).and_then(|stage| stage.approval.as_ref());
+        let tick = tick(self.deployment, self.now);
+        if let Some(decision) = decision {
+            if !decision.approved {
                 let reason = decision
                     .reason
                     .as_deref()
@@ -85,22 +100,45 @@ impl Look<'_> {
                     format!("{} rejected stage {stage}{reason}", decision.by),
                 ));
             }
-            Some(decision) => return self.shift(format!("{} approved", decision.by)),
-            None => {}
+            let earliest =
+                since + approval.and_then(|approval| approval.not_before).unwrap_or_default();
+            if self.now < earliest {
+                let summary = format!("{} approved; it goes on at {earliest}", decision.by);
+                return self.stay(tick.min(earliest.since(self.now)), summary);
+            }
+            return self.shift(format!("{} approved", decision.by));
         }
         if self.deployment.progress.step.awaits(self.now) {
-            let tick = tick(self.deployment, self.now).min(until.since(self.now));
-            return self.stay(tick, format!("waits for a person until {until}"));
+            let reminder =
+                approval.and_then(|approval| approval.remind_after).filter(|_| !reminded);
+            let reminder = reminder.map(|after| since + after);
+            let summary = format!("waits for a person until {until}");
+            let next = reminder.filter(|at| *at > self.now).unwrap_or(until).min(until);
+            let wait = tick.min(next.since(self.now));
+            return if reminder.is_some_and(|at| at <= self.now) {
+                Course { move_on: MoveOn::Remind, next: NextStep::Gate, wait, summary }
+            } else {
+                self.stay(wait, summary)
+            };
         }
-        let approval = self.deployment.plan.stage(stage).and_then(|stage| stage.approval);
         match approval.map(|approval| approval.on_timeout) {
             Some(OnTimeout::Continue) => {
                 self.shift(format!("nobody answered until {until}: it goes on, as planned"))
             }
-            Some(OnTimeout::Rollback) | None => self.end(Failure::new(
-                FailureCode::ApprovalTimedOut,
-                format!("nobody approved stage {stage} until {until}"),
-            )),
+            Some(OnTimeout::Rollback) | None => {
+                let given: Vec<_> =
+                    self.deployment.approvals(stage).map(|given| given.by.as_str()).collect();
+                let lacking = people(self.deployment.approvals_lacking(stage));
+                let cause = if given.is_empty() {
+                    format!("nobody approved stage {stage} until {until}")
+                } else {
+                    format!(
+                        "{} approved stage {stage}, and {lacking} more did not until {until}",
+                        given.join(" and ")
+                    )
+                };
+                self.end(Failure::new(FailureCode::ApprovalTimedOut, cause))
+            }
         }
     }
 
@@ -241,7 +279,8 @@ mod tests {
         fn the_word_of_a_person_counts_until_the_look_that_ends_the_wait(offset in -3_000i64..3_000) {
             let mut deployment = deployment();
             let until = NOW + Span::from_secs(60);
-            deployment.progress.step = Step::Approving { since: NOW, until, decision: None };
+            deployment.progress.step =
+                Step::Approving { since: NOW, until, decision: None, reminded: false };
             let now = Timestamp::from_millis(until.as_millis() + offset);
             let by = "ada".to_owned();
             let decision = Decision { approved: true, by, at: now, reason: None };

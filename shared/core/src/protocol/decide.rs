@@ -48,7 +48,8 @@ impl Deployment {
 }
 
 /// Records a person's answer to the question before this stage: once, while it is asked, before its
-/// time is up. Whoever answers another question is told what is asked now.
+/// time is up. It is answered once as many have approved as must, or one has rejected. Whoever answers another
+/// question is told what is asked now.
 pub fn approve(
     deployment: &Deployment,
     stage: StageIndex,
@@ -57,37 +58,45 @@ pub fn approve(
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
     let asked = deployment.progress.stage;
-    if let Some((_, earlier)) =
-        deployment.progress.decisions.iter().find(|(decided, _)| *decided == stage)
-    {
-        return Err(Refused::NothingToDecide(answered(stage, earlier)));
-    }
-    let mut decided = deployment.decided();
-    let open = decided.progress.ended_by.is_none() && decided.progress.step.awaits(now);
-    match &mut decided.progress.step {
-        Step::Approving { .. } if asked != stage => {
-            return Err(Refused::NothingToDecide(format!(
-                "stage {stage} does not wait for an approval, stage {asked} does"
-            )));
+    let open = deployment.progress.ended_by.is_none() && deployment.progress.step.awaits(now);
+    match &deployment.progress.step {
+        Step::Approving { decision: None, until, .. } if asked == stage => {
+            if !open {
+                return Err(Refused::NothingToDecide(format!(
+                    "the time to approve stage {stage} was up at {until}"
+                )));
+            }
         }
-        // Answered before answers were kept.
-        Step::Approving { decision: Some(earlier), .. } => {
+        Step::Approving { decision: Some(earlier), .. } if asked == stage => {
             return Err(Refused::NothingToDecide(answered(stage, earlier)));
         }
-        Step::Approving { until, .. } if !open => {
-            return Err(Refused::NothingToDecide(format!(
-                "the time to approve stage {stage} was up at {until}"
-            )));
-        }
-        Step::Approving { decision: open, .. } => *open = Some(decision.clone()),
-        Step::Settling { .. } | Step::Baking { .. } => {
-            return Err(Refused::NothingToDecide(format!(
-                "stage {stage} does not wait for an approval"
-            )));
+        Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => {
+            let mut decisions = deployment.progress.decisions.iter().rev();
+            return Err(Refused::NothingToDecide(
+                match (decisions.find(|(decided, _)| *decided == stage), &deployment.progress.step)
+                {
+                    (Some((_, earlier)), _) => answered(stage, earlier),
+                    (None, Step::Approving { .. }) => {
+                        format!("stage {stage} does not wait for an approval, stage {asked} does")
+                    }
+                    (None, Step::Settling { .. } | Step::Baking { .. }) => {
+                        format!("stage {stage} does not wait for an approval")
+                    }
+                },
+            ));
         }
     }
+    if let Some(why) = deployment.cannot_approve(stage, &decision.by).filter(|_| decision.approved)
+    {
+        return Err(Refused::NotTheirs(why));
+    }
+    let mut decided = deployment.decided();
     decided.progress.decisions.push((stage, decision.clone()));
-    let told = notice(&mut decided, now, Event::Decided { stage, decision });
+    let lacking = if decision.approved { decided.approvals_lacking(stage) } else { 0 };
+    if let (0, Step::Approving { decision: open, .. }) = (lacking, &mut decided.progress.step) {
+        *open = Some(decision.clone());
+    }
+    let told = notice(&mut decided, now, Event::Decided { stage, decision, lacking });
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(deployment.require_quiet());
     Ok((decided, writes))
@@ -167,7 +176,8 @@ mod tests {
     fn only_a_rejection_is_of_whatever_waits() {
         let mut asked = deployment();
         let until = NOW + Span::from_secs(60);
-        asked.progress.step = Step::Approving { since: NOW, until, decision: None };
+        asked.progress.step =
+            Step::Approving { since: NOW, until, decision: None, reminded: false };
         let decision =
             |approved| Decision { approved, by: "ada".to_owned(), at: NOW, reason: None };
         let refused = answer(&asked, None, decision(true), NOW).unwrap_err();

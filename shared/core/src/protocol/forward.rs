@@ -161,6 +161,8 @@ pub enum MoveOn {
     Tell(Event),
     /// The tasks are healthy; a person is asked before the weight moves.
     Ask(Approval),
+    /// They are asked once more.
+    Remind,
     /// A person has let it go on, and this speaks against it: it holds as before.
     Decline(Vec<String>),
     /// It ends, for this reason; from here on nobody's decision is taken, so that none is confirmed
@@ -263,10 +265,21 @@ pub fn observe(
         MoveOn::Ask(approval) => {
             let stage = seen.progress.stage;
             let until = now + approval.timeout;
-            seen.progress.step = Step::Approving { since: now, until, decision: None };
+            seen.progress.step =
+                Step::Approving { since: now, until, decision: None, reminded: false };
             seen.progress.told = None;
             let judged = seen.progress.judged.clone();
-            writes.push(notice(&mut seen, now, Event::ApprovalNeeded { stage, judged }));
+            let event = Event::ApprovalNeeded { stage, judged, asked_at: None };
+            writes.push(notice(&mut seen, now, event));
+        }
+        MoveOn::Remind => {
+            let (stage, judged) = (seen.progress.stage, seen.progress.judged.clone());
+            if let Step::Approving { since, reminded, .. } = &mut seen.progress.step {
+                *reminded = true;
+                let asked_at = Some(*since);
+                let event = Event::ApprovalNeeded { stage, judged, asked_at };
+                writes.push(notice(&mut seen, now, event));
+            }
         }
         MoveOn::Decline(reasons) => {
             let stage = seen.progress.stage;

@@ -16,6 +16,7 @@
 //! quiet alarms, free locks), so a stale reader fails instead of writing. What is written to the
 //! world in between is claimed first as an [`crate::record::Intent`], and nobody unlocks while one may still land.
 
+mod approval;
 mod commit;
 mod conclude;
 mod course;

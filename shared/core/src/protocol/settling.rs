@@ -91,8 +91,8 @@ pub fn settling(
         }
         None | Some(_) => {}
     }
-    match stage.approval.filter(|_| !deployment.progress.step.is_approved()) {
-        Some(approval) => Settling::Ask(approval),
+    match stage.approval.as_ref().filter(|_| !deployment.progress.step.is_approved()) {
+        Some(approval) => Settling::Ask(approval.clone()),
         None => Settling::Shift(stage.weight),
     }
 }
@@ -162,8 +162,7 @@ mod tests {
     use crate::weight::AlbWeight;
     use proptest::prelude::*;
 
-    const APPROVAL: Approval =
-        Approval { timeout: Span::from_secs(60), on_timeout: OnTimeout::Rollback };
+    const APPROVAL: Approval = Approval::anybody(Span::from_secs(60), OnTimeout::Rollback);
 
     /// A turn at the first stage, and what can be seen of the world meanwhile.
     #[derive(Clone, Debug)]

@@ -267,7 +267,15 @@ pub enum Step {
         approved: bool,
     },
     /// The tasks are healthy and wait for a person, so that the shift follows the answer at once.
-    Approving { since: Timestamp, until: Timestamp, decision: Option<Decision> },
+    Approving {
+        since: Timestamp,
+        until: Timestamp,
+        /// The answer, once enough have approved or one has rejected; who has is in `decisions`.
+        decision: Option<Decision>,
+        /// Whether it was asked a second time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reminded: bool,
+    },
     /// At its weight, under watch.
     Baking {
         /// When the weight was read back; later by every time in which somebody else's weights may have

@@ -23,6 +23,11 @@ pub struct Notice {
     pub event: Event,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_nobody(lacking: &u32) -> bool {
+    *lacking == 0
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -35,11 +40,17 @@ pub enum Event {
         /// What the look before it said, with numbers. Notices from before this was kept have none.
         #[serde(default)]
         judged: Vec<String>,
+        /// When it was asked for the first time, if this is a reminder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_at: Option<Timestamp>,
     },
     Decided {
         /// Before which stage.
         stage: StageIndex,
         decision: Decision,
+        /// How many more people must approve.
+        #[serde(default, skip_serializing_if = "is_nobody")]
+        lacking: u32,
     },
     /// A stage's weight was written and read back.
     Shifted { stage: StageIndex },

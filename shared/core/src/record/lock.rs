@@ -39,10 +39,8 @@ impl LockKey {
     }
 
     pub fn service(cluster: &ClusterName, service: &EcsServiceName) -> Self {
-        // A cluster may be given by name or by ARN; both must lock the same thing.
-        let cluster = cluster.as_str();
-        let name = cluster.rsplit_once('/').map_or(cluster, |(_, name)| name);
-        Self(format!("service#{name}/{service}"))
+        // Given by its name or by its ARN, it must lock the same thing.
+        Self(format!("service#{}/{service}", cluster.short()))
     }
 
     pub fn group(arn: &str) -> Self {

@@ -78,7 +78,8 @@ fn approving() -> Deployment {
         Decision { approved: true, by: person(), at: NOW, reason: Some("looks good".to_owned()) };
     deployment.progress.decisions = vec![(StageIndex(0), decision.clone())];
     let (since, until) = (NOW, NOW + Span::from_secs(60));
-    deployment.progress.step = Step::Approving { since, until, decision: Some(decision) };
+    deployment.progress.step =
+        Step::Approving { since, until, decision: Some(decision), reminded: true };
     deployment
 }
 
@@ -244,8 +245,8 @@ fn notices() -> Vec<Notice> {
     let routes: Vec<_> = deployment().plan.routes.iter().map(|route| route.route.clone()).collect();
     let events = [
         Event::Started,
-        Event::ApprovalNeeded { stage, judged: reasons.clone() },
-        Event::Decided { stage, decision },
+        Event::ApprovalNeeded { stage, judged: reasons.clone(), asked_at: Some(at) },
+        Event::Decided { stage, decision, lacking: 1 },
         Event::Shifted { stage },
         Event::Waiting { stage, reasons: reasons.clone(), against: against.clone() },
         Event::ForeignChange { found: "rule: canary at 7 %".to_owned() },

@@ -28,7 +28,7 @@ pub struct BlueGreen {
 
 impl BlueGreen {
     pub fn stages(&self) -> Vec<Stage> {
-        let approval = self.approval.map(ApprovalRequest::approval);
+        let approval = self.approval.as_ref().map(ApprovalRequest::approval);
         vec![
             Stage { weight: Weight::NONE, bake: self.idle_bake, approval: None },
             Stage { weight: Weight::ALL, bake: self.bake, approval },

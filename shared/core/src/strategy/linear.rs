@@ -29,12 +29,12 @@ pub struct Linear {
 
 impl Linear {
     pub fn stages(&self) -> Vec<Stage> {
-        let approval = self.approval.map(ApprovalRequest::approval);
+        let approval = self.approval.as_ref().map(ApprovalRequest::approval);
         let step = self.step.weight().permille().max(1);
         let mut stages: Vec<_> = (1..)
             .map_while(|count: u16| Weight::from_permille(count.checked_mul(step)?).ok())
             .take_while(|weight| *weight < Weight::ALL)
-            .map(|weight| Stage { weight, bake: self.bake, approval })
+            .map(|weight| Stage { weight, bake: self.bake, approval: approval.clone() })
             .collect();
         let bake = self.final_bake.unwrap_or(self.bake);
         stages.push(Stage { weight: Weight::ALL, bake, approval });

@@ -2,6 +2,7 @@
 //! its expansion; the rest of Glidepath knows stages only.
 
 mod all_at_once;
+mod approval;
 mod blue_green;
 mod canary;
 mod linear;
@@ -11,10 +12,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use all_at_once::AllAtOnce;
+pub use approval::{ApprovalRequest, NotBy};
 pub use blue_green::BlueGreen;
 pub use canary::Canary;
 pub use linear::Linear;
-pub use stage::{ApprovalRequest, StageRequest};
+pub use stage::StageRequest;
 
 use crate::document::{Decode, Node};
 use crate::plan::{CanaryCapacity, Stage, StrategyName};

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::ApprovalRequest;
 use crate::document::{Decode, Node, Percent};
-use crate::plan::{Approval, OnTimeout, Stage};
+use crate::plan::Stage;
 use crate::request::defaults;
 use crate::time::Span;
 
@@ -29,7 +30,7 @@ impl StageRequest {
         Stage {
             weight: self.weight.weight(),
             bake: self.bake,
-            approval: self.approval.map(ApprovalRequest::approval),
+            approval: self.approval.as_ref().map(ApprovalRequest::approval),
         }
     }
 }
@@ -42,44 +43,5 @@ impl Decode for StageRequest {
             let approval = fields.optional("approval");
             Some(Self { weight: weight?, bake: bake?, approval: approval? })
         })
-    }
-}
-
-/// A person's approval; `{}` takes the defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Approval")]
-pub struct ApprovalRequest {
-    /// How long to wait for an answer.
-    #[serde(default = "defaults::approval_timeout")]
-    pub timeout: Span,
-    /// What happens when nobody has answered by then.
-    #[serde(default = "defaults::on_timeout")]
-    pub on_timeout: OnTimeout,
-}
-
-impl ApprovalRequest {
-    pub const fn approval(self) -> Approval {
-        Approval { timeout: self.timeout, on_timeout: self.on_timeout }
-    }
-}
-
-impl Decode for ApprovalRequest {
-    fn decode(node: Node<'_>) -> Option<Self> {
-        node.object(|fields| {
-            let timeout = fields.defaulted_with(
-                "timeout",
-                |node| node.span_above_zero(),
-                defaults::approval_timeout,
-            );
-            let on_timeout = fields.defaulted("onTimeout", defaults::on_timeout);
-            Some(Self { timeout: timeout?, on_timeout: on_timeout? })
-        })
-    }
-}
-
-impl Decode for OnTimeout {
-    fn decode(node: Node<'_>) -> Option<Self> {
-        node.word(&[("rollback", Self::Rollback), ("continue", Self::Continue)])
     }
 }

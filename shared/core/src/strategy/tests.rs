@@ -3,6 +3,7 @@ use proptest::strategy::Strategy as Generator;
 
 use super::*;
 use crate::document::Percent;
+use crate::people::Approvers;
 use crate::plan::OnTimeout;
 use crate::time::Span;
 use crate::weight::Weight;
@@ -16,9 +17,15 @@ fn bakes() -> impl Generator<Value = Span> {
 }
 
 fn approvals() -> impl Generator<Value = Option<ApprovalRequest>> {
-    let approval = (1u64..=86_400, any::<bool>()).prop_map(|(timeout, rollback)| ApprovalRequest {
+    let approval = (2u64..=86_400, any::<bool>(), 1u32..=10, any::<bool>());
+    let approval = approval.prop_map(|(timeout, rollback, count, all)| ApprovalRequest {
         timeout: Span::from_secs(timeout),
         on_timeout: if rollback { OnTimeout::Rollback } else { OnTimeout::Continue },
+        count,
+        approvers: all.then(|| Approvers::new(vec!["arn:aws:iam::111122223333:role/*".to_owned()])),
+        not_by: all.then_some(NotBy::Starter),
+        not_before: all.then(|| Span::from_secs(timeout - 1)),
+        remind_after: all.then(|| Span::from_secs(1)),
     });
     proptest::option::of(approval)
 }

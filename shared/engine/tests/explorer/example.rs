@@ -65,8 +65,12 @@ pub(crate) fn plan(stages: &[u16]) -> Plan {
 
 /// The same, where a person is asked before every stage.
 pub(crate) fn asking(plan: Plan) -> Plan {
-    let approval = Some(Approval { timeout: ASKS_FOR, on_timeout: OnTimeout::Rollback });
-    let stages = plan.stages.into_iter().map(|stage| Stage { approval, ..stage }).collect();
+    let approval = Some(Approval::anybody(ASKS_FOR, OnTimeout::Rollback));
+    let stages = plan
+        .stages
+        .into_iter()
+        .map(|stage| Stage { approval: approval.clone(), ..stage })
+        .collect();
     Plan { stages, ..plan }
 }
 

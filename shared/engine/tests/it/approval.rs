@@ -19,7 +19,7 @@ const MINUTE: Span = Span::from_secs(60);
 fn asking(on_timeout: OnTimeout) -> Plan {
     let mut plan = plan(vec![stage(100, MINUTE), stage(1000, MINUTE)]);
     let timeout = Span::from_secs(4 * 3600);
-    plan.stages[1].approval = Some(Approval { timeout, on_timeout });
+    plan.stages[1].approval = Some(Approval::anybody(timeout, on_timeout));
     plan
 }
 
@@ -95,6 +95,86 @@ async fn an_answer_counts_once_and_only_while_it_is_asked_for() {
     let late = decide::run(&Bed::new(&registry, &world), &other).await.unwrap_err();
     assert!(late.cause.contains("stage 1 does not wait for an approval"), "{late}");
     machine.run().await.unwrap();
+}
+
+/// As the plan of [`asking`], with more demanded.
+fn demanding(demand: impl FnOnce(&mut Approval)) -> Plan {
+    let mut plan = asking(OnTimeout::Rollback);
+    demand(plan.stages[1].approval.as_mut().unwrap());
+    plan.starter = Some("arn:aws:iam::1:user/carol".to_owned());
+    plan
+}
+
+fn by(name: &str) -> Answer {
+    Answer { by: format!("arn:aws:iam::1:user/{name}"), ..answer(true) }
+}
+
+#[tokio::test]
+async fn the_weight_moves_when_the_last_of_those_who_must_has_approved() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let plan = demanding(|approval| (approval.count, approval.not_by_starter) = (2, true));
+    let mut machine = waiting(&registry, &world, plan).await;
+    let bed = Bed::new(&registry, &world);
+    let refused = decide::run(&bed, &by("carol")).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::NotAllowed);
+    world.take_calls();
+    decide::run(&bed, &by("ada")).await.unwrap();
+    assert!(world.take_calls().is_empty(), "nobody is woken for half an answer");
+    let again = decide::run(&bed, &by("ada")).await.unwrap_err();
+    assert!(again.cause.contains("already: 1 person more must"), "{again}");
+    machine.run_until(|reply| reply.summary.contains("waits for a person")).await.unwrap();
+    machine.step(None).await;
+    decide::run(&bed, &by("bob")).await.unwrap();
+    machine.run().await.unwrap();
+    assert_eq!(world.state().routes[&example::route()], example::actions(Weight::ALL));
+}
+
+#[tokio::test]
+async fn half_an_answer_is_none_when_the_time_is_up() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = waiting(&registry, &world, demanding(|approval| approval.count = 2)).await;
+    decide::run(&Bed::new(&registry, &world), &by("ada")).await.unwrap();
+    let failure = machine.run().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ApprovalTimedOut);
+    assert!(failure.cause.contains("user/ada approved stage 2, and 1 person more"), "{failure}");
+}
+
+#[tokio::test]
+async fn whoever_approves_at_once_is_early_and_the_weight_moves_in_time() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let wait = Span::from_secs(900);
+    let plan = demanding(|approval| approval.not_before = Some(wait));
+    let mut machine = waiting(&registry, &world, plan).await;
+    let id = machine.reply.deployment.clone();
+    let Step::Approving { since, .. } = registry.items().deployments[&id].progress.step.clone()
+    else {
+        panic!("it waits")
+    };
+    decide::run(&Bed::new(&registry, &world), &by("ada")).await.unwrap();
+    machine.run_until(|reply| reply.summary.contains("goes on at")).await.unwrap();
+    machine.run_until(|reply| reply.next == NextStep::Advance).await.unwrap();
+    assert_eq!(world.now(), since + wait);
+    machine.run().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_asked_once_more() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let after = Span::from_secs(3600);
+    let plan = demanding(|approval| approval.remind_after = Some(after));
+    let mut machine = waiting(&registry, &world, plan).await;
+    machine.run().await.unwrap_err();
+    let asked: Vec<_> = registry
+        .items()
+        .notices
+        .iter()
+        .filter_map(|entry| match &entry.notice.event {
+            Event::ApprovalNeeded { asked_at, .. } => Some((*asked_at, entry.notice.at)),
+            _ => None,
+        })
+        .collect();
+    let [(None, first), (Some(asked_at), second)] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((*asked_at, *second), (*first, *first + after));
 }
 
 #[tokio::test]
@@ -206,7 +286,7 @@ async fn an_old_message_approves_nothing_that_was_not_seen() {
     let mut plan = asking(OnTimeout::Rollback);
     plan.stages.push(stage(1000, MINUTE));
     plan.stages[1].weight = Weight::from_permille(500).unwrap();
-    plan.stages[2].approval = plan.stages[1].approval;
+    plan.stages[2].approval = plan.stages[1].approval.clone();
     let mut machine = waiting(&registry, &world, plan).await;
     decide::run(&Bed::new(&registry, &world), &answer(true)).await.unwrap();
     let third = |reply: &glidepath_core::protocol::Reply| {

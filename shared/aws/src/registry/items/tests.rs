@@ -75,6 +75,7 @@ fn plan() -> Plan {
         stable_images: Vec::new(),
         started_by: None,
         starter: None,
+        sessions_name_people: Vec::new(),
         reason: None,
         way_back: None,
         retry: None,

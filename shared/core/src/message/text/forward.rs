@@ -1,9 +1,10 @@
 //! What is told on the way forward.
 
 use super::Told;
+use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
-use crate::record::{Decision, Promotion};
-use crate::time::Span;
+use crate::record::{Decision, Promotion, Step};
+use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
 impl Told<'_> {
@@ -11,6 +12,7 @@ impl Told<'_> {
         &self,
         stage: StageIndex,
         judged: &[String],
+        asked_at: Option<Timestamp>,
     ) -> (String, Vec<String>) {
         let (to, new) = (self.weight(stage), self.new_version());
         let id = &self.deployment.id;
@@ -21,12 +23,26 @@ impl Told<'_> {
         lines.extend(self.images());
         lines.extend(self.started_by());
         lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
+        let given: Vec<_> =
+            self.deployment.approvals(stage).map(|given| given.by.as_str()).collect();
+        if !given.is_empty() {
+            lines.push(format!("Approved so far by {}.", given.join(" and ")));
+        }
         lines.push(format!("To approve: `glidepath approve {id} --stage {stage}`"));
         lines.push(format!(
             "To refuse, so that everything returns to stable: `glidepath reject {id} --stage {stage}`"
         ));
-        if let Some(approval) = self.stage(stage).and_then(|stage| stage.approval) {
-            let until = self.notice.at + approval.timeout;
+        if let Some(approval) = self.stage(stage).and_then(|stage| stage.approval.as_ref()) {
+            let since = asked_at.unwrap_or(self.notice.at);
+            let needed = self.deployment.people_needed(approval);
+            let needed = approval.in_words(needed);
+            lines.extend(needed.map(|needed| format!("Who must approve: {needed}.")));
+            lines.extend(
+                approval
+                    .not_before
+                    .map(|wait| format!("The weight moves at {} at the earliest.", since + wait)),
+            );
+            let until = since + approval.timeout;
             lines.push(match approval.on_timeout {
                 OnTimeout::Rollback => {
                     format!("Without an answer by {until} everything returns to stable.")
@@ -36,20 +52,38 @@ impl Told<'_> {
         }
         // Last: a long one may be cut off.
         lines.extend(self.reason());
-        (format!("approve {to} for {new}?"), lines)
+        let still = if asked_at.is_some() { "still waits: " } else { "" };
+        (format!("{still}approve {to} for {new}?"), lines)
     }
 
-    pub(super) fn decided(&self, stage: StageIndex, decision: &Decision) -> (String, Vec<String>) {
+    pub(super) fn decided(
+        &self,
+        stage: StageIndex,
+        decision: &Decision,
+        lacking: u32,
+    ) -> (String, Vec<String>) {
         let weight = self.weight(stage);
-        let (verb, next) = if decision.approved {
-            ("approved", "The weight moves now.")
-        } else {
-            ("refused", "Everything returns to stable now.")
-        };
+        let verb = if decision.approved { "approved" } else { "refused" };
         let mut lines = Vec::new();
         lines.extend(decision.reason.as_ref().map(|reason| format!("Their reason: {reason}")));
-        lines.push(next.to_owned());
+        lines.push(match (decision.approved, lacking) {
+            (false, _) => "Everything returns to stable now.".to_owned(),
+            (true, 0) => match self.not_before(stage, decision.at) {
+                Some(at) => format!("The weight moves at {at}."),
+                None => "The weight moves now.".to_owned(),
+            },
+            (true, lacking) => format!("{} more must approve.", people(lacking)),
+        });
         (format!("{} {verb} stage {stage} ({weight})", decision.by), lines)
+    }
+
+    /// When the weight may move that is approved now, if that is later. The question before this answer says
+    /// when it was asked.
+    fn not_before(&self, stage: StageIndex, decided_at: Timestamp) -> Option<Timestamp> {
+        let wait = self.stage(stage)?.approval.as_ref()?.not_before?;
+        let Step::Approving { since, .. } = &self.deployment.progress.step else { return None };
+        let at = *since + wait;
+        (self.deployment.progress.stage == stage && at > decided_at).then_some(at)
     }
 
     pub(super) fn shifted(&self, stage: StageIndex) -> (String, Vec<String>) {

@@ -1,0 +1,10 @@
+//! Who somebody is whom AWS names by an ARN, and who may approve.
+
+mod approvers;
+mod identity;
+mod person;
+mod policy;
+
+pub use approvers::{Approvers, UnfitApprover};
+pub use person::{Person, people};
+pub use policy::ApprovalPolicy;
