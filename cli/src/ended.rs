@@ -21,6 +21,30 @@ pub(crate) enum Ended {
     },
 }
 
+/// Why somebody who follows a deployment stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    Ended(Ended),
+    /// It goes on once a person has decided: where it is, in words.
+    Waits(String),
+    /// It goes on, and nobody wants to wait any longer.
+    StillOn,
+}
+
+impl Followed {
+    pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {
+        let hint = commands.to_look(id);
+        match self {
+            Self::Ended(ended) => ended.outcome(id, commands),
+            Self::Waits(words) => Err(Stopped::Waits { message: format!("{id} {words}"), hint }),
+            Self::StillOn => {
+                let message = format!("the time is up, and {id} goes on");
+                Err(Stopped::StillOn { message, hint })
+            }
+        }
+    }
+}
+
 impl Ended {
     /// The end as the end of a command.
     pub(crate) fn outcome(self, id: &DeploymentId, commands: &Commands) -> Result<(), Stopped> {

@@ -8,10 +8,10 @@ use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, PortError, PortResult, Ports, Registry};
 
-use crate::ended::Ended;
+use crate::ended::{Ended, Followed};
 use crate::next_command::Commands;
 use crate::planning::is_earlier;
-use crate::render::{failure, followed};
+use crate::render::{failure, followed, waits_for_a_person, words};
 use crate::stopped::Stopped;
 
 /// Time between two looks.
@@ -32,6 +32,16 @@ pub(crate) struct Follow<'a, P> {
     pub(crate) commands: &'a Commands,
     /// How many entries of the timeline were shown before.
     pub(crate) shown: u32,
+    pub(crate) until: Until,
+}
+
+/// Until what else than its end something is followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Until {
+    /// It waits for a person: an approval, or a decision about what it lacks.
+    pub(crate) person: bool,
+    /// So much time has passed.
+    pub(crate) timeout: Option<Span>,
 }
 
 /// What one look found.
@@ -50,11 +60,12 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
     mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
     output: &mut impl Write,
     aside: &mut impl Write,
-) -> Result<Ended, Stopped> {
-    let Follow { ports, id, commands, shown } = follow;
+) -> Result<Followed, Stopped> {
+    let Follow { ports, id, commands, shown, until } = follow;
     let (registry, clock) = (ports.registry(), ports.ambient());
     let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
-    let (mut answered_at, mut silent) = (clock.now(), false);
+    let begun = clock.now();
+    let (mut answered_at, mut silent) = (begun, false);
     loop {
         // The execution first: what it wrote before it ended is then in what is read next.
         let found = async {
@@ -82,9 +93,13 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
                     }
                 }
                 output.flush()?;
+                let waits = deployment.as_ref().filter(|found| waits_for_a_person(found));
+                if let Some(deployment) = waits.filter(|_| until.person) {
+                    return Ok(Followed::Waits(words(deployment, clock.now())));
+                }
                 match seen(state, deployment.as_ref()) {
                     Look::On => {}
-                    Look::Ended(ended) => return Ok(ended),
+                    Look::Ended(ended) => return Ok(Followed::Ended(ended)),
                     Look::Orphaned(name) if !orphaned => {
                         orphaned = true;
                         writeln!(
@@ -110,6 +125,9 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
                     hint: commands.to_look(id),
                 });
             }
+        }
+        if until.timeout.is_some_and(|timeout| clock.now().since(begun) >= timeout) {
+            return Ok(Followed::StillOn);
         }
         clock.sleep(INTERVAL).await;
     }
@@ -173,6 +191,7 @@ fn why(deployment: &Deployment, state: ExecutionState) -> Ended {
 #[cfg(test)]
 mod tests {
     use glidepath_core::health::AlarmSignal;
+    use glidepath_core::plan::{Approval, OnTimeout, Plan};
     use glidepath_core::protocol::NextStep;
     use glidepath_engine::testing::example::{self, begun, plan, stage};
     use glidepath_engine::testing::{Bed, Machine, MemoryRegistry, World};
@@ -184,9 +203,19 @@ mod tests {
     async fn follow_example(
         registry: &MemoryRegistry,
         world: &World,
-        mut at_look: impl FnMut(u32, &Machine<'_>),
-    ) -> (Result<Ended, Stopped>, String) {
+        at_look: impl FnMut(u32, &Machine<'_>),
+    ) -> (Result<Followed, Stopped>, String) {
         let plan = plan(vec![stage(100, minutes(1)), stage(1000, minutes(1))]);
+        follow_plan(registry, world, plan, Until::default(), at_look).await
+    }
+
+    async fn follow_plan(
+        registry: &MemoryRegistry,
+        world: &World,
+        plan: Plan,
+        until: Until,
+        mut at_look: impl FnMut(u32, &Machine<'_>),
+    ) -> (Result<Followed, Stopped>, String) {
         let deployment = begun(registry, plan, "shop-2", world.now()).await;
         let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
         let (mut output, mut looks) = (Vec::new(), 0);
@@ -196,6 +225,7 @@ mod tests {
             id: &deployment.id,
             commands: &commands,
             shown: 0,
+            until,
         };
         let look = async || {
             at_look(looks, &machine);
@@ -226,7 +256,7 @@ mod tests {
     async fn a_good_version_is_followed_to_its_success() {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (ended, text) = follow_example(&registry, &world, |_, _| {}).await;
-        assert_eq!(ended.unwrap(), Ended::Succeeded);
+        assert_eq!(ended.unwrap(), Followed::Ended(Ended::Succeeded));
         let told: Vec<_> = text.lines().map(|line| line.split_once("  ").unwrap().1).collect();
         assert_eq!(
             told,
@@ -256,11 +286,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_for_a_person_hears_of_the_question_and_not_of_a_bake() {
+        let mut plan = plan(vec![stage(100, minutes(1)), stage(1000, minutes(1))]);
+        plan.stages[1].approval = Some(Approval::anybody(minutes(240), OnTimeout::Rollback));
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let until = Until { person: true, timeout: None };
+        let (ended, text) = follow_plan(&registry, &world, plan, until, |_, _| {}).await;
+        let ended = ended.unwrap();
+        assert_eq!(ended, Followed::Waits("waits for approval of stage 2 (100 %)".to_owned()));
+        assert!(text.contains("10 % of the requests go to shop:2"), "{text}");
+        let stopped = ended.outcome(&DeploymentId::new("shop-2"), &Commands::default());
+        let stopped = stopped.unwrap_err().to_string();
+        assert_eq!(stopped, "shop-2 waits for approval of stage 2 (100 %)");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_time_leaves_it_to_itself() {
+        let plan = plan(vec![stage(100, minutes(60)), stage(1000, minutes(1))]);
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let until = Until { person: true, timeout: Some(minutes(5)) };
+        let begun = world.now();
+        let (ended, _) = follow_plan(&registry, &world, plan, until, |_, _| {}).await;
+        assert_eq!(ended.unwrap(), Followed::StillOn);
+        assert!(world.now().since(begun) >= minutes(5));
+    }
+
+    #[tokio::test]
     async fn a_request_that_is_refused_never_becomes_a_deployment() {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
-        let following =
-            Follow { ports: &Bed::new(&registry, &world), id: &id, commands: &commands, shown: 0 };
+        let following = Follow {
+            ports: &Bed::new(&registry, &world),
+            id: &id,
+            commands: &commands,
+            shown: 0,
+            until: Until::default(),
+        };
         let refused = ExecutionState::Failed {
             name: "InvalidRequest".to_owned(),
             cause: "no such rule".to_owned(),
@@ -272,7 +333,7 @@ mod tests {
                 .await;
         let expected =
             Ended::Refused { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
-        let ended = ended.unwrap();
+        let Ok(Followed::Ended(ended)) = ended else { panic!("{ended:?}") };
         assert_eq!(ended, expected);
         assert!(matches!(ended.outcome(&id, &commands), Err(Stopped::Unusable { .. })));
     }
@@ -288,6 +349,7 @@ mod tests {
                 id: &id,
                 commands: &commands,
                 shown: 0,
+                until: Until::default(),
             };
             let mut left = errors;
             let look = async || {
@@ -305,8 +367,13 @@ mod tests {
             assert!(aside.starts_with(expected), "{aside}");
             assert_eq!(aside.lines().count(), 1, "{aside}");
         }
-        let following =
-            Follow { ports: &Bed::new(&registry, &world), id: &id, commands: &commands, shown: 0 };
+        let following = Follow {
+            ports: &Bed::new(&registry, &world),
+            id: &id,
+            commands: &commands,
+            shown: 0,
+            until: Until::default(),
+        };
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
         let ended = follow(following, &execution, look, &mut Vec::new(), &mut Vec::new())
@@ -327,6 +394,7 @@ mod tests {
             id: &deployment.id,
             commands: &commands,
             shown: 0,
+            until: Until::default(),
         };
         let mut looks = 0;
         let look = async || {
@@ -343,7 +411,7 @@ mod tests {
         let ended = follow(following, &deployment.execution, look, &mut output, &mut Vec::new())
             .await
             .unwrap();
-        assert!(matches!(ended, Ended::Failed { .. }));
+        assert!(matches!(ended, Followed::Ended(Ended::Failed { .. })));
         let text = String::from_utf8(output).unwrap();
         assert_eq!(text.matches("its execution has ended (ABORTED)").count(), 1, "{text}");
     }

@@ -39,6 +39,12 @@ pub(crate) enum Stopped {
         message: String,
         hint: String,
     },
+    /// A person has to decide something before it goes on.
+    #[error("{message}")]
+    Waits { message: String, hint: String },
+    /// It goes on for longer than somebody wanted to wait.
+    #[error("{message}")]
+    StillOn { message: String, hint: String },
     /// Somebody does not want to watch any longer.
     #[error("{message}")]
     Left {
@@ -61,6 +67,8 @@ impl Stopped {
             Self::Failed { .. } => 1,
             Self::Findings(_) | Self::Unusable { .. } => 2,
             Self::Unanswered { .. } | Self::Output(_) | Self::Runtime(_) => 3,
+            Self::Waits { .. } => 4,
+            Self::StillOn { .. } => 5,
             // What a shell reports for a program that Ctrl-C has ended.
             Self::Left { .. } => 130,
         }
@@ -122,6 +130,11 @@ fn write(stopped: &Stopped, output: &mut impl Write) -> std::io::Result<()> {
         | Stopped::Unusable { message, hint }
         | Stopped::Unanswered { message, hint } => {
             writeln!(output, "{ERROR}error:{ERROR:#} {message}")?;
+            writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
+        }
+        // Nothing is wrong with it.
+        Stopped::Waits { message, hint } | Stopped::StillOn { message, hint } => {
+            writeln!(output, "{message}")?;
             writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
         }
         Stopped::Left { message, hint } => {

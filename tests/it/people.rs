@@ -306,7 +306,9 @@ fn two_people_approve_and_neither_has_started_it() {
         let [other] = sessions(&stage.lab, "engineers", &policies[..], ["dave"]).await;
         let dan = user_with(&stage.lab, "dan", &policies).await;
         let playing = async {
-            stage.runs(&ada, &["start", &stage.request, "--name", "f-1"]).await;
+            let until = ["start", &stage.request, "--name", "f-1", "--wait", "--until-person"];
+            let asks = stage.fails(&ada, &until).await;
+            assert!(asks.contains("f-1 waits for approval of stage 2 (50 %)"), "{asks}");
             let asked = stage.until(&dan, "f-1", |status| status["approval"].is_object()).await;
             assert_eq!(asked["approval"]["lacking"], 2, "{asked}");
             let approve = ["approve", "f-1", "--stage", "2"];

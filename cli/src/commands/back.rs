@@ -9,9 +9,11 @@ use glidepath_core::rehearsal::writes;
 use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest};
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
+use super::start::Following;
 use super::{plan, start};
 use crate::connection::Options;
 use crate::document::Document;
+use crate::follow::Until;
 use crate::names::{Named, named_after};
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
@@ -90,7 +92,8 @@ pub(crate) async fn run(
     writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
     // Before anything is started, for whoever watches.
     output.flush()?;
-    start::begin(&connection, &document, &id, true, &commands, output).await
+    let following = Following::Until(Until::default());
+    start::begin(&connection, &document, &id, following, &commands, output).await
 }
 
 /// That somebody left this version on purpose: whoever types the name of the way back in place of the bad

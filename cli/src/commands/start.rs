@@ -6,11 +6,12 @@ use glidepath_aws::operator::{Proven, Started};
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::request::{Asked, Request};
-use glidepath_engine::ports::{Clock, Registry};
+use glidepath_core::time::Span;
+use glidepath_engine::ports::{Clock, Ports, Registry};
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
-use crate::follow::{Follow, follow};
+use crate::follow::{Follow, Until, follow};
 use crate::live::serves;
 use crate::names::{name, named_after};
 use crate::next_command::Commands;
@@ -33,6 +34,19 @@ pub(crate) struct Arguments {
     /// Follow the deployment until it has ended; the exit code then is its outcome
     #[arg(long)]
     wait: bool,
+    /// With --wait: until a person has to decide something, too; the exit code then is 4
+    #[arg(long, requires = "wait")]
+    until_person: bool,
+    /// With --wait: no longer than this, such as 30m; the exit code then is 5, and the deployment goes on
+    #[arg(long, requires = "wait", value_parser = Span::parse)]
+    timeout: Option<Span>,
+}
+
+/// How far it is followed once it has begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Following {
+    Not,
+    Until(Until),
 }
 
 /// Starts the deployment, unless the request alone shows that it cannot work.
@@ -51,7 +65,9 @@ pub(crate) async fn run(
             named_after(asked.service.as_str(), connection.ports.ambient.now())?
         }
     };
-    begin(&connection, &document, &id, arguments.wait, &options.commands(), output).await
+    let until = Until { person: arguments.until_person, timeout: arguments.timeout };
+    let following = if arguments.wait { Following::Until(until) } else { Following::Not };
+    begin(&connection, &document, &id, following, &options.commands(), output).await
 }
 
 /// Starts what the document asks for under this name, and follows it if wanted.
@@ -59,7 +75,7 @@ pub(super) async fn begin(
     connection: &Connection,
     document: &Document,
     id: &DeploymentId,
-    follow: bool,
+    following: Following,
     commands: &Commands,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
@@ -89,8 +105,9 @@ pub(super) async fn begin(
             writeln!(output, "{id} is started; its plan takes long, and nothing is written yet")?;
         }
     }
-    if follow {
-        return wait(connection, id, &execution, commands, output).await;
+    if let Following::Until(until) = following {
+        let following = Follow { ports: &connection.ports, id, commands, shown: 0, until };
+        return wait(connection, following, &execution, output).await;
     }
     writeln!(output, "  follow it   {}", commands.of("status", id, "--watch"))?;
     writeln!(output, "  end it      {}", commands.of("rollback", id, "--reason \"...\""))?;
@@ -136,16 +153,14 @@ fn accepted(deployment: &Deployment) -> String {
 }
 
 /// Tells what happens until the deployment has ended or nobody wants to hear it any longer.
-async fn wait(
+async fn wait<P: Ports<Registry: Registry, Ambient: Clock>>(
     connection: &Connection,
-    id: &DeploymentId,
+    following: Follow<'_, P>,
     execution: &ExecutionArn,
-    commands: &Commands,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Connection { ports, operator, .. } = connection;
-    let following = Follow { ports, id, commands, shown: 0 };
-    let look = async || operator.state(execution).await;
+    let Follow { id, commands, .. } = following;
+    let look = async || connection.operator.state(execution).await;
     let mut aside = anstream::stderr();
     tokio::select! {
         ended = follow(following, execution, look, output, &mut aside) => {

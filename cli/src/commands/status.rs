@@ -8,8 +8,8 @@ use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::{Connection, Options};
-use crate::ended::Ended;
-use crate::follow::{Follow, closed, follow};
+use crate::ended::{Ended, Followed};
+use crate::follow::{Follow, Until, closed, follow};
 use crate::live::{Live, live};
 use crate::names::Named;
 use crate::next_command::Commands;
@@ -97,24 +97,25 @@ pub(crate) async fn run(
         }
     };
     output.flush()?;
-    let ended = match found {
+    let followed = match found {
         Answer::Nothing => None,
-        Answer::Refused(ended) => Some(ended),
+        Answer::Refused(ended) => Some(Followed::Ended(ended)),
         Answer::Accepted(deployment)
             if matches!(deployment.phase, Phase::Closed(_))
                 && !(arguments.watch && deployment.validating.is_some()) =>
         {
-            Some(closed(&deployment))
+            Some(Followed::Ended(closed(&deployment)))
         }
         Answer::Planning | Answer::Accepted(_) if arguments.watch => {
-            let following = Follow { ports, id, commands: &commands, shown };
+            let until = Until::default();
+            let following = Follow { ports, id, commands: &commands, shown, until };
             let look = async || operator.state(&execution).await;
             Some(follow(following, &execution, look, output, &mut anstream::stderr()).await?)
         }
         Answer::Planning | Answer::Accepted(_) => None,
     };
-    match ended {
-        Some(ended) if arguments.exit_status => ended.outcome(id, &commands),
+    match followed {
+        Some(followed) if arguments.exit_status => followed.outcome(id, &commands),
         // Showing it is all that was asked, whatever the end is.
         Some(_) | None => Ok(()),
     }

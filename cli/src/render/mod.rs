@@ -17,7 +17,7 @@ pub(crate) use detail::{detail, failure};
 pub(crate) use doctor::{rows, rows_as_json};
 pub(crate) use history::{Entry, history};
 pub(crate) use overview::overview;
-pub(crate) use state::words;
+pub(crate) use state::{waits_for_a_person, words};
 pub(crate) use timeline::followed;
 pub(crate) use view::View;
 

@@ -71,6 +71,20 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     State { tone, words, since, until: None }
 }
 
+/// Whether it stays where it is until a person decides.
+pub(crate) fn waits_for_a_person(deployment: &Deployment) -> bool {
+    let progress = &deployment.progress;
+    match deployment.phase {
+        Phase::Open => {
+            let asked = matches!(progress.step, Step::Approving { decision: None, .. });
+            let held = matches!(progress.told, Some(Event::StageHeld { .. }));
+            asked || held && progress.promotion().is_none()
+        }
+        Phase::Held => true,
+        Phase::RollingBack | Phase::Committed | Phase::Closed(_) => false,
+    }
+}
+
 fn forward(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
     let state = |tone, words, until| State { tone, words, since, until };
