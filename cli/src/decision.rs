@@ -177,7 +177,11 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
         Word::Reject { .. } => {
             format!("refused stage {stage} of {id}: everything returns to stable")
         }
-        Word::Promote { .. } => format!(
+        Word::Promote { skip_bake: true, .. } => format!(
+            "the bake of stage {stage} of {id} ends here, unless the next look sees something against {}",
+            version(deployment)
+        ),
+        Word::Promote { skip_bake: false, .. } => format!(
             "stage {stage} of {id} may go on: it does, unless the next look sees something against \
              {}",
             version(deployment)
@@ -252,7 +256,7 @@ mod tests {
 
     fn promoted() -> Answer {
         let reason = "a night's traffic never gets there".to_owned();
-        Answer { stage: None, word: Word::Promote { reason }, ..said(true) }
+        Answer { stage: None, word: Word::Promote { reason, skip_bake: false }, ..said(true) }
     }
 
     #[tokio::test]

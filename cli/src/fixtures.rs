@@ -307,6 +307,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
                 by: "arn:aws:sts::1:assumed-role/deployer/ada".to_owned(),
                 at: NOW,
                 reason: "a night's traffic never gets there".to_owned(),
+                skips_bake: false,
             },
         },
         Event::NotPromoted { stage, reasons: vec!["2 of 3 canary targets are healthy".to_owned()] },

@@ -1,4 +1,4 @@
-//! `glidepath promote`: lets a stage go on that lacks evidence.
+//! `glidepath promote`: lets a stage go on that lacks evidence, or ends its bake early.
 
 use std::io::Write;
 
@@ -10,10 +10,10 @@ use crate::decision;
 use crate::names::Named;
 use crate::stopped::Stopped;
 
-/// Let a stage go on whose bake is over and whose evidence is not enough
+/// Let a stage go on whose bake is over and whose evidence is not enough, or end its bake early
 ///
-/// Refused while the stage bakes, and while something speaks against the version: then wait, or roll it
-/// back. The next stage begins as planned, with its own bake and its own approval.
+/// Refused while the stage bakes, unless that is to be skipped, and while something speaks against the version:
+/// then wait, or roll it back. The next stage begins as planned, with its own bake and its own approval.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the deployment, or the ARN of its execution
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Why, for whoever reads the timeline
     #[arg(long, value_parser = decision::reason)]
     reason: String,
+    /// Leave out the rest of the bake: the next look, which comes at once, decides
+    #[arg(long)]
+    skip_bake: bool,
 }
 
 pub(crate) async fn run(
@@ -31,7 +34,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, stage, reason } = arguments;
-    let word = Word::Promote { reason: reason.clone() };
+    let Arguments { deployment, stage, reason, skip_bake } = arguments;
+    let word = Word::Promote { reason: reason.clone(), skip_bake: *skip_bake };
     decision::answer(deployment, *stage, word, options, output).await
 }

@@ -36,8 +36,8 @@ pub enum Word {
     Approve { reason: Option<String> },
     /// Everything returns to stable.
     Reject { reason: Option<String> },
-    /// It may go on although its evidence is not enough.
-    Promote { reason: String },
+    /// It may go on although its evidence is not enough; or before its bake is over, if that is to be skipped.
+    Promote { reason: String, skip_bake: bool },
 }
 
 /// What is posted to the function `decide`. It refuses what it does not know: a decision of which a part
@@ -51,7 +51,7 @@ pub struct Posted {
 
 /// What is decided, as it is written: `{"approve": {"stage": 2}}`. Stages are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum PostedDecision {
     Approve {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +69,9 @@ pub enum PostedDecision {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stage: Option<NonZeroUsize>,
         reason: String,
+        /// Whether the rest of the bake is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_bake: bool,
     },
     /// The old slot's tasks go before their time.
     Retire {},
@@ -99,12 +102,14 @@ impl Posted {
         let (stage, word) = match decision {
             PostedDecision::Approve { stage, reason } => (stage, Word::Approve { reason }),
             PostedDecision::Reject { stage, reason } => (stage, Word::Reject { reason }),
-            PostedDecision::Promote { stage, reason } => (stage, Word::Promote { reason }),
+            PostedDecision::Promote { stage, reason, skip_bake } => {
+                (stage, Word::Promote { reason, skip_bake })
+            }
             PostedDecision::Retire {} => return Ok(Wanted::Retire(deployment)),
         };
         let reason = match &word {
             Word::Approve { reason } | Word::Reject { reason } => reason.as_deref(),
-            Word::Promote { reason } => Some(reason.as_str()),
+            Word::Promote { reason, .. } => Some(reason.as_str()),
         };
         if let Some(why) = reason.and_then(|reason| can_be_said(reason).err()) {
             return Err(Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")));
@@ -120,7 +125,9 @@ impl From<&Answer> for Posted {
         let decision = match answer.word.clone() {
             Word::Approve { reason } => PostedDecision::Approve { stage, reason },
             Word::Reject { reason } => PostedDecision::Reject { stage, reason },
-            Word::Promote { reason } => PostedDecision::Promote { stage, reason },
+            Word::Promote { reason, skip_bake } => {
+                PostedDecision::Promote { stage, reason, skip_bake }
+            }
         };
         Self { deployment: answer.deployment.clone(), decision }
     }
@@ -142,8 +149,9 @@ where
                 let decision = Decision { approved: false, by, at, reason: reason.clone() };
                 protocol::answer(deployment, answer.stage, decision, at)
             }
-            Word::Promote { reason } => {
-                let promotion = Promotion { by, at, reason: reason.clone() };
+            Word::Promote { reason, skip_bake } => {
+                let (reason, skips_bake) = (reason.clone(), *skip_bake);
+                let promotion = Promotion { by, at, reason, skips_bake };
                 promote(deployment, answer.stage, promotion, at)
             }
         }

@@ -15,6 +15,7 @@ fn promotion() -> Promotion {
         by: "arn:aws:iam::123456789012:user/ada".to_owned(),
         at: NOW,
         reason: "a night's traffic never gets there".to_owned(),
+        skips_bake: false,
     }
 }
 
@@ -66,6 +67,10 @@ fn events() -> Vec<Event> {
         },
         Event::Promoted { stage: StageIndex(1), promotion: promotion() },
         Event::Promoted { stage: StageIndex(3), promotion: promotion() },
+        Event::Promoted {
+            stage: StageIndex(1),
+            promotion: Promotion { skips_bake: true, ..promotion() },
+        },
         Event::NotPromoted {
             stage: StageIndex(1),
             reasons: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],

@@ -155,7 +155,8 @@ impl Look<'_> {
                 None => self.stay(tick, summary),
             };
         }
-        if baked < bake {
+        let skips = promoted.is_some_and(|promotion| promotion.skips_bake);
+        if baked < bake && !skips {
             let until = since + bake;
             let summary = format!("{}: bakes until {until}", self.judged());
             return self.stay(tick.min(until.since(self.now)), summary);
@@ -164,7 +165,11 @@ impl Look<'_> {
         let against = self.verdict.texts(|judgement| judgement == Judgement::Suspect);
         let summary = [reasons.as_slice(), &against].concat().join("; ");
         if reasons.is_empty() && against.is_empty() {
-            return self.onward(self.judged());
+            let judged = self.judged();
+            return self.onward(match promoted.filter(|_| baked < bake) {
+                Some(promotion) => format!("{} ends its bake early: {judged}", promotion.by),
+                None => judged,
+            });
         }
         match promoted {
             Some(promotion) if against.is_empty() => {
@@ -257,7 +262,8 @@ mod tests {
 
     fn baking(promoted: bool) -> Deployment {
         let mut deployment = deployment();
-        let promotion = Promotion { by: "ada".to_owned(), at: NOW, reason: "quiet".to_owned() };
+        let (by, reason) = ("ada".to_owned(), "quiet".to_owned());
+        let promotion = Promotion { by, at: NOW, reason, skips_bake: false };
         let promoted = promoted.then_some(promotion);
         deployment.progress.step = Step::Baking { since: NOW, promoted };
         deployment.progress.shifted_at = Some(NOW);
@@ -357,5 +363,24 @@ mod tests {
         deployment.progress.ended_by = Some(failure.clone());
         let back = (MoveOn::End(failure), NextStep::Rollback);
         assert_eq!(leads(&deployment, &[Judgement::Pass], Span::ZERO), back);
+    }
+
+    #[test]
+    fn whoever_skips_a_bake_skips_no_verdict() {
+        let mut deployment = baking(true);
+        let Step::Baking { promoted: Some(promotion), .. } = &mut deployment.progress.step else {
+            panic!("it bakes")
+        };
+        promotion.skips_bake = true;
+        let early = Span::from_secs(1);
+        let next = MoveOn::Stage(StageIndex(1));
+        for says in [&[Judgement::Pass][..], &[Judgement::Inconclusive]] {
+            assert_eq!(leads(&deployment, says, early), (next.clone(), NextStep::Advance));
+        }
+        let (move_on, step) = leads(&deployment, &[Judgement::Suspect], early);
+        assert!(matches!(move_on, MoveOn::Decline(_)) && step == NextStep::Gate);
+        // Somebody who only lets it go on waits for the end of the bake.
+        let (move_on, step) = leads(&baking(true), &[Judgement::Pass], early);
+        assert_eq!((move_on, step), (MoveOn::Stay, NextStep::Gate));
     }
 }

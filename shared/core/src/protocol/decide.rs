@@ -108,7 +108,8 @@ fn answered(stage: StageIndex, earlier: &Decision) -> String {
 }
 
 /// Records that a person lets a stage go on whose bake is over and whose evidence is not enough: once,
-/// while it waits, and only if the last look saw nothing that speaks against the version. The next look
+/// while it waits, or bakes if the rest of that is to be left out, and only if the last look saw nothing that
+/// speaks against the version. The next look
 /// sees for itself, and goes on or says why not. Without a stage, whichever waits now.
 pub fn promote(
     deployment: &Deployment,
@@ -135,7 +136,7 @@ pub fn promote(
             return refused(format!("stage {stage} waits for an approval, not for evidence"));
         }
         Step::Baking { promoted: Some(earlier), .. } => {
-            let Promotion { by, at, reason: _ } = earlier;
+            let Promotion { by, at, .. } = earlier;
             return refused(format!("{by} let stage {stage} go on at {at}"));
         }
         Step::Baking { promoted: None, .. } => {}
@@ -146,9 +147,10 @@ pub fn promote(
             return refused(format!("somebody else changed a route: {found}"));
         }
         // Of an event, not of a wait.
+        Some(_) | None if promotion.skips_bake => {}
         Some(_) | None => {
             return refused(format!(
-                "stage {stage} does not wait for evidence: its bake is not over"
+                "stage {stage} does not wait for evidence: its bake is not over; `--skip-bake` ends it early"
             ));
         }
     }

@@ -16,7 +16,7 @@ pub struct Decision {
     pub reason: Option<String>,
 }
 
-/// A person's word that a stage which holds for want of evidence may go on.
+/// A person's word that a stage may go on which holds for want of evidence, or whose bake is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Promotion {
@@ -25,4 +25,7 @@ pub struct Promotion {
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: String,
+    /// Whether the rest of the bake is left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skips_bake: bool,
 }

@@ -102,7 +102,12 @@ fn baking() -> Deployment {
     deployment.execution_start = Some(ExecutionStart::new("2026-11-21T07:00:00.123Z"));
     deployment.warnings = vec!["slot `green` has 3 tasks".to_owned()];
     deployment.traffic = Some(RequestsPerMinute(1200));
-    let promotion = Promotion { by: person(), at: NOW, reason: "the night is quiet".to_owned() };
+    let promotion = Promotion {
+        by: person(),
+        at: NOW,
+        reason: "the night is quiet".to_owned(),
+        skips_bake: true,
+    };
     let progress = &mut deployment.progress;
     progress.step = Step::Baking { since: NOW, promoted: Some(promotion) };
     progress.shifted_at = Some(NOW);
@@ -240,7 +245,7 @@ fn notices() -> Vec<Notice> {
     let stage = StageIndex(1);
     let (at, reasons, against) = (NOW, reasons(), vec!["2 minutes against it".to_owned()]);
     let decision = Decision { approved: false, by: person(), at, reason: None };
-    let promotion = Promotion { by: person(), at, reason: "a reason".to_owned() };
+    let promotion = Promotion { by: person(), at, reason: "a reason".to_owned(), skips_bake: true };
     let (waited, lasted) = (Span::from_secs(60), Span::from_secs(90));
     let routes: Vec<_> = deployment().plan.routes.iter().map(|route| route.route.clone()).collect();
     let events = [

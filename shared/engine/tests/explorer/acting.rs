@@ -130,7 +130,7 @@ impl Situation {
             }
             Action::Promote(stage) => {
                 self.left.promotions -= 1;
-                let word = decide::Word::Promote { reason: String::new() };
+                let word = decide::Word::Promote { reason: String::new(), skip_bake: false };
                 let named = (bounds.mistake != Some(Mistake::PromoteWhatHolds))
                     .then_some(StageIndex(*stage));
                 self.decide(bounds, named, word, *stage);

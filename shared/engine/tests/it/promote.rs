@@ -19,7 +19,10 @@ fn promote() -> Answer {
         deployment: DeploymentId::new("d1"),
         stage: None,
         by: "arn:aws:iam::1:user/ada".to_owned(),
-        word: Word::Promote { reason: "a night's traffic never gets there".to_owned() },
+        word: Word::Promote {
+            reason: "a night's traffic never gets there".to_owned(),
+            skip_bake: false,
+        },
     }
 }
 
@@ -171,4 +174,26 @@ async fn whatever_is_delivered_twice_goes_on_once() {
     let count = |name: &str| told.iter().filter(|found| **found == name).count();
     assert_eq!((count("promoted"), count("shifted"), count("stageHeld")), (1, 2, 2), "{told:?}");
     assert_eq!(kept(&registry).progress.stage, StageIndex(1));
+}
+
+#[tokio::test]
+async fn a_bake_ends_early_when_a_person_says_so_and_the_next_look_agrees() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let plan = plan(vec![stage(500, MINUTE.times(60)), stage(1000, MINUTE)]);
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(&registry, &world), &deployment.id);
+    machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
+    machine.step(None).await;
+    let failure = refused(&registry, &world).await;
+    assert!(failure.cause.contains("`--skip-bake` ends it early"), "{failure}");
+    let reason = "the fix is urgent".to_owned();
+    let early = Answer { word: Word::Promote { reason, skip_bake: true }, ..promote() };
+    world.take_calls();
+    decide::run(&Bed::new(&registry, &world), &early).await.unwrap();
+    assert!(matches!(world.take_calls().as_slice(), [Call::OpenGate(_)]));
+    let begun = world.now();
+    machine.run_until(|reply| reply.summary.contains("ends its bake early")).await.unwrap();
+    assert!(world.now().since(begun) < MINUTE, "the next look comes at once");
+    machine.run().await.unwrap();
+    assert_eq!(world.state().routes[&route()], actions(Weight::ALL));
 }

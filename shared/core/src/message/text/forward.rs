@@ -167,12 +167,13 @@ impl Told<'_> {
         } else {
             format!("{} follows after the next look", self.weight(stage.next()))
         };
+        let (by, weight) = (&promotion.by, self.weight(stage));
         (
-            format!(
-                "{} lets stage {stage} ({}) go on without enough evidence",
-                promotion.by,
-                self.weight(stage)
-            ),
+            if promotion.skips_bake {
+                format!("{by} ends the bake of stage {stage} ({weight}) early")
+            } else {
+                format!("{by} lets stage {stage} ({weight}) go on without enough evidence")
+            },
             vec![
                 format!("Their reason: {}", promotion.reason),
                 format!("{next}, unless that sees something against the version."),
