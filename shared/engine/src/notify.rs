@@ -21,7 +21,7 @@ use crate::ports::{
     Channels, Clock, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError, Ports,
     Registry,
 };
-use crate::transition::{load, transition};
+use crate::transition::{load, transition_even_if_fired};
 use crate::{StepInput, failed};
 
 /// Where a notice goes that no channel is configured for: it is done at once.
@@ -283,7 +283,8 @@ where
         }
         let id: &DeploymentId = &self.deployment.id;
         let now = self.ports.ambient().now();
-        transition(self.ports, id, |deployment| Ok(tell(deployment, event.clone(), now))).await?;
+        transition_even_if_fired(self.ports, id, |deployment| tell(deployment, event.clone(), now))
+            .await?;
         Ok(true)
     }
 
