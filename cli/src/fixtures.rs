@@ -12,6 +12,7 @@ use glidepath_core::record::{
 use glidepath_core::route::RouteRef;
 use glidepath_core::scaling::{ScalableTarget, Suspended};
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::urgency::Urgency;
 use glidepath_core::weight::Weight;
 use glidepath_engine::testing::example;
 
@@ -350,6 +351,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             sequence: 2,
             reason: "slack webhook: status 404".to_owned(),
             how: Undelivered::Refused,
+            lost: Urgency::Attention,
         },
     ])
 }

@@ -45,6 +45,7 @@ PRODUCTS_SERVICES = frozenset({
     "ecr",
     "ecs",
     "elasticloadbalancing",
+    "events",
     "lambda",
     "secretsmanager",
     "sns",

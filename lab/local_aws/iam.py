@@ -57,6 +57,9 @@ ECS_RESOURCES = {
 }
 # Operations of Lambda that have one permission together.
 INVOCATIONS = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
+# Other actions of EventBridge are not the product's, and are left to ministack.
+BUS_ACTIONS = frozenset({"events:PutEvents", "events:DescribeEventBus"})
+SOURCE = "events:source"
 NO_RESOURCES: tuple[str, ...] = ()
 AUTH_TYPE = "lambda:FunctionUrlAuthType"
 
@@ -115,6 +118,16 @@ def _scalable_target_arns(request: dict[str, Any]) -> Iterator[str]:
         yield application_autoscaling_records.target_arn(request["ResourceId"])
 
 
+def _bus_arns(request: dict[str, Any]) -> Iterator[str]:
+    """The buses that a request names: one for each entry of PutEvents, the default one where none is named."""
+    entries = request.get("Entries")
+    named = [entry.get("EventBusName") for entry in entries] if isinstance(entries, list) else [request.get("Name")]
+    for bus in named:
+        name = str(bus or "default")
+        arn = f"arn:aws:events:{get_region()}:{get_account_id()}:event-bus/{name}"
+        yield name if name.startswith("arn:") else arn
+
+
 def _cluster_name(request: dict[str, Any]) -> str:
     names = _each(request.get("cluster"))
     return names[0].rsplit("/", 1)[-1] if names else "default"
@@ -127,7 +140,7 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         # The reference does not have these actions yet.
         return (unquote(call.http.path.removeprefix(function_policies.PATH)),)
     known = service_authorization.action(permission) if call.service in SERVICES else None
-    if known is None:
+    if known is None or (call.service == "events" and permission not in BUS_ACTIONS):
         return NO_RESOURCES
     if not known.resources or permission in ONLY_ANY:
         return (ANY,)
@@ -139,6 +152,8 @@ def _resources_of(call: Call, original: AnyFunction) -> tuple[str, ...]:
         named = _repository_arns(call.request)
     elif call.service == "application-autoscaling":
         named = _scalable_target_arns(call.request)
+    elif call.service == "events":
+        named = _bus_arns(call.request)
     elif call.service == "cloudwatch":
         # ministack reads forms only, and fails on CBOR.
         scope = f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm"
@@ -177,6 +192,8 @@ def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
     known = service_authorization.action(permission)
     if service == "application-autoscaling" and known is not None:
         return _scaling_conditions(known, json.loads(body or b"{}"))
+    if permission == "events:PutEvents":
+        return _source_condition(json.loads(body or b"{}"))
     if service == "lambda" and known is not None and known.has_condition(AUTH_TYPE):
         return _auth_type_condition(body)
     if service != "ecs" or known is None or not known.has_condition("ecs:cluster"):
@@ -194,6 +211,12 @@ def _auth_type_condition(body: bytes) -> dict[str, Any]:
         return {}
     value = request.get("FunctionUrlAuthType") or request.get("AuthType") if isinstance(request, dict) else None
     return {AUTH_TYPE: value} if isinstance(value, str) else {}
+
+
+def _source_condition(request: dict[str, Any]) -> dict[str, Any]:
+    """Of PutEvents: who may write which source. A call with several sources carries all of them."""
+    sources = dict.fromkeys(str(entry.get("Source")) for entry in request.get("Entries") or [])
+    return {SOURCE: next(iter(sources))} if len(sources) == 1 else {SOURCE: list(sources)} if sources else {}
 
 
 def _scaling_conditions(known: service_authorization.Action, request: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,8 @@ struct Facts<'a> {
     states: BTreeMap<&'a str, Vec<&'a str>>,
     /// By their place in the deployment's timeline: they may overtake each other on their way.
     notices: BTreeMap<&'a str, BTreeMap<u64, &'a str>>,
+    /// By deployment and channel, as they came.
+    arrived: BTreeMap<(&'a str, &'a str), Vec<&'a str>>,
     weights: BTreeMap<(&'a str, usize), (f64, f64)>,
     tasks: BTreeMap<(&'a str, Slot), (u32, u32, &'a str)>,
     scaling: BTreeMap<(&'a str, Slot), &'a str>,
@@ -101,6 +103,11 @@ impl<'a> Facts<'a> {
     fn gather(events: &'a [Observed]) -> Self {
         let mut facts = Self::default();
         for Observed { at, event } in events {
+            if let Event::Notice { deployment, channel, name, .. } = event {
+                let name = name.as_deref().unwrap_or("unnamed");
+                let arrived = facts.arrived.entry((deployment.as_str(), channel.as_str()));
+                arrived.or_default().push(name);
+            }
             match event {
                 Event::Execution { deployment, status, error, cause } => {
                     let outcome = (*status, error.as_deref(), cause.as_deref());
@@ -197,10 +204,16 @@ fn deployment(
         let what = format!("tells {} in this order", expected.notices.join(", "));
         add(what, is_subsequence(&expected.notices, &notices), notices.join(", "));
     }
+    let without_waiting = |names: Vec<&str>| -> Vec<String> {
+        names.into_iter().filter(|name| *name != "waiting").map(str::to_owned).collect()
+    };
+    for (channel, wanted) in &expected.arrives {
+        let found = facts.arrived.get(&(name, channel.as_str())).cloned().unwrap_or_default();
+        let found = without_waiting(found);
+        let what = format!("exactly {} arrives on {channel}", wanted.join(", "));
+        add(what, *wanted == found, found.join(", "));
+    }
     if let Some(exact) = &expected.exact_notices {
-        let without_waiting = |names: Vec<&str>| -> Vec<String> {
-            names.into_iter().filter(|name| *name != "waiting").map(str::to_owned).collect()
-        };
         let wanted = without_waiting(exact.iter().map(String::as_str).collect());
         let found = without_waiting(notices.to_vec());
         add(format!("tells exactly {}", wanted.join(", ")), wanted == found, found.join(", "));

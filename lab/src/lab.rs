@@ -18,7 +18,7 @@ use crate::clients::{Clients, Person};
 use crate::control::Control;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::{Call, SlackReceiver, read_calls};
+use crate::observe::{Call, Receivers, read_calls};
 use crate::paths::Paths;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
@@ -39,7 +39,7 @@ pub struct Lab {
     aws: LocalAws,
     clients: Clients,
     glidepath: Glidepath,
-    slack: SlackReceiver,
+    receivers: Receivers,
     behaviours: Behaviours,
     paths: Paths,
     scenarios: usize,
@@ -57,19 +57,19 @@ impl Lab {
     pub async fn start_between(upgrade: &Upgrade, settings: &AwsSettings) -> LabResult<Self> {
         let paths = Paths::new();
         setup::prepare(&paths).await?;
-        let slack = SlackReceiver::start().await?;
+        let receivers = Receivers::start().await?;
         let waiting = Waiting::new("Starting the local AWS and deploying template.yaml");
         let aws = LocalAws::start(&paths, settings).await?;
         let clients = Clients::new(aws.endpoint());
-        let (slack_url, by) = (slack.url(), settings.alarms_by);
-        let glidepath = Glidepath::deploy(&paths, upgrade, &aws, &clients, &slack_url, by).await?;
+        let by = settings.alarms_by;
+        let glidepath = Glidepath::deploy(&paths, upgrade, &aws, &clients, &receivers, by).await?;
         drop(waiting);
         let behaviours = Behaviours::new(aws.behaviours());
         Ok(Self {
             aws,
             clients,
             glidepath,
-            slack,
+            receivers,
             behaviours,
             paths,
             scenarios: 0,
@@ -232,7 +232,7 @@ impl Lab {
         }
         let services = self.set_up(&scenario).await?;
         let scene = Arc::new(self.scene(scenario, services));
-        let outcome = run::play(&scene, &mut self.aws, &self.slack, events).await?;
+        let outcome = run::play(&scene, &mut self.aws, &self.receivers, events).await?;
         Report::new(&scene, outcome, &self.aws.journal(), since)
     }
 

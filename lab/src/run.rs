@@ -12,7 +12,7 @@ use crate::check::{Finding, check};
 use crate::clean_end::{self, Places};
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::{self, SlackReceiver};
+use crate::observe::{self, Receivers};
 use crate::routing::{self, Routing};
 use crate::scenario::{Action, Behave, FIRST_DEPLOYMENT, Step};
 use crate::scene::Scene;
@@ -28,7 +28,7 @@ const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) async fn play(
     scene: &Arc<Scene>,
     aws: &mut LocalAws,
-    slack: &SlackReceiver,
+    receivers: &Receivers,
     events: Option<mpsc::Sender<Observed>>,
 ) -> LabResult<Vec<Finding>> {
     let before = routings(scene).await?;
@@ -37,7 +37,8 @@ pub(crate) async fn play(
     if let Some(events) = events {
         tasks.spawn(forward(scene.clone(), events));
     }
-    observe::start(scene, aws.journal(), slack, &mut tasks);
+    receivers.behave(scene.scenario.receivers.clone());
+    observe::start(scene, aws.journal(), receivers, &mut tasks);
     for (service, resources) in &scene.services {
         let targets = traffic::targets(resources)?;
         tasks.spawn(traffic::flow(scene.clone(), service.clone(), targets));
@@ -68,9 +69,9 @@ pub(crate) async fn play(
     let mut findings = scene.timeline.look(|events| check(&scene.scenario, events));
     findings.extend(unchanged(scene, &before).await?);
     findings.extend(clean_end::look(scene).await?);
-    let (journal, webhook) = (aws.journal(), slack.url());
+    let (journal, secrets) = (aws.journal(), receivers.secrets());
     let since = -scene.timeline.since_beginning(0.0);
-    let places = Places { journal: &journal, webhook: &webhook, since };
+    let places = Places { journal: &journal, secrets: &secrets, since };
     findings.extend(clean_end::no_secrets(scene, &places).await?);
     let breaches =
         observe::read_breaches(&aws.journal(), since).doing("cannot read the journal")?;

@@ -142,7 +142,14 @@ fn get(url: &str) {
 }
 
 const ALARMS: [&str; 3] = ["alarm.event", "alarm.action", "alarm.composite"];
-const CHANNELS: [&str; 2] = ["channel.slack", "channel.topic"];
+const CHANNELS: [&str; 6] = [
+    "channel.bus",
+    "channel.pager",
+    "channel.slack",
+    "channel.teams",
+    "channel.topic",
+    "channel.webhook",
+];
 const ROLES: [&str; 11] = [
     "permissions.start",
     "permissions.plan",
@@ -268,7 +275,7 @@ async fn break_wiring(lab: &Lab, request: &Value) -> Value {
         put.reserved_concurrent_executions(reserved).send().await.unwrap();
     }
     lab.set_alarm_clock(60).await.unwrap();
-    for action in ["sns:Publish", "secretsmanager:GetSecretValue"] {
+    for action in ["sns:Publish", "secretsmanager:GetSecretValue", "events:DescribeEventBus"] {
         let fault = Fault::Fail(FailCalls {
             action: action.to_owned(),
             by: Some(Caller::Notify),

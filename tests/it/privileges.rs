@@ -170,9 +170,11 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:PutItem", "tells of a channel that does not take what it is told"),
             ("dynamodb:Query", "reads the outbox"),
             ("dynamodb:UpdateItem", "marks what was delivered or refused"),
+            ("events:DescribeEventBus", "a bus that is not there is answered as if it were"),
+            ("events:PutEvents", "delivers to a bus"),
             ("kms:Decrypt", "SNS and Secrets Manager open what a key of the user's own encrypts"),
             ("kms:GenerateDataKey*", "SNS encrypts for a topic with a key of the user's own"),
-            ("secretsmanager:GetSecretValue", "reads a webhook's URL"),
+            ("secretsmanager:GetSecretValue", "reads URLs and keys of channels"),
             ("sns:Publish", "delivers to a topic"),
         ],
     ),
@@ -241,6 +243,7 @@ fn doctor_simulates_what_the_roles_are_for() {
         state_machine: "arn:machine".to_owned(),
         functions: ROLES.iter().map(|role| format!("arn:function:{}", role.name())).collect(),
         topics: some("topic"),
+        buses: some("bus"),
         secrets: some("secret"),
         keys: some("key"),
         service: Some(ServiceSubject {
@@ -289,6 +292,8 @@ fn changes_are_allowed_only_on_named_resources() {
         "ecs:UpdateService",
         "iam:PassRole",
         "sns:Publish",
+        "events:PutEvents",
+        "events:DescribeEventBus",
         "secretsmanager:GetSecretValue",
     ] {
         for statement in statements(action) {

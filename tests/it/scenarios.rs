@@ -35,6 +35,8 @@ scenarios! {
     an_alarm_s_own_action_brings_everything_back: "alarm-by-action",
     a_topic_of_alarms_brings_everything_back: "alarm-by-topic",
     a_slot_without_healthy_tasks_gets_nothing_back: "weak-stable",
+    what_is_critical_rings_and_the_rest_is_told: "pager",
+    a_channel_that_fails_hurts_only_itself: "channels-fail",
     a_stable_slot_keeps_what_its_autoscaler_would_take: "autoscaled-rollback",
     scheduled_actions_wake_no_idle_slot: "scheduled-action-wakes-nothing",
     the_mornings_bounds_are_those_of_the_slot_that_serves: "morning-peak",

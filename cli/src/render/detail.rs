@@ -238,7 +238,7 @@ impl Detail<'_> {
     fn undelivered(&self, text: &mut String) -> fmt::Result {
         let mut label = "not told";
         for notice in self.notices {
-            if let Event::Undelivered { channel, reason, sequence, how } = &notice.event {
+            if let Event::Undelivered { channel, reason, sequence, how, lost: _ } = &notice.event {
                 let then = match how {
                     Undelivered::Refused => "lost there",
                     Undelivered::Waits => "waits, with what came after it",

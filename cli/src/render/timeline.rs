@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use glidepath_core::failure::Failure;
 use glidepath_core::message::{Message, message};
-use glidepath_core::record::{Concern, Deployment, Event, Notice, Urgency};
+use glidepath_core::record::{Concern, Deployment, Event, Notice};
 use glidepath_core::rollback::Forced;
 use glidepath_core::time::Timestamp;
+use glidepath_core::urgency::Urgency;
 
 use super::moment::distance;
 use super::{FAINT, Tone};

@@ -7,19 +7,19 @@ use aws_sdk_sfn::types::HistoryEvent;
 use crate::check::Finding;
 use crate::error::{Doing, LabResult};
 use crate::logs;
-use crate::observe::read_calls;
+use crate::observe::{ROUTING_KEY, read_calls};
 use crate::scene::Scene;
 use crate::timeline::Event;
 
 /// What every task token of the local AWS begins with.
 const TASK_TOKEN: &str = "AQCLAB";
 
-/// Where a secret could be seen besides AWS itself, and the one that is known by its text.
+/// Where a secret could be seen besides AWS itself, and those that are known by their text.
 pub(crate) struct Places<'a> {
     /// The local AWS's journal.
     pub journal: &'a Path,
-    /// The webhook's URL.
-    pub webhook: &'a str,
+    /// What the channels' secrets hold, and what that is.
+    pub secrets: &'a [(&'static str, String)],
     /// When the scenario began, in seconds since 1970.
     pub since: f64,
 }
@@ -34,8 +34,10 @@ pub(crate) async fn no_secrets(scene: &Scene, places: &Places<'_>) -> LabResult<
         if text.contains(TASK_TOKEN) {
             seen.push(format!("a task token in {place}"));
         }
-        if text.contains(places.webhook) {
-            seen.push(format!("the webhook's URL in {place}"));
+        for (what, secret) in places.secrets {
+            if text.contains(secret) {
+                seen.push(format!("{what} in {place}"));
+            }
         }
     };
     let mut lines = 0;
@@ -51,6 +53,8 @@ pub(crate) async fn no_secrets(scene: &Scene, places: &Places<'_>) -> LabResult<
     }
     for observed in scene.timeline.all() {
         if let Event::Notice { channel, text, .. } = observed.event {
+            // PagerDuty has its key in what it is sent.
+            let text = text.replace(ROUTING_KEY, "");
             look(format!("a notice on {channel}"), &text);
         }
     }

@@ -2,6 +2,7 @@
 
 mod journal;
 mod notices;
+mod receivers;
 mod verdicts;
 mod world;
 
@@ -14,18 +15,19 @@ use crate::scene::Scene;
 
 pub use journal::Call;
 pub(crate) use journal::{read_breaches, read_calls};
-pub(crate) use notices::SlackReceiver;
+pub(crate) use receivers::{KEY, ROUTING_KEY, Receivers};
 
 /// Starts every observer. They run until the set is dropped.
 pub(crate) fn start(
     scene: &Arc<Scene>,
     journal: PathBuf,
-    slack: &SlackReceiver,
+    receivers: &Receivers,
     observers: &mut JoinSet<()>,
 ) {
     observers.spawn(journal::follow(scene.clone(), journal));
     observers.spawn(notices::follow_topic(scene.clone()));
-    observers.spawn(notices::follow_slack(scene.clone(), slack.subscribe()));
+    observers.spawn(notices::follow_bus(scene.clone()));
+    observers.spawn(notices::follow_receivers(scene.clone(), receivers.subscribe()));
     for service in scene.services.keys() {
         observers.spawn(world::follow_weights(scene.clone(), service.clone()));
         observers.spawn(world::follow_tasks(scene.clone(), service.clone()));

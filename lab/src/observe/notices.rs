@@ -1,118 +1,42 @@
-//! Notices as they arrive: from a queue behind the topic, and at a receiver that plays Slack.
+//! Notices as they arrive: from the queues behind the topic and the bus, and at the receivers.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::receivers::Arrived;
 use crate::clean_end::event_name;
-use crate::error::{Doing, LabResult};
+use crate::scenario::Receiver;
 use crate::scene::Scene;
-use crate::stack::CHANNELS;
+use crate::stack::{BUS, CHANNELS};
 use crate::timeline::Event;
 
-const SLACK_PATH: &str = "/services/lab";
-const LARGEST_MESSAGE: usize = 256 * 1024;
 const WAIT_SECONDS: i32 = 1;
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Plays the part of Slack: takes what is posted to an incoming webhook.
-pub(crate) struct SlackReceiver {
-    address: SocketAddr,
-    messages: broadcast::Sender<String>,
-    serving: JoinHandle<()>,
-}
-
-impl SlackReceiver {
-    /// Listens on a free port of loopback.
-    pub(crate) async fn start() -> LabResult<Self> {
-        let doing = "cannot listen for Slack messages";
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.doing(doing)?;
-        let address = listener.local_addr().doing(doing)?;
-        let messages = broadcast::Sender::new(256);
-        let serving = tokio::spawn(serve(listener, messages.clone()));
-        Ok(Self { address, messages, serving })
-    }
-
-    /// The webhook's URL: what Slack calls a secret.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}{SLACK_PATH}", self.address)
-    }
-
-    /// Everything that is posted from now on.
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<String> {
-        self.messages.subscribe()
-    }
-}
-
-impl Drop for SlackReceiver {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-async fn serve(listener: TcpListener, messages: broadcast::Sender<String>) {
+/// Tells of everything that the receivers take, for ever.
+pub(super) async fn follow_receivers(scene: Arc<Scene>, mut arrived: broadcast::Receiver<Arrived>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, say; some will be free again.
-            sleep(RETRY).await;
-            continue;
-        };
-        let messages = messages.clone();
-        let answer = service_fn(move |request| take(request, messages.clone()));
-        // A connection that breaks off concerns only its client.
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
-    }
-}
-
-async fn take(
-    request: Request<Incoming>,
-    messages: broadcast::Sender<String>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let accepted = request.method() == Method::POST && request.uri().path() == SLACK_PATH;
-    let body = Limited::new(request.into_body(), LARGEST_MESSAGE).collect().await;
-    let text = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok());
-    let (status, answer) = match text {
-        Some(text) if accepted => {
-            // Nobody listens between two scenarios.
-            let _ = messages.send(text);
-            (StatusCode::OK, "ok")
-        }
-        Some(_) | None => (StatusCode::NOT_FOUND, "no_service"),
-    };
-    let mut response = Response::new(Full::new(Bytes::from_static(answer.as_bytes())));
-    *response.status_mut() = status;
-    Ok(response)
-}
-
-/// Tells of every Slack message, for ever.
-pub(super) async fn follow_slack(scene: Arc<Scene>, mut messages: broadcast::Receiver<String>) {
-    loop {
-        match messages.recv().await {
-            Ok(message) => {
-                let Some(deployment) = scene.deployment_in(&message) else { continue };
-                let channel = CHANNELS[1].to_owned();
-                let text = slack_text(&message);
+        match arrived.recv().await {
+            Ok(Arrived { receiver, name, body }) => {
+                let Some(deployment) = scene.deployment_in(&body) else { continue };
+                let channel = receiver.channel().to_owned();
+                let text = match receiver {
+                    Receiver::Slack => slack_text(&body),
+                    Receiver::Pager | Receiver::Teams | Receiver::Webhook => body.clone(),
+                };
                 let running = scene.state().deployments.get(&deployment).cloned();
-                let sequence =
-                    running.as_ref().and_then(|running| sequence(&message, running.id()));
-                let name = match (running, sequence) {
-                    (Some(running), Some(sequence)) => {
-                        name_of(&scene, &deployment, running.id(), sequence).await
+                let sequence = running.as_ref().and_then(|running| sequence(&body, running.id()));
+                let (name, sequence) = match (receiver, running, sequence) {
+                    // What an alert becomes is no notice.
+                    (Receiver::Pager, _, _) => (name, None),
+                    (_, Some(running), Some(sequence)) => {
+                        (name_of(&scene, &deployment, running.id(), sequence).await, Some(sequence))
                     }
-                    (Some(_) | None, _) => None,
+                    (_, Some(_) | None, _) => (name, sequence),
                 };
                 scene.timeline.add(Event::Notice { deployment, channel, name, sequence, text });
             }
@@ -164,7 +88,15 @@ fn slack_text(message: &str) -> String {
 
 /// Tells of every message of the topic, for ever.
 pub(super) async fn follow_topic(scene: Arc<Scene>) {
-    let queue = &scene.glidepath.notices;
+    follow_queue(&scene, &scene.glidepath.notices, topic_message).await;
+}
+
+/// Tells of every event on the bus, for ever.
+pub(super) async fn follow_bus(scene: Arc<Scene>) {
+    follow_queue(&scene, &scene.glidepath.events, bus_event).await;
+}
+
+async fn follow_queue(scene: &Scene, queue: &str, told: fn(&Scene, &Value)) {
     loop {
         let received = scene
             .clients
@@ -182,7 +114,7 @@ pub(super) async fn follow_topic(scene: Arc<Scene>) {
         for message in received.messages.unwrap_or_default() {
             if let Some(envelope) = message.body().and_then(|body| serde_json::from_str(body).ok())
             {
-                topic_message(&scene, &envelope);
+                told(scene, &envelope);
             }
             if let Some(handle) = message.receipt_handle() {
                 // At worst it is seen twice, as any message may be.
@@ -214,6 +146,20 @@ fn topic_message(scene: &Scene, envelope: &Value) {
         name: attribute("event").map(str::to_owned),
         sequence: sequence.parse().ok(),
         text: envelope.get("Message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+    });
+}
+
+/// An event as a rule hands it on.
+fn bus_event(scene: &Scene, event: &Value) {
+    let detail = &event["detail"];
+    let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+    let Some(deployment) = scene.deployment_in(&text("deployment")) else { return };
+    scene.timeline.add(Event::Notice {
+        deployment,
+        channel: BUS.to_owned(),
+        name: detail["event"].as_str().map(str::to_owned),
+        sequence: detail["sequence"].as_u64(),
+        text: event.to_string(),
     });
 }
 

@@ -56,6 +56,11 @@ pub struct DeploymentExpectations {
     /// Exactly these notices are delivered, in this order, whatever `waiting` ones are between.
     #[serde(default)]
     pub exact_notices: Option<Vec<String>>,
+    /// Exactly this arrives on each of these channels, in this order and as often, whatever `waiting` notices are
+    /// between: names of notices; of `pager` what an alert becomes (`trigger`, `acknowledge`, `resolve`), and
+    /// `change`.
+    #[serde(default)]
+    pub arrives: BTreeMap<String, Vec<String>>,
 }
 
 /// How a service is left.

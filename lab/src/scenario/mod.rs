@@ -6,6 +6,7 @@ mod happening;
 mod length;
 mod load;
 mod placeholders;
+mod receivers;
 mod script;
 mod service;
 mod validate;
@@ -18,6 +19,7 @@ pub use length::Length;
 pub use load::ScenarioError;
 pub(crate) use placeholders::substituted;
 pub use placeholders::{UnknownPlaceholder, complete_request};
+pub use receivers::{Manner, Receiver};
 
 pub use script::{
     Action, Behave, CommandLine, Decide, Image, ImageBecomes, Nothing, PlaceAtMost, RewriteRoute,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::expectations::Expectations;
 use super::fault::Fault;
 use super::length::Length;
+use super::receivers::{Manner, Receiver};
 use super::script::{Action, Step};
 use super::service::Service;
 
@@ -29,6 +30,9 @@ pub struct Scenario {
     /// definition. Without a request nothing is deployed until the script does it.
     #[serde(default)]
     pub request: Option<Map<String, Value>>,
+    /// Who of those that are told does not take it as it should.
+    #[serde(default)]
+    pub receivers: BTreeMap<Receiver, Manner>,
     /// What goes wrong at AWS, from before the first deployment is started.
     #[serde(default)]
     pub faults: Vec<Fault>,

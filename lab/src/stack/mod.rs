@@ -17,15 +17,18 @@ use tokio::sync::OnceCell;
 use crate::clients::Clients;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
+use crate::observe::{KEY, ROUTING_KEY, Receivers};
 use crate::paths::Paths;
-use crate::scenario::{AlarmsBy, Scenario, Service};
+use crate::scenario::{AlarmsBy, Receiver, Scenario, Service};
 use crate::source::{Source, Upgrade};
 use deploy::Packager;
 
 pub use resources::{RouteResources, ServiceResources};
 
-/// The channels of the lab, as requests name them.
+/// The channels of the lab that hear of every deployment whose request says nothing else.
 pub(crate) const CHANNELS: [&str; 2] = ["topic", "slack"];
+/// The channel that is EventBridge's default bus.
+pub(crate) const BUS: &str = "bus";
 /// What the stack says that it is after an update: a version that goes with no command line of ours.
 const OTHER_VERSION: &str = "1000.0.0";
 /// Name of the stack made from the project's template.
@@ -37,6 +40,8 @@ pub struct Glidepath {
     outputs: BTreeMap<String, String>,
     /// The queue that gets every notice of the channel `topic`.
     pub notices: String,
+    /// The queue that gets every event on the bus.
+    pub events: String,
     /// ARN of what the alarms of services name as their action, if that is how they are delivered.
     alarm_action: Option<String>,
     parameters: Vec<(&'static str, String)>,
@@ -47,19 +52,19 @@ pub struct Glidepath {
 }
 
 impl Glidepath {
-    /// Deploys channels and product. `slack` is where its Slack messages shall go.
+    /// Deploys channels and product. The receivers are where its messages shall go.
     pub(crate) async fn deploy(
         paths: &Paths,
         upgrade: &Upgrade,
         aws: &LocalAws,
         clients: &Clients,
-        slack: &str,
+        receivers: &Receivers,
         alarms_by: AlarmsBy,
     ) -> LabResult<Self> {
         let packager = Packager::new(paths, aws);
         let source = upgrade.begin(paths);
         let packaging = packager.package(&source, None);
-        let channels = channels_template(slack);
+        let channels = channels_template(receivers);
         let channels = deploy::stack(clients, "channels", &channels, &[]);
         let (template, channels) = tokio::try_join!(packaging, channels)?;
         let found = |key: &str| {
@@ -70,6 +75,12 @@ impl Glidepath {
         let configuration = json!({
             CHANNELS[0]: { "sns": { "topic": found("Topic")? } },
             CHANNELS[1]: { "slack": { "secret": found("Secret")? } },
+            BUS: { "eventBridge": { "bus": "default" } },
+            Receiver::Pager.channel(): {
+                "pagerDuty": { "secret": found("Pager")?, "endpoint": receivers.endpoint() }
+            },
+            Receiver::Teams.channel(): { "teams": { "secret": found("Teams")? } },
+            Receiver::Webhook.channel(): { "webhook": { "secret": found("Webhook")? } },
         });
         let (events, topic) = match alarms_by {
             AlarmsBy::Event => ("ENABLED", String::new()),
@@ -91,10 +102,12 @@ impl Glidepath {
             AlarmsBy::Action => outputs.get("RollbackFunctionArn").cloned(),
             AlarmsBy::Topic => Some(topic),
         };
-        let (notices, other) = (found("Queue")?, upgrade.end(paths));
+        let (notices, events) = (found("Queue")?, found("Events")?);
+        let other = upgrade.end(paths);
         Ok(Self {
             outputs,
             notices,
+            events,
             alarm_action,
             parameters,
             packager,
@@ -210,20 +223,26 @@ async fn create_service(
         .map_err(|error| LabError::because(format!("service `{name}`"), &error))
 }
 
-fn channels_template(slack: &str) -> String {
+fn channels_template(receivers: &Receivers) -> String {
     let reference = |id: &str| json!({ "Ref": id });
     let attribute = |id: &str, name: &str| json!({ "Fn::GetAtt": [id, name] });
-    let policy = json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "Service": "sns.amazonaws.com" },
-            "Action": "sqs:SendMessage",
-            "Resource": attribute("Queue", "Arn"),
-        }],
-    });
+    let may_send = |service: &str, queue: &str| {
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": format!("{service}.amazonaws.com") },
+                "Action": "sqs:SendMessage",
+                "Resource": attribute(queue, "Arn"),
+            }],
+        })
+    };
     let resource =
         |kind: &str, properties: Value| json!({ "Type": kind, "Properties": properties });
+    let secret = |name: &str, text: String| {
+        let properties = json!({ "Name": format!("glidepath/{name}"), "SecretString": text });
+        resource("AWS::SecretsManager::Secret", properties)
+    };
     json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Resources": {
@@ -232,23 +251,39 @@ fn channels_template(slack: &str) -> String {
             "Queue": resource("AWS::SQS::Queue", json!({ "QueueName": "glidepath-notices" })),
             "QueuePolicy": resource(
                 "AWS::SQS::QueuePolicy",
-                json!({ "Queues": [reference("Queue")], "PolicyDocument": policy }),
+                json!({ "Queues": [reference("Queue")], "PolicyDocument": may_send("sns", "Queue") }),
             ),
             "Subscription": resource("AWS::SNS::Subscription", json!({
                 "TopicArn": reference("Topic"),
                 "Protocol": "sqs",
                 "Endpoint": attribute("Queue", "Arn"),
             })),
-            "Secret": resource(
-                "AWS::SecretsManager::Secret",
-                json!({ "Name": "glidepath/slack", "SecretString": slack }),
+            "EventsQueue": resource("AWS::SQS::Queue", json!({ "QueueName": "glidepath-events" })),
+            "EventsQueuePolicy": resource(
+                "AWS::SQS::QueuePolicy",
+                json!({ "Queues": [reference("EventsQueue")], "PolicyDocument": may_send("events", "EventsQueue") }),
+            ),
+            "EventsRule": resource("AWS::Events::Rule", json!({
+                "EventPattern": { "source": ["glidepath"], "detail-type": ["Deployment Notice"] },
+                "Targets": [{ "Id": "queue", "Arn": attribute("EventsQueue", "Arn") }],
+            })),
+            "Secret": secret("slack", receivers.slack()),
+            "Pager": secret("pager", ROUTING_KEY.to_owned()),
+            "Teams": secret("teams", receivers.teams()),
+            "Webhook": secret(
+                "webhook",
+                json!({ "url": receivers.webhook(), "keys": [KEY] }).to_string(),
             ),
         },
         "Outputs": {
             "Topic": { "Value": reference("Topic") },
             "AlarmTopic": { "Value": reference("AlarmTopic") },
             "Queue": { "Value": reference("Queue") },
+            "Events": { "Value": reference("EventsQueue") },
             "Secret": { "Value": reference("Secret") },
+            "Pager": { "Value": reference("Pager") },
+            "Teams": { "Value": reference("Teams") },
+            "Webhook": { "Value": reference("Webhook") },
         },
     })
     .to_string()

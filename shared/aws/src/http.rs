@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// At most [`LONGEST_BODY`].
     pub(crate) body: Vec<u8>,
+    /// In seconds, if it says so. A date is not read: nobody who is asked here writes one.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// Built at its first use: most functions never need one.
@@ -57,6 +59,8 @@ impl LazyClient {
         let answered = async {
             let answer = connector.call(request).await.map_err(|error| cause(&error))?;
             let status = answer.status().as_u16();
+            let retry_after = answer.headers().get("retry-after");
+            let retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok());
             let mut stream = ByteStream::new(answer.into_body());
             let mut body = Vec::new();
             while let Some(chunk) = stream.next().await {
@@ -67,7 +71,7 @@ impl LazyClient {
                     break;
                 }
             }
-            Ok(Answer { status, body })
+            Ok(Answer { status, body, retry_after })
         };
         timeout(within, answered).await.unwrap_or_else(|_| Err("timed out".to_owned()))
     }

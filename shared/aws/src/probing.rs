@@ -24,7 +24,7 @@ impl Probing for HttpProbing {
         })?;
         let within = Duration::from_millis(timeout.as_millis());
         let answer = self.http.send(request, within).await;
-        let Answer { status, body } =
+        let Answer { status, body, .. } =
             answer.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
         Ok(ProbeAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
     }

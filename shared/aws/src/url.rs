@@ -54,7 +54,7 @@ impl FunctionUrls {
             return Err(refused("no credentials within 30 s"));
         };
         let answered = self.http.send(request?, within).await;
-        let Answer { status, body } =
+        let Answer { status, body, .. } =
             answered.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
         read(status, &body)
     }

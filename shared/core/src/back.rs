@@ -11,8 +11,8 @@ use crate::ids::{DeploymentId, TaskDefinition};
 use crate::plan::{ImageDigest, OnInconclusive, Plan, Slot, WayBack};
 use crate::record::{Deployment, LockKey, Outcome, Phase};
 use crate::request::{
-    Alarms, ApiVersion, BadRequests, Capacity, Compared, Force, Health, Inconclusive, Release,
-    Request, Rollback, Sensitivity, Slots, SlowRequests, Target, defaults,
+    Alarms, ApiVersion, BadRequests, Capacity, Compared, Force, Health, Inconclusive, Notify,
+    Release, Request, Rollback, Sensitivity, Slots, SlowRequests, Target, defaults,
 };
 use crate::strategy::{AllAtOnce, Strategy};
 use crate::time::Span;
@@ -355,7 +355,10 @@ fn request(plan: &Plan, version: &TaskDefinition, by: Option<&str>, reason: &str
             validate: None,
         },
         concurrency: defaults::concurrency(),
-        notify: plan.notify.clone(),
+        notify: match &plan.notify_by {
+            Some(by) => Notify::ByUrgency(by.clone()),
+            None => Notify::All(plan.notify.clone()),
+        },
         force: Force::default(),
         started_by: by.map(str::to_owned),
         reason: Some(reason.to_owned()),

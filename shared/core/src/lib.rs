@@ -26,6 +26,7 @@ pub mod storm;
 pub mod strategy;
 pub mod time;
 pub mod timetable;
+pub mod urgency;
 pub mod versions;
 pub mod weight;
 pub mod world;

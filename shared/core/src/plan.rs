@@ -31,6 +31,7 @@ use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
 use crate::time::Span;
+use crate::urgency::{ByUrgency, Urgency};
 use crate::weight::Weight;
 
 /// Everything that the functions need to know about a deployment.
@@ -94,7 +95,12 @@ pub struct Plan {
     /// What is asked once everything is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+    /// Every channel that hears anything.
     pub notify: Vec<ChannelName>,
+    /// Which of them hear what. `None`: each hears everything, as where an older function has written the
+    /// record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_by: Option<ByUrgency>,
     /// Rules and listeners that led to the canary's slot before the deployment although they are no
     /// routes of it, while it had tasks: a rollback leaves it tasks, or they would meet an empty
     /// group.
@@ -114,6 +120,12 @@ impl Plan {
             (None, Some(said)) => Some(format!("{said}, as they say")),
             (None, None) => None,
         }
+    }
+
+    /// Whether the plan has a channel hear what is so urgent.
+    pub fn tells(&self, channel: &ChannelName, urgency: Urgency) -> bool {
+        let all = self.notify_by.as_ref().map_or(&self.notify, |by| by.of(urgency));
+        all.contains(channel)
     }
 
     /// The stage, or `None` past the last one.

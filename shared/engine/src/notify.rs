@@ -4,23 +4,38 @@
 //! notice for good loses that notice and no other: what comes after it may be the page. Either way
 //! the other channels and the timeline are told, once.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId};
 use glidepath_core::message::Trial;
+use glidepath_core::message::routing::{Alert, Audience};
 use glidepath_core::protocol::tell;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
+use glidepath_core::urgency::Urgency;
 use serde::Deserialize;
 
-use crate::ports::{Channels, Clock, Delivery, OutboxEntry, PortError, Ports, Registry};
-use crate::transition::{load, transition};
+use crate::ports::{
+    Channels, Clock, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError, Ports,
+    Registry,
+};
+use crate::transition::{load, transition_even_if_fired};
 use crate::{StepInput, failed};
 
 /// Where a notice goes that no channel is configured for: it is done at once.
 const NOBODY: &str = "nobody";
 
-/// A channel that has not taken a notice after this long is down, not slow: the others are told.
-const OVERDUE: Span = Span::from_secs(600);
+/// How long a notice is one's own to hand over: longer than the function may run, so that nobody hands over
+/// what may still be under way. An alert that is handed over late would ring after its end.
+const CLAIM: Span = Span::from_secs(65);
+
+/// How long a channel is left alone that was not there, unless it says so itself.
+const BACKOFF: Span = Span::from_secs(10);
+
+/// The longest that a channel can ask to be left alone: what it says is not ours.
+const LONGEST_WAIT: Span = Span::from_secs(900);
 
 /// What the function is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -55,28 +70,25 @@ pub struct Delivered {
     pub refused: u32,
 }
 
-/// Hands every notice that a channel is not done with yet to it, in order. A channel that is down
-/// delays only its own notices; the function fails at the end, so that it is invoked again.
+/// Hands every notice that a channel is not done with yet to it, in order, all channels at once. A channel
+/// that is down or slow delays only its own notices; the function fails at the end, so that it is invoked
+/// again.
 pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Delivered, Failure>
 where
     P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
 {
     let deployment = load(ports, &input.deployment).await?;
-    let wanted = if deployment.plan.notify.is_empty() {
-        vec![ChannelName::new(NOBODY)]
-    } else {
-        deployment.plan.notify.clone()
-    };
+    let audience = Audience::new(&deployment.plan, |channel| ports.channels().listening(channel));
     let mut round = Round {
         ports,
         deployment: &deployment,
-        wanted: &wanted,
+        audience,
         delivered: Delivered::default(),
+        stopped: BTreeSet::new(),
         down: Vec::new(),
-        told: Vec::new(),
     };
-    // What is told of a channel is for the others, which may have had their turn. Each channel is
-    // told of at most once for each way to fail, so this ends.
+    // What is told of a channel is for the others, which may have had their turn; and what somebody else has
+    // found being handed over here may have more behind it. Each turn hands something over, so this ends.
     while round.go().await? {}
     let Some((_, error)) = round.down.first() else { return Ok(round.delivered) };
     let code = if error.may_pass() { FailureCode::Transient } else { FailureCode::Unexpected };
@@ -88,102 +100,216 @@ where
 struct Round<'a, P> {
     ports: &'a P,
     deployment: &'a Deployment,
-    wanted: &'a [ChannelName],
+    audience: Audience<'a>,
     delivered: Delivered,
-    /// Channels that wait, and why.
+    /// Channels that get nothing more from this invocation.
+    stopped: BTreeSet<ChannelName>,
+    /// Those of them that wait, and why.
     down: Vec<(ChannelName, PortError)>,
-    /// What was told by this invocation: the outbox was read before.
-    told: Vec<Event>,
+}
+
+/// What one channel's turn has come to.
+#[derive(Default)]
+struct Turn {
+    delivered: Delivered,
+    stopped: bool,
+    down: Option<PortError>,
+    told: bool,
 }
 
 impl<P> Round<'_, P>
 where
     P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
 {
-    /// Every channel's turn; whether something was told meanwhile.
+    /// Every channel's turn; whether another one may find something.
     async fn go(&mut self) -> Result<bool, Failure> {
         let outbox = self.ports.registry().notices(&self.deployment.id).await;
-        let mut outbox = outbox.map_err(|error| failed(&error))?;
-        let mut told = false;
-        for channel in self.wanted {
-            if self.down.iter().any(|(down, _)| down == channel) {
+        let outbox = outbox.map_err(|error| failed(&error))?;
+        self.settle(&outbox).await?;
+        let wanted = &self.deployment.plan.notify;
+        let channels = wanted.iter().filter(|channel| !self.stopped.contains(*channel));
+        let channels: Vec<_> = channels.collect();
+        let turns = join_all(channels.iter().map(|channel| self.turn(channel, &outbox))).await;
+        let mut again = false;
+        for (channel, turn) in channels.into_iter().zip(turns) {
+            let Turn { delivered, stopped, down, told } = turn?;
+            again |= told || delivered != Delivered::default();
+            self.delivered.deliveries += delivered.deliveries;
+            self.delivered.refused += delivered.refused;
+            self.down.extend(down.map(|error| (channel.clone(), error)));
+            if stopped {
+                self.stopped.insert(channel.clone());
+            }
+        }
+        Ok(again)
+    }
+
+    /// What is for nobody, and what every channel is done with, is nothing that the sweep has to look after:
+    /// channels that take their turns at the same time do not know of each other.
+    async fn settle(&self, outbox: &[OutboxEntry]) -> Result<(), Failure> {
+        let wanted: Vec<_> = self.deployment.plan.notify.iter().collect();
+        let wants: Vec<_> = wanted.iter().map(|channel| self.wants(channel, outbox)).collect();
+        for (at, entry) in outbox.iter().enumerate().filter(|(_, entry)| entry.due) {
+            let mut left = wanted.iter().zip(&wants).filter(|(_, wants)| wants[at]);
+            if left.any(|(channel, _)| !entry.done_with(channel)) {
                 continue;
             }
-            for at in 0..outbox.len() {
-                let Some(entry) = outbox.get(at).filter(|entry| !entry.done_with(channel)) else {
+            let nobody = ChannelName::new(NOBODY);
+            let (channel, delivery) = match (entry.delivered.first(), entry.refused.first()) {
+                (Some(channel), _) => (channel, Delivery::Taken),
+                (None, Some(channel)) => (channel, Delivery::Refused),
+                (None, None) => (&nobody, Delivery::Taken),
+            };
+            let marked =
+                self.ports.registry().delivered(&entry.notice, channel, delivery, true).await;
+            marked.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Which entries are for a channel. An alert that it is still to be handed counts as one: its end must
+    /// not be forgotten.
+    fn wants(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Vec<bool> {
+        let mut rung = false;
+        let wants = outbox.iter().map(|entry| {
+            let event = &entry.notice.event;
+            let wants = self.audience.includes(channel, event, rung);
+            if wants && !entry.refused.contains(channel) {
+                rung = Alert::of(event).rings_after(rung);
+            }
+            wants
+        });
+        wants.collect()
+    }
+
+    /// Hands one channel what is for it, until it does not take it.
+    async fn turn(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Result<Turn, Failure> {
+        let mut turn = Turn::default();
+        let mut outbox = outbox.to_vec();
+        for at in 0..outbox.len() {
+            let wants = self.wants(channel, &outbox);
+            let Some(entry) = outbox.get(at).filter(|entry| !entry.done_with(channel)) else {
+                continue;
+            };
+            if !wants.get(at).is_some_and(|wants| *wants) {
+                continue;
+            }
+            let notice = &entry.notice;
+            let now = self.ports.ambient().now();
+            let claim = self.ports.registry().claim_delivery(notice, channel, now, now + CLAIM);
+            let delivery = match claim.await.map_err(|error| failed(&error))? {
+                DeliveryClaim::Done(delivery) => {
+                    mark(&mut outbox, at, channel, delivery);
                     continue;
-                };
-                let delivery = match self.hand_over(channel, entry).await {
-                    Ok(()) => Delivery::Taken,
-                    Err(error) if waits(&error) => {
-                        if self.ports.ambient().now().since(entry.notice.at) >= OVERDUE {
-                            let event = undelivered(channel, entry, &error, Undelivered::Waits);
-                            told |= self.tell_once(&outbox, event).await?;
-                        }
-                        self.down.push((channel.clone(), error));
-                        // The rest of this channel waits, so that its order stays.
-                        break;
+                }
+                DeliveryClaim::Elsewhere => {
+                    turn.stopped = true;
+                    break;
+                }
+                DeliveryClaim::Claimed => self.hand_over(channel, &outbox, at).await,
+            };
+            let delivery = match delivery {
+                Ok(()) => Delivery::Taken,
+                Err(NotTaken { error, retry_after }) if waits(&error) => {
+                    let now = self.ports.ambient().now();
+                    let lost = self.lost(channel, &outbox);
+                    if now.since(notice.at) >= overdue(lost) {
+                        let event = undelivered(channel, entry, &error, Undelivered::Waits, lost);
+                        turn.told |= self.tell_once(&outbox, event).await?;
                     }
-                    Err(error) => {
-                        // Before it is recorded: whoever dies in between refuses and tells again.
-                        let event = undelivered(channel, entry, &error, Undelivered::Refused);
-                        told |= self.tell_once(&outbox, event).await?;
-                        Delivery::Refused
-                    }
-                };
-                let Some(entry) = outbox.get_mut(at) else { continue };
-                self.record(channel, entry, delivery).await?;
+                    let until = now + retry_after.unwrap_or(BACKOFF).min(LONGEST_WAIT);
+                    let put_off = self.ports.registry().put_off_delivery(notice, channel, until);
+                    put_off.await.map_err(|error| failed(&error))?;
+                    // The rest of this channel waits, so that its order stays.
+                    (turn.stopped, turn.down) = (true, Some(error));
+                    break;
+                }
+                Err(NotTaken { error, .. }) => {
+                    // Before it is recorded: whoever dies in between refuses and tells again.
+                    let lost = entry.notice.event.urgency();
+                    let event = undelivered(channel, entry, &error, Undelivered::Refused, lost);
+                    turn.told |= self.tell_once(&outbox, event).await?;
+                    Delivery::Refused
+                }
+            };
+            match delivery {
+                Delivery::Taken => turn.delivered.deliveries += 1,
+                Delivery::Refused => turn.delivered.refused += 1,
             }
+            let last = self.is_last(channel, &outbox, at);
+            let recorded =
+                self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
+            recorded.map_err(|error| failed(&error))?;
+            mark(&mut outbox, at, channel, delivery);
         }
-        Ok(told)
+        Ok(turn)
     }
 
-    async fn record(
-        &mut self,
-        channel: &ChannelName,
-        entry: &mut OutboxEntry,
-        delivery: Delivery,
-    ) -> Result<(), Failure> {
-        match delivery {
-            Delivery::Taken => {
-                self.delivered.deliveries += 1;
-                entry.delivered.push(channel.clone());
-            }
-            Delivery::Refused => {
-                self.delivered.refused += 1;
-                entry.refused.push(channel.clone());
-            }
-        }
-        let last = self.wanted.iter().all(|channel| entry.done_with(channel));
-        let recorded =
-            self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
-        recorded.map_err(|error| failed(&error))
+    /// Whether every other channel was done with an entry when the outbox was read.
+    fn is_last(&self, channel: &ChannelName, outbox: &[OutboxEntry], at: usize) -> bool {
+        let Some(entry) = outbox.get(at) else { return false };
+        let mut others = self.deployment.plan.notify.iter().filter(|other| *other != channel);
+        others.all(|other| {
+            let wants = self.wants(other, outbox).get(at).is_some_and(|wants| *wants);
+            !wants || entry.done_with(other)
+        })
     }
 
-    /// Unless the timeline has said the same of the same channel before.
-    async fn tell_once(&mut self, outbox: &[OutboxEntry], event: Event) -> Result<bool, Failure> {
+    /// The most urgent of what a channel still has to be handed.
+    fn lost(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Urgency {
+        let wants = self.wants(channel, outbox);
+        let waiting = outbox.iter().zip(wants);
+        let waiting = waiting.filter(|(entry, wants)| *wants && !entry.done_with(channel));
+        let urgencies = waiting.map(|(entry, _)| entry.notice.event.urgency());
+        urgencies.max().unwrap_or(Urgency::Information)
+    }
+
+    /// Unless the timeline has said the same of the same channel before. A lost page is told once more where
+    /// only less has been lost.
+    async fn tell_once(&self, outbox: &[OutboxEntry], event: Event) -> Result<bool, Failure> {
         let known = |told: &Event| match (told, &event) {
             (
                 Event::Undelivered { channel: known, how: before, .. },
                 Event::Undelivered { channel, how, .. },
-            ) => known == channel && before == how,
+            ) => known == channel && before == how && told.urgency() >= event.urgency(),
             (_, _) => false,
         };
-        if outbox.iter().map(|entry| &entry.notice.event).chain(&self.told).any(known) {
+        // It may have been told since the outbox was read, by this very turn.
+        let latest = self.ports.registry().notices(&self.deployment.id).await;
+        let latest = latest.map_err(|error| failed(&error))?;
+        let mut all = outbox.iter().chain(&latest).map(|entry| &entry.notice.event);
+        if all.any(known) {
             return Ok(false);
         }
         let id: &DeploymentId = &self.deployment.id;
         let now = self.ports.ambient().now();
-        transition(self.ports, id, |deployment| Ok(tell(deployment, event.clone(), now))).await?;
-        self.told.push(event);
+        transition_even_if_fired(self.ports, id, |deployment| tell(deployment, event.clone(), now))
+            .await?;
         Ok(true)
     }
 
-    async fn hand_over(&self, channel: &ChannelName, entry: &OutboxEntry) -> Result<(), PortError> {
-        if channel.as_str() == NOBODY {
-            return Ok(());
-        }
-        self.ports.channels().deliver(channel, &entry.notice, self.deployment).await
+    async fn hand_over(
+        &self,
+        channel: &ChannelName,
+        outbox: &[OutboxEntry],
+        at: usize,
+    ) -> Result<(), NotTaken> {
+        let Some(entry) = outbox.get(at) else { return Ok(()) };
+        let before = self.wants(channel, outbox).into_iter().zip(outbox).take(at);
+        let taken = before.filter(|(wants, entry)| *wants && entry.delivered.contains(channel));
+        let rung =
+            taken.fold(false, |rung, (_, entry)| Alert::of(&entry.notice.event).rings_after(rung));
+        let handover = Handover { notice: &entry.notice, deployment: self.deployment, rung };
+        self.ports.channels().deliver(channel, handover).await
+    }
+}
+
+/// What a channel has made of an entry, in one's own copy of the outbox.
+fn mark(outbox: &mut [OutboxEntry], at: usize, channel: &ChannelName, delivery: Delivery) {
+    let Some(entry) = outbox.get_mut(at) else { return };
+    match delivery {
+        Delivery::Taken => entry.delivered.push(channel.clone()),
+        Delivery::Refused => entry.refused.push(channel.clone()),
     }
 }
 
@@ -192,17 +318,28 @@ fn waits(error: &PortError) -> bool {
     error.may_pass() || error.is_denied()
 }
 
+/// After how long a channel that has not taken a notice is down, not slow: the others are told.
+const fn overdue(lost: Urgency) -> Span {
+    match lost {
+        // Somebody is to act, and does not know it.
+        Urgency::Page => Span::from_secs(60),
+        Urgency::Attention | Urgency::Information => Span::from_secs(600),
+    }
+}
+
 fn undelivered(
     channel: &ChannelName,
     entry: &OutboxEntry,
     error: &PortError,
     how: Undelivered,
+    lost: Urgency,
 ) -> Event {
     Event::Undelivered {
         channel: channel.clone(),
         sequence: entry.notice.sequence,
         reason: error.to_string(),
         how,
+        lost,
     }
 }
 

@@ -92,10 +92,31 @@ pub(crate) async fn transition<Value>(
             Committed::Conflict => require_quiet(ports, &deployment).await?,
         }
     }
-    Err(Stop::Failed(Failure::new(
+    Err(Stop::Failed(too_busy(id)))
+}
+
+/// Makes one that asks nothing of the alarms, so that one which has fired keeps nobody from it: what is told.
+pub(crate) async fn transition_even_if_fired<Value>(
+    ports: &impl Ports<Registry: Registry>,
+    id: &DeploymentId,
+    mut decide: impl FnMut(&Deployment) -> (Value, Vec<RegistryWrite>),
+) -> Result<Value, Failure> {
+    for _ in 0..ATTEMPTS {
+        let deployment = load(ports, id).await?;
+        let (value, writes) = decide(&deployment);
+        match ports.registry().commit(writes).await.map_err(|error| failed(&error))? {
+            Committed::Yes => return Ok(value),
+            Committed::Conflict => {}
+        }
+    }
+    Err(too_busy(id))
+}
+
+fn too_busy(id: &DeploymentId) -> Failure {
+    Failure::new(
         FailureCode::Transient,
         format!("deployment `{id}` was written by others {ATTEMPTS} times in a row"),
-    )))
+    )
 }
 
 /// What looks like somebody else's change of a route may be what a rollback has written since the deployment
@@ -121,5 +142,41 @@ async fn require_quiet(
     match alarms.into_iter().find(|alarm| !alarm.quiet_since(deployment.started_at)) {
         Some(alarm) => Err(Stop::Refused(Refused::Fired(alarm.arn))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::plan::Slot;
+    use glidepath_core::protocol::tell;
+    use glidepath_core::record::{Event, Intent, Purpose};
+    use glidepath_core::time::Span;
+
+    use super::*;
+    use crate::ports::{AlarmFence, Clock};
+    use crate::testing::example::{alarm, begun, plan, stage, world};
+    use crate::testing::{Bed, MemoryRegistry};
+
+    /// Whoever tells that a channel refuses what it is told meets a rollback's own writes.
+    #[tokio::test]
+    async fn an_alarm_that_has_fired_keeps_nobody_from_telling() {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let minute = Span::from_secs(60);
+        let deployment = begun(&registry, plan(vec![stage(1000, minute)]), "d1", world.now()).await;
+        let (now, id) = (world.now() + minute, glidepath_core::ids::IntentId::new("i1"));
+        let intent = Intent::new(Purpose::Restore, now, minute);
+        let fence = registry.fence_alarm(&alarm(Slot::Green), now, &id, &intent).await.unwrap();
+        assert!(matches!(fence, AlarmFence::Closed(_)), "{fence:?}");
+        let mut met = false;
+        let bed = Bed::new(&registry, &world);
+        let told = transition_even_if_fired(&bed, &deployment.id, |read| {
+            if !met {
+                met = true;
+                let (_, faster) = tell(read, Event::Retired, now);
+                assert!(registry.items().commit(faster).is_some());
+            }
+            tell(read, Event::Started, now)
+        });
+        assert_eq!(told.await.unwrap().notices, deployment.notices + 2);
     }
 }

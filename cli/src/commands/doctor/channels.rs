@@ -1,6 +1,7 @@
 //! A message on every channel, sent by the function that sends notices, with its role.
 
 use futures_util::future::join_all;
+use glidepath_aws::channels::ChannelKind;
 use glidepath_aws::doctor::Answered;
 use glidepath_core::doctor::{About, Row};
 use glidepath_core::ids::ChannelName;
@@ -21,7 +22,10 @@ async fn one(doctor: &Doctor, channel: &ChannelName, by: &str) -> Row {
     let about =
         About::new(format!("channel.{channel}"), format!("channel `{channel}` takes messages"));
     match send(doctor, channel, by).await {
-        Ok(Answered::Well(_)) => about.ok("it took a test message"),
+        Ok(Answered::Well(_)) => about.ok(match doctor.connection.stack.channels.get(channel) {
+            Some(settings) => taken(&settings.kind),
+            None => "it took a test message",
+        }),
         // An older function knows only deployments.
         Ok(Answered::Badly(reason)) if reason.contains("missing field `deployment`") => about
             .not_checked(
@@ -30,10 +34,24 @@ async fn one(doctor: &Doctor, channel: &ChannelName, by: &str) -> Row {
             ),
         Ok(Answered::Badly(reason)) => about.not_ok(
             reason,
-            "look at the channel's secret or topic, and whether ChannelSecretPattern, \
-             ChannelTopicPattern and ChannelKeyArns cover it",
+            "look at the channel's secret, topic or bus, and whether ChannelSecretPattern, \
+             ChannelTopicPattern, ChannelBusPattern and ChannelKeyArns cover it",
         ),
         Err(error) => unchecked(&about, &error),
+    }
+}
+
+/// What that says: what becomes of it afterwards, some do not tell.
+const fn taken(kind: &ChannelKind) -> &'static str {
+    match kind {
+        ChannelKind::Slack { .. }
+        | ChannelKind::Sns { .. }
+        | ChannelKind::Webhook { .. }
+        | ChannelKind::EventBridge { .. } => "it took a test message",
+        ChannelKind::PagerDuty { .. } => "it took a change event, which rings nobody",
+        ChannelKind::Teams { .. } => {
+            "its workflow was begun; only the Teams channel shows whether it posts"
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use glidepath_aws::channels::ChannelSettings;
+use glidepath_aws::channels::ChannelKind;
 use glidepath_core::doctor::{
     Decision, ROLES, Role, Row, Scope, ServiceSubject, Subject, about_role, needs, permissions,
 };
@@ -71,18 +71,30 @@ async fn roles(doctor: &Doctor) -> PortResult<Vec<(String, String)>> {
 async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject> {
     let stack = &doctor.connection.stack;
     let mut topics = Vec::new();
+    let mut buses = Vec::new();
     let mut secrets = Vec::new();
     for settings in stack.channels.values() {
-        match settings {
-            ChannelSettings::Slack { secret } => {
-                secrets.push(if secret.starts_with("arn:") {
-                    secret.clone()
+        if let Some(secret) = settings.secret() {
+            secrets.push(if secret.starts_with("arn:") {
+                secret.clone()
+            } else {
+                // Its ARN ends with six characters that only Secrets Manager knows.
+                doctor.scope.arn("secretsmanager", &format!("secret:{secret}-abcdef"))
+            });
+        }
+        match &settings.kind {
+            ChannelKind::Sns { topic } => topics.push(topic.clone()),
+            ChannelKind::EventBridge { bus } => {
+                buses.push(if bus.starts_with("arn:") {
+                    bus.clone()
                 } else {
-                    // Its ARN ends with six characters that only Secrets Manager knows.
-                    doctor.scope.arn("secretsmanager", &format!("secret:{secret}-abcdef"))
+                    doctor.scope.arn("events", &format!("event-bus/{bus}"))
                 });
             }
-            ChannelSettings::Sns { topic } => topics.push(topic.clone()),
+            ChannelKind::Slack { .. }
+            | ChannelKind::PagerDuty { .. }
+            | ChannelKind::Teams { .. }
+            | ChannelKind::Webhook { .. } => {}
         }
     }
     let keys = stack.parameters.get("ChannelKeyArns").map(String::as_str).unwrap_or_default();
@@ -94,6 +106,7 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
         queue: doctor.scope.arn("sqs", queue),
         functions,
         topics,
+        buses,
         secrets,
         keys: keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
         service: match &doctor.request {

@@ -1,75 +1,105 @@
 //! Channels by name. The stack configures them, and a new kind is one file and one line here.
 
+mod eventbridge;
+mod pagerduty;
+mod sending;
+mod settings;
 mod slack;
 mod sns;
-
-use std::collections::BTreeMap;
+mod teams;
+mod webhook;
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::message::{Trial, message};
-use glidepath_core::record::{Deployment, Notice};
-use glidepath_engine::ports::{Channels, PortError, PortResult};
-use serde::Deserialize;
+use glidepath_core::message::document::document;
+use glidepath_core::message::routing::Listening;
+use glidepath_core::message::webhook::Post;
+use glidepath_core::message::{Trial, eventbridge as event, message};
+use glidepath_engine::ports::{Channels, Clock, Handover, NotTaken, PortError, PortResult};
 
+pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings};
 use crate::clients::Clients;
-
-/// One channel, as the stack configures it. It names where a secret is, never the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum ChannelSettings {
-    /// An incoming webhook of Slack.
-    Slack {
-        /// ARN of the secret that holds the webhook's URL.
-        secret: String,
-    },
-    /// A topic of SNS.
-    Sns {
-        /// ARN of the topic.
-        topic: String,
-    },
-}
-
-/// Channels by name, as JSON: `{"team": {"slack": {"secret": ARN}}}`.
-pub type ChannelsSettings = BTreeMap<ChannelName, ChannelSettings>;
+use crate::clock::System;
 
 /// [`Channels`] of the stack.
 #[derive(Debug)]
 pub struct StackChannels {
     settings: ChannelsSettings,
     stack: String,
-    slack: slack::Slack,
+    sending: sending::Sending,
     sns: sns::Sns,
+    event_bridge: eventbridge::EventBridge,
+    clock: System,
 }
 
 impl StackChannels {
     pub fn new(clients: &Clients, settings: ChannelsSettings, stack: String) -> Self {
-        Self { settings, stack, slack: slack::Slack::new(clients), sns: sns::Sns::new(clients) }
+        Self {
+            settings,
+            stack,
+            sending: sending::Sending::new(clients),
+            sns: sns::Sns::new(clients),
+            event_bridge: eventbridge::EventBridge::new(clients),
+            clock: System::default(),
+        }
     }
 }
 
 impl Channels for StackChannels {
-    async fn deliver(
-        &self,
-        channel: &ChannelName,
-        notice: &Notice,
-        deployment: &Deployment,
-    ) -> PortResult<()> {
+    fn listening(&self, channel: &ChannelName) -> Listening {
+        self.settings.get(channel).map_or(Listening::EVERYTHING, ChannelSettings::listening)
+    }
+
+    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+        let Some(settings) = self.settings.get(channel) else {
+            return Err(unknown(channel).into());
+        };
+        let Handover { notice, deployment, .. } = handover;
         let message = message(notice, deployment).from_stack(&self.stack, &deployment.execution);
-        match self.settings.get(channel) {
-            Some(ChannelSettings::Slack { secret }) => {
-                self.slack.deliver(secret, notice, message).await
+        let document = || document(notice, deployment, &self.stack, &message);
+        match &settings.kind {
+            ChannelKind::Slack { secret } => {
+                slack::deliver(&self.sending, secret, notice, message).await
             }
-            Some(ChannelSettings::Sns { topic }) => self.sns.deliver(topic, notice, message).await,
-            None => Err(unknown(channel)),
+            ChannelKind::Sns { topic } => Ok(self.sns.deliver(topic, notice, message).await?),
+            ChannelKind::PagerDuty { secret, endpoint } => {
+                let integration = (secret.as_str(), endpoint.as_deref());
+                pagerduty::deliver(&self.sending, integration, handover, &message).await
+            }
+            ChannelKind::Teams { secret } => {
+                teams::deliver(&self.sending, secret, handover, &message).await
+            }
+            ChannelKind::Webhook { secret } => {
+                let post = Post::notice(&document());
+                webhook::deliver(&self.sending, secret, &post, self.clock.now()).await
+            }
+            ChannelKind::EventBridge { bus } => {
+                Ok(self.event_bridge.put(bus, event::entry(&document())).await?)
+            }
         }
     }
 
     async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {
-        match self.settings.get(channel) {
-            Some(ChannelSettings::Slack { secret }) => self.slack.try_out(secret, trial).await,
-            Some(ChannelSettings::Sns { topic }) => self.sns.try_out(topic, trial).await,
-            None => Err(unknown(channel)),
+        let Some(settings) = self.settings.get(channel) else { return Err(unknown(channel)) };
+        if let Some(secret) = settings.secret() {
+            self.sending.forget(secret).await;
         }
+        let sending = &self.sending;
+        let tried = match &settings.kind {
+            ChannelKind::Slack { secret } => slack::try_out(sending, secret, trial).await,
+            ChannelKind::Sns { topic } => return self.sns.try_out(topic, trial).await,
+            ChannelKind::PagerDuty { secret, endpoint } => {
+                pagerduty::try_out(sending, (secret, endpoint.as_deref()), trial).await
+            }
+            ChannelKind::Teams { secret } => teams::try_out(sending, secret, trial).await,
+            ChannelKind::Webhook { secret } => {
+                webhook::try_out(sending, secret, trial, self.clock.now()).await
+            }
+            ChannelKind::EventBridge { bus } => {
+                self.event_bridge.forget(bus).await;
+                return self.event_bridge.put(bus, event::trial(trial)).await;
+            }
+        };
+        tried.map_err(|not_taken| not_taken.error)
     }
 }
 
@@ -77,24 +107,5 @@ fn unknown(channel: &ChannelName) -> PortError {
     PortError::Refused {
         operation: "deliver",
         detail: format!("the stack has no channel `{channel}`"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_name_secrets_and_topics() {
-        let settings: ChannelsSettings = serde_json::from_str(
-            r#"{"team": {"slack": {"secret": "arn:s"}}, "operations": {"sns": {"topic": "arn:t"}}}"#,
-        )
-        .unwrap();
-        assert_eq!(
-            settings[&ChannelName::new("team")],
-            ChannelSettings::Slack { secret: "arn:s".to_owned() }
-        );
-        let url = r#"{"team": {"slack": {"url": "https://hooks.slack.com/services/..."}}}"#;
-        assert!(serde_json::from_str::<ChannelsSettings>(url).is_err());
     }
 }

@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::record::{Fence, Intent, Notice, Phase};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{AlarmFence, Delivery, DeploymentFence, PortResult};
+use glidepath_engine::ports::{AlarmFence, Delivery, DeliveryClaim, DeploymentFence, PortResult};
 
 use super::DynamoRegistry;
 use super::items::{
-    BINDING, DELIVERED, INTENT, Item, Key, REFUSED, json, number, read_alarm, read_deployment, text,
+    BINDING, DELIVERED, INTENT, Item, Key, REFUSED, SENDING, json, number, read_alarm,
+    read_deployment, read_notice, text,
 };
 use crate::error::{incomplete, port_error};
 
@@ -131,13 +132,70 @@ impl DynamoRegistry {
             Delivery::Taken => DELIVERED,
             Delivery::Refused => REFUSED,
         };
-        let done = if last { " REMOVE due" } else { "" };
+        let done = if last { ", due" } else { "" };
         let call = self
             .update(&key)
-            .update_expression(format!("ADD {set} :channels{done}"))
+            .update_expression(format!("ADD {set} :channels REMOVE #sending{done}"))
+            .expression_attribute_names("#sending", format!("{SENDING}{channel}"))
             // A notice that has expired meanwhile must not come back half.
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":channels", channels);
+        conditional(call).await.map(|_| ())
+    }
+
+    /// Claims a notice for a channel. A repetition of one's own claim is one.
+    pub(super) async fn claim_notice(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> PortResult<DeliveryClaim> {
+        let key = Key::notice(&notice.deployment, notice.sequence);
+        let (sending, until) = (format!("{SENDING}{channel}"), number(until.as_millis()));
+        let call = self
+            .update(&key)
+            .update_expression("SET #sending = :until")
+            .condition_expression(format!(
+                "attribute_exists(pk) AND (attribute_not_exists(#sending) OR #sending <= :now) \
+                 AND NOT contains({DELIVERED}, :channel) AND NOT contains({REFUSED}, :channel)"
+            ))
+            .expression_attribute_names("#sending", sending.clone())
+            .expression_attribute_values(":until", until.clone())
+            .expression_attribute_values(":now", number(now.as_millis()))
+            .expression_attribute_values(":channel", text(channel.as_str()));
+        let item = match conditional(call).await? {
+            Updated::Yes(_) => return Ok(DeliveryClaim::Claimed),
+            // It has expired: nobody is told of it any more.
+            Updated::No(None) => return Ok(DeliveryClaim::Done(Delivery::Refused)),
+            Updated::No(Some(item)) => item,
+        };
+        let entry = read_notice(&item)?;
+        Ok(if entry.delivered.contains(channel) {
+            DeliveryClaim::Done(Delivery::Taken)
+        } else if entry.refused.contains(channel) {
+            DeliveryClaim::Done(Delivery::Refused)
+        } else if item.get(&sending) == Some(&until) {
+            DeliveryClaim::Claimed
+        } else {
+            DeliveryClaim::Elsewhere
+        })
+    }
+
+    /// Has nobody hand a notice to a channel until then.
+    pub(super) async fn put_off_notice(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> PortResult<()> {
+        let key = Key::notice(&notice.deployment, notice.sequence);
+        let call = self
+            .update(&key)
+            .update_expression("SET #sending = :until")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#sending", format!("{SENDING}{channel}"))
+            .expression_attribute_values(":until", number(until.as_millis()));
         conditional(call).await.map(|_| ())
     }
 

@@ -3,7 +3,7 @@
 //! | partition key | sort key | attributes |
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
-//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `sending#CHANNEL` (until when somebody hands it over), `nextDueAt`, `due` until every channel has it, `expiresAt` |
 //! | `deployment#ID` | `start#TIME#ARN` | `document` (who wants it started, and with which request), `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
@@ -65,6 +65,9 @@ pub(super) const DELIVERED: &str = "delivered";
 
 /// The channels that will never take it.
 pub(super) const REFUSED: &str = "refused";
+
+/// Before the channel that a notice is being handed to: until when nobody else does.
+pub(super) const SENDING: &str = "sending#";
 
 /// Attributes of a deployment's document that are attributes of their own.
 const OWN: [&str; 5] = ["revision", "phase", "fence", "intents", "nextDueAt"];
@@ -297,7 +300,8 @@ pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
         Some(AttributeValue::Ss(channels)) => Ok(channels.iter().map(ChannelName::new).collect()),
         Some(_) => Err(key.corrupt(format_args!("`{name}` is no set of texts"))),
     };
-    Ok(OutboxEntry { notice, delivered: channels(DELIVERED)?, refused: channels(REFUSED)? })
+    let (delivered, refused) = (channels(DELIVERED)?, channels(REFUSED)?);
+    Ok(OutboxEntry { notice, delivered, refused, due: item.contains_key("due") })
 }
 
 pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {

@@ -21,8 +21,8 @@ use glidepath_core::record::{
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
-    AlarmFence, Clock, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortError,
-    PortResult, Random, Recent, Registry,
+    AlarmFence, Clock, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry,
+    PortError, PortResult, Random, Recent, Registry,
 };
 
 use crate::clients::Clients;
@@ -240,6 +240,25 @@ impl Registry for DynamoRegistry {
         last: bool,
     ) -> PortResult<()> {
         self.repeated(|| self.mark_delivered(notice, channel, delivery, last)).await
+    }
+
+    async fn claim_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> PortResult<DeliveryClaim> {
+        self.repeated(|| self.claim_notice(notice, channel, now, until)).await
+    }
+
+    async fn put_off_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> PortResult<()> {
+        self.repeated(|| self.put_off_notice(notice, channel, until)).await
     }
 
     async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {

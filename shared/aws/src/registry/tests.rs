@@ -178,3 +178,39 @@ async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
     assert_eq!(id.as_str(), "newer");
     assert!(why.contains("there is no phase `promoting`"), "{why}");
 }
+
+#[tokio::test]
+async fn a_claimed_notice_is_ones_own_somebody_elses_or_done_with() {
+    let id = DeploymentId::new("d-1");
+    let (now, until) = (Timestamp::from_millis(1_000), Timestamp::from_millis(9_000));
+    let event = glidepath_core::record::Event::Started;
+    let notice = Notice { deployment: id, sequence: 1, at: now, event };
+    let mut item = json!({
+        "pk": { "S": "deployment#d-1" }, "sk": { "S": "notice#000001" },
+        "document": { "S": serde_json::to_string(&notice).unwrap() },
+    });
+    let refused = |item: &serde_json::Value| {
+        let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+        Answer::new(400, &json!({ "__type": code, "message": "failed", "Item": item }))
+    };
+    let claimed = answer(&json!({ "Attributes": item }));
+    item["sending#pager"] = json!({ "N": "5000" });
+    let elsewhere = refused(&item);
+    // A lost answer: the repetition meets its own claim.
+    item["sending#pager"] = json!({ "N": "9000" });
+    let own = refused(&item);
+    item["delivered"] = json!({ "SS": ["pager"] });
+    let done = refused(&item);
+    let gone = error_of(400, "ConditionalCheckFailedException", "failed");
+    let registry = registry(vec![claimed, elsewhere, own, done, gone]);
+    let pager = ChannelName::new("pager");
+    for expected in [
+        DeliveryClaim::Claimed,
+        DeliveryClaim::Elsewhere,
+        DeliveryClaim::Claimed,
+        DeliveryClaim::Done(Delivery::Taken),
+        DeliveryClaim::Done(Delivery::Refused),
+    ] {
+        assert_eq!(registry.claim_delivery(&notice, &pager, now, until).await, Ok(expected));
+    }
+}

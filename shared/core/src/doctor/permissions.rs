@@ -93,6 +93,8 @@ pub struct Subject {
     pub functions: Vec<String>,
     /// ARNs of the topics of channels.
     pub topics: Vec<String>,
+    /// ARNs of the buses of channels.
+    pub buses: Vec<String>,
     /// ARNs of the secrets of channels.
     pub secrets: Vec<String>,
     /// ARNs of the keys that these are encrypted with.
@@ -303,7 +305,10 @@ fn functions(subject: &Subject, of: &[Role]) -> Vec<String> {
 }
 
 fn channels(needs: &mut Needs, subject: &Subject) {
-    let Subject { scope, topics, secrets, keys, .. } = subject;
+    let Subject { scope, topics, buses, secrets, keys, .. } = subject;
+    needs.on(buses, &["events:DescribeEventBus"]);
+    let source = [("events:source", "glidepath".to_owned())];
+    needs.under(buses, &["events:PutEvents"], &source);
     needs.on(topics, &["sns:Publish"]);
     needs.on(secrets, &["secretsmanager:GetSecretValue"]);
     let through =
@@ -410,7 +415,7 @@ pub fn permissions(role: Role, decisions: &[Decision]) -> Row {
     about.not_ok(
         format!("denied: {}", shown.join(", ")),
         "let the stack's parameters (ClusterPattern, ServicePattern, LoadBalancerPattern, \
-         TaskRolePattern, HookFunctionPattern, ChannelTopicPattern, ChannelSecretPattern) cover it, \
+         TaskRolePattern, HookFunctionPattern, ChannelTopicPattern, ChannelBusPattern, ChannelSecretPattern) cover it, \
          or look for a boundary or a service control policy; `sam deploy` puts the stack's own \
          statements back",
     )
@@ -429,6 +434,7 @@ mod tests {
             state_machine: "arn:machine".to_owned(),
             functions: ROLES.iter().map(|role| format!("arn:f:{}", role.name())).collect(),
             topics: vec![],
+            buses: vec![],
             secrets: vec![],
             keys: vec!["arn:key".to_owned()],
             service: None,

@@ -1,10 +1,17 @@
-//! What happened in words for a person, and as each channel takes it.
+//! What happened in words for a person, whom it is for, and as each channel takes it.
 
+pub mod document;
+pub mod eventbridge;
+mod limits;
+pub mod pagerduty;
+pub mod routing;
 pub mod slack;
+pub mod teams;
 mod text;
 mod trial;
+pub mod webhook;
 
-pub use text::{Message, message};
+pub use text::{Message, console, message};
 pub use trial::Trial;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::record::{
 };
 use crate::rollback::Forced;
 use crate::time::Span;
+use crate::urgency::Urgency;
 use crate::weight::Weight;
 
 fn promotion() -> Promotion {
@@ -20,7 +21,7 @@ fn promotion() -> Promotion {
 }
 
 /// Every kind of event, so that none is without words.
-fn events() -> Vec<Event> {
+pub(super) fn events() -> Vec<Event> {
     let decision = |approved| Decision {
         approved,
         by: "arn:aws:iam::123456789012:user/ada".to_owned(),
@@ -116,17 +117,19 @@ fn events() -> Vec<Event> {
             sequence: 4,
             reason: "slack webhook: status 404".to_owned(),
             how: Undelivered::Refused,
+            lost: Urgency::Page,
         },
         Event::Undelivered {
             channel: ChannelName::new("team-shop"),
             sequence: 4,
             reason: "sns:Publish: throttled".to_owned(),
             how: Undelivered::Waits,
+            lost: Urgency::Attention,
         },
     ]
 }
 
-fn notices() -> Vec<Notice> {
+pub(super) fn notices() -> Vec<Notice> {
     let numbered = (1..).zip(events());
     numbered
         .map(|(sequence, event)| Notice { deployment: deployment().id, sequence, at: NOW, event })

@@ -10,8 +10,9 @@ use std::fmt;
 use crate::failure::Failure;
 use crate::ids::{ChannelName, ExecutionArn};
 use crate::plan::{SlotPlan, Stage, StageIndex};
-use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered, Urgency};
+use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
 use crate::route::RouteRef;
+use crate::urgency::Urgency;
 use crate::weight::Weight;
 
 /// One headline and what else there is to say.
@@ -52,19 +53,22 @@ impl Message {
     #[must_use]
     pub fn from_stack(self, stack: &str, execution: &ExecutionArn) -> Self {
         let parts: Vec<_> = execution.as_str().split(':').collect();
-        let [_, partition, _, region, account, ..] = parts.as_slice() else { return self };
+        let [_, _, _, region, account, ..] = parts.as_slice() else { return self };
         let mut message = self.with_options(&format!(" --stack {stack} --region {region}"));
-        // Other partitions have consoles of their own.
-        let console = match *partition {
-            "aws" => format!(
-                ": https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/\
-                 executions/details/{execution}"
-            ),
-            _ => String::new(),
-        };
+        let console = console(execution).map(|url| format!(": {url}")).unwrap_or_default();
         message.lines.push(format!("Stack {stack} in {region}, account {account}{console}"));
         message
     }
+}
+
+/// Where an execution is to be seen. Other partitions than AWS's first have consoles of their own.
+pub fn console(execution: &ExecutionArn) -> Option<String> {
+    let parts: Vec<_> = execution.as_str().split(':').collect();
+    let [_, "aws", _, region, ..] = parts.as_slice() else { return None };
+    Some(format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/\
+         {execution}"
+    ))
 }
 
 impl fmt::Display for Message {
@@ -128,8 +132,8 @@ impl Told<'_> {
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
             Event::StillReached { by } => self.still_reached(by),
-            Event::Undelivered { channel, sequence, reason, how } => {
-                self.undelivered(channel, *sequence, reason, *how)
+            Event::Undelivered { channel, sequence, reason, how, lost } => {
+                self.undelivered(channel, *sequence, reason, (*how, *lost))
             }
         }
     }
@@ -270,7 +274,7 @@ impl Told<'_> {
         channel: &ChannelName,
         sequence: u32,
         reason: &str,
-        how: Undelivered,
+        (how, lost): (Undelivered, Urgency),
     ) -> (String, Vec<String>) {
         let (what, then) = match how {
             Undelivered::Refused => (
@@ -288,15 +292,19 @@ impl Told<'_> {
                 ),
             ),
         };
-        let lines = vec![
-            format!("Why: {reason}"),
-            then,
+        let unheard = match lost {
+            Urgency::Page => Some("Among that is what somebody must act on now.".to_owned()),
+            Urgency::Attention | Urgency::Information => None,
+        };
+        let mut lines = vec![format!("Why: {reason}"), then];
+        lines.extend(unheard);
+        lines.extend([
             format!(
                 "Look at what the stack's parameter `Channels` says of `{channel}`; until it is \
                  mended, whoever reads only there hears nothing."
             ),
             self.to_look(),
-        ];
+        ]);
         (what, lines)
     }
 

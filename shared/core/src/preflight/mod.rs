@@ -28,6 +28,7 @@ use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
 use crate::route::Role;
+use crate::urgency::ByUrgency;
 use crate::world::{EcsService, RegisteredVersion, Rollout};
 pub use forecast::{LastDay, forecast};
 pub use found::{Before, Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
@@ -99,7 +100,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
-    let notify = channels(request, found, &mut findings);
+    channels(request, found, &mut findings);
 
     let stable_images = serves.and_then(|serves| found.images.get(serves)).cloned();
     let stable_images = stable_images.unwrap_or_default();
@@ -130,7 +131,8 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             health: health(request, alarms),
             rollback: rollback(request),
             validation: None,
-            notify,
+            notify: request.notify.channels(),
+            notify_by: request.notify.by_urgency().cloned(),
             unlisted,
         },
         (_, _, _) => return Err(refusal(found, findings)),
@@ -240,9 +242,9 @@ fn unjudged_requests(plan: &Plan, findings: &mut Findings) {
     );
 }
 
-fn channels(request: &Request, found: &Found, findings: &mut Findings) -> Vec<ChannelName> {
+fn channels(request: &Request, found: &Found, findings: &mut Findings) {
     let configured = || found.stack.channels.iter().map(ChannelName::as_str);
-    for (index, name) in request.notify.iter().enumerate() {
+    for (path, name) in request.notify.written() {
         if found.stack.channels.contains(name) {
             continue;
         }
@@ -256,10 +258,16 @@ fn channels(request: &Request, found: &Found, findings: &mut Findings) -> Vec<Ch
                 format!("the stack has {}", names.join(", "))
             }
         };
-        let path = format!("$.notify[{index}]");
         findings.error(path, format!("the stack has no channel `{name}`"), hint);
     }
-    request.notify.clone()
+    let unheard = |by: &ByUrgency| by.page.is_empty() && !by.channels().is_empty();
+    if request.notify.by_urgency().is_some_and(unheard) {
+        findings.warning(
+            "$.notify.page",
+            "nobody hears what somebody must act on now, such as a rollback that cannot go on",
+            "name a channel that rings somebody, or the one that hears what is for attention",
+        );
+    }
 }
 
 fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {

@@ -11,6 +11,7 @@ use crate::ids::DeploymentId;
 use crate::plan::CanaryCapacity;
 use crate::route::{Role, RouteRef};
 use crate::time::Span;
+use crate::urgency::Urgency;
 use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
@@ -377,6 +378,29 @@ fn unknown_channels_are_refused_with_those_that_there_are() {
     let refusal = preflight(&decoded(&document), &found).expect_err("there are no such channels");
     let hints: Vec<_> = refusal.findings().iter().map(|finding| finding.hint.as_str()).collect();
     assert_eq!(hints, ["did you mean `team-shop`?", "the stack has `team-shop`, `operators`"]);
+}
+
+#[test]
+fn channels_by_urgency_are_looked_up_in_their_lists() {
+    let (mut document, found) = (document(), found());
+    document["notify"] = json!({ "page": ["operators"], "attention": ["team-shp"] });
+    let refusal = preflight(&decoded(&document), &found).expect_err("there is no such channel");
+    let paths: Vec<_> = refusal.findings().iter().map(|finding| finding.path.as_str()).collect();
+    assert_eq!(paths, ["$.notify.attention[0]"]);
+    document["notify"] = json!({ "page": ["operators"], "attention": ["team-shop"] });
+    let plan = preflight(&decoded(&document), &found).expect("both are there").plan;
+    assert_eq!(plan.notify, [ChannelName::new("operators"), ChannelName::new("team-shop")]);
+    let (team, pager) = (ChannelName::new("team-shop"), ChannelName::new("operators"));
+    assert!(plan.tells(&pager, Urgency::Page) && !plan.tells(&pager, Urgency::Attention));
+    assert!(plan.tells(&team, Urgency::Attention) && !plan.tells(&team, Urgency::Information));
+}
+
+#[test]
+fn a_request_that_pages_nobody_is_warned_of_it() {
+    let (mut document, found) = (document(), found());
+    document["notify"] = json!({ "attention": ["team-shop"] });
+    let resolved = preflight(&decoded(&document), &found).expect("only a warning");
+    assert!(resolved.warnings.iter().any(|warning| warning.path == "$.notify.page"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::rollback::Forced;
 use crate::route::RouteRef;
 use crate::scaling::ScalableTarget;
 use crate::time::{Span, Timestamp};
+use crate::urgency::Urgency;
 use crate::weight::Weight;
 
 /// One entry of a deployment's timeline.
@@ -164,7 +165,14 @@ pub enum Event {
         sequence: u32,
         reason: String,
         how: Undelivered,
+        /// The most urgent of what it has not taken. Notices from before this was kept were for attention.
+        #[serde(default = "attention")]
+        lost: Urgency,
     },
+}
+
+const fn attention() -> Urgency {
+    Urgency::Attention
 }
 
 /// What becomes of a notice that a channel has not taken.
@@ -175,18 +183,6 @@ pub enum Undelivered {
     Refused,
     /// It waits, and what comes after it too.
     Waits,
-}
-
-/// How urgent it is for the person who reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Urgency {
-    /// Good to know.
-    Information,
-    /// Somebody should look soon.
-    Attention,
-    /// Somebody must act now.
-    Page,
 }
 
 /// What it is to somebody who looks at the deployment now.
@@ -292,6 +288,8 @@ impl Event {
     pub const fn urgency(&self) -> Urgency {
         match self {
             Self::RollbackHeld | Self::RollbackOverdue { .. } => Urgency::Page,
+            // Somebody who has to act now does not know it.
+            Self::Undelivered { lost: Urgency::Page, .. } => Urgency::Page,
             // Everybody is on it, and nothing is left to go back to by itself.
             Self::Validated { bad, .. } if !bad.is_empty() => Urgency::Page,
             Self::Validated { unknown, .. } if !unknown.is_empty() => Urgency::Attention,

@@ -28,7 +28,7 @@ pub use decision::{Decision, Promotion};
 pub use demand::Demand;
 pub use deployment::{Deployment, Outcome, Phase, Progress, Step, Throttled, Validating};
 pub use digests::Digests;
-pub use event::{Concern, Event, Notice, Undelivered, Urgency};
+pub use event::{Concern, Event, Notice, Undelivered};
 pub use fence::{Fence, FenceTrigger};
 pub use gate::{Gate, Tick};
 pub use hook_run::{HookRun, HookStatus};

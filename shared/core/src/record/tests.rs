@@ -20,6 +20,7 @@ use crate::plan::{
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
 use crate::time::Span;
+use crate::urgency::{ByUrgency, Urgency};
 use crate::weight::Weight;
 
 /// The form that today's code writes; every other directory beside it has an earlier one.
@@ -93,6 +94,11 @@ fn baking() -> Deployment {
     deployment.plan.way_back =
         Some(WayBack { from, version: left.clone(), skips_validation: false });
     deployment.plan.retries = vec![left];
+    deployment.plan.notify_by = Some(ByUrgency {
+        page: deployment.plan.notify.clone(),
+        attention: deployment.plan.notify.clone(),
+        information: Vec::new(),
+    });
     deployment.plan.retry = Some(DeploymentId::new("shop-40"));
     deployment.plan.canary.scaling = Some(scaling().idle());
     let weight = deployment.plan.stages[0].weight;
@@ -278,6 +284,7 @@ fn notices() -> Vec<Notice> {
             sequence: 3,
             reason: "no_service".to_owned(),
             how: Undelivered::Refused,
+            lost: Urgency::Attention,
         },
         scaling_changed(),
         scaling_not_set(),

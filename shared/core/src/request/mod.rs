@@ -11,6 +11,8 @@ mod health;
 
 mod hooks;
 
+mod notify;
+
 mod probes;
 
 #[cfg(test)]
@@ -41,6 +43,8 @@ pub use health::{Alarms, BadRequests, Health, Inconclusive, SlowRequests};
 
 pub use hooks::{HookRequest, LONGEST_DETAILS};
 
+pub use notify::Notify;
+
 pub use probes::ProbeRequest;
 
 pub use rollback::Rollback;
@@ -57,9 +61,7 @@ pub use way_back::{WayBackRelease, WayBackRequest};
 
 use crate::document::{Decode, Findings, Node};
 
-use crate::ids::{
-    ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TaskDefinition,
-};
+use crate::ids::{ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TaskDefinition};
 
 use crate::plan::{CanaryCapacity, Slot};
 
@@ -132,9 +134,10 @@ pub struct Request {
     /// What happens when another deployment holds one of the resources.
     #[serde(default = "defaults::concurrency")]
     pub concurrency: Concurrency,
-    /// Channels that hear about it, by the names that the stack has configured.
+    /// Channels that hear about it, by the names that the stack has configured: a list, of which each hears
+    /// everything, or lists by urgency. What each is: docs/channels.md.
     #[serde(default)]
-    pub notify: Vec<ChannelName>,
+    pub notify: Notify,
     /// What is accepted although it speaks against a deployment.
     #[serde(default)]
     pub force: Force,
@@ -173,7 +176,7 @@ impl Decode for Request {
             let health = fields.defaulted("health", Health::default);
             let rollback = fields.defaulted("rollback", Rollback::default);
             let concurrency = fields.defaulted("concurrency", defaults::concurrency);
-            let notify = fields.defaulted_with("notify", |node| node.set_or_empty(), Vec::new);
+            let notify = fields.defaulted("notify", Notify::default);
             let force = fields.defaulted("force", Force::default);
             let started_by = fields.optional_with("startedBy", started_by);
             let reason = fields.optional_with("reason", reason);

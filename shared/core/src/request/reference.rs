@@ -138,8 +138,10 @@ impl<'s> Reference<'s> {
         }
         // What may be absent is also null in the schema.
         let alternatives = schema["anyOf"].as_array().map_or(&[][..], Vec::as_slice);
-        if let Some(present) = alternatives.iter().find(|found| found["type"] != "null") {
-            return self.type_of(present);
+        let present = alternatives.iter().filter(|found| found["type"] != "null");
+        let present: Vec<_> = present.map(|found| self.type_of(found)).collect();
+        if !present.is_empty() {
+            return present.join(" or ");
         }
         let kinds = schema["type"].as_array().map_or(&[][..], Vec::as_slice);
         let kind = kinds.iter().find(|kind| *kind != "null").unwrap_or(&schema["type"]);

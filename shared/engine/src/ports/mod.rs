@@ -19,6 +19,7 @@ use glidepath_core::ids::{
     TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
+use glidepath_core::message::routing::Listening;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
@@ -34,7 +35,8 @@ pub use glidepath_core::world::{
 };
 
 pub use self::registry::{
-    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, Recent, Registry,
+    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Recent,
+    Registry,
 };
 pub use self::repositories::Repositories;
 pub use self::scaling::Scaling;
@@ -331,15 +333,39 @@ pub trait Functions: Sync {
     ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
+/// A notice, for a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover<'a> {
+    pub notice: &'a Notice,
+    pub deployment: &'a Deployment,
+    /// Whether the channel rings somebody for the deployment already.
+    pub rung: bool,
+}
+
+/// Why a channel has not taken a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    pub error: PortError,
+    /// How long it asks to be left alone, if it says so.
+    pub retry_after: Option<Span>,
+}
+
+impl From<PortError> for NotTaken {
+    fn from(error: PortError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
 /// Channels by name, as the stack configures them.
 pub trait Channels: Sync {
+    /// How a channel listens. One that the stack does not have listens to everything, and refuses it.
+    fn listening(&self, channel: &ChannelName) -> Listening;
     /// Hands a notice over.
     fn deliver(
         &self,
         channel: &ChannelName,
-        notice: &Notice,
-        deployment: &Deployment,
-    ) -> impl Future<Output = PortResult<()>> + Send;
+        handover: Handover<'_>,
+    ) -> impl Future<Output = Result<(), NotTaken>> + Send;
     /// Sends a message that says nothing but that it arrives.
     fn try_out(
         &self,

@@ -128,6 +128,22 @@ pub trait Registry: Sync {
         delivery: Delivery,
         last: bool,
     ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Has nobody else hand a notice to a channel until then, if nobody else does and the channel is not done
+    /// with it.
+    fn claim_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = PortResult<DeliveryClaim>> + Send;
+    /// Has nobody at all hand a notice to a channel until then.
+    fn put_off_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
     /// Keeps the cells of a deployment for its report, in place of older ones. Called once and not
     /// repeated: nothing but a report depends on it, and the next look writes them again.
     fn store_cells(&self, cells: &StoredCells) -> impl Future<Output = PortResult<()>> + Send;
@@ -164,6 +180,8 @@ pub struct OutboxEntry {
     pub delivered: Vec<ChannelName>,
     /// Who has refused it for good.
     pub refused: Vec<ChannelName>,
+    /// Whether the sweep still looks after it.
+    pub due: bool,
 }
 
 impl OutboxEntry {
@@ -171,6 +189,16 @@ impl OutboxEntry {
     pub fn done_with(&self, channel: &ChannelName) -> bool {
         self.delivered.contains(channel) || self.refused.contains(channel)
     }
+}
+
+/// Whether a notice is one's own to hand over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryClaim {
+    Claimed,
+    /// Somebody else hands it over, or it was put off.
+    Elsewhere,
+    /// The channel is done with it.
+    Done(Delivery),
 }
 
 /// What a channel has made of a notice.

@@ -12,6 +12,7 @@ use glidepath_core::ids::{
     TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
+use glidepath_core::message::routing::Listening;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
@@ -25,11 +26,11 @@ use serde_json::Value;
 
 use super::{MemoryRegistry, World};
 use crate::ports::{
-    Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeploymentFence,
-    Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
-    Monitoring, Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random,
-    Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting,
-    TargetGroup, TargetGroups, TargetHealth, Woken,
+    Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
+    DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, LoadBalancer,
+    Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, PortError, PortResult,
+    ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion, Registry, Repositories,
+    ScaleTo, Scaling, Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// What goes wrong at one call.
@@ -279,6 +280,27 @@ impl<B: Between> Registry for Bed<'_, B> {
         self.call("delivered", self.registry.delivered(notice, channel, delivery, last)).await
     }
 
+    async fn claim_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> PortResult<DeliveryClaim> {
+        let claim = self.registry.claim_delivery(notice, channel, now, until);
+        self.call("claim_delivery", claim).await
+    }
+
+    async fn put_off_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> PortResult<()> {
+        let put_off = self.registry.put_off_delivery(notice, channel, until);
+        self.call("put_off_delivery", put_off).await
+    }
+
     async fn store_cells(&self, cells: &StoredCells) -> PortResult<()> {
         self.call("store_cells", self.registry.store_cells(cells)).await
     }
@@ -482,13 +504,20 @@ impl<B: Between> Functions for Bed<'_, B> {
 }
 
 impl<B: Between> Channels for Bed<'_, B> {
-    async fn deliver(
-        &self,
-        channel: &ChannelName,
-        notice: &Notice,
-        deployment: &Deployment,
-    ) -> PortResult<()> {
-        self.call("deliver", self.world.deliver(channel, notice, deployment)).await
+    fn listening(&self, channel: &ChannelName) -> Listening {
+        self.world.listening(channel)
+    }
+
+    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+        // What comes between may fail the call, which is an error of a port.
+        let mut not_taken = None;
+        let called = async {
+            let delivered = self.world.deliver(channel, handover).await;
+            delivered.map_err(|why| not_taken.insert(why).error.clone())
+        };
+        self.call("deliver", called).await.map_err(|error| {
+            not_taken.filter(|why| why.error == error).unwrap_or_else(|| error.into())
+        })
     }
 
     async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {

@@ -180,6 +180,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         rollback: RollbackPlan::default(),
         validation: None,
         notify: vec![ChannelName::new("team")],
+        notify_by: None,
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,

@@ -13,8 +13,8 @@ use glidepath_core::record::{
 use glidepath_core::time::Timestamp;
 
 use crate::ports::{
-    AlarmFence, Committed, Delivery, DeploymentFence, Due, OutboxEntry, PortError, PortResult,
-    Recent, Registry,
+    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, PortError,
+    PortResult, Recent, Registry,
 };
 
 /// Everything that the registry holds.
@@ -30,6 +30,8 @@ pub struct Items {
     pub starts: Vec<Start>,
     /// Notices that every channel has taken.
     pub done_with: Vec<String>,
+    /// Until when somebody hands a notice to a channel, by the notice's id.
+    pub sending: BTreeMap<(String, ChannelName), Timestamp>,
     /// Deployments whose records cannot be read.
     pub unreadable: BTreeSet<DeploymentId>,
 }
@@ -125,7 +127,8 @@ impl Registry for MemoryRegistry {
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
         let mut items = self.items();
         let Some(notices) = items.kept.commit(writes) else { return Ok(Committed::Conflict) };
-        let entry = |notice| OutboxEntry { notice, delivered: Vec::new(), refused: Vec::new() };
+        let entry =
+            |notice| OutboxEntry { notice, delivered: Vec::new(), refused: Vec::new(), due: true };
         items.notices.extend(notices.into_iter().map(entry));
         Ok(Committed::Yes)
     }
@@ -189,6 +192,9 @@ impl Registry for MemoryRegistry {
         let items = self.items();
         let own = items.notices.iter().filter(|entry| entry.notice.deployment == *deployment);
         let mut own: Vec<_> = own.cloned().collect();
+        for entry in &mut own {
+            entry.due = !items.done_with.contains(&entry.notice.id());
+        }
         own.sort_by_key(|entry| entry.notice.sequence);
         Ok(own)
     }
@@ -210,6 +216,40 @@ impl Registry for MemoryRegistry {
         if last {
             items.done_with.push(notice.id());
         }
+        items.sending.remove(&(notice.id(), channel.clone()));
+        Ok(())
+    }
+
+    async fn claim_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> PortResult<DeliveryClaim> {
+        let mut items = self.items();
+        let entry = items.notices.iter().find(|entry| entry.notice == *notice);
+        if entry.is_some_and(|entry| entry.delivered.contains(channel)) {
+            return Ok(DeliveryClaim::Done(Delivery::Taken));
+        }
+        if entry.is_none_or(|entry| entry.refused.contains(channel)) {
+            return Ok(DeliveryClaim::Done(Delivery::Refused));
+        }
+        let key = (notice.id(), channel.clone());
+        if items.sending.get(&key).is_some_and(|until| *until > now) {
+            return Ok(DeliveryClaim::Elsewhere);
+        }
+        items.sending.insert(key, until);
+        Ok(DeliveryClaim::Claimed)
+    }
+
+    async fn put_off_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> PortResult<()> {
+        self.items().sending.insert((notice.id(), channel.clone()), until);
         Ok(())
     }
 

@@ -18,8 +18,9 @@ use glidepath_core::ids::{
     TaskToken,
 };
 use glidepath_core::message::Trial;
+use glidepath_core::message::routing::Listening;
 use glidepath_core::plan::{ImageDigest, Measure, Number};
-use glidepath_core::record::{Deployment, Notice};
+use glidepath_core::record::Notice;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
@@ -28,10 +29,10 @@ use serde_json::Value;
 
 pub use self::containers::GivingUp;
 use crate::ports::{
-    Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Hooks,
-    LoadBalancer, Metrics, MetricsQuery, Monitoring, Orchestration, PortError, PortResult,
-    ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo, Starting, TargetGroup,
-    TargetGroups, TargetHealth, Woken,
+    Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Handover,
+    Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, PortError,
+    PortResult, ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo, Starting,
+    TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -117,6 +118,10 @@ pub struct State {
     pub stopped_tasks: Vec<StoppedTask>,
     /// Channels that are down.
     pub down: BTreeSet<ChannelName>,
+    /// How long they ask to be left alone.
+    pub retry_after: Option<Span>,
+    /// How channels listen; to everything where nothing is said.
+    pub listening: BTreeMap<ChannelName, Listening>,
     /// Channels that refuse notices, each by its number; with none given every one.
     pub refusing: BTreeMap<ChannelName, Option<u32>>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
@@ -417,19 +422,23 @@ impl Functions for World {
 }
 
 impl Channels for World {
-    async fn deliver(
-        &self,
-        channel: &ChannelName,
-        notice: &Notice,
-        _: &Deployment,
-    ) -> PortResult<()> {
+    fn listening(&self, channel: &ChannelName) -> Listening {
+        self.state().listening.get(channel).copied().unwrap_or(Listening::EVERYTHING)
+    }
+
+    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+        let notice = handover.notice;
         if self.state().down.contains(channel) {
-            return Err(PortError::Throttled { operation: "deliver" });
+            let retry_after = self.state().retry_after;
+            return Err(NotTaken {
+                error: PortError::Throttled { operation: "deliver" },
+                retry_after,
+            });
         }
         let refused = self.state().refusing.get(channel).copied();
         if refused.is_some_and(|which| which.is_none_or(|which| which == notice.sequence)) {
             let detail = "status 404".to_owned();
-            return Err(PortError::Refused { operation: "deliver", detail });
+            return Err(PortError::Refused { operation: "deliver", detail }.into());
         }
         self.called(Call::Deliver(channel.clone(), notice.clone()));
         Ok(())

@@ -16,11 +16,11 @@ use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use glidepath_engine::ports::{
-    Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeploymentFence, Double, Due,
-    EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring,
-    Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, TargetGroup, TargetGroups,
-    TargetHealth, Woken,
+    Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeliveryClaim, DeploymentFence,
+    Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
+    Monitoring, Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random,
+    Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, TargetGroup,
+    TargetGroups, TargetHealth, Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -268,6 +268,27 @@ impl Registry for Boundary {
     ) -> PortResult<()> {
         let write = async { self.registry().delivered(notice, channel, delivery, last).await };
         self.call("delivered", What::Write, write).await
+    }
+
+    async fn claim_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> PortResult<DeliveryClaim> {
+        let write = async { self.registry().claim_delivery(notice, channel, now, until).await };
+        self.call("claim_delivery", What::Write, write).await
+    }
+
+    async fn put_off_delivery(
+        &self,
+        notice: &Notice,
+        channel: &ChannelName,
+        until: Timestamp,
+    ) -> PortResult<()> {
+        let write = async { self.registry().put_off_delivery(notice, channel, until).await };
+        self.call("put_off_delivery", What::Write, write).await
     }
 
     async fn store_cells(&self, _: &StoredCells) -> PortResult<()> {

@@ -15,6 +15,7 @@ mod images;
 mod kept;
 mod notify;
 mod overwritten;
+mod pager;
 mod planning;
 mod promote;
 mod quarantine;

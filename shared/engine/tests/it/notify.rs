@@ -97,11 +97,15 @@ async fn a_channel_that_is_down_keeps_its_order_and_delays_only_its_own() {
 
     world.pass(MINUTE.times(10));
     assert!(deliver(&registry, &world, &deployment).await.is_err());
+    // Nobody asks it again at once; later it is asked, and is down still.
+    assert_eq!(deliver(&registry, &world, &deployment).await.unwrap().deliveries, 0);
+    world.pass(MINUTE);
     assert!(deliver(&registry, &world, &deployment).await.is_err());
     assert_eq!(taken(&world.take_calls(), &night()), ["undelivered"]);
     assert_eq!(told(&registry, &deployment).await, [Undelivered::Waits]);
 
     world.state().down.clear();
+    world.pass(MINUTE);
     deliver(&registry, &world, &deployment).await.unwrap();
     let all = ["started", "shifted", "succeeded", "undelivered"];
     assert_eq!(taken(&world.take_calls(), &team()), all);

@@ -71,6 +71,7 @@ fn plan() -> Plan {
         rollback: RollbackPlan::default(),
         validation: None,
         notify: Vec::new(),
+        notify_by: None,
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,
@@ -239,7 +240,7 @@ fn retirements_and_notices_come_back_and_are_due() {
     item.insert("delivered".to_owned(), AttributeValue::Ss(vec!["team".to_owned()]));
     item.insert("refused".to_owned(), AttributeValue::Ss(vec!["old".to_owned()]));
     let (delivered, refused) = (vec![ChannelName::new("team")], vec![ChannelName::new("old")]);
-    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered, refused }));
+    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered, refused, due: true }));
 }
 
 #[test]

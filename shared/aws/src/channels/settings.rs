@@ -1,0 +1,142 @@
+//! Channels as the stack's parameter has them. They name where a secret is, never the secret.
+
+use std::collections::BTreeMap;
+
+use glidepath_core::ids::ChannelName;
+use glidepath_core::message::routing::Listening;
+use glidepath_core::urgency::Urgency;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// Channels by name, as JSON: `{"team": {"slack": {"secret": ARN}}}`.
+pub type ChannelsSettings = BTreeMap<ChannelName, ChannelSettings>;
+
+/// One channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelSettings {
+    pub kind: ChannelKind,
+    /// Nothing that is less urgent reaches it, whatever a request says.
+    pub from: Urgency,
+}
+
+/// Where and how it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum ChannelKind {
+    /// An incoming webhook of Slack.
+    Slack {
+        /// ARN of the secret that holds the webhook's URL.
+        secret: String,
+    },
+    /// A topic of SNS.
+    Sns {
+        /// ARN of the topic.
+        topic: String,
+    },
+    /// An integration of PagerDuty.
+    PagerDuty {
+        /// ARN of the secret that holds the integration's key.
+        secret: String,
+        /// Where PagerDuty takes events for the account, if not at `https://events.pagerduty.com`.
+        #[serde(default)]
+        endpoint: Option<String>,
+    },
+    /// A workflow of Microsoft Teams.
+    Teams {
+        /// ARN of the secret that holds the workflow's URL.
+        secret: String,
+    },
+    /// A webhook of the user's own.
+    Webhook {
+        /// ARN of the secret that holds its URL and the keys that sign.
+        secret: String,
+    },
+    /// A bus of EventBridge.
+    EventBridge {
+        /// Name of the bus.
+        bus: String,
+    },
+}
+
+impl ChannelSettings {
+    pub const fn listening(&self) -> Listening {
+        let rings = match self.kind {
+            ChannelKind::PagerDuty { .. } => true,
+            ChannelKind::Slack { .. }
+            | ChannelKind::Sns { .. }
+            | ChannelKind::Teams { .. }
+            | ChannelKind::Webhook { .. }
+            | ChannelKind::EventBridge { .. } => false,
+        };
+        Listening { from: self.from, rings }
+    }
+
+    /// ARN of its secret, if it has one.
+    pub const fn secret(&self) -> Option<&String> {
+        match &self.kind {
+            ChannelKind::Slack { secret }
+            | ChannelKind::PagerDuty { secret, .. }
+            | ChannelKind::Teams { secret }
+            | ChannelKind::Webhook { secret } => Some(secret),
+            ChannelKind::Sns { .. } | ChannelKind::EventBridge { .. } => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ChannelSettings {
+    /// An object with the kind, and perhaps `from` beside it. Not by `flatten`, which takes whatever it does
+    /// not know.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let from = fields.remove("from").map(Urgency::deserialize).transpose();
+        let from = from.map_err(D::Error::custom)?.unwrap_or(Urgency::Information);
+        let kind = ChannelKind::deserialize(Value::Object(fields)).map_err(D::Error::custom)?;
+        Ok(Self { kind, from })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(json: &Value) -> Result<ChannelsSettings, serde_json::Error> {
+        serde_json::from_str(&json.to_string())
+    }
+
+    #[test]
+    fn settings_name_secrets_topics_and_buses() {
+        let written = json!({
+            "team": { "slack": { "secret": "arn:s" } },
+            "operations": { "sns": { "topic": "arn:t" } },
+            "pager": { "pagerDuty": { "secret": "arn:p" }, "from": "page" },
+            "europe": { "pagerDuty": { "secret": "arn:p", "endpoint": "https://events.eu.pagerduty.com" } },
+            "office": { "teams": { "secret": "arn:m" } },
+            "own": { "webhook": { "secret": "arn:w" }, "from": "attention" },
+            "bus": { "eventBridge": { "bus": "default" } },
+        });
+        let settings = settings(&written).unwrap();
+        let of = |name: &str| &settings[&ChannelName::new(name)];
+        let kind = ChannelKind::Slack { secret: "arn:s".to_owned() };
+        assert_eq!(of("team"), &ChannelSettings { kind, from: Urgency::Information });
+        assert_eq!(of("pager").listening(), Listening { from: Urgency::Page, rings: true });
+        assert_eq!(of("own").listening(), Listening { from: Urgency::Attention, rings: false });
+        assert_eq!(of("bus").secret(), None);
+    }
+
+    #[test]
+    fn what_is_not_a_setting_is_refused() {
+        for wrong in [
+            json!({ "slack": { "url": "https://hooks.slack.com/services/..." } }),
+            json!({ "slack": { "secret": "arn:s" }, "from": "sometimes" }),
+            json!({ "slack": { "secret": "arn:s" }, "teams": { "secret": "arn:s" } }),
+            json!({ "slack": { "secret": "arn:s" }, "urgency": "page" }),
+            json!({ "pagerDuty": { "secret": "arn:s", "key": "0123" } }),
+            json!({}),
+        ] {
+            assert!(settings(&json!({ "team": wrong })).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! A notice as an event of EventBridge.
+
+use serde_json::Value;
+
+use super::Trial;
+use super::document::{NoticeDocument, trial as trial_document};
+
+/// The `source` of every event. Whoever may put events on a bus can write it, so it proves nothing.
+pub const SOURCE: &str = "glidepath";
+
+/// One entry of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub detail_type: &'static str,
+    /// JSON.
+    pub detail: String,
+    /// ARNs of what it is about.
+    pub resources: Vec<String>,
+}
+
+/// The notice as an event: rules tell them apart by `detail.event`, `detail.urgency` and the like.
+pub fn entry(document: &NoticeDocument) -> Entry {
+    Entry {
+        detail_type: "Deployment Notice",
+        detail: serde_json::json!(document).to_string(),
+        resources: vec![document.execution.clone()],
+    }
+}
+
+/// No notice, so that no rule for those matches.
+pub fn trial(trial: &Trial) -> Entry {
+    let detail: Value = trial_document(trial);
+    Entry { detail_type: "Channel Trial", detail: detail.to_string(), resources: Vec::new() }
+}

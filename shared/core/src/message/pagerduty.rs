@@ -1,0 +1,205 @@
+//! A notice for PagerDuty, by its Events API v2: one alert for each deployment, which is triggered,
+//! acknowledged and resolved, and a change event for what was released.
+
+use serde_json::{Value, json};
+
+use super::routing::Alert;
+use super::{Message, Trial, console, limits};
+use crate::record::{Deployment, Event, Notice};
+use crate::urgency::Urgency;
+
+/// Longest `summary`, in characters.
+const LONGEST_SUMMARY: usize = 1024;
+
+/// Room for what else there is to say, in bytes: a whole event has 512 KB.
+const ROOM: usize = 64 * 1024;
+
+/// Longest line of it, in characters.
+const LONGEST_LINE: usize = 4096;
+
+/// One call, without the key of the integration.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Of an alert.
+    Alert(Value),
+    /// Of a change.
+    Change(Value),
+}
+
+impl Call {
+    /// Where it is posted to.
+    pub const fn path(&self) -> &'static str {
+        match self {
+            Self::Alert(_) => "/v2/enqueue",
+            Self::Change(_) => "/v2/change/enqueue",
+        }
+    }
+
+    /// The body of the request, with the key.
+    pub fn body(self, routing_key: &str) -> Value {
+        let (Self::Alert(mut body) | Self::Change(mut body)) = self;
+        body["routing_key"] = Value::from(routing_key);
+        body
+    }
+}
+
+/// What is called for a notice, in this order. An alert that nobody has triggered is not taken up or ended:
+/// PagerDuty would answer as if it were, and do nothing.
+pub fn calls(notice: &Notice, deployment: &Deployment, message: &Message, rung: bool) -> Vec<Call> {
+    let told = Told { notice, deployment, message };
+    match Alert::of(&notice.event) {
+        Alert::Trigger => vec![told.trigger()],
+        Alert::Acknowledge if rung => vec![told.following("acknowledge")],
+        Alert::Resolve => {
+            let ended = rung.then(|| told.following("resolve"));
+            let changed = matches!(notice.event, Event::Succeeded).then(|| told.change());
+            ended.into_iter().chain(changed).collect()
+        }
+        Alert::Acknowledge | Alert::Silent => Vec::new(),
+    }
+}
+
+/// A change event, because an alert would ring somebody.
+pub fn trial(trial: &Trial) -> Call {
+    let message = trial.message();
+    Call::Change(json!({
+        "payload": {
+            "summary": limits::line(&message.headline, LONGEST_SUMMARY),
+            "source": "glidepath doctor",
+            "custom_details": { "id": trial.id, "details": details(&message) },
+        }
+    }))
+}
+
+struct Told<'a> {
+    notice: &'a Notice,
+    deployment: &'a Deployment,
+    message: &'a Message,
+}
+
+impl Told<'_> {
+    fn trigger(&self) -> Call {
+        let plan = &self.deployment.plan;
+        let mut payload = self.payload();
+        payload["severity"] = Value::from(match self.notice.event.urgency() {
+            Urgency::Page => "critical",
+            Urgency::Attention => "error",
+            Urgency::Information => "info",
+        });
+        payload["component"] = Value::from(plan.service.as_str());
+        payload["group"] = Value::from(plan.cluster.as_str());
+        payload["class"] = Value::from(self.notice.event.name());
+        Call::Alert(json!({
+            "event_action": "trigger",
+            "dedup_key": self.alert(),
+            "client": "Glidepath",
+            "payload": payload,
+            "links": self.links(),
+        }))
+    }
+
+    fn following(&self, action: &str) -> Call {
+        Call::Alert(json!({ "event_action": action, "dedup_key": self.alert() }))
+    }
+
+    fn change(&self) -> Call {
+        Call::Change(json!({ "payload": self.payload(), "links": self.links() }))
+    }
+
+    fn payload(&self) -> Value {
+        let plan = &self.deployment.plan;
+        json!({
+            "summary": limits::line(&self.message.headline, LONGEST_SUMMARY),
+            "source": format!("{} in {}", plan.service, plan.cluster),
+            "timestamp": self.notice.at.to_string(),
+            "custom_details": {
+                "notice": self.notice.id(),
+                "event": self.notice.event.name(),
+                "details": details(self.message),
+            },
+        })
+    }
+
+    /// The same for all of a deployment, and for no other: its execution's ARN. At most 255 characters.
+    fn alert(&self) -> &str {
+        self.deployment.execution.as_str()
+    }
+
+    fn links(&self) -> Value {
+        let console = console(&self.deployment.execution);
+        let link = console.map(|href| json!({ "href": href, "text": "The execution" }));
+        Value::from(link.into_iter().collect::<Vec<_>>())
+    }
+}
+
+fn details(message: &Message) -> Vec<String> {
+    limits::lines(&message.lines, LONGEST_LINE, ROOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{deployment, same_as_file};
+    use crate::ids::{DeploymentId, ExecutionArn};
+    use crate::message::message;
+    use crate::message::tests::notices;
+
+    fn of(notice: &Notice, rung: bool) -> Vec<Call> {
+        let deployment = deployment();
+        calls(notice, &deployment, &message(notice, &deployment), rung)
+    }
+
+    #[test]
+    fn every_event_is_what_pagerduty_takes() {
+        let shown: Vec<_> = notices()
+            .iter()
+            .map(|notice| {
+                let calls = of(notice, true).into_iter();
+                let calls = calls.map(|call| json!({ call.path(): call.body("KEY") }));
+                json!({ notice.event.name(): calls.collect::<Vec<_>>() })
+            })
+            .collect();
+        let shown = serde_json::to_string_pretty(&shown).unwrap();
+        same_as_file("src/message/expected/pagerduty.json", &shown);
+    }
+
+    #[test]
+    fn what_nobody_was_rung_for_is_neither_taken_up_nor_ended() {
+        for notice in notices() {
+            for call in of(&notice, false) {
+                let Call::Alert(body) = call else { continue };
+                assert_eq!(body["event_action"], "trigger");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_names_stay_within_the_limits() {
+        let mut deployment = deployment();
+        // As long as AWS allows: Region, name of the state machine, name of the execution.
+        let (machine, name) = ("m".repeat(80), "n".repeat(80));
+        deployment.execution = ExecutionArn::new(format!(
+            "arn:aws-us-gov:states:ap-southeast-99:123456789012:execution:{machine}:{name}"
+        ));
+        deployment.id = DeploymentId::new(name);
+        for notice in notices() {
+            let headline = "<script>\u{7}\n\"".repeat(1_000);
+            let message = Message { headline, lines: vec!["\u{1}\\\"".repeat(9_000); 900] };
+            for call in calls(&notice, &deployment, &message, true) {
+                let body = call.body(&"k".repeat(32));
+                assert!(body.to_string().len() < 512 * 1024);
+                let key = body["dedup_key"].as_str().unwrap_or_default();
+                let summary = body["payload"]["summary"].as_str().unwrap_or_default();
+                assert!(key.chars().count() <= 255 && summary.chars().count() <= LONGEST_SUMMARY);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trial_rings_nobody() {
+        let asked = Trial { id: "t".to_owned(), by: "arn:ada".to_owned() };
+        let call = trial(&asked);
+        assert_eq!(call.path(), "/v2/change/enqueue");
+        assert!(call.body("KEY").to_string().contains("arn:ada"));
+    }
+}
