@@ -48,15 +48,16 @@ pub(crate) async fn answer(
             });
         }
     }
-    let by = connection.operator.identity().await?;
     let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
-    let answer = Answer { deployment, stage, by, word };
+    // The function knows whose it is.
+    let answer = Answer { deployment, stage, by: String::new(), word };
     let commands = options.commands();
     let say = async || match connection.operator.decide(&Posted::from(&answer)).await {
         Ok(said) => said.map(drop).map_err(Unsaid::Failed),
         Err(error) => Err(Unsaid::Unheard(error)),
     };
-    let told = decide(&connection.ports, &answer, say, &commands).await?;
+    let who = async || connection.operator.identity().await.ok();
+    let told = decide(&connection.ports, &answer, say, who, &commands).await?;
     writeln!(output, "{told}")?;
     Ok(())
 }
@@ -69,11 +70,13 @@ enum Unsaid {
     Unheard(PortError),
 }
 
-/// Answers, and says in words what comes of it.
+/// Answers, and says in words what comes of it. `who` says whose answer to look for, where nobody knows whether it
+/// was heard.
 async fn decide<P>(
     ports: &P,
     answer: &Answer,
     say: impl AsyncFnOnce() -> Result<(), Unsaid>,
+    who: impl AsyncFnOnce() -> Option<String>,
     commands: &Commands,
 ) -> Result<String, Stopped>
 where
@@ -98,7 +101,9 @@ where
     let Some(deployment) = deployment else {
         return Err(Stopped::unknown(&answer.deployment, commands));
     };
-    if !failure.code.kind().is_answer() && recorded(&deployment, answer) {
+    let refused = failure.code.kind().is_answer();
+    let by = if refused { None } else { who().await };
+    if by.is_some_and(|by| recorded(&deployment, answer, &by)) {
         // Only the wake-up was lost: the deployment finds the answer at its next look.
         return Ok(format!(
             "{}\nit may take {} until it is seen",
@@ -113,7 +118,7 @@ where
         }
         _ => commands.to_look(&answer.deployment),
     };
-    if !failure.code.kind().is_answer() {
+    if !refused {
         return Err(Stopped::by_failure(&failure, hint));
     }
     let now = words(&deployment, ports.ambient().now());
@@ -136,21 +141,21 @@ const fn nothing(word: &Word) -> &'static str {
 }
 
 /// Whether the registry holds this answer: the stage may have moved on by it.
-fn recorded(deployment: &Deployment, answer: &Answer) -> bool {
+fn recorded(deployment: &Deployment, answer: &Answer, by: &str) -> bool {
     let progress = &deployment.progress;
     let decided = |approved| {
         let mut decisions = progress.decisions.iter();
         decisions.any(|(stage, decision)| {
             answer.stage.is_none_or(|asked| asked == *stage)
                 && decision.approved == approved
-                && decision.by == answer.by
+                && decision.by == by
         })
     };
     match (&answer.word, &progress.step) {
         (Word::Approve { .. }, _) => decided(true),
         (Word::Reject { .. }, _) => decided(false),
         (Word::Promote { .. }, Step::Baking { promoted: Some(promotion), .. }) => {
-            promotion.by == answer.by
+            promotion.by == by
         }
         (
             Word::Promote { .. },
@@ -238,7 +243,8 @@ mod tests {
             let decided = glidepath_engine::decide::run(bed, answer).await;
             decided.map(drop).map_err(Unsaid::Failed)
         };
-        decide(bed, answer, say, commands).await
+        let who = async || Some(answer.by.clone());
+        decide(bed, answer, say, who, commands).await
     }
 
     fn said(approved: bool) -> Answer {
@@ -298,7 +304,7 @@ mod tests {
             assert_eq!(hint, "to approve it: `glidepath approve shop-42 --stage 2`");
             assert!(message.contains(expected), "{message}");
             let kept = registry.items().deployments[&answer.deployment].clone();
-            assert!(!recorded(&kept, &answer));
+            assert!(!recorded(&kept, &answer, &answer.by));
         }
     }
 
@@ -328,7 +334,7 @@ mod tests {
             assert!(message.starts_with("it cannot be let go on: "), "{message}");
             assert!(message.contains(why), "{message}");
             let kept = registry.items().deployments[&DeploymentId::new("shop-42")].clone();
-            assert!(!recorded(&kept, &promoted()));
+            assert!(!recorded(&kept, &promoted(), &promoted().by));
         }
         let (registry, world) = self::world(fixtures::waiting());
         let other = Answer { stage: Some(StageIndex(1)), ..promoted() };
@@ -391,7 +397,11 @@ mod tests {
                     let bed = Bed::with_fault(&registry, &world, Some((call, fault)));
                     let told = decided(&bed, &answer, &Commands::default()).await;
                     let kept = registry.items().deployments[&deployment.id].clone();
-                    assert_eq!(told.is_ok(), recorded(&kept, &answer), "{call} {fault:?}");
+                    assert_eq!(
+                        told.is_ok(),
+                        recorded(&kept, &answer, &answer.by),
+                        "{call} {fault:?}"
+                    );
                 }
             }
         }

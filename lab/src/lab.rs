@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::InvocationType;
+use aws_sdk_lambda::types::{Environment, InvocationType};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -118,6 +118,23 @@ impl Lab {
         let invoke = invoke.invocation_type(InvocationType::Event);
         let payload = Blob::new(event.to_string());
         invoke.payload(payload).send().await.doing("sending an event")?;
+        Ok(())
+    }
+
+    /// Sets a variable in the environment of a function, named by an output of the stack, as another value of a
+    /// parameter would.
+    pub async fn set_variable(&self, function: &str, name: &str, value: &str) -> LabResult<()> {
+        let doing = "setting a variable of a function";
+        let lambda = &self.clients.lambda;
+        let function = self.glidepath.output(function)?;
+        let found = lambda.get_function_configuration().function_name(function).send().await;
+        let found = found.doing(doing)?;
+        let variables = found.environment().and_then(|environment| environment.variables());
+        let mut variables = variables.cloned().unwrap_or_default();
+        variables.insert(name.to_owned(), value.to_owned());
+        let environment = Environment::builder().set_variables(Some(variables)).build();
+        let update = lambda.update_function_configuration().function_name(function);
+        update.environment(environment).send().await.doing(doing)?;
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_lambda::types::Environment;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_lab::{ACCOUNT, Lab, Person, Scenario, ServiceResources};
 use serde_json::{Value, json};
@@ -349,16 +348,13 @@ fn two_people_approve_and_neither_has_started_it() {
 fn a_stack_that_demands_an_approval_takes_no_request_without() {
     block_on(async {
         let stage = Stage::new().await;
-        let (root, lambda) = (Person::root(), &stage.lab.clients().lambda);
-        let outputs = stage.lab.glidepath().outputs();
-        let name = &outputs["PlanFunctionName"];
-        let plan = lambda.get_function_configuration().function_name(name).send().await.unwrap();
-        let mut variables = plan.environment().unwrap().variables().unwrap().clone();
-        let policy = json!({ "requiredFor": ["*"], "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")] });
-        variables.insert("GLIDEPATH_APPROVAL_POLICY".to_owned(), policy.to_string());
-        let environment = Environment::builder().set_variables(Some(variables)).build();
-        let update = lambda.update_function_configuration().function_name(name);
-        update.environment(environment).send().await.unwrap();
+        let root = Person::root();
+        let policy = json!({
+            "requiredFor": ["*"], "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")],
+        });
+        let policy = policy.to_string();
+        let set = stage.lab.set_variable("PlanFunctionName", "GLIDEPATH_APPROVAL_POLICY", &policy);
+        set.await.unwrap();
         let mut request: Value =
             serde_json::from_str(&std::fs::read_to_string(&stage.request).unwrap()).unwrap();
         let silent = stage.lab.journal().with_file_name("silent.json");
