@@ -150,6 +150,7 @@ const CHANNELS: [&str; 6] = [
     "channel.topic",
     "channel.webhook",
 ];
+const URLS: [&str; 3] = ["url.decide", "url.start", "url.rollback"];
 const ROLES: [&str; 11] = [
     "permissions.start",
     "permissions.plan",
@@ -179,10 +180,11 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         let found = doctor(&lab, &person, &["--service", path.to_str().unwrap()]).await;
         let of_route = format!("route.{}", route.arn.rsplit('/').next().unwrap());
         let service = [of_route.as_str(), "statistics"];
-        for checks in [&ALARMS[..], &CHANNELS, &ROLES, &ACCOUNT, &service] {
+        for checks in [&ALARMS[..], &CHANNELS, &URLS, &ROLES, &ACCOUNT, &service] {
             found.assert_all("ok", checks);
         }
-        let known = ALARMS.len() + CHANNELS.len() + ROLES.len() + ACCOUNT.len() + service.len();
+        let known = ALARMS.len() + CHANNELS.len() + URLS.len() + ROLES.len() + ACCOUNT.len();
+        let known = known + service.len();
         assert_eq!(found.rows.len(), known, "{:#?}", found.rows);
         assert_eq!(found.code, Some(0));
         nothing_is_left(&lab).await;
@@ -197,7 +199,7 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         let arguments = ["--service", path.to_str().unwrap(), "--stack", &newer];
         let found = doctor(&lab, &Person::root(), &arguments).await;
         let bad = ["versions", "clock", "deadLetters", "concurrency.reserved", "route.0"];
-        for checks in [&ALARMS[..], &CHANNELS, &bad, &["concurrency.account"]] {
+        for checks in [&ALARMS[..], &CHANNELS, &URLS, &bad, &["concurrency.account"]] {
             found.assert_all("notOk", checks);
         }
         found.assert_all("notChecked", &["statistics"]);
@@ -236,8 +238,12 @@ async fn what_may_not_be_looked_at_is_said(lab: &Lab) {
         let all = listed().into_iter();
         all.filter(|action| !missing.contains(&action.as_str())).collect()
     };
-    let missing =
-        ["cloudwatch:PutMetricAlarm", "lambda:CreateAlias", "iam:SimulatePrincipalPolicy"];
+    let missing = [
+        "cloudwatch:PutMetricAlarm",
+        "lambda:CreateAlias",
+        "iam:SimulatePrincipalPolicy",
+        "lambda:InvokeFunctionUrl",
+    ];
     let person = user_with(lab, "little", &but(&missing)).await;
     let found = doctor(lab, &person, &[]).await;
     for (checks, action) in [
@@ -245,6 +251,7 @@ async fn what_may_not_be_looked_at_is_said(lab: &Lab) {
         (&["clock"], missing[0]),
         (&["deadLetters"], missing[1]),
         (&ROLES, missing[2]),
+        (&URLS, missing[3]),
     ] {
         found.assert_all("notChecked", checks);
         for check in checks {
@@ -293,7 +300,7 @@ async fn break_wiring(lab: &Lab, request: &Value) -> Value {
     request
 }
 
-/// A stack that says what the product's says, and another version.
+/// A stack that says what the product's says, another version, and URLs at which nobody answers.
 async fn another_stack(lab: &Lab, name: &str, version: &str) -> String {
     let cloudformation = &lab.clients().cloudformation;
     let described = cloudformation.describe_stacks().stack_name(glidepath_lab::STACK_NAME);
@@ -309,6 +316,9 @@ async fn another_stack(lab: &Lab, name: &str, version: &str) -> String {
     let mut outputs: serde_json::Map<_, _> =
         outputs.map(|(name, value)| (name.clone(), json!({ "Value": value }))).collect();
     outputs.insert("Version".to_owned(), json!({ "Value": version }));
+    for url in ["DecideUrl", "StartUrl", "RollbackUrl"] {
+        outputs.insert(url.to_owned(), json!({ "Value": "http://127.0.0.1:1/" }));
+    }
     let template = json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": parameters,

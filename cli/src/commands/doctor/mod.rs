@@ -12,6 +12,7 @@ mod dead_letters;
 mod permissions;
 mod progress;
 mod service;
+mod urls;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -95,6 +96,7 @@ async fn all(doctor: &Doctor, found: &Found, progress: &Progress) -> Vec<Row> {
         Box::pin(progress.watch("alarms", alarms::check(doctor, found))),
         Box::pin(progress.watch("dead letters", dead_letters::check(doctor, found))),
         Box::pin(progress.watch("channels", channels::check(doctor))),
+        Box::pin(progress.watch("URLs", urls::check(doctor))),
         Box::pin(progress.watch("concurrency", concurrency::check(doctor))),
         Box::pin(progress.watch("permissions", permissions::check(doctor))),
         Box::pin(progress.watch("service", service::check(doctor))),

@@ -1,12 +1,18 @@
 //! Functions of the stack: who they are, how many may run, and events that they fail on.
 
+use std::time::Duration;
+
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{DestinationConfig, InvocationType, OnFailure};
+use glidepath_core::failure::Failure;
 use glidepath_engine::ports::PortResult;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Instruments, PREFIX};
 use crate::error::{code, incomplete, port_error};
+
+/// Longest time for a function that has to be started first.
+const COLD: Duration = Duration::from_secs(20);
 
 const NOT_FOUND: &str = "ResourceNotFoundException";
 
@@ -35,6 +41,11 @@ impl Instruments {
         let found = found.map_err(|error| port_error(operation, error))?;
         let arn = found.function_arn.ok_or_else(|| incomplete(operation, "FunctionArn"))?;
         Ok((arn, found.role.ok_or_else(|| incomplete(operation, "Role"))?))
+    }
+
+    /// A signed request of nothing to a function's URL.
+    pub async fn ask_by_url(&self, url: &str) -> PortResult<Result<Value, Failure>> {
+        self.urls.post(url, &json!({}), COLD).await
     }
 
     /// ARN of the role of the state machine.

@@ -9,6 +9,7 @@ mod service;
 
 use crate::clients::Clients;
 use crate::stack::Stack;
+use crate::url::FunctionUrls;
 
 pub use functions::{AccountConcurrency, Answered};
 
@@ -27,6 +28,7 @@ pub struct Instruments {
     identities: aws_sdk_iam::Client,
     containers: aws_sdk_ecs::Client,
     load_balancers: aws_sdk_elasticloadbalancingv2::Client,
+    urls: FunctionUrls,
     stack: Stack,
 }
 
@@ -42,6 +44,7 @@ impl Instruments {
             identities: aws_sdk_iam::Client::new(reading),
             containers: aws_sdk_ecs::Client::new(reading),
             load_balancers: aws_sdk_elasticloadbalancingv2::Client::new(reading),
+            urls: FunctionUrls::new(clients),
             stack,
         }
     }
