@@ -102,7 +102,9 @@ where
         return Err(Stopped::unknown(&answer.deployment, commands));
     };
     let refused = failure.code.kind().is_answer();
-    let by = if refused { None } else { who().await };
+    // Who tries again after a lost answer may be told that they have said it already.
+    let own = !refused || failure.code == FailureCode::NotAllowed;
+    let by = if own { who().await } else { None };
     if by.is_some_and(|by| recorded(&deployment, answer, &by)) {
         // Only the wake-up was lost: the deployment finds the answer at its next look.
         return Ok(format!(
@@ -112,7 +114,9 @@ where
         ));
     }
     let hint = match (&deployment.progress.step, &answer.word) {
-        (Step::Approving { decision: None, .. }, Word::Approve { .. }) => {
+        (Step::Approving { decision: None, .. }, Word::Approve { .. })
+            if failure.code != FailureCode::NotAllowed =>
+        {
             let stage = format!("--stage {}", deployment.progress.stage);
             format!("to approve it: `{}`", commands.of("approve", &answer.deployment, &stage))
         }
@@ -183,7 +187,7 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
             format!("refused stage {stage} of {id}: everything returns to stable")
         }
         Word::Promote { skip_bake: true, .. } => format!(
-            "the bake of stage {stage} of {id} ends here, unless the next look sees something against {}",
+            "the bake of stage {stage} of {id} ends as soon as a look finds nothing lacking and nothing against {}",
             version(deployment)
         ),
         Word::Promote { skip_bake: false, .. } => format!(

@@ -93,7 +93,8 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
                     }
                 }
                 output.flush()?;
-                let waits = deployment.as_ref().filter(|found| waits_for_a_person(found));
+                let waits = deployment.as_ref();
+                let waits = waits.filter(|found| waits_for_a_person(found, clock.now()));
                 if let Some(deployment) = waits.filter(|_| until.person) {
                     return Ok(Followed::Waits(words(deployment, clock.now())));
                 }

@@ -57,8 +57,8 @@ pub enum BadSetting {
     #[error("the environment variable `{0}` is neither rollBack nor ignore")]
     NotMutedAlarms(&'static str),
     /// The stack's parameter `ApprovalPolicy` is not what it must be.
-    #[error("the environment variable `{name}` is no policy of approvals: {source}")]
-    NotApprovalPolicy { name: &'static str, source: serde_json::Error },
+    #[error("the environment variable `{name}` is no policy of approvals: {why}")]
+    NotApprovalPolicy { name: &'static str, why: String },
     /// The stack's parameter `Channels` is not what it must be. Without serde's own words: they
     /// may repeat what was written, and somebody may have written a webhook's URL.
     #[error(
@@ -71,7 +71,7 @@ pub enum BadSetting {
 pub fn approval_policy() -> Result<ApprovalPolicy, BadSetting> {
     let Ok(json) = text(APPROVAL_POLICY) else { return Ok(ApprovalPolicy::default()) };
     let name = APPROVAL_POLICY;
-    serde_json::from_str(&json).map_err(|source| BadSetting::NotApprovalPolicy { name, source })
+    ApprovalPolicy::parse(&json).map_err(|why| BadSetting::NotApprovalPolicy { name, why })
 }
 
 pub fn text(name: &'static str) -> Result<String, BadSetting> {

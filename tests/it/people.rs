@@ -295,38 +295,58 @@ fn two_people_approve_and_neither_has_started_it() {
             "approvers": [
                 format!("arn:aws:iam::{ACCOUNT}:user/*"),
                 format!("arn:aws:iam::{ACCOUNT}:role/release-*"),
+                format!("arn:aws:iam::{ACCOUNT}:role/deploy"),
             ],
         }))
         .await;
+        let policy = json!({ "sessionsNamePeople": ["release-*"] }).to_string();
+        let set = stage.lab.set_variable("PlanFunctionName", "GLIDEPATH_APPROVAL_POLICY", &policy);
+        set.await.unwrap();
         let policies = ["ViewerPolicyArn", "DeployerPolicyArn", "ApproverPolicyArn"];
-        let ada = user_with(&stage.lab, "ada", &policies).await;
-        let [bob, carol] =
-            sessions(&stage.lab, "release-managers", &policies[..], ["bob", "carol"]).await;
-        let [other] = sessions(&stage.lab, "engineers", &policies[..], ["dave"]).await;
-        let dan = user_with(&stage.lab, "dan", &policies).await;
+        let (lab, policies) = (&stage.lab, &policies[..]);
+        let ada = user_with(lab, "ada", policies).await;
+        let bob = user_with(lab, "bob", policies).await;
+        let [ada_s, bob_s, carol] =
+            sessions(lab, "release-managers", policies, ["ada", "Bob", "carol"]).await;
+        let [anybody] = sessions(lab, "deploy", policies, ["dave"]).await;
+        let [other] = sessions(lab, "engineers", policies, ["erin"]).await;
         let playing = async {
             let until = ["start", &stage.request, "--name", "f-1", "--wait", "--until-person"];
             let asks = stage.fails(&ada, &until).await;
             assert!(asks.contains("f-1 waits for approval of stage 2 (50 %)"), "{asks}");
-            let asked = stage.until(&dan, "f-1", |status| status["approval"].is_object()).await;
+            let asked = stage.until(&carol, "f-1", |status| status["approval"].is_object()).await;
             assert_eq!(asked["approval"]["lacking"], 2, "{asked}");
             let approve = ["approve", "f-1", "--stage", "2"];
-            let own = stage.fails(&ada, &approve).await;
-            assert!(own.contains("who has started it: somebody else must approve"), "{own}");
-            let engineer = stage.fails(&other, &approve).await;
-            assert!(engineer.contains("may not approve stage 2"), "{engineer}");
-            let first = stage.runs(&bob, &approve).await;
+            for (person, why) in [
+                (&ada, "who has started it: somebody else must approve"),
+                (&ada_s, "who has started it: somebody else must approve"),
+                (&other, "may not approve stage 2"),
+                (&anybody, "may be anybody who can have it"),
+            ] {
+                let refused = stage.fails(person, &approve).await;
+                assert!(refused.contains(why), "{refused}");
+            }
+            let first = stage.runs(&bob_s, &approve).await;
             assert!(first.contains("1 person more must approve"), "{first}");
-            let same = stage.fails(&carol, &approve).await;
-            assert!(same.contains("already (as ") && same.contains("/bob"), "{same}");
-            let half = stage.until(&dan, "f-1", |status| status["approval"]["lacking"] == 1).await;
+            let same = stage.fails(&bob, &approve).await;
+            assert!(same.contains("already (as ") && same.contains("/Bob"), "{same}");
+            // As after an answer that was lost.
+            let again = stage.runs(&bob_s, &approve).await;
+            assert!(again.contains("1 person more must approve"), "{again}");
+            let half =
+                stage.until(&carol, "f-1", |status| status["approval"]["lacking"] == 1).await;
             assert_eq!(half["now"]["traffic"][0]["canary"], 10.0, "{half}");
+            let shown = stage.runs(&carol, &["status", "f-1"]).await;
+            assert!(
+                shown.contains("2 people, of ") && shown.contains("approved by arn"),
+                "{shown}"
+            );
             let reminded = |status: &Value| status["timeline"].to_string().contains("still waits");
-            stage.until(&dan, "f-1", reminded).await;
-            let second = stage.runs(&dan, &approve).await;
+            stage.until(&carol, "f-1", reminded).await;
+            let second = stage.runs(&carol, &approve).await;
             assert!(second.contains("50 % of the requests go to"), "{second}");
             let moved = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
-            let moved = stage.until(&dan, "f-1", moved).await;
+            let moved = stage.until(&carol, "f-1", moved).await;
             let at = |name: &str| {
                 let events = moved["timeline"].as_array().unwrap().iter();
                 let found = events.filter(|event| event["event"] == name);
@@ -350,7 +370,8 @@ fn a_stack_that_demands_an_approval_takes_no_request_without() {
         let stage = Stage::new().await;
         let root = Person::root();
         let policy = json!({
-            "requiredFor": ["*"], "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")],
+            "requiredFor": ["*"], "withoutApprovalUpTo": 10,
+            "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")],
         });
         let policy = policy.to_string();
         let set = stage.lab.set_variable("PlanFunctionName", "GLIDEPATH_APPROVAL_POLICY", &policy);
@@ -362,7 +383,7 @@ fn a_stack_that_demands_an_approval_takes_no_request_without() {
         std::fs::write(&silent, request.to_string()).unwrap();
         let silent = silent.to_str().unwrap().to_owned();
         let refused = stage.fails(&root, &["start", &silent, "--name", "s-1"]).await;
-        assert!(refused.contains("the stack demands an approval for `"), "{refused}");
+        assert!(refused.contains("the stack demands an approval of `"), "{refused}");
         let playing = async {
             stage.runs(&root, &["start", &stage.request, "--name", "s-2"]).await;
             stage.until(&root, "s-2", |status| status["approval"].is_object()).await;

@@ -77,7 +77,7 @@ pub(super) async fn surveyed(
         return Err(document.refused(findings));
     }
     let Connection { stack, ports, .. } = connection;
-    match survey(ports, &stack.settings(), ports.ambient.now(), &document.value).await {
+    match survey(ports, &stack.settings()?, ports.ambient.now(), &document.value).await {
         Ok(surveyed) => Ok((surveyed.resolved, findings)),
         Err(Unfit::Refused(refusal)) => {
             findings.extend(refusal.findings().clone());

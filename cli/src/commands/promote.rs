@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
     /// Why, for whoever reads the timeline
     #[arg(long, value_parser = decision::reason)]
     reason: String,
-    /// Leave out the rest of the bake: the next look, which comes at once, decides
+    /// Leave out the rest of the bake, as soon as a look finds nothing lacking and nothing against the version;
+    /// the next one comes at once
     #[arg(long)]
     skip_bake: bool,
 }

@@ -117,7 +117,24 @@ impl Detail<'_> {
         if let Some(until) = state.until {
             row(text, "until", &format!("{}{}", stamped(until, self.now), self.then()))?;
         }
+        if let Some(who) = self.who_approves() {
+            row(text, "who", &who)?;
+        }
         Ok(())
+    }
+
+    /// Who must approve what is asked, and who has; `None`: one person, whoever may, or nobody is asked.
+    fn who_approves(&self) -> Option<String> {
+        if !self.waits_for_a_person() {
+            return None;
+        }
+        let index = self.deployment.progress.stage;
+        let approval = self.stage().and_then(|stage| stage.approval.as_ref())?;
+        let demanded = approval.in_words(self.deployment.people_needed(approval))?;
+        let given: Vec<_> =
+            self.deployment.approvals(index).map(|given| given.by.as_str()).collect();
+        let given = if given.is_empty() { "nobody yet".to_owned() } else { given.join(" and ") };
+        Some(format!("{demanded}; approved by {given}"))
     }
 
     /// What happens at the end of a wait for a person.

@@ -71,18 +71,15 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     State { tone, words, since, until: None }
 }
 
-/// Whether it stays where it is until a person decides.
-pub(crate) fn waits_for_a_person(deployment: &Deployment) -> bool {
+/// Whether it stays where it is until a person decides. A rollback that is held is none: it has failed.
+pub(crate) fn waits_for_a_person(deployment: &Deployment, now: Timestamp) -> bool {
     let progress = &deployment.progress;
-    match deployment.phase {
-        Phase::Open => {
-            let asked = matches!(progress.step, Step::Approving { decision: None, .. });
-            let held = matches!(progress.told, Some(Event::StageHeld { .. }));
-            asked || held && progress.promotion().is_none()
-        }
-        Phase::Held => true,
-        Phase::RollingBack | Phase::Committed | Phase::Closed(_) => false,
+    if deployment.phase != Phase::Open || progress.ended_by.is_some() {
+        return false;
     }
+    let unanswered = matches!(progress.step, Step::Approving { decision: None, .. });
+    let held = matches!(progress.told, Some(Event::StageHeld { .. } | Event::ForeignChange { .. }));
+    unanswered && progress.step.awaits(now) || held && progress.promotion().is_none()
 }
 
 fn forward(deployment: &Deployment, now: Timestamp) -> State {

@@ -36,22 +36,36 @@ pub struct Stack {
     pub undelivered_queue: String,
     /// The parameter `Channels`.
     pub channels: ChannelsSettings,
-    /// The parameter `ApprovalPolicy`; stacks from before there was one demand nothing.
-    pub approvals: ApprovalPolicy,
+    /// The parameter `ApprovalPolicy`, or why it cannot be read, which stops nobody who does not start something;
+    /// stacks from before there was one demand nothing.
+    pub approvals: ReadPolicy,
     /// Every output, for whoever looks at all functions.
     pub outputs: BTreeMap<String, String>,
     /// Every parameter.
     pub parameters: BTreeMap<String, String>,
 }
 
+/// A policy, or why it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadPolicy(Result<ApprovalPolicy, String>);
+
+impl Default for ReadPolicy {
+    fn default() -> Self {
+        Self(Ok(ApprovalPolicy::default()))
+    }
+}
+
 impl Stack {
     /// What it has configured, as far as a request depends on it.
-    pub fn settings(&self) -> StackSettings {
-        StackSettings {
+    pub fn settings(&self) -> PortResult<StackSettings> {
+        let approvals = self.approvals.0.clone().map_err(|why| {
+            refused(format!("the stack's parameter `ApprovalPolicy` cannot be read: {why}"))
+        })?;
+        Ok(StackSettings {
             channels: self.channels.keys().cloned().collect(),
             task_roles: self.parameters.get("TaskRolePattern").cloned(),
-            approvals: self.approvals.clone(),
-        }
+            approvals,
+        })
     }
 }
 
@@ -80,7 +94,7 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
         table: output(stack, "TableName")?,
         rollback_function: output(stack, "RollbackFunctionName")?,
         channels: channels(stack)?,
-        approvals: approvals(stack)?,
+        approvals: approvals(stack),
     })
 }
 
@@ -107,15 +121,11 @@ fn channels(stack: &Described) -> PortResult<ChannelsSettings> {
     })
 }
 
-fn approvals(stack: &Described) -> PortResult<ApprovalPolicy> {
+fn approvals(stack: &Described) -> ReadPolicy {
     let mut parameters = stack.parameters().iter();
     let found = parameters.find(|parameter| parameter.parameter_key() == Some("ApprovalPolicy"));
-    let Some(value) = found.and_then(|parameter| parameter.parameter_value()) else {
-        return Ok(ApprovalPolicy::default());
-    };
-    serde_json::from_str(value).map_err(|error| {
-        refused(format!("the stack's parameter `ApprovalPolicy` cannot be read: {error}"))
-    })
+    let value = found.and_then(|parameter| parameter.parameter_value());
+    value.map_or_else(ReadPolicy::default, |json| ReadPolicy(ApprovalPolicy::parse(json)))
 }
 
 const fn refused(detail: String) -> PortError {
@@ -154,9 +164,22 @@ mod tests {
         let channels = r#"{"team": {"sns": {"topic": "arn:t"}}}"#;
         let stack = described(&stack(channels, "TableName")).await.unwrap();
         assert_eq!((stack.table.as_str(), stack.rollback_function.as_str()), ("registry", "r"));
-        let settings = stack.settings();
+        let settings = stack.settings().unwrap();
         assert_eq!(settings.channels.len(), 1);
         assert_eq!(settings.task_roles.as_deref(), Some("shop-*"));
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_stops_a_plan_and_no_rollback() {
+        let policy = "<Parameters><member><ParameterKey>ApprovalPolicy</ParameterKey>\
+                      <ParameterValue>{\"count\": 2}</ParameterValue></member>";
+        let answer = stack("{}", "TableName").replace("<Parameters>", policy);
+        let stack = described(&answer).await.unwrap();
+        let error = stack.settings().unwrap_err().to_string();
+        assert!(
+            error.contains("`ApprovalPolicy`") && error.contains("names no service"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
-use crate::people::Approvers;
+use crate::people::{Approvers, Naming};
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
@@ -65,9 +65,9 @@ pub struct Plan {
     /// Set where it brings back what has served before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<WayBack>,
-    /// Names of roles, as patterns, whose sessions are named after people, as the stack says.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sessions_name_people: Vec<String>,
+    /// What the stack says of the names of whoever starts and approves.
+    #[serde(default, skip_serializing_if = "Naming::is_empty")]
+    pub naming: Naming,
     /// What took a version back that is tried again, as the request names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<DeploymentId>,

@@ -77,7 +77,7 @@ where
         None => {
             let starts = match starts {
                 Ok(starts) => starts,
-                // Nothing is decided by it: nobody is known then to have started it.
+                // Nobody is known then to have started it, and four eyes are two people's.
                 Err(error) if !error.may_pass() => {
                     warn!(deployment.id = %input.deployment, error = %error, "nobody knows who starts it");
                     Vec::new()

@@ -17,7 +17,7 @@ pub use functions::{AccountConcurrency, Answered};
 pub const PREFIX: &str = "glidepath-doctor-";
 
 /// Calls on the account of a stack.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Instruments {
     cloudwatch: aws_sdk_cloudwatch::Client,
     functions: aws_sdk_lambda::Client,

@@ -6,5 +6,6 @@ mod person;
 mod policy;
 
 pub use approvers::{Approvers, UnfitApprover};
+pub use identity::Naming;
 pub use person::{Person, people};
-pub use policy::ApprovalPolicy;
+pub use policy::{ApprovalPolicy, MOST_PEOPLE};

@@ -23,6 +23,7 @@ mod validation;
 use crate::document::{Findings, nearest};
 use crate::failure::{Failure, FailureCode};
 use crate::ids::{ChannelName, TaskDefinition};
+use crate::people::Naming;
 use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
@@ -116,7 +117,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             images: found.task_definition.as_ref().map_or(Vec::new(), RegisteredVersion::images),
             started_by: request.started_by.clone(),
             starter: None,
-            sessions_name_people: Vec::new(),
+            naming: Naming::default(),
             reason: request.reason.clone(),
             way_back: found.way_back.clone(),
             retry: request.release.retry.clone(),

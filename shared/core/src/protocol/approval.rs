@@ -2,7 +2,8 @@
 
 use crate::people::{Person, people};
 use crate::plan::{Approval, StageIndex};
-use crate::record::{Decision, Deployment};
+use crate::record::{Decision, Deployment, Step};
+use crate::time::Timestamp;
 
 /// Where nobody knows who has started a deployment, one of two people is somebody else.
 const FOUR_EYES: u32 = 2;
@@ -10,11 +11,27 @@ const FOUR_EYES: u32 = 2;
 impl Deployment {
     /// How many people must approve.
     pub fn people_needed(&self, approval: &Approval) -> u32 {
-        if approval.not_by_starter && self.plan.starter.is_none() {
+        let starter = self.plan.starter.as_deref().map(|arn| self.person(arn));
+        let known = matches!(starter, Some(Person::Named(_) | Person::Machine));
+        if approval.not_by_starter && !known {
             approval.count.max(FOUR_EYES)
         } else {
             approval.count
         }
+    }
+
+    /// Before which instant the weight of the stage that is asked for does not move, whoever approves.
+    pub fn goes_on_at(&self) -> Option<Timestamp> {
+        let stage = self.plan.stage(self.progress.stage)?;
+        let wait = stage.approval.as_ref()?.not_before?;
+        match self.progress.step {
+            Step::Approving { since, .. } => Some(since + wait),
+            Step::Settling { .. } | Step::Baking { .. } => None,
+        }
+    }
+
+    fn person(&self, arn: &str) -> Person {
+        Person::of(arn, &self.plan.naming)
     }
 
     /// Who has approved this stage so far, in their order.
@@ -38,18 +55,28 @@ impl Deployment {
         if let Some(list) = approval.approvers.iter().find(|list| !list.names(by)) {
             return Some(format!("{by} may not approve stage {stage}: {list} may"));
         }
-        let person = |arn: &str| Person::of(arn, &self.plan.sessions_name_people);
+        if self.people_needed(approval) == 1 && !approval.not_by_starter {
+            return None;
+        }
+        let person = self.person(by);
+        if !matches!(person, Person::Named(_)) {
+            return Some(format!(
+                "{by} may be anybody who can have it, and stage {stage} asks several people, or somebody else than \
+                 whoever has started it: sessions of a role count there if the stack's `ApprovalPolicy` has it in \
+                 `sessionsNamePeople`"
+            ));
+        }
         let starters = [&self.plan.starter, &self.plan.started_by];
         let mut starters = starters.into_iter().flatten();
         if approval.not_by_starter
-            && let Some(starter) = starters.find(|starter| person(starter) == person(by))
+            && let Some(starter) = starters.find(|starter| self.person(starter) == person)
         {
             return Some(format!(
                 "{by} counts as {starter}, who has started it: somebody else must approve stage {stage}"
             ));
         }
         let mut given = self.approvals(stage);
-        let earlier = given.find(|decision| person(&decision.by) == person(by))?;
+        let earlier = given.find(|decision| self.person(&decision.by) == person)?;
         let (who, at) = (&earlier.by, earlier.at);
         let same = if who == by { String::new() } else { format!(" (as {who})") };
         Some(format!(
@@ -81,7 +108,6 @@ mod tests {
     use crate::people::Approvers;
     use crate::plan::OnTimeout;
     use crate::protocol::approve;
-    use crate::record::Step;
     use crate::time::Span;
 
     const HOUR: Span = Span::from_secs(3600);
@@ -120,17 +146,28 @@ mod tests {
 
     #[test]
     fn as_many_people_must_approve_as_the_plan_says_and_each_counts_once() {
-        let asked = asking(of(2, false));
-        let once = says(&asked, &session("deploy", "bob"), true).unwrap();
+        let mut asked = asking(of(2, false));
+        asked.plan.naming.sessions_name_people = vec!["engineer".to_owned()];
+        let once = says(&asked, &session("engineer", "bob"), true).unwrap();
         assert!(!is_answered(&once));
         assert_eq!(once.approvals_lacking(STAGE), 1);
-        let told = says(&once, &session("deploy", "carol"), true).unwrap_err();
+        let told = says(&once, &user("Bob"), true).unwrap_err();
         assert!(told.contains("already (as ") && told.contains("1 person more must"), "{told}");
+        for anybody in [&session("deploy", "carol"), "arn:aws:iam::111122223333:root"] {
+            let told = says(&once, anybody, true).unwrap_err();
+            assert!(told.contains("may be anybody who can have it"), "{told}");
+        }
         let twice = says(&once, &user("carol"), true).unwrap();
         assert!(is_answered(&twice));
         assert_eq!(twice.approvals_lacking(STAGE), 0);
         let late = says(&twice, &user("dave"), true).unwrap_err();
         assert!(late.contains("was approved by arn:aws:iam::111122223333:user/carol"), "{late}");
+    }
+
+    #[test]
+    fn where_one_is_enough_anybody_is() {
+        let asked = asking(of(1, false));
+        assert!(is_answered(&says(&asked, &session("deploy", "bob"), true).unwrap()));
     }
 
     #[test]
@@ -147,7 +184,7 @@ mod tests {
         let told = says(&asked, &user("ada"), true).unwrap_err();
         assert!(told.contains("somebody else must approve stage 1"), "{told}");
         let mut trusting = asked.clone();
-        trusting.plan.sessions_name_people = vec!["engineer".to_owned()];
+        trusting.plan.naming.sessions_name_people = vec!["engineer".to_owned()];
         assert!(says(&trusting, &session("engineer", "Ada"), true).is_err());
         assert!(is_answered(&says(&trusting, &session("engineer", "bob"), true).unwrap()));
         // Said to have started it is enough to be kept out of it.
@@ -159,10 +196,16 @@ mod tests {
     #[test]
     fn two_must_approve_where_nobody_knows_who_has_started_it() {
         let mut asked = asking(of(1, true));
-        asked.plan.starter = None;
-        let once = says(&asked, &user("bob"), true).unwrap();
-        assert!(!is_answered(&once));
-        assert!(is_answered(&says(&once, &user("carol"), true).unwrap()));
+        asked.plan.naming.machines = vec!["ci".to_owned()];
+        for unknown in [None, Some(session("deploy", "ada"))] {
+            asked.plan.starter = unknown;
+            let once = says(&asked, &user("bob"), true).unwrap();
+            assert!(!is_answered(&once));
+            assert!(is_answered(&says(&once, &user("carol"), true).unwrap()));
+        }
+        // A machine is nobody's second pair of eyes, and nobody is it.
+        asked.plan.starter = Some(session("ci", "run-7"));
+        assert!(is_answered(&says(&asked, &user("bob"), true).unwrap()));
     }
 
     #[test]

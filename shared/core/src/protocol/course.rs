@@ -171,6 +171,12 @@ impl Look<'_> {
                 None => judged,
             });
         }
+        if let Some(promotion) = promoted.filter(|_| baked < bake && against.is_empty()) {
+            // It is the time that is left out. What is lacking may come before its end.
+            let summary =
+                format!("{} ends its bake as soon as nothing is lacking: {summary}", promotion.by);
+            return self.stay(tick.min((since + bake).since(self.now)), summary);
+        }
         match promoted {
             Some(promotion) if against.is_empty() => {
                 return self.onward(format!("{} lets it go on: {summary}", promotion.by));
@@ -374,9 +380,9 @@ mod tests {
         promotion.skips_bake = true;
         let early = Span::from_secs(1);
         let next = MoveOn::Stage(StageIndex(1));
-        for says in [&[Judgement::Pass][..], &[Judgement::Inconclusive]] {
-            assert_eq!(leads(&deployment, says, early), (next.clone(), NextStep::Advance));
-        }
+        assert_eq!(leads(&deployment, &[Judgement::Pass], early), (next, NextStep::Advance));
+        let lacking = leads(&deployment, &[Judgement::Inconclusive], early);
+        assert_eq!(lacking, (MoveOn::Stay, NextStep::Gate));
         let (move_on, step) = leads(&deployment, &[Judgement::Suspect], early);
         assert!(matches!(move_on, MoveOn::Decline(_)) && step == NextStep::Gate);
         // Somebody who only lets it go on waits for the end of the bake.

@@ -67,6 +67,13 @@ pub fn approve(
                 )));
             }
         }
+        // Until the weight may move there is time for a second thought.
+        Step::Approving { decision: Some(earlier), .. }
+            if asked == stage
+                && earlier.approved
+                && !decision.approved
+                && deployment.progress.ended_by.is_none()
+                && deployment.goes_on_at().is_some_and(|at| now < at) => {}
         Step::Approving { decision: Some(earlier), .. } if asked == stage => {
             return Err(Refused::NothingToDecide(answered(stage, earlier)));
         }

@@ -4,13 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::{Decode, Node};
-use crate::people::{Approvers, UnfitApprover};
+use crate::people::{Approvers, MOST_PEOPLE, Naming, UnfitApprover};
 use crate::plan::{Approval, OnTimeout};
 use crate::request::defaults;
 use crate::time::Span;
-
-/// Most people that a stage may wait for.
-const MOST: u32 = 10;
 
 /// People's approval; `{}` takes the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -23,8 +20,8 @@ pub struct ApprovalRequest {
     /// What happens when not enough have approved by then.
     #[serde(default = "defaults::on_timeout")]
     pub on_timeout: OnTimeout,
-    /// How many people must approve. Sessions of one role are one person, unless the stack's
-    /// `ApprovalPolicy` says that they are named after people.
+    /// How many people must approve. Where that is more than one, IAM users count, and sessions of those roles that
+    /// name people: of IAM Identity Center, and of the stack's `ApprovalPolicy`.
     #[serde(default = "defaults::approvals")]
     #[schemars(range(min = 1, max = 10))]
     pub count: u32,
@@ -33,8 +30,8 @@ pub struct ApprovalRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub approvers: Option<Approvers>,
-    /// Who may not approve, whoever else may: four eyes. Where AWS does not say who has started the
-    /// deployment, two people must approve.
+    /// Who may not approve, whoever else may: four eyes. Where nobody knows who has started the deployment, two
+    /// people must approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_by: Option<NotBy>,
     /// How long the weight stays where it is after the question, even if somebody approves at once.
@@ -106,9 +103,9 @@ impl Decode for ApprovalRequest {
 
 fn count(node: Node<'_>) -> Option<u32> {
     match node.value().as_u64().and_then(|count| u32::try_from(count).ok()) {
-        Some(count) if (1..=MOST).contains(&count) => Some(count),
+        Some(count) if (1..=MOST_PEOPLE).contains(&count) => Some(count),
         Some(_) | None => {
-            let hint = format!("write a number from 1 to {MOST}");
+            let hint = format!("write a number from 1 to {MOST_PEOPLE}");
             node.error("not a number of people that a stage can wait for", hint)
         }
     }
@@ -128,9 +125,11 @@ impl Decode for Approver {
         let expected = "the ARN of an IAM user or role, such as \
                         arn:aws:iam::111122223333:role/release-managers";
         // Whether a session says who somebody is the stack knows.
-        let text = node.text_like(expected, |text| {
-            !matches!(Approvers::fits(text, &[]), Err(UnfitApprover::Unknown))
-        });
+        let text =
+            node.text_like(expected, |text| match Approvers::fits(text, &Naming::default()) {
+                Ok(()) | Err(UnfitApprover::AnySession) => true,
+                Err(UnfitApprover::Unknown | UnfitApprover::AnyPath) => false,
+            });
         text.map(Self)
     }
 }

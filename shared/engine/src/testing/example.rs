@@ -7,7 +7,7 @@ use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, ServiceLabel,
     TargetGroupArn, TaskDefinition,
 };
-use glidepath_core::people::ApprovalPolicy;
+use glidepath_core::people::{ApprovalPolicy, Naming};
 use glidepath_core::plan::{
     AlarmPlan, BadRequestsAre, CanaryCapacity, ComparisonPlan, HealthPlan, OnInconclusive,
     Permille, Plan, RoutePlan, Slot, SlotPlan, Stage, StrategyName, Thousandths,
@@ -185,7 +185,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         stable_images: Vec::new(),
         started_by: None,
         starter: None,
-        sessions_name_people: Vec::new(),
+        naming: Naming::default(),
         reason: None,
         way_back: None,
         retry: None,

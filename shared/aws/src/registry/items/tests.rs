@@ -7,6 +7,7 @@ use glidepath_core::ids::{
     ClusterName, EcsServiceName, ExecutionArn, IntentId, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
+use glidepath_core::people::Naming;
 use glidepath_core::plan::{
     AlarmPlan, CanaryCapacity, HealthPlan, OnInconclusive, Plan, RoutePlan, Slot, SlotPlan, Stage,
     StageIndex, StrategyName,
@@ -76,7 +77,7 @@ fn plan() -> Plan {
         stable_images: Vec::new(),
         started_by: None,
         starter: None,
-        sessions_name_people: Vec::new(),
+        naming: Naming::default(),
         reason: None,
         way_back: None,
         retry: None,

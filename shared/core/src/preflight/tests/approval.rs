@@ -11,7 +11,7 @@ use crate::preflight::Found;
 const MANAGERS: &str = "arn:aws:iam::123456789012:role/release-managers";
 
 fn policy(policy: Value) -> ApprovalPolicy {
-    serde_json::from_value(policy).expect("a policy")
+    ApprovalPolicy::parse(&policy.to_string()).expect("a policy")
 }
 
 /// Blue/green that asks as this says.
@@ -30,8 +30,8 @@ fn what_is_demanded_is_demanded_of_the_service_that_is_deployed_whatever_it_is_c
     assert_eq!(
         found,
         [
-            "error $.strategy: the stack demands an approval for `production/shop-blue` (its parameter \
-          `ApprovalPolicy`)"
+            "error $.strategy: the stack demands an approval of `production/shop-blue` before anybody's requests (its \
+          parameter `ApprovalPolicy`), and 100 % would go to the version before anybody is asked"
         ]
     );
     let elsewhere = findings(|document, found| {
@@ -47,7 +47,7 @@ fn a_policy_adds_to_what_a_request_asks_for_and_takes_nothing_away() {
         asking(document, &json!({ "count": 3, "approvers": [MANAGERS] }));
         found.stack.approvals = policy(json!({
             "requiredFor": ["*"], "count": 2, "approvers": ["arn:aws:iam::123456789012:role/*"],
-            "notByStarter": true, "sessionsNamePeople": ["engineer"],
+            "notByStarter": true, "sessionsNamePeople": ["release-*"],
         }));
     });
     let approval = plan.stages[1].approval.as_ref().unwrap();
@@ -55,7 +55,36 @@ fn a_policy_adds_to_what_a_request_asks_for_and_takes_nothing_away() {
     let all = "arn:aws:iam::123456789012:role/*".to_owned();
     let lists = [vec![MANAGERS.to_owned()], vec![all]].map(Approvers::new);
     assert_eq!(approval.approvers, lists);
-    assert_eq!(plan.sessions_name_people, ["engineer"]);
+    assert_eq!(plan.naming.sessions_name_people, ["release-*"]);
+}
+
+#[test]
+fn nobody_has_most_of_the_requests_before_somebody_is_asked() {
+    let staged = |percent: u16, first: u16| {
+        findings(|document, found| {
+            document["strategy"] = json!({ "canary": { "stages": [
+                { "weight": first, "bake": "10m" }, { "weight": 100, "approval": {} },
+            ] } });
+            let demands = json!({ "requiredFor": ["*"], "withoutApprovalUpTo": percent });
+            found.stack.approvals = policy(demands);
+        })
+    };
+    assert!(staged(5, 5).is_empty() && staged(0, 0).is_empty());
+    for (percent, first) in [(0, 1), (5, 99)] {
+        let found = staged(percent, first);
+        assert!(found.len() == 1 && found[0].contains("before anybody is asked"), "{found:?}");
+    }
+}
+
+#[test]
+fn more_people_than_a_list_can_name_are_never_enough() {
+    let found =
+        findings(|document, _| asking(document, &json!({ "count": 2, "approvers": [MANAGERS] })));
+    assert!(found.len() == 1 && found[0].contains("2 people must approve, and"), "{found:?}");
+    let users = ["ada", "bob"].map(|name| format!("arn:aws:iam::123456789012:user/{name}"));
+    let found =
+        findings(|document, _| asking(document, &json!({ "count": 2, "approvers": users })));
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -86,13 +115,17 @@ fn sessions_approve_by_name_only_where_the_stack_says_whose_names_they_are() {
 }
 
 #[test]
-fn the_way_back_waits_for_nobody() {
-    let found = findings(|document, found| {
-        document["strategy"] = json!({ "allAtOnce": {} });
-        found.stack.approvals = policy(json!({ "requiredFor": ["*"] }));
-        let version = found.blue.as_ref().unwrap().task_definition.clone();
-        let from = DeploymentId::new("d0");
-        found.way_back = Some(WayBack { from, version, skips_validation: false });
-    });
-    assert!(found.iter().all(|finding| !finding.contains("approval")), "{found:?}");
+fn the_way_back_waits_for_nobody_and_brings_nothing_new() {
+    let back = |skips_validation| {
+        findings(|document, found| {
+            document["strategy"] = json!({ "allAtOnce": {} });
+            found.stack.approvals = policy(json!({ "requiredFor": ["*"] }));
+            let version = found.blue.as_ref().unwrap().task_definition.clone();
+            let from = DeploymentId::new("d0");
+            found.way_back = Some(WayBack { from, version, skips_validation });
+        })
+    };
+    let asks =
+        |found: Vec<String>| found.iter().filter(|finding| finding.contains("approval")).count();
+    assert_eq!((asks(back(false)), asks(back(true))), (0, 1));
 }
