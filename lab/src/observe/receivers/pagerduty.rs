@@ -1,5 +1,7 @@
 //! PagerDuty's Events API v2. It answers 202 for whatever has the right form, and only then looks what becomes
-//! of it: who is acknowledged or resolved without an open alert is dropped, and nobody is told.
+//! of it: who is acknowledged or resolved without an open alert is dropped, and nobody is told. An alert that is
+//! triggered again after somebody has acknowledged it rings nobody (docs/events-API-v2/02-Trigger-Events.md of
+//! PagerDuty/developer-docs).
 
 use hyper::StatusCode;
 use serde_json::Value;
@@ -31,12 +33,10 @@ pub(super) fn take(shared: &Shared, path: &str, text: String) -> Answer {
     let happens = {
         let alerts = &mut shared.state().alerts;
         match name {
-            "trigger" => {
-                alerts.insert(key.to_owned());
-                true
-            }
-            "acknowledge" => alerts.contains(key),
-            "resolve" => alerts.remove(key),
+            // Whether it is acknowledged stays as it is.
+            "trigger" => !*alerts.entry(key.to_owned()).or_default(),
+            "acknowledge" => alerts.get_mut(key).map(|acknowledged| *acknowledged = true).is_some(),
+            "resolve" => alerts.remove(key).is_some(),
             _ => true,
         }
     };
