@@ -310,7 +310,10 @@ fn what_a_call_needs_beyond_its_own_name_is_bound_to_that_call() {
     }
     // The sources of a call are a list, and of one that is not there all of none are allowed.
     for statement in statements("events:PutEvents") {
-        assert!(statement.contains("\"ForAllValues:StringEquals\": { \"events:source\""), "{statement}");
+        assert!(
+            statement.contains("\"ForAllValues:StringEquals\": { \"events:source\""),
+            "{statement}"
+        );
         assert!(statement.contains("\"Null\": { \"events:source\": \"false\" }"), "{statement}");
     }
     for action in ["kms:Decrypt", "kms:GenerateDataKey"] {

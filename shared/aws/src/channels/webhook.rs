@@ -129,6 +129,7 @@ mod tests {
 
     #[test]
     fn a_secret_says_what_it_lacks_and_nothing_of_it() {
+        let too_long = format!("{KEY_PREFIX}{}", base64::encode([7; 65]));
         let mistakes = [
             json!("https://a.example/hidden"),
             json!({ "url": "https://a.example/hidden" }),
@@ -136,6 +137,7 @@ mod tests {
             json!({ "url": "https://a.example/hidden", "keys": [] }),
             json!({ "url": "https://a.example/hidden", "keys": ["whsec_aGlkZGVu"] }),
             json!({ "url": "https://a.example/hidden", "keys": ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }),
+            json!({ "url": "https://a.example/hidden", "keys": [too_long] }),
         ];
         for mistake in mistakes {
             let lacks = Held::of(&mistake.to_string()).err().unwrap();

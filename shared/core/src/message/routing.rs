@@ -184,7 +184,8 @@ impl Rung {
             }
             Alert::Over(_) | Alert::End => {
                 let after = self.clone().after(alert);
-                let over = Key::ALL.into_iter().filter(|key| self.rings(*key) && !after.rings(*key));
+                let over =
+                    Key::ALL.into_iter().filter(|key| self.rings(*key) && !after.rings(*key));
                 over.map(|key| (Action::Resolve, key)).collect()
             }
             Alert::Silent => Vec::new(),
@@ -284,11 +285,7 @@ mod tests {
         let lines = events().into_iter().map(|event| {
             let (urgency, alert) = (event.urgency().name(), format!("{:?}", Alert::of(&event)));
             let words = serde_json::to_string(&event).unwrap();
-            format!(
-                "{:20} {urgency:11} {alert:32} {}",
-                event.name(),
-                &words[..words.len().min(90)]
-            )
+            format!("{:20} {urgency:11} {alert:32} {}", event.name(), &words[..words.len().min(90)])
         });
         let lines: Vec<_> = lines.collect();
         fixtures::same_as_file("src/message/expected/urgency.txt", &lines.join("\n"));
@@ -301,7 +298,12 @@ mod tests {
         for event in events() {
             assert!(audience.includes(&name("team"), &event, &Rung::default()), "{}", event.name());
             let rings = matches!(Alert::of(&event), Alert::Trigger(_)) || event == Event::Succeeded;
-            assert_eq!(audience.includes(&name("pager"), &event, &Rung::default()), rings, "{}", event.name());
+            assert_eq!(
+                audience.includes(&name("pager"), &event, &Rung::default()),
+                rings,
+                "{}",
+                event.name()
+            );
         }
     }
 
@@ -312,8 +314,18 @@ mod tests {
         for event in events() {
             let page = event.urgency() == Urgency::Page;
             let pager = page || event == Event::Succeeded;
-            assert_eq!(audience.includes(&name("pager"), &event, &Rung::default()), pager, "{}", event.name());
-            assert_eq!(audience.includes(&name("team"), &event, &Rung::default()), !page, "{}", event.name());
+            assert_eq!(
+                audience.includes(&name("pager"), &event, &Rung::default()),
+                pager,
+                "{}",
+                event.name()
+            );
+            assert_eq!(
+                audience.includes(&name("team"), &event, &Rung::default()),
+                !page,
+                "{}",
+                event.name()
+            );
         }
     }
 

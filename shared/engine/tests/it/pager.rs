@@ -1,12 +1,12 @@
-//! A channel that rings somebody: one alert, its end, and nothing that overtakes anything.
+//! A channel that rings somebody: an alert for pages and one for the rest, their ends, and nothing that overtakes anything.
 
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::ChannelName;
 use glidepath_core::message::routing::{Action, Key, Listening};
-use glidepath_core::protocol::tell;
 use glidepath_core::plan::StageIndex;
+use glidepath_core::protocol::tell;
 use glidepath_core::record::{Deployment, Event, Promotion};
 use glidepath_core::time::Span;
 use glidepath_core::urgency::{ByUrgency, Urgency};
