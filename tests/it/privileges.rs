@@ -308,6 +308,14 @@ fn what_a_call_needs_beyond_its_own_name_is_bound_to_that_call() {
     for statement in statements("iam:PassRole") {
         assert!(statement.contains("iam:PassedToService"), "{statement}");
     }
+    // The sources of a call are a list, and of one that is not there all of none are allowed.
+    for statement in statements("events:PutEvents") {
+        assert!(
+            statement.contains("\"ForAllValues:StringEquals\": { \"events:source\""),
+            "{statement}"
+        );
+        assert!(statement.contains("\"Null\": { \"events:source\": \"false\" }"), "{statement}");
+    }
     for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
         for statement in statements(action) {
             assert!(statement.contains("kms:ViaService"), "{statement}");

@@ -21,7 +21,9 @@ def entry(bus: str, source: str = "glidepath") -> dict[str, Any]:
 
 def allowing(action: str, bus: str, source: str | None = None) -> dict[str, Any]:
     statement: dict[str, Any] = allow(action, resource=f"{BUS}/{bus}")
-    return {**statement, "Condition": {"StringEquals": {"events:source": source}}} if source else statement
+    # The key is a list, with the source of every entry: what has none would match without the second operator.
+    condition = {"ForAllValues:StringEquals": {"events:source": source}, "Null": {"events:source": "false"}}
+    return {**statement, "Condition": condition} if source else statement
 
 
 def test_a_bus_that_does_not_exist_is_answered_as_if_it_did(lab: Lab, unique: str) -> None:
@@ -39,9 +41,10 @@ def test_a_role_puts_events_of_its_source_on_its_bus_only(lab: Lab, unique: str)
     role = create_role(lab, unique, allowing("events:PutEvents", "default", source="glidepath"))
     events = role_client(lab, role, "events")
     assert events.put_events(Entries=[entry("default")])["FailedEntryCount"] == 0
-    for refused in (entry("default", "other"), entry(unique)):
+    assert events.put_events(Entries=[entry("default"), entry("default")])["FailedEntryCount"] == 0
+    for refused in ([entry("default", "other")], [entry(unique)], [entry("default"), entry("default", "other")]):
         with pytest.raises(ClientError, match="AccessDenied"):
-            events.put_events(Entries=[refused])
+            events.put_events(Entries=refused)
     with pytest.raises(ClientError, match="AccessDenied"):
         events.describe_event_bus(Name="default")
 

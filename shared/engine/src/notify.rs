@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId};
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::{Alert, Audience};
+use glidepath_core::message::routing::{Alert, Audience, Rung};
 use glidepath_core::protocol::tell;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
@@ -170,13 +170,12 @@ where
     /// Which entries are for a channel. An alert that it is still to be handed counts as one: its end must
     /// not be forgotten.
     fn wants(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Vec<bool> {
-        let mut rung = false;
+        let mut rung = Rung::default();
         let wants = outbox.iter().map(|entry| {
             let event = &entry.notice.event;
-            let wants = self.audience.includes(channel, event, rung);
-            if wants && !entry.refused.contains(channel) {
-                rung = Alert::of(event).rings_after(rung);
-            }
+            let wants = self.audience.includes(channel, event, &rung);
+            let told = wants.then(|| !entry.refused.contains(channel));
+            rung = after(std::mem::take(&mut rung), event, told);
             wants
         });
         wants.collect()
@@ -296,12 +295,21 @@ where
     ) -> Result<(), NotTaken> {
         let Some(entry) = outbox.get(at) else { return Ok(()) };
         let before = self.wants(channel, outbox).into_iter().zip(outbox).take(at);
-        let taken = before.filter(|(wants, entry)| *wants && entry.delivered.contains(channel));
-        let rung =
-            taken.fold(false, |rung, (_, entry)| Alert::of(&entry.notice.event).rings_after(rung));
-        let handover = Handover { notice: &entry.notice, deployment: self.deployment, rung };
+        let rung = before.fold(Rung::default(), |rung, (wants, entry)| {
+            let told = wants.then(|| entry.delivered.contains(channel));
+            after(rung, &entry.notice.event, told)
+        });
+        let handover = Handover { notice: &entry.notice, deployment: self.deployment, rung: &rung };
         self.ports.channels().deliver(channel, handover).await
     }
+}
+
+/// What a channel rings somebody for after an event. `told`: whether it has taken it; nothing where it is not
+/// for it, which may all the same be the end of one cause among several.
+fn after(rung: Rung, event: &Event, told: Option<bool>) -> Rung {
+    let alert = Alert::of(event);
+    let counts = told.unwrap_or(!matches!(alert, Alert::Trigger(_)));
+    if counts { rung.after(alert) } else { rung }
 }
 
 /// What a channel has made of an entry, in one's own copy of the outbox.

@@ -1,5 +1,9 @@
 //! PagerDuty's Events API v2. It answers 202 for whatever has the right form, and only then looks what becomes
-//! of it: who is acknowledged or resolved without an open alert is dropped, and nobody is told.
+//! of it: who is acknowledged or resolved without an open alert is dropped, and nobody is told. An alert that is
+//! triggered again after somebody has acknowledged it rings nobody (docs/events-API-v2/02-Trigger-Events.md of
+//! PagerDuty/developer-docs).
+
+use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 use serde_json::Value;
@@ -28,21 +32,21 @@ pub(super) fn take(shared: &Shared, path: &str, text: String) -> Answer {
     let name =
         if path == CHANGES { "change" } else { event["event_action"].as_str().unwrap_or_default() };
     let key = event["dedup_key"].as_str().unwrap_or_default();
-    let happens = {
-        let alerts = &mut shared.state().alerts;
-        match name {
-            "trigger" => {
-                alerts.insert(key.to_owned());
-                true
-            }
-            "acknowledge" => alerts.contains(key),
-            "resolve" => alerts.remove(key),
-            _ => true,
-        }
-    };
+    let happens = happens(&mut shared.state().alerts, name, key);
     let name = if happens { name.to_owned() } else { format!("{name} of nothing") };
     shared.arrived(Receiver::Pager, Some(name), text);
     Answer(StatusCode::ACCEPTED, r#"{"status":"success","message":"Event processed"}"#, None)
+}
+
+/// Whether anybody hears of it. `alerts`: those that are open, and whether somebody has acknowledged them.
+fn happens(alerts: &mut BTreeMap<String, bool>, name: &str, key: &str) -> bool {
+    match name {
+        // Whether it is acknowledged stays as it is.
+        "trigger" => !*alerts.entry(key.to_owned()).or_default(),
+        "acknowledge" => alerts.get_mut(key).map(|acknowledged| *acknowledged = true).is_some(),
+        "resolve" => alerts.remove(key).is_some(),
+        _ => true,
+    }
 }
 
 /// Whether it has what the form asks for.
@@ -78,6 +82,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_acknowledged_alert_rings_nobody_until_it_was_resolved() {
+        let mut alerts = BTreeMap::new();
+        let mut happens = |name, key| happens(&mut alerts, name, key);
+        assert!(!happens("acknowledge", "d") && !happens("resolve", "d"));
+        assert!(happens("trigger", "d") && happens("trigger", "d") && happens("acknowledge", "d"));
+        assert!(!happens("trigger", "d") && happens("trigger", "d/page"));
+        assert!(happens("resolve", "d") && happens("trigger", "d"));
+    }
 
     #[test]
     fn an_event_without_what_is_required_is_none() {

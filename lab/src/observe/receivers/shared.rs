@@ -29,8 +29,8 @@ pub(super) struct State {
     manners: BTreeMap<Receiver, Manner>,
     /// How often each was asked since it has its manner.
     asked: BTreeMap<Receiver, u32>,
-    /// Alerts that are open, by their key.
-    pub(super) alerts: BTreeSet<String>,
+    /// Alerts that are open, by their key, and whether somebody has acknowledged them.
+    pub(super) alerts: BTreeMap<String, bool>,
     /// Ids that the webhook has seen.
     pub(super) seen: BTreeSet<String>,
     /// When Teams was asked.

@@ -106,6 +106,11 @@ mod tests {
         }
         let refused = put(vec![bus(), answer(&failed("MalformedDetail"))]).await.unwrap_err();
         assert!(!refused.may_pass() && refused.to_string().contains("MalformedDetail: so"));
+        // A permission is mended without touching the notice, which waits for it.
+        for code in ["NotAuthorizedForSourceException", "NotAuthorizedForDetailTypeException"] {
+            let denied = put(vec![bus(), answer(&failed(code))]).await.unwrap_err();
+            assert!(denied.is_denied(), "{code}");
+        }
         let nothing = answer(&json!({ "FailedEntryCount": 0, "Entries": [] }));
         assert!(put(vec![bus(), nothing]).await.unwrap_err().may_pass());
     }

@@ -14,8 +14,8 @@ use super::sending::{Outgoing, Sending, is_url};
 
 const OPERATION: &str = "webhook";
 
-/// Fewest bytes of a key, and most keys.
-const SHORTEST_KEY: usize = 24;
+/// Bytes of a key, as Standard Webhooks has them, and most keys.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const MOST_KEYS: usize = 3;
 
 pub(super) async fn deliver(
@@ -78,9 +78,11 @@ impl Held {
         }
         let keys = written.keys.iter().map(|key| {
             let key = key.strip_prefix(KEY_PREFIX).and_then(|key| base64::decode(key).ok());
-            key.filter(|key| key.len() >= SHORTEST_KEY).ok_or_else(|| {
+            key.filter(|key| KEY_BYTES.contains(&key.len())).ok_or_else(|| {
                 format!(
-                    "has a key that is not {KEY_PREFIX} and base64 of at least {SHORTEST_KEY} bytes"
+                    "has a key that is not {KEY_PREFIX} and base64 of {} to {} bytes",
+                    KEY_BYTES.start(),
+                    KEY_BYTES.end(),
                 )
             })
         });
@@ -127,6 +129,7 @@ mod tests {
 
     #[test]
     fn a_secret_says_what_it_lacks_and_nothing_of_it() {
+        let too_long = format!("{KEY_PREFIX}{}", base64::encode([7; 65]));
         let mistakes = [
             json!("https://a.example/hidden"),
             json!({ "url": "https://a.example/hidden" }),
@@ -134,6 +137,7 @@ mod tests {
             json!({ "url": "https://a.example/hidden", "keys": [] }),
             json!({ "url": "https://a.example/hidden", "keys": ["whsec_aGlkZGVu"] }),
             json!({ "url": "https://a.example/hidden", "keys": ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }),
+            json!({ "url": "https://a.example/hidden", "keys": [too_long] }),
         ];
         for mistake in mistakes {
             let lacks = Held::of(&mistake.to_string()).err().unwrap();

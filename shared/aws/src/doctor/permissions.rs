@@ -3,7 +3,7 @@
 use aws_sdk_iam::types::{
     ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType,
 };
-use glidepath_core::doctor::{Decision, Need};
+use glidepath_core::doctor::{Carried, Decision, Need};
 use glidepath_engine::ports::PortResult;
 
 use super::Instruments;
@@ -16,10 +16,14 @@ impl Instruments {
     pub async fn simulate(&self, role: &str, need: &Need) -> PortResult<Vec<Decision>> {
         let actions: Vec<String> = need.actions.iter().map(|action| (*action).to_owned()).collect();
         let context = need.context.iter().map(|(key, value)| {
+            let (kind, values) = match value {
+                Carried::Text(text) => (ContextKeyTypeEnum::String, vec![text.clone()]),
+                Carried::List(list) => (ContextKeyTypeEnum::StringList, list.clone()),
+            };
             ContextEntry::builder()
                 .context_key_name(*key)
-                .context_key_type(ContextKeyTypeEnum::String)
-                .context_key_values(value)
+                .context_key_type(kind)
+                .set_context_key_values(Some(values))
                 .build()
         });
         let context: Vec<_> = context.collect();

@@ -11,7 +11,8 @@ use serde::Serialize;
 pub use account::{Concurrency, clocks, concurrency, versions};
 pub use alarms::{Delivery, Way, composite, delivered, unreadable};
 pub use permissions::{
-    Decision, Need, ROLES, Role, Scope, ServiceSubject, Subject, about_role, needs, permissions,
+    Carried, Decision, Need, ROLES, Role, Scope, ServiceSubject, Subject, about_role, needs,
+    permissions,
 };
 pub use service::{Statistics, routes, statistics};
 

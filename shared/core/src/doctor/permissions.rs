@@ -133,7 +133,15 @@ pub struct Need {
     /// ARNs, or `*` where the action knows no resources.
     pub resources: Vec<String>,
     /// Condition keys with their values.
-    pub context: Vec<(&'static str, String)>,
+    pub context: Vec<(&'static str, Carried)>,
+}
+
+/// What a condition key of a request has: IAM tells the two apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    Text(String),
+    /// Of a key that is an array, also where it has one value only.
+    List(Vec<String>),
 }
 
 /// How one action on one resource would be decided.
@@ -162,9 +170,19 @@ impl Needs {
         actions: &[&'static str],
         context: &[(&'static str, String)],
     ) {
+        let context = context.iter().map(|(key, value)| (*key, Carried::Text(value.clone())));
+        self.carrying(resources, actions, context.collect());
+    }
+
+    fn carrying(
+        &mut self,
+        resources: &[String],
+        actions: &[&'static str],
+        context: Vec<(&'static str, Carried)>,
+    ) {
         if !resources.is_empty() {
             let (actions, resources) = (actions.to_vec(), resources.to_vec());
-            self.0.push(Need { actions, resources, context: context.to_vec() });
+            self.0.push(Need { actions, resources, context });
         }
     }
 }
@@ -307,8 +325,8 @@ fn functions(subject: &Subject, of: &[Role]) -> Vec<String> {
 fn channels(needs: &mut Needs, subject: &Subject) {
     let Subject { scope, topics, buses, secrets, keys, .. } = subject;
     needs.on(buses, &["events:DescribeEventBus"]);
-    let source = [("events:source", "glidepath".to_owned())];
-    needs.under(buses, &["events:PutEvents"], &source);
+    let source = ("events:source", Carried::List(vec!["glidepath".to_owned()]));
+    needs.carrying(buses, &["events:PutEvents"], vec![source]);
     needs.on(topics, &["sns:Publish"]);
     needs.on(secrets, &["secretsmanager:GetSecretValue"]);
     let through =

@@ -1,9 +1,9 @@
-//! A notice for PagerDuty, by its Events API v2: one alert for each deployment, which is triggered,
-//! acknowledged and resolved, and a change event for what was released.
+//! A notice for PagerDuty, by its Events API v2: an alert of a deployment, and another one for its pages, each
+//! of which is triggered, acknowledged and resolved, and a change event for what was released.
 
 use serde_json::{Value, json};
 
-use super::routing::Alert;
+use super::routing::{Action, Alert, Key, Rung};
 use super::{Message, Trial, console, limits};
 use crate::record::{Deployment, Event, Notice};
 use crate::urgency::Urgency;
@@ -45,18 +45,21 @@ impl Call {
 
 /// What is called for a notice, in this order. An alert that nobody has triggered is not taken up or ended:
 /// PagerDuty would answer as if it were, and do nothing.
-pub fn calls(notice: &Notice, deployment: &Deployment, message: &Message, rung: bool) -> Vec<Call> {
+pub fn calls(
+    notice: &Notice,
+    deployment: &Deployment,
+    message: &Message,
+    rung: &Rung,
+) -> Vec<Call> {
     let told = Told { notice, deployment, message };
-    match Alert::of(&notice.event) {
-        Alert::Trigger => vec![told.trigger()],
-        Alert::Acknowledge if rung => vec![told.following("acknowledge")],
-        Alert::Resolve => {
-            let ended = rung.then(|| told.following("resolve"));
-            let changed = matches!(notice.event, Event::Succeeded).then(|| told.change());
-            ended.into_iter().chain(changed).collect()
-        }
-        Alert::Acknowledge | Alert::Silent => Vec::new(),
-    }
+    let actions = rung.actions(Alert::of(&notice.event)).into_iter();
+    let alerts = actions.map(|(action, key)| match action {
+        Action::Trigger => told.trigger(key),
+        Action::Acknowledge => told.following("acknowledge", key),
+        Action::Resolve => told.following("resolve", key),
+    });
+    let changed = matches!(notice.event, Event::Succeeded).then(|| told.change());
+    alerts.chain(changed).collect()
 }
 
 /// A change event, because an alert would ring somebody.
@@ -78,12 +81,13 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn trigger(&self) -> Call {
+    fn trigger(&self, key: Key) -> Call {
         let plan = &self.deployment.plan;
         let mut payload = self.payload();
         payload["severity"] = Value::from(match self.notice.event.urgency() {
             Urgency::Page => "critical",
-            Urgency::Attention => "error",
+            // For `error` PagerDuty rings as for `critical`, where a service goes by severity.
+            Urgency::Attention => "warning",
             Urgency::Information => "info",
         });
         payload["component"] = Value::from(plan.service.as_str());
@@ -91,15 +95,15 @@ impl Told<'_> {
         payload["class"] = Value::from(self.notice.event.name());
         Call::Alert(json!({
             "event_action": "trigger",
-            "dedup_key": self.alert(),
+            "dedup_key": self.alert(key),
             "client": "Glidepath",
             "payload": payload,
             "links": self.links(),
         }))
     }
 
-    fn following(&self, action: &str) -> Call {
-        Call::Alert(json!({ "event_action": action, "dedup_key": self.alert() }))
+    fn following(&self, action: &str, key: Key) -> Call {
+        Call::Alert(json!({ "event_action": action, "dedup_key": self.alert(key) }))
     }
 
     fn change(&self) -> Call {
@@ -120,9 +124,14 @@ impl Told<'_> {
         })
     }
 
-    /// The same for all of a deployment, and for no other: its execution's ARN. At most 255 characters.
-    fn alert(&self) -> &str {
-        self.deployment.execution.as_str()
+    /// The same for all of a deployment, and for no other: its execution's ARN. At most 255 characters. Pages have
+    /// one of their own, because an alert that somebody has acknowledged rings nobody when it is triggered again.
+    fn alert(&self, key: Key) -> String {
+        let execution = self.deployment.execution.as_str();
+        match key {
+            Key::Page => format!("{execution}/page"),
+            Key::Attention => execution.to_owned(),
+        }
     }
 
     fn links(&self) -> Value {
@@ -142,11 +151,17 @@ mod tests {
     use crate::fixtures::{deployment, same_as_file};
     use crate::ids::{DeploymentId, ExecutionArn};
     use crate::message::message;
+    use crate::message::routing::Cause;
     use crate::message::tests::notices;
 
-    fn of(notice: &Notice, rung: bool) -> Vec<Call> {
+    fn of(notice: &Notice, rung: &Rung) -> Vec<Call> {
         let deployment = deployment();
         calls(notice, &deployment, &message(notice, &deployment), rung)
+    }
+
+    /// For a page, and for one cause beside it.
+    fn rung(cause: Cause) -> Rung {
+        [Cause::Page, cause].into_iter().map(Alert::Trigger).fold(Rung::default(), Rung::after)
     }
 
     #[test]
@@ -154,7 +169,9 @@ mod tests {
         let shown: Vec<_> = notices()
             .iter()
             .map(|notice| {
-                let calls = of(notice, true).into_iter();
+                let ordered = matches!(notice.event, Event::RouteInOrder { .. });
+                let cause = if ordered { Cause::Route } else { Cause::Stage };
+                let calls = of(notice, &rung(cause)).into_iter();
                 let calls = calls.map(|call| json!({ call.path(): call.body("KEY") }));
                 json!({ notice.event.name(): calls.collect::<Vec<_>>() })
             })
@@ -166,9 +183,23 @@ mod tests {
     #[test]
     fn what_nobody_was_rung_for_is_neither_taken_up_nor_ended() {
         for notice in notices() {
-            for call in of(&notice, false) {
+            for call in of(&notice, &Rung::default()) {
                 let Call::Alert(body) = call else { continue };
                 assert_eq!(body["event_action"], "trigger");
+            }
+        }
+    }
+
+    /// An acknowledged alert is silent from then on: docs/events-API-v2/02-Trigger-Events.md of PagerDuty's
+    /// developer-docs.
+    #[test]
+    fn a_page_has_an_alert_of_its_own() {
+        for notice in notices() {
+            for call in of(&notice, &Rung::default()) {
+                let Call::Alert(body) = call else { continue };
+                let page = notice.event.urgency() == Urgency::Page;
+                let key = body["dedup_key"].as_str().unwrap();
+                assert_eq!(key.ends_with("/page"), page, "{}", notice.event.name());
             }
         }
     }
@@ -185,7 +216,7 @@ mod tests {
         for notice in notices() {
             let headline = "<script>\u{7}\n\"".repeat(1_000);
             let message = Message { headline, lines: vec!["\u{1}\\\"".repeat(9_000); 900] };
-            for call in calls(&notice, &deployment, &message, true) {
+            for call in calls(&notice, &deployment, &message, &rung(Cause::Stage)) {
                 let body = call.body(&"k".repeat(32));
                 assert!(body.to_string().len() < 512 * 1024);
                 let key = body["dedup_key"].as_str().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Which channels a notice is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::failure::FailureCode;
 use crate::ids::ChannelName;
@@ -24,15 +24,64 @@ impl Listening {
     pub const EVERYTHING: Self = Self { from: Urgency::Information, rings: false };
 }
 
+/// An alert of a deployment at a channel that rings somebody. Whoever takes up an alert is not rung again for
+/// it, however often it is triggered: so what somebody must act on now has one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// What somebody must act on now.
+    Page,
+    /// What somebody should look at.
+    Attention,
+}
+
+impl Key {
+    pub const ALL: [Self; 2] = [Self::Page, Self::Attention];
+}
+
+/// Why an alert was triggered. It is over once nothing is left of what it was triggered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Whatever is a page.
+    Page,
+    /// A stage holds until somebody decides.
+    Stage,
+    /// Somebody else's weights hold the deployment.
+    Route,
+    /// What only the end of the deployment ends.
+    Rest,
+}
+
+impl Cause {
+    const fn of(event: &Event) -> Self {
+        match (event.urgency(), event) {
+            (Urgency::Page, _) => Self::Page,
+            (_, Event::StageHeld { .. } | Event::NotPromoted { .. }) => Self::Stage,
+            (_, Event::ForeignChange { .. }) => Self::Route,
+            (Urgency::Attention | Urgency::Information, _) => Self::Rest,
+        }
+    }
+
+    /// Which alert is triggered for it.
+    pub const fn key(self) -> Key {
+        match self {
+            Self::Page => Key::Page,
+            Self::Stage | Self::Route | Self::Rest => Key::Attention,
+        }
+    }
+}
+
 /// What an event is to a channel that rings somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alert {
     /// It rings.
-    Trigger,
-    /// A person has acted, so nobody else has to be rung.
-    Acknowledge,
-    /// It is over.
-    Resolve,
+    Trigger(Cause),
+    /// A person has acted, so nobody else has to be rung by these.
+    Acknowledge(&'static [Key]),
+    /// It goes on, so nobody has to get up for this any more. It is not acknowledged: what comes after it would
+    /// ring nobody.
+    Over(Cause),
+    /// All of it is over.
+    End,
     /// It goes on by itself, or nobody has to get up for it.
     Silent,
 }
@@ -40,12 +89,14 @@ pub enum Alert {
 impl Alert {
     pub const fn of(event: &Event) -> Self {
         match event {
-            // Whoever has decided it is on it.
-            Event::TrafficRestored { forced: Some(Forced::Operator(_)), .. }
-            | Event::Decided { .. }
-            | Event::Promoted { .. } => Self::Acknowledge,
+            // Whoever has ordered it is on it, whatever it is waiting for.
+            Event::TrafficRestored { forced: Some(Forced::Operator(_)), .. } => {
+                Self::Acknowledge(&Key::ALL)
+            }
             Event::TrafficRestored { failure, .. } => match failure.code {
-                FailureCode::Aborted | FailureCode::ApprovalRejected => Self::Acknowledge,
+                FailureCode::Aborted => Self::Acknowledge(&Key::ALL),
+                // Whoever said no to a version need not know that its rollback waits.
+                FailureCode::ApprovalRejected => Self::Acknowledge(&[Key::Attention]),
                 FailureCode::InvalidRequest
                 | FailureCode::NameUsed
                 | FailureCode::DeploymentRunning
@@ -63,22 +114,26 @@ impl Alert {
                 | FailureCode::UnknownDeployment
                 | FailureCode::RollbackHeld
                 | FailureCode::Transient
-                | FailureCode::Unexpected => Self::Trigger,
+                | FailureCode::Unexpected => Self::Trigger(Cause::of(event)),
             },
-            Event::RollbackHeld
+            // What was said does not count any more, and with it the alert of the hold had ended.
+            Event::NotPromoted { .. }
+            | Event::RollbackHeld
             | Event::SteppingBack { .. }
             | Event::RollbackOverdue { .. }
             | Event::StageHeld { .. }
             | Event::ForeignChange { .. }
-            | Event::Undelivered { .. } => Self::Trigger,
-            Event::Validated { bad, .. } if !bad.is_empty() => Self::Trigger,
-            Event::Succeeded | Event::RolledBack { .. } | Event::Abandoned { .. } => Self::Resolve,
+            | Event::Undelivered { .. } => Self::Trigger(Cause::of(event)),
+            Event::Validated { bad, .. } if !bad.is_empty() => Self::Trigger(Cause::of(event)),
+            Event::Decided { lacking: 0, .. } | Event::Promoted { .. } | Event::Shifted { .. } => {
+                Self::Over(Cause::Stage)
+            }
+            Event::RouteInOrder { .. } => Self::Over(Cause::Route),
+            Event::Succeeded | Event::RolledBack { .. } | Event::Abandoned { .. } => Self::End,
             Event::Started
             | Event::ApprovalNeeded { .. }
-            | Event::Shifted { .. }
+            | Event::Decided { .. }
             | Event::Waiting { .. }
-            | Event::NotPromoted { .. }
-            | Event::RouteInOrder { .. }
             | Event::ScalingChanged { .. }
             | Event::ScalingNotSet { .. }
             | Event::Validated { .. }
@@ -87,14 +142,58 @@ impl Alert {
             | Event::StillReached { .. } => Self::Silent,
         }
     }
+}
 
-    /// Whether somebody is rung afterwards who was or was not before.
-    pub const fn rings_after(self, before: bool) -> bool {
-        match self {
-            Self::Trigger => true,
-            Self::Resolve => false,
-            Self::Acknowledge | Self::Silent => before,
+/// What is done with an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Trigger,
+    Acknowledge,
+    Resolve,
+}
+
+/// What a channel rings somebody for, of one deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rung(BTreeSet<Cause>);
+
+impl Rung {
+    /// After an event that the channel was told, or that is none of its business: a cause that is over is no
+    /// reason any more, also where another one keeps the alert. What it was not told of has rung nobody.
+    pub fn after(mut self, alert: Alert) -> Self {
+        match alert {
+            Alert::Trigger(cause) => {
+                self.0.insert(cause);
+            }
+            Alert::Over(cause) => {
+                self.0.remove(&cause);
+            }
+            Alert::End => self.0.clear(),
+            Alert::Acknowledge(_) | Alert::Silent => {}
         }
+        self
+    }
+
+    /// What is done with which alert, in this order. One that nobody has triggered is neither taken up nor
+    /// ended.
+    pub fn actions(&self, alert: Alert) -> Vec<(Action, Key)> {
+        match alert {
+            Alert::Trigger(cause) => vec![(Action::Trigger, cause.key())],
+            Alert::Acknowledge(keys) => {
+                let open = keys.iter().filter(|key| self.rings(**key));
+                open.map(|key| (Action::Acknowledge, *key)).collect()
+            }
+            Alert::Over(_) | Alert::End => {
+                let after = self.clone().after(alert);
+                let over =
+                    Key::ALL.into_iter().filter(|key| self.rings(*key) && !after.rings(*key));
+                over.map(|key| (Action::Resolve, key)).collect()
+            }
+            Alert::Silent => Vec::new(),
+        }
+    }
+
+    fn rings(&self, key: Key) -> bool {
+        self.0.iter().any(|cause| cause.key() == key)
     }
 }
 
@@ -116,18 +215,19 @@ impl<'a> Audience<'a> {
         self.listening.get(channel).is_some_and(|listening| listening.rings)
     }
 
-    /// Whether a notice is for a channel. `rung`: whether it rings somebody for the deployment already.
-    pub fn includes(&self, channel: &ChannelName, event: &Event, rung: bool) -> bool {
+    /// Whether a notice is for a channel. `rung`: what it rings somebody for already.
+    pub fn includes(&self, channel: &ChannelName, event: &Event, rung: &Rung) -> bool {
         let hears = self.hears(channel, event) || self.stands_in(channel, event);
         if !self.rings(channel) {
             return hears;
         }
-        match Alert::of(event) {
-            Alert::Trigger => hears,
+        let alert = Alert::of(event);
+        match alert {
+            Alert::Trigger(_) => hears,
             // What was released helps whoever looks at the next alert, and rings nobody.
-            Alert::Resolve => rung || matches!(event, Event::Succeeded),
-            Alert::Acknowledge => rung,
-            Alert::Silent => false,
+            Alert::Acknowledge(_) | Alert::Over(_) | Alert::End | Alert::Silent => {
+                matches!(event, Event::Succeeded) || !rung.actions(alert).is_empty()
+            }
         }
     }
 
@@ -151,10 +251,15 @@ mod tests {
     use crate::fixtures;
     use crate::message::tests::events;
     use crate::record::Undelivered;
+    use crate::time::Span;
     use crate::urgency::ByUrgency;
 
     fn name(name: &str) -> ChannelName {
         ChannelName::new(name)
+    }
+
+    fn rung(causes: &[Cause]) -> Rung {
+        Rung(causes.iter().copied().collect())
     }
 
     /// A pager and a team, as the plan tells them.
@@ -178,13 +283,9 @@ mod tests {
     #[test]
     fn every_event_has_an_urgency_and_rings_or_does_not() {
         let lines = events().into_iter().map(|event| {
-            let (urgency, alert) = (event.urgency().name(), Alert::of(&event));
+            let (urgency, alert) = (event.urgency().name(), format!("{:?}", Alert::of(&event)));
             let words = serde_json::to_string(&event).unwrap();
-            format!(
-                "{:20} {urgency:11} {alert:11?} {}",
-                event.name(),
-                &words[..words.len().min(90)]
-            )
+            format!("{:20} {urgency:11} {alert:32} {}", event.name(), &words[..words.len().min(90)])
         });
         let lines: Vec<_> = lines.collect();
         fixtures::same_as_file("src/message/expected/urgency.txt", &lines.join("\n"));
@@ -195,9 +296,14 @@ mod tests {
         let plan = plan(None);
         let audience = Audience::new(&plan, listening);
         for event in events() {
-            assert!(audience.includes(&name("team"), &event, false), "{}", event.name());
-            let rings = Alert::of(&event) == Alert::Trigger || event == Event::Succeeded;
-            assert_eq!(audience.includes(&name("pager"), &event, false), rings, "{}", event.name());
+            assert!(audience.includes(&name("team"), &event, &Rung::default()), "{}", event.name());
+            let rings = matches!(Alert::of(&event), Alert::Trigger(_)) || event == Event::Succeeded;
+            assert_eq!(
+                audience.includes(&name("pager"), &event, &Rung::default()),
+                rings,
+                "{}",
+                event.name()
+            );
         }
     }
 
@@ -208,8 +314,18 @@ mod tests {
         for event in events() {
             let page = event.urgency() == Urgency::Page;
             let pager = page || event == Event::Succeeded;
-            assert_eq!(audience.includes(&name("pager"), &event, false), pager, "{}", event.name());
-            assert_eq!(audience.includes(&name("team"), &event, false), !page, "{}", event.name());
+            assert_eq!(
+                audience.includes(&name("pager"), &event, &Rung::default()),
+                pager,
+                "{}",
+                event.name()
+            );
+            assert_eq!(
+                audience.includes(&name("team"), &event, &Rung::default()),
+                !page,
+                "{}",
+                event.name()
+            );
         }
     }
 
@@ -219,12 +335,13 @@ mod tests {
         let audience = Audience::new(&plan, listening);
         for event in events() {
             let follows = match Alert::of(&event) {
-                Alert::Acknowledge | Alert::Resolve => true,
-                Alert::Trigger => event.urgency() == Urgency::Page,
-                Alert::Silent => false,
+                Alert::Acknowledge(keys) => keys.contains(&Key::Page),
+                Alert::End => true,
+                Alert::Trigger(_) => event.urgency() == Urgency::Page,
+                Alert::Over(_) | Alert::Silent => false,
             };
             assert_eq!(
-                audience.includes(&name("pager"), &event, true),
+                audience.includes(&name("pager"), &event, &rung(&[Cause::Page])),
                 follows,
                 "{}",
                 event.name()
@@ -232,14 +349,46 @@ mod tests {
         }
     }
 
+    /// Whoever takes up an alert is not rung for it again: no person's action may silence a page to come.
+    #[test]
+    fn going_on_ends_what_held_and_acknowledges_nothing() {
+        let held = rung(&[Cause::Page, Cause::Stage]);
+        for event in events() {
+            let alert = Alert::of(&event);
+            let acknowledges = matches!(alert, Alert::Acknowledge(_));
+            assert!(!acknowledges || event.name() == "trafficRestored", "{}", event.name());
+            if matches!(event, Event::Promoted { .. } | Event::Shifted { .. }) {
+                assert_eq!(held.actions(alert), [(Action::Resolve, Key::Attention)]);
+            }
+        }
+        let order = Alert::of(&Event::RouteInOrder { lasted: Span::from_secs(1) });
+        assert_eq!(held.actions(order), []);
+    }
+
+    #[test]
+    fn an_alert_is_over_once_nothing_is_left_of_what_it_was_triggered_for() {
+        let both = rung(&[Cause::Stage, Cause::Route]);
+        assert_eq!(both.actions(Alert::Over(Cause::Stage)), []);
+        let one = both.after(Alert::Over(Cause::Stage));
+        assert_eq!(one.actions(Alert::Over(Cause::Route)), [(Action::Resolve, Key::Attention)]);
+        let all = rung(&[Cause::Page, Cause::Rest]);
+        let ends = [(Action::Resolve, Key::Page), (Action::Resolve, Key::Attention)];
+        assert_eq!(all.actions(Alert::End), ends);
+        assert_eq!(rung(&[Cause::Page]).actions(Alert::End), ends[..1]);
+        assert_eq!(Rung::default().actions(Alert::End), []);
+        // Only who has ordered the rollback is known to be on its pages.
+        assert_eq!(all.actions(Alert::Acknowledge(&[Key::Attention])).len(), 1);
+        assert_eq!(all.actions(Alert::Acknowledge(&Key::ALL)).len(), 2);
+    }
+
     #[test]
     fn a_channel_of_the_stack_may_listen_from_an_urgency_on() {
         let plan = plan(None);
         let audience =
             Audience::new(&plan, |_| Listening { from: Urgency::Attention, rings: false });
-        assert!(!audience.includes(&name("team"), &Event::Started, false));
-        assert!(audience.includes(&name("team"), &Event::RetirementPostponed, false));
-        assert!(audience.includes(&name("team"), &Event::RollbackHeld, false));
+        assert!(!audience.includes(&name("team"), &Event::Started, &Rung::default()));
+        assert!(audience.includes(&name("team"), &Event::RetirementPostponed, &Rung::default()));
+        assert!(audience.includes(&name("team"), &Event::RollbackHeld, &Rung::default()));
     }
 
     #[test]
@@ -253,15 +402,15 @@ mod tests {
         };
         let plan = critical_and_the_rest();
         let audience = Audience::new(&plan, listening);
-        assert!(audience.includes(&name("pager"), &undelivered("team"), false));
-        assert!(!audience.includes(&name("pager"), &undelivered("pager"), false));
-        assert!(audience.includes(&name("team"), &undelivered("pager"), false));
+        assert!(audience.includes(&name("pager"), &undelivered("team"), &Rung::default()));
+        assert!(!audience.includes(&name("pager"), &undelivered("pager"), &Rung::default()));
+        assert!(audience.includes(&name("team"), &undelivered("pager"), &Rung::default()));
         // The page that nobody got is one for the others.
         let Event::Undelivered { channel, sequence, reason, how, .. } = undelivered("pager") else {
             unreachable!()
         };
         let page = Event::Undelivered { channel, sequence, reason, how, lost: Urgency::Page };
         assert_eq!(page.urgency(), Urgency::Page);
-        assert!(audience.includes(&name("team"), &page, false));
+        assert!(audience.includes(&name("team"), &page, &Rung::default()));
     }
 }

@@ -19,7 +19,7 @@ use glidepath_core::ids::{
     TaskDefinition, TaskToken,
 };
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::Listening;
+use glidepath_core::message::routing::{Listening, Rung};
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
@@ -64,8 +64,15 @@ pub enum PortError {
     },
 }
 
-/// Codes with which AWS says that a permission is missing; SNS has two of its own.
-const DENIALS: [&str; 3] = ["AccessDenied", "AuthorizationError", "KMSAccessDenied"];
+/// Codes with which AWS says that a permission is missing; SNS has two of its own, and so has EventBridge, for
+/// single entries of a call that it answers well.
+const DENIALS: [&str; 5] = [
+    "AccessDenied",
+    "AuthorizationError",
+    "KMSAccessDenied",
+    "NotAuthorizedForSourceException",
+    "NotAuthorizedForDetailTypeException",
+];
 
 impl PortError {
     /// Whether the same call may succeed later.
@@ -338,8 +345,8 @@ pub trait Functions: Sync {
 pub struct Handover<'a> {
     pub notice: &'a Notice,
     pub deployment: &'a Deployment,
-    /// Whether the channel rings somebody for the deployment already.
-    pub rung: bool,
+    /// What the channel rings somebody for already, of this deployment.
+    pub rung: &'a Rung,
 }
 
 /// Why a channel has not taken a notice.

@@ -18,7 +18,7 @@ use glidepath_core::ids::{
     TaskToken,
 };
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::Listening;
+use glidepath_core::message::routing::{Action, Alert, Key, Listening};
 use glidepath_core::plan::{ImageDigest, Measure, Number};
 use glidepath_core::record::Notice;
 use glidepath_core::route::{RouteActions, RouteRef};
@@ -122,6 +122,8 @@ pub struct State {
     pub retry_after: Option<Span>,
     /// How channels listen; to everything where nothing is said.
     pub listening: BTreeMap<ChannelName, Listening>,
+    /// What channels that ring were to do with which alert, in this order.
+    pub rung: Vec<(ChannelName, (Action, Key))>,
     /// Channels that refuse notices, each by its number; with none given every one.
     pub refusing: BTreeMap<ChannelName, Option<u32>>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
@@ -440,6 +442,8 @@ impl Channels for World {
             let detail = "status 404".to_owned();
             return Err(PortError::Refused { operation: "deliver", detail }.into());
         }
+        let actions = handover.rung.actions(Alert::of(&notice.event));
+        self.state().rung.extend(actions.into_iter().map(|done| (channel.clone(), done)));
         self.called(Call::Deliver(channel.clone(), notice.clone()));
         Ok(())
     }

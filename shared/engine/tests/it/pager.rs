@@ -1,12 +1,13 @@
-//! A channel that rings somebody: one alert, its end, and nothing that overtakes anything.
+//! A channel that rings somebody: an alert for pages and one for the rest, their ends, and nothing that overtakes anything.
 
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::ChannelName;
-use glidepath_core::message::routing::Listening;
+use glidepath_core::message::routing::{Action, Key, Listening};
+use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::tell;
-use glidepath_core::record::{Deployment, Event};
+use glidepath_core::record::{Deployment, Event, Promotion};
 use glidepath_core::time::Span;
 use glidepath_core::urgency::{ByUrgency, Urgency};
 use glidepath_engine::ports::{Clock, Delivery, DeliveryClaim, Registry};
@@ -77,6 +78,90 @@ async fn what_is_critical_rings_until_the_end_and_the_team_hears_the_rest() {
     deliver(&registry, &world).await.unwrap();
     sweep::run(&Bed::new(&registry, &world)).await.unwrap();
     assert_eq!(world.take_calls(), []);
+}
+
+/// The pager hears of everything that rings.
+async fn ringing(registry: &MemoryRegistry, world: &World) {
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.notify = vec![pager()];
+    let listening = Listening { from: Urgency::Information, rings: true };
+    world.state().listening = BTreeMap::from([(pager(), listening)]);
+    begun(registry, plan, "d1", world.now()).await;
+}
+
+fn done(world: &World) -> Vec<(Action, Key)> {
+    let rung = std::mem::take(&mut world.state().rung);
+    rung.into_iter().map(|(_, done)| done).collect()
+}
+
+fn held() -> Event {
+    Event::StageHeld { stage: StageIndex(0), reasons: Vec::new(), against: Vec::new() }
+}
+
+fn promoted(world: &World) -> Event {
+    let promotion = Promotion {
+        by: "arn:ada".to_owned(),
+        at: world.now(),
+        reason: "a quiet night".to_owned(),
+        skips_bake: false,
+    };
+    Event::Promoted { stage: StageIndex(0), promotion }
+}
+
+/// PagerDuty rings nobody for an alert that is triggered again after somebody has acknowledged it.
+#[tokio::test]
+async fn a_page_rings_whatever_a_person_has_decided_before() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    ringing(&registry, &world).await;
+    let promoted = promoted(&world);
+    for event in [held(), promoted, Event::RollbackHeld, rolled_back()] {
+        happens(&registry, &world, event).await;
+    }
+    deliver(&registry, &world).await.unwrap();
+    let expected = [
+        (Action::Trigger, Key::Attention),
+        (Action::Resolve, Key::Attention),
+        (Action::Trigger, Key::Page),
+        (Action::Resolve, Key::Page),
+    ];
+    assert_eq!(done(&world), expected);
+}
+
+#[tokio::test]
+async fn what_is_still_open_at_the_end_is_resolved_and_nothing_else() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    ringing(&registry, &world).await;
+    let foreign = Event::ForeignChange { found: "blue 700".to_owned() };
+    for event in [held(), foreign, Event::RollbackHeld] {
+        happens(&registry, &world, event).await;
+    }
+    // The stage goes on; somebody else's weights still hold the deployment.
+    happens(&registry, &world, Event::Shifted { stage: StageIndex(0) }).await;
+    deliver(&registry, &world).await.unwrap();
+    let trigger = |key| (Action::Trigger, key);
+    let expected = [trigger(Key::Attention), trigger(Key::Attention), trigger(Key::Page)];
+    assert_eq!(done(&world), expected);
+    happens(&registry, &world, Event::RouteInOrder { lasted: MINUTE }).await;
+    deliver(&registry, &world).await.unwrap();
+    assert_eq!(done(&world), [(Action::Resolve, Key::Attention)]);
+    happens(&registry, &world, rolled_back()).await;
+    deliver(&registry, &world).await.unwrap();
+    assert_eq!(done(&world), [(Action::Resolve, Key::Page)]);
+}
+
+#[tokio::test]
+async fn an_alert_that_was_refused_is_not_ended_and_the_other_one_is() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    ringing(&registry, &world).await;
+    deliver(&registry, &world).await.unwrap();
+    world.state().refusing.insert(pager(), None);
+    happens(&registry, &world, held()).await;
+    deliver(&registry, &world).await.unwrap();
+    world.state().refusing.clear();
+    happens(&registry, &world, Event::RollbackHeld).await;
+    happens(&registry, &world, rolled_back()).await;
+    deliver(&registry, &world).await.unwrap();
+    assert_eq!(done(&world), [(Action::Trigger, Key::Page), (Action::Resolve, Key::Page)]);
 }
 
 #[tokio::test]
