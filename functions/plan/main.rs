@@ -25,8 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_repositories(ElasticContainerRegistry::new(&clients))
         .with_monitoring(CloudWatch::new(&clients, Publication::default()))
         .with_ambient(System::default());
-    // Their names only: what delivers would be loaded with every cold start for nothing.
-    let channels = settings::channels()?.into_keys().collect();
+    let channels = settings::channel_names()?;
     // While a stack is updated the new code may meet the old environment; without a pattern nothing is
     // said of roles.
     let task_roles = settings::text(settings::TASK_ROLES).ok();

@@ -1,12 +1,15 @@
 //! Settings that the template puts into the environment of the functions.
 
+use std::collections::BTreeMap;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
 use glidepath_aws::channels::ChannelsSettings;
 use glidepath_aws::monitoring::Publication;
+use glidepath_core::ids::ChannelName;
 use glidepath_core::people::ApprovalPolicy;
 use glidepath_core::time::Span;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tracing::Level;
 use tracing::metadata::ParseLevelError;
 
@@ -86,7 +89,13 @@ pub fn channels() -> Result<ChannelsSettings, BadSetting> {
     channels_of(&text(CHANNELS)?)
 }
 
-fn channels_of(json: &str) -> Result<ChannelsSettings, BadSetting> {
+/// Their names alone: what reads the rest would be loaded with every cold start for nothing.
+pub fn channel_names() -> Result<Vec<ChannelName>, BadSetting> {
+    let named: BTreeMap<ChannelName, IgnoredAny> = channels_of(&text(CHANNELS)?)?;
+    Ok(named.into_keys().collect())
+}
+
+fn channels_of<Channels: DeserializeOwned>(json: &str) -> Result<Channels, BadSetting> {
     serde_json::from_str(json).map_err(|error| BadSetting::NotChannels {
         name: CHANNELS,
         line: error.line(),
@@ -128,9 +137,10 @@ mod tests {
 
     #[test]
     fn a_secret_among_the_channels_is_not_repeated() {
-        let error = channels_of(r#"{"team": {"https://hooks.slack.com/services/T0": {}}}"#);
+        let team = r#"{"team": {"https://hooks.slack.com/services/T0": {}}}"#;
+        let error = channels_of::<ChannelsSettings>(team);
         let shown = format!("{:?}", error.unwrap_err());
         assert!(shown.contains(CHANNELS) && !shown.contains("hooks"), "{shown}");
-        assert_eq!(channels_of("{}").ok(), Some(ChannelsSettings::new()));
+        assert_eq!(channels_of::<ChannelsSettings>("{}").ok(), Some(ChannelsSettings::new()));
     }
 }
