@@ -54,6 +54,12 @@ def _created_url(answer: dict[str, Any]) -> None:
     answer.pop("LastModifiedTime", None)
 
 
+def _listed_rules(answer: dict[str, Any]) -> None:
+    for rule in answer["Rules"]:
+        # Only DescribeRule has it.
+        rule.pop("CreatedBy", None)
+
+
 def _in_camel_case(value: Any) -> Any:
     if isinstance(value, dict):
         return {name[:1].lower() + name[1:]: _in_camel_case(member) for name, member in value.items()}
@@ -72,6 +78,7 @@ CORRECTIONS: Mapping[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("ecs", "DeregisterTaskDefinition"): _task_definition,
     ("ecs", "DescribeTaskDefinition"): _task_definition,
     ("ecs", "RegisterTaskDefinition"): _task_definition,
+    ("events", "ListRules"): _listed_rules,
     ("lambda", "CreateFunction"): _function,
     ("lambda", "CreateFunctionUrlConfig"): _created_url,
     ("lambda", "GetFunction"): _described_function,
