@@ -7,8 +7,6 @@
 # signature found", which sends whoever reads it to the secret. In a process whose times are in UTC, as most
 # tests are, nothing is seen.
 #
-# Whoever tries out the verification of Glidepath's webhooks with it signs with times in UTC.
-#
 # Seen: one instant in two zones has two signatures, and the one that is not in UTC is not verified.
 set -euo pipefail
 folder=$(mktemp -d)
