@@ -7,7 +7,6 @@ use glidepath_core::people::people;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::record::{Deployment, Phase, Step};
 use glidepath_core::request::can_be_said;
-use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{Answer, Posted, Word};
 use glidepath_engine::ports::{Clock, PortError, Ports, Registry};
@@ -175,7 +174,9 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
     let said = match &answer.word {
         Word::Approve { .. } => {
             let version = version(deployment);
-            let (lacking, at) = (lacking(deployment, stage), not_before(deployment, stage));
+            let here = deployment.progress.stage == stage;
+            let at = deployment.goes_on_at().filter(|_| here);
+            let lacking = lacking(deployment, stage);
             let next = match (lacking, at) {
                 (0, None) => format!("{weight} of the requests go to {version}"),
                 (0, Some(at)) => format!("{weight} of the requests go to {version} at {at}"),
@@ -206,15 +207,6 @@ fn lacking(deployment: &Deployment, stage: StageIndex) -> u32 {
             deployment.approvals_lacking(stage)
         }
         Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => 0,
-    }
-}
-
-/// When the stage goes on that is approved, if it waits until then.
-fn not_before(deployment: &Deployment, stage: StageIndex) -> Option<Timestamp> {
-    let wait = deployment.plan.stage(stage)?.approval.as_ref()?.not_before?;
-    match &deployment.progress.step {
-        Step::Approving { since, .. } if deployment.progress.stage == stage => Some(*since + wait),
-        Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => None,
     }
 }
 

@@ -200,6 +200,15 @@ mod tests {
     use super::*;
     use crate::fixtures::minutes;
 
+    /// From its beginning to its end.
+    fn whole<'a>(
+        bed: &'a Bed<'a>,
+        id: &'a DeploymentId,
+        commands: &'a Commands,
+    ) -> Follow<'a, Bed<'a>> {
+        Follow { ports: bed, id, commands, shown: 0, until: Until::default() }
+    }
+
     /// Follows the example deployment, whose execution makes a step at every look.
     async fn follow_example(
         registry: &MemoryRegistry,
@@ -316,13 +325,8 @@ mod tests {
     async fn a_request_that_is_refused_never_becomes_a_deployment() {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
-        let following = Follow {
-            ports: &Bed::new(&registry, &world),
-            id: &id,
-            commands: &commands,
-            shown: 0,
-            until: Until::default(),
-        };
+        let bed = Bed::new(&registry, &world);
+        let following = whole(&bed, &id, &commands);
         let refused = ExecutionState::Failed {
             name: "InvalidRequest".to_owned(),
             cause: "no such rule".to_owned(),
@@ -343,15 +347,9 @@ mod tests {
     async fn lost_answers_are_waited_out_and_a_refusal_is_not() {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
-        let execution = ExecutionArn::new("arn:e");
+        let (execution, bed) = (ExecutionArn::new("arn:e"), Bed::new(&registry, &world));
         for (errors, waited_out) in [(PATIENCE, true), (PATIENCE + 1, false)] {
-            let following = Follow {
-                ports: &Bed::new(&registry, &world),
-                id: &id,
-                commands: &commands,
-                shown: 0,
-                until: Until::default(),
-            };
+            let following = whole(&bed, &id, &commands);
             let mut left = errors;
             let look = async || {
                 if left == 0 {
@@ -368,13 +366,7 @@ mod tests {
             assert!(aside.starts_with(expected), "{aside}");
             assert_eq!(aside.lines().count(), 1, "{aside}");
         }
-        let following = Follow {
-            ports: &Bed::new(&registry, &world),
-            id: &id,
-            commands: &commands,
-            shown: 0,
-            until: Until::default(),
-        };
+        let following = whole(&bed, &id, &commands);
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
         let ended = follow(following, &execution, look, &mut Vec::new(), &mut Vec::new())

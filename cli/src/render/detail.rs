@@ -42,32 +42,7 @@ pub(crate) fn failure<'a>(
     notices: &'a [Notice],
 ) -> Option<&'a Failure> {
     // One that ended before it changed anything has no fence.
-    let told = notices.iter().find_map(|notice| match &notice.event {
-        Event::Abandoned { failure } => Some(failure),
-        Event::Started
-        | Event::ApprovalNeeded { .. }
-        | Event::Decided { .. }
-        | Event::Shifted { .. }
-        | Event::Waiting { .. }
-        | Event::StageHeld { .. }
-        | Event::Promoted { .. }
-        | Event::NotPromoted { .. }
-        | Event::ForeignChange { .. }
-        | Event::RouteInOrder { .. }
-        | Event::TrafficRestored { .. }
-        | Event::RollbackHeld
-        | Event::SteppingBack { .. }
-        | Event::RollbackOverdue { .. }
-        | Event::ScalingChanged { .. }
-        | Event::ScalingNotSet { .. }
-        | Event::Succeeded
-        | Event::RolledBack { .. }
-        | Event::Validated { .. }
-        | Event::Retired
-        | Event::RetirementPostponed
-        | Event::StillReached { .. }
-        | Event::Undelivered { .. } => None,
-    });
+    let told = notices.iter().find_map(|notice| notice.event.failure());
     deployment.fence.as_ref().map(|fence| &fence.failure).or(told)
 }
 
@@ -125,7 +100,7 @@ impl Detail<'_> {
 
     /// Who must approve what is asked, and who has; `None`: one person, whoever may, or nobody is asked.
     fn who_approves(&self) -> Option<String> {
-        if !self.waits_for_a_person() {
+        if !self.is_asked() {
             return None;
         }
         let index = self.deployment.progress.stage;
@@ -315,10 +290,10 @@ impl Detail<'_> {
 
     fn commands(&self, text: &mut String) -> fmt::Result {
         let id = &self.deployment.id;
-        let (open, waits) = (self.open(), self.waits_for_a_person());
+        let (open, asked_for) = (self.open(), self.is_asked());
         let reason = "--reason \"...\"";
         let asked = format!("--stage {}", self.deployment.progress.stage);
-        if open && waits {
+        if open && asked_for {
             row(text, "approve", &self.commands.of("approve", id, &asked))?;
             row(text, "refuse", &self.commands.of("reject", id, &format!("{asked} {reason}")))?;
         }
@@ -341,7 +316,8 @@ impl Detail<'_> {
         Ok(())
     }
 
-    fn waits_for_a_person(&self) -> bool {
+    /// Whether a person is asked and has not answered.
+    fn is_asked(&self) -> bool {
         match &self.deployment.progress.step {
             Step::Approving { decision, .. } => decision.is_none(),
             Step::Settling { .. } | Step::Baking { .. } => false,

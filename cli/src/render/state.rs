@@ -148,13 +148,13 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             };
             state(Tone::Waiting, words, Some(*until))
         }
-        Step::Approving { since, decision: Some(decision), .. } => {
+        Step::Approving { decision: Some(decision), .. } => {
             let words = if decision.approved {
                 format!("goes on to {stage}: approved")
             } else {
                 "returns to stable: refused".to_owned()
             };
-            state(Tone::Plain, words, waits_until(deployment, *since, now))
+            state(Tone::Plain, words, deployment.goes_on_at().filter(|at| *at > now))
         }
         Step::Baking { since, .. } => {
             let index = deployment.progress.stage;
@@ -167,13 +167,6 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             }
         }
     }
-}
-
-/// Until when a stage waits that is approved, if it must.
-fn waits_until(deployment: &Deployment, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let stage = deployment.plan.stage(deployment.progress.stage)?;
-    let at = since + stage.approval.as_ref()?.not_before?;
-    (at > now).then_some(at)
 }
 
 /// The current stage: `stage 2 (25 %)`.

@@ -208,7 +208,6 @@ fn approval(deployment: &Deployment) -> Option<ApprovalView> {
         Step::Approving { since, until, decision, .. } => {
             let index = deployment.progress.stage;
             let asked = deployment.plan.stage(index).and_then(|stage| stage.approval.as_ref());
-            let not_before = asked.and_then(|asked| asked.not_before);
             Some(ApprovalView {
                 since: since.to_string(),
                 until: until.to_string(),
@@ -217,7 +216,7 @@ fn approval(deployment: &Deployment) -> Option<ApprovalView> {
                     Some(_) => 0,
                     None => deployment.approvals_lacking(index),
                 },
-                not_before: not_before.map(|wait| (*since + wait).to_string()),
+                not_before: deployment.goes_on_at().map(|at| at.to_string()),
                 approvals: deployment.approvals(index).map(DecisionView::of).collect(),
                 decision: decision.as_ref().map(DecisionView::of),
             })

@@ -106,32 +106,7 @@ pub fn document(
 }
 
 fn failure(event: &Event) -> Option<FailureDocument> {
-    let failure = match event {
-        Event::TrafficRestored { failure, .. }
-        | Event::RolledBack { failure }
-        | Event::Abandoned { failure } => failure,
-        Event::Started
-        | Event::ApprovalNeeded { .. }
-        | Event::Decided { .. }
-        | Event::Shifted { .. }
-        | Event::Waiting { .. }
-        | Event::StageHeld { .. }
-        | Event::Promoted { .. }
-        | Event::NotPromoted { .. }
-        | Event::ForeignChange { .. }
-        | Event::RouteInOrder { .. }
-        | Event::RollbackHeld
-        | Event::SteppingBack { .. }
-        | Event::RollbackOverdue { .. }
-        | Event::ScalingChanged { .. }
-        | Event::ScalingNotSet { .. }
-        | Event::Succeeded
-        | Event::Validated { .. }
-        | Event::Retired
-        | Event::RetirementPostponed
-        | Event::StillReached { .. }
-        | Event::Undelivered { .. } => return None,
-    };
+    let failure = event.failure()?;
     let code: FailureCode = failure.code;
     let cause = limits::line(&failure.cause, LONGEST_LINE);
     Some(FailureDocument { code: code.name().to_owned(), cause })

@@ -1,5 +1,5 @@
 //! A notice as an Adaptive Card, for a workflow of Microsoft Teams that begins with "When a Teams webhook
-//! request is received". Version 1.2: what the telephones render.
+//! request is received". In the schema of version 1.2.
 
 use serde_json::{Value, json};
 

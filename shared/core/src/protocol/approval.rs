@@ -20,7 +20,8 @@ impl Deployment {
         }
     }
 
-    /// Before which instant the weight of the stage that is asked for does not move, whoever approves.
+    /// Before which instant the weight of the stage that is asked for does not move, whoever approves; `None`: it
+    /// moves at once, or nobody is asked.
     pub fn goes_on_at(&self) -> Option<Timestamp> {
         let stage = self.plan.stage(self.progress.stage)?;
         let wait = stage.approval.as_ref()?.not_before?;

@@ -100,9 +100,8 @@ impl Look<'_> {
                     format!("{} rejected stage {stage}{reason}", decision.by),
                 ));
             }
-            let earliest =
-                since + approval.and_then(|approval| approval.not_before).unwrap_or_default();
-            if self.now < earliest {
+            let earliest = self.deployment.goes_on_at().filter(|earliest| self.now < *earliest);
+            if let Some(earliest) = earliest {
                 let summary = format!("{} approved; it goes on at {earliest}", decision.by);
                 return self.stay(tick.min(earliest.since(self.now)), summary);
             }

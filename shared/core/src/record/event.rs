@@ -200,6 +200,36 @@ pub enum Concern {
 }
 
 impl Event {
+    /// The failure that it tells, if it tells one.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::TrafficRestored { failure, .. }
+            | Self::RolledBack { failure }
+            | Self::Abandoned { failure } => Some(failure),
+            Self::Started
+            | Self::ApprovalNeeded { .. }
+            | Self::Decided { .. }
+            | Self::Shifted { .. }
+            | Self::Waiting { .. }
+            | Self::StageHeld { .. }
+            | Self::Promoted { .. }
+            | Self::NotPromoted { .. }
+            | Self::ForeignChange { .. }
+            | Self::RouteInOrder { .. }
+            | Self::RollbackHeld
+            | Self::SteppingBack { .. }
+            | Self::RollbackOverdue { .. }
+            | Self::ScalingChanged { .. }
+            | Self::ScalingNotSet { .. }
+            | Self::Succeeded
+            | Self::Validated { .. }
+            | Self::Retired
+            | Self::RetirementPostponed
+            | Self::StillReached { .. }
+            | Self::Undelivered { .. } => None,
+        }
+    }
+
     pub const fn concern(&self) -> Concern {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,

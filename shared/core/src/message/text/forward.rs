@@ -3,7 +3,7 @@
 use super::Told;
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
-use crate::record::{Decision, Promotion, Step};
+use crate::record::{Decision, Promotion};
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -68,22 +68,16 @@ impl Told<'_> {
         lines.extend(decision.reason.as_ref().map(|reason| format!("Their reason: {reason}")));
         lines.push(match (decision.approved, lacking) {
             (false, _) => "Everything returns to stable now.".to_owned(),
-            (true, 0) => match self.not_before(stage, decision.at) {
-                Some(at) => format!("The weight moves at {at}."),
-                None => "The weight moves now.".to_owned(),
-            },
+            (true, 0) => {
+                let here = self.deployment.progress.stage == stage;
+                let later = self.deployment.goes_on_at().filter(|at| here && *at > decision.at);
+                later.map_or("The weight moves now.".to_owned(), |at| {
+                    format!("The weight moves at {at}.")
+                })
+            }
             (true, lacking) => format!("{} more must approve.", people(lacking)),
         });
         (format!("{} {verb} stage {stage} ({weight})", decision.by), lines)
-    }
-
-    /// When the weight may move that is approved now, if that is later. The question before this answer says
-    /// when it was asked.
-    fn not_before(&self, stage: StageIndex, decided_at: Timestamp) -> Option<Timestamp> {
-        let wait = self.stage(stage)?.approval.as_ref()?.not_before?;
-        let Step::Approving { since, .. } = &self.deployment.progress.step else { return None };
-        let at = *since + wait;
-        (self.deployment.progress.stage == stage && at > decided_at).then_some(at)
     }
 
     pub(super) fn shifted(&self, stage: StageIndex) -> (String, Vec<String>) {
