@@ -7,6 +7,7 @@ use glidepath_core::people::people;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::record::{Deployment, Phase, Step};
 use glidepath_core::request::can_be_said;
+use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{Answer, Posted, Word};
 use glidepath_engine::ports::{Clock, PortError, Ports, Registry};
@@ -37,7 +38,7 @@ pub(crate) async fn answer(
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let connection = options.connect().await?;
-    if matches!(word, Word::Promote { .. }) {
+    if matches!(word, Word::Promote { .. } | Word::Pause { .. } | Word::Resume { .. }) {
         // Functions that do not know what was said would drop it.
         let versions = connection.versions();
         if versions.has_errors() {
@@ -52,7 +53,7 @@ pub(crate) async fn answer(
     let answer = Answer { deployment, stage, by: String::new(), word };
     let commands = options.commands();
     let say = async || match connection.operator.decide(&Posted::from(&answer)).await {
-        Ok(said) => said.map(drop).map_err(Unsaid::Failed),
+        Ok(said) => said.map(|decided| decided.under_way).map_err(Unsaid::Failed),
         Err(error) => Err(Unsaid::Unheard(error)),
     };
     let who = async || connection.operator.identity().await.ok();
@@ -69,12 +70,13 @@ enum Unsaid {
     Unheard(PortError),
 }
 
-/// Answers, and says in words what comes of it. `who` says whose answer to look for, where nobody knows whether it
+/// Answers, and says in words what comes of it. `say` answers with the weight that may come although it was just
+/// paused; `who` says whose answer to look for, where nobody knows whether it
 /// was heard.
 async fn decide<P>(
     ports: &P,
     answer: &Answer,
-    say: impl AsyncFnOnce() -> Result<(), Unsaid>,
+    say: impl AsyncFnOnce() -> Result<Option<Weight>, Unsaid>,
     who: impl AsyncFnOnce() -> Option<String>,
     commands: &Commands,
 ) -> Result<String, Stopped>
@@ -82,13 +84,20 @@ where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
     let failure = match say().await {
-        Ok(()) => {
+        Ok(under_way) => {
             // It counts, whether it can be shown or not.
             let shown = ports.registry().deployment(&answer.deployment).await.ok().flatten();
-            let told = shown.map(|deployment| answered(&deployment, answer, commands));
-            return Ok(told.unwrap_or_else(|| {
+            let told = shown
+                .map(|deployment| answered(&deployment, answer, commands, ports.ambient().now()));
+            let told = told.unwrap_or_else(|| {
                 format!("it is recorded\n  look        {}", commands.to_look(&answer.deployment))
-            }));
+            });
+            return Ok(match under_way {
+                Some(weight) => format!(
+                    "{told}\n  under way   {weight}: that shift may still come, none after it"
+                ),
+                None => told,
+            });
         }
         Err(Unsaid::Failed(failure)) => failure,
         Err(Unsaid::Unheard(error)) if error.may_pass() => {
@@ -108,7 +117,7 @@ where
         // Only the wake-up was lost: the deployment finds the answer at its next look.
         return Ok(format!(
             "{}\nit may take {} until it is seen",
-            answered(&deployment, answer, commands),
+            answered(&deployment, answer, commands, ports.ambient().now()),
             deployment.plan.health.interval
         ));
     }
@@ -140,6 +149,8 @@ const fn nothing(word: &Word) -> &'static str {
     match word {
         Word::Approve { .. } | Word::Reject { .. } => "nothing was answered",
         Word::Promote { .. } => "it cannot be let go on",
+        Word::Pause { .. } => "it was not paused",
+        Word::Resume { .. } => "it was not resumed",
     }
 }
 
@@ -157,6 +168,9 @@ fn recorded(deployment: &Deployment, answer: &Answer, by: &str) -> bool {
     match (&answer.word, &progress.step) {
         (Word::Approve { .. }, _) => decided(true),
         (Word::Reject { .. }, _) => decided(false),
+        (Word::Pause { .. }, _) => progress.paused.as_ref().is_some_and(|pause| pause.by == by),
+        // Whoever it was: it goes on.
+        (Word::Resume { .. }, _) => progress.paused.is_none(),
         (Word::Promote { .. }, Step::Baking { promoted: Some(promotion), .. }) => {
             promotion.by == by
         }
@@ -167,7 +181,12 @@ fn recorded(deployment: &Deployment, answer: &Answer, by: &str) -> bool {
     }
 }
 
-fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> String {
+fn answered(
+    deployment: &Deployment,
+    answer: &Answer,
+    commands: &Commands,
+    now: Timestamp,
+) -> String {
     let stage = answer.stage.unwrap_or(deployment.progress.stage);
     let weight = deployment.plan.stage(stage).map_or(Weight::ALL, |stage| stage.weight);
     let id = &deployment.id;
@@ -177,7 +196,11 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
             let here = deployment.progress.stage == stage;
             let at = deployment.goes_on_at().filter(|_| here);
             let lacking = lacking(deployment, stage);
+            let paused = deployment.progress.paused.is_some();
             let next = match (lacking, at) {
+                (0, _) if paused => {
+                    format!("{weight} of the requests go to {version} once it is resumed")
+                }
                 (0, None) => format!("{weight} of the requests go to {version}"),
                 (0, Some(at)) => format!("{weight} of the requests go to {version} at {at}"),
                 (lacking, _) => format!("{} more must approve", people(lacking)),
@@ -191,6 +214,12 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands) -> St
             "the bake of stage {stage} of {id} ends as soon as a look finds nothing lacking and nothing against {}",
             version(deployment)
         ),
+        Word::Pause { .. } => format!(
+            "{id} stays as it is: {} keeps its share and is judged as before\n  resume it   {}",
+            version(deployment),
+            commands.of("resume", id, "")
+        ),
+        Word::Resume { .. } => format!("{id} goes on: {}", words(deployment, now)),
         Word::Promote { skip_bake: false, .. } => format!(
             "stage {stage} of {id} may go on: it does, unless the next look sees something against \
              {}",
@@ -218,7 +247,8 @@ fn version(deployment: &Deployment) -> &str {
 mod tests {
     use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, World};
 
-    use glidepath_core::ids::DeploymentId;
+    use glidepath_core::ids::{DeploymentId, IntentId};
+    use glidepath_core::record::{Intent, Purpose};
 
     use super::*;
     use crate::fixtures::{self, NOW, minutes};
@@ -237,7 +267,8 @@ mod tests {
     ) -> Result<String, Stopped> {
         let say = async || {
             let decided = glidepath_engine::decide::run(bed, answer).await;
-            decided.map(drop).map_err(Unsaid::Failed)
+            let under_way = decided.map(|after| after.under_way(bed.ambient().now()));
+            under_way.map_err(Unsaid::Failed)
         };
         let who = async || Some(answer.by.clone());
         decide(bed, answer, say, who, commands).await
@@ -383,9 +414,55 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pause_says_what_it_leads_to_and_what_may_still_come() {
+        let (pause, resume) = (Word::Pause { reason: None }, Word::Resume { reason: None });
+        let [pause, resume] =
+            [pause, resume].map(|word| Answer { stage: None, word, ..said(true) });
+        let (registry, world) = world(fixtures::baking());
+        let bed = Bed::new(&registry, &world);
+        let commands = Commands::elsewhere();
+        let told = decided(&bed, &pause, &commands).await.unwrap();
+        assert_eq!(
+            told,
+            "shop-42 stays as it is: shop:2 keeps its share and is judged as before\n  \
+             resume it   glidepath resume shop-42 --stack blue --region eu-west-1\n  \
+             follow it   glidepath status shop-42 --stack blue --region eu-west-1 --watch"
+        );
+        let again = decided(&bed, &pause, &commands).await.unwrap_err().to_string();
+        assert!(again.starts_with("it was not paused: arn:aws:iam::1:user/ada has"), "{again}");
+        assert!(again.contains("shop-42 paused by arn:aws:iam::1:user/ada: bakes"), "{again}");
+        let told = decided(&bed, &resume, &commands).await.unwrap();
+        assert!(told.starts_with("shop-42 goes on: bakes stage 1 (5 %)"), "{told}");
+        let again = decided(&bed, &resume, &commands).await.unwrap_err().to_string();
+        assert!(again.starts_with("it was not resumed: it is not paused"), "{again}");
+
+        let mut moving = fixtures::settling();
+        let intent = Intent::new(Purpose::Shift(Weight::ALL), NOW, minutes(1));
+        moving.intents.insert(IntentId::new("shift"), intent);
+        let (registry, world) = self::world(moving);
+        let told = decided(&Bed::new(&registry, &world), &pause, &commands).await.unwrap();
+        assert!(
+            told.ends_with("under way   100 %: that shift may still come, none after it"),
+            "{told}"
+        );
+
+        let mut asked = fixtures::approving();
+        asked.progress.paused = fixtures::paused().progress.paused;
+        let (registry, world) = self::world(asked);
+        let told = decided(&Bed::new(&registry, &world), &said(true), &commands).await.unwrap();
+        assert!(told.contains("25 % of the requests go to shop:2 once it is resumed"), "{told}");
+    }
+
+    #[tokio::test]
     async fn an_answer_counts_even_if_nobody_could_be_woken() {
         // Whatever call is lost: either nothing is recorded and it is an error, or it counts.
-        let cases = [(fixtures::approving(), said(true)), (fixtures::waiting(), promoted())];
+        let word = |word| Answer { stage: None, word, ..said(true) };
+        let cases = [
+            (fixtures::approving(), said(true)),
+            (fixtures::waiting(), promoted()),
+            (fixtures::baking(), word(Word::Pause { reason: None })),
+            (fixtures::paused(), word(Word::Resume { reason: None })),
+        ];
         for (deployment, answer) in cases {
             for call in 0..4 {
                 for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {

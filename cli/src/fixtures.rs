@@ -6,8 +6,8 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TaskToken};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Phase, Progress,
-    Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Pause, Phase,
+    Progress, Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
 };
 use glidepath_core::route::RouteRef;
 use glidepath_core::scaling::{ScalableTarget, Suspended};
@@ -123,6 +123,21 @@ pub(crate) fn waiting() -> Deployment {
 }
 
 /// Somebody else has changed its route.
+/// Somebody has paused a bake.
+pub(crate) fn paused() -> Deployment {
+    let mut deployment = baking();
+    deployment.progress.paused = Some(pause());
+    deployment
+}
+
+fn pause() -> Pause {
+    Pause {
+        by: "arn:aws:sts::1:assumed-role/deployer/ada".to_owned(),
+        at: NOW,
+        reason: Some("the support desk is on fire".to_owned()),
+    }
+}
+
 pub(crate) fn held_by_others() -> Deployment {
     let mut deployment = baking();
     let found = "the canary has 40 %, not 5 %".to_owned();
@@ -196,6 +211,7 @@ pub(crate) fn all() -> Vec<Deployment> {
         settling(),
         approving(),
         waiting(),
+        paused(),
         held_by_others(),
         rolling_back(),
         held(),
@@ -268,6 +284,8 @@ pub(crate) fn notices_of(deployment: &Deployment) -> Vec<Notice> {
         Phase::Held => events.push(Event::RollbackHeld),
         Phase::Open | Phase::RollingBack | Phase::Committed | Phase::Closed(_) => {
             events.extend(deployment.progress.told.clone());
+            let pause = deployment.progress.paused.clone();
+            events.extend(pause.map(|pause| Event::Paused { stage: StageIndex(0), pause }));
         }
     }
     notices(events)
@@ -312,6 +330,13 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             },
         },
         Event::NotPromoted { stage, reasons: vec!["2 of 3 canary targets are healthy".to_owned()] },
+        Event::Paused { stage, pause: pause() },
+        Event::Resumed {
+            stage,
+            by: "arn:aws:sts::1:assumed-role/deployer/grace".to_owned(),
+            reason: None,
+            lasted: minutes(12),
+        },
         Event::ForeignChange { found: "the canary has 40 %, not 25 %".to_owned() },
         Event::RouteInOrder { lasted: minutes(12) },
         Event::TrafficRestored {

@@ -5,7 +5,7 @@ use glidepath_aws::clock::System;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::decide::{self, Decided, Posted, Wanted};
-use glidepath_engine::ports::Adapters;
+use glidepath_engine::ports::{Adapters, Clock, Ports};
 use glidepath_engine::retire;
 use glidepath_functions::url::{self, UrlRequest};
 use glidepath_functions::{log_as_json, serve, settings};
@@ -21,18 +21,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_ambient(System::default());
     serve(async |payload: Value| {
         let decided = async |UrlRequest { by, body }: UrlRequest<Posted>| {
-            let deployment = body.deployment.clone();
-            let was_due_at = match body.by(by)? {
+            // Not the record: it holds the token of the pause.
+            Ok(match body.by(by)? {
                 Wanted::Answer(answer) => {
-                    decide::run(&ports, &answer).await?;
-                    None
+                    let after = decide::run(&ports, &answer).await?;
+                    Decided::answer(&answer, &after, ports.ambient().now())
                 }
                 Wanted::Retire(deployment) => {
-                    retire::run(&ports, &deployment).await?.map(|retirement| retirement.due_at)
+                    let retired = retire::run(&ports, &deployment).await?;
+                    Decided::retirement(deployment, retired.map(|retirement| retirement.due_at))
                 }
-            };
-            // Not the record: it holds the token of the pause.
-            Ok(Decided { deployment, was_due_at })
+            })
         };
         Ok(url::answer(&payload, decided).await)
     })

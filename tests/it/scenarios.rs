@@ -64,6 +64,7 @@ scenarios! {
     an_alarm_of_an_idle_slot_refuses_nothing_and_counts_once_it_was_ok: "idle-alarm",
     a_better_version_is_not_rolled_back_to_a_worse_one: "better-and-over-the-limit",
     a_person_lets_a_stage_go_on_that_lacks_evidence: "promoted",
+    a_person_pauses_a_deployment_and_lets_it_go_on: "paused",
     a_short_deployment_goes_well: "short-success",
     a_short_deployment_is_stopped_by_its_verdict: "short-veto",
     a_short_deployment_is_stopped_by_an_alarm: "short-alarm",

@@ -6,10 +6,12 @@ mod completions;
 mod doctor;
 mod history;
 mod judge;
+mod pause;
 mod plan;
 mod promote;
 mod reject;
 mod report;
+mod resume;
 mod retire;
 mod rollback;
 mod schema;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Approve(approve::Arguments),
     Reject(reject::Arguments),
     Promote(promote::Arguments),
+    Pause(pause::Arguments),
+    Resume(resume::Arguments),
     #[command(visible_alias = "abort")]
     Rollback(rollback::Arguments),
     Switch(switch::Arguments),
@@ -63,6 +67,8 @@ impl Command {
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,
+            Self::Pause(arguments) => Box::pin(pause::run(arguments, options, output)).await,
+            Self::Resume(arguments) => Box::pin(resume::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Switch(arguments) => Box::pin(switch::run(arguments, options, output)).await,
             Self::Retire(arguments) => Box::pin(retire::run(arguments, options, output)).await,

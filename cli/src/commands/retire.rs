@@ -123,10 +123,8 @@ mod tests {
         // With the function itself in place of its URL.
         let retire = async |id: &DeploymentId| {
             let retired = glidepath_engine::retire::run(&ports, id).await;
-            Ok(retired.map(|found| Decided {
-                deployment: id.clone(),
-                was_due_at: found.map(|found| found.due_at),
-            }))
+            let due_at = retired.map(|found| found.map(|found| found.due_at));
+            Ok(due_at.map(|due_at| Decided::retirement(id.clone(), due_at)))
         };
         let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");

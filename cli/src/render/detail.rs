@@ -157,6 +157,9 @@ impl Detail<'_> {
             Phase::Open | Phase::Committed | Phase::Closed(_) => false,
         };
         let open = |event: &Event| match event.concern() {
+            Concern::Hold if matches!(event, Event::Paused { .. }) => {
+                progress.paused.is_some() && *phase == Phase::Open
+            }
             Concern::Wait | Concern::Hold => {
                 progress.told.as_ref().is_some_and(|told| told.name() == event.name())
                     && progress.promotion().is_none()

@@ -79,10 +79,26 @@ pub(crate) fn waits_for_a_person(deployment: &Deployment, now: Timestamp) -> boo
     }
     let unanswered = matches!(progress.step, Step::Approving { decision: None, .. });
     let held = matches!(progress.told, Some(Event::StageHeld { .. } | Event::ForeignChange { .. }));
-    unanswered && progress.step.awaits(now) || held && progress.promotion().is_none()
+    unanswered && progress.step.awaits(now)
+        || held && progress.promotion().is_none()
+        || progress.paused.is_some()
 }
 
 fn forward(deployment: &Deployment, now: Timestamp) -> State {
+    let state = moving(deployment, now);
+    let progress = &deployment.progress;
+    match progress.paused.as_ref().filter(|_| progress.ended_by.is_none()) {
+        Some(pause) => State {
+            tone: Tone::Waiting,
+            words: format!("paused by {}: {}", pause.by, state.words),
+            since: pause.at,
+            until: state.until,
+        },
+        None => state,
+    }
+}
+
+fn moving(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
     let state = |tone, words, until| State { tone, words, since, until };
     if let Some(promotion) = deployment.progress.promotion() {
@@ -114,6 +130,8 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Shifted { .. }
             | Event::Promoted { .. }
             | Event::NotPromoted { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::RouteInOrder { .. }
             | Event::TrafficRestored { .. }
             | Event::RollbackHeld

@@ -30,6 +30,11 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             [reasons.as_slice(), against].concat()
         }
         Event::Promoted { promotion, .. } => vec![promotion.reason.clone()],
+        Event::Paused { pause, .. } => pause.reason.iter().cloned().collect(),
+        Event::Resumed { reason, lasted, .. } => {
+            let lasted = format!("it was paused for {lasted}");
+            reason.iter().cloned().chain([lasted]).collect()
+        }
         Event::NotPromoted { reasons, .. } => reasons.clone(),
         Event::ForeignChange { found } => vec![found.clone()],
         Event::TrafficRestored { failure, overwritten, forced } => {

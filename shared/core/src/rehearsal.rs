@@ -108,11 +108,12 @@ impl Rehearsal {
                 }
                 Settling::LookAtImages => looked.images = Some(true),
                 Settling::Shift(weight) => return self.write_weight(weight),
-                // Nobody changes anything, and nothing is missing or asked.
+                // Nobody changes or pauses anything, and nothing is missing or asked.
                 Settling::Foreign(_)
                 | Settling::Wait(_)
                 | Settling::NotReady(_)
-                | Settling::Ask(_) => return,
+                | Settling::Ask(_)
+                | Settling::Paused(_) => return,
             }
         }
     }

@@ -125,6 +125,11 @@ where
                     let reply = Reply::new(id, NextStep::Gate, "waits for a person");
                     return Ok(reply.after(tick).telling(true));
                 }
+                Settling::Paused(summary) => {
+                    self.touch(Routes::InOrder, MoveOn::Stay).await?;
+                    let tick = pace::tick(&self.deployment, self.ports.ambient().now());
+                    return Ok(Reply::new(&self.deployment.id, NextStep::Gate, summary).after(tick));
+                }
                 Settling::Shift(weight) => return self.shift(weight).await,
             }
         }

@@ -71,6 +71,10 @@ where
             let wait = until.since(ports.ambient().now()).max(Span::from_secs(1));
             Ok(Reply::new(id, NextStep::Complete, "another write may still land").after(wait))
         }
+        // A look holds it from then on.
+        Err(Stop::Refused(Refused::Paused(summary))) => {
+            Ok(Reply::new(id, NextStep::Gate, summary).after(Span::from_secs(1)))
+        }
         Err(stop) => Err(stop.into()),
     }
 }

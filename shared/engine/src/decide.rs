@@ -1,5 +1,5 @@
-//! A person's word: the answer to an approval, or that a stage which lacks evidence may go on. It is
-//! recorded first, then the pause is ended. If the answer to the pause is lost, the next tick finds the
+//! A person's word: the answer to an approval, that a stage which lacks evidence may go on, or that none does for now.
+//! It is recorded first, then the pause is ended. If the answer to the pause is lost, the next tick finds the
 //! record.
 
 use std::num::NonZeroUsize;
@@ -7,10 +7,11 @@ use std::num::NonZeroUsize;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
-use glidepath_core::protocol::{self, Refused, promote};
-use glidepath_core::record::{Decision, Deployment, Promotion, Step};
+use glidepath_core::protocol::{self, Refused, pause, promote, resume};
+use glidepath_core::record::{Decision, Deployment, Pause, Promotion, Step};
 use glidepath_core::request::can_be_said;
 use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
 use serde::{Deserialize, Serialize};
 
 use crate::failed;
@@ -38,6 +39,10 @@ pub enum Word {
     Reject { reason: Option<String> },
     /// It may go on although its evidence is not enough; or before its bake is over, if that is to be skipped.
     Promote { reason: String, skip_bake: bool },
+    /// No weight moves forward until somebody resumes it.
+    Pause { reason: Option<String> },
+    /// Weights may move again.
+    Resume { reason: Option<String> },
 }
 
 /// What is posted to the function `decide`. It refuses what it does not know: a decision of which a part
@@ -73,6 +78,15 @@ pub enum PostedDecision {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         skip_bake: bool,
     },
+    /// No weight moves forward until it is resumed.
+    Pause {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Resume {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// The old slot's tasks go before their time.
     Retire {},
 }
@@ -86,6 +100,23 @@ pub struct Decided {
     /// is kept of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was_due_at: Option<Timestamp>,
+    /// Of a pause: the weight to which a shift was under way already; it may still come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<Weight>,
+}
+
+impl Decided {
+    /// What was answered, and left of the deployment.
+    pub fn answer(answer: &Answer, after: &Deployment, now: Timestamp) -> Self {
+        let pauses = matches!(answer.word, Word::Pause { .. });
+        let under_way = after.under_way(now).filter(|_| pauses);
+        Self { deployment: after.id.clone(), was_due_at: None, under_way }
+    }
+
+    /// An old slot, of which so much was kept.
+    pub const fn retirement(deployment: DeploymentId, was_due_at: Option<Timestamp>) -> Self {
+        Self { deployment, was_due_at, under_way: None }
+    }
 }
 
 /// What a person wants done.
@@ -105,10 +136,15 @@ impl Posted {
             PostedDecision::Promote { stage, reason, skip_bake } => {
                 (stage, Word::Promote { reason, skip_bake })
             }
+            PostedDecision::Pause { reason } => (None, Word::Pause { reason }),
+            PostedDecision::Resume { reason } => (None, Word::Resume { reason }),
             PostedDecision::Retire {} => return Ok(Wanted::Retire(deployment)),
         };
         let reason = match &word {
-            Word::Approve { reason } | Word::Reject { reason } => reason.as_deref(),
+            Word::Approve { reason }
+            | Word::Reject { reason }
+            | Word::Pause { reason }
+            | Word::Resume { reason } => reason.as_deref(),
             Word::Promote { reason, .. } => Some(reason.as_str()),
         };
         if let Some(why) = reason.and_then(|reason| can_be_said(reason).err()) {
@@ -128,6 +164,8 @@ impl From<&Answer> for Posted {
             Word::Promote { reason, skip_bake } => {
                 PostedDecision::Promote { stage, reason, skip_bake }
             }
+            Word::Pause { reason } => PostedDecision::Pause { reason },
+            Word::Resume { reason } => PostedDecision::Resume { reason },
         };
         Self { deployment: answer.deployment.clone(), decision }
     }
@@ -154,6 +192,10 @@ where
                 let promotion = Promotion { by, at, reason, skips_bake };
                 promote(deployment, answer.stage, promotion, at)
             }
+            Word::Pause { reason } => {
+                pause(deployment, Pause { by, at, reason: reason.clone() }, at)
+            }
+            Word::Resume { reason } => resume(deployment, by, reason.clone(), at),
         }
     })
     .await;
@@ -164,7 +206,9 @@ where
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
     })?;
     let half = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
-    if let Some(gate) = deployment.gate.as_ref().filter(|_| !half) {
+    // Nothing moves for a pause: the next look comes when it would have.
+    let waits = half || matches!(answer.word, Word::Pause { .. });
+    if let Some(gate) = deployment.gate.as_ref().filter(|_| !waits) {
         // The record counts; a pause that is over already has a tick that will read it.
         let opened = ports.orchestration().open_gate(&gate.token).await;
         opened.map_err(|error| failed(&error))?;

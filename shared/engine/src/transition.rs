@@ -54,7 +54,7 @@ pub(crate) fn refusal(refused: &Refused) -> Failure {
     let code = match refused {
         Refused::NotOpen(_) => FailureCode::FenceClosed,
         Refused::Fired(_) => FailureCode::AlarmFired,
-        Refused::Busy { .. } | Refused::InUse(_) => FailureCode::Transient,
+        Refused::Busy { .. } | Refused::InUse(_) | Refused::Paused(_) => FailureCode::Transient,
         Refused::NotTheirs(_) => FailureCode::NotAllowed,
         Refused::NotNewer | Refused::NothingToDecide(_) => FailureCode::Unexpected,
     };

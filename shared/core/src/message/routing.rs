@@ -133,6 +133,8 @@ impl Alert {
             Event::Started
             | Event::ApprovalNeeded { .. }
             | Event::Decided { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::Waiting { .. }
             | Event::ScalingChanged { .. }
             | Event::ScalingNotSet { .. }

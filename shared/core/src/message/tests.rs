@@ -4,7 +4,7 @@ use crate::fixtures::{self, NOW, deployment};
 use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Promotion, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -18,6 +18,11 @@ fn promotion() -> Promotion {
         reason: "a night's traffic never gets there".to_owned(),
         skips_bake: false,
     }
+}
+
+fn pause(reason: Option<&str>) -> Pause {
+    let by = "arn:aws:iam::123456789012:user/ada".to_owned();
+    Pause { by, at: NOW, reason: reason.map(str::to_owned) }
 }
 
 /// Every kind of event, so that none is without words.
@@ -75,6 +80,14 @@ pub(super) fn events() -> Vec<Event> {
         Event::NotPromoted {
             stage: StageIndex(1),
             reasons: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],
+        },
+        Event::Paused { stage: StageIndex(1), pause: pause(Some("the support desk is on fire")) },
+        Event::Paused { stage: StageIndex(1), pause: pause(None) },
+        Event::Resumed {
+            stage: StageIndex(1),
+            by: "arn:aws:iam::123456789012:user/grace".to_owned(),
+            reason: Some("it was something else".to_owned()),
+            lasted: Span::from_secs(720),
         },
         Event::ForeignChange { found: "blue 700, green 300 instead of 875 and 125".to_owned() },
         Event::RouteInOrder { lasted: Span::from_secs(720) },

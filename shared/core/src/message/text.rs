@@ -109,6 +109,10 @@ impl Told<'_> {
             }
             Event::Promoted { stage, promotion } => self.promoted(*stage, promotion),
             Event::NotPromoted { stage, reasons } => self.not_promoted(*stage, reasons),
+            Event::Paused { stage, pause } => self.paused(*stage, pause),
+            Event::Resumed { stage, by, reason, lasted } => {
+                self.resumed(*stage, by, reason.as_deref(), *lasted)
+            }
             Event::ForeignChange { found } => self.foreign_change(found),
             Event::RouteInOrder { lasted } => self.route_in_order(*lasted),
             Event::TrafficRestored { failure, overwritten, forced } => {

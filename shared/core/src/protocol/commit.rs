@@ -24,6 +24,9 @@ pub fn commit(
     next_due_at: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
+    if let Some(pause) = &deployment.progress.paused {
+        return Err(Refused::Paused(pause.in_words()));
+    }
     deployment.require_idle(now)?;
     if let Some(alarm) = alarms.iter().find(|alarm| !alarm.quiet_since(deployment.started_at)) {
         return Err(Refused::Fired(alarm.arn.clone()));

@@ -65,7 +65,29 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Where it leads, unless that is forward and somebody has paused it. A stage that settles is held where its weight
+    /// would move: until then its tasks start.
     fn course(&self) -> Course {
+        let course = self.leads();
+        let settles = matches!(self.deployment.progress.step, Step::Settling { .. });
+        let forward = match course.next {
+            NextStep::Advance | NextStep::Complete => !settles,
+            NextStep::Gate
+            | NextStep::Validate
+            | NextStep::Rollback
+            | NextStep::Succeeded
+            | NextStep::Failed => false,
+        };
+        match &self.deployment.progress.paused {
+            Some(pause) if forward => self.stay(
+                tick(self.deployment, self.now),
+                format!("{}: {}", pause.in_words(), course.summary),
+            ),
+            Some(_) | None => course,
+        }
+    }
+
+    fn leads(&self) -> Course {
         if let Some(failure) = &self.deployment.progress.ended_by {
             return self.end(failure.clone());
         }

@@ -4,8 +4,9 @@ use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::plan::StageIndex;
-use crate::record::{Decision, Deployment, Event, Promotion, Step};
+use crate::record::{Decision, Deployment, Event, Pause, Promotion, Purpose, Step};
 use crate::time::Timestamp;
+use crate::weight::Weight;
 
 /// Records a person's answer, to the question of the stage that they name or of whatever waits now. An approval
 /// names it: who answers an old message must not approve what they have not seen.
@@ -73,7 +74,8 @@ pub fn approve(
                 && earlier.approved
                 && !decision.approved
                 && deployment.progress.ended_by.is_none()
-                && deployment.goes_on_at().is_some_and(|at| now < at) => {}
+                && (deployment.progress.paused.is_some()
+                    || deployment.goes_on_at().is_some_and(|at| now < at)) => {}
         Step::Approving { decision: Some(earlier), .. } if asked == stage => {
             return Err(Refused::NothingToDecide(answered(stage, earlier)));
         }
@@ -135,6 +137,10 @@ pub fn promote(
     if let Some(failure) = &progress.ended_by {
         return refused(format!("it returns to stable: {}", failure.cause));
     }
+    if let Some(pause) = &progress.paused {
+        let id = &deployment.id;
+        return refused(format!("{}: `glidepath resume {id}` comes first", pause.in_words()));
+    }
     match &progress.step {
         Step::Settling { .. } => {
             return refused(format!("the tasks of stage {stage} start; its bake has not begun"));
@@ -173,6 +179,77 @@ pub fn promote(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(deployment.require_quiet());
     Ok((decided, writes))
+}
+
+/// Records that no weight moves forward until somebody resumes it. A shift that was claimed before may still land.
+pub fn pause(
+    deployment: &Deployment,
+    pause: Pause,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    if let Some(failure) = &deployment.progress.ended_by {
+        let cause = &failure.cause;
+        return Err(Refused::NothingToDecide(format!("it returns to stable: {cause}")));
+    }
+    if let Some(earlier) = &deployment.progress.paused {
+        return Err(Refused::NothingToDecide(earlier.in_words()));
+    }
+    let mut decided = deployment.decided();
+    decided.progress.paused = Some(pause.clone());
+    let event = Event::Paused { stage: deployment.progress.stage, pause };
+    let told = notice(&mut decided, now, event);
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((decided, writes))
+}
+
+/// Records that weights may move again. A stage whose tasks start has all of its time for that anew.
+pub fn resume(
+    deployment: &Deployment,
+    by: String,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
+    deployment.require_open()?;
+    let mut decided = deployment.decided();
+    let Some(pause) = decided.progress.paused.take() else {
+        return Err(Refused::NothingToDecide("it is not paused".to_owned()));
+    };
+    if let Step::Settling { since, .. } = &mut decided.progress.step {
+        *since = now;
+    }
+    let (stage, lasted) = (deployment.progress.stage, now.since(pause.at));
+    let told = notice(&mut decided, now, Event::Resumed { stage, by, reason, lasted });
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(deployment.require_quiet());
+    Ok((decided, writes))
+}
+
+impl Pause {
+    /// Who has paused it since when, and why.
+    pub fn in_words(&self) -> String {
+        let Self { by, at, reason } = self;
+        let why = reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+        format!("{by} has paused it at {at}{why}")
+    }
+}
+
+impl Deployment {
+    /// The weight that a claimed write may still bring although it has been paused since.
+    pub fn under_way(&self, now: Timestamp) -> Option<Weight> {
+        let living = self.intents.values().filter(|intent| intent.lives(now));
+        let shifts = living.filter_map(|intent| match intent.purpose {
+            Purpose::Shift(weight) => Some(weight),
+            Purpose::Scale
+            | Purpose::Restore
+            | Purpose::StepBack(_)
+            | Purpose::ScaleIn
+            | Purpose::Detach
+            | Purpose::Retire => None,
+        });
+        shifts.max().filter(|weight| *weight != Weight::NONE)
+    }
 }
 
 #[cfg(test)]

@@ -331,6 +331,7 @@ impl Progress {
             against: Vec::new(),
             decisions: Vec::new(),
             ended_by: None,
+            paused: None,
             hooks: Vec::new(),
             digests: None,
             restored_at: None,

@@ -42,7 +42,7 @@ mod write;
 
 pub use commit::{Unfit, claim_detach, commit, finish};
 pub use course::{Course, course, failing, stable_health};
-pub use decide::{answer, approve, promote};
+pub use decide::{answer, approve, pause, promote, resume};
 pub use digests::record_digests;
 pub use ended::Work;
 pub use fence::{

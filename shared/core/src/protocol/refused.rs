@@ -31,6 +31,9 @@ pub enum Refused {
     /// a person to let it go on.
     #[error("{0}")]
     NothingToDecide(String),
+    /// Somebody has paused it; in words.
+    #[error("{0}")]
+    Paused(String),
     /// Somebody else may decide it.
     #[error("{0}")]
     NotTheirs(String),

@@ -49,6 +49,8 @@ pub enum Settling {
     LookAtImages,
     /// A person is asked.
     Ask(Approval),
+    /// Nothing, and it is looked at like a bake: the weight would move, and somebody has paused it; in words.
+    Paused(String),
     /// The weight moves.
     Shift(Weight),
 }
@@ -91,17 +93,21 @@ pub fn settling(
         }
         None | Some(_) => {}
     }
-    match stage.approval.as_ref().filter(|_| !deployment.progress.step.is_approved()) {
-        Some(approval) => Settling::Ask(approval.clone()),
-        None => Settling::Shift(stage.weight),
+    let unasked = stage.approval.as_ref().filter(|_| !deployment.progress.step.is_approved());
+    match (unasked, &deployment.progress.paused) {
+        (Some(approval), _) => Settling::Ask(approval.clone()),
+        (None, Some(pause)) => Settling::Paused(pause.in_words()),
+        (None, None) => Settling::Shift(stage.weight),
     }
 }
 
 impl Deployment {
-    /// Whether a stage that settles has time left for it.
+    /// Whether a stage that settles has time left for it; while it is paused its clock stands.
     pub fn settles_in_time(&self, now: Timestamp) -> bool {
         match self.progress.step {
-            Step::Settling { since, .. } => now.since(since) <= self.plan.settle_within,
+            Step::Settling { since, .. } => {
+                self.progress.paused.is_some() || now.since(since) <= self.plan.settle_within
+            }
             Step::Approving { .. } | Step::Baking { .. } => true,
         }
     }
@@ -157,7 +163,7 @@ mod tests {
     use crate::fixtures::{NOW, deployment};
     use crate::ids::DeploymentId;
     use crate::plan::{OnTimeout, StageIndex, WayBack};
-    use crate::record::Digests;
+    use crate::record::{Digests, Pause};
     use crate::route::{ActionKind, Forward, RouteAction, WeightedGroup};
     use crate::weight::AlbWeight;
     use proptest::prelude::*;
@@ -173,13 +179,14 @@ mod tests {
         known: bool,
         way_back: bool,
         in_time: bool,
+        paused: bool,
         approved: Option<bool>,
     }
 
     fn case() -> impl Strategy<Value = Case> {
-        (any::<[bool; 6]>(), any::<Option<bool>>()).prop_map(|(flags, approved)| {
-            let [foreign, attached, ready, known, way_back, in_time] = flags;
-            Case { foreign, attached, ready, known, way_back, in_time, approved }
+        (any::<[bool; 7]>(), any::<Option<bool>>()).prop_map(|(flags, approved)| {
+            let [foreign, attached, ready, known, way_back, in_time, paused] = flags;
+            Case { foreign, attached, ready, known, way_back, in_time, paused, approved }
         })
     }
 
@@ -193,6 +200,8 @@ mod tests {
                 let from = DeploymentId::new("d");
                 deployment.plan.way_back = Some(WayBack { from, version, skips_validation: false });
             }
+            let pause = Pause { by: "ada".to_owned(), at: NOW, reason: None };
+            deployment.progress.paused = self.paused.then_some(pause);
             let approval = self.approved.map(|_| APPROVAL);
             let stage = Stage { approval, ..deployment.plan.stages[0].clone() };
             (deployment, stage)
@@ -239,6 +248,7 @@ mod tests {
                     | Settling::Wait(_)
                     | Settling::NotReady(_)
                     | Settling::Ask(_)
+                    | Settling::Paused(_)
                     | Settling::Shift(_) => return did,
                 }
             }
@@ -250,11 +260,13 @@ mod tests {
         fn a_turn_does_one_thing_after_the_other_and_ends_where_something_is_missing(case in case()) {
             let did = case.goes();
             let before = did[..did.len() - 1].to_vec();
+            // While it is paused its clock stands.
+            let in_time = case.in_time || case.paused;
             let (tasks, images) = (Settling::BringUp, Settling::LookAtImages);
             match did.last().unwrap() {
-                Settling::Foreign(Foreign::Hold(_)) => prop_assert!(case.foreign && case.in_time),
+                Settling::Foreign(Foreign::Hold(_)) => prop_assert!(case.foreign && in_time),
                 Settling::Foreign(Foreign::GoBack(failure)) => {
-                    prop_assert!(case.foreign && !case.in_time);
+                    prop_assert!(case.foreign && !in_time);
                     prop_assert_eq!(failure.code, FailureCode::RouteChanged);
                 }
                 Settling::Attach => {
@@ -262,15 +274,15 @@ mod tests {
                     prop_assert_eq!(before, vec![]);
                 }
                 Settling::NotReady(_) => {
-                    prop_assert!(!case.ready && !case.in_time);
+                    prop_assert!(!case.ready && !in_time);
                     prop_assert_eq!(before, vec![tasks]);
                 }
                 Settling::Wait(_) if before.len() == 1 => {
-                    prop_assert!(!case.ready && case.in_time);
+                    prop_assert!(!case.ready && in_time);
                     prop_assert_eq!(before, vec![tasks]);
                 }
                 Settling::Wait(_) => {
-                    prop_assert!(!case.known && case.in_time && !case.way_back);
+                    prop_assert!(!case.known && in_time && !case.way_back);
                     prop_assert_eq!(before, vec![tasks, images]);
                 }
                 Settling::Ask(_) => {
@@ -279,7 +291,14 @@ mod tests {
                 }
                 Settling::Shift(_) => {
                     prop_assert!(!case.foreign && case.attached && case.ready);
-                    prop_assert!(case.known || case.way_back || !case.in_time);
+                    prop_assert!(case.known || case.way_back || !in_time);
+                    prop_assert!(!case.paused);
+                    prop_assert_ne!(case.approved, Some(false));
+                    prop_assert_eq!(before, vec![tasks, images]);
+                }
+                // All that comes before the weight has come.
+                Settling::Paused(_) => {
+                    prop_assert!(case.paused && !case.foreign && case.attached && case.ready);
                     prop_assert_ne!(case.approved, Some(false));
                     prop_assert_eq!(before, vec![tasks, images]);
                 }

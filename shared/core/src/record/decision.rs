@@ -16,6 +16,19 @@ pub struct Decision {
     pub reason: Option<String>,
 }
 
+/// A person's word that no weight moves forward until somebody says that it may. It stops nothing else: the version is
+/// judged as before, and everything that leads back to stable leads there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    pub by: String,
+    pub at: Timestamp,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// A person's word that a stage may go on which holds for want of evidence, or whose bake is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

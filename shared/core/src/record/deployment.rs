@@ -19,7 +19,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::harm::{Harm, RequestsPerMinute};
 use crate::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart, IntentId};
 use crate::plan::{Plan, RoutePlan, StageIndex};
-use crate::record::{Decision, Gate, Promotion};
+use crate::record::{Decision, Gate, Pause, Promotion};
 use crate::rollback::Forced;
 use crate::route::{RouteActions, RouteRef};
 use crate::storm::VOUCHED_FOR;
@@ -175,6 +175,9 @@ pub struct Progress {
     /// Why a look of its own has ended it, once it has: nobody's decision is taken any more.
     #[serde(default)]
     pub ended_by: Option<Failure>,
+    /// Who has paused it; `None`: nobody, or it was resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// What the plan's hooks have answered at this stage.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
@@ -310,10 +313,11 @@ impl Deployment {
         self.execution == *execution && same
     }
 
-    /// Whether it is still at the step at which somebody has read it.
+    /// Whether it is still at the step at which somebody has read it, and nobody has paused or resumed it since.
     pub fn is_where(&self, read: &Self) -> bool {
         let (now, then) = (&self.progress, &read.progress);
-        now.stage == then.stage && now.step == then.step && now.ended_by == then.ended_by
+        let ours = now.ended_by == then.ended_by && now.paused == then.paused;
+        now.stage == then.stage && now.step == then.step && ours
     }
 
     /// The stage whose weight the canary has now: while a stage settles or waits for a person, that is still

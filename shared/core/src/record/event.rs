@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, Promotion};
+use super::decision::{Decision, Pause, Promotion};
 use crate::failure::Failure;
 use crate::ids::{ChannelName, DeploymentId, EcsServiceName};
 use crate::plan::StageIndex;
@@ -81,6 +81,18 @@ pub enum Event {
         stage: StageIndex,
         /// What speaks against it, in words.
         reasons: Vec<String>,
+    },
+    /// No weight moves forward until it is resumed.
+    Paused { stage: StageIndex, pause: Pause },
+    /// It goes on.
+    Resumed {
+        stage: StageIndex,
+        /// The ARN of the caller's identity.
+        by: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// For how long it was paused.
+        lasted: Span,
     },
     /// Somebody else changed a route; the deployment holds.
     ForeignChange {
@@ -214,6 +226,8 @@ impl Event {
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
             | Self::ForeignChange { .. }
             | Self::RouteInOrder { .. }
             | Self::RollbackHeld
@@ -234,7 +248,7 @@ impl Event {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,
             Self::Waiting { .. } | Self::ForeignChange { .. } => Concern::Wait,
-            Self::StageHeld { .. } => Concern::Hold,
+            Self::StageHeld { .. } | Self::Paused { .. } => Concern::Hold,
             Self::RollbackHeld | Self::SteppingBack { .. } | Self::RollbackOverdue { .. } => {
                 Concern::WeakStable
             }
@@ -243,6 +257,7 @@ impl Event {
             | Self::Shifted { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
+            | Self::Resumed { .. }
             | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
             | Self::ScalingChanged { .. }
@@ -268,6 +283,8 @@ impl Event {
             Self::StageHeld { .. } => "stageHeld",
             Self::Promoted { .. } => "promoted",
             Self::NotPromoted { .. } => "notPromoted",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
             Self::ForeignChange { .. } => "foreignChange",
             Self::RouteInOrder { .. } => "routeInOrder",
             Self::TrafficRestored { .. } => "trafficRestored",
@@ -299,6 +316,8 @@ impl Event {
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
             | Self::ForeignChange { .. }
             | Self::RouteInOrder { .. }
             | Self::TrafficRestored { .. }
@@ -328,6 +347,7 @@ impl Event {
             | Self::Waiting { .. }
             | Self::StageHeld { .. }
             | Self::NotPromoted { .. }
+            | Self::Paused { .. }
             | Self::ForeignChange { .. }
             | Self::TrafficRestored { .. }
             | Self::SteppingBack { .. }
@@ -342,6 +362,7 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Promoted { .. }
+            | Self::Resumed { .. }
             | Self::RouteInOrder { .. }
             | Self::Succeeded
             | Self::Retired => Urgency::Information,

@@ -24,7 +24,7 @@ mod start;
 mod weakness;
 
 pub use alarm::{AlarmItem, Binding, RecordedHealth, Unreadable};
-pub use decision::{Decision, Promotion};
+pub use decision::{Decision, Pause, Promotion};
 pub use demand::Demand;
 pub use deployment::{Deployment, Outcome, Phase, Progress, Step, Throttled, Validating};
 pub use digests::Digests;

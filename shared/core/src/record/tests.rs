@@ -116,6 +116,7 @@ fn baking() -> Deployment {
     };
     let progress = &mut deployment.progress;
     progress.step = Step::Baking { since: NOW, promoted: Some(promotion) };
+    progress.paused = Some(pause());
     progress.shifted_at = Some(NOW);
     progress.shifts = vec![Shift { stage: StageIndex(0), at: NOW }];
     progress.gaps = vec![Gap { from: NOW, until: None }];
@@ -246,6 +247,10 @@ fn in_phase(mut deployment: Deployment, phase: Phase) -> Deployment {
     deployment
 }
 
+fn pause() -> Pause {
+    Pause { by: person(), at: NOW, reason: Some("a reason".to_owned()) }
+}
+
 /// The events that a form had before, in its order, and then those that came later.
 fn notices() -> Vec<Notice> {
     let stage = StageIndex(1);
@@ -293,6 +298,8 @@ fn notices() -> Vec<Notice> {
             bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
             unknown: vec!["check `orders` has no data yet".to_owned()],
         },
+        Event::Paused { stage, pause: pause() },
+        Event::Resumed { stage, by: person(), reason: Some("a reason".to_owned()), lasted },
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);

@@ -135,6 +135,11 @@ impl Situation {
                     .then_some(StageIndex(*stage));
                 self.decide(bounds, named, word, *stage);
             }
+            Action::Pause => {
+                self.left.holds -= 1;
+                self.decide(bounds, None, decide::Word::Pause { reason: None }, 0);
+            }
+            Action::Resume => self.decide(bounds, None, decide::Word::Resume { reason: None }, 0),
             Action::Veto => {
                 self.left.vetoes -= 1;
                 Arc::make_mut(&mut self.world).requests = Some(requests(1_000, 500));
@@ -265,7 +270,10 @@ impl Situation {
         meant: usize,
     ) {
         let by = "ada".to_owned();
-        let approves = matches!(word, decide::Word::Approve { .. });
+        let (approves, promotes) = (
+            matches!(word, decide::Word::Approve { .. }),
+            matches!(word, decide::Word::Promote { .. }),
+        );
         let answer = decide::Answer { deployment: first(), stage, by, word };
         let on = self.boundary(bounds, (0, Kind::Decide), self.now);
         let decided = Work::Decide(answer).straight(&on).is_ok();
@@ -273,11 +281,8 @@ impl Situation {
         if decided {
             let before = self.clone();
             self.adopt(on);
-            if approves {
-                self.seen.approved[meant] = true;
-            } else {
-                self.seen.promoted[meant] = true;
-            }
+            self.seen.approved[meant] |= approves;
+            self.seen.promoted[meant] |= promotes;
             properties::written(bounds, &before, self, None);
             signals.into_iter().for_each(|signal| self.signal(signal));
         }

@@ -19,13 +19,21 @@ pub(crate) enum Action {
     /// Time passes until something is different.
     Tick,
     /// A call of a process comes to this; or its answer arrives, and it stands still.
-    Grant { number: u64, call: usize, fate: Fate, holds: bool },
+    Grant {
+        number: u64,
+        call: usize,
+        fate: Fate,
+        holds: bool,
+    },
     /// A process that stood still goes on.
     GoOn(u64),
     /// An invocation dies before its next call, or after its last.
     Crash(u64),
     /// The last call of an invocation has its effect, and then it dies.
-    DieAfter { number: u64, call: usize },
+    DieAfter {
+        number: u64,
+        call: usize,
+    },
     /// An unanswered write takes effect.
     Land(usize),
     /// The alarm goes to ALARM.
@@ -35,7 +43,9 @@ pub(crate) enum Action {
     /// An event reaches the rollback.
     Deliver(usize),
     /// A person asks for a rollback, which waits for stable or does not.
-    Operate { force: bool },
+    Operate {
+        force: bool,
+    },
     /// The sweep comes by.
     Sweep,
     /// EventBridge tells that an execution has ended.
@@ -58,6 +68,9 @@ pub(crate) enum Action {
     Heal,
     /// A person approves this stage, as they were asked once.
     Approve(usize),
+    /// A person pauses it, or resumes it.
+    Pause,
+    Resume,
     /// A person lets this stage go on, as they were told once that it holds.
     Promote(usize),
     /// The canary fails half of its requests from now on.
@@ -219,6 +232,13 @@ impl Situation {
         let stages = |of: [bool; 2]| (0..2).filter(move |stage| of[*stage]);
         if self.left.answers > 0 {
             found.extend(stages(self.seen.asked).map(Action::Approve));
+        }
+        let first = self.deployment(&first());
+        let paused = first.is_some_and(|deployment| deployment.progress.paused.is_some());
+        if paused {
+            found.push(Action::Resume);
+        } else if self.left.holds > 0 {
+            found.push(Action::Pause);
         }
         if self.left.promotions > 0 {
             found.extend(stages(self.seen.held).map(Action::Promote));

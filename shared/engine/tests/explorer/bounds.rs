@@ -101,6 +101,8 @@ pub(crate) struct Budget {
     pub(crate) answers: u8,
     /// A person lets a stage go on that they were once told holds.
     pub(crate) promotions: u8,
+    /// A person pauses it, and resumes it.
+    pub(crate) holds: u8,
     /// The canary begins to fail requests.
     pub(crate) vetoes: u8,
     /// Somebody else changes the route in a bake, and puts it back.

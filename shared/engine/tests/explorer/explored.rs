@@ -27,6 +27,7 @@ pub(crate) const NOTHING: Budget = Budget {
     sicknesses: 0,
     answers: 0,
     promotions: 0,
+    holds: 0,
     vetoes: 0,
     meddles: 0,
     rebounds: 0,
@@ -114,6 +115,15 @@ fn a_person_around_a_shift_and_an_alarm_where_nobody_drives() {
     explore("person", &around_a_shift(Budget { operators: 1, ..NOTHING }));
     let bounds = all_at_once(From::Weak(3), Budget { operators: 1, ..ALARM });
     explore("operator", &bounds);
+}
+
+#[test]
+fn a_person_pauses_and_resumes_it_around_a_shift_and_before_the_commit() {
+    let holds = Budget { holds: 1, ..NOTHING };
+    explore("paused", &around_a_shift(Budget { firings: 1, ..holds }));
+    let copies = around_a_shift(Budget { copies: 1, ..holds });
+    explore("paused, copy", &Bounds { horizon: Span::from_secs(20), ..copies });
+    explore("paused, commit", &all_at_once(From::Bake, Budget { sweeps: 1, ..holds }));
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub(crate) enum Mistake {
     ApproveWhatIsAsked,
     /// A promotion is of whatever holds at that moment.
     PromoteWhatHolds,
+    /// Whoever goes forward does not know that it is paused.
+    PauseUnread,
     /// A look decides on what it read at first, whatever was decided since.
     DeclineBlindly,
     /// A look ends the deployment for want of an answer without asking the registry for one.
@@ -143,6 +145,7 @@ impl Boundary {
                     }
                 }
             }
+            Some(Mistake::PauseUnread) if !rolls_back => told.progress.paused = None,
             Some(Mistake::GateWithoutNewerCheck) if self.kind == Kind::Gate => told.gate = None,
             Some(Mistake::AskAgain) if self.kind == Kind::Advance => {
                 told.progress = first.progress;

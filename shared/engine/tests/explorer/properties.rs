@@ -3,7 +3,7 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
+use glidepath_core::record::{Deployment, Event, Outcome, Phase, Purpose, Step};
 use glidepath_core::rollback::AfterHold;
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::storm::VOUCHED_FOR;
@@ -76,6 +76,10 @@ pub(crate) const CLAIMS_END: &str =
     "no claim outlives its invocation unless the registry or a write of it did not answer";
 /// Back is back.
 pub(crate) const STEPS_GO_BACK: &str = "no step back gives the canary more than the one before";
+
+/// What was claimed before may still come.
+pub(crate) const NOTHING_MOVES_WHILE_PAUSED: &str =
+    "no shift is claimed and nothing commits while it is paused";
 
 /// No deployment of these explorations waits longer.
 const LOOKED_AT: Span = Span::from_secs(600);
@@ -200,6 +204,13 @@ fn moved(
     let fired = was.alarms.iter().any(|arn| !before.items.alarm(arn).quiet_since(was.started_at));
     if commits && fired {
         after.breaks(NO_COMMIT_AFTER_FIRING);
+    }
+    let new = is.intents.iter().filter(|(id, _)| !was.intents.contains_key(id));
+    let mut shifts = new.filter(
+        |(_, intent)| matches!(intent.purpose, Purpose::Shift(weight) if weight != Weight::NONE),
+    );
+    if was.progress.paused.is_some() && (commits || shifts.next().is_some()) {
+        after.breaks(NOTHING_MOVES_WHILE_PAUSED);
     }
     let stage = was.progress.stage.0;
     let asks = was.plan.stages.get(stage).is_some_and(|stage| stage.approval.is_some());

@@ -15,8 +15,8 @@ use crate::properties::{
     LOCKS_ARE_OWNED, NEVER_FORWARD_AGAIN, NEVER_ONTO_NOTHING, NO_ANSWER_IS_LOST,
     NO_COMMIT_AFTER_FIRING, NO_LATE_WRITE, NO_SERVING_SLOT_RETIRED, NO_UNSEEN_FIRING,
     NOBODY_IS_ACCUSED, NOT_ONTO_THE_DEAD, NOT_STOPPED_BY_THE_PAST, NOT_WITHOUT_EVIDENCE,
-    NOTHING_ON_THE_CANARY, NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE, ROLES_ARE_CURRENT,
-    ROLLBACKS_DO_NOT_FAIL, STABLE_IS_HELD, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
+    NOTHING_MOVES_WHILE_PAUSED, NOTHING_ON_THE_CANARY, NOTHING_UNSEEN, ONE_END, RESTORED_AT_ONCE,
+    ROLES_ARE_CURRENT, ROLLBACKS_DO_NOT_FAIL, STABLE_IS_HELD, STEPS_GO_BACK, THE_GATE_IS_WOKEN,
 };
 
 fn alarm(from: From) -> Bounds {
@@ -281,6 +281,12 @@ fn an_old_hold_must_not_be_let_go_on_as_a_new_one() {
 #[test]
 fn a_promotion_must_not_be_declined_unseen() {
     find(Mistake::DeclineBlindly, NO_ANSWER_IS_LOST, &holds());
+}
+
+#[test]
+fn a_pause_must_be_read_before_a_weight_moves() {
+    let bounds = two_stages(From::Bake, Budget { holds: 1, ..NOTHING });
+    find(Mistake::PauseUnread, NOTHING_MOVES_WHILE_PAUSED, &bounds);
 }
 
 #[test]

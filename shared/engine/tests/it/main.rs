@@ -16,6 +16,7 @@ mod kept;
 mod notify;
 mod overwritten;
 mod pager;
+mod pause;
 mod planning;
 mod promote;
 mod quarantine;

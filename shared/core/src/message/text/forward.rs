@@ -3,7 +3,7 @@
 use super::Told;
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
-use crate::record::{Decision, Promotion};
+use crate::record::{Decision, Pause, Promotion};
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 
@@ -65,9 +65,12 @@ impl Told<'_> {
         let weight = self.weight(stage);
         let verb = if decision.approved { "approved" } else { "refused" };
         let mut lines = Vec::new();
-        lines.extend(decision.reason.as_ref().map(|reason| format!("Their reason: {reason}")));
+        lines.extend(their_reason(decision.reason.as_deref()));
         lines.push(match (decision.approved, lacking) {
             (false, _) => "Everything returns to stable now.".to_owned(),
+            (true, 0) if self.deployment.progress.paused.is_some() => {
+                "The weight moves once it is resumed.".to_owned()
+            }
             (true, 0) => {
                 let here = self.deployment.progress.stage == stage;
                 let later = self.deployment.goes_on_at().filter(|at| here && *at > decision.at);
@@ -189,6 +192,32 @@ impl Told<'_> {
         (format!("stage {stage} ({}) does not go on", self.weight(stage)), lines)
     }
 
+    pub(super) fn paused(&self, stage: StageIndex, pause: &Pause) -> (String, Vec<String>) {
+        let mut lines: Vec<_> = their_reason(pause.reason.as_deref()).collect();
+        lines.push(format!(
+            "{} keeps its share of the requests and is judged as before: an alarm or a bad verdict still returns \
+             everything to stable.",
+            self.new_version()
+        ));
+        lines.push(format!("To let it go on: `glidepath resume {}`", self.deployment.id));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("{} has paused it at stage {stage}", pause.by), lines)
+    }
+
+    pub(super) fn resumed(
+        &self,
+        stage: StageIndex,
+        by: &str,
+        reason: Option<&str>,
+        lasted: Span,
+    ) -> (String, Vec<String>) {
+        let mut lines: Vec<_> = their_reason(reason).collect();
+        lines.push(format!("It goes on at stage {stage}; it was paused for {lasted}."));
+        lines.push(self.to_end_it());
+        (format!("{by} lets it go on"), lines)
+    }
+
     pub(super) fn foreign_change(&self, found: &str) -> (String, Vec<String>) {
         (
             "somebody else changed a route, so the deployment holds".to_owned(),
@@ -215,6 +244,10 @@ impl Told<'_> {
             ],
         )
     }
+}
+
+fn their_reason(reason: Option<&str>) -> impl Iterator<Item = String> {
+    reason.map(|reason| format!("Their reason: {reason}")).into_iter()
 }
 
 /// What a stage lacks, and what speaks against the version.

@@ -1,0 +1,33 @@
+//! `glidepath pause`: no weight moves forward until somebody resumes it.
+
+use std::io::Write;
+
+use glidepath_engine::decide::Word;
+
+use crate::connection::Options;
+use crate::decision;
+use crate::names::Named;
+use crate::stopped::Stopped;
+
+/// Stay at the weight that the new version has, until somebody resumes it
+///
+/// Nothing else stops: tasks start, bakes go on, questions are asked and end at their time, and the new version is
+/// judged as before. An alarm, a bad verdict, a refusal and `glidepath rollback` return everything to stable.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the deployment, or the ARN of its execution
+    deployment: Named,
+    /// Why, for whoever reads the timeline
+    #[arg(long, value_parser = decision::reason)]
+    reason: Option<String>,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Arguments { deployment, reason } = arguments;
+    let word = Word::Pause { reason: reason.clone() };
+    decision::answer(deployment, None, word, options, output).await
+}
