@@ -10,8 +10,7 @@ use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{
     Containers, FoundRoute, LoadBalancer, PortResult, Ports, TargetHealth,
 };
-
-use crate::health_report::total_of;
+use glidepath_report::total_of;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {

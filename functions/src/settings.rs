@@ -21,6 +21,10 @@ pub const TABLE: &str = "GLIDEPATH_TABLE";
 pub const STACK: &str = "GLIDEPATH_STACK";
 /// How much is logged: `error`, `warn` or `info`; there is nothing finer.
 pub const LOG: &str = "GLIDEPATH_LOG";
+/// ARN of the secret that links to questions are signed with; empty where the stack has no page.
+pub const PAGE_KEY: &str = "GLIDEPATH_PAGE_KEY";
+/// URL of the page.
+pub const PAGE_URL: &str = "GLIDEPATH_PAGE_URL";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
 /// What the stack demands of approvals, as JSON.

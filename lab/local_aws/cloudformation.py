@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import string
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services import alb, ecs, lambda_svc
+from ministack.services import alb, ecs, lambda_svc, secretsmanager
 from ministack.services import cloudformation as stacks_of_ministack
 from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners, stacks
@@ -40,6 +41,7 @@ Delete = Callable[[str, Document], None]
 FUNCTION = "AWS::Lambda::Function"
 URL = "AWS::Lambda::Url"
 POLICY = "AWS::Lambda::ResourcePolicy"
+SECRET = "AWS::SecretsManager::Secret"
 # An account needs seconds for each, in which the old code answers, some functions are new and others not yet.
 # Without it all of them would change between two looks at a bake.
 CODE_UPDATE_SECONDS = 0.5
@@ -357,6 +359,47 @@ def _install_threads() -> None:
     original = replace(stacks, "_runs_on_worker_thread", runs_on_worker_thread, expects=("resource_type",))
 
 
+# ---- secrets: ministack's Ref is the name, AWS's the ARN; and it leaves punctuation in --------------
+
+
+def _secret_name(arn: str) -> str:
+    return next((name for name, kept in secretsmanager._secrets.items() if kept["ARN"] == arn), arn)
+
+
+def _generated(props: Document) -> Document:
+    """ExcludePunctuation as the characters that ministack knows how to leave out."""
+    generate = props.get("GenerateSecretString")
+    if not isinstance(generate, dict) or str(generate.get("ExcludePunctuation", "")).lower() != "true":
+        return props
+    excluded = generate.get("ExcludeCharacters", "") + string.punctuation
+    length = int(generate.get("PasswordLength", 32))
+    return props | {"GenerateSecretString": generate | {"ExcludeCharacters": excluded, "PasswordLength": length}}
+
+
+def _secret_create(original: Create) -> Create:
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        _, attributes = original(logical_id, _generated(props), stack_name)
+        return attributes["Arn"], attributes
+
+    return create
+
+
+def _secret_update(original: Update) -> Update:
+    def update(physical_id: str, old: Document, new: Document, stack_name: str, logical_id: str | None) -> Created:
+        name = _secret_name(physical_id)
+        _, attributes = original(name, _generated(old), _generated(new), stack_name, logical_id)
+        return attributes["Arn"], attributes
+
+    return update
+
+
+def _secret_delete(original: Delete) -> Delete:
+    def delete(physical_id: str, props: Document) -> None:
+        original(_secret_name(physical_id), props)
+
+    return delete
+
+
 # ---- types without effect ------------------------------------------------------------------------
 
 
@@ -431,6 +474,10 @@ def install(settings: Settings) -> None:
     _replace(URL, "update", _url_update(url_create, handlers[URL]["update"]), UPDATE)
     _replace(URL, "create", url_create, CREATE)
     _replace(URL, "delete", _url_delete, DELETE)
+    secret = handlers[SECRET]
+    _replace(SECRET, "create", _secret_create(secret["create"]), CREATE)
+    _replace(SECRET, "update", _secret_update(secret["update"]), UPDATE_WITH_NAME)
+    _replace(SECRET, "delete", _secret_delete(secret["delete"]), DELETE)
     handlers[POLICY] = {"create": _policy_put, "update": _policy_update, "delete": _policy_delete}
     _install_threads()
     for kind, operation, put, store in (

@@ -2,16 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::error::{Doing, LabError, LabResult};
+use crate::http::{Fetched, fetch};
 use crate::scenario::Fault;
 
 /// One line of a log.
@@ -41,30 +36,30 @@ impl Control {
     ) -> LabResult<()> {
         let faults: Vec<Value> =
             faults.into_iter().map(|(name, fault)| fault.request(&name)).collect();
-        self.ask(Method::POST, "faults", Some(&json!({ "faults": faults }))).await.map(drop)
+        self.ask("POST", "faults", Some(&json!({ "faults": faults }))).await.map(drop)
     }
 
     /// No faults any more.
     pub(crate) async fn end_faults(&self) -> LabResult<()> {
-        self.ask(Method::DELETE, "faults", None).await.map(drop)
+        self.ask("DELETE", "faults", None).await.map(drop)
     }
 
     /// From now on the load balancing API takes this many changes at once, and so many a second
     /// after that.
     pub async fn limit_changes(&self, burst: u32, per_second: f64) -> LabResult<()> {
         let limits = json!({ "changes": { "burst": burst, "perSecond": per_second } });
-        self.ask(Method::POST, "elb-limits", Some(&limits)).await.map(drop)
+        self.ask("POST", "elb-limits", Some(&limits)).await.map(drop)
     }
 
     /// From now on ECS places at most so many tasks at once; `None`: any number.
     pub(crate) async fn place_at_most(&self, tasks: Option<u32>) -> LabResult<()> {
         let limit = json!({ "tasks": tasks });
-        self.ask(Method::POST, "ecs-limits", Some(&limit)).await.map(drop)
+        self.ask("POST", "ecs-limits", Some(&limit)).await.map(drop)
     }
 
     /// From now on alarms change their state by a clock that is so many seconds ahead.
     pub(crate) async fn set_alarm_clock(&self, ahead: i32) -> LabResult<()> {
-        self.ask(Method::POST, "alarm-clock", Some(&json!({ "ahead": ahead }))).await.map(drop)
+        self.ask("POST", "alarm-clock", Some(&json!({ "ahead": ahead }))).await.map(drop)
     }
 
     /// A metric of the load balancer (`app/NAME/ID`) gets a statistic set, of which nobody can tell
@@ -79,12 +74,12 @@ impl Control {
             "metric": metric,
             "dimensions": { "LoadBalancer": load_balancer },
         });
-        self.ask(Method::POST, "statistic-sets", Some(&metric)).await.map(drop)
+        self.ask("POST", "statistic-sets", Some(&metric)).await.map(drop)
     }
 
     /// Every item of a DynamoDB table.
     pub(crate) async fn items(&self, table: &str) -> LabResult<Vec<Value>> {
-        let mut answer = self.ask(Method::GET, &format!("tables/{table}"), None).await?;
+        let mut answer = self.ask("GET", &format!("tables/{table}"), None).await?;
         match answer.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok(items),
             Some(_) | None => Err(LabError::new(format!("the table {table} cannot be read"))),
@@ -93,29 +88,18 @@ impl Control {
 
     /// Everything that was logged since a moment in seconds since 1970, by the name of its group.
     pub(crate) async fn logs(&self, since: f64) -> LabResult<BTreeMap<String, Vec<LogLine>>> {
-        let mut answer = self.ask(Method::GET, &format!("logs?since={since}"), None).await?;
+        let mut answer = self.ask("GET", &format!("logs?since={since}"), None).await?;
         let groups = answer.get_mut("groups").map(Value::take).unwrap_or_default();
         serde_json::from_value(groups).doing("the logs cannot be read")
     }
 
-    async fn ask(&self, method: Method, place: &str, document: Option<&Value>) -> LabResult<Value> {
+    async fn ask(&self, method: &str, place: &str, document: Option<&Value>) -> LabResult<Value> {
         let doing = format!("asking the local AWS: {method} /_lab/{place}");
-        let stream = TcpStream::connect(&self.authority).await.doing(&doing)?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.doing(&doing)?;
-        // It ends when the sender is dropped.
-        tokio::spawn(connection);
+        let url = format!("http://{}/_lab/{place}", self.authority);
         let body = document.map(Value::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/_lab/{place}"))
-            .header("host", &self.authority)
-            .body(Full::new(Bytes::from(body)))
-            .doing(&doing)?;
-        let response = sender.send_request(request).await.doing(&doing)?;
-        let refused = !response.status().is_success();
-        let body = response.into_body().collect().await.doing(&doing)?.to_bytes();
-        let answer: Value = serde_json::from_slice(&body).doing(&doing)?;
+        let Fetched { status, body, .. } = fetch(method, &url, &[], body).await?;
+        let refused = !(200..300).contains(&status);
+        let answer: Value = serde_json::from_str(&body).doing(&doing)?;
         if refused {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or("refused");
             return Err(LabError::new(format!("{doing}: {message}")));

@@ -18,7 +18,7 @@ use crate::clients::{Clients, Person};
 use crate::control::Control;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::{Call, Receivers, read_calls};
+use crate::observe::{Call, Hearing, Receivers, read_calls};
 use crate::paths::Paths;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
@@ -287,6 +287,11 @@ impl Lab {
                 say(error);
             }
         }
+    }
+
+    /// Hears what is told from now on by every channel that is no queue.
+    pub fn hearing(&self) -> Hearing {
+        Hearing(self.receivers.subscribe())
     }
 
     /// Runs `glidepath` with these arguments in this lab; what it prints.

@@ -7,6 +7,7 @@ mod faults;
 mod features;
 mod house;
 mod local_aws;
+mod page;
 mod people;
 mod privileges;
 mod reports;

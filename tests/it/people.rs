@@ -46,11 +46,11 @@ fn commands(beginning: &str, deployment: &str) -> Vec<Vec<String>> {
     found
 }
 
-struct Stage {
-    lab: Lab,
+pub(crate) struct Stage {
+    pub(crate) lab: Lab,
     scenario: Scenario,
     services: BTreeMap<String, ServiceResources>,
-    request: String,
+    pub(crate) request: String,
 }
 
 impl Stage {
@@ -59,7 +59,7 @@ impl Stage {
     }
 
     /// Where the second stage asks like this.
-    async fn asking(approval: Value) -> Self {
+    pub(crate) async fn asking(approval: Value) -> Self {
         let scenario = scenario("demo");
         let mut lab = Lab::start(&Default::default()).await.unwrap();
         let services = lab.set_up(&scenario).await.unwrap();
@@ -76,7 +76,7 @@ impl Stage {
         Self { lab, scenario, services, request: file }
     }
 
-    async fn runs(&self, person: &Person, arguments: &[&str]) -> String {
+    pub(crate) async fn runs(&self, person: &Person, arguments: &[&str]) -> String {
         let told = self.lab.command_line_as(person, arguments).await;
         told.unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
     }
@@ -89,7 +89,12 @@ impl Stage {
     }
 
     /// Waits until the deployment's status is like this.
-    async fn until(&self, person: &Person, id: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(
+        &self,
+        person: &Person,
+        id: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
         for _ in 0..120 {
             let told = self.runs(person, &["status", id, "--json"]).await;
             let status: Value = serde_json::from_str(&told).unwrap();
@@ -99,6 +104,11 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         panic!("{}", self.runs(person, &["status", id]).await);
+    }
+
+    /// Traffic and the sweep, until something fails.
+    pub(crate) async fn keep_alive(&self) -> glidepath_lab::LabResult<()> {
+        self.lab.keep_alive(&self.scenario, &self.services).await
     }
 
     /// The way past the URL, by which an approver could say to be somebody else.

@@ -9,13 +9,14 @@ use glidepath_core::plan::{ComparisonPlan, Permille};
 use glidepath_core::request::{Health, Sensitivity};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
+use glidepath_report::{
+    Because, End, Report, Row, StageName, Times, by_stage, first_failing, interval, rows,
+    write_rows,
+};
 use serde_json::{Value, json};
 
 use crate::document::Document;
-use crate::health_report::{
-    Because, End, Report, Row, StageName, Times, by_stage, first_failing, interval, rows,
-    write_drawing, write_rows,
-};
+use crate::drawing::write_drawing;
 use crate::request_history::{History, read};
 use crate::stopped::Stopped;
 

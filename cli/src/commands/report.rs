@@ -3,17 +3,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use glidepath_core::health::{Comparison, StoredCells};
+use glidepath_core::health::StoredCells;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Registry};
+use glidepath_report::{Report, Row, by_stage, interval, total};
 use serde_json::{Value, json};
 
 use crate::connection::Options;
-use crate::health_report::{
-    End, Report, Row, StageName, Times, by_stage, interval, rows, total, write_drawing,
-};
+use crate::drawing::write_drawing;
 use crate::names::Named;
 use crate::next_command::Commands;
 use crate::render::words;
@@ -90,44 +89,9 @@ fn nothing_yet(deployment: &Deployment, commands: &Commands) -> Stopped {
     }
 }
 
+/// With what the deployment does now.
 fn report(deployment: &Deployment, stored: &StoredCells, now: Timestamp) -> Report {
-    let plan = &deployment.plan;
-    let (new, old) = (plan.task_definition.short(), plan.stable.task_definition.short());
-    let cells: Vec<_> = stored.cells.iter().map(|stored| stored.cell).collect();
-    // The plan's terms were tested when it was made.
-    let comparison =
-        stored.comparison.and_then(|terms| Comparison::planned(plan, &terms, &cells).ok());
-    let lengths = stored.cells.iter().map(|stored| (stored.cell, stored.length));
-    let rows = rows(lengths.collect(), comparison.as_ref());
-    let shifts = stored.shifts.chunk_by(|one, other| one.stage == other.stage);
-    let stages = shifts.filter_map(|shifts| shifts.first()).map(|shift| StageName {
-        name: shift.stage.to_string(),
-        weight: plan.stage(shift.stage).map(|stage| stage.weight.to_string()),
-        from: shift.at,
-    });
-    let mut report = Report {
-        subject: format!("{}: {new} replaces {old} of {}", deployment.id, plan.service),
-        outcome: words(deployment, now),
-        stages: stages.collect(),
-        rows,
-        times: Times::Clock,
-        period: stored.period,
-        comparison,
-        limit: plan.health.bad_requests_limit,
-        minimum_requests: plan.health.minimum_requests,
-        slower_than: stored.slower_than,
-        end: None,
-    };
-    if let Some(fence) = &deployment.fence {
-        let at = report.when(fence.at);
-        let begun = match deployment.phase {
-            Phase::Closed(_) => "rolled back",
-            Phase::Open | Phase::RollingBack | Phase::Held | Phase::Committed => "rolls back since",
-        };
-        report.outcome = format!("{begun} at {at}, {}", fence.failure.code);
-        report.end = Some(End { at: fence.at, words: format!("{begun}, {}", fence.failure.code) });
-    }
-    report
+    glidepath_report::report(deployment, stored, words(deployment, now))
 }
 
 /// One line for each period, in the columns that `judge` reads.

@@ -378,3 +378,31 @@ def test_composite_and_log_alarms_come_from_stacks_too(lab: Lab, unique: str) ->
     assert found()[outputs["Either"]]["AlarmRule"].startswith("AT_LEAST(2, ALARM, (")
     stack.delete()
     assert found() == {}
+
+
+SECRETS = """
+Parameters: {About: {Type: String, Default: a key}}
+Resources:
+  Key:
+    Type: AWS::SecretsManager::Secret
+    Properties:
+      Description: !Ref About
+      GenerateSecretString: {PasswordLength: 64, ExcludePunctuation: true}
+Outputs:
+  Key: {Value: !Ref Key}
+"""
+
+
+def test_a_reference_to_a_secret_is_its_arn_and_what_is_generated_has_no_punctuation(lab: Lab, unique: str) -> None:
+    """CloudFormation's reference of AWS::SecretsManager::Secret, "Return values"."""
+    stack = Stack(lab, unique)
+    arn = stack.create(SECRETS)["Key"]
+    secrets = lab.client("secretsmanager")
+    assert arn.startswith("arn:aws:secretsmanager:") and arn == secrets.describe_secret(SecretId=arn)["ARN"]
+    key = secrets.get_secret_value(SecretId=arn)["SecretString"]
+    assert len(key) == 64 and key.isalnum()
+    stack.update(SECRETS, About="another text")
+    assert secrets.describe_secret(SecretId=arn)["Description"] == "another text"
+    assert secrets.get_secret_value(SecretId=arn)["SecretString"] == key
+    stack.delete()
+    assert all(secret["ARN"] != arn for secret in secrets.list_secrets()["SecretList"])

@@ -144,7 +144,7 @@ def test_only_advance_may_pass_roles_and_only_to_tasks(lab: Lab, deploy: Deploy)
         ("ChannelKeyArns", ", ".join(KEYS), "separated by commas and nothing else"),
         ("AlarmTopic", f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms.fifo", "ARN of a standard SNS topic"),
         ("AlarmTopic", "alarms", "ARN of a standard SNS topic"),
-        ("Channels", "x" * 3801, "at most 3800 characters"),
+        ("Channels", "x" * 3601, "at most 3600 characters"),
         ("MetricPeriodSeconds", "2", "AllowedValues"),
         ("AlarmTopicDeadLetters", "elsewhere", "AllowedValues"),
     ],

@@ -15,6 +15,7 @@ use crate::scene::Scene;
 
 pub use journal::Call;
 pub(crate) use journal::{read_breaches, read_calls};
+pub use receivers::Hearing;
 pub(crate) use receivers::{KEY, ROUTING_KEY, Receivers};
 
 /// Starts every observer. They run until the set is dropped.

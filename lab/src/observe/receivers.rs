@@ -23,7 +23,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::error::{Doing, LabResult};
+use crate::error::{Doing, LabError, LabResult};
 use crate::scenario::{Manner, Receiver};
 
 pub(crate) use pagerduty::ROUTING_KEY;
@@ -95,6 +95,29 @@ impl Receivers {
     /// Everything that arrives from now on.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arrived> {
         self.shared.subscribe()
+    }
+}
+
+/// What is told, for a test that waits for it.
+pub struct Hearing(pub(crate) broadcast::Receiver<Arrived>);
+
+impl Hearing {
+    /// The next body that has all of these in it, as it was sent.
+    pub async fn with(&mut self, texts: &[&str]) -> LabResult<String> {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let mut last = "nothing was told".to_owned();
+        let heard = async {
+            loop {
+                let Arrived { body, .. } = self.0.recv().await.doing("hearing what is told")?;
+                if texts.iter().all(|text| body.contains(text)) {
+                    return Ok(body);
+                }
+                last = body;
+            }
+        };
+        let heard = tokio::time::timeout(LIMIT, heard).await;
+        heard
+            .unwrap_or_else(|_| Err(LabError::new(format!("{texts:?} was not told; last: {last}"))))
     }
 }
 

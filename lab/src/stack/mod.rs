@@ -95,6 +95,7 @@ impl Glidepath {
             ("MetricPeriodSeconds", "1".to_owned()),
             ("PublicationLagSeconds", "1".to_owned()),
             ("Channels", configuration.to_string()),
+            ("PublicPage", "enabled".to_owned()),
         ];
         let outputs = deploy::stack(clients, STACK_NAME, &template, &parameters).await?;
         let alarm_action = match alarms_by {

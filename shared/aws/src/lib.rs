@@ -13,6 +13,7 @@ mod error;
 pub mod functions;
 pub mod hooks;
 mod http;
+pub mod links;
 pub mod load_balancer;
 pub mod monitoring;
 #[cfg(feature = "stack")]

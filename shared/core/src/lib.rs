@@ -9,6 +9,7 @@ pub mod failure;
 pub mod harm;
 pub mod health;
 pub mod ids;
+pub mod link;
 pub mod message;
 pub mod pace;
 pub mod pattern;

@@ -377,6 +377,9 @@ pub struct Approval {
     /// So long after the question it is asked once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_after: Option<Span>,
+    /// Whether whoever has the link to the question may answer it, and nobody knows who that is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anyone_with_link: bool,
 }
 
 impl Approval {
@@ -390,6 +393,7 @@ impl Approval {
             not_by_starter: false,
             not_before: None,
             remind_after: None,
+            anyone_with_link: false,
         }
     }
 }

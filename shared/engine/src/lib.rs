@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod gate;
 mod gather;
 pub mod notify;
+pub mod page;
 pub mod plan;
 pub mod ports;
 pub mod retire;

@@ -10,15 +10,18 @@ mod teams;
 mod webhook;
 
 use glidepath_core::ids::ChannelName;
+use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
 use glidepath_core::message::routing::Listening;
 use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, eventbridge as event, message};
+use glidepath_core::record::{Deployment, Event, Notice};
 use glidepath_engine::ports::{Channels, Clock, Handover, NotTaken, PortError, PortResult};
 
 pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings};
 use crate::clients::Clients;
 use crate::clock::System;
+use crate::links::StackLinks;
 
 /// [`Channels`] of the stack.
 #[derive(Debug)]
@@ -28,7 +31,16 @@ pub struct StackChannels {
     sending: sending::Sending,
     sns: sns::Sns,
     event_bridge: eventbridge::EventBridge,
+    page: Option<QuestionPage>,
     clock: System,
+}
+
+/// Where questions are shown.
+#[derive(Debug)]
+pub struct QuestionPage {
+    /// URL of the stack's page, as Lambda has given it.
+    pub url: String,
+    pub links: StackLinks,
 }
 
 impl StackChannels {
@@ -39,7 +51,28 @@ impl StackChannels {
             sending: sending::Sending::new(clients),
             sns: sns::Sns::new(clients),
             event_bridge: eventbridge::EventBridge::new(clients),
+            page: None,
             clock: System::default(),
+        }
+    }
+
+    /// With a link in every question.
+    #[must_use]
+    pub fn with_page(self, page: Option<QuestionPage>) -> Self {
+        Self { page, ..self }
+    }
+
+    /// Where the question of a notice is shown. Without it the notice goes out all the same: it says what to type.
+    async fn page_of(&self, notice: &Notice, deployment: &Deployment) -> Option<String> {
+        let QuestionPage { url, links } = self.page.as_ref()?;
+        let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
+        let link = QuestionLink::of(deployment).filter(|link| link.stage == *stage)?;
+        match links.path(&link).await {
+            Ok(path) => Some(format!("{}{path}", url.trim_end_matches('/'))),
+            Err(error) => {
+                tracing::warn!(deployment.id = %deployment.id, %error, "the question has no link");
+                None
+            }
         }
     }
 }
@@ -55,6 +88,10 @@ impl Channels for StackChannels {
         };
         let Handover { notice, deployment, .. } = handover;
         let message = message(notice, deployment).from_stack(&self.stack, &deployment.execution);
+        let message = match self.page_of(notice, deployment).await {
+            Some(url) => message.with_page(url),
+            None => message,
+        };
         let document = || document(notice, deployment, &self.stack, &message);
         match &settings.kind {
             ChannelKind::Slack { secret } => {

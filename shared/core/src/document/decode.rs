@@ -93,6 +93,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Reads `true` or `false`.
+    pub(crate) fn flag(self) -> Option<bool> {
+        match self.value.as_bool() {
+            Some(flag) => Some(flag),
+            None => self.wrong_type("true or false", "write true, or leave it out"),
+        }
+    }
+
     /// Reads a whole number that is not smaller than `least`.
     pub(crate) fn whole_number(self, least: u64) -> Option<u64> {
         let hint = format!("write a number of at least {least}");

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_longest_message_fits_into_an_event() {
         let line = "\"\\é".repeat(9_000);
-        let message = Message { headline: line.clone(), lines: vec![line; 900] };
+        let message = Message { headline: line.clone(), lines: vec![line; 900], page: None };
         let notice = notices().remove(0);
         let document = document(&notice, &deployment(), "glidepath", &message);
         let written = serde_json::to_string(&document).unwrap();

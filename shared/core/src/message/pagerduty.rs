@@ -215,7 +215,8 @@ mod tests {
         deployment.id = DeploymentId::new(name);
         for notice in notices() {
             let headline = "<script>\u{7}\n\"".repeat(1_000);
-            let message = Message { headline, lines: vec!["\u{1}\\\"".repeat(9_000); 900] };
+            let message =
+                Message { headline, lines: vec!["\u{1}\\\"".repeat(9_000); 900], page: None };
             for call in calls(&notice, &deployment, &message, &rung(Cause::Stage)) {
                 let body = call.body(&"k".repeat(32));
                 assert!(body.to_string().len() < 512 * 1024);

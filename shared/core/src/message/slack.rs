@@ -13,7 +13,7 @@ const LONGEST_SECTION: usize = 3000;
 
 /// The body of the request to the webhook.
 pub fn body(notice: &Notice, message: Message) -> Value {
-    let Message { headline, lines } = message;
+    let Message { headline, lines, .. } = message;
     let section = escaped(&lines.join("\n"), LONGEST_SECTION);
     let context = format!("{} · {}", notice.id(), notice.at);
     json!({

@@ -57,9 +57,13 @@ fn card(message: &Message, colour: &str, footer: &str, console: Option<String>) 
         "msteams": { "width": "Full" },
         "body": body,
     });
-    if let Some(url) = console {
-        content["actions"] =
-            json!([{ "type": "Action.OpenUrl", "title": "The execution", "url": url }]);
+    let actions = [("The question", message.page.clone()), ("The execution", console)];
+    let actions = actions.into_iter().filter_map(|(title, url)| {
+        Some(json!({ "type": "Action.OpenUrl", "title": title, "url": url? }))
+    });
+    let actions: Vec<_> = actions.collect();
+    if !actions.is_empty() {
+        content["actions"] = json!(actions);
     }
     json!({
         "type": "message",
@@ -121,7 +125,8 @@ mod tests {
         for text in ["\"\\", "a`b`c`d`e", "`", "é", "x", ""] {
             for (times, count) in [(1, 9_000), (3_000, 900)] {
                 let line = text.repeat(times);
-                let message = Message { headline: line.clone(), lines: vec![line; count] };
+                let message =
+                    Message { headline: line.clone(), lines: vec![line; count], page: None };
                 let length = body(&notice, &deployment, &message).to_string().len();
                 assert!(length < LARGEST, "{text} {times}: {length}");
             }
@@ -131,8 +136,11 @@ mod tests {
     #[test]
     fn names_are_shown_and_not_taken_for_markdown_or_mentions() {
         let hostile = "<at>everyone</at> [shop](https://evil.example) **now**";
-        let message =
-            Message { headline: hostile.to_owned(), lines: vec![format!("Why: {hostile}")] };
+        let message = Message {
+            headline: hostile.to_owned(),
+            lines: vec![format!("Why: {hostile}")],
+            page: None,
+        };
         let card = body(&notices().remove(0), &deployment(), &message);
         let content = &card["attachments"][0]["content"];
         assert_eq!(content["body"][0]["inlines"][0]["text"], hostile);

@@ -22,9 +22,20 @@ pub struct Message {
     pub headline: String,
     /// One sentence or one command each; commands are in backticks.
     pub lines: Vec<String>,
+    /// Where the question can be looked at, and answered if that is wanted; `None`: nothing is asked, or the stack has no
+    /// page.
+    pub page: Option<String>,
 }
 
 impl Message {
+    /// With the page of the question.
+    #[must_use]
+    pub fn with_page(mut self, url: String) -> Self {
+        self.lines.insert(0, format!("To look at it: {url}"));
+        self.page = Some(url);
+        self
+    }
+
     /// With options in every command of it, such as ` --region eu-west-1`: whoever reads it may be
     /// in another shell, or in none.
     #[must_use]
@@ -86,7 +97,7 @@ pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
         Urgency::Page => "ACT NOW: ",
         Urgency::Information | Urgency::Attention => "",
     };
-    Message { headline: format!("{call}{}: {what}", deployment.plan.service), lines }
+    Message { headline: format!("{call}{}: {what}", deployment.plan.service), lines, page: None }
 }
 
 struct Told<'a> {

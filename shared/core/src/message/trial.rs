@@ -18,6 +18,7 @@ pub struct Trial {
 impl Trial {
     pub fn message(&self) -> Message {
         Message {
+            page: None,
             headline: "Glidepath: this channel works".to_owned(),
             lines: vec![format!(
                 "{} ran `glidepath doctor`, which sends a message on every channel of the stack. \

@@ -7,5 +7,5 @@ mod policy;
 
 pub use approvers::{Approvers, UnfitApprover};
 pub use identity::Naming;
-pub use person::{Person, people};
+pub use person::{LINK_HOLDER, Person, people};
 pub use policy::{ApprovalPolicy, MOST_PEOPLE};

@@ -2,6 +2,9 @@
 
 use super::identity::{Identity, Naming};
 
+/// Who answers by a link, which is in a message that anybody may have passed on. It is no ARN, so it is no person's.
+pub const LINK_HOLDER: &str = "whoever had the link";
+
 /// Whom an ARN stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Person {

@@ -83,6 +83,13 @@ fn demanded(found: &Found, service: &EcsServiceName, plan: &mut Plan, findings: 
                 "leave it out: then everything returns to stable",
             );
         }
+        if approval.anyone_with_link {
+            findings.error(
+                PATH,
+                "`anyoneWithLink` lets somebody answer whom nobody knows, and the stack demands an approval",
+                "leave it out",
+            );
+        }
         approval.count = approval.count.max(policy.count.unwrap_or_default());
         approval.not_by_starter |= policy.not_by_starter;
         if !policy.approvers.is_empty() {

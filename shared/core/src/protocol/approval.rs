@@ -1,6 +1,6 @@
 //! How many people have approved a stage, who else may, and what is still lacking.
 
-use crate::people::{Person, people};
+use crate::people::{LINK_HOLDER, Person, people};
 use crate::plan::{Approval, StageIndex};
 use crate::record::{Decision, Deployment, Step};
 use crate::time::Timestamp;
@@ -48,6 +48,24 @@ impl Deployment {
         let Some(approval) = approval else { return 0 };
         let given = u32::try_from(self.approvals(stage).count()).unwrap_or(u32::MAX);
         self.people_needed(approval).saturating_sub(given)
+    }
+
+    /// Whether whoever has the link to the question may answer it: the plan says so, and the stack demands nothing of
+    /// whoever approves.
+    pub fn is_anyones_with_link(&self, stage: StageIndex) -> bool {
+        let approval = self.plan.stage(stage).and_then(|stage| stage.approval.as_ref());
+        approval.is_some_and(|approval| {
+            let proven =
+                approval.count > 1 || approval.not_by_starter || !approval.approvers.is_empty();
+            approval.anyone_with_link && !proven
+        })
+    }
+
+    /// Why the answer of whoever has no name does not count; `None`: it does, or they have one.
+    pub(super) fn is_nobodys(&self, stage: StageIndex, by: &str) -> Option<String> {
+        (by == LINK_HOLDER && !self.is_anyones_with_link(stage)).then(|| {
+            format!("a link names nobody, and stage {stage} asks for somebody: answer it by the command line")
+        })
     }
 
     /// Why the approval of whoever has this ARN does not count; `None`: it does.

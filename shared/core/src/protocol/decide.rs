@@ -95,6 +95,9 @@ pub fn approve(
             ));
         }
     }
+    if let Some(why) = deployment.is_nobodys(stage, &decision.by) {
+        return Err(Refused::NotTheirs(why));
+    }
     if let Some(why) = deployment.cannot_approve(stage, &decision.by).filter(|_| decision.approved)
     {
         return Err(Refused::NotTheirs(why));

@@ -77,14 +77,8 @@ impl Decode for WayBackRelease {
                     is_line(text, 256)
                 })
             });
-            let skip_validation = fields.defaulted_with(
-                "skipValidation",
-                |node| match node.value().as_bool() {
-                    Some(skip) => Some(skip),
-                    None => node.wrong_type("true or false", "write true, or leave it out"),
-                },
-                || false,
-            );
+            let skip_validation =
+                fields.defaulted_with("skipValidation", |node| node.flag(), || false);
             Some(Self { rollback_to: rollback_to?, skip_validation: skip_validation? })
         })
     }

@@ -41,6 +41,10 @@ pub struct ApprovalRequest {
     /// How long after the question it is asked once more. Shorter than `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_after: Option<Span>,
+    /// Whether whoever has the link to the question's page may answer it. Nobody knows who that is, so it goes with
+    /// none of `approvers`, `count` and `notBy`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anyone_with_link: bool,
 }
 
 /// Who may not approve.
@@ -59,6 +63,7 @@ impl ApprovalRequest {
             not_by_starter: self.not_by == Some(NotBy::Starter),
             not_before: self.not_before,
             remind_after: self.remind_after,
+            anyone_with_link: self.anyone_with_link,
             ..Approval::anybody(self.timeout, self.on_timeout)
         }
     }
@@ -78,6 +83,8 @@ impl Decode for ApprovalRequest {
             let not_by = fields.optional("notBy");
             let not_before = fields.optional_with("notBefore", |node| node.span_above_zero());
             let remind_after = fields.optional_with("remindAfter", |node| node.span_above_zero());
+            let anyone_with_link =
+                fields.defaulted_with("anyoneWithLink", |node| node.flag(), || false);
             let request = Self {
                 timeout: timeout?,
                 on_timeout: on_timeout?,
@@ -86,6 +93,7 @@ impl Decode for ApprovalRequest {
                 not_by: not_by?,
                 not_before: not_before?,
                 remind_after: remind_after?,
+                anyone_with_link: anyone_with_link?,
             };
             let within = [("notBefore", request.not_before), ("remindAfter", request.remind_after)];
             let mut fits = true;
@@ -94,6 +102,17 @@ impl Decode for ApprovalRequest {
                 let message =
                     format!("{span} is not shorter than the timeout, {}", request.timeout);
                 fields.error(field, message, "make it shorter, or `timeout` longer");
+                fits = false;
+            }
+            let proven =
+                request.count > 1 || request.approvers.is_some() || request.not_by.is_some();
+            if request.anyone_with_link && proven {
+                let message = "a link names nobody, and this approval asks for somebody";
+                fields.error(
+                    "anyoneWithLink",
+                    message,
+                    "leave it out, or `count`, `approvers` and `notBy`",
+                );
                 fits = false;
             }
             fits.then_some(request)

@@ -26,6 +26,7 @@ fn approvals() -> impl Generator<Value = Option<ApprovalRequest>> {
         not_by: all.then_some(NotBy::Starter),
         not_before: all.then(|| Span::from_secs(timeout - 1)),
         remind_after: all.then(|| Span::from_secs(1)),
+        anyone_with_link: false,
     });
     proptest::option::of(approval)
 }

@@ -18,6 +18,7 @@ use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
+use glidepath_core::link::QuestionLink;
 use glidepath_core::message::Trial;
 use glidepath_core::message::routing::{Listening, Rung};
 use glidepath_core::plan::ImageDigest;
@@ -127,6 +128,8 @@ pub trait Ports: Sync {
     /// Other functions of the stack.
     type Functions;
     type Channels;
+    /// Links to questions.
+    type Links;
     type Ambient;
     /// What scales ECS services by itself.
     type Scaling;
@@ -142,6 +145,7 @@ pub trait Ports: Sync {
     fn orchestration(&self) -> &Self::Orchestration;
     fn functions(&self) -> &Self::Functions;
     fn channels(&self) -> &Self::Channels;
+    fn links(&self) -> &Self::Links;
     fn ambient(&self) -> &Self::Ambient;
     fn scaling(&self) -> &Self::Scaling;
     fn repositories(&self) -> &Self::Repositories;
@@ -338,6 +342,16 @@ pub trait Functions: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// Links to questions, as the stack signs them.
+pub trait Links: Sync {
+    /// Whether the stack itself has given a link this signature. Takes the same time wherever they differ.
+    fn is_own(
+        &self,
+        link: &QuestionLink,
+        signature: &str,
+    ) -> impl Future<Output = PortResult<bool>> + Send;
 }
 
 /// A notice, for a channel.

@@ -11,6 +11,7 @@ use glidepath_core::ids::{
     AlarmArn, ChannelName, ClusterName, DeploymentId, EcsServiceName, IntentId, TargetGroupArn,
     TaskDefinition, TaskToken,
 };
+use glidepath_core::link::QuestionLink;
 use glidepath_core::message::Trial;
 use glidepath_core::message::routing::Listening;
 use glidepath_core::plan::ImageDigest;
@@ -27,10 +28,11 @@ use serde_json::Value;
 use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
-    DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, LoadBalancer,
-    Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, PortError, PortResult,
-    ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion, Registry, Repositories,
-    ScaleTo, Scaling, Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
+    DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, Links,
+    LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry,
+    PortError, PortResult, ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion,
+    Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup, TargetGroups, TargetHealth,
+    Woken,
 };
 
 /// What goes wrong at one call.
@@ -185,6 +187,15 @@ impl<B: Between> Clock for Bed<'_, B> {
 impl<B: Between> Random for Bed<'_, B> {
     fn number(&self) -> u64 {
         self.world.number()
+    }
+}
+
+/// What a link of the tests is signed with.
+pub const SIGNED: &str = "signed";
+
+impl<B: Between> Links for Bed<'_, B> {
+    async fn is_own(&self, _: &QuestionLink, signature: &str) -> PortResult<bool> {
+        self.call("is_own", async { Ok(signature == SIGNED) }).await
     }
 }
 

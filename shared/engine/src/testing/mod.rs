@@ -9,7 +9,7 @@ mod registry;
 pub mod storm;
 mod world;
 
-pub use bed::{Bed, Between, Fault, KILLED};
+pub use bed::{Bed, Between, Fault, KILLED, SIGNED};
 pub use machine::Machine;
 pub use registry::{Items, MemoryRegistry};
 pub use world::{Call, GivingUp, State, World};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Rows of cells, each column as wide as its widest cell and aligned to the right.
-pub(crate) fn write_rows(rows: &[Vec<String>]) -> String {
+pub fn write_rows(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

@@ -8,54 +8,54 @@ use serde_json::{Value, json};
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
-pub(crate) struct Report {
+pub struct Report {
     /// The name of what was judged.
-    pub(crate) subject: String,
+    pub subject: String,
     /// What became of it, in a few words that can follow a semicolon.
-    pub(crate) outcome: String,
+    pub outcome: String,
     /// What was counted, in order.
-    pub(crate) rows: Vec<Row>,
+    pub rows: Vec<Row>,
     /// The stages that were reached, in order.
-    pub(crate) stages: Vec<StageName>,
+    pub stages: Vec<StageName>,
     /// How moments are named.
-    pub(crate) times: Times,
+    pub times: Times,
     /// The length of most rows.
-    pub(crate) period: Span,
+    pub period: Span,
     /// What the sequential test says; `None` where the versions are not compared.
-    pub(crate) comparison: Option<Comparison>,
+    pub comparison: Option<Comparison>,
     /// The plan's own limit for bad requests.
-    pub(crate) limit: Option<Permille>,
+    pub limit: Option<Permille>,
     /// Canary requests of a stage below which the limit says nothing.
-    pub(crate) minimum_requests: u64,
+    pub minimum_requests: u64,
     /// Requests that take longer are slow, where that is known.
-    pub(crate) slower_than: Option<Span>,
+    pub slower_than: Option<Span>,
     /// When the canary lost its traffic, or would have.
-    pub(crate) end: Option<End>,
+    pub end: Option<End>,
 }
 
 /// What was counted in one period, and what was known after it.
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
-    pub(crate) cell: Cell,
-    pub(crate) length: Span,
+pub struct Row {
+    pub cell: Cell,
+    pub length: Span,
     /// What the test knows then; `None` where nothing is compared.
-    pub(crate) point: Option<Point>,
+    pub point: Option<Point>,
 }
 
 /// A stage that was reached.
 #[derive(Clone, Debug)]
-pub(crate) struct StageName {
+pub struct StageName {
     /// Its number or name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its weight, where it is known.
-    pub(crate) weight: Option<String>,
+    pub weight: Option<String>,
     /// When it had its weight.
-    pub(crate) from: Timestamp,
+    pub from: Timestamp,
 }
 
 /// How moments are named.
 #[derive(Clone, Debug)]
-pub(crate) enum Times {
+pub enum Times {
     /// By the rows' own labels; when they were is not known.
     Labels(Vec<String>),
     /// By the clock, in UTC.
@@ -64,15 +64,15 @@ pub(crate) enum Times {
 
 /// The end of the canary's traffic.
 #[derive(Clone, Debug)]
-pub(crate) struct End {
-    pub(crate) at: Timestamp,
+pub struct End {
+    pub at: Timestamp,
     /// How and when, in some words.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// Why a row rolls back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Because {
+pub enum Because {
     Comparison,
     /// Most requests of one minute were bad.
     GrossFailure,
@@ -81,7 +81,7 @@ pub(crate) enum Because {
 }
 
 /// Each cell with its length and what the comparison knows after it.
-pub(crate) fn rows(cells: Vec<(Cell, Span)>, comparison: Option<&Comparison>) -> Vec<Row> {
+pub fn rows(cells: Vec<(Cell, Span)>, comparison: Option<&Comparison>) -> Vec<Row> {
     let compared = comparison.into_iter();
     let mut points = compared
         .flat_map(|comparison| comparison.cells.iter().zip(comparison.points.iter()))
@@ -95,7 +95,7 @@ pub(crate) fn rows(cells: Vec<(Cell, Span)>, comparison: Option<&Comparison>) ->
 }
 
 /// The first row that rolls back, and what does it: in one row the comparison is named before.
-pub(crate) fn first_failing(report: &Report) -> Option<(usize, Because)> {
+pub fn first_failing(report: &Report) -> Option<(usize, Because)> {
     let rows = &report.rows;
     let cells: Vec<_> = rows.iter().map(|row| row.cell).collect();
     let ratio = report.comparison.as_ref().map(|comparison| comparison.parameters.ratio());
@@ -117,7 +117,7 @@ pub(crate) fn first_failing(report: &Report) -> Option<(usize, Because)> {
 }
 
 impl Row {
-    pub(crate) fn until(&self) -> Timestamp {
+    pub fn until(&self) -> Timestamp {
         self.cell.from + self.length
     }
 }
@@ -138,7 +138,7 @@ impl Report {
     }
 
     /// Canary's and stable's requests of a row's stage, up to that row.
-    pub(crate) fn stage_so_far(&self, at: usize) -> (SlotRequests, SlotRequests) {
+    pub fn stage_so_far(&self, at: usize) -> (SlotRequests, SlotRequests) {
         let rows = self.rows.get(..=at).unwrap_or_default();
         let stage = rows.last().map(|row| row.cell.stage);
         let here = || rows.iter().filter(|row| Some(row.cell.stage) == stage);
@@ -146,7 +146,7 @@ impl Report {
     }
 
     /// What broke the limit, and the limit.
-    pub(crate) fn over_the_limit(&self, at: usize) -> String {
+    pub fn over_the_limit(&self, at: usize) -> String {
         let (canary, _) = self.stage_so_far(at);
         let share = 100.0 * canary.bad as f64 / canary.all.max(1) as f64;
         let limit = self.limit.map_or_else(String::new, |limit| format!(", allowed are {limit}"));
@@ -172,15 +172,15 @@ impl Report {
 }
 
 /// How many times stable's proportion, for programs.
-pub(crate) fn interval(ratio: &RateRatio) -> Value {
+pub fn interval(ratio: &RateRatio) -> Value {
     json!({ "timesStable": ratio.estimate, "lower": ratio.lower, "upper": ratio.upper })
 }
 
-pub(crate) fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
+pub fn total(rows: &[Row], slot: impl Fn(&Row) -> SlotRequests) -> SlotRequests {
     total_of(rows.iter().map(slot))
 }
 
-pub(crate) fn total_of(slots: impl Iterator<Item = SlotRequests>) -> SlotRequests {
+pub fn total_of(slots: impl Iterator<Item = SlotRequests>) -> SlotRequests {
     // Begins with the first: a sum with the default would forget whether slow ones were counted.
     slots.reduce(SlotRequests::plus).unwrap_or_default()
 }

@@ -2,8 +2,8 @@
 
 use glidepath_core::time::{Span, Timestamp};
 
-use crate::health_report::counted::{Report, Times};
-use crate::health_report::words::clock;
+use crate::counted::{Report, Times};
+use crate::words::clock;
 
 /// An axis with its numbers.
 #[derive(Clone, Debug)]

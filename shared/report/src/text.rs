@@ -11,7 +11,7 @@ use super::words::{clock, percent};
 const WIDTH: usize = 60;
 
 /// A table with a line for each stage, and each course in one line.
-pub(crate) fn by_stage(report: &Report) -> String {
+pub fn by_stage(report: &Report) -> String {
     format!("{}\n{}", stages(report), courses(report))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn day(at: Timestamp) -> String {
 
 impl Report {
     /// The verdict in one sentence.
-    pub(crate) fn headline(&self) -> String {
+    pub fn headline(&self) -> String {
         match self.finding() {
             Some(finding) => format!("{finding}; {}", self.outcome),
             None => self.outcome.clone(),
@@ -59,7 +59,7 @@ impl Report {
     }
 
     /// Why it rolls back, or why not, with the numbers of the test.
-    pub(crate) fn reason(&self) -> Option<String> {
+    pub fn reason(&self) -> Option<String> {
         let comparison = self.comparison.as_ref()?;
         let needed = evidence(comparison.parameters.bound());
         let witnesses = comparison.parameters.witnesses();
@@ -78,7 +78,7 @@ impl Report {
     }
 
     /// The moment as this report names it.
-    pub(crate) fn when(&self, at: Timestamp) -> String {
+    pub fn when(&self, at: Timestamp) -> String {
         let minute = at.since(self.begins()).as_millis() / self.period.as_millis().max(1) + 1;
         match &self.times {
             Times::Labels(labels) => {

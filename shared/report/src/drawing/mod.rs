@@ -26,7 +26,7 @@ use super::counted::{Metric, Report, Times};
 use super::text;
 use super::words::{clock, day};
 
-pub(crate) fn drawing(report: &Report) -> std::io::Result<String> {
+pub fn drawing(report: &Report) -> std::io::Result<String> {
     let layout = Layout::of(report);
     let mut drawn = String::new();
     {

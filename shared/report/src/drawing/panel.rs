@@ -13,7 +13,7 @@ use super::page::width;
 use super::palette::{BOUND, CANARY, END, EVIDENCE, FAINT, GRID, INK, PAPER, STABLE, STAGE};
 use super::scale::{self, Scale, seconds};
 use super::series::{self, Line};
-use crate::health_report::counted::{Because, Metric, Report, Row, first_failing};
+use crate::counted::{Because, Metric, Report, Row, first_failing};
 
 /// Of a panel with proportions, its heading included.
 pub(super) const SHARES_HEIGHT: u32 = 172;

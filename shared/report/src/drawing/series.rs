@@ -4,7 +4,7 @@ use glidepath_core::health::SlotRequests;
 use glidepath_core::time::{Span, Timestamp};
 
 use super::scale::seconds;
-use crate::health_report::counted::{Metric, Row};
+use crate::counted::{Metric, Row};
 
 /// Most points of a line. More are summed: single minutes of a night are noise, at two pixels each.
 const MOST: usize = 240;

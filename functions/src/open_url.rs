@@ -1,0 +1,225 @@
+//! A request to the URL that is open to everybody, and its answer. Nothing is known of whoever asks, so nothing of what
+//! they write is repeated in the log.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Longest form, in bytes: a reason of 2,000 characters, each as long as it can be written.
+const LONGEST_FORM: usize = 32 * 1024;
+
+/// Nothing is loaded, no script runs, no other site shows it in a frame or is sent what it asks for.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'";
+
+/// What somebody wants of the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To see it.
+    Look { path: String },
+    /// To answer what it asks.
+    Post { path: String, form: BTreeMap<String, String> },
+}
+
+/// Why a request is none that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("The page takes GET and POST.")]
+    Method,
+    #[error("The form must be sent as the page has it.")]
+    NoForm,
+    #[error("The form is longer than the page allows.")]
+    TooLong,
+    #[error("The form was sent by another site. Open the link itself, and answer there.")]
+    Elsewhere,
+    #[error("This is no request that can be understood.")]
+    Unknown,
+}
+
+impl Unfit {
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::NoForm => 415,
+            Self::TooLong => 413,
+            Self::Elsewhere => 403,
+            Self::Unknown => 400,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    request_context: Context,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+impl Asked {
+    pub fn read(payload: &Value) -> Result<Self, Unfit> {
+        let event = Event::deserialize(payload).map_err(|_| Unfit::Unknown)?;
+        let path = event.raw_path.clone();
+        match event.request_context.http.method.as_str() {
+            "GET" | "HEAD" => Ok(Self::Look { path }),
+            "POST" => Ok(Self::Post { path, form: event.form()? }),
+            _ => Err(Unfit::Method),
+        }
+    }
+}
+
+impl Event {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The fields of the form; of one that is there twice, the last.
+    fn form(&self) -> Result<BTreeMap<String, String>, Unfit> {
+        // Every browser of today says so. Whoever is none has been given the link, and nothing else is proven by it.
+        if self.header("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+            return Err(Unfit::Elsewhere);
+        }
+        let kind = self.header("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Unfit::NoForm);
+        }
+        let body = self.body.as_deref().unwrap_or_default();
+        // A third more, in base64.
+        if body.len() > LONGEST_FORM.div_ceil(3) * 4 {
+            return Err(Unfit::TooLong);
+        }
+        // Lambda hands a form over in base64, as it does everything that is neither text nor JSON.
+        let bytes = if self.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
+        } else {
+            body.as_bytes().to_vec()
+        };
+        if bytes.len() > LONGEST_FORM {
+            return Err(Unfit::TooLong);
+        }
+        Ok(form_urlencoded::parse(&bytes).into_owned().collect())
+    }
+}
+
+/// A page, as the URL sends it.
+pub fn page(status: u16, html: &str) -> Value {
+    let mut answer = answer(status);
+    answer["headers"]["content-type"] = json!("text/html; charset=utf-8");
+    answer["body"] = json!(html);
+    answer
+}
+
+/// The way to a path of the same URL, by GET: whoever loads that again posts nothing twice.
+pub fn see(path: &str) -> Value {
+    let mut answer = answer(303);
+    answer["headers"]["location"] = json!(path);
+    answer
+}
+
+fn answer(status: u16) -> Value {
+    json!({
+        "statusCode": status,
+        "headers": {
+            "cache-control": "no-store",
+            "content-security-policy": POLICY,
+            "referrer-policy": "same-origin",
+            "x-content-type-options": "nosniff",
+            "x-robots-tag": "noindex, nofollow",
+        },
+        "body": "",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Lambda's own documentation shows it, for a URL that is open.
+    fn event(method: &str, body: Option<&[u8]>) -> Value {
+        json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/approve/a/1/2/3", "rawQueryString": "",
+            "headers": { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" },
+            "requestContext": {
+                "accountId": "anonymous", "authorizer": null,
+                "http": { "method": method, "path": "/approve/a/1/2/3", "sourceIp": "203.0.113.7" },
+            },
+            "body": body.map(|body| STANDARD.encode(body)), "isBase64Encoded": body.is_some(),
+        })
+    }
+
+    #[test]
+    fn a_form_is_read_as_lambda_hands_it_over() {
+        let path = "/approve/a/1/2/3".to_owned();
+        assert_eq!(Asked::read(&event("GET", None)), Ok(Asked::Look { path: path.clone() }));
+        assert_eq!(Asked::read(&event("HEAD", None)), Ok(Asked::Look { path: path.clone() }));
+        let posted =
+            event("POST", Some(b"reason=gr%C3%BCn+%26+gut&decision=approve&decision=reject"));
+        let Ok(Asked::Post { form, .. }) = Asked::read(&posted) else { panic!() };
+        assert_eq!((form["reason"].as_str(), form["decision"].as_str()), ("grün & gut", "reject"));
+        let mut plain = event("POST", None);
+        plain["body"] = json!("decision=approve");
+        let Ok(Asked::Post { form, .. }) = Asked::read(&plain) else { panic!() };
+        assert_eq!(form["decision"], "approve");
+    }
+
+    #[test]
+    fn what_is_no_form_of_the_page_is_refused() {
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut event = event("POST", Some(b"decision=approve"));
+            change(&mut event);
+            Asked::read(&event).unwrap_err()
+        };
+        assert_eq!(Asked::read(&event("PUT", None)), Err(Unfit::Method));
+        assert_eq!(
+            with(&|event| event["headers"]["content-type"] = json!("text/plain")),
+            Unfit::NoForm
+        );
+        assert_eq!(with(&|event| event["headers"] = json!({})), Unfit::NoForm);
+        for site in ["cross-site", "same-site", "none"] {
+            assert_eq!(
+                with(&|event| event["headers"]["sec-fetch-site"] = json!(site)),
+                Unfit::Elsewhere
+            );
+        }
+        assert_eq!(with(&|event| event["body"] = json!("%%%")), Unfit::Unknown);
+        assert_eq!(with(&|event| event["requestContext"] = json!({})), Unfit::Unknown);
+        let long = vec![b'x'; LONGEST_FORM + 1];
+        assert_eq!(Asked::read(&event("POST", Some(&long))), Err(Unfit::TooLong));
+        let longest = vec![b'x'; LONGEST_FORM];
+        assert!(Asked::read(&event("POST", Some(&longest))).is_ok());
+    }
+
+    #[test]
+    fn an_answer_is_kept_by_nobody_and_loads_nothing() {
+        for answer in [page(200, "<p>"), see("/approve/a/1/2/3")] {
+            let headers = answer["headers"].as_object().unwrap();
+            assert_eq!(headers["cache-control"], "no-store");
+            assert!(
+                headers["content-security-policy"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("default-src 'none'")
+            );
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The page of a question: what is asked, for whoever has a link to it, and what they answer. The link is all that they
+//! show, so nothing is read of the registry before its signature has been looked at.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::StoredCells;
+use glidepath_core::link::QuestionLink;
+use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::record::{Deployment, Step};
+use glidepath_core::request::can_be_said;
+
+use crate::decide::{Answer, Word};
+use crate::failed;
+use crate::ports::{Links, Ports, Registry};
+
+/// What a link leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub link: QuestionLink,
+    pub deployment: Deployment,
+    /// What was counted of its requests, if anything was.
+    pub cells: Option<StoredCells>,
+}
+
+/// What a path leads to; `None`: nowhere. Changes nothing.
+pub async fn look<P>(ports: &P, path: &str) -> Result<Option<Found>, Failure>
+where
+    P: Ports<Registry: Registry, Links: Links>,
+{
+    let Some((link, signature)) = QuestionLink::read(path) else { return Ok(None) };
+    let own = ports.links().is_own(&link, signature).await;
+    if !own.map_err(|error| failed(&error))? {
+        return Ok(None);
+    }
+    let registry = ports.registry();
+    let deployment = registry.deployment(&link.deployment).await.map_err(|error| failed(&error))?;
+    let Some(deployment) = deployment else { return Ok(None) };
+    // Without it the question can be answered all the same.
+    let cells = registry.stored_cells(&link.deployment).await.unwrap_or_else(|error| {
+        tracing::warn!(deployment.id = %link.deployment, %error, "the cells could not be read");
+        None
+    });
+    Ok(Some(Found { link, deployment, cells }))
+}
+
+impl Found {
+    /// What whoever has the link decides, for [`crate::decide`], which takes it or says why not.
+    pub fn answer(&self, approved: bool, reason: &str) -> Result<Answer, Failure> {
+        let asked = match self.deployment.progress.step {
+            Step::Approving { since, .. } => since == self.link.asked_at,
+            Step::Settling { .. } | Step::Baking { .. } => false,
+        };
+        if !asked || self.deployment.progress.stage != self.link.stage {
+            let cause = "nobody is asked this any more".to_owned();
+            return Err(Failure::new(FailureCode::InvalidRequest, cause));
+        }
+        let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        if let Some(why) = reason.as_deref().and_then(|reason| can_be_said(reason).err()) {
+            return Err(Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")));
+        }
+        Ok(Answer {
+            deployment: self.link.deployment.clone(),
+            stage: Some(self.link.stage),
+            by: LINK_HOLDER.to_owned(),
+            word: if approved { Word::Approve { reason } } else { Word::Reject { reason } },
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! The page on which people decide: what is asked, what speaks for it and against it, who has answered, and until when.
+//! It works without scripts, so that it can forbid all of them, and a GET of it changes nothing.
+
+mod standing;
+mod style;
+
+use glidepath_core::link::QuestionLink;
+use glidepath_core::message::console;
+use glidepath_core::people::people;
+use glidepath_core::plan::{OnTimeout, Stage, StageIndex};
+use glidepath_core::record::Deployment;
+use glidepath_core::time::Timestamp;
+use glidepath_core::weight::Weight;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub use self::standing::Standing;
+use crate::{Report, drawing};
+
+/// Longest reason, in characters, as the record takes it.
+const LONGEST_REASON: usize = 2_000;
+
+/// What is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    pub deployment: &'a Deployment,
+    pub link: &'a QuestionLink,
+    /// How its requests went so far, if any were counted.
+    pub report: Option<&'a Report>,
+    /// Name of the stack, as commands take it.
+    pub stack: &'a str,
+    /// Why what was just posted was not taken.
+    pub refused: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// The page for whoever has a link that leads nowhere, or asks for what there is not.
+pub fn notice(headline: &str, text: &str) -> String {
+    let body = html! {
+        main {
+            h1 { (headline) }
+            p { (text) }
+        }
+    };
+    document(headline, &body)
+}
+
+impl Page<'_> {
+    /// As HTML.
+    pub fn html(&self) -> String {
+        let standing = Standing::of(self.deployment, self.link, self.now);
+        let question = self.question();
+        let body = html! {
+            header {
+                p.where { (self.deployment.plan.service) " in " (self.deployment.plan.cluster.short()) }
+                h1 { (question) }
+                (self.weights())
+            }
+            main {
+                @if let Some(refused) = self.refused {
+                    p.refused role="alert" { strong { "Nothing was recorded: " } (refused) }
+                }
+                section aria-labelledby="standing" {
+                    h2 id="standing" { (standing.headline()) }
+                    (self.standing(&standing))
+                }
+                (self.evidence())
+                (self.facts())
+                (self.stages())
+            }
+            footer { (self.footer()) }
+        };
+        document(&format!("{question} {}", standing.headline()), &body)
+    }
+
+    fn stage(&self) -> Option<&Stage> {
+        self.deployment.plan.stage(self.link.stage)
+    }
+
+    fn weight(&self) -> Weight {
+        self.stage().map_or(Weight::ALL, |stage| stage.weight)
+    }
+
+    fn weight_before(&self) -> Weight {
+        let before = self.link.stage.0.checked_sub(1);
+        let before = before.and_then(|before| self.deployment.plan.stage(StageIndex(before)));
+        before.map_or(Weight::NONE, |stage| stage.weight)
+    }
+
+    fn new_version(&self) -> &str {
+        self.deployment.plan.task_definition.short()
+    }
+
+    fn question(&self) -> String {
+        format!("{} of the requests to {}?", self.weight(), self.new_version())
+    }
+
+    /// What the version gets now, and what it would get.
+    fn weights(&self) -> Markup {
+        let (now, next) = (self.weight_before(), self.weight());
+        html! {
+            p.weights {
+                (self.new_version()) " gets " strong { (now) } " of the requests now, and would get "
+                strong { (next) } "; " (self.deployment.plan.stable.task_definition.short()) " the rest."
+            }
+            svg.bar viewBox="0 0 1000 24" role="img" aria-label=(format!("{now} now, {next} asked for")) {
+                rect.rest width="1000" height="24" {}
+                rect.next width=(next.permille()) height="24" {}
+                rect.now width=(now.permille()) height="24" {}
+            }
+        }
+    }
+
+    fn standing(&self, standing: &Standing) -> Markup {
+        let Standing::Open { until } = standing else {
+            return html! { p { (standing.text()) } };
+        };
+        let deployment = self.deployment;
+        let approval = self.stage().and_then(|stage| stage.approval.as_ref());
+        let then = match approval.map(|approval| approval.on_timeout) {
+            Some(OnTimeout::Continue) => "it goes on",
+            Some(OnTimeout::Rollback) | None => "everything returns to stable",
+        };
+        let left = until.since(self.now);
+        let demanded =
+            approval.and_then(|approval| approval.in_words(deployment.people_needed(approval)));
+        let given: Vec<_> =
+            deployment.approvals(self.link.stage).map(|given| given.by.as_str()).collect();
+        html! {
+            p { "Until " (time(*until)) " (" (left) " left), then " (then) "." }
+            @if let Some(at) = deployment.goes_on_at().filter(|at| *at > self.now) {
+                p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (at.since(self.now)) "." }
+            }
+            @if let Some(pause) = &deployment.progress.paused {
+                p { (pause.in_words()) ". An approval is taken, and the weight moves once it is resumed." }
+            }
+            @if let Some(demanded) = demanded {
+                p { "Who must approve: " (demanded) "." }
+            }
+            @if !given.is_empty() {
+                p {
+                    "Approved by " (given.join(" and ")) "; "
+                    (people(deployment.approvals_lacking(self.link.stage))) " more must."
+                }
+            }
+            @if deployment.is_anyones_with_link(self.link.stage) { (self.form()) } @else { (self.commands()) }
+        }
+    }
+
+    /// Posted to this page's own address, which nobody knows who has not been given it.
+    fn form(&self) -> Markup {
+        html! {
+            form method="post" autocomplete="off" {
+                label for="reason" { "Why (for whoever reads the timeline)" }
+                textarea id="reason" name="reason" rows="3" maxlength=(LONGEST_REASON) {}
+                p.buttons {
+                    button.approve type="submit" name="decision" value="approve" {
+                        "Approve " (self.weight())
+                    }
+                    button.reject type="submit" name="decision" value="reject" {
+                        "Refuse, and return everything to stable"
+                    }
+                }
+            }
+            p.small { "The plan takes an answer from whoever has this link. It records no name." }
+        }
+    }
+
+    fn commands(&self) -> Markup {
+        let (id, stage) = (&self.deployment.id, self.link.stage);
+        let options = self.options();
+        html! {
+            p { "A link names nobody, and this question asks for somebody. Answer it by the command line:" }
+            pre tabindex="0" { code {
+                "glidepath approve " (id) (options) " --stage " (stage) "\n"
+                "glidepath reject " (id) (options) " --stage " (stage) " --reason \"…\""
+            } }
+        }
+    }
+
+    fn options(&self) -> String {
+        let mut parts = self.deployment.execution.as_str().split(':');
+        let region = parts.nth(3).unwrap_or_default();
+        format!(" --stack {} --region {region}", self.stack)
+    }
+
+    fn evidence(&self) -> Markup {
+        let progress = &self.deployment.progress;
+        let drawn = self.report.and_then(|report| drawing(report).ok());
+        html! {
+            section aria-labelledby="evidence" {
+                h2 id="evidence" { "What was seen" }
+                @if progress.judged.is_empty() {
+                    p { "Nothing yet: " (self.new_version()) " has had no requests." }
+                } @else {
+                    ul {
+                        @for reason in &progress.judged {
+                            @if progress.against.contains(reason) {
+                                li.against { strong { "Against it: " } (reason) }
+                            } @else {
+                                li { (reason) }
+                            }
+                        }
+                    }
+                }
+                @if let Some(drawn) = drawn { figure { (PreEscaped(drawn)) } }
+            }
+        }
+    }
+
+    fn facts(&self) -> Markup {
+        let plan = &self.deployment.plan;
+        html! {
+            section aria-labelledby="version" {
+                h2 id="version" { "The version" }
+                dl {
+                    dt { "Version" } dd { (self.new_version()) ", in the " (plan.canary.slot) " slot" }
+                    @for image in &plan.images { dt { "Image" } dd { (image) } }
+                    dt { "Replaces" } dd { (plan.stable.task_definition.short()) ", in the " (plan.stable.slot) " slot" }
+                    @for image in &plan.stable_images { dt { "Its image" } dd { (image) } }
+                    @if let Some(whom) = plan.started_by_whom() { dt { "Started by" } dd { (whom) } }
+                    dt { "Started" } dd { (time(self.deployment.started_at)) }
+                    @if let Some(reason) = &plan.reason { dt { "Because" } dd { (reason) } }
+                }
+                @for warning in &self.deployment.warnings { p.against { strong { "Warning: " } (warning) } }
+            }
+        }
+    }
+
+    fn stages(&self) -> Markup {
+        let here = self.deployment.progress.stage;
+        let plan = &self.deployment.plan;
+        html! {
+            section aria-labelledby="stages" {
+                h2 id="stages" { "The stages" }
+                ol {
+                    @for (place, stage) in plan.stages.iter().enumerate() {
+                        li aria-current=[(place == here.0).then_some("step")] {
+                            (stage.weight) " for " (stage.bake)
+                            @if stage.approval.is_some() { ", after an approval" }
+                            @if place == here.0 { " — here" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn footer(&self) -> Markup {
+        let execution = &self.deployment.execution;
+        let parts: Vec<_> = execution.as_str().split(':').collect();
+        html! {
+            p {
+                (self.deployment.id) ", stack " (self.stack)
+                @if let [_, _, _, region, account, ..] = parts.as_slice() {
+                    " in " (region) ", account " (account)
+                }
+                ". Shown as of " (time(self.now)) "."
+            }
+            @if let Some(console) = console(execution) {
+                p { a href=(console) rel="noreferrer" { "The execution in the AWS console" } }
+            }
+        }
+    }
+}
+
+fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(at) { (at) } }
+}
+
+fn document(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex, nofollow";
+                title { (title) }
+                style { (PreEscaped(style::SHEET)) }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string()
+}
+
+#[cfg(test)]
+mod tests;

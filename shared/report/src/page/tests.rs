@@ -1,0 +1,144 @@
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::plan::Approval;
+use glidepath_core::record::{Decision, Fence, FenceTrigger, Phase, Step};
+use glidepath_core::time::Span;
+use proptest::prelude::*;
+
+use super::*;
+
+/// As a registry holds one that asks.
+const RECORD: &str =
+    include_str!("../../../core/src/record/golden/current/deployment-approving.json");
+
+fn asking() -> Deployment {
+    let mut deployment: Deployment = serde_json::from_str(RECORD).unwrap();
+    let (at, until) = (deployment.started_at, deployment.started_at + Span::from_secs(3600));
+    deployment.phase = Phase::Open;
+    deployment.progress.ended_by = None;
+    deployment.progress.paused = None;
+    deployment.progress.decisions.clear();
+    deployment.progress.step =
+        Step::Approving { since: at, until, decision: None, reminded: false };
+    let stage = deployment.progress.stage.0;
+    deployment.plan.stages[stage].approval = Some(Approval {
+        anyone_with_link: true,
+        ..Approval::anybody(Span::from_secs(3600), OnTimeout::Rollback)
+    });
+    deployment
+}
+
+fn shown(deployment: &Deployment, link: &QuestionLink, refused: Option<&str>) -> String {
+    let now = deployment.started_at + Span::from_secs(60);
+    Page { deployment, link, report: None, stack: "glidepath", refused, now }.html()
+}
+
+fn has_form(page: &str) -> bool {
+    page.contains("<form")
+}
+
+#[test]
+fn only_an_open_question_of_the_link_itself_can_be_answered() {
+    let deployment = asking();
+    let link = QuestionLink::of(&deployment).unwrap();
+    let page = shown(&deployment, &link, None);
+    assert!(has_form(&page) && page.contains("59m left"), "{page}");
+
+    let later = QuestionLink { asked_at: link.asked_at + Span::from_millis(1), ..link.clone() };
+    assert!(!has_form(&shown(&deployment, &later, None)));
+    let other = QuestionLink { stage: link.stage.next(), ..link.clone() };
+    assert!(!has_form(&shown(&deployment, &other, None)));
+
+    let mut over = deployment.clone();
+    let decision = Decision {
+        approved: true,
+        by: LINK_HOLDER.to_owned(),
+        at: over.started_at,
+        reason: Some("good".to_owned()),
+    };
+    over.progress.decisions.push((link.stage, decision.clone()));
+    if let Step::Approving { decision: given, .. } = &mut over.progress.step {
+        *given = Some(decision);
+    }
+    let page = shown(&over, &link, None);
+    assert!(!has_form(&page) && page.contains("It was approved"), "{page}");
+
+    let mut alarmed = deployment.clone();
+    alarmed.phase = Phase::RollingBack;
+    alarmed.fence = Some(Fence {
+        trigger: FenceTrigger::StateMachine,
+        failure: Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired"),
+        at: alarmed.started_at,
+    });
+    let page = shown(&alarmed, &link, None);
+    assert!(!has_form(&page) && page.contains("alarm `shop-5xx` fired"), "{page}");
+
+    let now = deployment.started_at + Span::from_secs(3600);
+    let page =
+        Page { deployment: &deployment, link: &link, report: None, stack: "s", refused: None, now };
+    assert_eq!(Standing::of(&deployment, &link, now), Standing::TimeIsUp(now));
+    assert!(!has_form(&page.html()));
+}
+
+#[test]
+fn a_question_that_asks_for_somebody_is_answered_elsewhere() {
+    for change in [
+        (|approval: &mut Approval| approval.anyone_with_link = false) as fn(&mut Approval),
+        |approval| approval.count = 2,
+        |approval| approval.not_by_starter = true,
+    ] {
+        let mut deployment = asking();
+        let stage = deployment.progress.stage.0;
+        change(deployment.plan.stages[stage].approval.as_mut().unwrap());
+        let link = QuestionLink::of(&deployment).unwrap();
+        let page = shown(&deployment, &link, None);
+        let command = format!("glidepath approve {} --stack glidepath --region", deployment.id);
+        assert!(!has_form(&page) && page.contains(&command), "{page}");
+    }
+}
+
+#[test]
+fn a_page_has_no_script_and_loads_nothing() {
+    let deployment = asking();
+    let link = QuestionLink::of(&deployment).unwrap();
+    let page = shown(&deployment, &link, Some("stage 2 was approved by somebody"));
+    assert!(page.contains("role=\"alert\"") && page.contains("was approved by somebody"));
+    for never in ["<script", "javascript:", "src=", "@import", "url(", " on"] {
+        let markup: String = page.split('<').filter_map(|tag| tag.split('>').next()).collect();
+        assert!(!markup.contains(never), "{never}");
+    }
+    // The token of the pause is in the record.
+    assert!(RECORD.contains("token") && !page.contains("token"), "{page}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_people_have_written_stays_text(text in "[<>&\"'a-z =/\u{202e}-]{0,40}") {
+        let mut deployment = asking();
+        deployment.id = DeploymentId::new("d");
+        deployment.plan.reason = Some(text.clone());
+        deployment.plan.images = vec![text.clone()];
+        deployment.progress.judged = vec![text.clone()];
+        deployment.warnings = vec![text.clone()];
+        let link = QuestionLink::of(&deployment).unwrap();
+        let page = shown(&deployment, &link, Some(&text));
+        let read = page.trim_start_matches("<!DOCTYPE html>");
+        // Well-formed but for what HTML closes by itself.
+        let read = read.replace("<meta charset=\"utf-8\">", "");
+        let metas: Vec<_> = read.split("<meta").skip(1).filter_map(|rest| rest.split_once('>')).collect();
+        prop_assert_eq!(metas.len(), 3);
+        let mut closed = read.clone();
+        for (inside, _) in metas {
+            closed = closed.replace(&format!("<meta{inside}>"), "");
+        }
+        let style = closed.split_once("<style>").unwrap();
+        let closed = format!("{}{}", style.0, style.1.split_once("</style>").unwrap().1);
+        let parsed = roxmltree::Document::parse(&closed);
+        prop_assert!(parsed.is_ok(), "{:?}\n{}", parsed.err(), closed);
+        let parsed = parsed.unwrap();
+        let alert = parsed.descendants().find(|node| node.attribute("role") == Some("alert"));
+        let told: String = alert.unwrap().descendants().filter(|node| node.is_text()).map(|node| node.text().unwrap()).collect();
+        prop_assert_eq!(told, format!("Nothing was recorded: {}", text));
+    }
+}
