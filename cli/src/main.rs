@@ -10,7 +10,9 @@ mod connection;
 mod decision;
 mod document;
 mod ended;
+mod filter;
 mod follow;
+mod form;
 mod health_report;
 mod live;
 mod names;
@@ -18,7 +20,9 @@ mod next_command;
 mod planning;
 mod render;
 mod request_history;
+mod screen;
 mod stopped;
+mod telling;
 
 #[cfg(test)]
 mod fixtures;

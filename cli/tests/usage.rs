@@ -42,7 +42,6 @@ fn wrong_usage_is_refused_with_what_is_missing() {
     assert_refused(&["start"], 2, "<FILE>");
     assert_refused(&["start", "good.yaml", "--name", "a b"], 2, "cannot be in a name");
     assert_refused(&["status", "--watch"], 2, "<DEPLOYMENT>");
-    assert_refused(&["status", "shop-42", "--watch", "--json"], 2, "cannot be used with");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) use counted::{
 };
 pub(crate) use table::write_rows;
 pub(crate) use text::by_stage;
+pub(crate) use words::percent;
 
 use crate::stopped::Stopped;
 
