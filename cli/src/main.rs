@@ -6,6 +6,7 @@
 //! interrupted.
 
 mod commands;
+mod configuration;
 mod connection;
 mod decision;
 mod document;
@@ -35,7 +36,7 @@ use crate::stopped::Stopped;
 
 /// Progressive delivery for Amazon ECS behind an Application Load Balancer.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "glidepath", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct CommandLine {
     #[command(flatten)]
     options: connection::Options,

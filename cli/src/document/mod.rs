@@ -146,6 +146,23 @@ impl Document {
     }
 }
 
+/// A file of texts, each under one of the known names.
+pub(crate) fn settings(
+    bytes: &[u8],
+    file: &str,
+    known: &[&str],
+) -> Result<BTreeMap<String, String>, Stopped> {
+    let read = || -> Result<_, Mistake> {
+        let text = bytes::text(bytes)?;
+        let nothing = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        if text.lines().all(nothing) {
+            return Ok(BTreeMap::new());
+        }
+        tree::parse(text)?.settings(known)
+    };
+    read().map_err(|mistake| mistake.in_file(file))
+}
+
 /// A field and what it shall be: `release.taskDefinition=shop:43`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assignment {

@@ -300,8 +300,8 @@ mod tests {
     use crate::fixtures::{NOW, deployment};
     use crate::health::Reason;
     use crate::plan::{Approval, StageIndex};
-    use crate::record::Pause;
     use crate::protocol::approve;
+    use crate::record::Pause;
 
     fn verdict(says: &[Judgement]) -> Verdict {
         let reason = |judgement: &Judgement| Reason {
