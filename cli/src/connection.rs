@@ -137,9 +137,12 @@ impl Options {
         Ok(Connection { ports, operator: Operator::new(&clients, stack.clone()), clients, stack })
     }
 
-    /// How this person has to type further commands: the file says the rest of them, too.
+    /// How this person has to type further commands: only what is another stack than without saying so.
     pub(crate) fn commands(&self) -> Commands {
-        let stack = self.stack().cloned();
+        // A file that cannot be read ends the command when it connects.
+        let file = Configuration::read(|name| std::env::var_os(name)).unwrap_or_default();
+        let otherwise = file.stack.as_deref().unwrap_or(DEFAULT_STACK);
+        let stack = self.stack().filter(|stack| *stack != otherwise).cloned();
         Commands { stack, region: self.region.clone(), profile: self.profile.clone() }
     }
 }
