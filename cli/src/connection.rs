@@ -1,5 +1,7 @@
 //! The stack that a command works on, found once.
 
+use std::ffi::OsString;
+
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::containers::ElasticContainers;
@@ -15,6 +17,7 @@ use glidepath_core::document::Findings;
 use glidepath_core::versions;
 use glidepath_engine::ports::{Adapters, PortError};
 
+use crate::configuration::Configuration;
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
 
@@ -24,21 +27,38 @@ const DEFAULT_STACK: &str = "glidepath";
 /// Which stack.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Name of Glidepath's CloudFormation stack
-    #[arg(long, global = true, env = "GLIDEPATH_STACK", default_value = DEFAULT_STACK, value_parser = stack)]
-    stack: String,
-    /// AWS region; without it AWS_REGION or the profile's
+    /// Name of Glidepath's CloudFormation stack; without it that of the configuration, or `glidepath`
+    #[arg(long, global = true, env = "GLIDEPATH_STACK")]
+    stack: Option<String>,
+    /// AWS region; without it AWS_REGION, the configuration's, or the profile's
     #[arg(long, global = true)]
     region: Option<String>,
-    /// Profile of the AWS configuration to act as; before any keys in the environment
+    /// Profile of the AWS configuration to act as, before any keys in the environment; without it the
+    /// environment's identity, or the profile of the configuration
     #[arg(long, global = true)]
     profile: Option<String>,
 }
 
-/// A variable of CI that is empty is one that nobody has set.
-fn stack(name: &str) -> Result<String, std::convert::Infallible> {
-    Ok(if name.is_empty() { DEFAULT_STACK } else { name }.to_owned())
+/// Which stack, where, and as whom, after everything that may say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settled {
+    stack: String,
+    /// `None`: what the SDK finds.
+    region: Option<String>,
+    profile: Option<String>,
 }
+
+/// Each of these says as whom somebody acts, and stands before what a file says.
+const IDENTITIES: [&str; 5] = [
+    "AWS_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
+/// Whose Region stands before what a file says.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Neither hooks nor probes, nor what only functions reach.
 pub(crate) type CommandPorts = Adapters<
@@ -68,17 +88,43 @@ pub(crate) struct Connection {
 }
 
 impl Options {
+    /// A variable of CI that is empty is one that nobody has set.
+    fn stack(&self) -> Option<&String> {
+        self.stack.as_ref().filter(|stack| !stack.is_empty())
+    }
+
+    /// An option before the environment, and that before the file.
+    fn settled(
+        &self,
+        file: Configuration,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Settled {
+        let set = |names: &[&str]| {
+            names.iter().any(|name| environment(name).is_some_and(|value| !value.is_empty()))
+        };
+        let Configuration { stack, region, profile } = file;
+        let region = region.filter(|_| !set(&REGIONS));
+        let profile = profile.filter(|_| !set(&IDENTITIES));
+        Settled {
+            stack: self.stack().cloned().or(stack).unwrap_or_else(|| DEFAULT_STACK.to_owned()),
+            region: self.region.clone().or(region),
+            profile: self.profile.clone().or(profile),
+        }
+    }
+
     pub(crate) async fn connect(&self) -> Result<Connection, Stopped> {
-        let clients = Clients::at_a_desk(self.region.clone(), self.profile.clone()).await;
+        let environment = |name: &str| std::env::var_os(name);
+        let settled = self.settled(Configuration::read(environment)?, environment);
+        let clients = Clients::at_a_desk(settled.region.clone(), settled.profile.clone()).await;
         let clients = clients.map_err(|_| Stopped::Unusable {
-            message: match &self.profile {
+            message: match &settled.profile {
                 Some(profile) => format!("profile `{profile}` has no region, or is not there"),
                 None => "no AWS region is configured".to_owned(),
             },
             hint: "give --region, or set AWS_REGION".to_owned(),
         })?;
-        let stack = stack::describe(&clients, &self.stack).await;
-        let stack = stack.map_err(|error| self.not_found(error))?;
+        let stack = stack::describe(&clients, &settled.stack).await;
+        let stack = stack.map_err(|error| settled.not_found(error))?;
         let ports = Adapters::none()
             .with_registry(DynamoRegistry::new(&clients, &stack.table))
             .with_load_balancer(ElasticLoadBalancing::new(&clients))
@@ -91,6 +137,17 @@ impl Options {
         Ok(Connection { ports, operator: Operator::new(&clients, stack.clone()), clients, stack })
     }
 
+    /// How this person has to type further commands: only what is another stack than without saying so.
+    pub(crate) fn commands(&self) -> Commands {
+        // A file that cannot be read ends the command when it connects.
+        let file = Configuration::read(|name| std::env::var_os(name)).unwrap_or_default();
+        let otherwise = file.stack.as_deref().unwrap_or(DEFAULT_STACK);
+        let stack = self.stack().filter(|stack| *stack != otherwise).cloned();
+        Commands { stack, region: self.region.clone(), profile: self.profile.clone() }
+    }
+}
+
+impl Settled {
     /// Where it was looked for: whoever has several Regions and accounts may be in the wrong one.
     fn not_found(&self, error: PortError) -> Stopped {
         let Self { stack, region, profile } = self;
@@ -119,12 +176,6 @@ impl Options {
                 .to_owned(),
         }
     }
-
-    /// How this person has to type further commands.
-    pub(crate) fn commands(&self) -> Commands {
-        let stack = (self.stack != DEFAULT_STACK).then(|| self.stack.clone());
-        Commands { stack, region: self.region.clone(), profile: self.profile.clone() }
-    }
 }
 
 impl Connection {
@@ -140,16 +191,52 @@ mod tests {
 
     #[test]
     fn a_stack_that_is_not_there_is_told_with_where_it_was_looked_for() {
-        assert_eq!(stack(""), Ok(DEFAULT_STACK.to_owned()));
         let (stack, region) = ("blue".to_owned(), Some("us-east-1".to_owned()));
-        let options = Options { stack, region, profile: None };
+        let settled = Settled { stack, region, profile: None };
         let error = |detail: &str| PortError::Refused {
             operation: "cloudformation:DescribeStacks",
             detail: detail.to_owned(),
         };
-        let told = options.not_found(error("ValidationError: Stack with id blue does not exist"));
+        let told = settled.not_found(error("ValidationError: Stack with id blue does not exist"));
         assert_eq!(told.to_string(), "there is no stack `blue` in us-east-1");
-        let told = options.not_found(error("AccessDenied: no"));
+        let told = settled.not_found(error("AccessDenied: no"));
         assert!(told.to_string().contains("AccessDenied"), "{told}");
+    }
+
+    #[test]
+    fn an_option_comes_before_the_environment_and_that_before_the_file() {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        // Stack, region and profile: of options, of the environment by its names, of the file; settled.
+        for (options, environment, file, expected) in [
+            (["", "", ""], &[][..], ["", "", ""], ["glidepath", "", ""]),
+            (["", "", ""], &[], ["f", "fr", "fp"], ["f", "fr", "fp"]),
+            (
+                ["o", "or", "op"],
+                &["AWS_PROFILE", "AWS_REGION"],
+                ["f", "fr", "fp"],
+                ["o", "or", "op"],
+            ),
+            (["", "", ""], &["AWS_PROFILE"], ["f", "fr", "fp"], ["f", "fr", ""]),
+            (["", "", ""], &["AWS_ACCESS_KEY_ID"], ["f", "fr", "fp"], ["f", "fr", ""]),
+            (["", "", ""], &["AWS_DEFAULT_REGION"], ["f", "fr", "fp"], ["f", "", "fp"]),
+            (["", "", "op"], &["AWS_ACCESS_KEY_ID"], ["f", "", "fp"], ["f", "", "op"]),
+        ] {
+            let [stack, region, profile] = options.map(text);
+            let options = Options { stack, region, profile };
+            let [stack, region, profile] = file.map(text);
+            let file = Configuration { stack, region, profile };
+            let set = |name: &str| environment.contains(&name).then(|| OsString::from("x"));
+            let [stack, region, profile] = expected.map(text);
+            let expected = Settled { stack: stack.unwrap(), region, profile };
+            assert_eq!(options.settled(file, set), expected);
+        }
+        // Empty is not set, in either.
+        let options = Options { stack: Some(String::new()), region: None, profile: None };
+        let file = Configuration { profile: Some("fp".to_owned()), ..Configuration::default() };
+        let settled = options.settled(file, |_| Some(OsString::new()));
+        assert_eq!(
+            (settled.stack.as_str(), settled.profile.as_deref()),
+            (DEFAULT_STACK, Some("fp"))
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::SlotRequests;
 use glidepath_core::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TaskToken};
 use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
 use glidepath_core::record::{
@@ -15,6 +16,8 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::urgency::Urgency;
 use glidepath_core::weight::Weight;
 use glidepath_engine::testing::example;
+
+use crate::live::{Counted, Evidence, StageCounted};
 
 /// 2027-01-15T08:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -48,6 +51,18 @@ pub(crate) fn same_as_file(name: &str, actual: &str) {
 
 fn weight(permille: u16) -> Weight {
     Weight::from_permille(permille).unwrap()
+}
+
+/// What looks have counted: of each stage requests and bad ones of the canary, then of stable.
+pub(crate) fn counted(stages: &[(u64, u64, u64, u64)]) -> Counted {
+    let slot = |all, bad| SlotRequests { all, bad, slow: None };
+    let stages =
+        stages.iter().enumerate().map(|(position, (all, bad, of_stable, bad_of_stable))| {
+            let (canary, stable) = (slot(*all, *bad), slot(*of_stable, *bad_of_stable));
+            StageCounted { stage: StageIndex(position), canary, stable }
+        });
+    let evidence = Evidence { ln_e: 1.5, bound: 20_f64.ln(), witnesses: 1, needed: 3 };
+    Counted { until: NOW - minutes(1), stages: stages.collect(), evidence: Some(evidence) }
 }
 
 /// Waits at a gate in its first stage, for two more minutes.

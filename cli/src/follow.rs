@@ -1,18 +1,22 @@
 //! Follows a deployment to its end and tells what happens on the way.
 
-use std::io::Write;
+use std::pin::pin;
 
 use glidepath_aws::operator::ExecutionState;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
-use glidepath_core::record::{Deployment, Outcome, Phase};
-use glidepath_core::time::Span;
-use glidepath_engine::ports::{Clock, PortError, PortResult, Ports, Registry};
+use glidepath_core::record::{Deployment, Outcome, Phase, Revision};
+use glidepath_core::time::{Span, Timestamp};
+use glidepath_engine::ports::{
+    Clock, Containers, LoadBalancer, PortError, PortResult, Ports, Registry,
+};
 
 use crate::ended::{Ended, Followed};
+use crate::live::{Live, live};
 use crate::next_command::Commands;
 use crate::planning::is_earlier;
-use crate::render::{failure, followed, waits_for_a_person, words};
+use crate::render::{failure, waits_for_a_person, words};
 use crate::stopped::Stopped;
+use crate::telling::{SILENCE, Seen, Telling};
 
 /// Time between two looks.
 const INTERVAL: Span = Span::from_secs(2);
@@ -20,8 +24,8 @@ const INTERVAL: Span = Span::from_secs(2);
 /// How many looks in a row may stay without an answer: five minutes of a bad line end nothing.
 const PATIENCE: u32 = 150;
 
-/// A gap in the answers that somebody who watches should know of.
-const SILENCE: Span = Span::from_secs(20);
+/// Weights, tasks and targets are read again after this time, whatever the record says.
+const AWS_AGAIN: Span = Span::from_secs(30);
 
 /// What is followed, and through what.
 #[derive(Debug)]
@@ -53,60 +57,83 @@ enum Look {
 }
 
 /// Follows until the deployment has ended. `look` asks for the execution: a request that is refused
-/// never becomes a deployment. What is not of the deployment is told `aside`.
-pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
+/// never becomes a deployment.
+pub(crate) async fn follow<
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Containers: Containers, Ambient: Clock>,
+>(
     follow: Follow<'_, P>,
     execution: &ExecutionArn,
     mut look: impl AsyncFnMut() -> PortResult<ExecutionState>,
-    output: &mut impl Write,
-    aside: &mut impl Write,
+    telling: &mut dyn Telling,
 ) -> Result<Followed, Stopped> {
     let Follow { ports, id, commands, shown, until } = follow;
-    let (registry, clock) = (ports.registry(), ports.ambient());
+    let clock = ports.ambient();
     let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
     let begun = clock.now();
-    let (mut answered_at, mut silent) = (begun, false);
+    let mut answered_at = begun;
+    let (mut now, wants_live) = (Now::default(), telling.wants_live());
     loop {
-        // The execution first: what it wrote before it ended is then in what is read next.
-        let found = async {
-            let state = look().await?;
-            let deployment = registry.deployment(id).await?;
-            // An earlier deployment of this name is not this one.
-            let deployment = deployment.filter(|deployment| {
-                deployment.execution == *execution && !is_earlier(deployment, Some(&state))
-            });
-            let mut new = Vec::new();
-            if deployment.as_ref().is_some_and(|deployment| deployment.notices > told) {
-                new = registry.notices(id).await?;
-                new.retain(|entry| entry.notice.sequence > told);
-            }
-            Ok::<_, PortError>((state, deployment, new))
-        };
-        match found.await {
-            Ok((state, deployment, new)) => {
-                unanswered = 0;
-                (answered_at, silent) = (clock.now(), false);
-                for entry in &new {
-                    told = told.max(entry.notice.sequence);
-                    if let Some(deployment) = &deployment {
-                        write!(output, "{}", followed(&entry.notice, deployment, commands))?;
+        let found = {
+            let mut looking = pin!(async {
+                // The execution first: what it wrote before it ended is then in what is read next.
+                let state = look().await?;
+                let deployment = ports.registry().deployment(id).await?;
+                // An earlier deployment of this name is not this one.
+                let deployment = deployment.filter(|deployment| {
+                    deployment.execution == *execution && !is_earlier(deployment, Some(&state))
+                });
+                let mut new = Vec::new();
+                if let Some(deployment) = &deployment {
+                    if deployment.notices > told {
+                        new = ports.registry().notices(id).await?;
+                    }
+                    if wants_live {
+                        now.refresh(ports, deployment).await?;
                     }
                 }
-                output.flush()?;
-                let waits = deployment.as_ref();
-                let waits = waits.filter(|found| waits_for_a_person(found, clock.now()));
-                if let Some(deployment) = waits.filter(|_| until.person) {
-                    return Ok(Followed::Waits(words(deployment, clock.now())));
+                let new = new.into_iter().map(|entry| entry.notice);
+                let new: Vec<_> = new.filter(|notice| notice.sequence > told).collect();
+                Ok::<_, PortError>((state, deployment, new))
+            });
+            loop {
+                tokio::select! {
+                    biased;
+                    found = &mut looking => break found,
+                    // Somebody who waits for an answer sees that nothing stands still but AWS.
+                    () = clock.sleep(INTERVAL) => {
+                        let silence = clock.now().since(answered_at);
+                        if silence >= SILENCE {
+                            telling.silent(silence, None)?;
+                        }
+                    }
                 }
-                match seen(state, deployment.as_ref()) {
+            }
+        };
+        match found {
+            Ok((state, deployment, new)) => {
+                unanswered = 0;
+                answered_at = clock.now();
+                told = new.iter().map(|notice| notice.sequence).fold(told, u32::max);
+                let deployment = deployment.as_ref();
+                let live = &now.live;
+                telling.seen(&Seen { deployment, new: &new, live, now: answered_at })?;
+                let waits = deployment.filter(|found| waits_for_a_person(found, answered_at));
+                if let Some(deployment) = waits.filter(|_| until.person) {
+                    return Ok(Followed::Waits(words(deployment, answered_at)));
+                }
+                match seen(state, deployment) {
                     Look::On => {}
-                    Look::Ended(ended) => return Ok(Followed::Ended(ended)),
+                    Look::Ended(ended) => {
+                        if deployment.is_none() {
+                            telling.refused(&ended)?;
+                        }
+                        return Ok(Followed::Ended(ended));
+                    }
                     Look::Orphaned(name) if !orphaned => {
                         orphaned = true;
-                        writeln!(
-                            output,
+                        telling.orphaned(&format!(
                             "its execution has ended ({name}); the sweep brings it to its end"
-                        )?;
+                        ))?;
                     }
                     Look::Orphaned(_) => {}
                 }
@@ -114,10 +141,8 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
             Err(error) if error.may_pass() && unanswered < PATIENCE => {
                 unanswered += 1;
                 let silence = clock.now().since(answered_at);
-                if silence >= SILENCE && !silent {
-                    silent = true;
-                    // Once for each gap: whoever reads a log wants no line every two seconds.
-                    writeln!(aside, "no answer from AWS for {silence}, trying on ({error})")?;
+                if silence >= SILENCE {
+                    telling.silent(silence, Some(&error.to_string()))?;
                 }
             }
             Err(error) => {
@@ -131,6 +156,38 @@ pub(crate) async fn follow<P: Ports<Registry: Registry, Ambient: Clock>>(
             return Ok(Followed::StillOn);
         }
         clock.sleep(INTERVAL).await;
+    }
+}
+
+/// What was read of requests, weights and tasks, for which record, and when.
+#[derive(Debug, Default)]
+struct Now {
+    live: Live,
+    read: Option<(Revision, Timestamp)>,
+}
+
+impl Now {
+    /// Reads it anew where the record has changed, and otherwise now and then: the load balancer's calls are
+    /// those that rollbacks of the account need.
+    async fn refresh(
+        &mut self,
+        ports: &impl Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer,
+            Containers: Containers,
+            Ambient: Clock,
+        >,
+        deployment: &Deployment,
+    ) -> PortResult<()> {
+        let now = ports.ambient().now();
+        let fresh = self.read.is_some_and(|(revision, at)| {
+            revision == deployment.revision && now.since(at) < AWS_AGAIN
+        });
+        if !fresh {
+            self.live = live(ports, deployment).await?;
+            self.read = Some((deployment.revision, now));
+        }
+        Ok(())
     }
 }
 
@@ -199,6 +256,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::minutes;
+    use crate::form::Lines;
 
     /// From its beginning to its end.
     fn whole<'a>(
@@ -256,8 +314,8 @@ mod tests {
             machine.step(None).await;
             Ok(ExecutionState::Running)
         };
-        let ended =
-            follow(following, &deployment.execution, look, &mut output, &mut Vec::new()).await;
+        let mut lines = Lines::new(&commands, &mut output, Vec::new());
+        let ended = follow(following, &deployment.execution, look, &mut lines).await;
         let text = anstream::adapter::strip_str(&String::from_utf8(output).unwrap()).to_string();
         (ended, text)
     }
@@ -333,9 +391,8 @@ mod tests {
         };
         let mut looks = [ExecutionState::Running, refused].into_iter();
         let look = async || Ok(looks.next().unwrap());
-        let ended =
-            follow(following, &ExecutionArn::new("arn:e"), look, &mut Vec::new(), &mut Vec::new())
-                .await;
+        let mut lines = Lines::new(&commands, Vec::new(), Vec::new());
+        let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut lines).await;
         let expected =
             Ended::Refused { name: "InvalidRequest".to_owned(), cause: "no such rule".to_owned() };
         let Ok(Followed::Ended(ended)) = ended else { panic!("{ended:?}") };
@@ -359,7 +416,8 @@ mod tests {
                 Err(PortError::Throttled { operation: "states:DescribeExecution" })
             };
             let mut aside = Vec::new();
-            let ended = follow(following, &execution, look, &mut Vec::new(), &mut aside).await;
+            let mut lines = Lines::new(&commands, Vec::new(), &mut aside);
+            let ended = follow(following, &execution, look, &mut lines).await;
             assert_eq!(ended.is_ok(), waited_out, "{errors}");
             let aside = String::from_utf8(aside).unwrap();
             let expected = "no answer from AWS for 20s, trying on (";
@@ -369,10 +427,83 @@ mod tests {
         let following = whole(&bed, &id, &commands);
         let operation = "states:DescribeExecution";
         let look = async || Err(PortError::Refused { operation, detail: "expired".to_owned() });
-        let ended = follow(following, &execution, look, &mut Vec::new(), &mut Vec::new())
-            .await
-            .unwrap_err();
+        let mut lines = Lines::new(&commands, Vec::new(), Vec::new());
+        let ended = follow(following, &execution, look, &mut lines).await.unwrap_err();
         assert!(ended.to_string().contains("shop-2 goes on without you"), "{ended}");
+    }
+
+    /// Whom it may say what it has seen, and when.
+    #[derive(Default)]
+    struct Noted {
+        silences: Vec<u64>,
+    }
+
+    impl Telling for Noted {
+        fn wants_live(&self) -> bool {
+            true
+        }
+
+        fn seen(&mut self, _seen: &Seen<'_>) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn silent(&mut self, silence: Span, _why: Option<&str>) -> std::io::Result<()> {
+            self.silences.push(silence.as_millis() / 1000);
+            Ok(())
+        }
+
+        fn orphaned(&mut self, _words: &str) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn refused(&mut self, _ended: &Ended) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_is_said_while_it_is_waited_for() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
+        let bed = Bed::new(&registry, &world);
+        let asked_at = world.now();
+        let look = async || {
+            while world.now().since(asked_at) < Span::from_secs(26) {
+                tokio::task::yield_now().await;
+            }
+            Ok(ExecutionState::Succeeded)
+        };
+        let mut noted = Noted::default();
+        let following = whole(&bed, &id, &commands);
+        let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut noted).await;
+        assert_eq!(ended.unwrap(), Followed::Ended(Ended::Succeeded));
+        assert_eq!(noted.silences, [20, 22, 24, 26]);
+    }
+
+    /// The load balancer's calls are those that rollbacks need.
+    #[tokio::test]
+    async fn what_aws_says_is_asked_again_where_the_record_has_changed_and_else_now_and_then() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let bed = Bed::new(&registry, &world);
+        let deployment =
+            begun(&registry, plan(vec![stage(1000, minutes(1))]), "shop-2", world.now()).await;
+        let mut now = Now::default();
+        let mut read_at = Vec::new();
+        let from = world.now();
+        for look in 0..40 {
+            let mut deployment = deployment.clone();
+            if look >= 25 {
+                deployment.revision = Revision(deployment.revision.0 + 1);
+            }
+            let before = now.read;
+            now.refresh(&bed, &deployment).await.unwrap();
+            if now.read != before {
+                read_at.push(world.now().since(from).as_millis() / 1000);
+            }
+            world.pass(INTERVAL);
+        }
+        assert_eq!(read_at, [0, 30, 50]);
+        assert_eq!(now.live.slots.len(), 2);
     }
 
     #[tokio::test]
@@ -401,9 +532,8 @@ mod tests {
             Ok(ExecutionState::Failed { name: "ABORTED".to_owned(), cause: String::new() })
         };
         let mut output = Vec::new();
-        let ended = follow(following, &deployment.execution, look, &mut output, &mut Vec::new())
-            .await
-            .unwrap();
+        let mut lines = Lines::new(&commands, &mut output, Vec::new());
+        let ended = follow(following, &deployment.execution, look, &mut lines).await.unwrap();
         assert!(matches!(ended, Followed::Ended(Ended::Failed { .. })));
         let text = String::from_utf8(output).unwrap();
         assert_eq!(text.matches("its execution has ended (ABORTED)").count(), 1, "{text}");

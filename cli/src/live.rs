@@ -1,33 +1,71 @@
 //! What AWS says of a deployment at this moment. The record says what Glidepath has written and
 //! found; somebody who looks at night needs what is so now, and why it waits.
 
-use glidepath_core::health::{Comparison, StoredCells, evidence};
+use glidepath_core::health::{Comparison, SlotRequests, StoredCells, evidence};
 use glidepath_core::ids::TargetGroupArn;
-use glidepath_core::plan::{Plan, SlotPlan};
+use glidepath_core::plan::{Plan, SlotPlan, StageIndex};
 use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::route::Role;
+use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::ports::{
-    Containers, FoundRoute, LoadBalancer, PortResult, Ports, TargetHealth,
+    Containers, FoundRoute, LoadBalancer, PortResult, Ports, Registry, TargetHealth,
 };
 use glidepath_report::total_of;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Live {
     /// The canary's share of every route in the plan's order, or why it could not be read.
     pub(crate) shares: Option<Result<Vec<Option<Weight>>, String>>,
     /// Tasks and targets of the new version, then of the old one.
     pub(crate) slots: Vec<String>,
-    /// What the newest look has counted.
-    pub(crate) counted: Option<String>,
+    /// `None`: no look has counted anything yet.
+    pub(crate) counted: Option<Counted>,
 }
 
-/// Looks at the routes, and at what may keep the deployment waiting.
+/// What looks have counted of the requests, as the registry keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Counted {
+    /// The end of the newest period.
+    pub(crate) until: Timestamp,
+    /// The stages that have periods, in order.
+    pub(crate) stages: Vec<StageCounted>,
+    /// `None` where the versions are not compared, or not yet.
+    pub(crate) evidence: Option<Evidence>,
+}
+
+/// The requests of one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StageCounted {
+    pub(crate) stage: StageIndex,
+    pub(crate) canary: SlotRequests,
+    pub(crate) stable: SlotRequests,
+}
+
+/// How much speaks against the new version.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Evidence {
+    /// The natural logarithm of E.
+    pub(crate) ln_e: f64,
+    /// From which one on the deployment ends.
+    pub(crate) bound: f64,
+    /// Minutes that speak clearly against it.
+    pub(crate) witnesses: u32,
+    /// And how many of them are needed besides.
+    pub(crate) needed: u32,
+}
+
+/// Reads what the registry keeps of the requests and, until the deployment has ended, what AWS says: after
+/// that its slots are others' to use.
 pub(crate) async fn live(
-    ports: &impl Ports<LoadBalancer: LoadBalancer, Containers: Containers>,
+    ports: &impl Ports<Registry: Registry, LoadBalancer: LoadBalancer, Containers: Containers>,
     deployment: &Deployment,
-    stored: Option<&StoredCells>,
-) -> Live {
+) -> PortResult<Live> {
+    let stored = ports.registry().stored_cells(&deployment.id).await?;
+    let counted = stored.as_ref().and_then(|stored| Counted::of(deployment, stored));
+    if matches!(deployment.phase, Phase::Closed(_)) {
+        return Ok(Live { counted, ..Live::default() });
+    }
     let plan = &deployment.plan;
     let shares = shares(ports.load_balancer(), plan).await;
     let mut slots = Vec::new();
@@ -42,11 +80,7 @@ pub(crate) async fn live(
             Err(error) => format!("{version}: not known ({error})"),
         });
     }
-    Live {
-        shares: Some(shares.map_err(|error| error.to_string())),
-        slots,
-        counted: stored.and_then(|stored| counted(deployment, stored)),
-    }
+    Ok(Live { shares: Some(shares.map_err(|error| error.to_string())), slots, counted })
 }
 
 /// The canary's share of every route in the plan's order; `None` where it has none that can be told.
@@ -100,37 +134,66 @@ async fn slot_now(
     Ok(told)
 }
 
-/// The requests of the stage that the deployment is at, as far as looks have counted them.
-fn counted(deployment: &Deployment, stored: &StoredCells) -> Option<String> {
-    match deployment.phase {
-        Phase::Open | Phase::RollingBack | Phase::Held => {}
-        Phase::Committed | Phase::Closed(_) => return None,
+impl Counted {
+    fn of(deployment: &Deployment, stored: &StoredCells) -> Option<Self> {
+        let last = stored.cells.last()?;
+        let by_stage = stored.cells.chunk_by(|one, other| one.cell.stage == other.cell.stage);
+        let stages = by_stage.filter_map(|cells| {
+            Some(StageCounted {
+                stage: cells.first()?.cell.stage,
+                canary: total_of(cells.iter().map(|stored| stored.cell.canary)),
+                stable: total_of(cells.iter().map(|stored| stored.cell.stable)),
+            })
+        });
+        let cells: Vec<_> = stored.cells.iter().map(|stored| stored.cell).collect();
+        let comparison = stored.comparison;
+        let comparison =
+            comparison.and_then(|terms| Comparison::planned(&deployment.plan, &terms, &cells).ok());
+        let evidence = comparison.as_ref().and_then(|comparison| {
+            let point = comparison.latest()?;
+            Some(Evidence {
+                ln_e: point.ln_e,
+                bound: comparison.parameters.bound(),
+                witnesses: point.witnesses,
+                needed: comparison.parameters.witnesses(),
+            })
+        });
+        Some(Self { until: last.cell.from + last.length, stages: stages.collect(), evidence })
     }
-    let stage = deployment.progress.stage;
-    let of_stage = || stored.cells.iter().filter(|stored| stored.cell.stage == stage);
-    let last = of_stage().next_back()?;
-    let canary = total_of(of_stage().map(|stored| stored.cell.canary));
-    let stable = total_of(of_stage().map(|stored| stored.cell.stable));
-    let plan = &deployment.plan;
-    let cells: Vec<_> = stored.cells.iter().map(|stored| stored.cell).collect();
-    let comparison =
-        stored.comparison.and_then(|terms| Comparison::planned(plan, &terms, &cells).ok());
-    let judged = comparison.as_ref().and_then(|comparison| {
-        let point = comparison.latest()?;
-        let needed = evidence(comparison.parameters.bound());
-        Some(format!("; evidence {} of {needed}", evidence(point.ln_e)))
-    });
-    Some(format!(
-        "stage {stage} until {}: {} requests to {}, {} bad; {} to {}, {} bad{}",
-        last.cell.from + last.length,
-        canary.all,
-        plan.task_definition.short(),
-        canary.bad,
-        stable.all,
-        plan.stable.task_definition.short(),
-        stable.bad,
-        judged.unwrap_or_default()
-    ))
+
+    /// The requests of a stage, where a look has counted some.
+    pub(crate) fn at(&self, stage: StageIndex) -> Option<&StageCounted> {
+        self.stages.iter().find(|counted| counted.stage == stage)
+    }
+
+    /// The requests of the stage that the deployment is at, in words.
+    pub(crate) fn now(&self, deployment: &Deployment) -> Option<String> {
+        match deployment.phase {
+            Phase::Open | Phase::RollingBack | Phase::Held => {}
+            Phase::Committed | Phase::Closed(_) => return None,
+        }
+        let plan = &deployment.plan;
+        let StageCounted { stage, canary, stable } = self.at(deployment.progress.stage)?;
+        let judged = self.evidence.map(|known| format!("; evidence {known}"));
+        Some(format!(
+            "stage {stage} until {}: {} requests to {}, {} bad; {} to {}, {} bad{}",
+            self.until,
+            canary.all,
+            plan.task_definition.short(),
+            canary.bad,
+            stable.all,
+            plan.stable.task_definition.short(),
+            stable.bad,
+            judged.unwrap_or_default()
+        ))
+    }
+}
+
+impl std::fmt::Display for Evidence {
+    /// `4.21 of 20`
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {}", evidence(self.ln_e), evidence(self.bound))
+    }
 }
 
 #[cfg(test)]

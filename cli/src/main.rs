@@ -6,19 +6,24 @@
 //! interrupted.
 
 mod commands;
+mod configuration;
 mod connection;
 mod decision;
 mod document;
 mod drawing;
 mod ended;
+mod filter;
 mod follow;
+mod form;
 mod live;
 mod names;
 mod next_command;
 mod planning;
 mod render;
 mod request_history;
+mod screen;
 mod stopped;
+mod telling;
 
 #[cfg(test)]
 mod fixtures;
@@ -31,7 +36,7 @@ use crate::stopped::Stopped;
 
 /// Progressive delivery for Amazon ECS behind an Application Load Balancer.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "glidepath", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct CommandLine {
     #[command(flatten)]
     options: connection::Options,

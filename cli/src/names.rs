@@ -20,6 +20,15 @@ pub(crate) const RECENT: u32 = 20;
 /// Most names that are offered in place of one that there is not.
 const OFFERED: usize = 3;
 
+/// What may stand for a deployment besides its name and the name of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginnings {
+    /// Nothing: something is changed by it.
+    Offered,
+    /// The beginning of one name, for somebody who only looks.
+    Taken,
+}
+
 /// A deployment as somebody has typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named(String);
@@ -70,6 +79,7 @@ impl Named {
         registry: &R,
         execution: impl Fn(&DeploymentId) -> ExecutionArn,
         state: impl AsyncFnOnce(&ExecutionArn) -> PortResult<Option<ExecutionState>>,
+        beginnings: Beginnings,
         commands: &Commands,
     ) -> Result<DeploymentId, Stopped> {
         let id = self.exactly(&execution)?;
@@ -82,20 +92,27 @@ impl Named {
         }
         if name(id.as_str()).is_err() {
             // No execution can be called that, but a service can.
-            return self.of_service(&registry.recent(RECENT).await?, commands);
+            return self.of_service(&registry.recent(RECENT).await?, beginnings, commands);
         }
         match state(&execution(&id)).await {
-            Ok(None) => self.of_service(&registry.recent(RECENT).await?, commands),
+            Ok(None) => self.of_service(&registry.recent(RECENT).await?, beginnings, commands),
             // It is being planned or was refused, or nobody can tell.
             Ok(Some(_)) | Err(_) => Ok(id),
         }
     }
 
-    fn of_service(&self, recent: &Recent, commands: &Commands) -> Result<DeploymentId, Stopped> {
+    fn of_service(
+        &self,
+        recent: &Recent,
+        beginnings: Beginnings,
+        commands: &Commands,
+    ) -> Result<DeploymentId, Stopped> {
         let Self(text) = self;
         let running: Vec<_> = running(recent, text).collect();
+        let begun = self.begun(recent).filter(|_| beginnings == Beginnings::Taken);
         match running[..] {
             [only] if recent.unreadable.is_empty() => Ok(only.clone()),
+            [] if let Some(begun) = begun => Ok(begun.clone()),
             [] if recent.unreadable.is_empty() => Err(Stopped::Unusable {
                 message: format!(
                     "there is no deployment `{text}`, and none of a service `{text}` runs"
@@ -118,6 +135,27 @@ impl Named {
                     hint: format!("name one of them; `{}` shows what they are", commands.all()),
                 })
             }
+        }
+    }
+
+    /// The only deployment whose name begins so: of those that run, or else of all.
+    fn begun<'a>(&self, recent: &'a Recent) -> Option<&'a DeploymentId> {
+        let Self(text) = self;
+        let names = recent.deployments.iter().map(|found| (&found.id, Some(found.phase)));
+        let names = names.chain(recent.unreadable.keys().map(|id| (id, None)));
+        let begun: Vec<_> = names.filter(|(id, _)| id.as_str().starts_with(text)).collect();
+        let only = |found: Vec<&'a DeploymentId>| match found[..] {
+            [only] => Some(only),
+            [] | [_, _, ..] => None,
+        };
+        // One that cannot be read may run.
+        let runs = |phase: &Option<Phase>| !matches!(phase, Some(Phase::Closed(_)));
+        let running: Vec<_> =
+            begun.iter().filter(|(_, phase)| runs(phase)).map(|(id, _)| *id).collect();
+        if running.is_empty() {
+            only(begun.into_iter().map(|(id, _)| id).collect())
+        } else {
+            only(running)
         }
     }
 
@@ -202,7 +240,9 @@ mod tests {
     async fn found(registry: &MemoryRegistry, text: &str) -> Result<String, String> {
         let named: Named = text.parse().unwrap();
         let nothing = async |_: &ExecutionArn| Ok(None);
-        let found = named.find(registry, execution, nothing, &Commands::default()).await;
+        let beginnings = Beginnings::Offered;
+        let found =
+            named.find(registry, execution, nothing, beginnings, &Commands::default()).await;
         found.map(|id| id.to_string()).map_err(|stopped| {
             let Stopped::Unusable { message, hint } = stopped else { panic!("{stopped}") };
             format!("{message}; {hint}")
@@ -234,6 +274,43 @@ mod tests {
         assert!(told.unwrap_err().contains("is no execution of this stack"));
     }
 
+    /// Whoever changes something by half a name may mean another one.
+    #[tokio::test]
+    async fn a_beginning_is_enough_to_look_where_it_is_that_of_one_deployment_and_never_to_act() {
+        let registry = registry(&[
+            ("shop-42", "shop", true),
+            ("shop-41", "shop", false),
+            ("cart-8", "cart", true),
+            ("cart-9", "cart", true),
+            ("mail-6", "mail", false),
+            ("mail-71", "mail", false),
+            ("mail-72", "mail", false),
+        ]);
+        let looked = async |text: &str| {
+            let named: Named = text.parse().unwrap();
+            let nothing = async |_: &ExecutionArn| Ok(None);
+            let commands = Commands::default();
+            let found = named.find(&registry, execution, nothing, Beginnings::Taken, &commands);
+            found.await.map(|id| id.to_string()).ok()
+        };
+        for (text, expected) in [
+            // Of those that run, before what has ended.
+            ("sh", Some("shop-42")),
+            ("shop-41", Some("shop-41")),
+            ("mail-6", Some("mail-6")),
+            ("mail-71", Some("mail-71")),
+            ("ca", None),
+            ("mail-7", None),
+            ("hop", None),
+        ] {
+            assert_eq!(looked(text).await.as_deref(), expected, "{text}");
+            let acted = found(&registry, text).await;
+            assert_eq!(acted.is_ok(), ["shop-41", "mail-6", "mail-71"].contains(&text), "{text}");
+        }
+        let told = found(&registry, "sh").await.unwrap_err();
+        assert!(told.contains("did you mean") && told.contains("`shop-42`"), "{told}");
+    }
+
     #[tokio::test]
     async fn nothing_is_guessed_where_two_are_possible() {
         let several = registry(&[("a-1", "shop", true), ("b-1", "shop", true)]);
@@ -263,7 +340,10 @@ mod tests {
         let denied = PortError::Refused { operation, detail: "AccessDenied".to_owned() };
         for state in [Ok(Some(ExecutionState::Running)), Err(denied)] {
             let state = async |_: &ExecutionArn| state.clone();
-            let found = named.find(&registry, execution, state, &commands).await.unwrap();
+            let found = named
+                .find(&registry, execution, state, Beginnings::Taken, &commands)
+                .await
+                .unwrap();
             assert_eq!(found.as_str(), "shop");
         }
     }

@@ -52,6 +52,13 @@ pub(crate) enum Stopped {
         message: String,
         hint: String,
     },
+    /// It ends with the code that was asked for, whatever it would be otherwise.
+    #[error("exit code {code}")]
+    Coded {
+        code: u8,
+        /// `None`: everything is said.
+        why: Option<Box<Stopped>>,
+    },
     /// Nobody takes the answer.
     #[error("could not write the answer")]
     Output(#[from] std::io::Error),
@@ -62,8 +69,9 @@ pub(crate) enum Stopped {
 
 impl Stopped {
     /// Clap's code for wrong usage is 2, too.
-    const fn code(&self) -> u8 {
+    pub(crate) const fn code(&self) -> u8 {
         match self {
+            Self::Coded { code, .. } => *code,
             Self::Failed { .. } => 1,
             Self::Findings(_) | Self::Unusable { .. } => 2,
             Self::Unanswered { .. } | Self::Output(_) | Self::Runtime(_) => 3,
@@ -125,6 +133,8 @@ pub(crate) fn show(stopped: &Stopped, output: &mut impl Write) -> ExitCode {
 
 fn write(stopped: &Stopped, output: &mut impl Write) -> std::io::Result<()> {
     match stopped {
+        Stopped::Coded { why: None, .. } => Ok(()),
+        Stopped::Coded { why: Some(why), .. } => write(why, output),
         Stopped::Findings(findings) => write_findings(findings, output),
         Stopped::Failed { message, hint }
         | Stopped::Unusable { message, hint }

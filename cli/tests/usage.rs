@@ -42,7 +42,6 @@ fn wrong_usage_is_refused_with_what_is_missing() {
     assert_refused(&["start"], 2, "<FILE>");
     assert_refused(&["start", "good.yaml", "--name", "a b"], 2, "cannot be in a name");
     assert_refused(&["status", "--watch"], 2, "<DEPLOYMENT>");
-    assert_refused(&["status", "shop-42", "--watch", "--json"], 2, "cannot be used with");
 }
 
 #[test]
@@ -191,15 +190,88 @@ fn a_profile_that_is_not_there_is_not_passed_over_for_other_credentials() {
     assert_refused(&arguments, 3, "error: there is no profile `nope`, or nobody is logged in: ");
 }
 
+/// Every command and option of the help is in each of them.
+fn words() -> Vec<String> {
+    let help = |arguments: &[&str]| String::from_utf8(glidepath(arguments).stdout).unwrap();
+    let all = help(&["help"]);
+    let (_, commands) = all.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| line.starts_with("  "));
+    let names = commands.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> = names.filter(|name| *name != "help").map(str::to_owned).collect();
+    assert!(names.len() > 15, "{names:?}");
+    let options = names.iter().flat_map(|name| {
+        let help = help(&["help", name]);
+        let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        let plain =
+            |word: &str| word.trim_end_matches(|end: char| !end.is_alphanumeric()).to_owned();
+        options.map(plain).filter(|word| !word.is_empty()).collect::<Vec<_>>()
+    });
+    let mut words: Vec<_> = options.chain(names.clone()).collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
 #[test]
-fn every_shell_can_complete_commands_and_options() {
+fn every_shell_can_complete_every_command_and_option() {
+    let words = words();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = glidepath(&["completions", shell]);
         let script = String::from_utf8_lossy(&output.stdout);
-        for word in ["rollback", "exit-status", "profile"] {
+        for word in &words {
             assert!(script.contains(word), "{shell}: {word}");
         }
         assert!(output.status.success(), "{shell}");
     }
     assert_refused(&["completions", "ksh"], 2, "possible values: bash");
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let page = |arguments: &[&str]| {
+        let output = glidepath(&[&["man"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(page(&[]).contains("glidepath\\-status(1)"));
+    let status = page(&["status"]);
+    for word in [".TH glidepath-status 1", "\\-\\-watch", "\\-\\-failed", "GLIDEPATH_STACK"] {
+        assert!(status.contains(word), "{word}: {status}");
+    }
+    assert_refused(&["man", "statsu"], 2, "hint: did you mean `status`?");
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
+    std::fs::create_dir_all(&directory).unwrap();
+    let into = ["--directory", directory.to_str().unwrap()];
+    assert_eq!(page(&into), "");
+    for name in ["glidepath.1", "glidepath-rollback.1", "glidepath-open.1"] {
+        assert!(directory.join(name).exists(), "{name}");
+    }
+    assert_refused(&["man", "--directory", "/nowhere/at/all"], 2, "cannot write into `/nowhere");
+}
+
+#[test]
+fn a_configuration_that_says_what_it_cannot_is_refused_before_aws_is_asked() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("configuration.yaml");
+    let with = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_glidepath"))
+            .args(arguments)
+            .env_clear()
+            .env("GLIDEPATH_CONFIG", &file)
+            .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_ACCESS_KEY_ID", "id")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = with("stack: a\nregoin: eu-west-1\n", &["status"]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("line 2, column 1: nothing is set by `regoin`"), "{told}");
+    // Its Region is taken: without one nothing would be asked.
+    let (code, told) = with("region: eu-west-1\n", &["status"]);
+    assert_eq!(code, Some(3), "{told}");
+    // And what needs no stack needs no configuration.
+    assert_eq!(with("regoin: x\n", &["schema"]).0, Some(0));
 }

@@ -79,7 +79,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 fn shown(found: &Found, stack: &str, refused: Option<&str>, now: Timestamp) -> String {
     let Found { link, deployment, cells } = found;
-    let report = cells.as_ref().map(|cells| report(deployment, cells, String::new()));
+    let asked = format!("stage {} is asked for", link.stage);
+    let report = cells.as_ref().map(|cells| report(deployment, cells, asked));
     Page { deployment, link, report: report.as_ref(), stack, refused, now }.html()
 }
 

@@ -9,6 +9,7 @@ use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::Options;
+use crate::filter::Filter;
 use crate::next_command::Commands;
 use crate::render::{Entry, history};
 use crate::stopped::Stopped;
@@ -20,7 +21,14 @@ const SHOWN: u32 = 20;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only deployments of this service
+    #[arg(value_name = "SERVICE")]
+    of: Option<String>,
+    /// The same as an option
+    #[arg(long, conflicts_with = "of")]
     service: Option<String>,
+    /// Only those that failed or were rolled back
+    #[arg(long)]
+    failed: bool,
     /// How many are shown, the newest first
     #[arg(long, default_value_t = SHOWN, value_parser = clap::value_parser!(u32).range(1..=i64::from(KNOWN)))]
     limit: u32,
@@ -30,8 +38,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn wants(&self, deployment: &Deployment) -> bool {
-        self.service.as_deref().is_none_or(|service| deployment.plan.service.as_str() == service)
+    fn asked(&self) -> Filter<'_> {
+        let service = self.of.as_deref().or(self.service.as_deref());
+        Filter { service, failed: self.failed }
     }
 }
 
@@ -70,18 +79,19 @@ fn shown(
     commands: &Commands,
     now: Timestamp,
 ) -> String {
-    let mut text = String::new();
+    let (mut text, asked) = (String::new(), arguments.asked());
     let runs = |deployment: &&Deployment| {
-        !matches!(deployment.phase, Phase::Closed(_)) && arguments.wants(deployment)
+        !matches!(deployment.phase, Phase::Closed(_)) && asked.takes(deployment)
     };
     for Deployment { id, .. } in known.deployments.iter().filter(runs) {
         text.push_str(&format!("{id} has not ended: `{}`\n", commands.of("status", id, "")));
     }
     if entries.is_empty() {
-        let of = arguments.service.as_ref().map(|service| format!(" of the service `{service}`"));
+        let of = asked.in_words();
+        let offered =
+            asked.offered(known).map_or_else(String::new, |offered| format!("; {offered}"));
         text.push_str(&format!(
-            "none of the last {KNOWN} deployments of the stack is one{} that has ended\n",
-            of.unwrap_or_default()
+            "none of the last {KNOWN} deployments of the stack is one{of} that has ended{offered}\n"
         ));
     }
     text.push_str(&history(entries, now));
@@ -100,8 +110,9 @@ async fn entries<'a>(
     known: &'a Recent,
     arguments: &Arguments,
 ) -> Result<Vec<Entry<'a>>, Stopped> {
+    let asked = arguments.asked();
     let ended = known.deployments.iter().filter(|deployment| {
-        matches!(deployment.phase, Phase::Closed(_)) && arguments.wants(deployment)
+        matches!(deployment.phase, Phase::Closed(_)) && asked.takes(deployment)
     });
     let mut entries = Vec::new();
     for deployment in ended.take(usize::try_from(arguments.limit).unwrap_or(usize::MAX)) {
@@ -152,7 +163,9 @@ mod tests {
             ..Recent::default()
         };
         let asked = |service: &str| Arguments {
-            service: Some(service.to_owned()),
+            of: Some(service.to_owned()),
+            service: None,
+            failed: false,
             limit: SHOWN,
             json: false,
         };
@@ -177,8 +190,10 @@ mod tests {
         assert_eq!(
             text,
             "none of the last 300 deployments of the stack is one of the service `shpo` that has \
-             ended\n"
+             ended; did you mean `shop`?\n"
         );
+        let failed = Arguments { failed: true, ..asked("shop") };
+        assert!(entries(&registry, &known, &failed).await.unwrap().is_empty());
         let found = entries(&registry, &known, &shop).await.unwrap();
         let mut damaged = known.clone();
         damaged.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());

@@ -6,6 +6,8 @@ mod completions;
 mod doctor;
 mod history;
 mod judge;
+mod man;
+mod open;
 mod pause;
 mod plan;
 mod promote;
@@ -33,6 +35,7 @@ pub(crate) enum Command {
     Start(start::Arguments),
     Status(status::Arguments),
     Report(report::Arguments),
+    Open(open::Arguments),
     History(history::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
@@ -46,6 +49,7 @@ pub(crate) enum Command {
     Doctor(doctor::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -63,6 +67,7 @@ impl Command {
             Self::Start(arguments) => Box::pin(start::run(arguments, options, output)).await,
             Self::Status(arguments) => Box::pin(status::run(arguments, options, output)).await,
             Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
+            Self::Open(arguments) => Box::pin(open::run(arguments, options, output)).await,
             Self::History(arguments) => Box::pin(history::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
@@ -75,6 +80,7 @@ impl Command {
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
             Self::Completions(arguments) => completions::run(arguments, command_line, output),
+            Self::Man(arguments) => man::run(arguments, command_line, output),
         }
     }
 }

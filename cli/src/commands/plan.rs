@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use glidepath_core::document::Findings;
+use glidepath_core::document::{Finding, Findings};
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
 use glidepath_core::request::Asked;
@@ -10,6 +10,7 @@ use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, suggest, try_checks};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::survey::{Unfit, survey};
+use serde_json::{Value, json};
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
@@ -26,6 +27,52 @@ pub(crate) struct Arguments {
     /// Write stages that fit the service's own requests of the last three days instead
     #[arg(long, conflicts_with = "offline")]
     suggest: bool,
+    /// End with 0 if the version serves already, with 2 if something would change, with 1 if anything is wrong,
+    /// as `terraform plan -detailed-exitcode` does
+    #[arg(long, conflicts_with_all = ["offline", "suggest"])]
+    detailed_exitcode: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["offline", "suggest"])]
+    json: bool,
+}
+
+/// Whether a deployment would change what serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    Nothing,
+    Something,
+    /// Nobody has asked AWS, or not for that.
+    Unknown,
+}
+
+impl Arguments {
+    /// How the command ends after that.
+    fn ended(&self, planned: Result<Changes, Stopped>) -> Result<(), Stopped> {
+        match planned {
+            Ok(_) if !self.detailed_exitcode => Ok(()),
+            Ok(Changes::Something) => Err(Stopped::Coded { code: 2, why: None }),
+            Ok(Changes::Nothing | Changes::Unknown) => Ok(()),
+            Err(Stopped::Coded { why, .. }) if self.detailed_exitcode => {
+                Err(Stopped::Coded { code: 1, why })
+            }
+            Err(stopped) if self.detailed_exitcode => {
+                Err(Stopped::Coded { code: 1, why: Some(Box::new(stopped)) })
+            }
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    /// What is wrong with it, in the form that was asked for.
+    fn told(&self, stopped: Stopped, output: &mut impl Write) -> Stopped {
+        let Stopped::Findings(findings) = &stopped else { return stopped };
+        if !self.json {
+            return stopped;
+        }
+        match writeln!(output, "{:#}", json!({ "findings": findings_view(findings) })) {
+            Ok(()) => Stopped::Coded { code: 2, why: None },
+            Err(error) => error.into(),
+        }
+    }
 }
 
 /// Shows the timetable of a request without findings, and what somebody should know about it.
@@ -34,6 +81,15 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
+    let planned = planned(arguments, options, output).await;
+    arguments.ended(planned.map_err(|stopped| arguments.told(stopped, output)))
+}
+
+async fn planned(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<Changes, Stopped> {
     let document = arguments.source.read()?;
     // Before anything is asked: a mistake in the request needs no credentials to be found.
     let asked = document.asked()?;
@@ -46,14 +102,14 @@ pub(crate) async fn run(
                 asked.service
             )?,
         }
-        return Ok(());
+        return Ok(Changes::Unknown);
     }
     let connection = options.connect().await?;
     let (Resolved { plan, warnings }, mut findings) = surveyed(&connection, &document).await?;
     let (monitoring, now) = (&connection.ports.monitoring, connection.ports.ambient.now());
     if arguments.suggest {
         write!(output, "{}", suggest(monitoring, now, &plan).await?)?;
-        return Ok(());
+        return Ok(Changes::Unknown);
     }
     findings.extend(warnings);
     if let Asked::Release(request) = &asked {
@@ -64,7 +120,54 @@ pub(crate) async fn run(
         findings.extend(tried);
         findings.extend(forecast(monitoring, now, request, &plan).await);
     }
-    show(&plan, findings, &document, output)
+    let changes = changes(&plan);
+    if arguments.json {
+        writeln!(output, "{:#}", view(&plan, changes, &document.located(findings)))?;
+    } else {
+        show(&plan, findings, &document, output)?;
+    }
+    Ok(changes)
+}
+
+fn changes(plan: &Plan) -> Changes {
+    if plan.task_definition == plan.stable.task_definition {
+        Changes::Nothing
+    } else {
+        Changes::Something
+    }
+}
+
+/// A plan for programs.
+fn view(plan: &Plan, changes: Changes, findings: &Findings) -> Value {
+    let stages = plan.stages.iter().map(|stage| {
+        json!({
+            "weight": f64::from(stage.weight.permille()) / 10.0,
+            "bake": stage.bake,
+            "approval": stage.approval.is_some(),
+        })
+    });
+    json!({
+        "service": plan.service,
+        "version": plan.task_definition,
+        "replaces": plan.stable.task_definition,
+        "changes": changes == Changes::Something,
+        "stages": stages.collect::<Vec<_>>(),
+        "findings": findings_view(findings),
+    })
+}
+
+fn findings_view(findings: &Findings) -> Value {
+    let view = |finding: &Finding| {
+        json!({
+            "severity": finding.severity.to_string(),
+            "message": finding.message,
+            "path": finding.path,
+            "line": finding.place.map(|place| place.line),
+            "column": finding.place.map(|place| place.column),
+            "hint": finding.hint,
+        })
+    };
+    findings.iter().map(view).collect()
 }
 
 /// The plan of a request, its warnings in it, and beside it what is to be said of the stack.
@@ -100,4 +203,69 @@ pub(super) fn show(
         write_findings(&document.located(findings), output)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use glidepath_engine::testing::example;
+
+    use super::*;
+    use crate::fixtures::{minutes, same_as_file};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn arguments(line: &[&str]) -> Arguments {
+        Line::parse_from([&["plan", "request.yaml"], line].concat()).arguments
+    }
+
+    fn unusable() -> Stopped {
+        Stopped::Unusable { message: "no".to_owned(), hint: "yes".to_owned() }
+    }
+
+    /// What `terraform plan -detailed-exitcode` has taught everybody; without it what this command always says.
+    #[test]
+    fn the_detailed_exit_code_is_that_of_terraform() {
+        let code = |line: &[&str], planned: Result<Changes, Stopped>| {
+            arguments(line).ended(planned).map_or_else(|stopped| stopped.code(), |()| 0)
+        };
+        let detailed = ["--detailed-exitcode"];
+        for (planned, usual, asked) in [
+            (Ok(Changes::Nothing), 0, 0),
+            (Ok(Changes::Something), 0, 2),
+            (Err(unusable()), 2, 1),
+            (Err(Stopped::Coded { code: 2, why: None }), 2, 1),
+        ] {
+            let again = match &planned {
+                Ok(changes) => Ok(*changes),
+                Err(Stopped::Coded { code, .. }) => Err(Stopped::Coded { code: *code, why: None }),
+                Err(_) => Err(unusable()),
+            };
+            assert_eq!((code(&[], planned), code(&detailed, again)), (usual, asked));
+        }
+    }
+
+    #[test]
+    fn a_plan_for_programs() {
+        let plan =
+            example::plan(vec![example::stage(50, minutes(5)), example::stage(1000, minutes(30))]);
+        let mut findings = Findings::default();
+        findings.warning("$.service", "it is late", "wait for the morning");
+        let place = glidepath_core::document::Place { line: 2, column: 1 };
+        let findings = findings.located(|_| Some(place));
+        assert_eq!(changes(&plan), Changes::Something);
+        same_as_file("plan.json", &format!("{:#}\n", view(&plan, changes(&plan), &findings)));
+        let mut same = plan.clone();
+        same.stable.task_definition = same.task_definition.clone();
+        assert_eq!(changes(&same), Changes::Nothing);
+        let mut output = Vec::new();
+        let told = arguments(&["--json"]).told(Stopped::Findings(findings), &mut output);
+        assert!(matches!(told, Stopped::Coded { code: 2, why: None }));
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.contains("\"message\": \"it is late\""), "{output}");
+    }
 }

@@ -11,7 +11,7 @@ use glidepath_engine::ports::{PortError, PortResult, Registry};
 use super::back::{self, Asked};
 use crate::connection::Options;
 use crate::decision;
-use crate::names::{Named, RECENT, running};
+use crate::names::{Beginnings, Named, RECENT, running};
 use crate::next_command::Commands;
 use crate::planning::to_roll_back;
 use crate::stopped::Stopped;
@@ -60,7 +60,9 @@ pub(crate) async fn run(
     let commands = options.commands();
     let execution = |id: &DeploymentId| operator.execution(id);
     let state = async |execution: &ExecutionArn| operator.find(execution).await;
-    let deployment = &named.find(&connection.ports.registry, execution, state, &commands).await?;
+    let registry = &connection.ports.registry;
+    let deployment =
+        &named.find(registry, execution, state, Beginnings::Offered, &commands).await?;
     if *deployment != named.exactly(execution)? {
         writeln!(output, "{deployment} is the deployment of that service that runs")?;
         // Before the rollback, for whoever watches.

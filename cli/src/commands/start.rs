@@ -7,11 +7,12 @@ use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::request::{Asked, Request};
 use glidepath_core::time::Span;
-use glidepath_engine::ports::{Clock, Ports, Registry};
+use glidepath_engine::ports::{Clock, Containers, LoadBalancer, Ports, Registry};
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
 use crate::follow::{Follow, Until, follow};
+use crate::form::Form;
 use crate::live::serves;
 use crate::names::{name, named_after};
 use crate::next_command::Commands;
@@ -153,7 +154,9 @@ fn accepted(deployment: &Deployment) -> String {
 }
 
 /// Tells what happens until the deployment has ended or nobody wants to hear it any longer.
-async fn wait<P: Ports<Registry: Registry, Ambient: Clock>>(
+async fn wait<
+    P: Ports<Registry: Registry, LoadBalancer: LoadBalancer, Containers: Containers, Ambient: Clock>,
+>(
     connection: &Connection,
     following: Follow<'_, P>,
     execution: &ExecutionArn,
@@ -161,9 +164,9 @@ async fn wait<P: Ports<Registry: Registry, Ambient: Clock>>(
 ) -> Result<(), Stopped> {
     let Follow { id, commands, .. } = following;
     let look = async || connection.operator.state(execution).await;
-    let mut aside = anstream::stderr();
+    let mut telling = Form::of(false).telling(id, commands, output);
     tokio::select! {
-        ended = follow(following, execution, look, output, &mut aside) => {
+        ended = follow(following, execution, look, &mut *telling) => {
             ended?.outcome(id, commands)
         }
         interrupted = tokio::signal::ctrl_c() => Err(match interrupted {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use glidepath_core::back::KNOWN;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Notice, Phase};
 use glidepath_core::time::Timestamp;
@@ -9,12 +10,14 @@ use glidepath_engine::ports::{Clock, Recent, Registry};
 
 use crate::connection::{Connection, Options};
 use crate::ended::{Ended, Followed};
+use crate::filter::Filter;
 use crate::follow::{Follow, Until, closed, follow};
+use crate::form::{self, Form};
 use crate::live::{Live, live};
-use crate::names::Named;
+use crate::names::{Beginnings, Named};
 use crate::next_command::Commands;
 use crate::planning::{self, Answer};
-use crate::render::{View, detail, overview};
+use crate::render::{Doing, View, detail, overview};
 use crate::stopped::Stopped;
 
 /// How many deployments are listed besides those that run.
@@ -23,12 +26,15 @@ const RECENT: u32 = 20;
 /// Show running and recent deployments, or one of them with its timeline
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment, ARN of its execution, or a service of which exactly one runs; without
-    /// it all that run, and the newest that have ended
+    /// Name of the deployment or the beginning of it, ARN of its execution, or a service of which exactly
+    /// one runs; without it all that run, and the newest that have ended
     deployment: Option<Named>,
     /// Only deployments of this service
     #[arg(long, conflicts_with = "deployment")]
     service: Option<String>,
+    /// Only those that failed, were rolled back, or are being rolled back
+    #[arg(long, conflicts_with = "deployment")]
+    failed: bool,
     /// How many are listed besides those that run
     #[arg(
         long,
@@ -37,8 +43,9 @@ pub(crate) struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     limit: u32,
-    /// Go on with what happens until it has ended
-    #[arg(long, requires = "deployment", conflicts_with = "json")]
+    /// Go on until it has ended: drawn anew in a terminal, in lines elsewhere, and with --json an object for
+    /// each change, one a line
+    #[arg(long, requires = "deployment")]
     watch: bool,
     /// End with 1 if it failed or was rolled back; with --watch as soon as it has
     #[arg(long, requires = "deployment")]
@@ -46,6 +53,20 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    fn asked(&self) -> Filter<'_> {
+        Filter { service: self.service.as_deref(), failed: self.failed }
+    }
+
+    const fn shape(&self) -> Shape {
+        match (self.json, self.watch) {
+            (false, _) => Shape::Text,
+            (true, false) => Shape::Json,
+            (true, true) => Shape::JsonLine,
+        }
+    }
 }
 
 pub(crate) async fn run(
@@ -57,19 +78,19 @@ pub(crate) async fn run(
     let (ports, commands) = (&connection.ports, options.commands());
     let registry = &ports.registry;
     let Some(named) = &arguments.deployment else {
-        let mut found = registry.recent(arguments.limit).await?;
-        let wanted = arguments.service.as_deref();
-        let listed = |found: &Deployment| {
-            wanted.is_none_or(|service| found.plan.service.as_str() == service)
-        };
-        found.deployments.retain(listed);
-        write!(output, "{}", all(&found, wanted, arguments.json, ports.ambient.now()))?;
+        let asked = arguments.asked();
+        // Those that are wanted may be far behind.
+        let looked = if asked.is_for_all() { arguments.limit } else { KNOWN.max(arguments.limit) };
+        let found = registry.recent(looked).await?;
+        let shown = asked.of(&found, arguments.limit);
+        let now = ports.ambient.now();
+        write!(output, "{}", all(&shown, asked, &found, arguments.json, now))?;
         return Ok(());
     };
     let operator = &connection.operator;
     let state = async |execution: &ExecutionArn| operator.find(execution).await;
     let execution = |id: &DeploymentId| operator.execution(id);
-    let id = &named.find(registry, execution, state, &commands).await?;
+    let id = &named.find(registry, execution, state, Beginnings::Taken, &commands).await?;
     let execution = operator.execution(id);
     let found = match registry.deployment(id).await? {
         Some(deployment) => Answer::Accepted(Box::new(deployment)),
@@ -79,55 +100,58 @@ pub(crate) async fn run(
             planning::look(ports, id, &execution, &mut find).await?
         }
     };
-    let (execution, shown) = match &found {
+    let goes_on = match &found {
         Answer::Nothing => return Err(Stopped::unknown(id, &commands)),
-        Answer::Planning | Answer::Refused(_) => {
-            write!(output, "{}", unbegun(id, &found, arguments.json, &commands))?;
-            (execution, 0)
-        }
+        Answer::Refused(_) => false,
+        Answer::Planning => true,
         Answer::Accepted(deployment) => {
-            let notices = notices(registry, id).await?;
-            let live = look(&connection, deployment).await?;
-            let anew = planned_anew(&connection, deployment).await?;
-            let seen = Seen { deployment, notices: &notices, live: &live, anew };
-            let now = ports.ambient.now();
-            write!(output, "{}", seen.shown(arguments.json, &commands, now))?;
-            let shown = notices.last().map_or(0, |notice| notice.sequence);
-            (deployment.execution.clone(), shown)
+            !matches!(deployment.phase, Phase::Closed(_)) || deployment.validating.is_some()
         }
     };
-    output.flush()?;
+    let execution = match &found {
+        Answer::Accepted(deployment) => deployment.execution.clone(),
+        Answer::Nothing | Answer::Refused(_) | Answer::Planning => execution,
+    };
+    let form = Form::of(arguments.json);
+    let followed = arguments.watch && goes_on;
+    let mut shown = 0;
+    // Whoever follows in lines begins with all that there is; the others have it in their first drawing or line.
+    if !followed || form == Form::Lines {
+        let text = match &found {
+            Answer::Accepted(deployment) => {
+                let notices = notices(registry, id).await?;
+                shown = notices.last().map_or(0, |notice| notice.sequence);
+                let live = live(ports, deployment).await?;
+                let anew = planned_anew(&connection, deployment).await?;
+                let seen = Seen { deployment, notices: &notices, live: &live, anew };
+                seen.shown(arguments.shape(), &commands, ports.ambient.now())
+            }
+            Answer::Nothing | Answer::Refused(_) | Answer::Planning => {
+                unbegun(id, &found, arguments.shape(), &commands)
+            }
+        };
+        write!(output, "{text}")?;
+        output.flush()?;
+    }
     let followed = match found {
-        Answer::Nothing => None,
-        Answer::Refused(ended) => Some(Followed::Ended(ended)),
-        Answer::Accepted(deployment)
-            if matches!(deployment.phase, Phase::Closed(_))
-                && !(arguments.watch && deployment.validating.is_some()) =>
-        {
-            Some(Followed::Ended(closed(&deployment)))
-        }
-        Answer::Planning | Answer::Accepted(_) if arguments.watch => {
+        Answer::Planning | Answer::Accepted(_) if followed => {
             let until = Until::default();
             let following = Follow { ports, id, commands: &commands, shown, until };
             let look = async || operator.state(&execution).await;
-            Some(follow(following, &execution, look, output, &mut anstream::stderr()).await?)
+            let mut telling = form.telling(id, &commands, output);
+            Some(follow(following, &execution, look, &mut *telling).await?)
         }
-        Answer::Planning | Answer::Accepted(_) => None,
+        Answer::Refused(ended) => Some(Followed::Ended(ended)),
+        Answer::Accepted(deployment) if matches!(deployment.phase, Phase::Closed(_)) => {
+            Some(Followed::Ended(closed(&deployment)))
+        }
+        Answer::Nothing | Answer::Planning | Answer::Accepted(_) => None,
     };
     match followed {
         Some(followed) if arguments.exit_status => followed.outcome(id, &commands),
         // Showing it is all that was asked, whatever the end is.
         Some(_) | None => Ok(()),
     }
-}
-
-/// What is so now. A deployment that has ended holds nothing any more: its slots are others' to use.
-async fn look(connection: &Connection, deployment: &Deployment) -> Result<Live, Stopped> {
-    if matches!(deployment.phase, Phase::Closed(_)) {
-        return Ok(Live::default());
-    }
-    let stored = connection.ports.registry.stored_cells(&deployment.id).await?;
-    Ok(live(&connection.ports, deployment, stored.as_ref()).await)
 }
 
 /// Whether the name of a deployment that has ended is used once more, right now.
@@ -157,7 +181,7 @@ async fn notices(registry: &impl Registry, id: &DeploymentId) -> Result<Vec<Noti
 }
 
 /// One that the registry does not know: it is being planned, or its plan was refused.
-fn unbegun(id: &DeploymentId, answer: &Answer, json: bool, commands: &Commands) -> String {
+fn unbegun(id: &DeploymentId, answer: &Answer, shape: Shape, commands: &Commands) -> String {
     let refused = match answer {
         Answer::Refused(Ended::Refused { name, cause } | Ended::Failed { name, cause }) => {
             Some((name, cause))
@@ -167,12 +191,9 @@ fn unbegun(id: &DeploymentId, answer: &Answer, json: bool, commands: &Commands) 
         | Answer::Nothing
         | Answer::Accepted(_) => None,
     };
-    if json {
-        let phase = if refused.is_some() { "refused" } else { "planning" };
-        let failure =
-            refused.map(|(name, cause)| serde_json::json!({ "name": name, "cause": cause }));
-        let view = serde_json::json!({ "deployment": id, "phase": phase, "failure": failure });
-        return format!("{view:#}\n");
+    if shape != Shape::Text {
+        let state = if refused.is_some() { Doing::Refused } else { Doing::Planning };
+        return shape.written(&form::unbegun(id, state, refused));
     }
     match refused {
         Some((name, cause)) => {
@@ -186,6 +207,24 @@ fn unbegun(id: &DeploymentId, answer: &Answer, json: bool, commands: &Commands) 
     }
 }
 
+/// How one deployment is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Text,
+    Json,
+    /// For whoever follows in JSON: one object a line.
+    JsonLine,
+}
+
+impl Shape {
+    fn written(self, value: &serde_json::Value) -> String {
+        match self {
+            Self::Text | Self::Json => format!("{value:#}\n"),
+            Self::JsonLine => format!("{value}\n"),
+        }
+    }
+}
+
 /// What was seen of one deployment.
 struct Seen<'a> {
     deployment: &'a Deployment,
@@ -196,14 +235,14 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn shown(&self, json: bool, commands: &Commands, now: Timestamp) -> String {
+    fn shown(&self, shape: Shape, commands: &Commands, now: Timestamp) -> String {
         let Self { deployment, notices, live, anew } = *self;
-        if json {
+        if shape != Shape::Text {
             let mut view = serde_json::json!(View::whole(deployment, notices, live, now));
             if anew {
                 view["plannedAnew"] = true.into();
             }
-            return format!("{view:#}\n");
+            return shape.written(&view);
         }
         let mut text = detail(deployment, notices, live, commands, now);
         if anew {
@@ -213,16 +252,17 @@ impl Seen<'_> {
     }
 }
 
-fn all(found: &Recent, service: Option<&str>, json: bool, now: Timestamp) -> String {
+fn all(found: &Recent, asked: Filter<'_>, known: &Recent, json: bool, now: Timestamp) -> String {
     if json {
         let views =
             found.deployments.iter().map(|deployment| serde_json::json!(View::of(deployment, now)));
         let unreadable = found.unreadable.iter().map(|(id, why)| {
-            serde_json::json!({ "deployment": id, "phase": "unreadable", "cause": why })
+            let state = Doing::Unreadable;
+            serde_json::json!({ "deployment": id, "phase": state, "state": state, "cause": why })
         });
         format!("{:#}\n", serde_json::json!(views.chain(unreadable).collect::<Vec<_>>()))
     } else {
-        overview(found, service, now)
+        overview(found, asked, known, now)
     }
 }
 
@@ -243,10 +283,10 @@ mod tests {
         loop {
             let found = registry.deployment(&deployment.id).await.unwrap().unwrap();
             let notices = notices(&registry, &deployment.id).await.unwrap();
-            let live = live(&Bed::new(&registry, &world), &found, None).await;
+            let live = live(&Bed::new(&registry, &world), &found).await.unwrap();
             let seen = Seen { deployment: &found, notices: &notices, live: &live, anew: false };
-            for json in [false, true] {
-                let text = seen.shown(json, &Commands::default(), world.now());
+            for shape in [Shape::Text, Shape::Json, Shape::JsonLine] {
+                let text = seen.shown(shape, &Commands::default(), world.now());
                 if let Some(gate) = &found.gate {
                     assert!(!text.contains(gate.token.expose()), "{text}");
                 }
@@ -265,7 +305,7 @@ mod tests {
         let (ended, live, commands) = (fixtures::succeeded(), Live::default(), Commands::default());
         let text = |anew, json| {
             let seen = Seen { deployment: &ended, notices: &[], live: &live, anew };
-            seen.shown(json, &commands, fixtures::NOW)
+            seen.shown(if json { Shape::Json } else { Shape::Text }, &commands, fixtures::NOW)
         };
         assert!(text(true, false).contains("a new execution named shop-42 is being planned"));
         assert!(text(true, true).contains("\"plannedAnew\": true"));
@@ -283,7 +323,8 @@ mod tests {
         let mut found = registry.recent(RECENT).await.unwrap();
         found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
         let listed: Vec<serde_json::Value> =
-            serde_json::from_str(&all(&found, None, true, fixtures::NOW)).unwrap();
+            serde_json::from_str(&all(&found, Filter::default(), &found, true, fixtures::NOW))
+                .unwrap();
         assert_eq!(listed.len(), found.deployments.len() + 1);
         assert!(listed.iter().all(|view| view.get("timeline").is_none()));
         assert_eq!(listed.last().unwrap()["phase"], "unreadable");
@@ -292,7 +333,7 @@ mod tests {
     #[test]
     fn one_that_is_being_planned_or_was_refused_leaves_a_trace() {
         let (id, commands) = (DeploymentId::new("shop-43"), Commands::elsewhere());
-        let text = unbegun(&id, &Answer::Planning, false, &commands);
+        let text = unbegun(&id, &Answer::Planning, Shape::Text, &commands);
         let options = "--stack blue --region eu-west-1";
         let expected = format!(
             "shop-43 is being planned; nothing has been written yet\n  \
@@ -303,12 +344,12 @@ mod tests {
         let refused =
             Ended::Refused { name: "DeploymentRunning".into(), cause: "shop-42 holds it".into() };
         let refused = Answer::Refused(refused);
-        let text = unbegun(&id, &refused, false, &commands);
+        let text = unbegun(&id, &refused, Shape::Text, &commands);
         let expected = "shop-43 was refused, and nothing was written: DeploymentRunning\n\
                         shop-42 holds it\n";
         assert_eq!(text, expected);
         let json: serde_json::Value =
-            serde_json::from_str(&unbegun(&id, &refused, true, &commands)).unwrap();
+            serde_json::from_str(&unbegun(&id, &refused, Shape::Json, &commands)).unwrap();
         assert_eq!(json["phase"], "refused");
         assert_eq!(json["failure"]["name"], "DeploymentRunning");
     }

@@ -1,6 +1,8 @@
 //! What is wrong with a file that cannot be read as a request, in words of the file: a parser's own
 //! words speak of tokens, and of what its caller should have called instead.
 
+use std::borrow::Cow;
+
 use glidepath_core::document::Place;
 use saphyr_parser_bw::{Marker, ScanError};
 
@@ -11,24 +13,28 @@ use crate::stopped::Stopped;
 pub(super) struct Mistake {
     place: Option<Place>,
     message: String,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl Mistake {
-    pub(super) fn new(place: Place, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { place: Some(place), message: message.into(), hint }
+    pub(super) fn new(
+        place: Place,
+        message: impl Into<String>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { place: Some(place), message: message.into(), hint: hint.into() }
     }
 
     /// Of the whole file.
     pub(super) fn of_all(message: &str, hint: &'static str) -> Self {
-        Self { place: None, message: message.to_owned(), hint }
+        Self { place: None, message: message.to_owned(), hint: hint.into() }
     }
 
     /// As the end of a command.
     pub(super) fn in_file(self, name: &str) -> Stopped {
         let Self { place, message, hint } = self;
         let place = place.map_or_else(String::new, |place| format!(", {place}"));
-        Stopped::Unusable { message: format!("{name}{place}: {message}"), hint: hint.to_owned() }
+        Stopped::Unusable { message: format!("{name}{place}: {message}"), hint: hint.into_owned() }
     }
 }
 

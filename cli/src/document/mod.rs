@@ -5,6 +5,7 @@ mod bytes;
 mod mistake;
 mod tree;
 mod values;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,13 @@ pub(crate) struct Document {
     pub(crate) value: Value,
     /// Where each value of the request is in the file, by its path.
     places: BTreeMap<String, Place>,
+    /// Variables that could not be filled in.
+    unfilled: Findings,
+}
+
+/// Whether a path is in what another one names.
+fn is_within(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl Document {
@@ -49,23 +57,28 @@ impl Document {
             hint: "give the path of a request as YAML or JSON, or `-` for the standard input"
                 .to_owned(),
         })?;
-        let document = bytes::text(&bytes).and_then(Self::parse);
+        let document =
+            bytes::text(&bytes).and_then(|text| Self::parse(text, &variables::of_environment));
         document.map_err(|mistake| mistake.in_file(&name))
     }
 
     /// One that no file says.
-    pub(crate) const fn of(value: Value) -> Self {
-        Self { value, places: BTreeMap::new() }
+    pub(crate) fn of(value: Value) -> Self {
+        Self { value, places: BTreeMap::new(), unfilled: Findings::default() }
     }
 
-    fn parse(text: &str) -> Result<Self, Mistake> {
+    fn parse(text: &str, variables: variables::Lookup<'_>) -> Result<Self, Mistake> {
         let spot = tree::parse(text)?;
-        let (value, places) = values::of(&spot, &schema());
-        Ok(Self { value, places })
+        let (value, places, unfilled) = values::of(&spot, &schema(), variables);
+        Ok(Self { value, places, unfilled })
     }
 
     /// What it asks for, or every mistake in it with its place in the file.
     pub(crate) fn asked(&self) -> Result<Asked, Stopped> {
+        // What else is wrong nobody can tell before.
+        if self.unfilled.has_errors() {
+            return Err(self.refused(self.unfilled.clone()));
+        }
         asked(&self.value).map_err(|findings| self.refused(findings))
     }
 
@@ -127,9 +140,27 @@ impl Document {
             };
         }
         *found = values::given(text, &at, &schema());
-        self.places.retain(|place, _| !place.starts_with(&at));
+        self.places.retain(|place, _| !is_within(place, &at));
+        self.unfilled.retain(|finding| !is_within(&finding.path, &at));
         Ok(())
     }
+}
+
+/// A file of texts, each under one of the known names.
+pub(crate) fn settings(
+    bytes: &[u8],
+    file: &str,
+    known: &[&str],
+) -> Result<BTreeMap<String, String>, Stopped> {
+    let read = || -> Result<_, Mistake> {
+        let text = bytes::text(bytes)?;
+        let nothing = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        if text.lines().all(nothing) {
+            return Ok(BTreeMap::new());
+        }
+        tree::parse(text)?.settings(known)
+    };
+    read().map_err(|mistake| mistake.in_file(file))
 }
 
 /// A field and what it shall be: `release.taskDefinition=shop:43`.

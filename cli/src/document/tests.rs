@@ -2,14 +2,19 @@ use serde_json::json;
 
 use super::*;
 
+/// Without any variable.
+fn parse(text: &str) -> Result<Document, Mistake> {
+    Document::parse(text, &|_| Err("is not set"))
+}
+
 #[track_caller]
 fn value(text: &str) -> Value {
-    Document::parse(text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}")).value
+    parse(text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}")).value
 }
 
 #[track_caller]
 fn refused(bytes: &[u8]) -> String {
-    let refused = bytes::text(bytes).and_then(Document::parse).expect_err("it is no request");
+    let refused = bytes::text(bytes).and_then(parse).expect_err("it is no request");
     let Stopped::Unusable { message, hint } = refused.in_file("`shop.yaml`") else {
         panic!("bad usage is expected")
     };
@@ -152,7 +157,7 @@ fn what_cannot_be_read_is_told_in_one_sentence_with_its_place() {
 fn a_finding_has_its_place_and_what_is_missing_that_of_its_object() {
     let text = "apiVersion: glidepath/v1\nservice: shop\ntarget:\n  cluster: 5\n  slots:\n    \
                 blue: a\n    green: b\n  routes:\n  - listner: x\n";
-    let document = Document::parse(text).unwrap();
+    let document = parse(text).unwrap();
     let Err(Stopped::Findings(findings)) = document.request() else { panic!("it has mistakes") };
     let told: Vec<_> = findings.iter().map(|finding| finding.position()).collect();
     let expected = [
@@ -165,7 +170,7 @@ fn a_finding_has_its_place_and_what_is_missing_that_of_its_object() {
 
 #[test]
 fn what_is_given_beside_the_file_stands_in_its_place() {
-    let mut document = Document::parse("release: { taskDefinition: shop:1 }\n").unwrap();
+    let mut document = parse("release: { taskDefinition: shop:1 }\n").unwrap();
     document.set(&Assignment::task_definition("shop:43")).unwrap();
     for given in ["service=12e3456", "health.minimumRequests=50", "$.health.badRequests.limit=2.50"]
     {
@@ -179,7 +184,7 @@ fn what_is_given_beside_the_file_stands_in_its_place() {
     assert_eq!(document.value, expected);
 
     // What can only be text is text, and a part of the request may stand in place of another.
-    let mut document = Document::parse("strategy: { canary: { stages: [] } }\n").unwrap();
+    let mut document = parse("strategy: { canary: { stages: [] } }\n").unwrap();
     for given in [
         "service=42",
         r#"strategy={"allAtOnce": {"bake": "5m"}}"#,
@@ -199,9 +204,52 @@ fn what_is_given_beside_the_file_stands_in_its_place() {
     });
     assert_eq!(document.value, expected);
 
-    let mut document = Document::parse("stages: [ { bake: 5m }, { bake: 5m } ]\n").unwrap();
+    let mut document = parse("stages: [ { bake: 5m }, { bake: 5m } ]\n").unwrap();
     document.set(&"stages[1].bake=10m".parse().unwrap()).unwrap();
     assert_eq!(document.value, json!({ "stages": [{ "bake": "5m" }, { "bake": "10m" }] }));
     assert!(document.set(&"stages.7.bake=1m".parse().unwrap()).is_err());
     assert!("service".parse::<Assignment>().is_err());
+}
+
+/// A variable stands for one text; only where the field is a number or a yes or no it may be that.
+#[test]
+fn a_variable_is_a_value_and_never_a_part_of_the_document() {
+    let read = |text: &str, value: &str| {
+        let lookup = |_: &str| Ok(value.to_owned());
+        Document::parse(text, &lookup).unwrap().value
+    };
+    for evil in ["x\nevil: 1", "{evil: 1}", "[1]", "~", "null", "true", "5", "!!str 5", "*a", "'x"]
+    {
+        let document = read("service: ${X}\nreason: \"a ${X}\"\n", evil);
+        let expected = json!({ "service": evil, "reason": format!("a {evil}") });
+        assert_eq!(document, expected, "{evil}");
+    }
+    let stages = "strategy: { canary: { stages: [ { weight: \"${X}\" } ] } }\n";
+    let plain = "health:\n  minimumRequests: ${X}\n";
+    assert_eq!(read(stages, "5")["strategy"]["canary"]["stages"][0]["weight"], json!("5"));
+    assert_eq!(read(plain, "50")["health"]["minimumRequests"], json!(50));
+    assert_eq!(read(plain, "50 # x")["health"]["minimumRequests"], json!("50 # x"));
+    assert_eq!(read("${X}: ${X}\n", "service"), json!({ "${X}": "service" }));
+}
+
+#[test]
+fn every_variable_that_is_not_there_is_told_with_its_place_unless_something_stands_over_it() {
+    let text = "service: ${SERVICE}\nrelease:\n  taskDefinition: ${FAMILY}:${REVISION}\n";
+    let refused = |document: &Document| {
+        let Err(Stopped::Findings(findings)) = document.asked() else { panic!("it has mistakes") };
+        let told =
+            findings.iter().map(|found| format!("{} at {}", found.message, found.position()));
+        told.collect::<Vec<_>>()
+    };
+    let mut document = parse(text).unwrap();
+    let expected = [
+        "the variable `SERVICE` is not set at $.service (line 1, column 1)",
+        "the variable `FAMILY` is not set at $.release.taskDefinition (line 3, column 3)",
+        "the variable `REVISION` is not set at $.release.taskDefinition (line 3, column 3)",
+    ];
+    assert_eq!(refused(&document), expected);
+    document.set(&Assignment::task_definition("shop:43")).unwrap();
+    assert_eq!(refused(&document), expected[..1]);
+    document.set(&"service=shop".parse().unwrap()).unwrap();
+    assert!(refused(&document).iter().all(|told| !told.contains("variable")));
 }

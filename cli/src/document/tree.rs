@@ -1,9 +1,9 @@
 //! The tree of a YAML document, with the text of every scalar as it is written: what it stands for
 //! is decided by the field (see `values`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use glidepath_core::document::Place;
+use glidepath_core::document::{Place, nearest};
 use saphyr_parser_bw::{Event, Parser, ScalarStyle, Tag};
 
 use super::mistake::{Mistake, SECOND_DOCUMENT, TOO_DEEP, place};
@@ -40,6 +40,40 @@ impl Spot {
             Node::List(entries) => entries.iter().map(Self::values).sum(),
             Node::Object(fields) => fields.iter().map(|(_, _, spot)| spot.values()).sum(),
         }
+    }
+}
+
+impl Spot {
+    /// The texts of an object that has nothing else, under known names.
+    pub(super) fn settings(self, known: &[&str]) -> Result<BTreeMap<String, String>, Mistake> {
+        let Node::Object(fields) = self.node else {
+            let hint = "write `stack: TEXT`, each in a line of its own";
+            return Err(Mistake::new(self.place, "it has no fields", hint));
+        };
+        let mut said = BTreeMap::new();
+        for (name, place, spot) in fields {
+            if !known.contains(&name.as_str()) {
+                let hint = match nearest(&name, known.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("it may say `{}`", known.join("`, `")),
+                };
+                return Err(Mistake::new(place, format!("nothing is set by `{name}`"), hint));
+            }
+            let text = match spot.node {
+                // What YAML has for nothing.
+                Node::Plain(text) if matches!(text.as_str(), "~" | "null") => Some(String::new()),
+                Node::Plain(text) | Node::Text(text) => Some(text),
+                Node::List(_) | Node::Object(_) => None,
+            };
+            let is = if text.is_none() { "no text" } else { "empty" };
+            let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+                let (message, hint) =
+                    (format!("`{name}` is {is}"), format!("write `{name}: TEXT`"));
+                return Err(Mistake::new(spot.place, message, hint));
+            };
+            said.insert(name, text);
+        }
+        Ok(said)
     }
 }
 

@@ -7,17 +7,24 @@
 
 use std::collections::BTreeMap;
 
-use glidepath_core::document::{Place, member};
+use glidepath_core::document::{Findings, Place, member};
 use serde_json::{Map, Number, Value};
 
 use super::tree::{Node, Spot};
+use super::variables::{Lookup, Unfilled, filled};
 
-/// The value of a document, and the place of everything in it by its path.
-pub(super) fn of(spot: &Spot, schema: &Value) -> (Value, BTreeMap<String, Place>) {
-    let mut reading = Reading { root: schema, places: BTreeMap::new() };
+/// The value of a document with its variables, the place of everything in it by its path, and what could not
+/// be filled in.
+pub(super) fn of(
+    spot: &Spot,
+    schema: &Value,
+    variables: Lookup<'_>,
+) -> (Value, BTreeMap<String, Place>, Findings) {
+    let (places, unfilled) = (BTreeMap::new(), Findings::default());
+    let mut reading = Reading { root: schema, variables, places, unfilled };
     reading.places.insert("$".to_owned(), spot.place);
     let value = reading.value(spot, "$", &alternatives(schema, schema));
-    (value, reading.places)
+    (value, reading.places, reading.unfilled)
 }
 
 /// The value that something given on a command line has at a path: JSON where a text cannot stand, such
@@ -42,14 +49,31 @@ pub(super) fn given(text: &str, path: &str, schema: &Value) -> Value {
 
 struct Reading<'s> {
     root: &'s Value,
+    variables: Lookup<'s>,
     places: BTreeMap<String, Place>,
+    unfilled: Findings,
 }
 
 impl<'s> Reading<'s> {
+    /// A text with its variables; `None` if there is none in it, or one that cannot be filled in.
+    fn filled(&mut self, text: &str, path: &str) -> Option<String> {
+        let mistakes = match filled(text, self.variables) {
+            Ok(filled) => return filled,
+            Err(mistakes) => mistakes,
+        };
+        for Unfilled { message, hint } in mistakes {
+            self.unfilled.error(path, message, hint);
+        }
+        None
+    }
+
     fn value(&mut self, spot: &Spot, path: &str, found: &[&'s Value]) -> Value {
         match &spot.node {
-            Node::Text(text) => Value::from(text.as_str()),
-            Node::Plain(text) => plain(text, is_number(found)),
+            Node::Text(text) => Value::from(self.filled(text, path).as_deref().unwrap_or(text)),
+            Node::Plain(text) => match self.filled(text, path) {
+                Some(filled) => of_variable(&filled, found),
+                None => plain(text, is_number(found)),
+            },
             Node::List(list) => {
                 let inner = entries(self.root, found);
                 let list = list.iter().enumerate().map(|(index, entry)| {
@@ -84,6 +108,18 @@ fn plain(text: &str, is_number: bool) -> Value {
     number.map_or_else(|| Value::from(text), Value::Number)
 }
 
+/// What a variable holds is a text, but where the field is a number or a yes or no: never nothing, and no part
+/// of a document.
+fn of_variable(text: &str, found: &[&Value]) -> Value {
+    let number = is_number(found).then(|| serde_json::from_str::<Number>(text).ok()).flatten();
+    match (number, text) {
+        (Some(number), _) => Value::Number(number),
+        (None, "true") if is_boolean(found) => Value::Bool(true),
+        (None, "false") if is_boolean(found) => Value::Bool(false),
+        (None, text) => Value::from(text),
+    }
+}
+
 /// A schema and everything that it refers to as one of several possibilities.
 fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let referred = schema["$ref"].as_str().and_then(|path| root.pointer(path.trim_matches('#')));
@@ -109,4 +145,8 @@ fn entries<'s>(root: &'s Value, found: &[&'s Value]) -> Vec<&'s Value> {
 
 fn is_number(found: &[&Value]) -> bool {
     found.iter().any(|schema| matches!(schema["type"].as_str(), Some("number" | "integer")))
+}
+
+fn is_boolean(found: &[&Value]) -> bool {
+    found.iter().any(|schema| schema["type"].as_str() == Some("boolean"))
 }

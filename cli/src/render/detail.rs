@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use glidepath_core::failure::Failure;
 use glidepath_core::message::message;
-use glidepath_core::plan::{OnInconclusive, OnTimeout, Stage};
+use glidepath_core::plan::{OnInconclusive, OnTimeout, RoutePlan, Stage, StageIndex};
 use glidepath_core::record::{
     Concern, Deployment, Event, Notice, Outcome, Phase, Step, Undelivered,
 };
@@ -46,12 +46,16 @@ pub(crate) fn failure<'a>(
     deployment.fence.as_ref().map(|fence| &fence.failure).or(told)
 }
 
-struct Detail<'a> {
-    deployment: &'a Deployment,
-    notices: &'a [Notice],
-    live: &'a Live,
-    commands: &'a Commands,
-    now: Timestamp,
+/// A label, and what is said under it; several rows of one thing have the label of the first only.
+pub(super) type Row = (&'static str, String);
+
+/// What is to be said of a deployment, in rows.
+pub(super) struct Detail<'a> {
+    pub(super) deployment: &'a Deployment,
+    pub(super) notices: &'a [Notice],
+    pub(super) live: &'a Live,
+    pub(super) commands: &'a Commands,
+    pub(super) now: Timestamp,
 }
 
 impl Detail<'_> {
@@ -63,43 +67,56 @@ impl Detail<'_> {
             "{STRONG}{id}{STRONG:#}: {new} ({}) replaces {old} ({}) of {}\n",
             plan.canary.slot, plan.stable.slot, plan.service
         )?;
-        self.state(text)?;
-        if let Some(whom) = plan.started_by_whom() {
-            row(text, "started by", &whom)?;
+        let rows = [
+            self.state(),
+            self.origin(),
+            self.failure(),
+            self.what_now(),
+            labelled("warnings", self.deployment.warnings.iter().cloned()),
+            self.undelivered(),
+            self.traffic(),
+            labelled("tasks", self.live.slots.iter().cloned()),
+            self.last_look(),
+            self.stages(),
+            self.commands(),
+            vec![("execution", self.deployment.execution.to_string())],
+        ];
+        for (label, value) in rows.iter().flatten() {
+            writeln!(text, "{FAINT}{label:LABEL$}{FAINT:#}{value}")?;
         }
-        if let Some(reason) = &plan.reason {
-            row(text, "because", reason)?;
-        }
-        self.failure(text)?;
-        self.now(text)?;
-        self.warnings(text)?;
-        self.undelivered(text)?;
-        self.traffic(text)?;
-        self.looks(text)?;
-        self.stages(text)?;
-        self.commands(text)?;
-        row(text, "execution", self.deployment.execution.as_str())?;
         writeln!(text, "\n{STRONG}timeline{STRONG:#}")?;
         text.write_str(&timeline(self.notices, self.deployment, self.now))
     }
 
-    fn state(&self, text: &mut String) -> fmt::Result {
+    fn state(&self) -> Vec<Row> {
         let state = state(self.deployment, self.now);
         let style = state.tone.style();
-        row(text, "state", &format!("{style}{}{style:#}", state.words))?;
-        let since = self.open_notice().map_or(state.since, |notice| notice.at);
-        row(text, "since", &stamped(since, self.now))?;
+        let mut rows = vec![
+            ("state", format!("{style}{}{style:#}", state.words)),
+            ("since", stamped(self.since(), self.now)),
+        ];
         if let Some(until) = state.until {
-            row(text, "until", &format!("{}{}", stamped(until, self.now), self.then()))?;
+            rows.push(("until", format!("{}{}", stamped(until, self.now), self.then())));
         }
-        if let Some(who) = self.who_approves() {
-            row(text, "who", &who)?;
-        }
-        Ok(())
+        rows.extend(self.who_approves().map(|who| ("who", who)));
+        rows
+    }
+
+    /// Since when it is as it is: of a wait, since it was told.
+    pub(super) fn since(&self) -> Timestamp {
+        let state = state(self.deployment, self.now);
+        self.open_notice().map_or(state.since, |notice| notice.at)
+    }
+
+    fn origin(&self) -> Vec<Row> {
+        let plan = &self.deployment.plan;
+        let whom = plan.started_by_whom().map(|whom| ("started by", whom));
+        let because = plan.reason.clone().map(|reason| ("because", reason));
+        whom.into_iter().chain(because).collect()
     }
 
     /// Who must approve what is asked, and who has; `None`: one person, whoever may, or nobody is asked.
-    fn who_approves(&self) -> Option<String> {
+    pub(super) fn who_approves(&self) -> Option<String> {
         if !self.is_asked() {
             return None;
         }
@@ -113,7 +130,7 @@ impl Detail<'_> {
     }
 
     /// What happens at the end of a wait for a person.
-    fn then(&self) -> &'static str {
+    pub(super) fn then(&self) -> &'static str {
         let stage = self.stage();
         match (&self.deployment.progress.step, stage.and_then(|stage| stage.approval.as_ref())) {
             (Step::Approving { decision: Some(_), .. }, _) => "",
@@ -138,14 +155,14 @@ impl Detail<'_> {
         matches!(progress.told, Some(Event::Waiting { .. })) && progress.promotion().is_none()
     }
 
-    fn failure(&self, text: &mut String) -> fmt::Result {
-        let Some(failure) = failure(self.deployment, self.notices) else { return Ok(()) };
-        let style = Tone::Bad.style();
-        let mut label = "failure";
-        for line in format!("{style}{}{style:#}: {}", failure.code, failure.cause).lines() {
-            row(text, std::mem::take(&mut label), line)?;
-        }
-        Ok(())
+    pub(super) fn failure(&self) -> Vec<Row> {
+        let failure = failure(self.deployment, self.notices);
+        let lines = failure.map(|failure| {
+            let style = Tone::Bad.style();
+            format!("{style}{}{style:#}: {}", failure.code, failure.cause)
+        });
+        let lines = lines.iter().flat_map(|lines| lines.lines());
+        labelled("failure", lines.map(str::to_owned))
     }
 
     /// What was told about a wait that has not ended.
@@ -172,20 +189,18 @@ impl Detail<'_> {
     }
 
     /// What somebody was told to do about a wait.
-    fn now(&self, text: &mut String) -> fmt::Result {
-        let Some(notice) = self.open_notice() else { return Ok(()) };
+    pub(super) fn what_now(&self) -> Vec<Row> {
+        let Some(notice) = self.open_notice() else { return Vec::new() };
         // What it lacks changes with every look, and nobody is told each.
         let newest = self.deployment.progress.told.clone();
         let newest = newest.filter(|told| told.name() == notice.event.name());
         let event = newest.unwrap_or_else(|| notice.event.clone());
         let notice = &Notice { event, ..notice.clone() };
         let told = message(notice, self.deployment).with_options(&self.commands.options());
-        let mut label = "what now";
         // Where to look, one has just looked.
         let status = format!("`{}`", self.commands.of("status", &self.deployment.id, ""));
-        for line in told.lines.iter().filter(|line| !line.ends_with(&status)) {
-            row(text, std::mem::take(&mut label), line)?;
-        }
+        let lines = told.lines.into_iter().filter(|line| !line.ends_with(&status));
+        let mut rows = labelled("what now", lines);
         if let Event::ForeignChange { .. } = notice.event {
             let Deployment { plan, progress, .. } = self.deployment;
             for (route, verified) in plan.routes.iter().zip(&progress.verified) {
@@ -203,59 +218,48 @@ impl Detail<'_> {
                     stable.get(),
                     route.route.arn()
                 );
-                row(text, "", &told)?;
+                rows.push(("", told));
             }
         }
-        Ok(())
+        rows
     }
 
-    /// Tasks, targets and requests, as far as they say why it waits.
-    fn looks(&self, text: &mut String) -> fmt::Result {
-        let mut label = "tasks";
-        for slot in &self.live.slots {
-            row(text, std::mem::take(&mut label), slot)?;
-        }
-        match &self.live.counted {
-            Some(counted) => row(text, "last look", counted),
-            None => Ok(()),
-        }
-    }
-
-    fn warnings(&self, text: &mut String) -> fmt::Result {
-        let mut label = "warnings";
-        self.deployment
-            .warnings
-            .iter()
-            .try_for_each(|warning| row(text, std::mem::take(&mut label), warning))
+    fn last_look(&self) -> Vec<Row> {
+        let counted = self.live.counted.as_ref();
+        let counted = counted.and_then(|counted| counted.now(self.deployment));
+        counted.map(|counted| ("last look", counted)).into_iter().collect()
     }
 
     /// Channels that do not get what is told.
-    fn undelivered(&self, text: &mut String) -> fmt::Result {
-        let mut label = "not told";
-        for notice in self.notices {
-            if let Event::Undelivered { channel, reason, sequence, how, lost: _ } = &notice.event {
-                let then = match how {
-                    Undelivered::Refused => "lost there",
-                    Undelivered::Waits => "waits, with what came after it",
-                };
-                let value = format!("`{channel}`: entry {sequence} {then}: {reason}");
-                row(text, std::mem::take(&mut label), &value)?;
-            }
-        }
-        Ok(())
+    pub(super) fn undelivered(&self) -> Vec<Row> {
+        let untold = self.notices.iter().filter_map(|notice| {
+            let Event::Undelivered { channel, reason, sequence, how, lost: _ } = &notice.event
+            else {
+                return None;
+            };
+            let then = match how {
+                Undelivered::Refused => "lost there",
+                Undelivered::Waits => "waits, with what came after it",
+            };
+            Some(format!("`{channel}`: entry {sequence} {then}: {reason}"))
+        });
+        labelled("not told", untold)
     }
 
-    fn traffic(&self, text: &mut String) -> fmt::Result {
-        let new = self.deployment.plan.task_definition.short();
-        let mut label = "traffic";
-        let in_words = |share: Option<Weight>| {
-            share.map_or("an unknown share".to_owned(), |share| share.to_string())
+    /// Of every route the canary's share as it is now, as far as that was read, and as it was written last.
+    pub(super) fn shares(&self) -> Vec<(&RoutePlan, Option<Weight>, Option<Weight>)> {
+        let now = |position: usize, recorded| match &self.live.shares {
+            Some(Ok(shares)) => shares.get(position).copied().unwrap_or_default(),
+            Some(Err(_)) | None => recorded,
         };
-        for (position, (route, recorded)) in shares(self.deployment).enumerate() {
-            let now = match &self.live.shares {
-                Some(Ok(shares)) => shares.get(position).copied().unwrap_or_default(),
-                Some(Err(_)) | None => recorded,
-            };
+        let recorded = shares(self.deployment).enumerate();
+        recorded.map(|(at, (route, recorded))| (route, now(at, recorded), recorded)).collect()
+    }
+
+    fn traffic(&self) -> Vec<Row> {
+        let new = self.deployment.plan.task_definition.short();
+        let mut rows = Vec::new();
+        for (route, now, recorded) in self.shares() {
             let (share, name) = (in_words(now), route_name(route));
             let mut value = format!("{share} on {new}  {FAINT}{name}{FAINT:#}");
             if now != recorded {
@@ -263,42 +267,44 @@ impl Detail<'_> {
                 let written = in_words(recorded);
                 value.push_str(&format!("  {style}{written} was written{style:#}"));
             }
-            row(text, std::mem::take(&mut label), &value)?;
+            rows.push(value);
         }
         if let Some(Err(error)) = &self.live.shares {
-            row(text, "", &format!("as it was last read; now it cannot be read: {error}"))?;
+            rows.push(format!("as it was last read; now it cannot be read: {error}"));
         }
-        match read_back_at(self.deployment) {
-            Some(at) => row(text, "", &format!("read back {}", stamped(at, self.now))),
-            None => Ok(()),
-        }
+        let read_back = read_back_at(self.deployment);
+        rows.extend(read_back.map(|at| format!("read back {}", stamped(at, self.now))));
+        labelled("traffic", rows.into_iter())
     }
 
-    fn stages(&self, text: &mut String) -> fmt::Result {
-        let current = self.deployment.progress.stage.0;
-        let mut label = "stages";
-        for (position, stage) in self.deployment.plan.stages.iter().enumerate() {
-            let mark = match position.cmp(&current) {
-                Ordering::Less => "✓",
-                Ordering::Equal => self.mark(),
-                Ordering::Greater => " ",
-            };
-            let (weight, bake) = (stage.weight.to_string(), stage.bake.to_string());
+    fn stages(&self) -> Vec<Row> {
+        let stages = self.deployment.plan.stages.iter().enumerate().map(|(position, stage)| {
+            let (mark, weight) = (self.mark_of(StageIndex(position)), stage.weight.to_string());
             let approval = if stage.approval.is_some() { "  asks first" } else { "" };
-            let value = format!("{mark} {weight:>6}  bakes {bake}{approval}");
-            row(text, std::mem::take(&mut label), &value)?;
-        }
-        Ok(())
+            format!("{mark} {weight:>6}  bakes {}{approval}", stage.bake)
+        });
+        labelled("stages", stages)
     }
 
-    fn commands(&self, text: &mut String) -> fmt::Result {
+    /// Whether a stage is behind, is where it is, or is to come.
+    pub(super) fn mark_of(&self, stage: StageIndex) -> &'static str {
+        match stage.cmp(&self.deployment.progress.stage) {
+            Ordering::Less => "✓",
+            Ordering::Equal => self.mark(),
+            Ordering::Greater => " ",
+        }
+    }
+
+    /// What can be typed.
+    pub(super) fn commands(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
         let id = &self.deployment.id;
         let (open, asked_for) = (self.open(), self.is_asked());
         let reason = "--reason \"...\"";
         let asked = format!("--stage {}", self.deployment.progress.stage);
         if open && asked_for {
-            row(text, "approve", &self.commands.of("approve", id, &asked))?;
-            row(text, "refuse", &self.commands.of("reject", id, &format!("{asked} {reason}")))?;
+            rows.push(("approve", self.commands.of("approve", id, &asked)));
+            rows.push(("refuse", self.commands.of("reject", id, &format!("{asked} {reason}"))));
         }
         let held = match self.deployment.phase {
             Phase::Held => true,
@@ -307,16 +313,16 @@ impl Detail<'_> {
         };
         if held {
             let force = format!("--force {reason}");
-            row(text, "force it", &self.commands.of("rollback", id, &force))?;
+            rows.push(("force it", self.commands.of("rollback", id, &force)));
         }
         if open {
-            row(text, "end it", &self.commands.of("rollback", id, reason))?;
+            rows.push(("end it", self.commands.of("rollback", id, reason)));
         }
         if self.deployment.phase == Phase::Closed(Outcome::Succeeded) {
             let back = format!("--to previous {reason}");
-            row(text, "go back", &self.commands.of("rollback", id, &back))?;
+            rows.push(("go back", self.commands.of("rollback", id, &back)));
         }
-        Ok(())
+        rows
     }
 
     /// Whether a person is asked and has not answered.
@@ -349,8 +355,13 @@ impl Detail<'_> {
     }
 }
 
-fn row(text: &mut String, label: &str, value: &str) -> fmt::Result {
-    writeln!(text, "{FAINT}{label:LABEL$}{FAINT:#}{value}")
+pub(super) fn in_words(share: Option<Weight>) -> String {
+    share.map_or("an unknown share".to_owned(), |share| share.to_string())
+}
+
+/// Rows of one thing.
+pub(super) fn labelled(label: &'static str, values: impl Iterator<Item = String>) -> Vec<Row> {
+    std::iter::once(label).chain(std::iter::repeat("")).zip(values).collect()
 }
 
 #[cfg(test)]
@@ -369,7 +380,7 @@ mod tests {
             slots: vec![
                 "shop:2: 1 of 3 tasks run, 0 of 1 targets healthy (Target.Timeout)".to_owned(),
             ],
-            counted: Some("stage 1 until 07:59: 40 requests to shop:2, 0 bad".to_owned()),
+            counted: Some(fixtures::counted(&[(40, 0, 760, 2)])),
         };
         let commands = Commands::elsewhere();
         let mut text = String::new();

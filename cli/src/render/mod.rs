@@ -9,6 +9,7 @@ mod overview;
 mod state;
 mod table;
 mod timeline;
+mod tree;
 mod view;
 
 use anstyle::{AnsiColor, Style};
@@ -17,8 +18,9 @@ pub(crate) use detail::{detail, failure};
 pub(crate) use doctor::{rows, rows_as_json};
 pub(crate) use history::{Entry, history};
 pub(crate) use overview::overview;
-pub(crate) use state::{waits_for_a_person, words};
+pub(crate) use state::{Doing, waits_for_a_person, words};
 pub(crate) use timeline::followed;
+pub(crate) use tree::{Size, Tree, height, tree};
 pub(crate) use view::View;
 
 /// Of headings and of what is named.

@@ -18,6 +18,12 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The time of day in UTC: `08:14`.
+pub(super) fn clock(at: Timestamp) -> String {
+    // RFC 3339: the time stands behind the `T`.
+    at.to_string().chars().skip_while(|character| *character != 'T').skip(1).take(5).collect()
+}
+
 /// A length of time in its two largest units.
 pub(super) fn length(span: Span) -> String {
     let seconds = span.as_millis() / 1000;

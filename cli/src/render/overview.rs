@@ -11,6 +11,7 @@ use super::Tone;
 use super::moment::{distance, length};
 use super::state::{shares, state};
 use super::table::{Cell, shortened, table};
+use crate::filter::Filter;
 
 /// Longest text of a cell, in characters: a line should fit on a screen.
 const LONGEST: usize = 56;
@@ -18,7 +19,14 @@ const LONGEST: usize = 56;
 const TITLES: [&str; 7] = ["DEPLOYMENT", "SERVICE", "VERSION", "STAGE", "WEIGHT", "STATE", "SINCE"];
 
 /// One line for each deployment, in the order given.
-pub(crate) fn overview(found: &Recent, service: Option<&str>, now: Timestamp) -> String {
+///
+/// `known` is all that was looked through.
+pub(crate) fn overview(
+    found: &Recent,
+    asked: Filter<'_>,
+    known: &Recent,
+    now: Timestamp,
+) -> String {
     let rows: Vec<_> = found.deployments.iter().map(|deployment| row(deployment, now)).collect();
     let mut text = table(TITLES, &rows);
     let style = Tone::Bad.style();
@@ -31,9 +39,12 @@ pub(crate) fn overview(found: &Recent, service: Option<&str>, now: Timestamp) ->
         );
     }
     if text.is_empty() {
-        return match service {
-            Some(service) => format!("no deployments of the service `{service}`\n"),
-            None => "no deployments yet; `glidepath start FILE` begins one\n".to_owned(),
+        return match asked.offered(known) {
+            _ if asked.is_for_all() => {
+                "no deployments yet; `glidepath start FILE` begins one\n".to_owned()
+            }
+            Some(offered) => format!("no deployments{}; {offered}\n", asked.in_words()),
+            None => format!("no deployments{}\n", asked.in_words()),
         };
     }
     text
@@ -91,13 +102,19 @@ mod tests {
         let unreadable = DeploymentId::new("shop-9");
         let why = "item `deployment#shop-9` / `deployment` is corrupt: there is no phase `x`";
         let unreadable = [(unreadable, why.to_owned())].into();
-        same_as_file("overview.txt", &overview(&Recent { deployments, unreadable }, None, NOW));
+        let found = Recent { deployments, unreadable };
+        same_as_file("overview.txt", &overview(&found, Filter::default(), &found, NOW));
     }
 
     #[test]
     fn the_first_one_is_told_how_to_begin() {
-        let nothing = Recent::default();
-        assert!(overview(&nothing, None, NOW).contains("`glidepath start FILE`"));
-        assert_eq!(overview(&nothing, Some("shpo"), NOW), "no deployments of the service `shpo`\n");
+        let (nothing, all) = (Recent::default(), Filter::default());
+        assert!(overview(&nothing, all, &nothing, NOW).contains("`glidepath start FILE`"));
+        let known = Recent { deployments: fixtures::all(), ..Recent::default() };
+        let asked = Filter { service: Some("shpo"), ..all };
+        assert_eq!(
+            overview(&nothing, asked, &known, NOW),
+            "no deployments of the service `shpo`; did you mean `shop`?\n"
+        );
     }
 }

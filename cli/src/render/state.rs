@@ -5,17 +5,110 @@ use glidepath_core::plan::RoutePlan;
 use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
+use serde::Serialize;
 
 use super::Tone;
 
 /// Where a deployment is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
+    pub(super) doing: Doing,
     pub(super) tone: Tone,
     pub(super) words: String,
     pub(super) since: Timestamp,
     /// Until when at most, where that is known.
     pub(super) until: Option<Timestamp>,
+}
+
+/// What a deployment does or waits for in one word, for programs: `state` of `--json`. A word keeps its
+/// meaning; newer versions may have further ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Doing {
+    Planning,
+    Refused,
+    Settling,
+    AwaitingApproval,
+    Approved,
+    Rejected,
+    Baking,
+    Judging,
+    Extended,
+    Held,
+    ForeignChange,
+    Promoted,
+    Paused,
+    Restoring,
+    SteppingBack,
+    RollbackHeld,
+    Restored,
+    Committed,
+    Succeeded,
+    RolledBack,
+    Abandoned,
+    Unreadable,
+}
+
+#[cfg(test)]
+impl Doing {
+    /// What the word means, as the documentation has it.
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Planning => "its plan is being made; nothing is written yet",
+            Self::Refused => "its plan was refused, and nothing was written",
+            Self::Settling => "tasks of the stage start, then the weight is written",
+            Self::AwaitingApproval => "a person is asked before the stage",
+            Self::Approved => "a person has approved the stage; the next look goes on",
+            Self::Rejected => "a person has rejected the stage; everything returns to stable",
+            Self::Baking => "the stage must stay healthy for its time",
+            Self::Judging => "the time of the bake is over, and the next look decides",
+            Self::Extended => "the bake is over, and goes on because a verdict lacks something",
+            Self::Held => "the weights stay until a person decides, or what was lacking is there",
+            Self::ForeignChange => {
+                "somebody else has changed a route; it goes on once that is undone"
+            }
+            Self::Promoted => "a person lets the stage go on; the next look decides",
+            Self::Paused => "somebody has paused it: no weight moves forward until it is resumed",
+            Self::Restoring => "a rollback sends all traffic to stable",
+            Self::SteppingBack => {
+                "a rollback gives a weak stable what its healthy targets can carry"
+            }
+            Self::RollbackHeld => {
+                "a rollback holds: stable has no healthy target, somebody must act"
+            }
+            Self::Restored => "all traffic is on stable, and the new tasks stop",
+            Self::Committed => "all traffic is on the new version, which becomes stable",
+            Self::Succeeded => "ended: the new version is stable",
+            Self::RolledBack => "ended: the old version is stable",
+            Self::Abandoned => "ended before it changed anything",
+            Self::Unreadable => "its record cannot be read by this version of the command line",
+        }
+    }
+
+    pub(super) const ALL: [Self; 22] = [
+        Self::Planning,
+        Self::Refused,
+        Self::Settling,
+        Self::AwaitingApproval,
+        Self::Approved,
+        Self::Rejected,
+        Self::Baking,
+        Self::Judging,
+        Self::Extended,
+        Self::Held,
+        Self::ForeignChange,
+        Self::Promoted,
+        Self::Paused,
+        Self::Restoring,
+        Self::SteppingBack,
+        Self::RollbackHeld,
+        Self::Restored,
+        Self::Committed,
+        Self::Succeeded,
+        Self::RolledBack,
+        Self::Abandoned,
+        Self::Unreadable,
+    ];
 }
 
 /// What a deployment does or waits for.
@@ -30,45 +123,54 @@ pub(super) fn state(deployment: &Deployment, now: Timestamp) -> State {
     let fenced = deployment.fence.as_ref();
     // A deployment that rolls back has a fence.
     let fenced_at = fenced.map_or(deployment.started_at, |fence| fence.at);
-    let (tone, words, since) = match deployment.phase {
+    let (doing, tone, words, since) = match deployment.phase {
         Phase::Open => return forward(deployment, now),
         Phase::RollingBack => match deployment.progress.restored_at {
             None => {
                 let weak = deployment.progress.weak.is_some();
-                let words = if weak { "rolls back in steps: stable is weak" } else { BEGINS };
-                (Tone::Bad, words.to_owned(), fenced_at)
+                let (doing, words) = if weak {
+                    (Doing::SteppingBack, "rolls back in steps: stable is weak")
+                } else {
+                    (Doing::Restoring, BEGINS)
+                };
+                (doing, Tone::Bad, words.to_owned(), fenced_at)
             }
             Some(at) => {
-                (Tone::Bad, "rolls back: traffic is on stable, new tasks stop".to_owned(), at)
+                let words = "rolls back: traffic is on stable, new tasks stop".to_owned();
+                (Doing::Restored, Tone::Bad, words, at)
             }
         },
         Phase::Held => {
             let words = "rollback held: stable has no healthy target".to_owned();
-            (Tone::Bad, words, fenced_at)
+            (Doing::RollbackHeld, Tone::Bad, words, fenced_at)
         }
         Phase::Committed => {
             let words = format!("hands over to {}", deployment.plan.task_definition.short());
-            (Tone::Good, words, step_since(deployment))
+            (Doing::Committed, Tone::Good, words, step_since(deployment))
         }
         Phase::Closed(outcome) => {
-            let (tone, words) = match (outcome, fenced) {
-                (Outcome::Succeeded, _) => (Tone::Good, "succeeded".to_owned()),
+            let (doing, tone, words) = match (outcome, fenced) {
+                (Outcome::Succeeded, _) => (Doing::Succeeded, Tone::Good, "succeeded".to_owned()),
                 (Outcome::RolledBack, Some(fence)) => {
-                    (Tone::Bad, format!("rolled back: {}", fence.failure.code))
+                    let words = format!("rolled back: {}", fence.failure.code);
+                    (Doing::RolledBack, Tone::Bad, words)
                 }
-                (Outcome::RolledBack, None) => (Tone::Bad, "rolled back".to_owned()),
+                (Outcome::RolledBack, None) => {
+                    (Doing::RolledBack, Tone::Bad, "rolled back".to_owned())
+                }
                 (Outcome::Abandoned, _) => {
-                    (Tone::Bad, "ended before it changed anything".to_owned())
+                    let words = "ended before it changed anything".to_owned();
+                    (Doing::Abandoned, Tone::Bad, words)
                 }
             };
             let words = match &deployment.validating {
                 Some(_) => format!("{words}; what serves again is asked"),
                 None => words,
             };
-            (tone, words, deployment.ended_at().unwrap_or(deployment.next_due_at))
+            (doing, tone, words, deployment.ended_at().unwrap_or(deployment.next_due_at))
         }
     };
-    State { tone, words, since, until: None }
+    State { doing, tone, words, since, until: None }
 }
 
 /// Whether it stays where it is until a person decides. A rollback that is held is none: it has failed.
@@ -89,6 +191,7 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
     let progress = &deployment.progress;
     match progress.paused.as_ref().filter(|_| progress.ended_by.is_none()) {
         Some(pause) => State {
+            doing: Doing::Paused,
             tone: Tone::Waiting,
             words: format!("paused by {}: {}", pause.by, state.words),
             since: pause.at,
@@ -100,27 +203,28 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
 
 fn moving(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
-    let state = |tone, words, until| State { tone, words, since, until };
+    let state = |doing, tone, words, until| State { doing, tone, words, since, until };
     if let Some(promotion) = deployment.progress.promotion() {
         let words =
             format!("{} lets {} go on: the next look decides", promotion.by, stage(deployment));
-        return state(Tone::Plain, words, None);
+        return state(Doing::Promoted, Tone::Plain, words, None);
     }
     match &deployment.progress.told {
         Some(Event::ForeignChange { .. }) => {
             let words = "holds: somebody else changed a route".to_owned();
-            return state(Tone::Waiting, words, None);
+            return state(Doing::ForeignChange, Tone::Waiting, words, None);
         }
         Some(Event::Waiting { reasons, against, .. }) => {
             let why = [reasons.as_slice(), against].concat().join("; ");
             let health = &deployment.plan.health;
             let bake = deployment.plan.stage(deployment.progress.stage).map(|stage| stage.bake);
             let until = since + bake.unwrap_or_default().plus(health.extend_up_to);
-            return state(Tone::Waiting, format!("waits: {why}"), Some(until));
+            return state(Doing::Extended, Tone::Waiting, format!("waits: {why}"), Some(until));
         }
         Some(Event::StageHeld { reasons, against, .. }) => {
             let why = [reasons.as_slice(), against].concat().join("; ");
-            return state(Tone::Waiting, format!("holds until a person decides: {why}"), None);
+            let words = format!("holds until a person decides: {why}");
+            return state(Doing::Held, Tone::Waiting, words, None);
         }
         // The rest is told of an event, not of a wait.
         Some(
@@ -153,7 +257,8 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
     let stage = stage(deployment);
     match &deployment.progress.step {
         Step::Settling { .. } => {
-            state(Tone::Plain, format!("starts the tasks of {stage} and moves traffic"), None)
+            let words = format!("starts the tasks of {stage} and moves traffic");
+            state(Doing::Settling, Tone::Plain, words, None)
         }
         Step::Approving { until, decision: None, .. } => {
             let index = deployment.progress.stage;
@@ -164,24 +269,24 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             } else {
                 format!("waits for approval of {stage} by {lacking} more")
             };
-            state(Tone::Waiting, words, Some(*until))
+            state(Doing::AwaitingApproval, Tone::Waiting, words, Some(*until))
         }
         Step::Approving { decision: Some(decision), .. } => {
-            let words = if decision.approved {
-                format!("goes on to {stage}: approved")
+            let (doing, words) = if decision.approved {
+                (Doing::Approved, format!("goes on to {stage}: approved"))
             } else {
-                "returns to stable: refused".to_owned()
+                (Doing::Rejected, "returns to stable: refused".to_owned())
             };
-            state(Tone::Plain, words, deployment.goes_on_at().filter(|at| *at > now))
+            state(doing, Tone::Plain, words, deployment.goes_on_at().filter(|at| *at > now))
         }
         Step::Baking { since, .. } => {
             let index = deployment.progress.stage;
             let bake = deployment.plan.stage(index).map(|stage| stage.bake).unwrap_or_default();
             let until = *since + bake;
             if until > now {
-                state(Tone::Plain, format!("bakes {stage}"), Some(until))
+                state(Doing::Baking, Tone::Plain, format!("bakes {stage}"), Some(until))
             } else {
-                state(Tone::Plain, format!("judges {stage}"), None)
+                state(Doing::Judging, Tone::Plain, format!("judges {stage}"), None)
             }
         }
     }
@@ -252,6 +357,17 @@ mod tests {
         };
         assert_eq!(decided(true), "goes on to stage 2 (25 %): approved");
         assert_eq!(decided(false), "returns to stable: refused");
+    }
+
+    /// Programs hold to these words: a new one is added, none is renamed.
+    #[test]
+    fn every_word_for_programs_is_documented_with_its_meaning() {
+        let documented = include_str!("../../../docs/command-line.md");
+        for doing in Doing::ALL {
+            let word = serde_json::json!(doing);
+            let line = format!("| `{}` | {} |", word.as_str().unwrap(), doing.meaning());
+            assert!(documented.contains(&line), "docs/command-line.md lacks:\n{line}");
+        }
     }
 
     #[test]

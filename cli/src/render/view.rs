@@ -1,16 +1,18 @@
 //! A deployment for programs. A form of its own, not the registry's: that one holds task tokens and
 //! may change.
 
+use glidepath_core::health::SlotRequests;
 use glidepath_core::plan::OnTimeout;
+use glidepath_core::protocol::next_look;
 use glidepath_core::record::{Decision, Deployment, Notice, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use serde::Serialize;
 
 use super::detail::failure;
-use super::state::{read_back_at, shares, state};
+use super::state::{Doing, read_back_at, shares, state};
 use super::timeline::{details, headline};
-use crate::live::Live;
+use crate::live::{Evidence, Live, StageCounted};
 
 /// A deployment as `--json` prints it. Times are RFC 3339 in UTC, shares in percent.
 #[derive(Debug, Serialize)]
@@ -21,8 +23,15 @@ pub(crate) struct View<'a> {
     version: &'a str,
     replaces: &'a str,
     phase: &'static str,
-    state: String,
+    state: Doing,
+    /// The state in words.
+    text: String,
     since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// When the state machine comes back by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_look_at: Option<String>,
     started_at: String,
     /// Whom AWS has recognised.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +62,41 @@ struct NowView<'a> {
     /// Empty: it could not be read, or it has ended.
     traffic: Vec<TrafficView<'a>>,
     slots: &'a [String],
-    last_look: Option<&'a str>,
+    last_look: Option<String>,
+    /// What looks have counted, stage by stage.
+    requests: Vec<RequestsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestsView {
+    /// From 1.
+    stage: usize,
+    canary: SlotRequests,
+    stable: SlotRequests,
+}
+
+/// How much speaks against the new version, and how much ends the deployment: both numbers must be reached.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvidenceView {
+    #[serde(rename = "log10E")]
+    log10_e: f64,
+    log10_bound: f64,
+    witnesses: u32,
+    witnesses_needed: u32,
+}
+
+impl EvidenceView {
+    fn of(known: Evidence) -> Self {
+        Self {
+            log10_e: known.ln_e / std::f64::consts::LN_10,
+            log10_bound: known.bound / std::f64::consts::LN_10,
+            witnesses: known.witnesses,
+            witnesses_needed: known.needed,
+        }
+    }
 }
 
 impl<'a> NowView<'a> {
@@ -64,7 +107,20 @@ impl<'a> NowView<'a> {
             route: route.route.arn(),
             canary: share.map(percent),
         });
-        Self { traffic: traffic.collect(), slots: &live.slots, last_look: live.counted.as_deref() }
+        let counted = live.counted.as_ref();
+        let stages = counted.into_iter().flat_map(|counted| &counted.stages);
+        let requests = stages.map(|StageCounted { stage, canary, stable }| RequestsView {
+            stage: stage.next().0,
+            canary: *canary,
+            stable: *stable,
+        });
+        Self {
+            traffic: traffic.collect(),
+            slots: &live.slots,
+            last_look: counted.and_then(|counted| counted.now(deployment)),
+            requests: requests.collect(),
+            evidence: counted.and_then(|counted| counted.evidence).map(EvidenceView::of),
+        }
     }
 }
 
@@ -146,8 +202,11 @@ impl<'a> View<'a> {
             version: plan.task_definition.as_str(),
             replaces: plan.stable.task_definition.as_str(),
             phase: deployment.phase.name(),
-            state: state.words,
+            state: state.doing,
+            text: state.words,
             since: state.since.to_string(),
+            until: state.until.map(|until| until.to_string()),
+            next_look_at: next_look(deployment).map(|at| at.to_string()),
             started_at: deployment.started_at.to_string(),
             starter: plan.starter.as_deref(),
             started_by: plan.started_by.as_deref(),

@@ -17,6 +17,7 @@ pub use drawing::drawing;
 pub use of_deployment::report;
 pub use table::write_rows;
 pub use text::by_stage;
+pub use words::percent;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use glidepath_core::message::console;
 use glidepath_core::people::people;
 use glidepath_core::plan::{OnTimeout, Stage, StageIndex};
 use glidepath_core::record::Deployment;
-use glidepath_core::time::Timestamp;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -102,8 +102,8 @@ impl Page<'_> {
                 (self.new_version()) " gets " strong { (now) } " of the requests now, and would get "
                 strong { (next) } "; " (self.deployment.plan.stable.task_definition.short()) " the rest."
             }
-            svg.bar viewBox="0 0 1000 24" role="img" aria-label=(format!("{now} now, {next} asked for")) {
-                rect.rest width="1000" height="24" {}
+            svg.bar viewBox="0 0 1000 24" preserveAspectRatio="none" role="img" aria-label=(format!("{now} now, {next} asked for")) {
+                rect.rest x=(next.permille()) width=(1_000 - next.permille()) height="24" {}
                 rect.next width=(next.permille()) height="24" {}
                 rect.now width=(now.permille()) height="24" {}
             }
@@ -120,7 +120,7 @@ impl Page<'_> {
             Some(OnTimeout::Continue) => "it goes on",
             Some(OnTimeout::Rollback) | None => "everything returns to stable",
         };
-        let left = until.since(self.now);
+        let left = in_short(until.since(self.now));
         let demanded =
             approval.and_then(|approval| approval.in_words(deployment.people_needed(approval)));
         let given: Vec<_> =
@@ -128,7 +128,7 @@ impl Page<'_> {
         html! {
             p { "Until " (time(*until)) " (" (left) " left), then " (then) "." }
             @if let Some(at) = deployment.goes_on_at().filter(|at| *at > self.now) {
-                p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (at.since(self.now)) "." }
+                p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (in_short(at.since(self.now))) "." }
             }
             @if let Some(pause) = &deployment.progress.paused {
                 p { (pause.in_words()) ". An approval is taken, and the weight moves once it is resumed." }
@@ -261,6 +261,12 @@ impl Page<'_> {
             }
         }
     }
+}
+
+/// In whole minutes, and in seconds where it is less than one.
+fn in_short(span: Span) -> Span {
+    let seconds = span.as_millis() / 1_000;
+    Span::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 })
 }
 
 fn time(at: Timestamp) -> Markup {

@@ -7,7 +7,7 @@ use glidepath_core::time::{Span, Timestamp};
 use super::counted::{Because, Metric, Report, Times, first_failing};
 
 /// A proportion in percent, as exact as it is worth: `0 %`, `0.04 %`, `1.7 %`, `32 %`.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent == 0.0 {
         "0 %".to_owned()

@@ -113,7 +113,7 @@ impl Findings {
         self
     }
 
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+    pub fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
         self.0.retain(keep);
     }
 

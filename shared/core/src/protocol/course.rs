@@ -7,7 +7,7 @@ use crate::health::{AlarmSignal, Judgement, Reading, Readings, Verdict, Watched}
 use crate::pace::tick;
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, Plan};
-use crate::record::{Decision, Deployment, Event, Promotion, RecordedHealth, Step};
+use crate::record::{Decision, Deployment, Event, Phase, Promotion, RecordedHealth, Step};
 use crate::time::{Span, Timestamp};
 
 /// The failure that the readings lead to, if they do.
@@ -257,6 +257,30 @@ impl Look<'_> {
     }
 }
 
+/// When a deployment that waits at its gate is looked at next, as [`course`] has it; `None` where it does not
+/// wait there, and on the way back. An answer, an alarm or the end of its execution comes before.
+pub fn next_look(deployment: &Deployment) -> Option<Timestamp> {
+    let entered = deployment.gate.as_ref().filter(|_| deployment.phase == Phase::Open)?;
+    let entered = entered.tick.entered_at;
+    let progress = &deployment.progress;
+    let stage = deployment.plan.stage(progress.stage);
+    let sooner = match &progress.step {
+        Step::Settling { .. } => None,
+        Step::Approving { decision: Some(_), .. } => deployment.goes_on_at(),
+        Step::Approving { since, until, decision: None, reminded } => {
+            let approval = stage.and_then(|stage| stage.approval.as_ref());
+            let reminder = approval.and_then(|approval| approval.remind_after);
+            let reminder = reminder.filter(|_| !reminded).map(|after| *since + after);
+            Some(reminder.map_or(*until, |reminder| reminder.min(*until)))
+        }
+        // Whose routes are somebody else's does not bake.
+        Step::Baking { .. } if matches!(progress.told, Some(Event::ForeignChange { .. })) => None,
+        Step::Baking { since, .. } => Some(*since + stage.map_or(Span::ZERO, |stage| stage.bake)),
+    };
+    let regular = entered + tick(deployment, entered);
+    Some(sooner.filter(|sooner| *sooner > entered).map_or(regular, |sooner| regular.min(sooner)))
+}
+
 /// The health of stable as a rollback may rely on it; `None` if it could not be read.
 pub fn stable_health(plan: &Plan, readings: &Readings) -> Option<RecordedHealth> {
     match &readings.targets {
@@ -275,8 +299,9 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::health::Reason;
-    use crate::plan::StageIndex;
+    use crate::plan::{Approval, StageIndex};
     use crate::protocol::approve;
+    use crate::record::Pause;
 
     fn verdict(says: &[Judgement]) -> Verdict {
         let reason = |judgement: &Judgement| Reason {
@@ -320,6 +345,45 @@ mod tests {
             let taken = approve(&deployment, deployment.progress.stage, decision, now).is_ok();
             let look = course(&deployment, &verdict(&[Judgement::Pass]), &Routes::InOrder, now);
             prop_assert_eq!(taken, look.move_on == MoveOn::Stay);
+        }
+
+        /// Whoever watches is told when the state machine comes back, and not when it might.
+        #[test]
+        fn the_next_look_is_the_one_that_the_course_waits_for(
+            step in 0usize..4, elapsed in 1u64..20_000, remind: Option<u16>, reminded: bool, foreign: bool,
+            paused: bool,
+        ) {
+            let mut deployment = deployment();
+            let minutes = |minutes: u64| Span::from_secs(minutes * 60);
+            let mut asked = Approval::anybody(minutes(200), OnTimeout::Rollback);
+            asked.remind_after = remind.map(|after| Span::from_secs(after.into()));
+            asked.not_before = Some(minutes(10));
+            deployment.plan.stages[0].approval = Some(asked);
+            let (now, until) = (NOW + Span::from_secs(elapsed), NOW + minutes(200));
+            let by = || "ada".to_owned();
+            let approved = Decision { approved: true, by: by(), at: NOW, reason: None };
+            let pause = Pause { by: by(), at: NOW, reason: None };
+            deployment.progress.paused = paused.then_some(pause);
+            let skips = Promotion { by: by(), at: NOW, reason: by(), skips_bake: true };
+            deployment.progress.step = match step {
+                0 => Step::Baking { since: NOW, promoted: None },
+                1 => Step::Baking { since: NOW, promoted: Some(skips) },
+                2 => Step::Approving { since: NOW, until, decision: None, reminded },
+                _ => Step::Approving { since: NOW, until, decision: Some(approved), reminded },
+            };
+            let routes = if foreign { Routes::Changed("40 %".to_owned()) } else { Routes::InOrder };
+            let says = verdict(&[Judgement::Inconclusive]);
+            let found = course(&deployment, &says, &routes, now);
+            prop_assume!(found.next == NextStep::Gate);
+            if foreign && step < 2 {
+                deployment.progress.told = Some(Event::ForeignChange { found: "40 %".to_owned() });
+            }
+            if found.move_on == MoveOn::Remind {
+                let Step::Approving { reminded, .. } = &mut deployment.progress.step else { panic!() };
+                *reminded = true;
+            }
+            deployment.gate.as_mut().unwrap().tick.entered_at = now;
+            prop_assert_eq!(next_look(&deployment), Some(now + found.wait));
         }
 
         #[test]

@@ -41,7 +41,7 @@ mod weak;
 mod write;
 
 pub use commit::{Unfit, claim_detach, commit, finish};
-pub use course::{Course, course, failing, stable_health};
+pub use course::{Course, course, failing, next_look, stable_health};
 pub use decide::{answer, approve, pause, promote, resume};
 pub use digests::record_digests;
 pub use ended::Work;

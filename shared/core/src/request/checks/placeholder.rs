@@ -60,12 +60,17 @@ impl Placeholder {
         }
     }
 
+    /// Whether a word in braces stands for something of the plan.
+    pub fn is_known(word: &str) -> bool {
+        Self::ALL.iter().any(|known| known.word() == word)
+    }
+
     /// Refuses what looks like a placeholder and is none.
     pub(in crate::request) fn check(text: &str) -> Result<(), (String, String)> {
         let words = || Self::ALL.iter().map(|placeholder| placeholder.word());
         for part in text.split("${").skip(1) {
             let word = part.split_once('}').map(|(word, _)| word);
-            if word.is_some_and(|word| words().any(|known| known == word)) {
+            if word.is_some_and(Self::is_known) {
                 continue;
             }
             let found = word.unwrap_or(part);
