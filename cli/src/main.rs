@@ -18,6 +18,7 @@ mod next_command;
 mod planning;
 mod render;
 mod request_history;
+mod revision;
 mod stopped;
 
 #[cfg(test)]

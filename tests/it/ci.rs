@@ -119,17 +119,19 @@ fn the_action_takes_what_its_workflow_gives_and_says_how_it_ended() {
         let workflow = yaml("ci/github/workflow.yml");
         let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["id"] == "glidepath").unwrap();
-        let actor = BTreeMap::from([("github.actor".to_owned(), "$(exit 9) ada".to_owned())]);
+        let known = [("github.actor", "$(exit 9) ada"), ("github.sha", COMMIT)];
+        let known = known.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let known = BTreeMap::from(known);
         let given: Vec<_> = step["with"].as_object().unwrap().iter().collect();
         let given: Vec<_> = given
             .into_iter()
-            .map(|(name, value)| (name.as_str(), evaluated(value.as_str().unwrap(), &actor)))
+            .map(|(name, value)| (name.as_str(), evaluated(value.as_str().unwrap(), &known)))
             .collect();
         let mut given: Vec<_> = given.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let acted = act(&job, &AT_A_COMMIT, &given).await;
         let called = format!(
-            "<start><deploy/request.yaml><--name><{name}><--wait><--task-definition>\
-             <petswipe-backend:43><--until-person><--timeout><50m><--set><startedBy=$(exit 9) ada>\n"
+            "<start><deploy/request.yaml><--name><{name}><--wait><--until-person>\
+             <--timeout><50m><--image><web={COMMIT}><--set><startedBy=$(exit 9) ada>\n"
         );
         assert!(acted.log.contains(&called), "{}", acted.log);
 
@@ -148,12 +150,14 @@ fn the_action_takes_what_its_workflow_gives_and_says_how_it_ended() {
             given.extend([
                 ("request", ends),
                 ("set", "a=1\n\nb=x y"),
+                ("task-definition", "shop:43"),
                 ("until-person", "false"),
                 ("name", "mine"),
             ]);
             let acted = act(&job, &AT_A_COMMIT, &given).await;
-            let called =
-                format!("<start><{ends}><--name><mine><--wait><--set><a=1><--set><b=x y>\n");
+            let called = format!(
+                "<start><{ends}><--name><mine><--wait><--task-definition><shop:43><--set><a=1><--set><b=x y>\n"
+            );
             assert!(acted.log.contains(&called), "{}", acted.log);
             assert_eq!(acted.code, code, "{acted:?}");
             let expected = [

@@ -7,6 +7,7 @@ mod doctor;
 mod faults;
 mod features;
 mod house;
+mod images;
 mod local_aws;
 mod people;
 mod privileges;
