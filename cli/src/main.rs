@@ -21,6 +21,7 @@ mod next_command;
 mod planning;
 mod render;
 mod request_history;
+mod revision;
 mod screen;
 mod stopped;
 mod telling;

@@ -67,13 +67,30 @@ def _roles_of_the_task_definition(request: Request) -> Iterator[Requirement]:
     """
     name = request.get("taskDefinition")
     definition = ecs._task_defs.get(ecs._resolve_td_key(name)) if name else None
-    if definition is None:
-        return
+    if definition is not None:
+        yield from _passed_to_tasks(definition)
+
+
+def _passed_to_tasks(definition: Mapping[str, Any]) -> Iterator[Requirement]:
     roles = [definition.get(field) for field in ("executionRoleArn", "taskRoleArn")]
     for role in dict.fromkeys(role for role in roles if role):
         arn = role if role.startswith("arn:") else f"arn:aws:iam::{get_account_id()}:role/{role}"
         context = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
         yield Requirement("iam:PassRole", arn, context, Refusal(400, "AccessDeniedException"))
+
+
+def _registration_of_a_task_definition(request: Request) -> Iterator[Requirement]:
+    """iam:PassRole on both roles that RegisterTaskDefinition names, and ecs:TagResource if it gives tags.
+
+    ECS Developer Guide, "Amazon ECS task execution IAM role" and "Amazon ECS task IAM role": whoever registers a
+    task definition with a role needs iam:PassRole on it. The same, "Grant permission to tag resources on creation":
+    ecs:TagResource is checked of an action that creates with tags, and ecs:CreateAction names that action.
+    """
+    refusal = Refusal(400, "AccessDeniedException")
+    if request.get("tags"):
+        arn = f"arn:aws:ecs:{get_region()}:{get_account_id()}:task-definition/{request.get('family')}:*"
+        yield Requirement("ecs:TagResource", arn, {"ecs:CreateAction": "RegisterTaskDefinition"}, refusal)
+    yield from _passed_to_tasks(request)
 
 
 def _user_pools(request: Request) -> Iterator[Requirement]:
@@ -173,6 +190,7 @@ RULES: Mapping[str, Callable[[Request], Iterator[Requirement]]] = {
     "application-autoscaling:PutScalingPolicy": _rights_on_the_scaled_service,
     "application-autoscaling:PutScheduledAction": _rights_on_the_scaled_service,
     "application-autoscaling:RegisterScalableTarget": _registration,
+    "ecs:RegisterTaskDefinition": _registration_of_a_task_definition,
     "ecs:UpdateService": _roles_of_the_task_definition,
     "elasticloadbalancing:CreateListener": _user_pools,
     "elasticloadbalancing:CreateRule": _user_pools,

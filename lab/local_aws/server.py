@@ -38,6 +38,7 @@ SERVICES = (
     "load_balancer",
     "ecr",
     "ecs",
+    "ecs_task_definitions",
     "cloudwatch",
     "alarms",
     "application_autoscaling",

@@ -1,11 +1,13 @@
 //! Tests of the whole: what the parts promise each other, and scenarios in the lab.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ci;
 mod contracts;
 mod doctor;
 mod faults;
 mod features;
 mod house;
+mod images;
 mod local_aws;
 mod page;
 mod people;

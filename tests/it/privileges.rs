@@ -396,6 +396,21 @@ fn policy(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn who_registers_may_start_nothing_and_passes_only_the_roles_that_the_functions_may_pass() {
+    let expected = ["ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"];
+    assert_eq!(policy("RegistrarPolicy"), BTreeSet::from(expected.map(str::to_owned)));
+    // Nobody else registers or tags, functions least of all.
+    for action in ["ecs:RegisterTaskDefinition", "ecs:TagResource"] {
+        assert_eq!(statements(action).len(), 1, "{action}");
+    }
+    let tagging = &statements("ecs:TagResource")[0];
+    assert!(tagging.contains(r#""ecs:CreateAction": RegisterTaskDefinition"#), "{tagging}");
+    for passing in statements("iam:PassRole") {
+        assert!(passing.contains("role/${TaskRolePattern}"), "{passing}");
+    }
+}
+
+#[test]
 fn who_approves_may_do_nothing_but_ask_the_function_that_records_it() {
     let expected = ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"].map(str::to_owned);
     assert_eq!(policy("ApproverPolicy"), BTreeSet::from(expected));

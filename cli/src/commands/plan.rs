@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
+use crate::revision::Images;
 use crate::stopped::{Stopped, write_findings};
 
 /// Check a request and show its timetable
@@ -21,8 +22,10 @@ use crate::stopped::{Stopped, write_findings};
 pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    images: Images,
     /// Check only what can be seen without looking at AWS
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asked")]
     offline: bool,
     /// Write stages that fit the service's own requests of the last three days instead
     #[arg(long, conflicts_with = "offline")]
@@ -90,7 +93,7 @@ async fn planned(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<Changes, Stopped> {
-    let document = arguments.source.read()?;
+    let mut document = arguments.source.read()?;
     // Before anything is asked: a mistake in the request needs no credentials to be found.
     let asked = document.asked()?;
     if arguments.offline {
@@ -104,7 +107,16 @@ async fn planned(
         }
         return Ok(Changes::Unknown);
     }
-    let connection = options.connect().await?;
+    let mut connection = options.connect().await?;
+    if !arguments.images.is_empty() {
+        let revision = arguments.images.revision(&connection, &document, None).await?;
+        // Programs read nothing but the plan.
+        if !arguments.json {
+            revision.show(output)?;
+            writeln!(output)?;
+        }
+        revision.preview(&mut connection, &mut document)?;
+    }
     let (Resolved { plan, warnings }, mut findings) = surveyed(&connection, &document).await?;
     let (monitoring, now) = (&connection.ports.monitoring, connection.ports.ambient.now());
     if arguments.suggest {

@@ -9,6 +9,7 @@ use glidepath_core::request::{Asked, Request};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, Containers, LoadBalancer, Ports, Registry};
 
+use super::plan::surveyed;
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
 use crate::follow::{Follow, Until, follow};
@@ -17,6 +18,7 @@ use crate::live::serves;
 use crate::names::{name, named_after};
 use crate::next_command::Commands;
 use crate::planning::{Answer, answer};
+use crate::revision::Images;
 use crate::stopped::{Stopped, WARNING, write_findings};
 
 /// For how many looks, one a second, a started execution may not be there yet: DescribeExecution is
@@ -28,6 +30,8 @@ const LAG: u32 = 10;
 pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    images: Images,
     /// Name of the deployment; without it one is made of the service and the version. A name
     /// is used once: again with the same request it starts nothing, and is done if its version serves
     #[arg(long, value_parser = name)]
@@ -56,9 +60,13 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let document = arguments.source.read()?;
-    let asked = document.asked()?;
-    let connection = options.connect().await?;
+    let mut document = arguments.source.read()?;
+    let mut asked = document.asked()?;
+    let mut connection = options.connect().await?;
+    if !arguments.images.is_empty() {
+        released(arguments, &mut connection, &mut document, output).await?;
+        asked = document.asked()?;
+    }
     let id = match (&arguments.name, &asked) {
         (Some(name), _) => name.clone(),
         (None, Asked::Release(request)) => derived(request)?,
@@ -69,6 +77,24 @@ pub(crate) async fn run(
     let until = Until { person: arguments.until_person, timeout: arguments.timeout };
     let following = if arguments.wait { Following::Until(until) } else { Following::Not };
     begin(&connection, &document, &id, following, &options.commands(), output).await
+}
+
+/// Puts the revision with these images into the document. It is registered only if the whole request can be planned
+/// with it.
+async fn released(
+    arguments: &Arguments,
+    connection: &mut Connection,
+    document: &mut Document,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let revision = arguments.images.revision(connection, document, arguments.name.as_ref()).await?;
+    revision.show(output)?;
+    if revision.is_new() {
+        revision.preview(connection, document)?;
+        // What it warns of, the stack's own plan tells.
+        let (_, _) = surveyed(connection, document).await?;
+    }
+    revision.register(connection, document, output).await
 }
 
 /// Starts what the document asks for under this name, and follows it if wanted.

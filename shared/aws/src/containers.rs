@@ -51,11 +51,25 @@ const TASKS_PER_CALL: usize = 100;
 pub struct ElasticContainers {
     reading: Client,
     writing: Client,
+    /// What nobody has registered yet.
+    #[cfg(feature = "stack")]
+    imagined: Option<RegisteredVersion>,
 }
 
 impl ElasticContainers {
     pub fn new(clients: &Clients) -> Self {
-        Self { reading: Client::new(clients.reading()), writing: Client::new(clients.writing()) }
+        Self {
+            reading: Client::new(clients.reading()),
+            writing: Client::new(clients.writing()),
+            #[cfg(feature = "stack")]
+            imagined: None,
+        }
+    }
+
+    /// From now on there is this version, for whoever plans with it before it is registered.
+    #[cfg(feature = "stack")]
+    pub fn imagine(&mut self, version: RegisteredVersion) {
+        self.imagined = Some(version);
     }
 
     /// The active services of these names as ECS describes them, in whatever order it likes.
@@ -121,6 +135,10 @@ impl Containers for ElasticContainers {
         &self,
         name: &TaskDefinition,
     ) -> PortResult<Option<RegisteredVersion>> {
+        #[cfg(feature = "stack")]
+        if let Some(imagined) = self.imagined.as_ref().filter(|imagined| imagined.arn == *name) {
+            return Ok(Some(imagined.clone()));
+        }
         let described =
             self.reading.describe_task_definition().task_definition(name.as_str()).send().await;
         match described {

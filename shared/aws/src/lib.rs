@@ -26,6 +26,8 @@ pub mod scaling;
 #[cfg(feature = "stack")]
 pub mod stack;
 #[cfg(feature = "stack")]
+pub mod task_definitions;
+#[cfg(feature = "stack")]
 pub mod url;
 
 #[cfg(test)]

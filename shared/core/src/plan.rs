@@ -14,8 +14,7 @@ pub use health::{
     AlarmPlan, BadRequestsAre, ComparisonPlan, HealthPlan, OnInconclusive, Permille, Thousandths,
 };
 pub use hooks::{Hook, HookDetails, LifecycleStage};
-pub(crate) use images::repository;
-pub use images::{ImageDigest, build_of, named, short_digest, strayed};
+pub use images::{ImageDigest, build_of, named, repository, short_digest, strayed};
 pub use probes::Probe;
 use std::collections::BTreeSet;
 

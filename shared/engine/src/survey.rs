@@ -10,8 +10,8 @@ use glidepath_core::failure::Failure;
 use glidepath_core::ids::{DeploymentId, TargetGroupArn, TaskDefinition};
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::preflight::{
-    Before, Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings, lock_keys,
-    preflight, takeable, wanted_images,
+    self, Before, Found, FoundAlarms, Holder, Refusal, Resolved, SlotsScaling, StackSettings,
+    lock_keys, preflight, takeable, wanted_images,
 };
 use glidepath_core::record::{Lock, LockKey, Quarantined};
 use glidepath_core::request::{Asked, Request, Sensitivity, WayBackRequest, asked};
@@ -134,6 +134,24 @@ where
         preflight(&request, &found).map_err(Unfit::Refused)?;
     }
     Ok(Survey { resolved, locks })
+}
+
+/// The version that serves what a request names, whatever that releases.
+pub async fn serving<P>(ports: &P, request: &Request) -> Result<TaskDefinition, Unfit>
+where
+    P: Ports<
+            Registry: Registry,
+            LoadBalancer: LoadBalancer + TargetGroups,
+            Containers: Containers,
+            Scaling: Scaling,
+            Monitoring: Monitoring,
+        >,
+{
+    let locks = ports.registry().locks(&lock_keys(request)).await?;
+    let mut found = look(ports, request).await?;
+    found.target_groups = target_groups(ports.load_balancer(), &found).await?;
+    found.holders = holders(ports.registry(), &locks).await?;
+    preflight::serving(request, &found).map_err(Unfit::Refused)
 }
 
 /// What a way back deploys, of what the registry knows.

@@ -33,7 +33,7 @@ pub fn named(seen: &BTreeSet<ImageDigest>, images: &[String]) -> BTreeSet<ImageD
 }
 
 /// `registry:5000/team/app` of `registry:5000/team/app:7@sha256:…`.
-pub(crate) fn repository(image: &str) -> &str {
+pub fn repository(image: &str) -> &str {
     let image = image.split_once('@').map_or(image, |(image, _)| image);
     // What follows a port is no tag.
     let tag = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));

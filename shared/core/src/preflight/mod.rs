@@ -83,6 +83,20 @@ pub fn lock_keys(request: &Request) -> Vec<LockKey> {
         .collect()
 }
 
+/// The version that serves, if it is beyond doubt which one that is and nothing is under way: whatever the request
+/// releases is not looked at.
+pub fn serving(request: &Request, found: &Found) -> Result<TaskDefinition, Refusal> {
+    let mut findings = Findings::default();
+    holders(found, &mut findings);
+    let services = slots::both(request, found, &mut findings);
+    let routes = routes::check(request, found, services, &mut findings);
+    let serving = routes.and_then(|routes| routes.serving);
+    match slots::roles(request, services, serving, found, &mut findings) {
+        Some((stable, _)) if !findings.has_errors() => Ok(stable.task_definition),
+        Some(_) | None => Err(refusal(found, findings)),
+    }
+}
+
 /// Checks a request against what was found, and resolves it.
 pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> {
     let mut findings = Findings::default();

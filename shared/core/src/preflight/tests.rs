@@ -403,14 +403,17 @@ fn a_request_that_pages_nobody_is_warned_of_it() {
     assert!(resolved.warnings.iter().any(|warning| warning.path == "$.notify.page"));
 }
 
-#[test]
-fn a_running_deployment_is_an_outcome_of_its_own() {
-    let mut found = found();
-    let holder = |name: &str, service: Option<&str>| Holder {
+fn holder(name: &str, service: Option<&str>) -> Holder {
+    Holder {
         keys: lock_keys(&request()),
         deployment: DeploymentId::new(name),
         service: service.map(crate::ids::ServiceLabel::new),
-    };
+    }
+}
+
+#[test]
+fn a_running_deployment_is_an_outcome_of_its_own() {
+    let mut found = found();
     found.holders = vec![holder("shop-41", Some("shop")), holder("lost", None)];
     // What the running deployment has done to the weights is not held against the request.
     found.routes = vec![route(&[("blue", 950), ("green", 50)], false)];
@@ -534,4 +537,26 @@ fn a_deregistered_version_comes_back_only_from_the_slot_that_kept_it() {
     assert_eq!(resolved.plan.task_definition, resolved.plan.canary.task_definition);
     let judged = |finding: &crate::document::Finding| finding.path.starts_with("$.health");
     assert!(!resolved.warnings.iter().any(judged), "{}", resolved.warnings);
+}
+
+/// Whoever makes a version from the one that serves asks before there is anything to release.
+#[test]
+fn what_serves_is_known_whatever_is_released_and_only_beyond_doubt() {
+    let serves = |change: &dyn Fn(&mut Found)| {
+        let mut found = Found { task_definition: None, ..found() };
+        change(&mut found);
+        serving(&request(), &found)
+    };
+    assert_eq!(serves(&|_| {}).unwrap(), task_definition("shop:41"));
+    let other = serves(&|found| {
+        found.routes = vec![route(&[("blue", 0), ("green", 7)], false)];
+        found.green = Some(ecs_service(3, "shop:7", &["green"]));
+    });
+    assert_eq!(other.unwrap(), task_definition("shop:7"));
+    let both = serves(&|found| found.routes = vec![route(&[("blue", 1), ("green", 1)], false)]);
+    assert!(both.unwrap_err().findings().to_string().contains("both slots carry weight"));
+    let empty = serves(&|found| found.blue = Some(ecs_service(0, "shop:41", &["blue"])));
+    assert!(empty.unwrap_err().findings().to_string().contains("is asked to run 0 tasks"));
+    let running = serves(&|found| found.holders = vec![holder("shop-41", Some("shop"))]);
+    assert!(matches!(running.unwrap_err(), Refusal::Running(_)));
 }
