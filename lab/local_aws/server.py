@@ -39,6 +39,7 @@ SERVICES = (
     "ecr",
     "ecs",
     "cloudwatch",
+    "embedded_metrics",
     "alarms",
     "application_autoscaling",
     "eventbridge",
