@@ -11,6 +11,7 @@ mod people;
 mod privileges;
 mod reports;
 mod scenarios;
+mod telemetry;
 mod triggers;
 
 use std::path::{Path, PathBuf};

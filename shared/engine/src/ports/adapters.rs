@@ -86,4 +86,5 @@ adapters! {
     ambient: Ambient, with_ambient;
     scaling: Scaling, with_scaling;
     repositories: Repositories, with_repositories;
+    telemetry: Telemetry, with_telemetry;
 }
