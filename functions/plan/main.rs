@@ -11,7 +11,7 @@ use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_core::preflight::StackSettings;
 use glidepath_engine::plan;
 use glidepath_engine::ports::Adapters;
-use glidepath_functions::{log_as_json, serve, settings};
+use glidepath_functions::{log_as_json, serve_sparingly, settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -31,5 +31,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let task_roles = settings::text(settings::TASK_ROLES).ok();
     let approvals = settings::approval_policy()?;
     let stack = StackSettings { channels, task_roles, approvals };
-    serve(async |input| plan::run(&ports, &stack, &input).await).await
+    serve_sparingly(async |input| plan::run(&ports, &stack, &input).await).await
 }

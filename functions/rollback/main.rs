@@ -10,8 +10,10 @@ use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_engine::ports::Adapters;
-use glidepath_engine::rollback::{self, PostedRollback};
+use glidepath_core::telemetry::Measurement;
+use glidepath_engine::ports::{Adapters, Telemetry};
+use glidepath_engine::rollback::{self, AlarmOutcome, PostedRollback};
+use glidepath_functions::telemetry::LogLines;
 use glidepath_functions::trigger::{Trigger, read_trigger};
 use glidepath_functions::url::{self, UrlRequest};
 use glidepath_functions::{log_as_json, serve, settings};
@@ -29,6 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_orchestration(StepFunctions::new(&clients))
         .with_ambient(System::default());
     let muted = settings::muted_alarms()?;
+    let telemetry = LogLines::from_environment();
     // Fence and route are the first calls of a rollback: neither must wait for a handshake.
     tokio::join!(ports.registry.warm_up(), ports.load_balancer.warm_up());
     serve(async |payload: Value| {
@@ -45,8 +48,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             Trigger::Deployment(input) => Ok(json!(rollback::run(&ports, &input).await?)),
             Trigger::Alarms(events) => {
                 let stopped = events.iter().map(|event| rollback::on_alarm(&ports, event));
-                let outcomes =
-                    join_all(stopped).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                let outcomes = join_all(stopped).await;
+                // Once everything is written.
+                for (event, outcome) in events.iter().zip(&outcomes) {
+                    if let Ok(AlarmOutcome { restored_at: Some(at), .. }) = outcome {
+                        telemetry.tell(&Measurement::of_rollback(at.since(event.at)));
+                    }
+                }
+                let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
                 Ok(json!({ "stopped": format!("{outcomes:?}") }))
             }
         }

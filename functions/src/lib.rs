@@ -2,11 +2,11 @@
 //! Lambda function, and the events that trigger one.
 
 use glidepath_core::failure::{Failure, FailureCode};
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, Span, info, info_span, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::Layer;
 use tracing_subscriber::fmt::format::{Format, Json, JsonFields};
@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub mod open_url;
 pub mod settings;
+pub mod telemetry;
 pub mod trigger;
 pub mod url;
 
@@ -39,23 +40,66 @@ where
     Input: DeserializeOwned,
     Output: Serialize,
 {
-    let handle = &handle;
+    serve_telling(handle, span, telemetry::tell_failure).await
+}
+
+/// The same without a metric of its failures, and with lines that have the deployment only: for `plan`, whose zip
+/// has no room. Whoever has started it is told at once.
+pub async fn serve_sparingly<Input, Output>(
+    handle: impl AsyncFn(Input) -> Result<Output, Failure>,
+) -> Result<(), lambda_runtime::Error>
+where
+    Input: DeserializeOwned,
+    Output: Serialize,
+{
+    let span = |deployment: &str, _: &Context| info_span!("invocation", deployment);
+    serve_telling(handle, span, |_| ()).await
+}
+
+async fn serve_telling<Input, Output>(
+    handle: impl AsyncFn(Input) -> Result<Output, Failure>,
+    span: impl Fn(&str, &Context) -> Span,
+    tell: impl Fn(FailureCode),
+) -> Result<(), lambda_runtime::Error>
+where
+    Input: DeserializeOwned,
+    Output: Serialize,
+{
+    let (handle, span, tell) = (&handle, &span, &tell);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
         let named = event.payload["deployment"].as_str().map(str::to_owned);
         let deployment = named.or_else(|| url::deployment(&event.payload)).unwrap_or_default();
-        // Whatever is logged on the way is about this deployment.
-        let span = info_span!("invocation", deployment);
+        let span = span(&deployment, &event.context);
+        let told = async { told(&deployment, answer(handle, event.payload).await, tell) };
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.
-        let answered = Box::pin(answer(handle, event.payload).instrument(span)).await;
-        told(&deployment, answered)
+        Box::pin(told.instrument(span)).await
     }))
     .await
+}
+
+/// What is on every line of an invocation. An alarm's may be about several deployments: it has neither name nor
+/// stage, and its lines say themselves what they are about.
+fn span(deployment: &str, context: &Context) -> Span {
+    let (request, trace) = (context.request_id.as_str(), trace_id(context));
+    if deployment.is_empty() {
+        return info_span!("invocation", requestId = request, traceId = trace);
+    }
+    // Whoever loads the deployment says which stage it is at.
+    let stage = tracing::field::Empty;
+    info_span!("invocation", deployment, stage, requestId = request, traceId = trace)
+}
+
+/// As X-Ray's console and Logs Insights have it, without the segment and whether it was sampled.
+fn trace_id(context: &Context) -> Option<&str> {
+    let header = context.xray_trace_id.as_deref()?;
+    header.split(';').find_map(|part| part.strip_prefix("Root="))
 }
 
 /// Logs what came of an invocation, with the fields that somebody searches for on the line itself.
 fn told<Output: Serialize>(
     deployment: &str,
     answered: Result<Output, Failure>,
+    tell: impl Fn(FailureCode),
 ) -> Result<Value, Reported> {
     let answered = answered.and_then(|answer| {
         serde_json::to_value(answer).map_err(|error| {
@@ -71,6 +115,7 @@ fn told<Output: Serialize>(
         }
         Err(failure) => {
             warn!(deployment, failure.code = %failure.code, failure.cause, "failed");
+            tell(failure.code);
             Err(Reported(failure))
         }
     }
@@ -144,8 +189,11 @@ mod tests {
         let layer = lines_as_json().with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let reply = json!({ "deployment": "op-1", "next": "gate", "summary": "bakes" });
-            told("op-1", Ok(reply)).unwrap();
-            told::<Value>("op-1", Err(Failure::new(FailureCode::Transient, "x"))).unwrap_err();
+            told("op-1", Ok(reply), |_| ()).unwrap();
+            let failure = Failure::new(FailureCode::Transient, "x");
+            let counted = std::cell::Cell::new(None);
+            told::<Value>("op-1", Err(failure), |code| counted.set(Some(code))).unwrap_err();
+            assert_eq!(counted.get(), Some(FailureCode::Transient));
         });
         let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let read = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

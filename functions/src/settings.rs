@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-use glidepath_aws::channels::ChannelsSettings;
+use glidepath_aws::channels::{ChannelsSettings, EMAIL, with_email};
 use glidepath_aws::monitoring::Publication;
 use glidepath_core::ids::ChannelName;
 use glidepath_core::people::ApprovalPolicy;
@@ -17,8 +17,10 @@ use crate::trigger::MutedAlarms;
 
 /// Name of the registry's table.
 pub const TABLE: &str = "GLIDEPATH_TABLE";
-/// Name of the stack, for messages that leave the account.
+/// Name of the stack, for messages that leave the account and for metrics.
 pub const STACK: &str = "GLIDEPATH_STACK";
+/// Name of the function, which Lambda sets.
+pub const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// How much is logged: `error`, `warn` or `info`; there is nothing finer.
 pub const LOG: &str = "GLIDEPATH_LOG";
 /// ARN of the secret that links to questions are signed with; empty where the stack has no page.
@@ -27,6 +29,8 @@ pub const PAGE_KEY: &str = "GLIDEPATH_PAGE_KEY";
 pub const PAGE_URL: &str = "GLIDEPATH_PAGE_URL";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
+/// ARN of the topic of the stack's parameter `AlertEmail`, or nothing.
+pub const ALERT_TOPIC: &str = "GLIDEPATH_ALERT_TOPIC";
 /// What the stack demands of approvals, as JSON.
 pub const APPROVAL_POLICY: &str = "GLIDEPATH_APPROVAL_POLICY";
 /// Names of the roles, with their paths, that the stack may pass to tasks, as a pattern of IAM.
@@ -90,13 +94,21 @@ pub fn log_level() -> Result<Level, BadSetting> {
 }
 
 pub fn channels() -> Result<ChannelsSettings, BadSetting> {
-    channels_of(&text(CHANNELS)?)
+    Ok(with_email(channels_of(&text(CHANNELS)?)?, alert_topic()))
+}
+
+/// While a stack is updated the new code may meet the old environment, which has no such topic.
+fn alert_topic() -> Option<String> {
+    text(ALERT_TOPIC).ok().filter(|topic| !topic.is_empty())
 }
 
 /// Their names alone: what reads the rest would be loaded with every cold start for nothing.
 pub fn channel_names() -> Result<Vec<ChannelName>, BadSetting> {
     let named: BTreeMap<ChannelName, IgnoredAny> = channels_of(&text(CHANNELS)?)?;
-    Ok(named.into_keys().collect())
+    let mut names: Vec<_> = named.into_keys().collect();
+    // Twice is as good as once: they are only looked up.
+    names.extend(alert_topic().map(|_| ChannelName::new(EMAIL)));
+    Ok(names)
 }
 
 fn channels_of<Channels: DeserializeOwned>(json: &str) -> Result<Channels, BadSetting> {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use crate::telemetry;
+
 /// Longest body, in bytes: what is decided is a few words, and what is started a request of the size that
 /// an execution takes.
 const LONGEST_BODY: usize = 262_144;
@@ -156,6 +158,7 @@ pub async fn answer<Body: DeserializeOwned, Output: Serialize>(
         Ok(output) => response(200, &output),
         Err(failure) => {
             warn!(failure.code = %failure.code, failure.cause, "failed");
+            telemetry::tell_failure(failure.code);
             response(status(failure.code), &failure)
         }
     }

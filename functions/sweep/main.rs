@@ -6,6 +6,7 @@ use glidepath_aws::functions::{FunctionNames, LambdaFunctions};
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::ports::Adapters;
 use glidepath_engine::sweep;
+use glidepath_functions::telemetry::LogLines;
 use glidepath_functions::{log_as_json, serve, settings};
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_functions(LambdaFunctions::new(&clients, names))
+        .with_telemetry(LogLines::from_environment())
         .with_ambient(System::default());
     // The schedule's event says nothing that matters.
     serve(async |_: Value| {

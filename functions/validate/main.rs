@@ -11,6 +11,7 @@ use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::scaling::ApplicationAutoScaling;
 use glidepath_engine::ports::Adapters;
 use glidepath_engine::validate;
+use glidepath_functions::telemetry::LogLines;
 use glidepath_functions::{log_as_json, serve, settings};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_monitoring(CloudWatch::new(&clients, settings::publication()?))
         .with_hooks(LambdaHooks::new(&clients))
         .with_probing(HttpProbing::default())
+        .with_telemetry(LogLines::from_environment())
         .with_ambient(System::default());
     serve(async |input| validate::run(&ports, &input).await).await
 }

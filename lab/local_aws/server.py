@@ -40,6 +40,7 @@ SERVICES = (
     "ecs",
     "ecs_task_definitions",
     "cloudwatch",
+    "embedded_metrics",
     "alarms",
     "application_autoscaling",
     "eventbridge",

@@ -369,6 +369,14 @@ impl Lab {
         Ok(cleared)
     }
 
+    /// Every line that a function of the product has logged, as it is in the group.
+    pub async fn log_lines(&self) -> LabResult<Vec<String>> {
+        let group = format!("{}{}", logs::GROUPS, crate::stack::STACK_NAME);
+        let mut groups = self.control().logs(0.0).await?;
+        let lines = groups.remove(&group).unwrap_or_default();
+        Ok(lines.into_iter().map(|line| line.message).collect())
+    }
+
     /// Copies the logs of the local AWS and of every function.
     pub async fn keep_logs(&self, into: &Path) -> LabResult<()> {
         self.aws.keep_logs(into)?;

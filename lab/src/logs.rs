@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::control::{Control, LogLine};
 use crate::error::{Doing, LabResult};
 
-const GROUPS: &str = "/aws/lambda/";
+pub(crate) const GROUPS: &str = "/aws/lambda/";
 
 /// One group of logs, line by line.
 pub(crate) struct Log {

@@ -14,6 +14,7 @@ mod people;
 mod privileges;
 mod reports;
 mod scenarios;
+mod telemetry;
 mod triggers;
 
 use std::path::{Path, PathBuf};

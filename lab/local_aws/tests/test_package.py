@@ -145,7 +145,7 @@ def test_an_unchanged_binary_is_uploaded_once(lab: Lab, unique: str, project: Pa
         for line in lab.journal_lines(kind="call", service="s3", action="PutObject")
         if f"/{unique}/" in line["request"]["path"]
     ]
-    assert len(uploads) == 2  # the function and the definition
+    assert len(uploads) == 3  # the function, the definition and the template
 
 
 def test_another_version_of_the_same_sources_is_other_code(lab: Lab, unique: str, project: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.package import template_key
 from local_aws.tests.functions import probe_zip
 from local_aws.tests.support import ACCOUNT, PACKAGE_PARENT, REGION, Lab
 
@@ -41,7 +42,7 @@ def create(lab: Lab, template: str, name: str, parameters: dict[str, str]) -> No
     given = {"Architecture": "x86_64", "RollbackReservedConcurrency": "0", **parameters}
     lab.client("cloudformation").create_stack(
         StackName=name,
-        TemplateBody=template,
+        TemplateURL=f"https://s3.{REGION}.amazonaws.com/template/{template_key(template.strip())}",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
     )
@@ -144,7 +145,7 @@ def test_only_advance_may_pass_roles_and_only_to_tasks(lab: Lab, deploy: Deploy)
         ("ChannelKeyArns", ", ".join(KEYS), "separated by commas and nothing else"),
         ("AlarmTopic", f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms.fifo", "ARN of a standard SNS topic"),
         ("AlarmTopic", "alarms", "ARN of a standard SNS topic"),
-        ("Channels", "x" * 3601, "at most 3600 characters"),
+        ("Channels", "x" * 3501, "at most 3500 characters"),
         ("MetricPeriodSeconds", "2", "AllowedValues"),
         ("AlarmTopicDeadLetters", "elsewhere", "AllowedValues"),
     ],

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
@@ -19,6 +20,8 @@ use crate::source::Source;
 const CAPABILITIES: [Capability; 3] =
     [Capability::CapabilityIam, Capability::CapabilityNamedIam, Capability::CapabilityAutoExpand];
 const BUCKET: &str = "glidepath-artifacts";
+/// Most bytes of a template that CloudFormation takes in a call.
+const LARGEST_BODY: usize = 51_200;
 const DEPLOY_LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -83,7 +86,9 @@ pub(super) async fn stack(
     parameters: &[(&str, String)],
 ) -> LabResult<BTreeMap<String, String>> {
     let doing = format!("deploying the stack `{name}`");
-    let create = clients.cloudformation.create_stack().stack_name(name).template_body(template);
+    let (body, url) = handed_over(template);
+    let create = clients.cloudformation.create_stack().stack_name(name);
+    let create = create.set_template_body(body).set_template_url(url);
     let create = create.set_parameters(Some(taken(template, parameters)?));
     create.set_capabilities(Some(CAPABILITIES.to_vec())).send().await.doing(&doing)?;
     until_done(clients, name, &doing).await
@@ -97,10 +102,24 @@ pub(super) async fn update(
     parameters: &[(&str, String)],
 ) -> LabResult<()> {
     let doing = format!("updating the stack `{name}`");
-    let update = clients.cloudformation.update_stack().stack_name(name).template_body(template);
+    let (body, url) = handed_over(template);
+    let update = clients.cloudformation.update_stack().stack_name(name);
+    let update = update.set_template_body(body).set_template_url(url);
     let update = update.set_parameters(Some(taken(template, parameters)?));
     update.set_capabilities(Some(CAPABILITIES.to_vec())).send().await.doing(&doing)?;
     until_done(clients, name, &doing).await.map(|_| ())
+}
+
+/// A template as the call has it, or where it is: a packaged one is in the bucket.
+fn handed_over(template: &str) -> (Option<String>, Option<String>) {
+    let template = template.trim_end();
+    if template.len() <= LARGEST_BODY {
+        return (Some(template.to_owned()), None);
+    }
+    let digest = Sha256::digest(template);
+    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!("https://s3.{REGION}.amazonaws.com/{BUCKET}/templates/{name}.json");
+    (None, Some(url))
 }
 
 /// Those of the parameters that the template has: CloudFormation refuses others, and a template of

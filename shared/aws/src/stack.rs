@@ -8,7 +8,7 @@ use glidepath_core::people::ApprovalPolicy;
 use glidepath_core::preflight::StackSettings;
 use glidepath_engine::ports::{PortError, PortResult};
 
-use crate::channels::ChannelsSettings;
+use crate::channels::{ChannelsSettings, with_email};
 use crate::clients::Clients;
 use crate::error::{incomplete, port_error};
 
@@ -34,7 +34,7 @@ pub struct Stack {
     pub rollback_url: Option<String>,
     /// `UndeliveredQueueUrl`.
     pub undelivered_queue: String,
-    /// The parameter `Channels`.
+    /// The parameter `Channels`, and the channel of `AlertEmail`.
     pub channels: ChannelsSettings,
     /// The parameter `ApprovalPolicy`, or why it cannot be read, which stops nobody who does not start something;
     /// stacks from before there was one demand nothing.
@@ -93,7 +93,7 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
         state_machine: output(stack, "StateMachineArn")?,
         table: output(stack, "TableName")?,
         rollback_function: output(stack, "RollbackFunctionName")?,
-        channels: channels(stack)?,
+        channels: with_email(channels(stack)?, output(stack, "AlertTopicArn").ok()),
         approvals: approvals(stack),
     })
 }

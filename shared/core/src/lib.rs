@@ -25,6 +25,7 @@ pub mod route;
 pub mod scaling;
 pub mod storm;
 pub mod strategy;
+pub mod telemetry;
 pub mod time;
 pub mod timetable;
 pub mod urgency;

@@ -61,17 +61,15 @@ pub(crate) fn refusal(refused: &Refused) -> Failure {
     Failure::new(code, refused.to_string())
 }
 
-/// Reads a deployment that must exist.
+/// Reads a deployment that must exist; from then on the log has its stage.
 pub(crate) async fn load(
     ports: &impl Ports<Registry: Registry>,
     id: &DeploymentId,
 ) -> Result<Deployment, Failure> {
-    ports
-        .registry()
-        .deployment(id)
-        .await
-        .map_err(|error| failed(&error))?
-        .ok_or_else(|| unknown(id))
+    let found = ports.registry().deployment(id).await.map_err(|error| failed(&error))?;
+    let deployment = found.ok_or_else(|| unknown(id))?;
+    tracing::Span::current().record("stage", deployment.progress.stage.0.saturating_add(1));
+    Ok(deployment)
 }
 
 pub(crate) fn unknown(id: &DeploymentId) -> Failure {

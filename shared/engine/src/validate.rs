@@ -15,12 +15,14 @@ use glidepath_core::protocol::{
     Judged, MoveOn, NextStep, Observed, Reply, Routes, course, failing, observe, stable_health,
 };
 use glidepath_core::record::{Deployment, Phase};
+use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::Span;
 
 use crate::gather::{Gathered, gather};
 use crate::pace::overdue;
 use crate::ports::{
     Clock, Containers, Hooks, LoadBalancer, Monitoring, Ports, Probing, Registry, Scaling,
+    Telemetry,
 };
 use crate::scaling::is_let_go;
 use crate::transition::{load, refusal, transition};
@@ -42,6 +44,7 @@ where
             Monitoring: Monitoring,
             Hooks: Hooks,
             Probing: Probing,
+            Telemetry: Telemetry,
             Ambient: Clock,
         >,
 {
@@ -60,6 +63,8 @@ where
     let gathered = gather(ports, &deployment).await;
     let Gathered { readings, traffic, needed, period } = gathered;
     let verdict = judge(&deployment.plan, deployment.watched_stage(), &readings);
+    // Of every look, that which ends it too. It writes a line and waits for nothing.
+    ports.telemetry().tell(&Measurement::of_look(&deployment, &readings, &verdict));
     // Before the verdict can end the look: the report must have these cells.
     keep(ports, &deployment, &readings, period).await;
     if let Some(failure) = failing(&readings, &verdict) {

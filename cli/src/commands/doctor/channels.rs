@@ -48,6 +48,9 @@ const fn taken(kind: &ChannelKind) -> &'static str {
         | ChannelKind::Sns { .. }
         | ChannelKind::Webhook { .. }
         | ChannelKind::EventBridge { .. } => "it took a test message",
+        ChannelKind::AmazonQ { .. } => {
+            "its topic took a test message; only the chat shows whether it arrives"
+        }
         ChannelKind::PagerDuty { .. } => "it took a change event, which rings nobody",
         ChannelKind::Teams { .. } => {
             "its workflow was begun; only the Teams channel shows whether it posts"

@@ -83,7 +83,9 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
             });
         }
         match &settings.kind {
-            ChannelKind::Sns { topic } => topics.push(topic.clone()),
+            ChannelKind::Sns { topic } | ChannelKind::AmazonQ { topic } => {
+                topics.push(topic.clone())
+            }
             ChannelKind::EventBridge { bus } => {
                 buses.push(if bus.starts_with("arn:") {
                     bus.clone()

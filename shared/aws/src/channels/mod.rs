@@ -14,11 +14,11 @@ use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
 use glidepath_core::message::routing::Listening;
 use glidepath_core::message::webhook::Post;
-use glidepath_core::message::{Trial, eventbridge as event, message};
+use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
 use glidepath_core::record::{Deployment, Event, Notice};
 use glidepath_engine::ports::{Channels, Clock, Handover, NotTaken, PortError, PortResult};
 
-pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings};
+pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings, EMAIL, with_email};
 use crate::clients::Clients;
 use crate::clock::System;
 use crate::links::StackLinks;
@@ -97,7 +97,14 @@ impl Channels for StackChannels {
             ChannelKind::Slack { secret } => {
                 slack::deliver(&self.sending, secret, notice, message).await
             }
-            ChannelKind::Sns { topic } => Ok(self.sns.deliver(topic, notice, message).await?),
+            ChannelKind::Sns { topic } => {
+                let text = message.to_string();
+                Ok(self.sns.hand_over(topic, notice, &message, text).await?)
+            }
+            ChannelKind::AmazonQ { topic } => {
+                let body = amazon_q::body(notice, deployment, &message).to_string();
+                Ok(self.sns.hand_over(topic, notice, &message, body).await?)
+            }
             ChannelKind::PagerDuty { secret, endpoint } => {
                 let integration = (secret.as_str(), endpoint.as_deref());
                 pagerduty::deliver(&self.sending, integration, handover, &message).await
@@ -123,7 +130,12 @@ impl Channels for StackChannels {
         let sending = &self.sending;
         let tried = match &settings.kind {
             ChannelKind::Slack { secret } => slack::try_out(sending, secret, trial).await,
-            ChannelKind::Sns { topic } => return self.sns.try_out(topic, trial).await,
+            ChannelKind::Sns { topic } => {
+                return self.sns.try_out(topic, trial, trial.message().to_string()).await;
+            }
+            ChannelKind::AmazonQ { topic } => {
+                return self.sns.try_out(topic, trial, amazon_q::trial(trial).to_string()).await;
+            }
             ChannelKind::PagerDuty { secret, endpoint } => {
                 pagerduty::try_out(sending, (secret, endpoint.as_deref()), trial).await
             }

@@ -34,6 +34,11 @@ pub enum ChannelKind {
         /// ARN of the topic.
         topic: String,
     },
+    /// A topic of SNS that Amazon Q Developer carries to a chat.
+    AmazonQ {
+        /// ARN of the topic.
+        topic: String,
+    },
     /// An integration of PagerDuty.
     PagerDuty {
         /// ARN of the secret that holds the integration's key.
@@ -59,12 +64,27 @@ pub enum ChannelKind {
     },
 }
 
+/// The channel of the stack's parameter `AlertEmail`.
+pub const EMAIL: &str = "email";
+
+/// With the channel `email` on the topic of `AlertEmail`, if there is one. Another one of that name is meant.
+#[must_use]
+pub fn with_email(mut channels: ChannelsSettings, topic: Option<String>) -> ChannelsSettings {
+    if let Some(topic) = topic {
+        let kind = ChannelKind::Sns { topic };
+        let settings = ChannelSettings { kind, from: Urgency::Information };
+        channels.entry(ChannelName::new(EMAIL)).or_insert(settings);
+    }
+    channels
+}
+
 impl ChannelSettings {
     pub const fn listening(&self) -> Listening {
         let rings = match self.kind {
             ChannelKind::PagerDuty { .. } => true,
             ChannelKind::Slack { .. }
             | ChannelKind::Sns { .. }
+            | ChannelKind::AmazonQ { .. }
             | ChannelKind::Teams { .. }
             | ChannelKind::Webhook { .. }
             | ChannelKind::EventBridge { .. } => false,
@@ -79,7 +99,9 @@ impl ChannelSettings {
             | ChannelKind::PagerDuty { secret, .. }
             | ChannelKind::Teams { secret }
             | ChannelKind::Webhook { secret } => Some(secret),
-            ChannelKind::Sns { .. } | ChannelKind::EventBridge { .. } => None,
+            ChannelKind::Sns { .. }
+            | ChannelKind::AmazonQ { .. }
+            | ChannelKind::EventBridge { .. } => None,
         }
     }
 }
@@ -111,6 +133,7 @@ mod tests {
         let written = json!({
             "team": { "slack": { "secret": "arn:s" } },
             "operations": { "sns": { "topic": "arn:t" } },
+            "chat": { "amazonQ": { "topic": "arn:q" } },
             "pager": { "pagerDuty": { "secret": "arn:p" }, "from": "page" },
             "europe": { "pagerDuty": { "secret": "arn:p", "endpoint": "https://events.eu.pagerduty.com" } },
             "office": { "teams": { "secret": "arn:m" } },
@@ -123,7 +146,19 @@ mod tests {
         assert_eq!(of("team"), &ChannelSettings { kind, from: Urgency::Information });
         assert_eq!(of("pager").listening(), Listening { from: Urgency::Page, rings: true });
         assert_eq!(of("own").listening(), Listening { from: Urgency::Attention, rings: false });
+        assert_eq!(of("chat").kind, ChannelKind::AmazonQ { topic: "arn:q".to_owned() });
         assert_eq!(of("bus").secret(), None);
+    }
+
+    #[test]
+    fn whoever_is_told_by_email_is_a_channel_unless_there_is_one_of_that_name() {
+        let topic = || Some("arn:alerts".to_owned());
+        let sns = |topic: &str| ChannelKind::Sns { topic: topic.to_owned() };
+        let email = |channels: ChannelsSettings| channels[&ChannelName::new(EMAIL)].kind.clone();
+        assert_eq!(email(with_email(ChannelsSettings::new(), topic())), sns("arn:alerts"));
+        let own = settings(&json!({ "email": { "sns": { "topic": "arn:own" } } })).unwrap();
+        assert_eq!(email(with_email(own, topic())), sns("arn:own"));
+        assert_eq!(with_email(ChannelsSettings::new(), None), ChannelsSettings::new());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A topic: the subject is the headline, the message the whole text. A FIFO topic gets each
+//! A topic: the subject is the headline, the message the whole text or what Amazon Q Developer takes. A FIFO topic gets each
 //! deployment's notices in their order, and each of them once.
 
 use aws_sdk_sns::Client;
@@ -28,29 +28,27 @@ impl Sns {
         Self { client: Client::new(clients.reading()) }
     }
 
-    pub(super) async fn deliver(
+    /// `body` is the message as whoever reads the topic takes it.
+    pub(super) async fn hand_over(
         &self,
         topic: &str,
         notice: &Notice,
-        message: Message,
-    ) -> PortResult<()> {
-        let (event, id) = (notice.event.name(), notice.id());
-        self.publish(topic, &message, event, id, notice.deployment.as_str()).await
-    }
-
-    pub(super) async fn try_out(&self, topic: &str, trial: &Trial) -> PortResult<()> {
-        self.publish(topic, &trial.message(), "trial", trial.id.clone(), "glidepath-doctor").await
-    }
-
-    /// `group` is whose messages a FIFO topic keeps in order.
-    async fn publish(
-        &self,
-        topic: &str,
         message: &Message,
-        event: &str,
-        id: String,
-        group: &str,
+        body: String,
     ) -> PortResult<()> {
+        let group = notice.deployment.as_str();
+        let said = Said { headline: &message.headline, body, event: notice.event.name(), group };
+        self.publish(topic, notice.id(), said).await
+    }
+
+    pub(super) async fn try_out(&self, topic: &str, trial: &Trial, body: String) -> PortResult<()> {
+        let headline = &trial.message().headline;
+        let said = Said { headline, body, event: "trial", group: "glidepath-doctor" };
+        self.publish(topic, trial.id.clone(), said).await
+    }
+
+    async fn publish(&self, topic: &str, id: String, said: Said<'_>) -> PortResult<()> {
+        let Said { headline, body, event, group } = said;
         let attribute = |value: String| {
             MessageAttributeValue::builder()
                 .data_type("String")
@@ -65,8 +63,8 @@ impl Sns {
         self.client
             .publish()
             .topic_arn(topic)
-            .subject(subject(&message.headline))
-            .message(message.to_string())
+            .subject(subject(headline))
+            .message(body)
             // The same for every attempt, so that a receiver can tell a repetition.
             .message_attributes("noticeId", attribute(id)?)
             .message_attributes("event", attribute(event.to_owned())?)
@@ -77,6 +75,15 @@ impl Sns {
             .map(|_| ())
             .map_err(|error| port_error(OPERATION, error))
     }
+}
+
+/// One message.
+struct Said<'a> {
+    headline: &'a str,
+    body: String,
+    event: &'a str,
+    /// Whose messages a FIFO topic keeps in order.
+    group: &'a str,
 }
 
 /// What only FIFO topics ask for, and refuse a message without.

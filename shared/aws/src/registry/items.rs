@@ -304,6 +304,12 @@ pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
     Ok(OutboxEntry { notice, delivered, refused, due: item.contains_key("due") })
 }
 
+/// When an item of the index is due.
+pub(super) fn due_at(item: &Item) -> PortResult<Timestamp> {
+    let key = Key::of(item)?;
+    Reader { key: &key, item }.instant("nextDueAt")
+}
+
 pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {
     let key = Key::cells(&cells.deployment);
     let mut item = key.attributes();

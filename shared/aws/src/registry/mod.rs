@@ -21,7 +21,7 @@ use glidepath_core::record::{
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
-    AlarmFence, Clock, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry,
+    AlarmFence, Clock, Committed, Delivery, DeliveryClaim, DeploymentFence, OutboxEntry, Overdue,
     PortError, PortResult, Random, Recent, Registry,
 };
 
@@ -169,7 +169,7 @@ impl Registry for DynamoRegistry {
         item.as_ref().map(items::read_retirement).transpose()
     }
 
-    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
         self.read_due(now).await
     }
 

@@ -7,11 +7,11 @@ use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Due, OutboxEntry, PortError, PortResult, Recent};
+use glidepath_engine::ports::{Due, OutboxEntry, Overdue, PortError, PortResult, Recent};
 
 use super::DynamoRegistry;
 use super::items::{
-    DEPLOYMENT, DUE, Item, Key, START, number, read_deployment, read_notice, read_start,
+    DEPLOYMENT, DUE, Item, Key, START, due_at, number, read_deployment, read_notice, read_start,
     tell_unreadable, text,
 };
 use crate::error::port_error;
@@ -62,8 +62,8 @@ impl DynamoRegistry {
         Ok((items, left.flat_map(|(_, keys)| keys.keys).collect()))
     }
 
-    pub(super) async fn read_due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
-        let mut due = Vec::new();
+    pub(super) async fn read_due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
+        let mut due: Vec<Overdue> = Vec::new();
         let mut page = None;
         loop {
             let start: Option<Item> = page;
@@ -85,7 +85,10 @@ impl DynamoRegistry {
             for item in answer.items() {
                 let key = Key::of(item)?;
                 match due_of(&key) {
-                    Some(found) if !due.contains(&found) => due.push(found),
+                    // In order, so that the first of several notices is the oldest.
+                    Some(found) if due.iter().all(|known| known.due != found) => {
+                        due.push(Overdue { due: found, since: due_at(item)? });
+                    }
                     Some(_) => {}
                     // The rest must be looked after nevertheless.
                     None => tracing::error!(
@@ -165,7 +168,7 @@ impl DynamoRegistry {
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {
         let ever = Timestamp::from_millis(i64::MAX);
         let (newest, open) = try_join(self.newest(limit), self.read_due(ever)).await?;
-        let open = open.into_iter().filter_map(|due| match due {
+        let open = open.into_iter().filter_map(|overdue| match overdue.due {
             Due::Deployment(id) => Some(Key::deployment(&id).partition),
             Due::Retirement(_) | Due::Notices(_) => None,
         });

@@ -169,7 +169,9 @@ async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
     newer.insert("phase".to_owned(), json!({ "S": "promoting" }));
     let keys = |item: &serde_json::Map<String, serde_json::Value>| json!({ "pk": item["pk"], "sk": item["sk"] });
     let newest = answer(&json!({ "Items": [keys(&read), keys(&newer)] }));
-    let due = answer(&json!({ "Items": [keys(&newer)] }));
+    let mut indexed = keys(&newer);
+    indexed["nextDueAt"] = newer["nextDueAt"].clone();
+    let due = answer(&json!({ "Items": [indexed] }));
     let both = answer(&json!({ "Responses": { "table": [read, newer] } }));
     let recent = registry(vec![newest, due, both]).recent(20).await.unwrap();
     let ids: Vec<_> = recent.deployments.iter().map(|found| found.id.as_str()).collect();

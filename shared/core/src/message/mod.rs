@@ -1,5 +1,6 @@
 //! What happened in words for a person, whom it is for, and as each channel takes it.
 
+pub mod amazon_q;
 pub mod document;
 pub mod eventbridge;
 mod limits;

@@ -44,7 +44,7 @@ pub(super) fn text(message: &Message) -> String {
 
 /// The text with Slack's three control characters replaced, cut to a length without cutting through
 /// a replacement.
-fn escaped(text: &str, longest: usize) -> String {
+pub(super) fn escaped(text: &str, longest: usize) -> String {
     let mut escaped = String::new();
     let mut length = 0;
     for (position, character) in text.char_indices() {

@@ -87,4 +87,5 @@ adapters! {
     scaling: Scaling, with_scaling;
     repositories: Repositories, with_repositories;
     links: Links, with_links;
+    telemetry: Telemetry, with_telemetry;
 }

@@ -24,6 +24,7 @@ use glidepath_core::message::routing::{Listening, Rung};
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
+use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
 
 pub use self::adapters::Adapters;
@@ -36,8 +37,8 @@ pub use glidepath_core::world::{
 };
 
 pub use self::registry::{
-    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Recent,
-    Registry,
+    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Overdue,
+    Recent, Registry,
 };
 pub use self::repositories::Repositories;
 pub use self::scaling::Scaling;
@@ -135,6 +136,8 @@ pub trait Ports: Sync {
     type Scaling;
     /// Private repositories of container images.
     type Repositories;
+    /// What Glidepath measures of itself.
+    type Telemetry;
 
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
@@ -149,6 +152,7 @@ pub trait Ports: Sync {
     fn ambient(&self) -> &Self::Ambient;
     fn scaling(&self) -> &Self::Scaling;
     fn repositories(&self) -> &Self::Repositories;
+    fn telemetry(&self) -> &Self::Telemetry;
 }
 
 /// The time, and waiting.
@@ -161,6 +165,11 @@ pub trait Clock: Sync {
 pub trait Random: Sync {
     /// Any number, each as likely; ids are made of it, so no two processes may draw the same ones.
     fn number(&self) -> u64;
+}
+
+/// What Glidepath tells of itself. It is written where nobody waits for it, and cannot fail.
+pub trait Telemetry: Sync {
+    fn tell(&self, measurement: &Measurement);
 }
 
 /// Registered targets of a group by state.

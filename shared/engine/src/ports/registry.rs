@@ -56,6 +56,13 @@ pub enum Due {
     Notices(DeploymentId),
 }
 
+/// Something overdue, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    pub due: Due,
+    pub since: Timestamp,
+}
+
 /// Locks, deployments, alarms, retirements and notices. Every read is consistent.
 pub trait Registry: Sync {
     /// The deployment, if there is one of this name.
@@ -73,7 +80,7 @@ pub trait Registry: Sync {
         key: &LockKey,
     ) -> impl Future<Output = PortResult<Option<Retirement>>> + Send;
     /// Everything whose time has come, oldest first; possibly not the newest changes.
-    fn due(&self, now: Timestamp) -> impl Future<Output = PortResult<Vec<Due>>> + Send;
+    fn due(&self, now: Timestamp) -> impl Future<Output = PortResult<Vec<Overdue>>> + Send;
     /// All of these writes, or none.
     fn commit(
         &self,

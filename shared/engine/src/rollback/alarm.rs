@@ -38,6 +38,8 @@ pub struct AlarmEvent {
 pub struct AlarmOutcome {
     /// Deployments whose traffic is back on stable.
     pub restored: Vec<DeploymentId>,
+    /// When the last of them was.
+    pub restored_at: Option<Timestamp>,
     /// Deployments whose stable slot has too few healthy targets: it has got its share.
     pub stepping: Vec<DeploymentId>,
     /// Deployments whose stable slot has no healthy target.
@@ -85,8 +87,9 @@ where
     let ids = stopped.into_iter().map(|(id, _)| id).chain(unreadable);
     for (id, stopped) in ids.zip(results.into_iter().chain(by_record)) {
         match stopped {
-            Ok(Stopped::Restored { clean: this }) => {
+            Ok(Stopped::Restored { clean: this, at }) => {
                 clean &= this;
+                outcome.restored_at = outcome.restored_at.max(at);
                 outcome.restored.push(id.clone());
             }
             Ok(Stopped::Stepping) => outcome.stepping.push(id.clone()),
@@ -115,7 +118,7 @@ struct AlarmRollback<'a, P> {
 }
 
 enum Stopped {
-    Restored { clean: bool },
+    Restored { clean: bool, at: Option<Timestamp> },
     Stepping,
     Held,
     PutOff { clean: bool },
@@ -221,7 +224,9 @@ where
         };
         let seen = |beside: Option<_>| beside.map_or(SeenRoutes::Nothing, SeenRoutes::Beside);
         match back.after(written, seen).await {
-            Ok(Back::Restored { clean, .. }) => Ok(Stopped::Restored { clean }),
+            Ok(Back::Restored { clean, deployment, .. }) => {
+                Ok(Stopped::Restored { clean, at: deployment.progress.restored_at })
+            }
             Ok(Back::PutOff { clean, .. }) => Ok(Stopped::PutOff { clean }),
             Ok(Back::Waits(Waits { held: true, .. })) => Ok(Stopped::Held),
             Ok(Back::Waits(Waits { held: false, .. })) => Ok(Stopped::Stepping),

@@ -21,6 +21,7 @@ use glidepath_core::record::{
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
+use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use serde_json::Value;
@@ -29,10 +30,10 @@ use super::{MemoryRegistry, World};
 use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
     DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, Links,
-    LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry,
+    LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, Overdue,
     PortError, PortResult, ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion,
     Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup, TargetGroups, TargetHealth,
-    Woken,
+    Telemetry, Woken,
 };
 
 /// What goes wrong at one call.
@@ -107,6 +108,7 @@ pub struct Bed<'a, B = ()> {
     fault: Option<(usize, Fault)>,
     calls: AtomicUsize,
     operations: Mutex<Vec<&'static str>>,
+    measured: Mutex<Vec<Measurement>>,
 }
 
 impl<'a> Bed<'a> {
@@ -129,7 +131,8 @@ impl<'a, B> Bed<'a, B> {
     /// Nothing goes wrong, and something comes between.
     pub fn behind(registry: &'a MemoryRegistry, world: &'a World, between: &'a B) -> Self {
         let (calls, operations) = (AtomicUsize::new(0), Mutex::default());
-        Self { registry, world, between, fault: None, calls, operations }
+        let measured = Mutex::default();
+        Self { registry, world, between, fault: None, calls, operations, measured }
     }
 
     /// How many calls were made.
@@ -141,6 +144,11 @@ impl<'a, B> Bed<'a, B> {
     pub fn take_operations(&self) -> Vec<&'static str> {
         let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut operations)
+    }
+
+    /// What was measured so far; forgotten afterwards.
+    pub fn take_measurements(&self) -> Vec<Measurement> {
+        std::mem::take(&mut self.measured.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn call<Answer>(
@@ -216,7 +224,7 @@ impl<B: Between> Registry for Bed<'_, B> {
         self.call("retirement", self.registry.retirement(key)).await
     }
 
-    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
         self.call("due", self.registry.due(now)).await
     }
 
@@ -511,6 +519,12 @@ impl<B: Between> Functions for Bed<'_, B> {
 
     async fn start_delivery(&self, deployment: &DeploymentId) -> PortResult<()> {
         self.call("start_delivery", self.world.start_delivery(deployment)).await
+    }
+}
+
+impl<B: Between> Telemetry for Bed<'_, B> {
+    fn tell(&self, measurement: &Measurement) {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner).push(measurement.clone());
     }
 }
 

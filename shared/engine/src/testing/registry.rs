@@ -13,8 +13,8 @@ use glidepath_core::record::{
 use glidepath_core::time::Timestamp;
 
 use crate::ports::{
-    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, PortError,
-    PortResult, Recent, Registry,
+    AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Overdue,
+    PortError, PortResult, Recent, Registry,
 };
 
 /// Everything that the registry holds.
@@ -103,24 +103,28 @@ impl Registry for MemoryRegistry {
         Ok(self.items().retirements.get(key).cloned())
     }
 
-    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
         let items = self.items();
         let deployments = items
             .deployments
             .values()
             .filter(|deployment| deployment.is_due_some_day() && deployment.next_due_at <= now);
-        let mut due: Vec<_> =
-            deployments.map(|deployment| Due::Deployment(deployment.id.clone())).collect();
+        let overdue = |due, since| Overdue { due, since };
+        let mut due: Vec<_> = deployments
+            .map(|found| overdue(Due::Deployment(found.id.clone()), found.next_due_at))
+            .collect();
         let retirements = items.retirements.iter().filter(|(_, due)| due.due_at <= now);
-        due.extend(retirements.map(|(key, _)| Due::Retirement(key.clone())));
+        due.extend(
+            retirements.map(|(key, found)| overdue(Due::Retirement(key.clone()), found.due_at)),
+        );
         let mut untold: Vec<_> = items
             .notices
             .iter()
             .filter(|entry| !items.done_with.contains(&entry.notice.id()))
-            .map(|entry| entry.notice.deployment.clone())
+            .map(|entry| (entry.notice.deployment.clone(), entry.notice.at))
             .collect();
-        untold.dedup();
-        due.extend(untold.into_iter().map(Due::Notices));
+        untold.dedup_by(|(one, _), (other, _)| one == other);
+        due.extend(untold.into_iter().map(|(id, at)| overdue(Due::Notices(id), at)));
         Ok(due)
     }
 

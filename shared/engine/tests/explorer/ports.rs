@@ -13,14 +13,15 @@ use glidepath_core::record::{
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
+use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use glidepath_engine::ports::{
     Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeliveryClaim, DeploymentFence,
     Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
-    Monitoring, Orchestration, OutboxEntry, PortError, PortResult, ProbeAnswer, Probing, Random,
-    Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, TargetGroup,
-    TargetGroups, TargetHealth, Woken,
+    Monitoring, Orchestration, OutboxEntry, Overdue, PortError, PortResult, ProbeAnswer, Probing,
+    Random, Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling,
+    TargetGroup, TargetGroups, TargetHealth, Telemetry, Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -140,12 +141,12 @@ impl Registry for Boundary {
         self.call("retirement", What::Read, async { self.registry().retirement(key).await }).await
     }
 
-    async fn due(&self, now: Timestamp) -> PortResult<Vec<Due>> {
+    async fn due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
         let mut due =
             self.call("due", What::Quiet, async { self.registry().due(now).await }).await?;
         if self.has(Mistake::HeldIsForgotten) {
             let items = self.registry().items();
-            due.retain(|due| match due {
+            due.retain(|overdue| match &overdue.due {
                 Due::Deployment(id) => items.deployments[id].phase != Phase::Held,
                 Due::Retirement(_) | Due::Notices(_) => true,
             });
@@ -537,6 +538,10 @@ impl Orchestration for Boundary {
         };
         self.call("fail_gate", What::Write, wake).await
     }
+}
+
+impl Telemetry for Boundary {
+    fn tell(&self, _: &Measurement) {}
 }
 
 impl Functions for Boundary {

@@ -29,6 +29,7 @@ mod started;
 mod starting;
 mod storm;
 mod success;
+mod telemetry;
 mod unreadable;
 mod upgrade;
 mod validated;
