@@ -35,7 +35,7 @@ pub fn trial(trial: &Trial) -> Value {
     custom(&trial.id, &trial.message())
 }
 
-fn custom(id: &str, Message { headline, lines }: &Message) -> Value {
+fn custom(id: &str, Message { headline, lines, .. }: &Message) -> Value {
     json!({
         "version": "1.0",
         "source": "custom",
@@ -97,7 +97,7 @@ mod tests {
             let mut deployment = deployment();
             deployment.plan.service = ServiceLabel::new(name.clone());
             let notice = notices().remove(0);
-            let body = body(&notice, &deployment, &Message { headline: name.repeat(20), lines });
+            let body = body(&notice, &deployment, &Message { headline: name.repeat(20), lines, page: None });
             let length = |text: &Value| text.as_str().map(|text| text.chars().count());
             prop_assert!(length(&body["content"]["title"]) <= Some(LONGEST_TITLE));
             prop_assert!(length(&body["content"]["description"]) <= Some(LONGEST_DESCRIPTION));
