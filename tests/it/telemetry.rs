@@ -98,8 +98,11 @@ async fn lines_with(lab: &Lab, text: &str) -> Vec<String> {
 fn the_log_has_the_metrics_and_what_the_runbook_asks_for() {
     block_on(async {
         let mut lab = Lab::start(&Default::default()).await.unwrap();
-        let ran = lab.run(scenario("alarm-during-bake"), None).await.unwrap();
-        assert!(ran.passed(), "{}", ran.failures());
+        // One with looks, and one that an alarm ends before the first of them.
+        for name in ["good-version", "alarm-during-bake"] {
+            let ran = lab.run(scenario(name), None).await.unwrap();
+            assert!(ran.passed(), "{name}: {}", ran.failures());
+        }
         // And something that fails.
         lab.send_event("RollbackFunctionName", &json!({})).await.unwrap();
         let lines = lines_with(&lab, "\"UnexpectedFailures\":1").await;
@@ -143,7 +146,7 @@ fn metrics_are_as_documented(lines: &[Value]) {
             [Metric::CanarySlowRequests, Metric::StableSlowRequests, Metric::TransientFailures];
         assert_eq!(seen.contains_key(metric.name()), !absent.contains(&metric), "{seen:?}");
     }
-    assert!(seen["CanaryWeight"].contains(&20.0), "{seen:?}");
+    assert!(seen["CanaryWeight"].iter().any(|weight| *weight > 0.0), "{seen:?}");
     let [took] = seen["AlarmToRoute"][..] else { panic!("one alarm: {seen:?}") };
     assert!((0.0..30.0).contains(&took), "{took} s");
 }
