@@ -35,6 +35,9 @@ impl Browser {
             "google-chrome",
         ]));
         let Some((driver, browser)) = found else {
+            let required =
+                std::env::var("GLIDEPATH_BROWSER").is_ok_and(|asked| asked == "required");
+            assert!(!required, "there is no browser, and GLIDEPATH_BROWSER asks for one");
             glidepath_lab::say(
                 "left out, for want of a browser: page::browser (install the packages chromium and chromium-driver)",
             );

@@ -216,7 +216,78 @@ mod told {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::{Value, json};
 
+    use crate::failure::Failure;
+    use crate::plan::StageIndex;
     use crate::record::Event;
+    use crate::rollback::Forced;
+    use crate::route::RouteRef;
+    use crate::time::Span;
+    use crate::weight::Weight;
+
+    /// What is told once and then lasts. Not every event: reading those is a tenth of a MiB in functions that
+    /// read no timeline.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Stored {
+        Waiting {
+            stage: StageIndex,
+            reasons: Vec<String>,
+            #[serde(default)]
+            against: Vec<String>,
+            #[serde(default)]
+            held: bool,
+        },
+        ForeignChange {
+            found: String,
+        },
+        TrafficRestored {
+            failure: Failure,
+            overwritten: Option<String>,
+            #[serde(default)]
+            forced: Option<Forced>,
+        },
+        RollbackHeld,
+        SteppingBack {
+            healthy: u32,
+            needed: u32,
+            keeps: Weight,
+        },
+        RollbackOverdue {
+            healthy: u32,
+            needed: u32,
+            waited: Span,
+        },
+        RetirementPostponed,
+        StillReached {
+            by: Vec<RouteRef>,
+        },
+    }
+
+    impl From<Stored> for Event {
+        fn from(stored: Stored) -> Self {
+            match stored {
+                Stored::Waiting { stage, reasons, against, held: true } => {
+                    Self::StageHeld { stage, reasons, against }
+                }
+                Stored::Waiting { stage, reasons, against, held: false } => {
+                    Self::Waiting { stage, reasons, against }
+                }
+                Stored::ForeignChange { found } => Self::ForeignChange { found },
+                Stored::TrafficRestored { failure, overwritten, forced } => {
+                    Self::TrafficRestored { failure, overwritten, forced }
+                }
+                Stored::RollbackHeld => Self::RollbackHeld,
+                Stored::SteppingBack { healthy, needed, keeps } => {
+                    Self::SteppingBack { healthy, needed, keeps }
+                }
+                Stored::RollbackOverdue { healthy, needed, waited } => {
+                    Self::RollbackOverdue { healthy, needed, waited }
+                }
+                Stored::RetirementPostponed => Self::RetirementPostponed,
+                Stored::StillReached { by } => Self::StillReached { by },
+            }
+        }
+    }
 
     pub(super) fn serialize<S: Serializer>(
         told: &Option<Event>,
@@ -235,11 +306,8 @@ mod told {
         deserializer: D,
     ) -> Result<Option<Event>, D::Error> {
         let stored = Value::deserialize(deserializer)?;
-        let told = match &stored["waiting"] {
-            waiting if waiting["held"] == true => json!({ "stageHeld": waiting }),
-            _ => stored,
-        };
-        Ok(serde_json::from_value(told).unwrap_or_default())
+        let stored: Option<Stored> = serde_json::from_value(stored).unwrap_or_default();
+        Ok(stored.map(Event::from))
     }
 }
 

@@ -488,3 +488,26 @@ fn a_field_that_is_not_known_yet_keeps_no_record_from_being_read() {
         read(name, &record).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
+
+#[test]
+fn what_is_told_once_and_lasts_is_read_as_it_was_told() {
+    let lasts = |event: &Event| {
+        let waits = matches!(event.concern(), Concern::Wait | Concern::Hold | Concern::WeakStable);
+        let ends = matches!(
+            event,
+            Event::TrafficRestored { .. } | Event::RetirementPostponed | Event::StillReached { .. }
+        );
+        // A pause has a field of its own.
+        (waits || ends) && !matches!(event, Event::Paused { .. })
+    };
+    let events = notices().into_iter().map(|notice| notice.event).filter(lasts);
+    let mut seen = BTreeSet::new();
+    for event in events {
+        seen.insert(event.name());
+        let mut progress = deployment().progress;
+        progress.told = Some(event);
+        let stored = serde_json::to_value(&progress).unwrap();
+        assert_eq!(serde_json::from_value::<Progress>(stored).unwrap().told, progress.told);
+    }
+    assert_eq!(seen.len(), 9, "{seen:?}");
+}
