@@ -110,7 +110,9 @@ fn told<Output: Serialize>(
     match answered {
         Ok(answer) => {
             let (next, summary) = (answer["next"].as_str(), answer["summary"].as_str());
-            info!(deployment, next, summary, answer = %answer, "done");
+            // A page, or the way to one, is for whoever has its link.
+            let shown = if open_url::is_page(&answer) { &answer["statusCode"] } else { &answer };
+            info!(deployment, next, summary, answer = %shown, "done");
             Ok(answer)
         }
         Err(failure) => {

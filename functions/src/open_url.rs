@@ -136,6 +136,11 @@ pub fn see(path: &str) -> Value {
     answer
 }
 
+/// Whether an answer is one of these.
+pub(crate) fn is_page(answer: &Value) -> bool {
+    answer.get("headers").is_some_and(|headers| headers["content-security-policy"] == POLICY)
+}
+
 fn answer(status: u16) -> Value {
     json!({
         "statusCode": status,
@@ -213,6 +218,7 @@ mod tests {
     fn an_answer_is_kept_by_nobody_and_loads_nothing() {
         for answer in [page(200, "<p>"), see("/approve/a/1/2/3")] {
             let headers = answer["headers"].as_object().unwrap();
+            assert!(is_page(&answer) && !is_page(&json!({ "headers": {}, "statusCode": 200 })));
             assert_eq!(headers["cache-control"], "no-store");
             assert!(
                 headers["content-security-policy"]

@@ -13,8 +13,9 @@ use std::io::Write;
 use glidepath_aws::task_definitions::{Described, TaskDefinitions};
 use glidepath_core::document::Findings;
 use glidepath_core::ids::{DeploymentId, TaskDefinition};
+use glidepath_core::time::Span;
 use glidepath_core::world::{PrivateImage, Stored};
-use glidepath_engine::ports::{PortError, Registry, Repositories};
+use glidepath_engine::ports::{Clock, PortError, Registry, Repositories};
 use glidepath_engine::survey::{Unfit, serving};
 use serde_json::Value;
 
@@ -209,8 +210,19 @@ impl Revision {
                 let definitions = TaskDefinitions::new(&connection.clients);
                 let registered = definitions.register(successor).await.map_err(not_registered)?;
                 let registered = TaskDefinition::new(registered);
-                let found = described(&definitions, &registered).await?;
-                let differ = differences(successor, &registrable(&found));
+                let differs_now = |found: &Option<Described>| {
+                    found.as_ref().map(|found| differences(successor, &registrable(found)))
+                };
+                // ECS shows some seconds later what was registered, and its tags later still.
+                let mut differ = differs_now(&definitions.describe(registered.as_str()).await?);
+                for seconds in SHOWN_AFTER {
+                    if differ.as_ref().is_some_and(Vec::is_empty) {
+                        break;
+                    }
+                    connection.ports.ambient.sleep(Span::from_secs(seconds)).await;
+                    differ = differs_now(&definitions.describe(registered.as_str()).await?);
+                }
+                let differ = differ.ok_or_else(|| gone(&registered))?;
                 if !differ.is_empty() {
                     return Err(differs(&registered, &self.from, &differ));
                 }
@@ -222,15 +234,22 @@ impl Revision {
     }
 }
 
+/// Waits before the looks at what was registered, in seconds: ECS is consistent in the end only.
+const SHOWN_AFTER: [u64; 4] = [1, 2, 4, 8];
+
 async fn described(
     definitions: &TaskDefinitions,
     version: &TaskDefinition,
 ) -> Result<Described, Stopped> {
     let found = definitions.describe(version.as_str()).await?;
-    found.ok_or_else(|| Stopped::Unusable {
+    found.ok_or_else(|| gone(version))
+}
+
+fn gone(version: &TaskDefinition) -> Stopped {
+    Stopped::Unusable {
         message: format!("ECS does not have {} any more", version.short()),
         hint: "register a version with the AWS CLI, and give it with --task-definition".to_owned(),
-    })
+    }
 }
 
 async fn look_up<P>(

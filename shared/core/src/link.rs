@@ -61,8 +61,9 @@ impl QuestionLink {
 
 /// Whether a text is the same in a path as it is alone, wherever that is decoded.
 fn is_part(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    !text.is_empty() && text.len() <= 128 && text.bytes().all(plain)
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    // Browsers make nothing of `.` and `..`.
+    !text.is_empty() && !text.starts_with('.') && text.len() <= 128 && text.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_leads_where_it_was_made_for(name in "[A-Za-z0-9_-]{1,80}", stage in 0usize..100, at in 0i64..4_102_444_800_000) {
+        fn a_path_leads_where_it_was_made_for(name in "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}", stage in 0usize..100, at in 0i64..4_102_444_800_000) {
             let deployment = DeploymentId::new(name);
             let link = QuestionLink { deployment, stage: StageIndex(stage), asked_at: Timestamp::from_millis(at) };
             let path = link.path("0a1b");
@@ -113,6 +114,7 @@ mod tests {
             "/approve/shop-42/01/1/ab",
             "/approve/shop-42/1/1",
             "/approve/shop-42/1/1/ab/",
+            "/approve/../1/1/ab",
         ] {
             assert_eq!(QuestionLink::read(path), None, "{path}");
         }

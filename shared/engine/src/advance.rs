@@ -136,7 +136,16 @@ where
     }
 
     fn settling(&self, wait: Span, summary: String) -> Reply {
-        Reply::new(&self.deployment.id, NextStep::Advance, summary).after(wait)
+        let id = &self.deployment.id;
+        if self.deployment.progress.paused.is_none() {
+            return Reply::new(id, NextStep::Advance, summary).after(wait);
+        }
+        // However long it lasts: what has traffic is judged meanwhile, and the execution's history has room. Before
+        // that tasks that start would be judged, and fail for having no healthy target yet.
+        let judged = self.deployment.progress.shifted_at.is_some();
+        let next = if judged { NextStep::Gate } else { NextStep::Advance };
+        let tick = pace::tick(&self.deployment, self.ports.ambient().now());
+        Reply::new(id, next, summary).after(wait.max(tick))
     }
 
     /// The load balancer's API is throttled, so somebody may need to roll back.

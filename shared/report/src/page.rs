@@ -8,7 +8,7 @@ use glidepath_core::link::QuestionLink;
 use glidepath_core::message::console;
 use glidepath_core::people::people;
 use glidepath_core::plan::{OnTimeout, Stage, StageIndex};
-use glidepath_core::record::Deployment;
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -53,7 +53,7 @@ impl Page<'_> {
             header {
                 p.where { (self.deployment.plan.service) " in " (self.deployment.plan.cluster.short()) }
                 h1 { (question) }
-                (self.weights())
+                @if self.is_asked() { (self.weights()) }
             }
             main {
                 @if let Some(refused) = self.refused {
@@ -63,13 +63,22 @@ impl Page<'_> {
                     h2 id="standing" { (standing.headline()) }
                     (self.standing(&standing))
                 }
-                (self.evidence())
-                (self.facts())
-                (self.stages())
+                // A link ends with its question: what comes later is not for whoever has an old one.
+                @if self.is_asked() {
+                    (self.evidence())
+                    (self.facts())
+                    (self.stages())
+                }
             }
             footer { (self.footer()) }
         };
         document(&format!("{question} {}", standing.headline()), &body)
+    }
+
+    /// Whether the deployment is still at this question.
+    fn is_asked(&self) -> bool {
+        let open = self.deployment.phase == Phase::Open;
+        open && QuestionLink::of(self.deployment).as_ref() == Some(self.link)
     }
 
     fn stage(&self) -> Option<&Stage> {

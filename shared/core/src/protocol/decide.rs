@@ -62,7 +62,9 @@ pub fn approve(
     let open = deployment.progress.ended_by.is_none() && deployment.progress.step.awaits(now);
     match &deployment.progress.step {
         Step::Approving { decision: None, until, .. } if asked == stage => {
-            if !open {
+            // Until the weight may move, whoever says no is in time.
+            let held = is_held_by_a_pause(deployment) && !decision.approved;
+            if !open && !held {
                 return Err(Refused::NothingToDecide(format!(
                     "the time to approve stage {stage} was up at {until}"
                 )));
@@ -112,6 +114,11 @@ pub fn approve(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(deployment.require_quiet());
     Ok((decided, writes))
+}
+
+/// Whether it waits for nothing but that somebody resumes it.
+const fn is_held_by_a_pause(deployment: &Deployment) -> bool {
+    deployment.progress.paused.is_some() && deployment.progress.ended_by.is_none()
 }
 
 fn answered(stage: StageIndex, earlier: &Decision) -> String {

@@ -144,6 +144,17 @@ impl Deployment {
         shifts.into_iter().chain(attached)
     }
 
+    /// Whether a shift to this weight has been written on some route and is not recorded.
+    pub(super) fn is_begun(&self, observed: &[Option<RouteActions>], weight: Weight) -> bool {
+        let routes = self.plan.routes.iter().zip(&self.progress.verified).zip(observed);
+        let mut routes = routes.filter_map(|((route, verified), observed)| {
+            Some((route, verified, observed.as_ref()?))
+        });
+        routes.any(|(route, verified, observed)| {
+            observed != verified && *observed == route.at(weight)
+        })
+    }
+
     /// Whether it is a state that a rollback writes.
     fn back(&self, route: &RoutePlan, observed: &RouteActions) -> bool {
         let steps = || self.progress.weak.iter().flat_map(|weak| weak.steps.iter().copied());

@@ -96,8 +96,11 @@ pub fn settling(
     let unasked = stage.approval.as_ref().filter(|_| !deployment.progress.step.is_approved());
     match (unasked, &deployment.progress.paused) {
         (Some(approval), _) => Settling::Ask(approval.clone()),
-        (None, Some(pause)) => Settling::Paused(pause.in_words()),
-        (None, None) => Settling::Shift(stage.weight),
+        // What was begun is finished: half of it would be traffic of which the record knows nothing.
+        (None, Some(pause)) if !deployment.is_begun(&looked.routes, stage.weight) => {
+            Settling::Paused(pause.in_words())
+        }
+        (None, Some(_) | None) => Settling::Shift(stage.weight),
     }
 }
 

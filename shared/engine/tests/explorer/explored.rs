@@ -123,6 +123,11 @@ fn a_person_pauses_and_resumes_it_around_a_shift_and_before_the_commit() {
     explore("paused", &around_a_shift(Budget { firings: 1, ..holds }));
     let copies = around_a_shift(Budget { copies: 1, ..holds });
     explore("paused, copy", &Bounds { horizon: Span::from_secs(20), ..copies });
+    let unanswered = Bounds {
+        horizon: Span::from_secs(20),
+        ..around_a_shift(Budget { unanswered: 1, ..holds })
+    };
+    explore("paused, unanswered", &unanswered);
     explore("paused, commit", &all_at_once(From::Bake, Budget { sweeps: 1, ..holds }));
 }
 

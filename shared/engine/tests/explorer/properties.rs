@@ -206,9 +206,17 @@ fn moved(
         after.breaks(NO_COMMIT_AFTER_FIRING);
     }
     let new = is.intents.iter().filter(|(id, _)| !was.intents.contains_key(id));
-    let mut shifts = new.filter(
-        |(_, intent)| matches!(intent.purpose, Purpose::Shift(weight) if weight != Weight::NONE),
-    );
+    // What was written and not recorded is finished.
+    let begun = canary_share(before, was);
+    let mut shifts = new.filter(|(_, intent)| match intent.purpose {
+        Purpose::Shift(weight) => weight != Weight::NONE && weight != begun,
+        Purpose::Scale
+        | Purpose::Restore
+        | Purpose::StepBack(_)
+        | Purpose::ScaleIn
+        | Purpose::Detach
+        | Purpose::Retire => false,
+    });
     if was.progress.paused.is_some() && (commits || shifts.next().is_some()) {
         after.breaks(NOTHING_MOVES_WHILE_PAUSED);
     }

@@ -305,3 +305,92 @@ async fn tasks_that_start_while_it_is_paused_have_all_their_time_afterwards() {
     let failure = machine.run().await.unwrap_err();
     assert!(failure.cause.contains("healthy"), "{failure}");
 }
+
+/// However long it lasts, what has traffic is judged, and the execution does not run out of history.
+#[tokio::test]
+async fn a_paused_stage_whose_tasks_do_not_start_is_looked_at_like_a_bake() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = carried(&registry, &world, silent()).await;
+    let at_second = |registry: &MemoryRegistry| kept(registry).progress.stage == StageIndex(1);
+    while !at_second(&registry) {
+        machine.step(None).await;
+    }
+    decide::run(&Bed::new(&registry, &world), &pause()).await.unwrap();
+    let canary = kept(&registry).plan.routes[0].pair.canary.clone();
+    world.state().weak.insert(canary, 1);
+    machine.steps.clear();
+    passes(&mut machine, &world, MINUTE.times(600)).await;
+    assert_eq!(kept(&registry).phase, Phase::Open);
+    let count = |wanted| machine.steps.iter().filter(|step| **step == wanted).count();
+    let (turns, looks) = (count(NextStep::Advance), count(NextStep::Validate));
+    assert!(looks > 100 && turns <= looks + 1 && machine.steps.len() < 2_000, "{turns}, {looks}");
+}
+
+/// A write whose read-back is older than it: once.
+struct Stale<'a> {
+    registry: &'a MemoryRegistry,
+    before: Mutex<Option<Vec<FoundRoute>>>,
+}
+
+impl Between for Stale<'_> {
+    async fn routes(&self, world: &World, routes: &[RouteRef]) -> PortResult<Vec<FoundRoute>> {
+        let before = self.before.lock().unwrap().take();
+        match before {
+            Some(before) => {
+                decide::run(&Bed::new(self.registry, world), &pause()).await.unwrap();
+                Ok(before)
+            }
+            None => world.routes(routes).await,
+        }
+    }
+
+    async fn write_route(
+        &self,
+        world: &World,
+        route: &RouteRef,
+        actions: &RouteActions,
+    ) -> PortResult<()> {
+        let pair = silent().routes[0].pair.clone();
+        if kept(self.registry).progress.paused.is_none()
+            && actions.canary_share(&pair).unwrap() != Weight::NONE
+        {
+            let before = world.routes(std::slice::from_ref(route)).await?;
+            *self.before.lock().unwrap() = Some(before);
+        }
+        world.write_route(route, actions).await
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_pause_and_not_recorded_is_recorded_and_judged() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = begun(&registry, silent(), "d1", world.now()).await;
+    let stale = Stale { registry: &registry, before: Mutex::default() };
+    let mut machine = Machine::after_plan(Bed::behind(&registry, &world, &stale), &deployment.id);
+    let until = world.now() + MINUTE.times(60);
+    machine.run_until(|_| world.now() > until).await.unwrap();
+    let here = kept(&registry);
+    let tenth = Weight::from_permille(100).unwrap();
+    assert_eq!(world.state().routes[&route()], actions(tenth));
+    assert!(here.progress.paused.is_some() && here.progress.shifted_at.is_some(), "{here:?}");
+    assert_eq!(here.progress.shifts.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_says_no_while_it_is_paused_is_in_time() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut plan = asking();
+    plan.stages[1].approval = Some(Approval::anybody(MINUTE, OnTimeout::Continue));
+    let mut machine = carried(&registry, &world, plan).await;
+    machine.run_until(|reply| reply.summary.contains("person")).await.unwrap();
+    machine.step(None).await;
+    let bed = Bed::new(&registry, &world);
+    decide::run(&bed, &pause()).await.unwrap();
+    passes(&mut machine, &world, MINUTE.times(60)).await;
+    let said = |word| Answer { stage: Some(StageIndex(1)), ..ada(word) };
+    let late = refusal(decide::run(&bed, &said(Word::Approve { reason: None })).await);
+    assert!(late.contains("was up at"), "{late}");
+    decide::run(&bed, &said(Word::Reject { reason: None })).await.unwrap();
+    let failure = machine.run().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ApprovalRejected);
+}

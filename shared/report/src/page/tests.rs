@@ -73,6 +73,7 @@ fn only_an_open_question_of_the_link_itself_can_be_answered() {
     });
     let page = shown(&alarmed, &link, None);
     assert!(!has_form(&page) && page.contains("alarm `shop-5xx` fired"), "{page}");
+    assert!(!page.contains("What was seen") && !page.contains("requests now"), "{page}");
 
     let now = deployment.started_at + Span::from_secs(3600);
     let page =
