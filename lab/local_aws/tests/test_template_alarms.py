@@ -51,8 +51,9 @@ def check(namespace: str, name: str, dimensions: set[str]) -> None:
 
 def alarms(lab: Lab, resources: dict[str, str]) -> dict[str, Alarm]:
     """The stack's alarms by logical id."""
-    found = lab.client("cloudwatch").describe_alarms(MaxRecords=100)["MetricAlarms"]
-    by_name = {alarm["AlarmName"]: alarm for alarm in found}
+    # Other tests leave more than a page of them.
+    pages = lab.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    by_name = {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
     return {logical: by_name[name] for logical, name in resources.items() if name in by_name}
 
 
