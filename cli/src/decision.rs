@@ -18,6 +18,16 @@ use crate::next_command::Commands;
 use crate::render::words;
 use crate::stopped::Stopped;
 
+/// What somebody decides about, and why.
+#[derive(clap::Args)]
+pub(crate) struct About {
+    /// Name of the deployment, or the ARN of its execution
+    pub(crate) deployment: Named,
+    /// Why, for whoever reads the timeline
+    #[arg(long, value_parser = reason)]
+    pub(crate) reason: Option<String>,
+}
+
 /// A stage as people count, from 1.
 pub(crate) fn stage(text: &str) -> Result<StageIndex, String> {
     let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));

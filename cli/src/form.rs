@@ -78,11 +78,7 @@ impl<W: Write, A: Write> Telling for Lines<'_, W, A> {
     }
 
     fn silent(&mut self, silence: Span, why: Option<&str>) -> std::io::Result<()> {
-        // Once for each gap: whoever reads a log wants no line every two seconds.
-        if std::mem::replace(&mut self.silent, true) {
-            return Ok(());
-        }
-        writeln!(self.aside, "{}", no_answer(silence, why))
+        silent_once(&mut self.silent, &mut self.aside, silence, why)
     }
 
     fn orphaned(&mut self, words: &str) -> std::io::Result<()> {
@@ -127,10 +123,7 @@ impl<W: Write, A: Write> Telling for Json<'_, W, A> {
     }
 
     fn silent(&mut self, silence: Span, why: Option<&str>) -> std::io::Result<()> {
-        if std::mem::replace(&mut self.silent, true) {
-            return Ok(());
-        }
-        writeln!(self.aside, "{}", no_answer(silence, why))
+        silent_once(&mut self.silent, &mut self.aside, silence, why)
     }
 
     fn orphaned(&mut self, words: &str) -> std::io::Result<()> {
@@ -143,6 +136,19 @@ impl<W: Write, A: Write> Telling for Json<'_, W, A> {
         };
         writeln!(self.output, "{}", unbegun(self.id, Doing::Refused, Some((name, cause))))
     }
+}
+
+/// Says once for each gap that AWS does not answer: whoever reads a log wants no line every two seconds.
+fn silent_once(
+    said: &mut bool,
+    aside: &mut impl Write,
+    silence: Span,
+    why: Option<&str>,
+) -> std::io::Result<()> {
+    if std::mem::replace(said, true) {
+        return Ok(());
+    }
+    writeln!(aside, "{}", no_answer(silence, why))
 }
 
 /// One that the registry does not know or cannot read, for programs.

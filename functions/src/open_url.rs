@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::http_event::HttpEvent;
+
 /// Longest form, in bytes: a reason of 2,000 characters, each as long as it can be written.
 const LONGEST_FORM: usize = 32 * 1024;
 
@@ -51,74 +53,42 @@ impl Unfit {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    raw_path: String,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    request_context: Context,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    is_base64_encoded: bool,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    http: Http,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    method: String,
-}
-
 impl Asked {
     pub fn read(payload: &Value) -> Result<Self, Unfit> {
-        let event = Event::deserialize(payload).map_err(|_| Unfit::Unknown)?;
-        let path = event.raw_path.clone();
-        match event.request_context.http.method.as_str() {
+        let event = HttpEvent::deserialize(payload).map_err(|_| Unfit::Unknown)?;
+        let (path, http) = (event.raw_path.clone(), event.request_context.http.as_ref());
+        match http.ok_or(Unfit::Unknown)?.method.as_str() {
             "GET" | "HEAD" => Ok(Self::Look { path }),
-            "POST" => Ok(Self::Post { path, form: event.form()? }),
+            "POST" => Ok(Self::Post { path, form: form(&event)? }),
             _ => Err(Unfit::Method),
         }
     }
 }
 
-impl Event {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
-        found.next().map(|(_, value)| value.as_str())
+/// The fields of the form; of one that is there twice, the last.
+fn form(event: &HttpEvent) -> Result<BTreeMap<String, String>, Unfit> {
+    // Every browser of today says so. Whoever is none has been given the link, and nothing else is proven by it.
+    if event.header("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+        return Err(Unfit::Elsewhere);
     }
-
-    /// The fields of the form; of one that is there twice, the last.
-    fn form(&self) -> Result<BTreeMap<String, String>, Unfit> {
-        // Every browser of today says so. Whoever is none has been given the link, and nothing else is proven by it.
-        if self.header("sec-fetch-site").is_some_and(|site| site != "same-origin") {
-            return Err(Unfit::Elsewhere);
-        }
-        let kind = self.header("content-type").unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Unfit::NoForm);
-        }
-        let body = self.body.as_deref().unwrap_or_default();
-        // A third more, in base64.
-        if body.len() > LONGEST_FORM.div_ceil(3) * 4 {
-            return Err(Unfit::TooLong);
-        }
-        // Lambda hands a form over in base64, as it does everything that is neither text nor JSON.
-        let bytes = if self.is_base64_encoded {
-            STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
-        } else {
-            body.as_bytes().to_vec()
-        };
-        if bytes.len() > LONGEST_FORM {
-            return Err(Unfit::TooLong);
-        }
-        Ok(form_urlencoded::parse(&bytes).into_owned().collect())
+    if !event.is_of_type("application/x-www-form-urlencoded") {
+        return Err(Unfit::NoForm);
     }
+    let body = event.body.as_deref().unwrap_or_default();
+    // A third more, in base64.
+    if body.len() > LONGEST_FORM.div_ceil(3) * 4 {
+        return Err(Unfit::TooLong);
+    }
+    // Lambda hands a form over in base64, as it does everything that is neither text nor JSON.
+    let bytes = if event.is_base64_encoded {
+        STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
+    } else {
+        body.as_bytes().to_vec()
+    };
+    if bytes.len() > LONGEST_FORM {
+        return Err(Unfit::TooLong);
+    }
+    Ok(form_urlencoded::parse(&bytes).into_owned().collect())
 }
 
 /// A page, as the URL sends it.

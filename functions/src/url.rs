@@ -1,13 +1,12 @@
 //! A request to a function's URL. AWS has checked its signature and says whose it is.
 
-use std::collections::BTreeMap;
-
 use glidepath_core::failure::{Failure, FailureCode, FailureKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use crate::http_event::{Context, HttpEvent};
 use crate::telemetry;
 
 /// Longest body, in bytes: what is decided is a few words, and what is started a request of the size that
@@ -52,46 +51,6 @@ impl Unfit {
     }
 }
 
-/// What is read of the event. Our own type: the library's refuses an event for fields that nobody needs
-/// here, and then nobody could decide or roll back.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    request_context: Context,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    is_base64_encoded: bool,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    #[serde(default)]
-    authorizer: Option<Authorizer>,
-    #[serde(default)]
-    http: Option<Http>,
-}
-
-#[derive(Deserialize)]
-struct Authorizer {
-    #[serde(default)]
-    iam: Option<Iam>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Iam {
-    #[serde(default)]
-    user_arn: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    method: String,
-}
-
 /// Whether an invocation looks as one by a URL does: nothing that AWS sends a function of the stack in another
 /// way has this. Whoever may invoke the function past its URL can write it as well.
 pub fn is_request(payload: &Value) -> bool {
@@ -117,7 +76,9 @@ fn shown(error: &serde_json::Error) -> String {
 }
 
 fn read<Body: DeserializeOwned>(payload: &Value) -> Result<UrlRequest<Body>, Unfit> {
-    let event = Event::deserialize(payload).map_err(|error| Unfit::Unknown(shown(&error)))?;
+    let event = HttpEvent::deserialize(payload).map_err(|error| Unfit::Unknown(shown(&error)))?;
+    // Anything else comes in base64.
+    let is_json = event.is_of_type("application/json") && !event.is_base64_encoded;
     let Context { authorizer, http } = event.request_context;
     let caller = authorizer.and_then(|authorizer| authorizer.iam?.user_arn);
     let by = caller.filter(|arn| !arn.is_empty()).ok_or(Unfit::Nobody)?;
@@ -125,12 +86,7 @@ fn read<Body: DeserializeOwned>(payload: &Value) -> Result<UrlRequest<Body>, Unf
     if method != "POST" {
         return Err(Unfit::Method(method.chars().take(20).collect()));
     }
-    let headers = event.headers.iter();
-    let mut content_types = headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    let content_type = content_types.next().map(|(_, value)| value.as_str());
-    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    // Anything else comes in base64.
-    if !essence.eq_ignore_ascii_case("application/json") || event.is_base64_encoded {
+    if !is_json {
         return Err(Unfit::NoJson);
     }
     let body = event.body.unwrap_or_default();

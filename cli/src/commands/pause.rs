@@ -5,8 +5,7 @@ use std::io::Write;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
-use crate::decision;
-use crate::names::Named;
+use crate::decision::{self, About};
 use crate::stopped::Stopped;
 
 /// Stay at the weight that the new version has, until somebody resumes it
@@ -15,11 +14,8 @@ use crate::stopped::Stopped;
 /// judged as before. An alarm, a bad verdict, a refusal and `glidepath rollback` return everything to stable.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment, or the ARN of its execution
-    deployment: Named,
-    /// Why, for whoever reads the timeline
-    #[arg(long, value_parser = decision::reason)]
-    reason: Option<String>,
+    #[command(flatten)]
+    about: About,
 }
 
 pub(crate) async fn run(
@@ -27,7 +23,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason } = arguments;
+    let About { deployment, reason } = &arguments.about;
     let word = Word::Pause { reason: reason.clone() };
     decision::answer(deployment, None, word, options, output).await
 }

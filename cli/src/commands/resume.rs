@@ -5,8 +5,7 @@ use std::io::Write;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
-use crate::decision;
-use crate::names::Named;
+use crate::decision::{self, About};
 use crate::stopped::Stopped;
 
 /// Let a deployment go on that somebody has paused
@@ -14,11 +13,8 @@ use crate::stopped::Stopped;
 /// It is looked at at once: a stage whose bake is over, or which was approved meanwhile, goes on with that look.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment, or the ARN of its execution
-    deployment: Named,
-    /// Why, for whoever reads the timeline
-    #[arg(long, value_parser = decision::reason)]
-    reason: Option<String>,
+    #[command(flatten)]
+    about: About,
 }
 
 pub(crate) async fn run(
@@ -26,7 +22,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, reason } = arguments;
+    let About { deployment, reason } = &arguments.about;
     let word = Word::Resume { reason: reason.clone() };
     decision::answer(deployment, None, word, options, output).await
 }

@@ -382,6 +382,11 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Whether it asks for more than anybody's answer, so that whoever gives it must have a name.
+    pub const fn asks_for_somebody(&self) -> bool {
+        self.count > 1 || self.not_by_starter || !self.approvers.is_empty()
+    }
+
     /// One person, whoever may decide at all.
     pub const fn anybody(timeout: Span, on_timeout: OnTimeout) -> Self {
         Self {

@@ -147,12 +147,16 @@ impl Posted {
             | Word::Resume { reason } => reason.as_deref(),
             Word::Promote { reason, .. } => Some(reason.as_str()),
         };
-        if let Some(why) = reason.and_then(|reason| can_be_said(reason).err()) {
-            return Err(Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")));
-        }
+        reason.map_or(Ok(()), require_said)?;
         let stage = stage.map(|stage| StageIndex(stage.get() - 1));
         Ok(Wanted::Answer(Answer { deployment, stage, by: person, word }))
     }
+}
+
+/// Refuses a reason that is none, or more than the timeline takes.
+pub(crate) fn require_said(reason: &str) -> Result<(), Failure> {
+    can_be_said(reason)
+        .map_err(|why| Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")))
 }
 
 impl From<&Answer> for Posted {

@@ -5,10 +5,9 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::people::LINK_HOLDER;
-use glidepath_core::record::{Deployment, Step};
-use glidepath_core::request::can_be_said;
+use glidepath_core::record::Deployment;
 
-use crate::decide::{Answer, Word};
+use crate::decide::{Answer, Word, require_said};
 use crate::failed;
 use crate::ports::{Links, Ports, Registry};
 
@@ -45,18 +44,12 @@ where
 impl Found {
     /// What whoever has the link decides, for [`crate::decide`], which takes it or says why not.
     pub fn answer(&self, approved: bool, reason: &str) -> Result<Answer, Failure> {
-        let asked = match self.deployment.progress.step {
-            Step::Approving { since, .. } => since == self.link.asked_at,
-            Step::Settling { .. } | Step::Baking { .. } => false,
-        };
-        if !asked || self.deployment.progress.stage != self.link.stage {
+        if QuestionLink::of(&self.deployment).as_ref() != Some(&self.link) {
             let cause = "nobody is asked this any more".to_owned();
             return Err(Failure::new(FailureCode::InvalidRequest, cause));
         }
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
-        if let Some(why) = reason.as_deref().and_then(|reason| can_be_said(reason).err()) {
-            return Err(Failure::new(FailureCode::InvalidRequest, format!("the reason: {why}")));
-        }
+        reason.as_deref().map_or(Ok(()), require_said)?;
         Ok(Answer {
             deployment: self.link.deployment.clone(),
             stage: Some(self.link.stage),

@@ -13,7 +13,7 @@ use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-pub use self::standing::Standing;
+use self::standing::Standing;
 use crate::{Report, drawing};
 
 /// Longest reason, in characters, as the record takes it.

@@ -54,11 +54,7 @@ impl Deployment {
     /// whoever approves.
     pub fn is_anyones_with_link(&self, stage: StageIndex) -> bool {
         let approval = self.plan.stage(stage).and_then(|stage| stage.approval.as_ref());
-        approval.is_some_and(|approval| {
-            let proven =
-                approval.count > 1 || approval.not_by_starter || !approval.approvers.is_empty();
-            approval.anyone_with_link && !proven
-        })
+        approval.is_some_and(|approval| approval.anyone_with_link && !approval.asks_for_somebody())
     }
 
     /// Why the answer of whoever has no name does not count; `None`: it does, or they have one.

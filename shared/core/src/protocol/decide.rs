@@ -4,7 +4,7 @@ use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::plan::StageIndex;
-use crate::record::{Decision, Deployment, Event, Pause, Promotion, Purpose, Step};
+use crate::record::{Decision, Deployment, Event, Intent, Pause, Promotion, Step};
 use crate::time::Timestamp;
 use crate::weight::Weight;
 
@@ -75,9 +75,9 @@ pub fn approve(
             if asked == stage
                 && earlier.approved
                 && !decision.approved
-                && deployment.progress.ended_by.is_none()
-                && (deployment.progress.paused.is_some()
-                    || deployment.goes_on_at().is_some_and(|at| now < at)) => {}
+                && (is_held_by_a_pause(deployment)
+                    || deployment.progress.ended_by.is_none()
+                        && deployment.goes_on_at().is_some_and(|at| now < at)) => {}
         Step::Approving { decision: Some(earlier), .. } if asked == stage => {
             return Err(Refused::NothingToDecide(answered(stage, earlier)));
         }
@@ -110,13 +110,23 @@ pub fn approve(
     if let (0, Step::Approving { decision: open, .. }) = (lacking, &mut decided.progress.step) {
         *open = Some(decision.clone());
     }
-    let told = notice(&mut decided, now, Event::Decided { stage, decision, lacking });
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
-    writes.extend(deployment.require_quiet());
-    Ok((decided, writes))
+    Ok(recorded(deployment, decided, Event::Decided { stage, decision, lacking }, now))
 }
 
-/// Whether it waits for nothing but that somebody resumes it.
+/// What a person has decided, and that it is told, on the condition that no alarm has fired.
+fn recorded(
+    before: &Deployment,
+    mut decided: Deployment,
+    event: Event,
+    now: Timestamp,
+) -> (Deployment, Vec<RegistryWrite>) {
+    let told = notice(&mut decided, now, event);
+    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
+    writes.extend(before.require_quiet());
+    (decided, writes)
+}
+
+/// Whether its weight stays where it is until somebody resumes it, and it does not return to stable.
 const fn is_held_by_a_pause(deployment: &Deployment) -> bool {
     deployment.progress.paused.is_some() && deployment.progress.ended_by.is_none()
 }
@@ -185,10 +195,7 @@ pub fn promote(
     if let Step::Baking { promoted, .. } = &mut decided.progress.step {
         *promoted = Some(promotion.clone());
     }
-    let told = notice(&mut decided, now, Event::Promoted { stage, promotion });
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
-    writes.extend(deployment.require_quiet());
-    Ok((decided, writes))
+    Ok(recorded(deployment, decided, Event::Promoted { stage, promotion }, now))
 }
 
 /// Records that no weight moves forward until somebody resumes it. A shift that was claimed before may still land.
@@ -208,10 +215,7 @@ pub fn pause(
     let mut decided = deployment.decided();
     decided.progress.paused = Some(pause.clone());
     let event = Event::Paused { stage: deployment.progress.stage, pause };
-    let told = notice(&mut decided, now, event);
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
-    writes.extend(deployment.require_quiet());
-    Ok((decided, writes))
+    Ok(recorded(deployment, decided, event, now))
 }
 
 /// Records that weights may move again. A stage whose tasks start has all of its time for that anew.
@@ -230,10 +234,7 @@ pub fn resume(
         *since = now;
     }
     let (stage, lasted) = (deployment.progress.stage, now.since(pause.at));
-    let told = notice(&mut decided, now, Event::Resumed { stage, by, reason, lasted });
-    let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
-    writes.extend(deployment.require_quiet());
-    Ok((decided, writes))
+    Ok(recorded(deployment, decided, Event::Resumed { stage, by, reason, lasted }, now))
 }
 
 impl Pause {
@@ -249,15 +250,7 @@ impl Deployment {
     /// The weight that a claimed write may still bring although it has been paused since.
     pub fn under_way(&self, now: Timestamp) -> Option<Weight> {
         let living = self.intents.values().filter(|intent| intent.lives(now));
-        let shifts = living.filter_map(|intent| match intent.purpose {
-            Purpose::Shift(weight) => Some(weight),
-            Purpose::Scale
-            | Purpose::Restore
-            | Purpose::StepBack(_)
-            | Purpose::ScaleIn
-            | Purpose::Detach
-            | Purpose::Retire => None,
-        });
+        let shifts = living.filter_map(Intent::shift);
         shifts.max().filter(|weight| *weight != Weight::NONE)
     }
 }

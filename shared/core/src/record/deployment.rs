@@ -10,7 +10,7 @@ use super::digests::Digests;
 use super::event::Event;
 use super::fence::Fence;
 use super::hook_run::HookRun;
-use super::intent::{Intent, Purpose};
+use super::intent::Intent;
 use super::pins::Pins;
 use super::revision::Revision;
 use super::shift::{Gap, Shift};
@@ -224,8 +224,8 @@ mod told {
     use crate::time::Span;
     use crate::weight::Weight;
 
-    /// What is told once and then lasts. Not every event: what reads those was some 18 KB of the zip of each
-    /// function, which read no timeline.
+    /// What is told once and then lasts. Not every event: a function that reads no timeline would be linked with all
+    /// that reads one.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     enum Stored {
@@ -416,15 +416,7 @@ impl Deployment {
         // A route whose share cannot be read counts as everything: rather too early than too late.
         let verified = verified
             .map(|(route, actions)| actions.canary_share(&route.pair).unwrap_or(Weight::ALL));
-        let written = self.intents.values().filter_map(|intent| match intent.purpose {
-            Purpose::Shift(weight) => Some(weight),
-            Purpose::Scale
-            | Purpose::Restore
-            | Purpose::StepBack(_)
-            | Purpose::ScaleIn
-            | Purpose::Detach
-            | Purpose::Retire => None,
-        });
+        let written = self.intents.values().filter_map(Intent::shift);
         Harm::of(verified.chain(written).max().unwrap_or(Weight::ALL), self.traffic)
     }
 

@@ -60,6 +60,19 @@ impl Intent {
         self
     }
 
+    /// The share that it gives the canary going forward; `None`: it is no shift.
+    pub const fn shift(&self) -> Option<Weight> {
+        match self.purpose {
+            Purpose::Shift(weight) => Some(weight),
+            Purpose::Scale
+            | Purpose::Restore
+            | Purpose::StepBack(_)
+            | Purpose::ScaleIn
+            | Purpose::Detach
+            | Purpose::Retire => None,
+        }
+    }
+
     /// Whether an attempt that starts now is over before the deadline.
     pub fn may_attempt(&self, now: Timestamp) -> bool {
         now + ATTEMPT_TIMEOUT <= self.deadline

@@ -104,9 +104,7 @@ impl Decode for ApprovalRequest {
                 fields.error(field, message, "make it shorter, or `timeout` longer");
                 fits = false;
             }
-            let proven =
-                request.count > 1 || request.approvers.is_some() || request.not_by.is_some();
-            if request.anyone_with_link && proven {
+            if request.anyone_with_link && request.approval().asks_for_somebody() {
                 let message = "a link names nobody, and this approval asks for somebody";
                 fields.error(
                     "anyoneWithLink",

@@ -3,7 +3,7 @@
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{Deployment, Event, Outcome, Phase, Purpose, Step};
+use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::rollback::AfterHold;
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::storm::VOUCHED_FOR;
@@ -208,16 +208,9 @@ fn moved(
     let new = is.intents.iter().filter(|(id, _)| !was.intents.contains_key(id));
     // What was written and not recorded is finished.
     let begun = canary_share(before, was);
-    let mut shifts = new.filter(|(_, intent)| match intent.purpose {
-        Purpose::Shift(weight) => weight != Weight::NONE && weight != begun,
-        Purpose::Scale
-        | Purpose::Restore
-        | Purpose::StepBack(_)
-        | Purpose::ScaleIn
-        | Purpose::Detach
-        | Purpose::Retire => false,
-    });
-    if was.progress.paused.is_some() && (commits || shifts.next().is_some()) {
+    let mut shifts = new.filter_map(|(_, intent)| intent.shift());
+    let moves = shifts.any(|weight| weight != Weight::NONE && weight != begun);
+    if was.progress.paused.is_some() && (commits || moves) {
         after.breaks(NOTHING_MOVES_WHILE_PAUSED);
     }
     let stage = was.progress.stage.0;

@@ -15,6 +15,7 @@ mod images;
 mod kept;
 mod notify;
 mod overwritten;
+mod page;
 mod pager;
 mod pause;
 mod planning;

@@ -6,7 +6,7 @@ use glidepath_core::time::Timestamp;
 
 /// Whether a question waits for an answer, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(super) enum Standing {
     /// It does.
     Open {
         /// Until then.
@@ -22,7 +22,7 @@ pub enum Standing {
 
 impl Standing {
     /// Of the question that a link leads to.
-    pub fn of(deployment: &Deployment, link: &QuestionLink, now: Timestamp) -> Self {
+    pub(super) fn of(deployment: &Deployment, link: &QuestionLink, now: Timestamp) -> Self {
         let progress = &deployment.progress;
         let mut decisions = progress.decisions.iter().rev();
         let answer = decisions.find(|(stage, _)| *stage == link.stage).map(|(_, given)| given);

@@ -1,0 +1,96 @@
+//! What a link to a question leads to, and what whoever has it may answer.
+
+use glidepath_core::failure::FailureCode;
+use glidepath_core::link::QuestionLink;
+use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::plan::{Approval, OnTimeout};
+use glidepath_core::record::Step;
+use glidepath_core::time::Span;
+use glidepath_core::weight::Weight;
+use glidepath_engine::decide;
+use glidepath_engine::page::{Found, look};
+use glidepath_engine::ports::Clock;
+use glidepath_engine::testing::example::{actions, begun, plan, route, stage, world};
+use glidepath_engine::testing::{Bed, Fault, Machine, MemoryRegistry, SIGNED, World};
+
+const MINUTE: Span = Span::from_secs(60);
+
+/// Waits for an answer before its only stage.
+async fn asking<'a>(registry: &'a MemoryRegistry, world: &'a World, anyone: bool) -> Machine<'a> {
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    let anybody = Approval::anybody(MINUTE.times(60), OnTimeout::Rollback);
+    plan.stages[0].approval = Some(Approval { anyone_with_link: anyone, ..anybody });
+    let deployment = begun(registry, plan, "d1", world.now()).await;
+    let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
+    machine.run_until(|reply| reply.summary.contains("person")).await.unwrap();
+    machine.step(None).await;
+    machine
+}
+
+fn link(registry: &MemoryRegistry) -> QuestionLink {
+    QuestionLink::of(registry.items().deployments.values().next().unwrap()).unwrap()
+}
+
+async fn found(registry: &MemoryRegistry, world: &World) -> Found {
+    let path = link(registry).path(SIGNED);
+    look(&Bed::new(registry, world), &path).await.unwrap().unwrap()
+}
+
+/// A flood of forged links costs nothing but what looks at a signature.
+#[tokio::test]
+async fn nothing_is_read_before_the_signature_has_been_looked_at() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    asking(&registry, &world, true).await;
+    let bed = Bed::new(&registry, &world);
+    for path in ["/", "/approve/d1/1/1", "/approve/../1/1/signed", "/favicon.ico"] {
+        assert_eq!(look(&bed, path).await, Ok(None));
+        assert!(bed.take_operations().is_empty(), "{path}");
+    }
+    assert_eq!(look(&bed, &link(&registry).path("forged")).await, Ok(None));
+    assert_eq!(bed.take_operations(), ["is_own"]);
+    assert!(look(&bed, &link(&registry).path(SIGNED)).await.unwrap().is_some());
+    assert_eq!(bed.take_operations(), ["is_own", "deployment", "stored_cells"]);
+}
+
+#[tokio::test]
+async fn the_question_can_be_seen_without_what_was_counted_and_not_without_its_record() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    asking(&registry, &world, true).await;
+    let path = link(&registry).path(SIGNED);
+    for (call, seen) in [(0, false), (1, false), (2, true)] {
+        let bed = Bed::with_fault(&registry, &world, Some((call, Fault::LostBefore)));
+        let looked = look(&bed, &path).await;
+        assert_eq!(looked.is_ok_and(|found| found.is_some()), seen, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_the_link_answers_the_question_that_it_leads_to() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = asking(&registry, &world, true).await;
+    let found = found(&registry, &world).await;
+    for reason in ["\u{1b}[31m", &"x".repeat(2_001)] {
+        let refused = found.answer(true, reason).unwrap_err();
+        assert_eq!(refused.code, FailureCode::InvalidRequest, "{refused}");
+    }
+    let later = QuestionLink { asked_at: found.link.asked_at + MINUTE, ..found.link.clone() };
+    let other = Found { link: later, ..found.clone() };
+    assert_eq!(other.answer(true, "").unwrap_err().cause, "nobody is asked this any more");
+    let answer = found.answer(true, " ").unwrap();
+    assert_eq!(answer.by, LINK_HOLDER);
+    let decided = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap();
+    assert!(matches!(decided.progress.step, Step::Approving { decision: Some(_), .. }));
+    machine.run().await.unwrap();
+    assert_eq!(world.state().routes[&route()], actions(Weight::ALL));
+}
+
+#[tokio::test]
+async fn a_link_answers_nothing_that_asks_for_somebody() {
+    for approved in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        asking(&registry, &world, false).await;
+        let answer = found(&registry, &world).await.answer(approved, "").unwrap();
+        let refused = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap_err();
+        assert_eq!(refused.code, FailureCode::NotAllowed, "{refused}");
+    }
+}
