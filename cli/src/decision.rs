@@ -60,7 +60,7 @@ pub(crate) async fn answer(
     }
     let deployment = deployment.exactly(|id| connection.operator.execution(id))?;
     // The function knows whose it is.
-    let answer = Answer { deployment, stage, by: String::new(), word };
+    let answer = Answer { deployment, stage, by: String::new(), groups: Vec::new(), word };
     let commands = options.commands();
     let say = async || match connection.operator.decide(&Posted::from(&answer)).await {
         Ok(said) => said.map(|decided| decided.under_way).map_err(Unsaid::Failed),
@@ -289,6 +289,7 @@ mod tests {
             deployment: DeploymentId::new("shop-42"),
             stage: Some(StageIndex(1)),
             by: "arn:aws:iam::1:user/ada".to_owned(),
+            groups: Vec::new(),
             word: if approved {
                 Word::Approve { reason: None }
             } else {

@@ -315,6 +315,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
         by: "arn:aws:sts::1:assumed-role/deployer/ada".to_owned(),
         at: NOW,
         reason: Some("the graphs look good".to_owned()),
+        groups: Vec::new(),
     };
     notices(vec![
         Event::Started,

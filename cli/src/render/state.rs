@@ -352,7 +352,7 @@ mod tests {
             let mut deployment = fixtures::approving();
             let Step::Approving { decision, .. } = &mut deployment.progress.step else { panic!() };
             let by = "arn:aws:iam::1:user/ada".to_owned();
-            *decision = Some(Decision { approved, by, at: NOW, reason: None });
+            *decision = Some(Decision { approved, by, at: NOW, reason: None, groups: Vec::new() });
             state(&deployment, NOW).words
         };
         assert_eq!(decided(true), "goes on to stage 2 (25 %): approved");

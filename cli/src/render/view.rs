@@ -169,7 +169,7 @@ struct DecisionView {
 
 impl DecisionView {
     fn of(decision: &Decision) -> Self {
-        let Decision { approved, by, at, reason } = decision;
+        let Decision { approved, by, at, reason, .. } = decision;
         Self { approved: *approved, by: by.clone(), at: at.to_string(), reason: reason.clone() }
     }
 }

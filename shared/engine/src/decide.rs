@@ -25,8 +25,10 @@ pub struct Answer {
     /// About which stage: who answers an old message must not answer a question that they have not
     /// seen. An approval names it; without one the others are of whatever waits now.
     pub stage: Option<StageIndex>,
-    /// Who: the ARN of the caller's identity.
+    /// Who: the ARN of the caller's identity, or whom Slack or the stack's issuer names ([`glidepath_core::people`]).
     pub by: String,
+    /// The groups that are proven of them, as lists of approvers name them.
+    pub groups: Vec<String>,
     pub word: Word,
 }
 
@@ -149,7 +151,8 @@ impl Posted {
         };
         reason.map_or(Ok(()), require_said)?;
         let stage = stage.map(|stage| StageIndex(stage.get() - 1));
-        Ok(Wanted::Answer(Answer { deployment, stage, by: person, word }))
+        // What groups of IAM somebody is in is nothing that AWS says of a caller.
+        Ok(Wanted::Answer(Answer { deployment, stage, by: person, groups: Vec::new(), word }))
     }
 }
 
@@ -183,12 +186,10 @@ where
     let decided = transition(ports, &answer.deployment, |deployment| {
         let (by, at) = (answer.by.clone(), ports.ambient().now());
         match &answer.word {
-            Word::Approve { reason } => {
-                let decision = Decision { approved: true, by, at, reason: reason.clone() };
-                protocol::answer(deployment, answer.stage, decision, at)
-            }
-            Word::Reject { reason } => {
-                let decision = Decision { approved: false, by, at, reason: reason.clone() };
+            Word::Approve { reason } | Word::Reject { reason } => {
+                let approved = matches!(answer.word, Word::Approve { .. });
+                let groups = answer.groups.clone();
+                let decision = Decision { approved, by, at, reason: reason.clone(), groups };
                 protocol::answer(deployment, answer.stage, decision, at)
             }
             Word::Promote { reason, skip_bake } => {
@@ -210,8 +211,13 @@ where
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
     })?;
     let half = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
-    // Nothing moves for a pause: the next look comes when it would have.
-    let waits = half || matches!(answer.word, Word::Pause { .. });
+    let waits = match answer.word {
+        // Others are still to be asked.
+        Word::Approve { .. } | Word::Reject { .. } | Word::Promote { .. } => half,
+        // Nothing moves for a pause: the next look comes when it would have.
+        Word::Pause { .. } => true,
+        Word::Resume { .. } => false,
+    };
     if let Some(gate) = deployment.gate.as_ref().filter(|_| !waits) {
         // The record counts; a pause that is over already has a tick that will read it.
         let opened = ports.orchestration().open_gate(&gate.token).await;

@@ -54,6 +54,7 @@ impl Found {
             deployment: self.link.deployment.clone(),
             stage: Some(self.link.stage),
             by: LINK_HOLDER.to_owned(),
+            groups: Vec::new(),
             word: if approved { Word::Approve { reason } } else { Word::Reject { reason } },
         })
     }

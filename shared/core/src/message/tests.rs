@@ -32,6 +32,7 @@ pub(super) fn events() -> Vec<Event> {
         by: "arn:aws:iam::123456789012:user/ada".to_owned(),
         at: NOW,
         reason: (!approved).then(|| "the graphs look <odd> & I am tired".to_owned()),
+        groups: Vec::new(),
     };
     let failure = Failure::new(
         FailureCode::AlarmFired,

@@ -1,4 +1,5 @@
-//! What an ARN of IAM's or STS's says of whoever has it.
+//! What the words say by which somebody is known: an ARN of IAM's or STS's, a user of Slack's, or the name of whoever has
+//! signed in.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,31 @@ impl Naming {
     }
 }
 
-/// The parts of an ARN that say who it is.
+/// What is before the name of somebody whom Slack names, as `slack:TEAM/USER`, and of one of its user groups.
+const SLACK: &str = "slack:";
+
+/// What is before the name of somebody who has signed in at the stack's issuer.
+const SIGNED_IN: &str = "oidc:";
+
+/// What is before the name of a group of the stack's issuer.
+const GROUP: &str = "oidc-group:";
+
+/// How a user of Slack's is written wherever somebody is named. Both are ids, as Slack sends them.
+pub fn slack_user(team: &str, user: &str) -> String {
+    format!("{SLACK}{team}/{user}")
+}
+
+/// How somebody is written who has signed in at the stack's issuer.
+pub fn signed_in(name: &str) -> String {
+    format!("{SIGNED_IN}{name}")
+}
+
+/// How a group is written whose members the stack's issuer names.
+pub fn signed_in_group(name: &str) -> String {
+    format!("{GROUP}{name}")
+}
+
+/// The parts that say who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity<'arn> {
     /// The path of a user is no part of the name.
@@ -53,11 +78,33 @@ pub(super) enum Identity<'arn> {
         role: &'arn str,
         session: &'arn str,
     },
+    /// One of Slack's users.
+    Slack {
+        user: &'arn str,
+    },
+    /// The members of one of Slack's user groups.
+    SlackGroup,
+    /// Who has signed in at the stack's issuer.
+    SignedIn {
+        name: &'arn str,
+    },
+    /// The members of a group of the stack's issuer.
+    SignedInGroup,
     Other,
 }
 
 impl<'arn> Identity<'arn> {
     pub(super) fn of(arn: &'arn str) -> Self {
+        let named = |prefix| arn.strip_prefix(prefix).filter(|name: &&str| !name.is_empty());
+        if let Some(user) = named(SLACK) {
+            return Self::of_slack(user);
+        }
+        if let Some(name) = named(SIGNED_IN) {
+            return Self::SignedIn { name };
+        }
+        if named(GROUP).is_some() {
+            return Self::SignedInGroup;
+        }
         let mut parts = arn.splitn(6, ':');
         let (Some("arn"), Some(_), Some(service), Some(_), Some(account), Some(resource)) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
@@ -76,6 +123,16 @@ impl<'arn> Identity<'arn> {
                 None => Self::Other,
             },
             _ => Self::Other,
+        }
+    }
+
+    /// `TEAM/USER` or `TEAM/GROUP`, by Slack's own ids.
+    fn of_slack(text: &'arn str) -> Self {
+        let id = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        match text.split_once('/').filter(|(team, user)| !team.is_empty() && id(team) && id(user)) {
+            Some((_, user)) if user.starts_with(['U', 'W']) => Self::Slack { user: text },
+            Some((_, group)) if group.starts_with('S') => Self::SlackGroup,
+            Some(_) | None => Self::Other,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who somebody is whom AWS names by an ARN, and who may approve.
+//! Who somebody is whom AWS, Slack or an issuer names, and who may approve.
 
 mod approvers;
 mod identity;
@@ -6,6 +6,6 @@ mod person;
 mod policy;
 
 pub use approvers::{Approvers, UnfitApprover};
-pub use identity::Naming;
-pub use person::{LINK_HOLDER, Person, people};
+pub use identity::{Naming, signed_in, signed_in_group, slack_user};
+pub use person::{LINK_HOLDER, NamedBy, Person, people};
 pub use policy::{ApprovalPolicy, MOST_PEOPLE};

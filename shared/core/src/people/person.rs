@@ -5,12 +5,21 @@ use super::identity::{Identity, Naming};
 /// Who answers by a link, which is in a message that anybody may have passed on. It is no ARN, so it is no person's.
 pub const LINK_HOLDER: &str = "whoever had the link";
 
-/// Whom an ARN stands for.
+/// Who vouches for a name. Nobody knows whether two whom different ones name are the same person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NamedBy {
+    Aws,
+    Slack,
+    /// The issuer at which people sign in on the page.
+    Issuer,
+}
+
+/// Whom an ARN, or another word by which somebody is known, stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Person {
-    /// One whose name somebody else has set: IAM, or whoever trusts the role. Names are compared without case, and
-    /// whatever gave them: a user and a session of the same name are one.
-    Named(String),
+    /// One whose name somebody else has set: IAM, whoever trusts the role, Slack or the stack's issuer. AWS's names are
+    /// compared without case, and whatever gave them: a user and a session of the same name are one.
+    Named(NamedBy, String),
     /// Nobody: a role that only machines can assume.
     Machine,
     /// Whoever can assume the role, asks for the federation, or has the account's root: it may be anybody, and one of
@@ -21,12 +30,18 @@ pub enum Person {
 impl Person {
     pub fn of(arn: &str, naming: &Naming) -> Self {
         match Identity::of(arn) {
-            Identity::User { name } => Self::Named(name.to_lowercase()),
+            Identity::User { name } => Self::Named(NamedBy::Aws, name.to_lowercase()),
             Identity::Session { role, session, .. } if naming.names_people(role) => {
-                Self::Named(session.to_lowercase())
+                Self::Named(NamedBy::Aws, session.to_lowercase())
             }
+            Identity::Slack { user } => Self::Named(NamedBy::Slack, user.to_owned()),
+            Identity::SignedIn { name } => Self::Named(NamedBy::Issuer, name.to_owned()),
             Identity::Session { role, .. } if naming.is_machine(role) => Self::Machine,
-            Identity::Session { .. } | Identity::Role { .. } | Identity::Other => Self::Anybody,
+            Identity::Session { .. }
+            | Identity::Role { .. }
+            | Identity::SlackGroup
+            | Identity::SignedInGroup
+            | Identity::Other => Self::Anybody,
         }
     }
 }
@@ -52,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_name_is_a_persons_only_where_somebody_else_has_set_it() {
-        let named = |name: &str| Person::Named(name.to_owned());
+        let named = |name: &str| Person::Named(NamedBy::Aws, name.to_owned());
         let center = |set, user| format!("{SESSION}/AWSReservedSSO_{set}_0123456789abcdef/{user}");
         for (arn, expected) in [
             ("arn:aws:iam::111122223333:user/people/ada".to_owned(), named("ada")),
@@ -65,6 +80,14 @@ mod tests {
             ("arn:aws:sts::111122223333:federated-user/ada".to_owned(), Person::Anybody),
             ("arn:aws:iam::111122223333:root".to_owned(), Person::Anybody),
             (String::new(), Person::Anybody),
+            ("slack:T0/U1".to_owned(), Person::Named(NamedBy::Slack, "T0/U1".to_owned())),
+            ("slack:T0/W1".to_owned(), Person::Named(NamedBy::Slack, "T0/W1".to_owned())),
+            ("slack:T0/S1".to_owned(), Person::Anybody),
+            ("slack:/U1".to_owned(), Person::Anybody),
+            ("slack:T0/ada".to_owned(), Person::Anybody),
+            ("oidc:Ada".to_owned(), Person::Named(NamedBy::Issuer, "Ada".to_owned())),
+            ("oidc-group:release".to_owned(), Person::Anybody),
+            ("oidc:".to_owned(), Person::Anybody),
         ] {
             assert_eq!(person(&arn), expected, "{arn}");
         }

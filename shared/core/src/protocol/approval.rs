@@ -1,6 +1,6 @@
 //! How many people have approved a stage, who else may, and what is still lacking.
 
-use crate::people::{LINK_HOLDER, Person, people};
+use crate::people::{LINK_HOLDER, NamedBy, Person, people};
 use crate::plan::{Approval, StageIndex};
 use crate::record::{Decision, Deployment, Step};
 use crate::time::Timestamp;
@@ -12,7 +12,7 @@ impl Deployment {
     /// How many people must approve.
     pub fn people_needed(&self, approval: &Approval) -> u32 {
         let starter = self.plan.starter.as_deref().map(|arn| self.person(arn));
-        let known = matches!(starter, Some(Person::Named(_) | Person::Machine));
+        let known = matches!(starter, Some(Person::Named(_, _) | Person::Machine));
         if approval.not_by_starter && !known {
             approval.count.max(FOUR_EYES)
         } else {
@@ -46,8 +46,15 @@ impl Deployment {
     pub fn approvals_lacking(&self, stage: StageIndex) -> u32 {
         let approval = self.plan.stage(stage).and_then(|stage| stage.approval.as_ref());
         let Some(approval) = approval else { return 0 };
-        let given = u32::try_from(self.approvals(stage).count()).unwrap_or(u32::MAX);
-        self.people_needed(approval).saturating_sub(given)
+        let needed = self.people_needed(approval);
+        let given: Vec<_> = self.approvals(stage).map(|decision| self.person(&decision.by)).collect();
+        let given = if self.counts_people(approval) { most_for_certain(&given) } else { given.len() };
+        needed.saturating_sub(u32::try_from(given).unwrap_or(u32::MAX))
+    }
+
+    /// Whether it matters who somebody is who approves.
+    fn counts_people(&self, approval: &Approval) -> bool {
+        approval.not_by_starter || self.people_needed(approval) > 1
     }
 
     /// Whether whoever has the link to the question may answer it: the plan says so, and the stack demands nothing of
@@ -64,31 +71,49 @@ impl Deployment {
         })
     }
 
-    /// Why the approval of whoever has this ARN does not count; `None`: it does.
-    pub(super) fn cannot_approve(&self, stage: StageIndex, by: &str) -> Option<String> {
+    /// Why an approval does not count; `None`: it does.
+    pub(super) fn cannot_approve(&self, stage: StageIndex, decision: &Decision) -> Option<String> {
         let approval = self.plan.stage(stage).and_then(|stage| stage.approval.as_ref())?;
-        if let Some(list) = approval.approvers.iter().find(|list| !list.names(by)) {
+        let Decision { by, groups, .. } = decision;
+        if let Some(list) = approval.approvers.iter().find(|list| !list.names(by, groups)) {
             return Some(format!("{by} may not approve stage {stage}: {list} may"));
         }
-        if self.people_needed(approval) == 1 && !approval.not_by_starter {
+        let person = self.person(by);
+        // IAM has let everybody decide who comes by AWS, and nobody who comes another way.
+        if let Person::Named(NamedBy::Slack | NamedBy::Issuer, _) = person
+            && approval.approvers.is_empty()
+        {
+            return Some(format!(
+                "{by} may not approve stage {stage}: nobody but those whom IAM lets decide may, unless `approvers` names \
+                 them"
+            ));
+        }
+        if !self.counts_people(approval) {
             return None;
         }
-        let person = self.person(by);
-        if !matches!(person, Person::Named(_)) {
+        let Person::Named(named_by, _) = person else {
             return Some(format!(
                 "{by} may be anybody who can have it, and stage {stage} asks several people, or somebody else than \
                  whoever has started it: sessions of a role count there if the stack's `ApprovalPolicy` has it in \
                  `sessionsNamePeople`"
             ));
-        }
+        };
         let starters = [&self.plan.starter, &self.plan.started_by];
-        let mut starters = starters.into_iter().flatten();
-        if approval.not_by_starter
-            && let Some(starter) = starters.find(|starter| self.person(starter) == person)
-        {
-            return Some(format!(
-                "{by} counts as {starter}, who has started it: somebody else must approve stage {stage}"
-            ));
+        for starter in starters.into_iter().flatten().filter(|_| approval.not_by_starter) {
+            match self.person(starter) {
+                same if same == person => {
+                    return Some(format!(
+                        "{by} counts as {starter}, who has started it: somebody else must approve stage {stage}"
+                    ));
+                }
+                Person::Named(other, _) if other != named_by => {
+                    return Some(format!(
+                        "nobody can tell {by} from {starter}, who has started it: somebody else must approve stage \
+                         {stage}, with the command line, by a name of AWS's"
+                    ));
+                }
+                Person::Named(_, _) | Person::Machine | Person::Anybody => {}
+            }
         }
         let mut given = self.approvals(stage);
         let earlier = given.find(|decision| self.person(&decision.by) == person)?;
@@ -99,6 +124,16 @@ impl Deployment {
             people(self.approvals_lacking(stage))
         ))
     }
+}
+
+/// How many people these are at least: those whom one and the same names are different ones, and each may be one of
+/// those whom another names.
+fn most_for_certain(people: &[Person]) -> usize {
+    let named = |by: NamedBy| {
+        let of_one = people.iter().filter(|person| matches!(person, Person::Named(named, _) if *named == by));
+        of_one.count()
+    };
+    [NamedBy::Aws, NamedBy::Slack, NamedBy::Issuer].map(named).into_iter().max().unwrap_or_default()
 }
 
 impl Approval {
@@ -150,7 +185,12 @@ mod tests {
     }
 
     fn says(deployment: &Deployment, by: &str, approved: bool) -> Result<Deployment, String> {
-        let decision = Decision { approved, by: by.to_owned(), at: NOW, reason: None };
+        member(deployment, by, &[], approved)
+    }
+
+    fn member(deployment: &Deployment, by: &str, groups: &[&str], approved: bool) -> Result<Deployment, String> {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let decision = Decision { approved, by: by.to_owned(), at: NOW, reason: None, groups };
         let decided = approve(deployment, STAGE, decision, NOW);
         decided.map(|(decided, _)| decided).map_err(|refused| refused.to_string())
     }
@@ -233,6 +273,46 @@ mod tests {
         assert!(told.contains("user/carol may not approve stage 1: "), "{told}");
         assert!(says(&asked, &session("deploy", "bob"), true).is_err());
         assert!(is_answered(&says(&asked, &user("bob"), true).unwrap()));
+    }
+
+    #[test]
+    fn who_comes_another_way_than_by_aws_approves_only_where_a_list_names_them() {
+        let asked = asking(of(1, false));
+        for by in ["slack:T0/U1", "oidc:ada"] {
+            let told = says(&asked, by, true).unwrap_err();
+            assert!(told.contains("unless `approvers` names them"), "{told}");
+            assert!(is_answered(&says(&asked, by, false).unwrap()));
+        }
+        let mut approval = of(1, false);
+        let list = ["slack:T0/S1", "oidc-group:release"].map(str::to_owned).to_vec();
+        approval.approvers = vec![Approvers::new(list)];
+        let asked = asking(approval);
+        assert!(says(&asked, "slack:T0/U1", true).is_err());
+        assert!(is_answered(&member(&asked, "slack:T0/U1", &["slack:T0/S1"], true).unwrap()));
+        assert!(is_answered(&member(&asked, "oidc:ada", &["oidc-group:release"], true).unwrap()));
+    }
+
+    #[test]
+    fn who_may_be_the_same_person_by_another_name_counts_once() {
+        let names = ["slack:T0/U1", "slack:T0/U2", "oidc:ada"].map(str::to_owned);
+        let list = names.into_iter().chain([user("*")]).collect();
+        let mut approval = of(2, false);
+        approval.approvers = vec![Approvers::new(list)];
+        let mut asked = asking(approval);
+        let mixed = says(&says(&says(&asked, &user("bob"), true).unwrap(), "slack:T0/U1", true).unwrap(), "oidc:ada", true);
+        let mixed = mixed.unwrap();
+        assert!(!is_answered(&mixed));
+        assert_eq!(mixed.approvals_lacking(STAGE), 1);
+        assert!(is_answered(&says(&mixed, "slack:T0/U2", true).unwrap()));
+        assert!(is_answered(&says(&mixed, &user("carol"), true).unwrap()));
+        // Whoever has started it may have a name of Slack's, too.
+        let of_stage = asked.plan.stages[0].approval.as_mut().unwrap();
+        (of_stage.count, of_stage.not_by_starter) = (1, true);
+        let told = says(&asked, "slack:T0/U1", true).unwrap_err();
+        assert!(told.contains("nobody can tell slack:T0/U1 from "), "{told}");
+        asked.plan.naming.machines = vec!["ci".to_owned()];
+        asked.plan.starter = Some(session("ci", "run-7"));
+        assert!(is_answered(&says(&asked, "slack:T0/U1", true).unwrap()));
     }
 
     #[test]

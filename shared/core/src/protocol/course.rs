@@ -341,7 +341,7 @@ mod tests {
                 Step::Approving { since: NOW, until, decision: None, reminded: false };
             let now = Timestamp::from_millis(until.as_millis() + offset);
             let by = "ada".to_owned();
-            let decision = Decision { approved: true, by, at: now, reason: None };
+            let decision = Decision { approved: true, by, at: now, reason: None, groups: Vec::new() };
             let taken = approve(&deployment, deployment.progress.stage, decision, now).is_ok();
             let look = course(&deployment, &verdict(&[Judgement::Pass]), &Routes::InOrder, now);
             prop_assert_eq!(taken, look.move_on == MoveOn::Stay);
@@ -361,8 +361,8 @@ mod tests {
             deployment.plan.stages[0].approval = Some(asked);
             let (now, until) = (NOW + Span::from_secs(elapsed), NOW + minutes(200));
             let by = || "ada".to_owned();
-            let approved = Decision { approved: true, by: by(), at: NOW, reason: None };
-            let pause = Pause { by: by(), at: NOW, reason: None };
+            let approved = Decision { approved: true, by: by(), at: NOW, reason: None, groups: Vec::new() };
+            let pause = Pause { by: by(), at: NOW, reason: None, groups: Vec::new() };
             deployment.progress.paused = paused.then_some(pause);
             let skips = Promotion { by: by(), at: NOW, reason: by(), skips_bake: true };
             deployment.progress.step = match step {

@@ -9,11 +9,15 @@ use crate::time::Timestamp;
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     pub approved: bool,
-    /// Who, as far as it is proven: the ARN of the caller's IAM identity.
+    /// Who, as far as it is proven: the ARN of the caller's IAM identity, or whom Slack or the stack's issuer names
+    /// ([`crate::people`]).
     pub by: String,
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// The groups that are proven of them, as lists of approvers name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// A person's word that no weight moves forward until somebody says that it may. It stops nothing else: the version is

@@ -76,7 +76,7 @@ fn reasons() -> Vec<String> {
 fn approving() -> Deployment {
     let mut deployment = deployment();
     let decision =
-        Decision { approved: true, by: person(), at: NOW, reason: Some("looks good".to_owned()) };
+        Decision { approved: true, by: person(), at: NOW, reason: Some("looks good".to_owned()), groups: Vec::new() };
     deployment.progress.decisions = vec![(StageIndex(0), decision.clone())];
     let (since, until) = (NOW, NOW + Span::from_secs(60));
     deployment.progress.step =
@@ -255,7 +255,7 @@ fn pause() -> Pause {
 fn notices() -> Vec<Notice> {
     let stage = StageIndex(1);
     let (at, reasons, against) = (NOW, reasons(), vec!["2 minutes against it".to_owned()]);
-    let decision = Decision { approved: false, by: person(), at, reason: None };
+    let decision = Decision { approved: false, by: person(), at, reason: None, groups: Vec::new() };
     let promotion = Promotion { by: person(), at, reason: "a reason".to_owned(), skips_bake: true };
     let (waited, lasted) = (Span::from_secs(60), Span::from_secs(90));
     let routes: Vec<_> = deployment().plan.routes.iter().map(|route| route.route.clone()).collect();

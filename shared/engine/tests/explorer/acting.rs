@@ -274,7 +274,7 @@ impl Situation {
             matches!(word, decide::Word::Approve { .. }),
             matches!(word, decide::Word::Promote { .. }),
         );
-        let answer = decide::Answer { deployment: first(), stage, by, word };
+        let answer = decide::Answer { deployment: first(), stage, by, groups: Vec::new(), word };
         let on = self.boundary(bounds, (0, Kind::Decide), self.now);
         let decided = Work::Decide(answer).straight(&on).is_ok();
         let signals = std::mem::take(&mut on.inner().signals);

@@ -28,6 +28,7 @@ fn answer(approved: bool) -> Answer {
         deployment: glidepath_core::ids::DeploymentId::new("d1"),
         stage: Some(StageIndex(1)),
         by: "arn:aws:iam::1:user/ada".to_owned(),
+        groups: Vec::new(),
         word: {
             let reason = Some("looked at the graphs".to_owned());
             if approved { Word::Approve { reason } } else { Word::Reject { reason } }

@@ -22,7 +22,7 @@ const MINUTE: Span = Span::from_secs(60);
 
 fn ada(word: Word) -> Answer {
     let (deployment, by) = (DeploymentId::new("d1"), "arn:aws:iam::1:user/ada".to_owned());
-    Answer { deployment, stage: None, by, word }
+    Answer { deployment, stage: None, by, groups: Vec::new(), word }
 }
 
 fn pause() -> Answer {

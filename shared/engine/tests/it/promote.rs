@@ -19,6 +19,7 @@ fn promote() -> Answer {
         deployment: DeploymentId::new("d1"),
         stage: None,
         by: "arn:aws:iam::1:user/ada".to_owned(),
+        groups: Vec::new(),
         word: Word::Promote {
             reason: "a night's traffic never gets there".to_owned(),
             skip_bake: false,

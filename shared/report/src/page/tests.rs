@@ -56,6 +56,7 @@ fn only_an_open_question_of_the_link_itself_can_be_answered() {
         by: LINK_HOLDER.to_owned(),
         at: over.started_at,
         reason: Some("good".to_owned()),
+        groups: Vec::new(),
     };
     over.progress.decisions.push((link.stage, decision.clone()));
     if let Step::Approving { decision: given, .. } = &mut over.progress.step {
