@@ -72,6 +72,17 @@ pub(super) fn events() -> Vec<Event> {
             reasons: Vec::new(),
             against: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],
         },
+        Event::CheckAlert {
+            stage: StageIndex(1),
+            reasons: vec![
+                "check `slow orders`: 1.4, allowed is at most 1; out of bounds since ten"
+                    .to_owned(),
+            ],
+        },
+        Event::CheckAlert {
+            stage: StageIndex(1),
+            reasons: vec!["check `slow orders`: 1.4".to_owned(), "check `memory`: 93".to_owned()],
+        },
         Event::Promoted { stage: StageIndex(1), promotion: promotion() },
         Event::Promoted { stage: StageIndex(3), promotion: promotion() },
         Event::Promoted {
@@ -150,6 +161,11 @@ pub(super) fn notices() -> Vec<Notice> {
         .collect()
 }
 
+/// As it leaves the stack.
+pub(super) fn told(notice: &Notice, deployment: &Deployment) -> Message {
+    message(notice, deployment).from_stack("glidepath", deployment)
+}
+
 #[test]
 fn every_event_says_what_happened_why_and_what_now() {
     let shown: Vec<_> = notices()
@@ -163,7 +179,7 @@ fn every_event_says_what_happened_why_and_what_now() {
 fn every_event_is_a_message_that_slack_takes() {
     let deployment = deployment();
     let bodies: Vec<_> =
-        notices().iter().map(|notice| slack::body(notice, message(notice, &deployment))).collect();
+        notices().iter().map(|notice| slack::body(notice, told(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
     fixtures::same_as_file("src/message/expected/slack.json", &shown);
 }
@@ -204,15 +220,14 @@ fn a_message_that_leaves_the_account_says_where_it_comes_from() {
     deployment.execution =
         ExecutionArn::new("arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42");
     for notice in notices() {
-        let told = message(&notice, &deployment).from_stack("blue", &deployment.execution);
+        let told = message(&notice, &deployment).from_stack("blue", &deployment);
         for line in told.lines.iter().filter(|line| line.contains("`glidepath ")) {
             assert!(line.contains(" --stack blue --region eu-west-1`"), "{line}");
         }
-        let last = told.lines.last().unwrap();
+        assert_eq!(told.lines.last().unwrap(), "Stack blue in eu-west-1, account 123456789012.");
         assert_eq!(
-            last,
-            "Stack blue in eu-west-1, account 123456789012: \
-             https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
+            told.links[0].url,
+            "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
              details/arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42"
         );
     }
