@@ -7,7 +7,7 @@
 //! stable had while both served: who goes back goes back to that.
 
 use super::ceiling::{CEILING, FEWEST_REQUESTS};
-use super::cells::Cell;
+use super::cells::{Cell, SlotRequests};
 use super::sequential::Tally;
 use super::verdict::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Permille, Plan, StageIndex};

@@ -122,7 +122,6 @@ mod tests {
 
     #[test]
     fn the_longest_message_is_not_too_large() {
-        let deployment = deployment();
         let notice = notices().remove(0);
         for text in ["\"\\", "a`b`c`d`e", "`", "é", "x", ""] {
             for (times, count) in [(1, 9_000), (3_000, 900)] {

@@ -1,10 +1,11 @@
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{self, NOW, deployment};
+use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Shift, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -253,4 +254,44 @@ fn whoever_reads_of_the_end_knows_what_is_refused_from_then_on() {
         Some(WayBack { from: DeploymentId::new("shop-41"), version, skips_validation: false });
     let text = told(Event::Succeeded, &ended);
     assert!(text.contains(&format!("shop:41 {refused}")), "{text}");
+}
+
+#[test]
+fn the_last_notice_has_the_numbers() {
+    let mut ended = deployment();
+    let at = ended.started_at + Span::from_secs(2_520);
+    ended.progress.shifts =
+        [0, 1].map(|stage| Shift { stage: StageIndex(stage), at: NOW }).to_vec();
+    let decision = Decision {
+        approved: true,
+        by: "oidc:ada".to_owned(),
+        at: NOW,
+        reason: None,
+        groups: Vec::new(),
+    };
+    ended.progress.decisions = vec![
+        (StageIndex(1), decision.clone()),
+        (StageIndex(2), Decision { approved: false, ..decision }),
+    ];
+    let slot = |all, bad| SlotRequests { all, bad, slow: Some(1) };
+    let cell = Cell { from: NOW, stage: StageIndex(0), canary: slot(100, 3), stable: slot(900, 0) };
+    let (period, shifts) = (Span::from_secs(60), ended.progress.shifts.clone());
+    let later = Cell { from: NOW + period, ..cell };
+    let counted = CountedCells { period, cells: &[cell, later] };
+    let cells = StoredCells::of(&ended.id, &ended.plan, &shifts, counted, NOW);
+    let event = Event::Succeeded;
+    let notice = Notice { deployment: ended.id.clone(), sequence: 9, at, event };
+    let told = message(&notice, &ended).with_requests(&ended, &cells).to_string();
+    for line in [
+        "2 of 4 stages had traffic, and it took 42m from its start.",
+        "Approved: stage 2 by oidc:ada.",
+        "shop:42: 6 of 200 requests were bad (3 %).",
+        "shop:41: 0 of 1800 requests were bad (0 %).",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+    }
+    let none = CountedCells { period, cells: &[Cell { canary: slot(0, 0), ..cell }] };
+    let none = StoredCells::of(&ended.id, &ended.plan, &shifts, none, NOW);
+    let told = message(&notice, &ended).with_requests(&ended, &none).to_string();
+    assert!(!told.contains("were bad"), "{told}");
 }

@@ -216,7 +216,7 @@ async fn checked_by(
     };
     let numbers = |points: Vec<f64>| points.into_iter().filter_map(Number::new).collect();
     world.state().measures = vec![(measure("green"), points.map(numbers))];
-    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE)]);
+    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE.times(5))]);
     plan.health.on_inconclusive = OnInconclusive::Rollback;
     plan.health.checks = vec![Check {
         name: "failed orders".to_owned(),
