@@ -22,7 +22,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         }
         _ => None,
     };
-    let channels = StackChannels::new(&clients, settings::channels()?, stack).with_page(page);
+    let clicks = settings::text(settings::SLACK_APP).ok().filter(|secret| !secret.is_empty());
+    let channels = StackChannels::new(&clients, settings::channels()?, stack);
+    let channels = channels.with_page(page).with_clicks(clicks);
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_channels(channels)

@@ -27,6 +27,8 @@ pub const LOG: &str = "GLIDEPATH_LOG";
 pub const PAGE_KEY: &str = "GLIDEPATH_PAGE_KEY";
 /// URL of the page.
 pub const PAGE_URL: &str = "GLIDEPATH_PAGE_URL";
+/// ARN of the secret of the Slack app whose clicks the page takes; empty where there is none.
+pub const SLACK_APP: &str = "GLIDEPATH_SLACK_APP";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
 /// ARN of the topic of the stack's parameter `AlertEmail`, or nothing.

@@ -25,7 +25,7 @@ pub(super) async fn follow_receivers(scene: Arc<Scene>, mut arrived: broadcast::
                 let Some(deployment) = scene.deployment_in(&body) else { continue };
                 let channel = receiver.channel().to_owned();
                 let text = match receiver {
-                    Receiver::Slack => slack_text(&body),
+                    Receiver::Slack | Receiver::App => slack_text(&body),
                     Receiver::Pager | Receiver::Teams | Receiver::Webhook => body.clone(),
                 };
                 let running = scene.state().deployments.get(&deployment).cloned();

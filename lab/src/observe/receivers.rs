@@ -1,8 +1,9 @@
-//! Plays the parts of those who are told: Slack, PagerDuty, Microsoft Teams and somebody's own webhook, each as
+//! Plays the parts of those who are told: Slack (a webhook, and its API for an app), PagerDuty, Microsoft Teams and somebody's own webhook, each as
 //! its documents say, and in the way in which a scenario wants it to misbehave.
 
 mod pagerduty;
 mod shared;
+mod slack_app;
 mod teams;
 mod webhook;
 
@@ -29,6 +30,7 @@ use crate::scenario::{Manner, Receiver};
 pub(crate) use pagerduty::ROUTING_KEY;
 pub(crate) use shared::Arrived;
 use shared::{Answer, Misbehaved, Shared};
+pub(crate) use slack_app::{CHANNEL, SIGNING_SECRET, TOKEN};
 pub(crate) use webhook::KEY;
 
 const SLACK_PATH: &str = "/services/lab";
@@ -63,6 +65,11 @@ impl Receivers {
         format!("http://{}", self.address)
     }
 
+    /// Where Slack takes calls of an app.
+    pub(crate) fn slack_api(&self) -> String {
+        format!("http://{}/slack/api", self.address)
+    }
+
     /// The URL of Slack's webhook: what Slack calls a secret.
     pub(crate) fn slack(&self) -> String {
         format!("http://{}{SLACK_PATH}", self.address)
@@ -77,13 +84,15 @@ impl Receivers {
     }
 
     /// What must be seen nowhere.
-    pub(crate) fn secrets(&self) -> [(&'static str, String); 5] {
+    pub(crate) fn secrets(&self) -> [(&'static str, String); 7] {
         [
             ("the webhook's URL", self.slack()),
             ("the workflow's URL", self.teams()),
             ("the own webhook's URL", self.webhook()),
             ("the integration's key", ROUTING_KEY.to_owned()),
             ("the key that signs", KEY.to_owned()),
+            ("the app's token", TOKEN.to_owned()),
+            ("what clicks are signed with", SIGNING_SECRET.to_owned()),
         ]
     }
 
@@ -162,6 +171,7 @@ async fn take(
         SLACK_PATH => Some(Receiver::Slack),
         TEAMS_PATH => Some(Receiver::Teams),
         WEBHOOK_PATH => Some(Receiver::Webhook),
+        slack_app::POST | slack_app::UPDATE => Some(Receiver::App),
         pagerduty::ALERTS | pagerduty::CHANGES => Some(Receiver::Pager),
         _ => None,
     };
@@ -174,10 +184,10 @@ async fn take(
             Misbehaved::Answers(answer) => answer,
             Misbehaved::No => answered(&shared, receiver, &path, &headers, text),
         },
-        (_, _) => Answer::refusing(StatusCode::NOT_FOUND, "no_service"),
+        (_, _) => Answer::with(StatusCode::NOT_FOUND, "no_service"),
     };
     let Answer(status, text, retry_after) = answer;
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    let mut response = Response::new(Full::new(Bytes::from(text.into_owned())));
     *response.status_mut() = status;
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -195,10 +205,11 @@ fn answered(
     match receiver {
         Receiver::Slack => {
             shared.arrived(receiver, None, text);
-            Answer(StatusCode::OK, "ok", None)
+            Answer::saying("ok")
         }
         Receiver::Pager => pagerduty::take(shared, path, text),
         Receiver::Teams => teams::take(shared, text),
         Receiver::Webhook => webhook::take(shared, headers, text),
+        Receiver::App => slack_app::take(shared, path, headers, text),
     }
 }

@@ -11,8 +11,10 @@ use super::length::Length;
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Receiver {
-    /// Slack.
+    /// A webhook of Slack.
     Slack,
+    /// An app of Slack's, which edits its message.
+    App,
     /// PagerDuty.
     Pager,
     /// A workflow of Microsoft Teams.
@@ -22,12 +24,13 @@ pub enum Receiver {
 }
 
 impl Receiver {
-    pub const ALL: [Self; 4] = [Self::Slack, Self::Pager, Self::Teams, Self::Webhook];
+    pub const ALL: [Self; 5] = [Self::Slack, Self::App, Self::Pager, Self::Teams, Self::Webhook];
 
     /// The channel's name in requests.
     pub const fn channel(self) -> &'static str {
         match self {
             Self::Slack => "slack",
+            Self::App => "app",
             Self::Pager => "pager",
             Self::Teams => "teams",
             Self::Webhook => "webhook",

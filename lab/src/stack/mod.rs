@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::clients::Clients;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::{KEY, ROUTING_KEY, Receivers};
+use crate::observe::{CHANNEL, KEY, ROUTING_KEY, Receivers, SIGNING_SECRET, TOKEN};
 use crate::paths::Paths;
 use crate::scenario::{AlarmsBy, Receiver, Scenario, Service};
 use crate::source::{Source, Upgrade};
@@ -76,6 +76,9 @@ impl Glidepath {
             CHANNELS[0]: { "sns": { "topic": found("Topic")? } },
             CHANNELS[1]: { "slack": { "secret": found("Secret")? } },
             BUS: { "eventBridge": { "bus": "default" } },
+            Receiver::App.channel(): { "slack": {
+                "secret": found("App")?, "channel": CHANNEL, "endpoint": receivers.slack_api()
+            } },
             Receiver::Pager.channel(): {
                 "pagerDuty": { "secret": found("Pager")?, "endpoint": receivers.endpoint() }
             },
@@ -269,6 +272,10 @@ fn channels_template(receivers: &Receivers) -> String {
                 "Targets": [{ "Id": "queue", "Arn": attribute("EventsQueue", "Arn") }],
             })),
             "Secret": secret("slack", receivers.slack()),
+            "App": secret(
+                "app",
+                json!({ "token": TOKEN, "signingSecret": SIGNING_SECRET }).to_string(),
+            ),
             "Pager": secret("pager", ROUTING_KEY.to_owned()),
             "Teams": secret("teams", receivers.teams()),
             "Webhook": secret(
@@ -282,6 +289,7 @@ fn channels_template(receivers: &Receivers) -> String {
             "Queue": { "Value": reference("Queue") },
             "Events": { "Value": reference("EventsQueue") },
             "Secret": { "Value": reference("Secret") },
+            "App": { "Value": reference("App") },
             "Pager": { "Value": reference("Pager") },
             "Teams": { "Value": reference("Teams") },
             "Webhook": { "Value": reference("Webhook") },

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use crate::ports::{
     Channels, Clock, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError, Ports,
-    Registry,
+    PostedMessage, Registry,
 };
 use crate::transition::{load, transition_even_if_fired};
 use crate::{StepInput, failed};
@@ -231,7 +231,8 @@ where
                 DeliveryClaim::Claimed => self.hand_over(channel, &outbox, at).await,
             };
             let delivery = match delivery {
-                Ok(()) => Delivery::Taken,
+                Ok(None) => Delivery::Taken,
+                Ok(Some(posted)) => Delivery::Posted(posted),
                 Err(NotTaken { error, retry_after }) if waits(&error) => {
                     let now = self.ports.ambient().now();
                     let lost = self.lost(channel, &outbox);
@@ -255,12 +256,15 @@ where
                 }
             };
             match delivery {
-                Delivery::Taken => turn.delivered.deliveries += 1,
+                Delivery::Taken | Delivery::Posted(_) => turn.delivered.deliveries += 1,
                 Delivery::Refused => turn.delivered.refused += 1,
             }
             let last = self.is_last(channel, &outbox, at);
-            let recorded =
-                self.ports.registry().delivered(&entry.notice, channel, delivery, last).await;
+            let recorded = self
+                .ports
+                .registry()
+                .delivered(&entry.notice, channel, delivery.clone(), last)
+                .await;
             recorded.map_err(|error| failed(&error))?;
             mark(&mut outbox, at, channel, delivery);
         }
@@ -315,8 +319,8 @@ where
         channel: &ChannelName,
         outbox: &[OutboxEntry],
         at: usize,
-    ) -> Result<(), NotTaken> {
-        let Some(entry) = outbox.get(at) else { return Ok(()) };
+    ) -> Result<Option<PostedMessage>, NotTaken> {
+        let Some(entry) = outbox.get(at) else { return Ok(None) };
         let before = self.wants(channel, outbox).into_iter().zip(outbox).take(at);
         let rung = before.fold(Rung::default(), |rung, (wants, entry)| {
             let told = wants.then(|| entry.delivered.contains(channel));
@@ -324,7 +328,9 @@ where
         });
         let cells = self.cells.as_ref().filter(|_| ends(&entry.notice.event));
         let (notice, deployment, rung) = (&entry.notice, self.deployment, &rung);
-        let handover = Handover { notice, deployment, rung, cells };
+        // The last that it has posted: it may have had to post anew.
+        let posted = outbox.iter().rev().find_map(|entry| entry.posted.get(channel));
+        let handover = Handover { notice, deployment, rung, cells, posted };
         self.ports.channels().deliver(channel, handover).await
     }
 }
@@ -347,6 +353,10 @@ fn mark(outbox: &mut [OutboxEntry], at: usize, channel: &ChannelName, delivery: 
     let Some(entry) = outbox.get_mut(at) else { return };
     match delivery {
         Delivery::Taken => entry.delivered.push(channel.clone()),
+        Delivery::Posted(posted) => {
+            entry.delivered.push(channel.clone());
+            entry.posted.insert(channel.clone(), posted);
+        }
         Delivery::Refused => entry.refused.push(channel.clone()),
     }
 }

@@ -23,11 +23,11 @@ const LONGEST_SUMMARY: usize = 1024;
 
 pub(super) fn take(shared: &Shared, path: &str, text: String) -> Answer {
     if text.len() > LARGEST {
-        return Answer::refusing(StatusCode::PAYLOAD_TOO_LARGE, "too large");
+        return Answer::with(StatusCode::PAYLOAD_TOO_LARGE, "too large");
     }
     let event: Option<Value> = serde_json::from_str(&text).ok();
     let Some(event) = event.filter(|event| is_event(path, event)) else {
-        return Answer::refusing(StatusCode::BAD_REQUEST, r#"{"status":"invalid event"}"#);
+        return Answer::with(StatusCode::BAD_REQUEST, r#"{"status":"invalid event"}"#);
     };
     let name =
         if path == CHANGES { "change" } else { event["event_action"].as_str().unwrap_or_default() };
@@ -35,7 +35,7 @@ pub(super) fn take(shared: &Shared, path: &str, text: String) -> Answer {
     let happens = happens(&mut shared.state().alerts, name, key);
     let name = if happens { name.to_owned() } else { format!("{name} of nothing") };
     shared.arrived(Receiver::Pager, Some(name), text);
-    Answer(StatusCode::ACCEPTED, r#"{"status":"success","message":"Event processed"}"#, None)
+    Answer::with(StatusCode::ACCEPTED, r#"{"status":"success","message":"Event processed"}"#)
 }
 
 /// Whether anybody hears of it. `alerts`: those that are open, and whether somebody has acknowledged them.

@@ -1,9 +1,11 @@
 //! What the receivers have in common: whom they tell of what they took, and what they remember.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
+use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
@@ -31,6 +33,8 @@ pub(super) struct State {
     asked: BTreeMap<Receiver, u32>,
     /// Alerts that are open, by their key, and whether somebody has acknowledged them.
     pub(super) alerts: BTreeMap<String, bool>,
+    /// What the app has posted, by its `ts`, as it was last edited.
+    pub(super) messages: BTreeMap<String, Value>,
     /// Ids that the webhook has seen.
     pub(super) seen: BTreeSet<String>,
     /// When Teams was asked.
@@ -38,11 +42,21 @@ pub(super) struct State {
 }
 
 /// An answer: status, text, and how long to wait.
-pub(super) struct Answer(pub(super) StatusCode, pub(super) &'static str, pub(super) Option<u64>);
+pub(super) struct Answer(
+    pub(super) StatusCode,
+    pub(super) Cow<'static, str>,
+    pub(super) Option<u64>,
+);
 
 impl Answer {
-    pub(super) const fn refusing(status: StatusCode, text: &'static str) -> Self {
-        Self(status, text, None)
+    /// What they say with a status.
+    pub(super) const fn with(status: StatusCode, text: &'static str) -> Self {
+        Self(status, Cow::Borrowed(text), None)
+    }
+
+    /// 200 with a text.
+    pub(super) fn saying(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(StatusCode::OK, text.into(), None)
     }
 }
 
@@ -87,12 +101,12 @@ impl Shared {
                 let seconds = retry_after.duration().as_secs();
                 Misbehaved::Answers(Answer(
                     StatusCode::TOO_MANY_REQUESTS,
-                    "slow down",
+                    "slow down".into(),
                     Some(seconds),
                 ))
             }
             Some(Manner::Wrong {}) => {
-                Misbehaved::Answers(Answer::refusing(StatusCode::NOT_FOUND, "no_service"))
+                Misbehaved::Answers(Answer::with(StatusCode::NOT_FOUND, "no_service"))
             }
             Some(Manner::Slow { by }) => {
                 sleep(by.duration()).await;

@@ -29,7 +29,7 @@ const ELEMENTS: [&str; 9] = [
 
 pub(super) fn take(shared: &Shared, text: String) -> Answer {
     if text.len() > LARGEST {
-        return Answer::refusing(StatusCode::PAYLOAD_TOO_LARGE, "too large");
+        return Answer::with(StatusCode::PAYLOAD_TOO_LARGE, "too large");
     }
     let now = Instant::now();
     let limited = {
@@ -42,14 +42,14 @@ pub(super) fn take(shared: &Shared, text: String) -> Answer {
         limited
     };
     if limited {
-        return Answer(StatusCode::TOO_MANY_REQUESTS, "throttled", Some(1));
+        return Answer(StatusCode::TOO_MANY_REQUESTS, "throttled".into(), Some(1));
     }
     let message: Option<Value> = serde_json::from_str(&text).ok();
     if !message.is_some_and(|message| is_card(&message)) {
-        return Answer::refusing(StatusCode::BAD_REQUEST, "no card");
+        return Answer::with(StatusCode::BAD_REQUEST, "no card");
     }
     shared.arrived(Receiver::Teams, None, text);
-    Answer(StatusCode::ACCEPTED, "", None)
+    Answer::with(StatusCode::ACCEPTED, "")
 }
 
 fn is_card(message: &Value) -> bool {

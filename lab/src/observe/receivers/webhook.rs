@@ -23,20 +23,20 @@ pub(super) fn take(shared: &Shared, headers: &HeaderMap, text: String) -> Answer
     let (id, at, signatures) =
         (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
     let (Some(id), Some(at), Some(signatures)) = (id, at, signatures) else {
-        return Answer::refusing(StatusCode::UNAUTHORIZED, "not signed");
+        return Answer::with(StatusCode::UNAUTHORIZED, "not signed");
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let recent = at.parse::<u64>().is_ok_and(|at| now.abs_diff(at) <= TOLERANCE);
     if !recent || !is_signed(&format!("{id}.{at}.{text}"), signatures) {
-        return Answer::refusing(StatusCode::UNAUTHORIZED, "not signed by whom it should be");
+        return Answer::with(StatusCode::UNAUTHORIZED, "not signed by whom it should be");
     }
     if !shared.state().seen.insert(id.to_owned()) {
-        return Answer(StatusCode::OK, "seen before", None);
+        return Answer::saying("seen before");
     }
     let body: Value = serde_json::from_str(&text).unwrap_or_default();
     let name = body["data"]["event"].as_str().map(str::to_owned);
     shared.arrived(Receiver::Webhook, name, text);
-    Answer(StatusCode::NO_CONTENT, "", None)
+    Answer::with(StatusCode::NO_CONTENT, "")
 }
 
 /// Whether one of the signatures is that of the key.

@@ -5,6 +5,7 @@ mod pagerduty;
 mod sending;
 mod settings;
 mod slack;
+mod slack_app;
 mod sns;
 mod teams;
 mod webhook;
@@ -16,7 +17,9 @@ use glidepath_core::message::routing::Listening;
 use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
 use glidepath_core::record::{Deployment, Event, Notice};
-use glidepath_engine::ports::{Channels, Clock, Handover, NotTaken, PortError, PortResult};
+use glidepath_engine::ports::{
+    Channels, Clock, Handover, NotTaken, PortError, PortResult, PostedMessage,
+};
 
 pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings, EMAIL, with_email};
 use crate::clients::Clients;
@@ -32,6 +35,8 @@ pub struct StackChannels {
     sns: sns::Sns,
     event_bridge: eventbridge::EventBridge,
     page: Option<QuestionPage>,
+    /// ARN of the secret of the app whose clicks the page takes.
+    clicks: Option<String>,
     clock: System,
 }
 
@@ -52,6 +57,7 @@ impl StackChannels {
             sns: sns::Sns::new(clients),
             event_bridge: eventbridge::EventBridge::new(clients),
             page: None,
+            clicks: None,
             clock: System::default(),
         }
     }
@@ -62,13 +68,20 @@ impl StackChannels {
         Self { page, ..self }
     }
 
-    /// Where the question of a notice is shown. Without it the notice goes out all the same: it says what to type.
-    async fn page_of(&self, notice: &Notice, deployment: &Deployment) -> Option<String> {
-        let QuestionPage { url, links } = self.page.as_ref()?;
+    /// With buttons in the questions of this app of Slack, by its secret.
+    #[must_use]
+    pub fn with_clicks(self, secret: Option<String>) -> Self {
+        Self { clicks: secret, ..self }
+    }
+
+    /// The path of the question of a notice on the page. Without it the notice goes out all the same: it says what to
+    /// type.
+    async fn question_of(&self, notice: &Notice, deployment: &Deployment) -> Option<String> {
+        let QuestionPage { links, .. } = self.page.as_ref()?;
         let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
         let link = QuestionLink::of(deployment).filter(|link| link.stage == *stage)?;
         match links.path(&link).await {
-            Ok(path) => Some(format!("{}{path}", url.trim_end_matches('/'))),
+            Ok(path) => Some(path),
             Err(error) => {
                 tracing::warn!(deployment.id = %deployment.id, %error, "the question has no link");
                 None
@@ -82,7 +95,11 @@ impl Channels for StackChannels {
         self.settings.get(channel).map_or(Listening::EVERYTHING, ChannelSettings::listening)
     }
 
-    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+    async fn deliver(
+        &self,
+        channel: &ChannelName,
+        handover: Handover<'_>,
+    ) -> Result<Option<PostedMessage>, NotTaken> {
         let Some(settings) = self.settings.get(channel) else {
             return Err(unknown(channel).into());
         };
@@ -93,13 +110,22 @@ impl Channels for StackChannels {
             None => message,
         };
         let message = message.from_stack(&self.stack, deployment);
-        let message = match self.page_of(notice, deployment).await {
-            Some(url) => message.with_page(url),
-            None => message,
+        let question = self.question_of(notice, deployment).await;
+        let message = match (&self.page, &question) {
+            (Some(QuestionPage { url, .. }), Some(path)) => {
+                message.with_page(format!("{}{path}", url.trim_end_matches('/')))
+            }
+            (_, _) => message,
         };
         let document = || document(notice, deployment, &self.stack, &message);
-        match &settings.kind {
-            ChannelKind::Slack { secret } => {
+        let delivered = match &settings.kind {
+            ChannelKind::Slack { secret, channel: Some(channel), endpoint } => {
+                let question = question.as_deref();
+                let question = question.filter(|_| self.clicks.as_ref() == Some(secret));
+                let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
+                return slack_app::deliver(&self.sending, app, handover, message, question).await;
+            }
+            ChannelKind::Slack { secret, channel: None, .. } => {
                 slack::deliver(&self.sending, secret, notice, message).await
             }
             ChannelKind::Sns { topic } => {
@@ -124,7 +150,8 @@ impl Channels for StackChannels {
             ChannelKind::EventBridge { bus } => {
                 Ok(self.event_bridge.put(bus, event::entry(&document())).await?)
             }
-        }
+        };
+        delivered.map(|()| None)
     }
 
     async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {
@@ -134,7 +161,13 @@ impl Channels for StackChannels {
         }
         let sending = &self.sending;
         let tried = match &settings.kind {
-            ChannelKind::Slack { secret } => slack::try_out(sending, secret, trial).await,
+            ChannelKind::Slack { secret, channel: Some(channel), endpoint } => {
+                let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
+                slack_app::try_out(sending, app, trial).await
+            }
+            ChannelKind::Slack { secret, channel: None, .. } => {
+                slack::try_out(sending, secret, trial).await
+            }
             ChannelKind::Sns { topic } => {
                 return self.sns.try_out(topic, trial, trial.message().to_string()).await;
             }

@@ -63,6 +63,18 @@ impl Sending {
         secret: &str,
         made: impl Fn(&str) -> Result<Vec<Outgoing>, String>,
     ) -> Result<(), NotTaken> {
+        let read = |answer: &Answer| judge(operation, answer);
+        self.ask(operation, secret, made, read).await.map(drop)
+    }
+
+    /// The same for whoever reads more of an answer than its status.
+    pub(super) async fn ask<T>(
+        &self,
+        operation: &'static str,
+        secret: &str,
+        made: impl Fn(&str) -> Result<Vec<Outgoing>, String>,
+        read: impl Fn(&Answer) -> Result<T, NotTaken>,
+    ) -> Result<Vec<T>, NotTaken> {
         let made = |text: &str| {
             made(text).map_err(|lacks| PortError::Refused {
                 operation,
@@ -72,7 +84,7 @@ impl Sending {
         // Perhaps it was rotated: a refusal counts only for the secret as it is now.
         let kept = self.kept.lock().await.remove(secret);
         if let Some(text) = kept {
-            match self.post_all(operation, made(&text)?).await {
+            match self.ask_all(operation, made(&text)?, &read).await {
                 Err(NotTaken { error: PortError::Refused { .. }, .. }) => {}
                 answered => {
                     self.kept.lock().await.insert(secret.to_owned(), text);
@@ -83,7 +95,7 @@ impl Sending {
         let text = self.read(operation, secret).await?;
         let posts = made(&text)?;
         self.kept.lock().await.insert(secret.to_owned(), text);
-        self.post_all(operation, posts).await
+        self.ask_all(operation, posts, &read).await
     }
 
     /// Whether the secret can be read is what is tried out, too.
@@ -101,18 +113,20 @@ impl Sending {
         })
     }
 
-    async fn post_all(
+    async fn ask_all<T>(
         &self,
         operation: &'static str,
         posts: Vec<Outgoing>,
-    ) -> Result<(), NotTaken> {
+        read: &impl Fn(&Answer) -> Result<T, NotTaken>,
+    ) -> Result<Vec<T>, NotTaken> {
+        let mut answers = Vec::new();
         for post in posts {
-            self.post(operation, post).await?;
+            answers.push(read(&self.post(operation, post).await?)?);
         }
-        Ok(())
+        Ok(answers)
     }
 
-    async fn post(&self, operation: &'static str, post: Outgoing) -> Result<(), NotTaken> {
+    async fn post(&self, operation: &'static str, post: Outgoing) -> Result<Answer, NotTaken> {
         let unfit = || PortError::Refused {
             operation,
             detail: "what the secret holds makes no request".to_owned(),
@@ -125,8 +139,7 @@ impl Sending {
         }
         *request.body_mut() = SdkBody::from(post.body);
         let answer = self.http.send(request, REQUEST).await;
-        let answer = answer.map_err(|detail| PortError::Unanswered { operation, detail })?;
-        judge(operation, &answer)
+        Ok(answer.map_err(|detail| PortError::Unanswered { operation, detail })?)
     }
 }
 
@@ -138,7 +151,7 @@ pub(super) fn is_url(text: &str) -> bool {
 }
 
 /// What a status means. Nothing of the body is told: it may repeat what was sent.
-fn judge(operation: &'static str, answer: &Answer) -> Result<(), NotTaken> {
+pub(super) fn judge(operation: &'static str, answer: &Answer) -> Result<(), NotTaken> {
     let status = answer.status;
     let detail = format!("status {status}");
     let error = match status {
@@ -163,6 +176,22 @@ pub(super) mod tests {
     pub(in crate::channels) async fn server(
         answers: Vec<String>,
     ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+        let without_body =
+            |answer| format!("{answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        whole_answers(answers.into_iter().map(without_body).collect()).await
+    }
+
+    /// The same that takes everything and says this.
+    pub(in crate::channels) async fn saying(
+        bodies: Vec<String>,
+    ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+        let with_body = |body: String| {
+            format!("200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+        };
+        whole_answers(bodies.into_iter().map(with_body).collect()).await
+    }
+
+    async fn whole_answers(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/T0/B0/x", listener.local_addr().unwrap());
         let asked = tokio::spawn(async move {
@@ -175,9 +204,7 @@ pub(super) mod tests {
                     let read = stream.read(&mut chunk).await.unwrap();
                     request.push_str(std::str::from_utf8(&chunk[..read]).unwrap());
                 }
-                let answer =
-                    format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
                 asked.push(request);
             }
             asked

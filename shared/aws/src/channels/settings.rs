@@ -24,10 +24,16 @@ pub struct ChannelSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ChannelKind {
-    /// An incoming webhook of Slack.
+    /// An incoming webhook of Slack; with a channel of Slack's, an app that posts there.
     Slack {
-        /// ARN of the secret that holds the webhook's URL.
+        /// ARN of the secret that holds the webhook's URL, or the app's token.
         secret: String,
+        /// Id of the channel to which the app posts.
+        #[serde(default)]
+        channel: Option<String>,
+        /// Where Slack takes calls of the app, if not at `https://slack.com/api`.
+        #[serde(default)]
+        endpoint: Option<String>,
     },
     /// A topic of SNS.
     Sns {
@@ -95,7 +101,7 @@ impl ChannelSettings {
     /// ARN of its secret, if it has one.
     pub const fn secret(&self) -> Option<&String> {
         match &self.kind {
-            ChannelKind::Slack { secret }
+            ChannelKind::Slack { secret, .. }
             | ChannelKind::PagerDuty { secret, .. }
             | ChannelKind::Teams { secret }
             | ChannelKind::Webhook { secret } => Some(secret),
@@ -142,7 +148,7 @@ mod tests {
         });
         let settings = settings(&written).unwrap();
         let of = |name: &str| &settings[&ChannelName::new(name)];
-        let kind = ChannelKind::Slack { secret: "arn:s".to_owned() };
+        let kind = ChannelKind::Slack { secret: "arn:s".to_owned(), channel: None, endpoint: None };
         assert_eq!(of("team"), &ChannelSettings { kind, from: Urgency::Information });
         assert_eq!(of("pager").listening(), Listening { from: Urgency::Page, rings: true });
         assert_eq!(of("own").listening(), Listening { from: Urgency::Attention, rings: false });

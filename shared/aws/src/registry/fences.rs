@@ -6,11 +6,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::record::{Fence, Intent, Notice, Phase};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{AlarmFence, Delivery, DeliveryClaim, DeploymentFence, PortResult};
+use glidepath_engine::ports::{
+    AlarmFence, Delivery, DeliveryClaim, DeploymentFence, PortResult, PostedMessage,
+};
 
 use super::DynamoRegistry;
 use super::items::{
-    BINDING, DELIVERED, INTENT, Item, Key, REFUSED, SENDING, json, number, read_alarm,
+    BINDING, DELIVERED, INTENT, Item, Key, POSTED, REFUSED, SENDING, json, number, read_alarm,
     read_deployment, read_notice, text,
 };
 use crate::error::{incomplete, port_error};
@@ -128,18 +130,26 @@ impl DynamoRegistry {
     ) -> PortResult<()> {
         let key = Key::notice(&notice.deployment, notice.sequence);
         let channels = AttributeValue::Ss(vec![channel.as_str().to_owned()]);
-        let set = match delivery {
-            Delivery::Taken => DELIVERED,
-            Delivery::Refused => REFUSED,
+        let (set, posted) = match delivery {
+            Delivery::Taken => (DELIVERED, None),
+            Delivery::Posted(PostedMessage(at)) => (DELIVERED, Some(at)),
+            Delivery::Refused => (REFUSED, None),
         };
         let done = if last { ", due" } else { "" };
+        let keep = if posted.is_some() { "SET #posted = :posted " } else { "" };
         let call = self
             .update(&key)
-            .update_expression(format!("ADD {set} :channels REMOVE #sending{done}"))
+            .update_expression(format!("{keep}ADD {set} :channels REMOVE #sending{done}"))
             .expression_attribute_names("#sending", format!("{SENDING}{channel}"))
             // A notice that has expired meanwhile must not come back half.
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":channels", channels);
+        let call = match posted {
+            Some(at) => call
+                .expression_attribute_names("#posted", format!("{POSTED}{channel}"))
+                .expression_attribute_values(":posted", text(&at)),
+            None => call,
+        };
         conditional(call).await.map(|_| ())
     }
 
@@ -171,10 +181,8 @@ impl DynamoRegistry {
             Updated::No(Some(item)) => item,
         };
         let entry = read_notice(&item)?;
-        Ok(if entry.delivered.contains(channel) {
-            DeliveryClaim::Done(Delivery::Taken)
-        } else if entry.refused.contains(channel) {
-            DeliveryClaim::Done(Delivery::Refused)
+        Ok(if let Some(delivery) = entry.delivery(channel) {
+            DeliveryClaim::Done(delivery)
         } else if item.get(&sending) == Some(&until) {
             DeliveryClaim::Claimed
         } else {

@@ -3,7 +3,7 @@
 //! | partition key | sort key | attributes |
 //! |---|---|---|
 //! | `deployment#ID` | `deployment` | `revision`, `phase`, `fence`, `intent:ID`..., `document` (the rest, JSON), `execution`, `startedAt`, `nextDueAt`, `kind`, `due` while it has not ended, `expiresAt` once it has |
-//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `sending#CHANNEL` (until when somebody hands it over), `nextDueAt`, `due` until every channel has it, `expiresAt` |
+//! | `deployment#ID` | `notice#NNNNNN` | `document`, `delivered` and `refused` (channels), `posted#CHANNEL` (where a channel has the message that it edits), `sending#CHANNEL` (until when somebody hands it over), `nextDueAt`, `due` until every channel has it, `expiresAt` |
 //! | `deployment#ID` | `start#TIME#ARN` | `document` (who wants it started, and with which request), `expiresAt` |
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
@@ -22,7 +22,7 @@ use glidepath_core::record::{
     AlarmItem, Deployment, Lock, LockKey, Notice, Phase, Retirement, Revision, Start,
 };
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{OutboxEntry, PortError, PortResult};
+use glidepath_engine::ports::{OutboxEntry, PortError, PortResult, PostedMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -65,6 +65,9 @@ pub(super) const DELIVERED: &str = "delivered";
 
 /// The channels that will never take it.
 pub(super) const REFUSED: &str = "refused";
+
+/// Before the channel that has posted its message of the deployment with a notice.
+pub(super) const POSTED: &str = "posted#";
 
 /// Before the channel that a notice is being handed to: until when nobody else does.
 pub(super) const SENDING: &str = "sending#";
@@ -301,7 +304,15 @@ pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
         Some(_) => Err(key.corrupt(format_args!("`{name}` is no set of texts"))),
     };
     let (delivered, refused) = (channels(DELIVERED)?, channels(REFUSED)?);
-    Ok(OutboxEntry { notice, delivered, refused, due: item.contains_key("due") })
+    let posted = item.iter().filter_map(|(name, value)| {
+        let channel = name.strip_prefix(POSTED)?;
+        let AttributeValue::S(at) = value else {
+            return Some(Err(key.corrupt(format_args!("`{name}` is no text"))));
+        };
+        Some(Ok((ChannelName::new(channel), PostedMessage(at.clone()))))
+    });
+    let posted = posted.collect::<PortResult<_>>()?;
+    Ok(OutboxEntry { notice, delivered, refused, posted, due: item.contains_key("due") })
 }
 
 /// When an item of the index is due.

@@ -239,7 +239,7 @@ impl Registry for DynamoRegistry {
         delivery: Delivery,
         last: bool,
     ) -> PortResult<()> {
-        self.repeated(|| self.mark_delivered(notice, channel, delivery, last)).await
+        self.repeated(|| self.mark_delivered(notice, channel, delivery.clone(), last)).await
     }
 
     async fn claim_delivery(

@@ -1,9 +1,13 @@
-//! A notice as Block Kit, for an incoming webhook of Slack.
+//! A notice as Block Kit: for an incoming webhook of Slack, and for an app, which has one message for each deployment and
+//! its details in a thread.
+
+use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
 use super::{Link, Message};
-use crate::record::Notice;
+use crate::plan::StageIndex;
+use crate::record::{Deployment, Notice, Outcome, Phase};
 
 /// Longest text of a `header` block, in characters.
 const LONGEST_HEADER: usize = 150;
@@ -14,6 +18,9 @@ const LONGEST_SECTION: usize = 3000;
 /// Longest title and longest address of a link, in characters: five of them fit in one block.
 const LONGEST_TITLE: usize = 50;
 const LONGEST_URL: usize = 500;
+
+/// Longest value of a button, in characters.
+const LONGEST_VALUE: usize = 2000;
 
 /// The body of the request to the webhook.
 pub fn body(notice: &Notice, message: Message) -> Value {
@@ -55,6 +62,78 @@ fn places(links: &[Link]) -> Option<Value> {
     let text = links.collect::<Vec<_>>().join(" · ");
     let fits = !text.is_empty() && text.chars().count() <= LONGEST_SECTION;
     fits.then(|| json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }))
+}
+
+/// The message of a deployment, as it is after a notice. `question`: the path of the question that it asks, for buttons.
+pub fn state(
+    notice: &Notice,
+    deployment: &Deployment,
+    message: &Message,
+    question: Option<&str>,
+) -> Value {
+    let mut body = body(notice, message.clone());
+    let stages = stages(deployment);
+    let stages = json!({
+        "type": "section",
+        "text": { "type": "plain_text", "text": escaped(&stages, LONGEST_SECTION) }
+    });
+    let buttons = question.filter(|path| path.chars().count() <= LONGEST_VALUE).map(buttons);
+    if let Some(blocks) = body["blocks"].as_array_mut() {
+        // Behind the headline, and in front of what is in small type.
+        blocks.insert(1, stages);
+        if let Some(buttons) = buttons {
+            blocks.insert(3, buttons);
+        }
+    }
+    body
+}
+
+/// All stages with how far it has come.
+fn stages(deployment: &Deployment) -> String {
+    let reached = deployment.progress.shifts.last().map(|shift| shift.stage);
+    let taken_back = matches!(
+        deployment.phase,
+        Phase::RollingBack | Phase::Held | Phase::Closed(Outcome::RolledBack | Outcome::Abandoned)
+    );
+    let over = matches!(deployment.phase, Phase::Committed | Phase::Closed(Outcome::Succeeded));
+    let stages = deployment.plan.stages.iter().enumerate().map(|(index, stage)| {
+        let sign = match reached.map(|reached| StageIndex(index).cmp(&reached)) {
+            Some(Ordering::Less) => "✓",
+            Some(Ordering::Equal) if taken_back => "✗",
+            Some(Ordering::Equal) if over => "✓",
+            Some(Ordering::Equal) => "▶",
+            Some(Ordering::Greater) | None => "·",
+        };
+        format!("{sign} {}", stage.weight)
+    });
+    stages.collect::<Vec<_>>().join("   ")
+}
+
+/// What answers a question with one click, and asks once more before it does.
+fn buttons(question: &str) -> Value {
+    let button = |action: &str, label: &str, style: &str, what: &str| {
+        let plain = |text: &str| json!({ "type": "plain_text", "text": text });
+        json!({
+            "type": "button",
+            "action_id": action,
+            "text": plain(label),
+            "style": style,
+            "value": question,
+            "confirm": {
+                "title": plain(&format!("{label}?")),
+                "text": plain(what),
+                "confirm": plain(label),
+                "deny": plain("Not now"),
+            },
+        })
+    };
+    json!({
+        "type": "actions",
+        "elements": [
+            button("approve", "Approve", "primary", "More requests go to the new version."),
+            button("reject", "Reject", "danger", "Everything returns to stable."),
+        ],
+    })
 }
 
 pub(super) fn text(message: &Message) -> String {

@@ -5,7 +5,8 @@ use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Shift, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Outcome, Pause, Phase, Promotion,
+    Shift, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -183,6 +184,31 @@ fn every_event_is_a_message_that_slack_takes() {
         notices().iter().map(|notice| slack::body(notice, told(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
     fixtures::same_as_file("src/message/expected/slack.json", &shown);
+}
+
+#[test]
+fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
+    let mut deployment = deployment();
+    deployment.progress.shifts = vec![Shift { stage: StageIndex(1), at: NOW }];
+    let path = "/approve/shop-42/3/1795244400000/0a1b";
+    let mut shown = Vec::new();
+    for (phase, event) in [
+        (Phase::Open, Event::Shifted { stage: StageIndex(1) }),
+        (
+            Phase::Open,
+            Event::ApprovalNeeded { stage: StageIndex(2), judged: Vec::new(), asked_at: None },
+        ),
+        (Phase::Closed(Outcome::Succeeded), Event::Succeeded),
+        (Phase::Closed(Outcome::RolledBack), Event::Retired),
+    ] {
+        deployment.phase = phase;
+        let asks = matches!(event, Event::ApprovalNeeded { .. }).then_some(path);
+        let notice = Notice { event, ..notices().remove(0) };
+        let told = told(&notice, &deployment);
+        shown.push(slack::state(&notice, &deployment, &told, asks));
+    }
+    let shown = serde_json::to_string_pretty(&shown).unwrap();
+    fixtures::same_as_file("src/message/expected/slack-state.json", &shown);
 }
 
 #[test]

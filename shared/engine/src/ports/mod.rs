@@ -38,7 +38,7 @@ pub use glidepath_core::world::{
 
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Overdue,
-    Recent, Registry,
+    PostedMessage, Recent, Registry,
 };
 pub use self::repositories::Repositories;
 pub use self::scaling::Scaling;
@@ -372,6 +372,8 @@ pub struct Handover<'a> {
     pub rung: &'a Rung,
     /// What was counted of its requests, where the notice says how it has ended and that could be read.
     pub cells: Option<&'a StoredCells>,
+    /// Where the channel has its message of the deployment, if it has posted one that it edits.
+    pub posted: Option<&'a PostedMessage>,
 }
 
 /// Why a channel has not taken a notice.
@@ -392,12 +394,12 @@ impl From<PortError> for NotTaken {
 pub trait Channels: Sync {
     /// How a channel listens. One that the stack does not have listens to everything, and refuses it.
     fn listening(&self, channel: &ChannelName) -> Listening;
-    /// Hands a notice over.
+    /// Hands a notice over. A channel that has one message for each deployment says where it is when it has posted it.
     fn deliver(
         &self,
         channel: &ChannelName,
         handover: Handover<'_>,
-    ) -> impl Future<Output = Result<(), NotTaken>> + Send;
+    ) -> impl Future<Output = Result<Option<PostedMessage>, NotTaken>> + Send;
     /// Sends a message that says nothing but that it arrives.
     fn try_out(
         &self,

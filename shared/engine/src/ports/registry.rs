@@ -187,19 +187,34 @@ pub struct OutboxEntry {
     pub delivered: Vec<ChannelName>,
     /// Who has refused it for good.
     pub refused: Vec<ChannelName>,
+    /// Where those have their message of the deployment that edit it, if it was posted for this notice.
+    pub posted: BTreeMap<ChannelName, PostedMessage>,
     /// Whether the sweep still looks after it.
     pub due: bool,
 }
 
 impl OutboxEntry {
+    /// As what a channel has taken it, or not; `None`: it still has to be handed it.
+    pub fn delivery(&self, channel: &ChannelName) -> Option<Delivery> {
+        if self.refused.contains(channel) {
+            return Some(Delivery::Refused);
+        }
+        let taken = || self.posted.get(channel).cloned().map_or(Delivery::Taken, Delivery::Posted);
+        self.delivered.contains(channel).then(taken)
+    }
+
     /// Whether a channel has taken it or never will.
     pub fn done_with(&self, channel: &ChannelName) -> bool {
         self.delivered.contains(channel) || self.refused.contains(channel)
     }
 }
 
+/// Where a channel has the message of a deployment that it edits, as the channel writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostedMessage(pub String);
+
 /// Whether a notice is one's own to hand over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryClaim {
     Claimed,
     /// Somebody else hands it over, or it was put off.
@@ -209,9 +224,11 @@ pub enum DeliveryClaim {
 }
 
 /// What a channel has made of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Taken,
+    /// Taken, and this is its message of the deployment from now on.
+    Posted(PostedMessage),
     /// It will never take it.
     Refused,
 }

@@ -31,9 +31,9 @@ use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
     DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, Links,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, Overdue,
-    PortError, PortResult, ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion,
-    Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup, TargetGroups, TargetHealth,
-    Telemetry, Woken,
+    PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Recent,
+    RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup,
+    TargetGroups, TargetHealth, Telemetry, Woken,
 };
 
 /// What goes wrong at one call.
@@ -533,7 +533,11 @@ impl<B: Between> Channels for Bed<'_, B> {
         self.world.listening(channel)
     }
 
-    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+    async fn deliver(
+        &self,
+        channel: &ChannelName,
+        handover: Handover<'_>,
+    ) -> Result<Option<PostedMessage>, NotTaken> {
         // What comes between may fail the call, which is an error of a port.
         let mut not_taken = None;
         let called = async {

@@ -131,8 +131,13 @@ impl Registry for MemoryRegistry {
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
         let mut items = self.items();
         let Some(notices) = items.kept.commit(writes) else { return Ok(Committed::Conflict) };
-        let entry =
-            |notice| OutboxEntry { notice, delivered: Vec::new(), refused: Vec::new(), due: true };
+        let entry = |notice| OutboxEntry {
+            notice,
+            delivered: Vec::new(),
+            refused: Vec::new(),
+            posted: BTreeMap::new(),
+            due: true,
+        };
         items.notices.extend(notices.into_iter().map(entry));
         Ok(Committed::Yes)
     }
@@ -214,6 +219,10 @@ impl Registry for MemoryRegistry {
         if let Some(entry) = items.notices.iter_mut().find(|entry| entry.notice == *notice) {
             match delivery {
                 Delivery::Taken => entry.delivered.push(channel.clone()),
+                Delivery::Posted(posted) => {
+                    entry.delivered.push(channel.clone());
+                    entry.posted.insert(channel.clone(), posted);
+                }
                 Delivery::Refused => entry.refused.push(channel.clone()),
             }
         }
@@ -233,11 +242,9 @@ impl Registry for MemoryRegistry {
     ) -> PortResult<DeliveryClaim> {
         let mut items = self.items();
         let entry = items.notices.iter().find(|entry| entry.notice == *notice);
-        if entry.is_some_and(|entry| entry.delivered.contains(channel)) {
-            return Ok(DeliveryClaim::Done(Delivery::Taken));
-        }
-        if entry.is_none_or(|entry| entry.refused.contains(channel)) {
-            return Ok(DeliveryClaim::Done(Delivery::Refused));
+        let done = entry.map_or(Some(Delivery::Refused), |entry| entry.delivery(channel));
+        if let Some(delivery) = done {
+            return Ok(DeliveryClaim::Done(delivery));
         }
         let key = (notice.id(), channel.clone());
         if items.sending.get(&key).is_some_and(|until| *until > now) {

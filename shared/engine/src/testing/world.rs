@@ -31,8 +31,8 @@ pub use self::containers::GivingUp;
 use crate::ports::{
     Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Handover,
     Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, PortError,
-    PortResult, ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo, Starting,
-    TargetGroup, TargetGroups, TargetHealth, Woken,
+    PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo,
+    Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -124,6 +124,12 @@ pub struct State {
     pub listening: BTreeMap<ChannelName, Listening>,
     /// What channels that ring were to do with which alert, in this order.
     pub rung: Vec<(ChannelName, (Action, Key))>,
+    /// Channels that have one message for each deployment.
+    pub editing: BTreeSet<ChannelName>,
+    /// Whether they refuse to edit the one that they have.
+    pub edits_refused: bool,
+    /// Where each had its message when it was handed a notice.
+    pub edited: Vec<(ChannelName, Option<PostedMessage>)>,
     /// Notices that came with what was counted.
     pub counted: Vec<(ChannelName, &'static str)>,
     /// Channels that refuse notices, each by its number; with none given every one.
@@ -430,7 +436,11 @@ impl Channels for World {
         self.state().listening.get(channel).copied().unwrap_or(Listening::EVERYTHING)
     }
 
-    async fn deliver(&self, channel: &ChannelName, handover: Handover<'_>) -> Result<(), NotTaken> {
+    async fn deliver(
+        &self,
+        channel: &ChannelName,
+        handover: Handover<'_>,
+    ) -> Result<Option<PostedMessage>, NotTaken> {
         let notice = handover.notice;
         if self.state().down.contains(channel) {
             let retry_after = self.state().retry_after;
@@ -450,7 +460,11 @@ impl Channels for World {
         let actions = handover.rung.actions(Alert::of(&notice.event));
         self.state().rung.extend(actions.into_iter().map(|done| (channel.clone(), done)));
         self.called(Call::Deliver(channel.clone(), notice.clone()));
-        Ok(())
+        let mut state = self.state();
+        state.edited.push((channel.clone(), handover.posted.cloned()));
+        let has = handover.posted.filter(|_| !state.edits_refused);
+        let posts = state.editing.contains(channel) && has.is_none();
+        Ok(posts.then(|| PostedMessage(format!("{channel}/{}", notice.sequence))))
     }
 
     async fn try_out(&self, channel: &ChannelName, _: &Trial) -> PortResult<()> {

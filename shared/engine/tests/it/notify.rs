@@ -1,6 +1,7 @@
 //! The outbox: order, channels that are down, channels that refuse.
 
 use glidepath_core::ids::ChannelName;
+use glidepath_core::protocol;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, Registry};
@@ -135,4 +136,31 @@ async fn only_the_end_is_told_with_what_was_counted_and_without_it_all_the_same(
         calls.iter().enumerate().filter(|(_, call)| **call == "stored_cells").collect();
     let [(read, _)] = reads[..] else { panic!("once for all channels: {calls:?}") };
     assert_eq!(counted(Some((read, Fault::LostBefore))).await.0, []);
+}
+
+/// Where a channel that edits had its message at each notice.
+fn edited(world: &World) -> Vec<Option<String>> {
+    let edited = world.state().edited.clone().into_iter();
+    edited.filter(|(channel, _)| *channel == team()).map(|(_, at)| at.map(|at| at.0)).collect()
+}
+
+#[tokio::test]
+async fn a_channel_with_one_message_for_a_deployment_is_told_where_it_is() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().editing.insert(team());
+    let deployment = ended(&registry, &world).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let first = Some("team/1".to_owned());
+    assert_eq!(edited(&world), [None, first.clone(), first.clone()]);
+    // It is kept, not only remembered; and what was posted anew counts from then on.
+    world.state().edits_refused = true;
+    world.state().edited.clear();
+    for _ in 0..2 {
+        let tell = Event::RouteInOrder { lasted: MINUTE };
+        let current = registry.deployment(&deployment.id).await.unwrap().unwrap();
+        registry.commit(protocol::tell(&current, tell, world.now()).1).await.unwrap();
+        deliver(&registry, &world, &deployment).await.unwrap();
+        world.state().edits_refused = false;
+    }
+    assert_eq!(edited(&world), [first, Some("team/4".to_owned())]);
 }

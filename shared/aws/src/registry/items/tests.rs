@@ -240,8 +240,13 @@ fn retirements_and_notices_come_back_and_are_due() {
     assert_eq!(item["sk"], text("notice#000012"));
     item.insert("delivered".to_owned(), AttributeValue::Ss(vec!["team".to_owned()]));
     item.insert("refused".to_owned(), AttributeValue::Ss(vec!["old".to_owned()]));
+    item.insert("posted#team".to_owned(), text("C0/17.1"));
+    let posted = [(ChannelName::new("team"), PostedMessage("C0/17.1".to_owned()))].into();
     let (delivered, refused) = (vec![ChannelName::new("team")], vec![ChannelName::new("old")]);
-    assert_eq!(read_notice(&item), Ok(OutboxEntry { notice, delivered, refused, due: true }));
+    assert_eq!(
+        read_notice(&item),
+        Ok(OutboxEntry { notice, delivered, refused, posted, due: true })
+    );
 }
 
 #[test]
