@@ -1,7 +1,7 @@
 //! Slack's Web API, as far as an app tells of deployments: it has a token, posts messages and replies, and edits its own.
 //! What is refused is answered with 200, too.
 
-use hyper::{HeaderMap, StatusCode};
+use hyper::HeaderMap;
 use serde_json::{Value, json};
 
 use super::shared::{Answer, Shared};
@@ -66,7 +66,7 @@ fn unfit(message: &Value) -> Option<&'static str> {
     if longer(&message["text"], LONGEST_TEXT) {
         return Some(if message["text"].is_null() { "no_text" } else { "msg_too_long" });
     }
-    let Some(blocks) = message["blocks"].as_array() else { return None };
+    let blocks = message["blocks"].as_array()?;
     let fits = |block: &Value| match block["type"].as_str() {
         Some("header") => !longer(&block["text"]["text"], LONGEST_HEADER),
         Some("section") => !longer(&block["text"]["text"], LONGEST_SECTION),
@@ -85,6 +85,8 @@ fn unfit(message: &Value) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::StatusCode;
+
     use super::*;
 
     fn asked(shared: &Shared, path: &str, message: &Value) -> Value {
