@@ -1,6 +1,8 @@
 //! The page of a question: by the link in the message that somebody gets, over HTTP and in a browser.
 
 mod browser;
+mod signing_in;
+mod tools;
 
 use std::path::Path;
 use std::time::Duration;
