@@ -105,12 +105,12 @@ fn nobody_is_whom_the_issuer_does_not_name() {
             let out = with_cookie("POST", &url, &ada, "decision=sign-out").await;
             assert_eq!((out.status, cookies(&out)), (303, Vec::new()));
 
-            issuer.end().await;
             let begun = ask("GET", &begin(&url), &[], "").await;
             let state = begun.header("location").unwrap().split("state=").nth(1).unwrap();
             let state = state.split('&').next().unwrap();
             let iss = issuer.url.replace(':', "%3A").replace('/', "%2F");
             let back = format!("{}/signed-in?code=c&state={state}&iss={iss}", host(&url));
+            issuer.end().await;
             let told = with_cookie("GET", &back, &cookies(&begun).join("; "), "").await;
             assert!(
                 told.status == 503 && told.body.contains("Try again in a while"),
