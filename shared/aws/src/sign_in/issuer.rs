@@ -290,7 +290,10 @@ impl Issuer {
         let mut request = request(TOKEN, &provider.token_endpoint)?;
         match secret.map(|secret| (secret, provider.proof)) {
             Some((secret, Proof::Header)) => {
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+                // As a form has it; a space in the one way that those understand, too, who take this for a URL.
+                let encoded = |text: &str| {
+                    byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+                };
                 let both = format!("{}:{}", encoded(client), encoded(secret));
                 request
                     .headers_mut()

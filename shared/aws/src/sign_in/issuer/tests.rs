@@ -211,7 +211,7 @@ async fn a_secret_is_shown_as_the_issuer_takes_it_and_read_anew_once_it_was_chan
     let attempt = back(&issuer, &begun(&issuer).await).await;
     door.grants(&attempt, |_| ());
     finish(&issuer, &attempt, NOW).await.unwrap();
-    let basic = STANDARD.encode("glidepath:s+e%26cret");
+    let basic = STANDARD.encode("glidepath:s%20e%26cret");
     assert!(door.asked("/token")[0].contains(&format!("Basic {basic}")));
     door.answers("/token", 401, &json!({ "error": "invalid_client" }));
     let told = finish(&issuer, &attempt, NOW).await.unwrap_err();
