@@ -11,6 +11,11 @@ pub(crate) struct HttpEvent {
     #[serde(default)]
     pub(crate) raw_path: String,
     #[serde(default)]
+    pub(crate) raw_query_string: String,
+    /// Each as `name=value`.
+    #[serde(default)]
+    pub(crate) cookies: Vec<String>,
+    #[serde(default)]
     headers: BTreeMap<String, String>,
     pub(crate) request_context: Context,
     #[serde(default)]

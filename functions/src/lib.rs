@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 mod http_event;
 pub mod open_url;
 pub mod settings;
+pub mod sign_in;
 pub mod telemetry;
 pub mod trigger;
 pub mod url;

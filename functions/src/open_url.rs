@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use glidepath_core::time::Span;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,9 +22,53 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// To see it.
-    Look { path: String },
+    Look { path: String, visit: Visit },
     /// To answer what it asks.
-    Post { path: String, form: BTreeMap<String, String> },
+    Post { path: String, form: BTreeMap<String, String>, visit: Visit },
+}
+
+/// With what somebody comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Visit {
+    /// What is behind the path.
+    query: String,
+    /// What their browser keeps for this host, each as `name=value`.
+    cookies: Vec<String>,
+    /// Where the page is, as they have called it: `https://HOST`.
+    pub origin: String,
+}
+
+impl Visit {
+    fn of(event: &HttpEvent) -> Self {
+        // Whoever says another host is sent elsewhere by an issuer, which knows the right one.
+        let host = event.header("host").unwrap_or_default();
+        let plain = event.header("x-forwarded-proto") == Some("http");
+        let scheme = if plain { "http" } else { "https" };
+        Self {
+            query: event.raw_query_string.clone(),
+            cookies: event.cookies.clone(),
+            origin: format!("{scheme}://{host}"),
+        }
+    }
+
+    /// What is kept under a name.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.named().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The names of what is kept that begin so.
+    pub fn cookies_of(&self, beginning: &str) -> impl Iterator<Item = &str> {
+        self.named().map(|(name, _)| name).filter(move |name| name.starts_with(beginning))
+    }
+
+    fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cookies.iter().filter_map(|cookie| cookie.trim().split_once('='))
+    }
+
+    /// The fields of the query, in their order.
+    pub fn query(&self) -> impl Iterator<Item = (String, String)> {
+        form_urlencoded::parse(self.query.as_bytes()).into_owned()
+    }
 }
 
 /// Why a request is none that is taken.
@@ -57,9 +102,10 @@ impl Asked {
     pub fn read(payload: &Value) -> Result<Self, Unfit> {
         let event = HttpEvent::deserialize(payload).map_err(|_| Unfit::Unknown)?;
         let (path, http) = (event.raw_path.clone(), event.request_context.http.as_ref());
+        let visit = Visit::of(&event);
         match http.ok_or(Unfit::Unknown)?.method.as_str() {
-            "GET" | "HEAD" => Ok(Self::Look { path }),
-            "POST" => Ok(Self::Post { path, form: form(&event)? }),
+            "GET" | "HEAD" => Ok(Self::Look { path, visit }),
+            "POST" => Ok(Self::Post { path, form: form(&event)?, visit }),
             _ => Err(Unfit::Method),
         }
     }
@@ -106,6 +152,21 @@ pub fn see(path: &str) -> Value {
     answer
 }
 
+/// The same, with what the browser shall keep, or keep no longer.
+pub fn with_cookies(mut answer: Value, cookies: &[String]) -> Value {
+    if !cookies.is_empty() {
+        answer["cookies"] = json!(cookies);
+    }
+    answer
+}
+
+/// What a browser keeps for this host alone, shows no script, and sends along when somebody comes from elsewhere by a
+/// link, as from the issuer, and with nothing that another site posts.
+pub fn cookie(name: &str, value: &str, lasts: Span) -> String {
+    let seconds = lasts.as_millis() / 1_000;
+    format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
+}
+
 /// Whether an answer is one of these.
 pub(crate) fn is_page(answer: &Value) -> bool {
     answer.get("headers").is_some_and(|headers| headers["content-security-policy"] == POLICY)
@@ -145,8 +206,12 @@ mod tests {
     #[test]
     fn a_form_is_read_as_lambda_hands_it_over() {
         let path = "/approve/a/1/2/3".to_owned();
-        assert_eq!(Asked::read(&event("GET", None)), Ok(Asked::Look { path: path.clone() }));
-        assert_eq!(Asked::read(&event("HEAD", None)), Ok(Asked::Look { path: path.clone() }));
+        for method in ["GET", "HEAD"] {
+            let Ok(Asked::Look { path: read, .. }) = Asked::read(&event(method, None)) else {
+                panic!()
+            };
+            assert_eq!(read, path);
+        }
         let posted =
             event("POST", Some(b"reason=gr%C3%BCn+%26+gut&decision=approve&decision=reject"));
         let Ok(Asked::Post { form, .. }) = Asked::read(&posted) else { panic!() };
@@ -182,6 +247,29 @@ mod tests {
         assert_eq!(Asked::read(&event("POST", Some(&long))), Err(Unfit::TooLong));
         let longest = vec![b'x'; LONGEST_FORM];
         assert!(Asked::read(&event("POST", Some(&longest))).is_ok());
+    }
+
+    #[test]
+    fn what_a_browser_brings_is_found_by_its_name() {
+        let mut event = event("GET", None);
+        event["rawQueryString"] = json!("code=a%2Bb&state=x&state=y");
+        event["cookies"] = json!(["__Host-one=a=b", "other=1", "__Host-two=c", "broken"]);
+        event["headers"] =
+            json!({ "host": "id.lambda-url.eu-west-1.on.aws", "x-forwarded-proto": "https" });
+        let Ok(Asked::Look { visit, .. }) = Asked::read(&event) else { panic!() };
+        assert_eq!(visit.origin, "https://id.lambda-url.eu-west-1.on.aws");
+        assert_eq!((visit.cookie("__Host-one"), visit.cookie("one")), (Some("a=b"), None));
+        assert_eq!(visit.cookies_of("__Host-").collect::<Vec<_>>(), ["__Host-one", "__Host-two"]);
+        let query: Vec<_> = visit.query().collect();
+        assert_eq!((query[0].1.as_str(), query.len()), ("a+b", 3));
+    }
+
+    #[test]
+    fn what_a_browser_keeps_is_for_this_host_and_for_no_script() {
+        let kept = cookie("__Host-a", "b", Span::from_secs(600));
+        assert_eq!(kept, "__Host-a=b; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax");
+        assert_eq!(with_cookies(see("/"), std::slice::from_ref(&kept))["cookies"], json!([kept]));
+        assert_eq!(with_cookies(see("/"), &[]), see("/"));
     }
 
     #[test]

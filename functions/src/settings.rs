@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use glidepath_aws::channels::{ChannelsSettings, EMAIL, with_email};
 use glidepath_aws::monitoring::Publication;
+use glidepath_aws::sign_in::SignInSettings;
 use glidepath_core::ids::ChannelName;
 use glidepath_core::people::ApprovalPolicy;
+use glidepath_core::sign_in::is_safe_url;
 use glidepath_core::time::Span;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tracing::Level;
@@ -29,6 +31,16 @@ pub const PAGE_KEY: &str = "GLIDEPATH_PAGE_KEY";
 pub const PAGE_URL: &str = "GLIDEPATH_PAGE_URL";
 /// ARN of the secret of the Slack app whose clicks the page takes; empty where there is none.
 pub const SLACK_APP: &str = "GLIDEPATH_SLACK_APP";
+/// The issuer at which people sign in on the page; empty where they do not.
+pub const OIDC_ISSUER: &str = "GLIDEPATH_OIDC_ISSUER";
+/// Id of the client that the stack is there.
+pub const OIDC_CLIENT_ID: &str = "GLIDEPATH_OIDC_CLIENT_ID";
+/// ARN of the secret of that client; empty where it has none.
+pub const OIDC_CLIENT_SECRET: &str = "GLIDEPATH_OIDC_CLIENT_SECRET";
+/// Which claim is somebody's name.
+pub const OIDC_NAME_CLAIM: &str = "GLIDEPATH_OIDC_NAME_CLAIM";
+/// Which claim has their groups.
+pub const OIDC_GROUPS_CLAIM: &str = "GLIDEPATH_OIDC_GROUPS_CLAIM";
 /// The stack's channels, as JSON.
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
 /// ARN of the topic of the stack's parameter `AlertEmail`, or nothing.
@@ -69,6 +81,9 @@ pub enum BadSetting {
     /// It is neither of the two policies.
     #[error("the environment variable `{0}` is neither rollBack nor ignore")]
     NotMutedAlarms(&'static str),
+    /// The stack's parameter `OidcIssuer` is not what it must be.
+    #[error("the environment variable `{0}` is no URL of https")]
+    NotIssuer(&'static str),
     /// The stack's parameter `ApprovalPolicy` is not what it must be.
     #[error("the environment variable `{name}` is no policy of approvals: {why}")]
     NotApprovalPolicy { name: &'static str, why: String },
@@ -78,6 +93,23 @@ pub enum BadSetting {
         "the environment variable `{name}` is no JSON object of channels by name (line {line}, column {column})"
     )]
     NotChannels { name: &'static str, line: usize, column: usize },
+}
+
+/// While a stack is updated the new code may meet the old environment, in which nobody signs in.
+pub fn sign_in() -> Result<Option<SignInSettings>, BadSetting> {
+    let Some(issuer) = text(OIDC_ISSUER).ok().filter(|issuer| !issuer.is_empty()) else {
+        return Ok(None);
+    };
+    if !is_safe_url(&issuer) {
+        return Err(BadSetting::NotIssuer(OIDC_ISSUER));
+    }
+    Ok(Some(SignInSettings {
+        issuer,
+        client: text(OIDC_CLIENT_ID)?,
+        secret: Some(text(OIDC_CLIENT_SECRET)?).filter(|secret| !secret.is_empty()),
+        name_claim: text(OIDC_NAME_CLAIM)?,
+        groups_claim: text(OIDC_GROUPS_CLAIM)?,
+    }))
 }
 
 /// While a stack is updated the new code may meet the old environment, which demands nothing.

@@ -138,6 +138,14 @@ impl Lab {
         Ok(())
     }
 
+    /// Updates the stack to other values of these parameters of the template.
+    pub async fn set_parameters(
+        &mut self,
+        parameters: Vec<(&'static str, String)>,
+    ) -> LabResult<()> {
+        self.glidepath.set_parameters(&self.clients, parameters).await
+    }
+
     /// Takes what has arrived in the queue of undelivered events, after a short wait for it.
     pub async fn undelivered(&self) -> LabResult<Vec<serde_json::Value>> {
         const MOST: i32 = 10;

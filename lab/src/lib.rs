@@ -46,7 +46,7 @@ pub use paths::Paths;
 pub use progress::{print, say};
 pub use report::Report;
 pub use scenario::Scenario;
-pub use setup::prepare;
+pub use setup::{prepare, python_environment};
 pub use source::Upgrade;
 pub use stack::{Glidepath, RouteResources, STACK_NAME, ServiceResources};
 pub use timeline::{Answered, Event, Observed};

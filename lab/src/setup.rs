@@ -1,7 +1,7 @@
 //! What a fresh machine needs before a lab can start. Everything lands under `target/`.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glidepath_machine::PYTHON;
 use sha2::{Digest, Sha256};
@@ -90,26 +90,48 @@ async fn build(paths: &Paths, binaries: &[&str], doing: &str) -> LabResult<()> {
 }
 
 async fn make_environment(paths: &Paths) -> LabResult<()> {
-    let requirements = paths.requirements();
+    let (environment, requirements) = (paths.environment(), paths.requirements());
+    make(&environment, &requirements, "the local AWS", &[]).await
+}
+
+/// A virtual environment of a test's own below `target/lab`, with these packages, which are all that they need: its
+/// interpreter. Made once.
+pub async fn python_environment(name: &str, requirements: &Path) -> LabResult<PathBuf> {
+    let paths = Paths::new();
+    let _lock = lock(&paths).await?;
+    let environment = paths.own().join(name);
+    make(&environment, requirements, name, &["--no-deps"]).await?;
+    Ok(interpreter(&environment))
+}
+
+fn interpreter(environment: &Path) -> PathBuf {
+    environment.join("bin/python")
+}
+
+async fn make(
+    environment: &Path,
+    requirements: &Path,
+    what: &str,
+    options: &[&str],
+) -> LabResult<()> {
     let content =
-        std::fs::read(&requirements).doing(format!("cannot read {}", requirements.display()))?;
+        std::fs::read(requirements).doing(format!("cannot read {}", requirements.display()))?;
     let wanted: String =
         Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
-    let environment = paths.environment();
     let stamp = environment.join(STAMP);
-    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && paths.python().exists()
-    {
+    let is_there = interpreter(environment).exists();
+    if is_there && std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
-    remove(&environment)?;
-    let made = install(paths, &environment, &requirements).await;
+    remove(environment)?;
+    let made = install(environment, requirements, what, options).await;
     // Written last: an installation that was interrupted has no stamp and is made again.
     let made = made.and_then(|()| {
         std::fs::write(&stamp, wanted).doing(format!("cannot write {}", stamp.display()))
     });
     if made.is_err() {
         // Half of it helps nobody, least of all on a full disk.
-        remove(&environment)?;
+        remove(environment)?;
     }
     made
 }
@@ -121,15 +143,22 @@ fn remove(environment: &Path) -> LabResult<()> {
     std::fs::remove_dir_all(environment).doing(format!("cannot remove {}", environment.display()))
 }
 
-async fn install(paths: &Paths, environment: &Path, requirements: &Path) -> LabResult<()> {
-    let waiting = Waiting::new("Installing the local AWS into target/lab/venv (once)");
+async fn install(
+    environment: &Path,
+    requirements: &Path,
+    what: &str,
+    options: &[&str],
+) -> LabResult<()> {
+    let text = format!("Installing {what} into {} (once)", environment.display());
+    let waiting = Waiting::new(&text);
     let mut create = Command::new(PYTHON);
     create.args(["-m", "venv"]).arg(environment);
     child::run(create, "making the virtual environment", |_| false).await?;
     // The user's pip configuration stays in force: an index, a certificate, local wheels. Modules
     // are compiled when they are imported: most never are.
-    let mut install = Command::new(paths.python());
+    let mut install = Command::new(interpreter(environment));
     install.args(["-m", "pip", "install", "--require-hashes", "--no-input", "--no-compile"]);
+    install.args(options);
     install.args(["--disable-pip-version-check", "--progress-bar", "off", "-r"]).arg(requirements);
     let installing = child::run(install, "installing Python packages", |line| {
         waiting.detail(line);

@@ -2,6 +2,8 @@
 
 mod browser;
 mod flood;
+mod signing_in;
+mod tools;
 
 use std::path::Path;
 use std::time::Duration;

@@ -109,7 +109,11 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:ConditionCheckItem", "decides only while every alarm is quiet"),
             ("dynamodb:GetItem", "reads the deployment and what was counted of its requests"),
             ("dynamodb:PutItem", "records the answer and tells it"),
-            ("secretsmanager:GetSecretValue", "reads what links are signed with"),
+            ("kms:Decrypt", "Secrets Manager asks for it where the secret has a key of its own"),
+            (
+                "secretsmanager:GetSecretValue",
+                "reads what links are signed with, and the client's secret",
+            ),
             ("states:SendTaskSuccess", "lets the state machine go on"),
         ],
     ),
@@ -309,7 +313,12 @@ fn changes_are_allowed_only_on_named_resources() {
     ] {
         for statement in statements(action) {
             // By a name of the user's, or one resource of the stack itself.
-            let named = ["Pattern}", "Resource: !Ref Alerts", "Resource: !Ref PageKey"];
+            let named = [
+                "Pattern}",
+                "Resource: !Ref Alerts",
+                "Resource: !Ref PageKey",
+                "Resource: !Ref OidcClientSecret",
+            ];
             assert!(named.iter().any(|name| statement.contains(name)), "{action} in {statement}");
         }
     }

@@ -45,6 +45,8 @@ pub struct Glidepath {
     /// ARN of what the alarms of services name as their action, if that is how they are delivered.
     alarm_action: Option<String>,
     parameters: Vec<(&'static str, String)>,
+    /// The packaged template that was deployed.
+    template: String,
     packager: Packager,
     /// What an update brings, and its packaged template once somebody has asked for it.
     other: Source,
@@ -114,6 +116,7 @@ impl Glidepath {
             events,
             alarm_action,
             parameters,
+            template,
             packager,
             other,
             packaged: Arc::default(),
@@ -138,6 +141,17 @@ impl Glidepath {
             None => Ok(()),
             Some((function, _)) => Err(LabError::new(format!("{function} has its old code"))),
         }
+    }
+
+    /// Updates the stack to other values of these parameters, and nothing else.
+    pub(crate) async fn set_parameters(
+        &mut self,
+        clients: &Clients,
+        parameters: Vec<(&'static str, String)>,
+    ) -> LabResult<()> {
+        self.parameters.retain(|(name, _)| !parameters.iter().any(|(other, _)| other == name));
+        self.parameters.extend(parameters);
+        deploy::update(clients, STACK_NAME, &self.template, &self.parameters).await
     }
 
     /// What identifies the code of every function.

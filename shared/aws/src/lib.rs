@@ -23,6 +23,7 @@ pub mod probing;
 pub mod registry;
 pub mod repositories;
 pub mod scaling;
+pub mod sign_in;
 #[cfg(feature = "stack")]
 pub mod stack;
 #[cfg(feature = "stack")]

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::clients::Clients;
 use crate::error::port_error;
+use crate::sign_in::Seals;
 
 /// Fewest characters of a key that can be meant: the stack makes one of 64.
 const SHORTEST_KEY: usize = 32;
@@ -51,6 +52,12 @@ impl StackLinks {
                 Ok(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
             })
             .await
+    }
+
+    /// What a browser keeps for this use is sealed with a key that is made of the same secret.
+    pub async fn seals(&self, usage: &str) -> PortResult<Seals> {
+        let seals = Seals::of(self.key().await?, &format!("{usage}\n{}", self.stack));
+        seals.map_err(|error| PortError::Refused { operation: "seal", detail: error.to_string() })
     }
 
     /// The path of a link, with its signature.

@@ -23,6 +23,7 @@ pub mod request;
 pub mod rollback;
 pub mod route;
 pub mod scaling;
+pub mod sign_in;
 pub mod storm;
 pub mod strategy;
 pub mod telemetry;

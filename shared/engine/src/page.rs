@@ -1,10 +1,12 @@
 //! The page of a question: what is asked, for whoever has a link to it, and what they answer. The link is all that they
 //! show, so nothing is read of the registry before its signature has been looked at.
 
+use std::collections::BTreeSet;
+
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
 use glidepath_core::link::QuestionLink;
-use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::people::{LINK_HOLDER, signed_in, signed_in_group};
 use glidepath_core::record::Deployment;
 
 use crate::decide::{Answer, Word, require_said};
@@ -18,6 +20,27 @@ pub struct Found {
     pub deployment: Deployment,
     /// What was counted of its requests, if anything was.
     pub cells: Option<StoredCells>,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answering {
+    pub by: String,
+    /// The groups that are proven of them, as lists of approvers name them.
+    pub groups: Vec<String>,
+}
+
+impl Answering {
+    /// Whoever has the link.
+    pub fn by_link() -> Self {
+        Self { by: LINK_HOLDER.to_owned(), groups: Vec::new() }
+    }
+
+    /// Whom the stack's issuer names, with names of groups of theirs.
+    pub fn signed_in(name: &str, groups: &[String]) -> Self {
+        let groups = groups.iter().map(|group| signed_in_group(group)).collect();
+        Self { by: signed_in(name), groups }
+    }
 }
 
 /// What a path leads to; `None`: nowhere. Changes nothing.
@@ -42,8 +65,24 @@ where
 }
 
 impl Found {
-    /// What whoever has the link decides, for [`crate::decide`], which takes it or says why not.
-    pub fn answer(&self, approved: bool, reason: &str) -> Result<Answer, Failure> {
+    /// Those of somebody's groups at the stack's issuer by which they may approve: one for each list of approvers that
+    /// names any. The others decide nothing, and may be hundreds.
+    pub fn groups_that_count(&self, groups: &[String]) -> Vec<String> {
+        let stage = self.deployment.plan.stage(self.link.stage);
+        let lists = stage
+            .and_then(|stage| stage.approval.as_ref())
+            .map(|approval| approval.approvers.as_slice());
+        let named = lists.unwrap_or_default().iter().filter_map(|list| {
+            groups.iter().find(|group| {
+                let entry = signed_in_group(group);
+                list.iter().any(|named| *named == entry)
+            })
+        });
+        named.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What somebody who has the link decides, for [`crate::decide`], which takes it or says why not.
+    pub fn answer(&self, approved: bool, reason: &str, by: Answering) -> Result<Answer, Failure> {
         if QuestionLink::of(&self.deployment).as_ref() != Some(&self.link) {
             let cause = "nobody is asked this any more".to_owned();
             return Err(Failure::new(FailureCode::InvalidRequest, cause));
@@ -53,8 +92,8 @@ impl Found {
         Ok(Answer {
             deployment: self.link.deployment.clone(),
             stage: Some(self.link.stage),
-            by: LINK_HOLDER.to_owned(),
-            groups: Vec::new(),
+            by: by.by,
+            groups: by.groups,
             word: if approved { Word::Approve { reason } } else { Word::Reject { reason } },
         })
     }

@@ -8,7 +8,8 @@ use glidepath_core::link::QuestionLink;
 use glidepath_core::message::console;
 use glidepath_core::people::people;
 use glidepath_core::plan::{OnTimeout, Stage, StageIndex};
-use glidepath_core::record::{Deployment, Phase};
+use glidepath_core::protocol;
+use glidepath_core::record::{Decision, Deployment, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -28,17 +29,44 @@ pub struct Page<'a> {
     pub report: Option<&'a Report>,
     /// Name of the stack, as commands take it.
     pub stack: &'a str,
+    pub visitor: Visitor<'a>,
     /// Why what was just posted was not taken.
     pub refused: Option<&'a str>,
     pub now: Timestamp,
 }
 
+/// Who looks at it.
+#[derive(Clone, Copy, Debug)]
+pub enum Visitor<'a> {
+    /// Whoever has the link, where nobody signs in.
+    LinkHolder,
+    /// Whoever has the link, where people sign in: by a link to this path.
+    MaySignIn { at: &'a str },
+    /// Whom the stack's issuer names.
+    SignedIn {
+        /// As they are written wherever somebody is named.
+        by: &'a str,
+        /// As lists of approvers name them.
+        groups: &'a [String],
+        /// Whether the issuer says anything of their groups.
+        says_groups: bool,
+        /// What their forms show.
+        token: &'a str,
+    },
+}
+
 /// The page for whoever has a link that leads nowhere, or asks for what there is not.
 pub fn notice(headline: &str, text: &str) -> String {
+    notice_with_way(headline, text, None)
+}
+
+/// The same, with the path of the question to which somebody can go back.
+pub fn notice_with_way(headline: &str, text: &str, back_to: Option<&str>) -> String {
     let body = html! {
         main {
             h1 { (headline) }
             p { (text) }
+            @if let Some(path) = back_to { p { a href=(path) { "Back to the question" } } }
         }
     };
     document(headline, &body)
@@ -56,6 +84,7 @@ impl Page<'_> {
                 @if self.is_asked() { (self.weights()) }
             }
             main {
+                (self.visitor())
                 @if let Some(refused) = self.refused {
                     p.refused role="alert" { strong { "Nothing was recorded: " } (refused) }
                 }
@@ -151,26 +180,87 @@ impl Page<'_> {
                     (people(deployment.approvals_lacking(self.link.stage))) " more must."
                 }
             }
-            @if deployment.is_anyones_with_link(self.link.stage) { (self.form()) } @else { (self.commands()) }
+            (self.ways_to_answer())
         }
     }
 
+    /// Who looks at it, if that is known.
+    fn visitor(&self) -> Markup {
+        let Visitor::SignedIn { by, token, .. } = self.visitor else { return html! {} };
+        html! {
+            form.visitor method="post" {
+                input type="hidden" name="token" value=(token);
+                span { "You have signed in as " strong { (by) } "." }
+                button.plain type="submit" name="decision" value="sign-out" { "Sign out" }
+            }
+        }
+    }
+
+    fn ways_to_answer(&self) -> Markup {
+        if self.deployment.is_anyones_with_link(self.link.stage) {
+            return html! {
+                (self.form(true, None))
+                p.small { "The plan takes an answer from whoever has this link. It records no name." }
+            };
+        }
+        match self.visitor {
+            Visitor::LinkHolder => html! {
+                p { "A link names nobody, and this question asks for somebody. Answer it by the command line:" }
+                (self.commands())
+            },
+            Visitor::MaySignIn { at } => html! {
+                p { "A link names nobody, and this question asks for somebody." }
+                p.buttons { a.button href=(at) rel="nofollow" { "Sign in to answer" } }
+                p { "Or answer it by the command line:" }
+                (self.commands())
+            },
+            Visitor::SignedIn { by, groups, says_groups, token } => {
+                let why_not = self.cannot_approve(by, groups);
+                html! {
+                    @if let Some(why) = &why_not {
+                        p.against { strong { "You cannot approve it: " } (why) "." }
+                        @if !says_groups {
+                            p {
+                                "Whoever has signed you in says nothing of your groups, so you are in none here. The                                  claim may be called otherwise, or be left out because you are in too many: Microsoft                                  Entra does that above 200."
+                            }
+                        }
+                    }
+                    (self.form(why_not.is_none(), Some(token)))
+                    @if why_not.is_some() {
+                        p { "Whoever may decide by AWS's names answers by the command line:" }
+                        (self.commands())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Why an approval of theirs would not be taken, by the rule that would refuse it.
+    fn cannot_approve(&self, by: &str, groups: &[String]) -> Option<String> {
+        let (by, groups) = (by.to_owned(), groups.to_vec());
+        let decision = Decision { approved: true, by, at: self.now, reason: None, groups };
+        let answered = protocol::answer(self.deployment, Some(self.link.stage), decision, self.now);
+        answered.err().map(|refused| refused.to_string())
+    }
+
     /// Posted to this page's own address, which nobody knows who has not been given it.
-    fn form(&self) -> Markup {
+    fn form(&self, approves: bool, token: Option<&str>) -> Markup {
         html! {
             form method="post" autocomplete="off" {
+                @if let Some(token) = token { input type="hidden" name="token" value=(token); }
                 label for="reason" { "Why (for whoever reads the timeline)" }
                 textarea id="reason" name="reason" rows="3" maxlength=(LONGEST_REASON) {}
                 p.buttons {
-                    button.approve type="submit" name="decision" value="approve" {
-                        "Approve " (self.weight())
+                    @if approves {
+                        button.approve type="submit" name="decision" value="approve" {
+                            "Approve " (self.weight())
+                        }
                     }
                     button.reject type="submit" name="decision" value="reject" {
                         "Refuse, and return everything to stable"
                     }
                 }
             }
-            p.small { "The plan takes an answer from whoever has this link. It records no name." }
         }
     }
 
@@ -178,7 +268,6 @@ impl Page<'_> {
         let (id, stage) = (&self.deployment.id, self.link.stage);
         let options = self.options();
         html! {
-            p { "A link names nobody, and this question asks for somebody. Answer it by the command line:" }
             pre tabindex="0" { code {
                 "glidepath approve " (id) (options) " --stage " (stage) "\n"
                 "glidepath reject " (id) (options) " --stage " (stage) " --reason \"…\""

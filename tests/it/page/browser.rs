@@ -10,6 +10,7 @@ use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
+use super::tools::has_no_obstacle;
 use super::*;
 
 /// Where programs are, as a shell looks for them.
@@ -21,14 +22,14 @@ fn program(names: &[&str]) -> Option<PathBuf> {
 }
 
 /// A browser and what drives it, until it is dropped.
-struct Browser {
-    client: Client,
+pub(super) struct Browser {
+    pub(super) client: Client,
     _driver: Child,
 }
 
 impl Browser {
     /// `None`: the machine has none, which is said.
-    async fn start(arguments: &[&str]) -> Option<Self> {
+    pub(super) async fn start(arguments: &[&str]) -> Option<Self> {
         let found = program(&["chromedriver"]).zip(program(&[
             "chromium",
             "chromium-browser",
@@ -69,19 +70,19 @@ impl Browser {
     }
 
     /// A picture of the whole page, for people.
-    async fn picture(&self, name: &str) {
+    pub(super) async fn picture(&self, name: &str) {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
         std::fs::create_dir_all(&directory).unwrap();
         let picture = self.client.screenshot().await.unwrap();
         std::fs::write(directory.join(format!("{name}.png")), picture).unwrap();
     }
 
-    async fn evaluate(&self, script: &str) -> Value {
+    pub(super) async fn evaluate(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
     /// Nothing while one page gives way to the next.
-    async fn text(&self) -> String {
+    pub(super) async fn text(&self) -> String {
         let script = "return document.body ? document.body.innerText : ''";
         let told = self.client.execute(script, Vec::new()).await.ok();
         told.and_then(|told| told.as_str().map(str::to_owned)).unwrap_or_default()
@@ -171,6 +172,7 @@ fn a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen() {
                 browser.client.goto(&url).await.unwrap();
                 browser.picture(name).await;
                 is_readable(&browser).await;
+                has_no_obstacle(&browser, name).await;
                 let prefers = "return matchMedia('(prefers-color-scheme: dark)').matches";
                 assert_eq!(browser.evaluate(prefers).await, json!(name != "light"));
                 assert!(browser.text().await.contains("It waits for an answer"));
@@ -196,6 +198,7 @@ fn a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen() {
                 "{told}"
             );
             browser.picture("approved").await;
+            has_no_obstacle(&browser, "approved").await;
             // Loaded again, nothing is posted again.
             browser.client.refresh().await.unwrap();
             assert!(browser.text().await.contains("It was approved"));

@@ -2,13 +2,13 @@
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::link::QuestionLink;
-use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::people::{Approvers, LINK_HOLDER};
 use glidepath_core::plan::{Approval, OnTimeout};
 use glidepath_core::record::Step;
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide;
-use glidepath_engine::page::{Found, look};
+use glidepath_engine::page::{Answering, Found, look};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{actions, begun, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Fault, Machine, MemoryRegistry, SIGNED, World};
@@ -17,9 +17,17 @@ const MINUTE: Span = Span::from_secs(60);
 
 /// Waits for an answer before its only stage.
 async fn asking<'a>(registry: &'a MemoryRegistry, world: &'a World, anyone: bool) -> Machine<'a> {
-    let mut plan = plan(vec![stage(1000, MINUTE)]);
     let anybody = Approval::anybody(MINUTE.times(60), OnTimeout::Rollback);
-    plan.stages[0].approval = Some(Approval { anyone_with_link: anyone, ..anybody });
+    asking_for(registry, world, Approval { anyone_with_link: anyone, ..anybody }).await
+}
+
+async fn asking_for<'a>(
+    registry: &'a MemoryRegistry,
+    world: &'a World,
+    approval: Approval,
+) -> Machine<'a> {
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.stages[0].approval = Some(approval);
     let deployment = begun(registry, plan, "d1", world.now()).await;
     let mut machine = Machine::after_plan(Bed::new(registry, world), &deployment.id);
     machine.run_until(|reply| reply.summary.contains("person")).await.unwrap();
@@ -70,13 +78,16 @@ async fn whoever_has_the_link_answers_the_question_that_it_leads_to() {
     let mut machine = asking(&registry, &world, true).await;
     let found = found(&registry, &world).await;
     for reason in ["\u{1b}[31m", &"x".repeat(2_001)] {
-        let refused = found.answer(true, reason).unwrap_err();
+        let refused = found.answer(true, reason, Answering::by_link()).unwrap_err();
         assert_eq!(refused.code, FailureCode::InvalidRequest, "{refused}");
     }
     let later = QuestionLink { asked_at: found.link.asked_at + MINUTE, ..found.link.clone() };
     let other = Found { link: later, ..found.clone() };
-    assert_eq!(other.answer(true, "").unwrap_err().cause, "nobody is asked this any more");
-    let answer = found.answer(true, " ").unwrap();
+    assert_eq!(
+        other.answer(true, "", Answering::by_link()).unwrap_err().cause,
+        "nobody is asked this any more"
+    );
+    let answer = found.answer(true, " ", Answering::by_link()).unwrap();
     assert_eq!(answer.by, LINK_HOLDER);
     let decided = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap();
     assert!(matches!(decided.progress.step, Step::Approving { decision: Some(_), .. }));
@@ -89,8 +100,38 @@ async fn a_link_answers_nothing_that_asks_for_somebody() {
     for approved in [true, false] {
         let (registry, world) = (MemoryRegistry::default(), world());
         asking(&registry, &world, false).await;
-        let answer = found(&registry, &world).await.answer(approved, "").unwrap();
+        let found = found(&registry, &world).await;
+        let answer = found.answer(approved, "", Answering::by_link()).unwrap();
         let refused = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap_err();
         assert_eq!(refused.code, FailureCode::NotAllowed, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_signed_in_answers_by_the_groups_that_the_question_names() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let list = |entries| Approvers::new(texts(entries));
+    let approval = Approval {
+        approvers: vec![
+            list(&["oidc-group:release", "oidc-group:staff"]),
+            list(&["oidc-group:staff", "oidc:bob"]),
+        ],
+        ..Approval::anybody(MINUTE.times(60), OnTimeout::Rollback)
+    };
+    asking_for(&registry, &world, approval).await;
+    let found = found(&registry, &world).await;
+    let count = |groups| found.groups_that_count(&texts(groups));
+    assert_eq!(count(&["x", "staff", "release", "staff"]), ["staff"]);
+    assert_eq!(count(&["release", "x"]), ["release"]);
+    assert!(count(&["oidc-group:staff", "Staff", "bob"]).is_empty());
+    for (name, groups, approves) in
+        [("ada", &["release"][..], false), ("bob", &[], false), ("carol", &["staff"], true)]
+    {
+        let by = Answering::signed_in(name, &count(groups));
+        let answer = found.answer(true, "", by).unwrap();
+        let decided = decide::run(&Bed::new(&registry, &world), &answer).await;
+        assert_eq!(decided.is_ok(), approves, "{name}: {decided:?}");
+        assert_eq!(answer.by, format!("oidc:{name}"));
     }
 }

@@ -29,12 +29,15 @@ pre{padding:.6rem;border:1px solid var(--line);border-radius:.3rem;overflow-x:au
 textarea{display:block;width:100%;padding:.5rem;font:inherit;color:inherit;background:transparent;\
 border:1px solid var(--faint);border-radius:.3rem}
 .buttons{display:flex;flex-wrap:wrap;gap:.6rem;margin:.8rem 0}
-button{min-height:2.75rem;padding:.4rem 1.2rem;font:inherit;font-weight:600;color:var(--paper);border:2px solid \
-transparent;border-radius:.3rem;cursor:pointer}
-.approve{background:var(--stable)}
+button,.button{min-height:2.75rem;padding:.4rem 1.2rem;font:inherit;font-weight:600;color:var(--paper);border:2px \
+solid transparent;border-radius:.3rem;cursor:pointer}
+.button{display:inline-flex;align-items:center;text-decoration:none}
+.plain{color:var(--ink);background:transparent;border-color:var(--faint)}
+.visitor{display:flex;flex-wrap:wrap;align-items:center;gap:.6rem;margin:.8rem 0}
+.approve,.button{background:var(--stable)}
 .reject{background:var(--bad)}
 :focus-visible{outline:3px solid var(--ink);outline-offset:2px}
-a{color:var(--stable)}
+a:not(.button){color:var(--stable)}
 footer{margin-top:2rem;border-top:1px solid var(--line);font-size:.9rem}
-@media (max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}button{width:100%}}
+@media (max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}button,.button{width:100%;justify-content:center}}
 ";

@@ -1,6 +1,6 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::people::LINK_HOLDER;
+use glidepath_core::people::{Approvers, LINK_HOLDER};
 use glidepath_core::plan::Approval;
 use glidepath_core::record::{Decision, Fence, FenceTrigger, Phase, Step};
 use glidepath_core::time::Span;
@@ -30,8 +30,17 @@ fn asking() -> Deployment {
 }
 
 fn shown(deployment: &Deployment, link: &QuestionLink, refused: Option<&str>) -> String {
+    shown_to(deployment, link, Visitor::LinkHolder, refused)
+}
+
+fn shown_to(
+    deployment: &Deployment,
+    link: &QuestionLink,
+    visitor: Visitor<'_>,
+    refused: Option<&str>,
+) -> String {
     let now = deployment.started_at + Span::from_secs(60);
-    Page { deployment, link, report: None, stack: "glidepath", refused, now }.html()
+    Page { deployment, link, report: None, stack: "glidepath", visitor, refused, now }.html()
 }
 
 fn has_form(page: &str) -> bool {
@@ -77,9 +86,9 @@ fn only_an_open_question_of_the_link_itself_can_be_answered() {
     assert!(!page.contains("What was seen") && !page.contains("requests now"), "{page}");
 
     let now = deployment.started_at + Span::from_secs(3600);
-    let page =
-        Page { deployment: &deployment, link: &link, report: None, stack: "s", refused: None, now };
-    assert_eq!(Standing::of(&deployment, &link, now), Standing::TimeIsUp(now));
+    let (deployment, link, visitor) = (&deployment, &link, Visitor::LinkHolder);
+    let page = Page { deployment, link, report: None, stack: "s", visitor, refused: None, now };
+    assert_eq!(Standing::of(deployment, link, now), Standing::TimeIsUp(now));
     assert!(!has_form(&page.html()));
 }
 
@@ -100,18 +109,78 @@ fn a_question_that_asks_for_somebody_is_answered_elsewhere() {
     }
 }
 
+/// One whose approvers are these.
+fn asking_for(approvers: &[&str]) -> Deployment {
+    let mut deployment = asking();
+    let stage = deployment.progress.stage.0;
+    let list = approvers.iter().map(|entry| (*entry).to_owned()).collect();
+    deployment.plan.stages[stage].approval = Some(Approval {
+        approvers: vec![Approvers::new(list)],
+        ..Approval::anybody(Span::from_secs(3600), OnTimeout::Rollback)
+    });
+    deployment
+}
+
+fn ada(groups: &[String], says_groups: bool) -> Visitor<'_> {
+    Visitor::SignedIn { by: "oidc:ada", groups, says_groups, token: "form-of-ada" }
+}
+
+#[test]
+fn who_has_signed_in_is_told_before_they_try_whether_they_may_approve() {
+    let release = ["oidc-group:release".to_owned()];
+    let deployment = asking_for(&["oidc-group:release"]);
+    let link = QuestionLink::of(&deployment).unwrap();
+    let approves = |page: &str| page.contains("value=\"approve\"");
+    let page = shown_to(&deployment, &link, Visitor::MaySignIn { at: "/sign-in/x" }, None);
+    assert!(!has_form(&page) && page.contains("href=\"/sign-in/x\""), "{page}");
+    let page = shown_to(&deployment, &link, ada(&release, true), None);
+    assert!(approves(&page) && page.contains("value=\"form-of-ada\""), "{page}");
+    assert!(page.contains("value=\"sign-out\"") && !page.contains("glidepath approve"), "{page}");
+    for says_groups in [true, false] {
+        let page = shown_to(&deployment, &link, ada(&[], says_groups), None);
+        assert!(!approves(&page) && page.contains("value=\"reject\""), "{page}");
+        assert!(page.contains("oidc:ada may not approve stage "), "{page}");
+        assert_eq!(page.contains("above 200"), !says_groups, "{page}");
+    }
+    // Nobody but whom IAM lets decide.
+    let page = shown_to(&asking_for(&[]), &link, ada(&release, true), None);
+    assert!(!approves(&page), "{page}");
+    // What anybody with the link answers records no name, so nobody need have one.
+    let page = shown_to(&asking(), &link, Visitor::MaySignIn { at: "/sign-in/x" }, None);
+    assert!(approves(&page) && !page.contains("/sign-in/x"), "{page}");
+}
+
+#[test]
+fn who_has_approved_is_told_that_others_must() {
+    let mut deployment = asking_for(&["oidc:ada", "oidc:bob"]);
+    let link = QuestionLink::of(&deployment).unwrap();
+    let stage = deployment.progress.stage.0;
+    deployment.plan.stages[stage].approval.as_mut().unwrap().count = 2;
+    let (by, at) = ("oidc:ada".to_owned(), deployment.started_at);
+    let decision = Decision { approved: true, by, at, reason: None, groups: Vec::new() };
+    deployment.progress.decisions.push((link.stage, decision));
+    let page = shown_to(&deployment, &link, ada(&[], true), None);
+    assert!(
+        page.contains("already: 1 person more must") && page.contains("Approved by oidc:ada"),
+        "{page}"
+    );
+    let bob = Visitor::SignedIn { by: "oidc:bob", groups: &[], says_groups: true, token: "b" };
+    assert!(shown_to(&deployment, &link, bob, None).contains("value=\"approve\""));
+}
+
 #[test]
 fn a_page_has_no_script_and_loads_nothing() {
     let deployment = asking();
     let link = QuestionLink::of(&deployment).unwrap();
-    let page = shown(&deployment, &link, Some("stage 2 was approved by somebody"));
+    let page =
+        shown_to(&deployment, &link, ada(&[], true), Some("stage 2 was approved by somebody"));
     assert!(page.contains("role=\"alert\"") && page.contains("was approved by somebody"));
     for never in ["<script", "javascript:", "src=", "@import", "url(", " on"] {
         let markup: String = page.split('<').filter_map(|tag| tag.split('>').next()).collect();
         assert!(!markup.contains(never), "{never}");
     }
     // The token of the pause is in the record.
-    assert!(RECORD.contains("token") && !page.contains("token"), "{page}");
+    assert!(RECORD.contains("-secret") && !page.contains("-secret"), "{page}");
 }
 
 proptest! {
