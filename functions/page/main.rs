@@ -1,7 +1,10 @@
 //! The page of a question, by a URL that is open to everybody: whoever has a link that the stack has signed sees what is
 //! asked, and may answer where the plan takes an answer from whoever has the link; whoever has signed in answers as whom
-//! the stack's issuer names.
+//! the stack's issuer names, and whoever clicks in Slack as whom Slack names.
 
+use std::time::Duration;
+
+use glidepath_aws::clicks::SlackClicks;
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::links::StackLinks;
@@ -14,7 +17,8 @@ use glidepath_core::sign_in::Session;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::decide;
 use glidepath_engine::page::{Answering, Found, look};
-use glidepath_engine::ports::{Adapters, Clock, Ports};
+use glidepath_engine::ports::{Adapters, Clock, Links, Orchestration, Ports, Registry};
+use glidepath_functions::click::{self, Click, Signed};
 use glidepath_functions::open_url::{Asked, Visit, page, see, with_cookies};
 use glidepath_functions::sign_in::{Person, RETURN, SignIn, not_signed_in};
 use glidepath_functions::{log_as_json, serve, settings};
@@ -29,12 +33,22 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::in_lambda()?;
     let stack = settings::text(settings::STACK)?;
     let sign_in = SignIn::of_stack(&clients)?;
+    // While a stack is updated the new code may meet the old environment.
+    let slack = settings::text(settings::SLACK_APP).ok().filter(|secret| !secret.is_empty());
+    let slack = slack.map(|secret| SlackClicks::new(&clients, secret));
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_orchestration(StepFunctions::new(&clients))
         .with_links(StackLinks::new(&clients, settings::text(settings::PAGE_KEY)?, stack.clone()))
         .with_ambient(System::default());
     serve(async |payload: Value| {
+        if let Some(signed) = Signed::read(&payload) {
+            return Ok(match (&slack, signed) {
+                (Some(slack), Ok(signed)) => clicked(&ports, slack, &signed).await,
+                (Some(_), Err(unfit)) => click::answer(unfit.status()),
+                (None, _) => click::answer(404),
+            });
+        }
         let (path, form, visit) = match Asked::read(&payload) {
             Ok(Asked::Look { path, visit }) => (path, None, visit),
             Ok(Asked::Post { path, form, visit }) => (path, Some(form), visit),
@@ -137,6 +151,82 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         }
     })
     .await
+}
+
+/// How long whoever has clicked waits until it is decided, or not known: Slack waits three seconds in all, and has to be
+/// told which.
+const DECIDED_WITHIN: Duration = Duration::from_millis(1_800);
+
+/// Whatever comes of a click that Slack has signed is told to whoever has clicked. What everybody sees is `notify`'s.
+async fn clicked<P>(ports: &P, slack: &SlackClicks, signed: &Signed) -> Value
+where
+    P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
+{
+    let now = ports.ambient().now();
+    let Signed { timestamp, signature, body } = signed;
+    let proven = slack.is_signed(timestamp, signature, body, now);
+    match tokio::time::timeout(DECIDED_WITHIN, proven).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return click::answer(401),
+        Ok(Err(error)) => {
+            warn!(%error, "whether Slack has signed it is not known");
+            return click::answer(503);
+        }
+        Err(_) => {
+            warn!("whether Slack has signed it is not known in time");
+            return click::answer(503);
+        }
+    }
+    let Some(click) = signed.click() else { return click::answer(200) };
+    let spent = ports.ambient().now().since(now).duration();
+    let left = DECIDED_WITHIN.saturating_sub(spent);
+    let told = match tokio::time::timeout(left, decided(ports, slack, &click, now)).await {
+        Ok(told) => told,
+        Err(_) => Some(
+            "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it was \
+             recorded."
+                .to_owned(),
+        ),
+    };
+    if let (Some(told), Some(url)) = (told, &click.response_url)
+        && let Err(error) = slack.tell(url, &told, now).await
+    {
+        warn!(error, "whoever has clicked was not told");
+    }
+    click::answer(200)
+}
+
+/// What whoever has clicked is told; `None`: it was recorded, and the message will show it.
+async fn decided<P>(
+    ports: &P,
+    slack: &SlackClicks,
+    click: &Click,
+    now: Timestamp,
+) -> Option<String>
+where
+    P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
+{
+    let Click { approved, path, team, user, .. } = click;
+    let answered = async {
+        let Some(found) = look(ports, path).await? else { return Ok(false) };
+        let asked = if *approved { found.slack_groups(team) } else { Vec::new() };
+        let groups = slack.groups(user, &asked, now).await;
+        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups))?;
+        decide::run(ports, &answer).await?;
+        info!(deployment = %answer.deployment, approved, by = answer.by, "answered in Slack");
+        Ok(true)
+    };
+    match answered.await {
+        Ok(true) => None,
+        Ok(false) => Some("This button belongs to no question of this stack.".to_owned()),
+        Err(Failure { code, cause }) if code.kind().is_answer() => {
+            Some(format!("Nothing was recorded: {cause}."))
+        }
+        Err(failure) => {
+            warn!(failure.code = %failure.code, failure.cause, "could not be decided");
+            Some("AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned())
+        }
+    }
 }
 
 async fn known(

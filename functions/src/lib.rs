@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::format::{Format, Json, JsonFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub mod click;
 mod http_event;
 pub mod open_url;
 pub mod settings;

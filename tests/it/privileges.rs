@@ -112,7 +112,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("kms:Decrypt", "Secrets Manager asks for it where the secret has a key of its own"),
             (
                 "secretsmanager:GetSecretValue",
-                "reads what links are signed with, and the client's secret",
+                "reads what links and clicks are signed with, and the client's secret",
             ),
             ("states:SendTaskSuccess", "lets the state machine go on"),
         ],
@@ -318,6 +318,7 @@ fn changes_are_allowed_only_on_named_resources() {
                 "Resource: !Ref Alerts",
                 "Resource: !Ref PageKey",
                 "Resource: !Ref OidcClientSecret",
+                "Resource: !Ref SlackApp",
             ];
             assert!(named.iter().any(|name| statement.contains(name)), "{action} in {statement}");
         }

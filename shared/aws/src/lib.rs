@@ -4,6 +4,7 @@
 mod actions;
 mod alarm_rule;
 pub mod channels;
+pub mod clicks;
 pub mod clients;
 pub mod clock;
 pub mod containers;

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
 use glidepath_core::link::QuestionLink;
-use glidepath_core::people::{LINK_HOLDER, signed_in, signed_in_group};
+use glidepath_core::people::{
+    Approvers, LINK_HOLDER, is_slack_group, signed_in, signed_in_group, slack_user,
+};
 use glidepath_core::record::Deployment;
 
 use crate::decide::{Answer, Word, require_said};
@@ -40,6 +42,11 @@ impl Answering {
     pub fn signed_in(name: &str, groups: &[String]) -> Self {
         let groups = groups.iter().map(|group| signed_in_group(group)).collect();
         Self { by: signed_in(name), groups }
+    }
+
+    /// Who has clicked in Slack, with groups of theirs as lists of approvers name them.
+    pub fn clicked(team: &str, user: &str, groups: Vec<String>) -> Self {
+        Self { by: slack_user(team, user), groups }
     }
 }
 
@@ -79,6 +86,15 @@ impl Found {
             })
         });
         named.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Which groups of a team of Slack's are asked of whoever approves: somebody may be in one of them.
+    pub fn slack_groups(&self, team: &str) -> Vec<String> {
+        let stage = self.deployment.plan.stage(self.link.stage);
+        let lists = stage.and_then(|stage| stage.approval.as_ref());
+        let lists = lists.map(|approval| approval.approvers.as_slice()).unwrap_or_default();
+        let entries = lists.iter().flat_map(Approvers::iter).filter(|entry| is_slack_group(entry, team));
+        entries.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// What somebody who has the link decides, for [`crate::decide`], which takes it or says why not.

@@ -51,6 +51,12 @@ pub fn slack_user(team: &str, user: &str) -> String {
     format!("{SLACK}{team}/{user}")
 }
 
+/// Whether an entry of a list of approvers is a user group of this team of Slack's.
+pub fn is_slack_group(entry: &str, team: &str) -> bool {
+    let of = entry.strip_prefix(SLACK).and_then(|rest| rest.split_once('/'));
+    Identity::of(entry) == Identity::SlackGroup && of.is_some_and(|(of, _)| of == team)
+}
+
 /// How somebody is written who has signed in at the stack's issuer.
 pub fn signed_in(name: &str) -> String {
     format!("{SIGNED_IN}{name}")

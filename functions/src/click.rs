@@ -1,0 +1,219 @@
+//! A click on a button of a message in Slack, as Slack posts it to the page. Nothing of it is believed before its signature
+//! has been looked at.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http_event::HttpEvent;
+use crate::open_url::Unfit;
+
+/// Where Slack posts them: the stack's output `SlackInteractivityUrl`.
+const PATH: &str = "/slack";
+
+/// Longest body, in bytes: Slack sends the whole message along.
+const LONGEST_BODY: usize = 256 * 1024;
+
+/// What was posted, as it was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// When it was signed, in seconds since 1970, as the header has it.
+    pub timestamp: String,
+    pub signature: String,
+    pub body: Vec<u8>,
+}
+
+impl Signed {
+    /// What is posted where Slack posts; `None`: it is something else.
+    pub fn read(payload: &Value) -> Option<Result<Self, Unfit>> {
+        let event = HttpEvent::deserialize(payload).ok()?;
+        (event.raw_path == PATH).then(|| Self::of(&event))
+    }
+
+    fn of(event: &HttpEvent) -> Result<Self, Unfit> {
+        let method = event.request_context.http.as_ref().map(|http| http.method.as_str());
+        if method != Some("POST") {
+            return Err(Unfit::Method);
+        }
+        if !event.is_of_type("application/x-www-form-urlencoded") {
+            return Err(Unfit::NoForm);
+        }
+        let body = event.body.as_deref().unwrap_or_default();
+        if body.len() > LONGEST_BODY {
+            return Err(Unfit::TooLong);
+        }
+        let body = if event.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
+        } else {
+            body.as_bytes().to_vec()
+        };
+        let header = |name| event.header(name).unwrap_or_default().to_owned();
+        let (timestamp, signature) =
+            (header("x-slack-request-timestamp"), header("x-slack-signature"));
+        Ok(Self { timestamp, signature, body })
+    }
+
+    /// What was clicked, once the signature is known to be Slack's; `None`: nothing that decides anything, such as a link.
+    pub fn click(&self) -> Option<Click> {
+        let mut fields = form_urlencoded::parse(&self.body);
+        let payload = fields.find(|(name, _)| name == "payload")?.1;
+        let Interaction { kind, user, team, actions, response_url } =
+            serde_json::from_str(&payload).ok()?;
+        let [Action { action_id, value: Some(path) }] = <[Action; 1]>::try_from(actions).ok()?
+        else {
+            return None;
+        };
+        let approved = match action_id.as_str() {
+            "approve" => true,
+            "reject" => false,
+            _ => return None,
+        };
+        // Of somebody in a shared channel it is their own team, not that of the app.
+        let team = user.team_id.or(team.map(|team| team.id))?;
+        (kind == "block_actions").then_some(Click { approved, path, team, user: user.id, response_url })
+    }
+}
+
+/// Somebody has answered a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Click {
+    pub approved: bool,
+    /// The path of the question, as the stack has signed it.
+    pub path: String,
+    pub team: String,
+    pub user: String,
+    /// Where it is told what became of it, for half an hour.
+    pub response_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Interaction {
+    #[serde(rename = "type")]
+    kind: String,
+    user: User,
+    #[serde(default)]
+    team: Option<Team>,
+    #[serde(default)]
+    actions: Vec<Action>,
+    #[serde(default)]
+    response_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    #[serde(default)]
+    team_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Team {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Action {
+    action_id: String,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+/// What Slack is answered: it looks at the status, and shows nothing of the rest.
+pub fn answer(status: u16) -> Value {
+    json!({ "statusCode": status, "headers": { "cache-control": "no-store" }, "body": "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(body: &str) -> Value {
+        json!({
+            "rawPath": "/slack",
+            "headers": {
+                "content-type": "application/x-www-form-urlencoded",
+                "x-slack-signature": "v0=ab", "x-slack-request-timestamp": "1531420618",
+            },
+            "requestContext": { "http": { "method": "POST" } },
+            "body": STANDARD.encode(body), "isBase64Encoded": true,
+        })
+    }
+
+    fn clicked(payload: &Value) -> Option<Click> {
+        let text = payload.to_string();
+        let body: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        Signed::read(&event(&format!("payload={body}"))).unwrap().unwrap().click()
+    }
+
+    fn payload() -> Value {
+        json!({
+            "type": "block_actions",
+            "user": { "id": "U1", "username": "ada", "team_id": "T1" },
+            "team": { "id": "T0", "domain": "shop" },
+            "actions": [{ "action_id": "approve", "block_id": "b", "type": "button", "value": "/approve/a/1/2/3" }],
+            "response_url": "https://hooks.slack.com/actions/x",
+        })
+    }
+
+    #[test]
+    fn a_click_says_who_has_answered_what() {
+        let click = clicked(&payload()).unwrap();
+        assert_eq!((click.approved, click.path.as_str()), (true, "/approve/a/1/2/3"));
+        assert_eq!((click.team.as_str(), click.user.as_str()), ("T1", "U1"));
+        let mut other = payload();
+        other["actions"][0]["action_id"] = json!("reject");
+        other["user"] = json!({ "id": "W1" });
+        let click = clicked(&other).unwrap();
+        assert_eq!((click.approved, click.team.as_str()), (false, "T0"));
+    }
+
+    #[test]
+    fn what_decides_nothing_is_nothing() {
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut payload = payload();
+            change(&mut payload);
+            clicked(&payload)
+        };
+        assert_eq!(with(&|payload| payload["type"] = json!("view_submission")), None);
+        assert_eq!(with(&|payload| payload["actions"][0]["action_id"] = json!("more")), None);
+        assert_eq!(with(&|payload| payload["actions"][0]["value"] = json!(null)), None);
+        assert_eq!(with(&|payload| payload["actions"] = json!([])), None);
+        assert_eq!(with(&|payload| payload["user"] = json!(null)), None);
+        let twice = |payload: &mut Value| {
+            let action = payload["actions"][0].clone();
+            payload["actions"] = json!([action, action]);
+        };
+        assert_eq!(with(&twice), None);
+    }
+
+    #[test]
+    fn what_is_posted_is_taken_as_it_was_signed_or_refused() {
+        let signed = Signed::read(&event("payload=%7B%7D")).unwrap().unwrap();
+        assert_eq!(signed.body, b"payload=%7B%7D");
+        assert_eq!((signed.timestamp.as_str(), signed.signature.as_str()), ("1531420618", "v0=ab"));
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut event = event("payload=%7B%7D");
+            change(&mut event);
+            Signed::read(&event)
+        };
+        assert!(with(&|event| event["rawPath"] = json!("/slack/")).is_none());
+        let refused = |change: &dyn Fn(&mut Value)| with(change).unwrap().unwrap_err();
+        let get = |event: &mut Value| event["requestContext"]["http"]["method"] = json!("GET");
+        assert_eq!(refused(&get), Unfit::Method);
+        assert_eq!(refused(&|event| event["headers"] = json!({})), Unfit::NoForm);
+        assert_eq!(refused(&|event| event["body"] = json!("%%%")), Unfit::Unknown);
+        let long = "x".repeat(LONGEST_BODY + 1);
+        assert_eq!(refused(&|event| event["body"] = json!(long)), Unfit::TooLong);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_posted_makes_it_fail(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let signed = Signed { timestamp: String::new(), signature: String::new(), body };
+            prop_assert_eq!(signed.click(), None);
+        }
+    }
+}
