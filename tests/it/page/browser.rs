@@ -202,9 +202,14 @@ fn a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen() {
             // Loaded again, nothing is posted again.
             browser.client.refresh().await.unwrap();
             assert!(browser.text().await.contains("It was approved"));
-            browser.client.clone().close().await.unwrap();
             let root = Person::root();
             stage.runs(&root, &["rollback", "b-1", "--reason", "seen enough"]).await;
+            browser.client.refresh().await.unwrap();
+            has_no_obstacle(&browser, "over").await;
+            browser.client.goto(&url.replace("/b-1/", "/b-2/")).await.unwrap();
+            assert!(browser.text().await.contains("This link leads nowhere"));
+            has_no_obstacle(&browser, "a link that leads nowhere").await;
+            browser.client.clone().close().await.unwrap();
         })
         .await;
     });
