@@ -178,7 +178,7 @@ where
         }
     }
     let Some(click) = signed.click() else { return click::answer(200) };
-    let spent = ports.ambient().now().since(now).duration();
+    let spent = Duration::from_millis(ports.ambient().now().since(now).as_millis());
     let left = DECIDED_WITHIN.saturating_sub(spent);
     let told = match tokio::time::timeout(left, decided(ports, slack, &click, now)).await {
         Ok(told) => told,
@@ -197,12 +197,7 @@ where
 }
 
 /// What whoever has clicked is told; `None`: it was recorded, and the message will show it.
-async fn decided<P>(
-    ports: &P,
-    slack: &SlackClicks,
-    click: &Click,
-    now: Timestamp,
-) -> Option<String>
+async fn decided<P>(ports: &P, slack: &SlackClicks, click: &Click, now: Timestamp) -> Option<String>
 where
     P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
 {

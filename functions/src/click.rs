@@ -71,7 +71,13 @@ impl Signed {
         };
         // Of somebody in a shared channel it is their own team, not that of the app.
         let team = user.team_id.or(team.map(|team| team.id))?;
-        (kind == "block_actions").then_some(Click { approved, path, team, user: user.id, response_url })
+        (kind == "block_actions").then_some(Click {
+            approved,
+            path,
+            team,
+            user: user.id,
+            response_url,
+        })
     }
 }
 
@@ -126,8 +132,6 @@ pub fn answer(status: u16) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn event(body: &str) -> Value {
@@ -209,11 +213,21 @@ mod tests {
         assert_eq!(refused(&|event| event["body"] = json!(long)), Unfit::TooLong);
     }
 
-    proptest! {
-        #[test]
-        fn nothing_that_is_posted_makes_it_fail(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let signed = Signed { timestamp: String::new(), signature: String::new(), body };
-            prop_assert_eq!(signed.click(), None);
+    #[test]
+    fn nothing_that_is_posted_makes_it_fail() {
+        let long = [b"payload=".as_slice(), "{\"a\":".repeat(10_000).as_bytes()].concat();
+        for body in [
+            b"".as_slice(),
+            b"payload",
+            b"payload=%",
+            b"payload=%ff%fe",
+            b"\xff\xfe=\x00",
+            b"payload=[]",
+            &long,
+        ] {
+            let signed =
+                Signed { timestamp: String::new(), signature: String::new(), body: body.to_vec() };
+            assert_eq!(signed.click(), None);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clients::{Clients, Person};
 use crate::control::Control;
 use crate::error::{Doing, LabError, LabResult};
 use crate::local_aws::LocalAws;
-use crate::observe::{Call, Hearing, Receivers, read_calls};
+use crate::observe::{Call, Hearing, Receivers, read_calls, slack_signature};
 use crate::paths::Paths;
 use crate::progress::{Waiting, say};
 use crate::report::Report;
@@ -136,6 +136,16 @@ impl Lab {
         let update = lambda.update_function_configuration().function_name(function);
         update.environment(environment).send().await.doing(doing)?;
         Ok(())
+    }
+
+    /// Where whoever clicks in Slack is told something.
+    pub fn slack_answers(&self) -> String {
+        self.receivers.slack_answers()
+    }
+
+    /// The signature that Slack gives a body at this second.
+    pub fn signed_by_slack(&self, timestamp: u64, body: &str) -> LabResult<String> {
+        slack_signature(timestamp, body)
     }
 
     /// Updates the stack to other values of these parameters of the template.

@@ -16,7 +16,9 @@ use crate::scene::Scene;
 pub use journal::Call;
 pub(crate) use journal::{read_breaches, read_calls};
 pub use receivers::Hearing;
-pub(crate) use receivers::{CHANNEL, KEY, ROUTING_KEY, Receivers, SIGNING_SECRET, TOKEN};
+pub(crate) use receivers::{
+    CHANNEL, KEY, ROUTING_KEY, Receivers, SIGNING_SECRET, TOKEN, slack_signature,
+};
 
 /// Starts every observer. They run until the set is dropped.
 pub(crate) fn start(

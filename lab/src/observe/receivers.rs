@@ -30,7 +30,7 @@ use crate::scenario::{Manner, Receiver};
 pub(crate) use pagerduty::ROUTING_KEY;
 pub(crate) use shared::Arrived;
 use shared::{Answer, Misbehaved, Shared};
-pub(crate) use slack_app::{CHANNEL, SIGNING_SECRET, TOKEN};
+pub(crate) use slack_app::{CHANNEL, SIGNING_SECRET, TOKEN, signature as slack_signature};
 pub(crate) use webhook::KEY;
 
 const SLACK_PATH: &str = "/services/lab";
@@ -68,6 +68,11 @@ impl Receivers {
     /// Where Slack takes calls of an app.
     pub(crate) fn slack_api(&self) -> String {
         format!("http://{}/slack/api", self.address)
+    }
+
+    /// Where whoever clicks is told something.
+    pub(crate) fn slack_answers(&self) -> String {
+        format!("http://{}{}", self.address, slack_app::ANSWERS)
     }
 
     /// The URL of Slack's webhook: what Slack calls a secret.
@@ -167,11 +172,12 @@ async fn take(
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Hung> {
     let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let receiver = match path.as_str() {
         SLACK_PATH => Some(Receiver::Slack),
         TEAMS_PATH => Some(Receiver::Teams),
         WEBHOOK_PATH => Some(Receiver::Webhook),
-        slack_app::POST | slack_app::UPDATE => Some(Receiver::App),
+        slack_app::POST | slack_app::UPDATE | slack_app::ANSWERS => Some(Receiver::App),
         pagerduty::ALERTS | pagerduty::CHANGES => Some(Receiver::Pager),
         _ => None,
     };
@@ -179,6 +185,7 @@ async fn take(
     let body = Limited::new(request.into_body(), LARGEST_MESSAGE).collect().await;
     let text = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok());
     let answer = match (receiver, text) {
+        _ if path == slack_app::MEMBERS => slack_app::members(&query, &headers),
         (Some(receiver), Some(text)) if posted => match shared.misbehave(receiver).await {
             Misbehaved::Gone => return Err(Hung),
             Misbehaved::Answers(answer) => answer,
@@ -210,6 +217,7 @@ fn answered(
         Receiver::Pager => pagerduty::take(shared, path, text),
         Receiver::Teams => teams::take(shared, text),
         Receiver::Webhook => webhook::take(shared, headers, text),
+        Receiver::App if path == slack_app::ANSWERS => slack_app::told(shared, text),
         Receiver::App => slack_app::take(shared, path, headers, text),
     }
 }

@@ -101,6 +101,7 @@ impl Glidepath {
             ("PublicationLagSeconds", "1".to_owned()),
             ("Channels", configuration.to_string()),
             ("PublicPage", "enabled".to_owned()),
+            ("SlackApp", found("App")?),
         ];
         let outputs = deploy::stack(clients, STACK_NAME, &template, &parameters).await?;
         let alarm_action = match alarms_by {
@@ -288,7 +289,10 @@ fn channels_template(receivers: &Receivers) -> String {
             "Secret": secret("slack", receivers.slack()),
             "App": secret(
                 "app",
-                json!({ "token": TOKEN, "signingSecret": SIGNING_SECRET }).to_string(),
+                json!({
+                    "token": TOKEN, "signingSecret": SIGNING_SECRET, "endpoint": receivers.slack_api(),
+                })
+                .to_string(),
             ),
             "Pager": secret("pager", ROUTING_KEY.to_owned()),
             "Teams": secret("teams", receivers.teams()),

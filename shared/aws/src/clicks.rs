@@ -135,7 +135,8 @@ impl SlackClicks {
         let operation = "secretsmanager:GetSecretValue";
         let value = self.secrets.get_secret_value().secret_id(&self.secret).send().await;
         let value = value.map_err(|error| port_error(operation, error))?;
-        let held: Option<Held> = value.secret_string().and_then(|text| serde_json::from_str(text).ok());
+        let held: Option<Held> =
+            value.secret_string().and_then(|text| serde_json::from_str(text).ok());
         let held = held.filter(|held| !held.signing_secret.is_empty());
         let held = held.ok_or_else(|| PortError::Refused {
             operation,
@@ -177,7 +178,8 @@ impl SlackClicks {
         let answer: Value = serde_json::from_slice(&answer.body)
             .map_err(|_| format!("status {}, and not what Slack answers", answer.status))?;
         let Some(users) = answer["users"].as_array().filter(|_| answer["ok"] == true) else {
-            let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let plain =
+                |text: &&str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let why = answer["error"].as_str().filter(plain).unwrap_or("Slack does not say why");
             return Err(why.chars().take(60).collect());
         };
@@ -292,7 +294,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_without_what_signs_is_named_and_not_shown() {
-        for text in ["xoxb-hidden", r#"{"token":"xoxb-hidden"}"#, r#"{"token":"x","signingSecret":""}"#] {
+        for text in
+            ["xoxb-hidden", r#"{"token":"xoxb-hidden"}"#, r#"{"token":"x","signingSecret":""}"#]
+        {
             let clicks = clicks(vec![replay::json(&json!({ "SecretString": text }))]);
             let error = clicks.is_signed(AT, SIGNATURE, b"", at(1_531_420_618)).await.unwrap_err();
             let shown = format!("{error} {clicks:?}");

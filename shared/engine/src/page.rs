@@ -93,7 +93,8 @@ impl Found {
         let stage = self.deployment.plan.stage(self.link.stage);
         let lists = stage.and_then(|stage| stage.approval.as_ref());
         let lists = lists.map(|approval| approval.approvers.as_slice()).unwrap_or_default();
-        let entries = lists.iter().flat_map(Approvers::iter).filter(|entry| is_slack_group(entry, team));
+        let entries =
+            lists.iter().flat_map(Approvers::iter).filter(|entry| is_slack_group(entry, team));
         entries.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 

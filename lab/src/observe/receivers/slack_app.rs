@@ -1,10 +1,13 @@
 //! Slack's Web API, as far as an app tells of deployments: it has a token, posts messages and replies, and edits its own.
 //! What is refused is answered with 200, too.
 
+use hmac::{Hmac, Mac};
 use hyper::HeaderMap;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::shared::{Answer, Shared};
+use crate::error::{Doing, LabResult};
 use crate::scenario::Receiver;
 
 /// The token of the app.
@@ -15,6 +18,13 @@ pub(crate) const SIGNING_SECRET: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
 pub(crate) const CHANNEL: &str = "C0LAB";
 pub(super) const POST: &str = "/slack/api/chat.postMessage";
 pub(super) const UPDATE: &str = "/slack/api/chat.update";
+/// Who is in a user group.
+pub(super) const MEMBERS: &str = "/slack/api/usergroups.users.list";
+/// Where whoever has clicked is told something.
+pub(super) const ANSWERS: &str = "/slack/answers";
+/// The only user group, and the only one in it.
+const GROUP: &str = "S0LAB";
+const MEMBER: &str = "U0ADA";
 
 /// In characters, as Slack documents them.
 const LONGEST_TEXT: usize = 4_000;
@@ -52,6 +62,32 @@ pub(super) fn take(shared: &Shared, path: &str, headers: &HeaderMap, text: Strin
         shared.arrived(Receiver::App, None, text);
     }
     Answer::saying(json!({ "ok": true, "channel": CHANNEL, "ts": ts }).to_string())
+}
+
+/// What Slack signs a click with.
+pub(crate) fn signature(timestamp: u64, body: &str) -> LabResult<String> {
+    let mac = Hmac::<Sha256>::new_from_slice(SIGNING_SECRET.as_bytes()).doing("signing a click")?;
+    let signed = mac.chain_update(format!("v0:{timestamp}:{body}")).finalize().into_bytes();
+    let digits: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("v0={digits}"))
+}
+
+/// Who is in the group that is asked for.
+pub(super) fn members(query: &str, headers: &HeaderMap) -> Answer {
+    let token = headers.get("authorization").and_then(|value| value.to_str().ok());
+    if token != Some(&format!("Bearer {TOKEN}")) {
+        return refused("invalid_auth");
+    }
+    if query != format!("usergroup={GROUP}") {
+        return refused("no_such_subteam");
+    }
+    Answer::saying(json!({ "ok": true, "users": [MEMBER] }).to_string())
+}
+
+/// What whoever has clicked is told.
+pub(super) fn told(shared: &Shared, text: String) -> Answer {
+    shared.arrived(Receiver::App, None, text);
+    Answer::saying("ok")
 }
 
 fn refused(error: &str) -> Answer {

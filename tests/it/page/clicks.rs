@@ -1,0 +1,120 @@
+//! Buttons in Slack: whom Slack names answers where a list of approvers names them, and nobody else does anything.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use glidepath_lab::{Fetched, Hearing, Person, fetch};
+use serde_json::{Value, json};
+
+use super::{FORM, asks, played};
+use crate::block_on;
+use crate::people::Stage;
+
+/// Somebody's click, as Slack posts it.
+struct Clicked<'a> {
+    user: &'a str,
+    action: &'a str,
+    path: &'a str,
+    /// How many seconds ago it was signed.
+    ago: u64,
+    /// What becomes of the signature.
+    forged: bool,
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+async fn click(stage: &Stage, clicked: Clicked<'_>) -> Fetched {
+    let Clicked { user, action, path, ago, forged } = clicked;
+    let payload = json!({
+        "type": "block_actions",
+        "user": { "id": user, "username": "somebody", "team_id": "T0LAB" },
+        "team": { "id": "T0LAB", "domain": "lab" },
+        "actions": [{ "action_id": action, "block_id": "b", "type": "button", "value": path }],
+        "response_url": stage.lab.slack_answers(),
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let escaped = payload
+        .to_string()
+        .bytes()
+        .map(|byte| match byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect::<String>();
+    let body = format!("payload={escaped}");
+    let at = seconds() - ago;
+    let signature = stage.lab.signed_by_slack(at, &body).unwrap();
+    let signature = if forged { signature.replace(['a', 'b', 'c'], "0") } else { signature };
+    let timestamp = at.to_string();
+    let headers = [
+        FORM,
+        ("x-slack-request-timestamp", timestamp.as_str()),
+        ("x-slack-signature", signature.as_str()),
+    ];
+    let url = &stage.lab.glidepath().outputs()["SlackInteractivityUrl"];
+    fetch("POST", url, &headers, body).await.unwrap()
+}
+
+/// What whoever has clicked is told.
+async fn told(hearing: &mut Hearing) -> String {
+    let body = hearing.with(&["ephemeral"]).await.unwrap();
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["response_type"], "ephemeral");
+    told["text"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn whom_slack_names_answers_by_a_button_and_nobody_else_does() {
+    block_on(async {
+        let approvers = ["slack:T0LAB/S0LAB", "slack:T0LAB/U0BOB"];
+        let stage = Stage::asking(json!({ "timeout": "1h", "approvers": approvers })).await;
+        played(&stage, async {
+            let url = asks(&stage, "l-1").await;
+            let path = &url[url.find("/approve/").unwrap()..];
+            let root = Person::root();
+            let canary = async || {
+                let shown = stage.runs(&root, &["status", "l-1", "--json"]).await;
+                let shown: Value = serde_json::from_str(&shown).unwrap();
+                shown["now"]["traffic"][0]["canary"].clone()
+            };
+            let own = |user, action| Clicked { user, action, path, ago: 0, forged: false };
+            let mut hearing = stage.lab.hearing();
+
+            // Nobody whom Slack has not named a moment ago.
+            for (ago, forged) in [(0, true), (301, false), (86_400, false)] {
+                let clicked = Clicked { ago, forged, ..own("U0BOB", "approve") };
+                assert_eq!(click(&stage, clicked).await.status, 401, "{ago} {forged}");
+            }
+            let slack = stage.lab.glidepath().outputs()["SlackInteractivityUrl"].clone();
+            assert_eq!(fetch("GET", &slack, &[], "").await.unwrap().status, 405);
+            assert_eq!(fetch("POST", &slack, &[FORM], "payload=%7B%7D").await.unwrap().status, 401);
+            // Nobody whom no list names, and nothing that the stack has not signed.
+            assert_eq!(click(&stage, own("U0EVE", "approve")).await.status, 200);
+            let refused = told(&mut hearing).await;
+            assert!(refused.contains("slack:T0LAB/U0EVE may not approve stage 2"), "{refused}");
+            let elsewhere = path.replacen("/l-1/2/", "/l-1/3/", 1);
+            let clicked = Clicked { path: &elsewhere, ..own("U0BOB", "approve") };
+            assert_eq!(click(&stage, clicked).await.status, 200);
+            assert!(told(&mut hearing).await.contains("belongs to no question"));
+            assert_eq!(canary().await, json!(10.0));
+
+            // In the group that a list names.
+            let approved = click(&stage, own("U0ADA", "approve")).await;
+            assert_eq!((approved.status, approved.body.as_str()), (200, ""));
+            let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
+            stage.until(&root, "l-1", half).await;
+            let shown = stage.runs(&root, &["status", "l-1"]).await;
+            assert!(shown.contains("slack:T0LAB/U0ADA"), "{shown}");
+            // A second click, and the same once more.
+            for action in ["approve", "reject"] {
+                assert_eq!(click(&stage, own("U0BOB", action)).await.status, 200);
+                let late = told(&mut hearing).await;
+                assert!(late.starts_with("Nothing was recorded: "), "{late}");
+            }
+            assert_eq!(canary().await, json!(50.0));
+            stage.runs(&root, &["rollback", "l-1", "--reason", "seen enough"]).await;
+        })
+        .await;
+    });
+}
