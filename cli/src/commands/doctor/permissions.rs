@@ -73,7 +73,9 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
     let mut topics = Vec::new();
     let mut buses = Vec::new();
     let mut secrets = Vec::new();
-    for settings in stack.channels.values() {
+    // Of channels that cannot be read another row tells.
+    let channels = stack.channels.read().into_iter().flat_map(|channels| channels.values());
+    for settings in channels {
         if let Some(secret) = settings.secret() {
             secrets.push(if secret.starts_with("arn:") {
                 secret.clone()
