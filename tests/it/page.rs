@@ -1,6 +1,7 @@
 //! The page of a question: by the link in the message that somebody gets, over HTTP and in a browser.
 
 mod browser;
+mod flood;
 
 use std::path::Path;
 use std::time::Duration;

@@ -235,6 +235,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Promoted { .. }
             | Event::NotPromoted { .. }
             | Event::Paused { .. }
+            | Event::CheckAlert { .. }
             | Event::Resumed { .. }
             | Event::RouteInOrder { .. }
             | Event::TrafficRestored { .. }

@@ -35,7 +35,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             let lasted = format!("it was paused for {lasted}");
             reason.iter().cloned().chain([lasted]).collect()
         }
-        Event::NotPromoted { reasons, .. } => reasons.clone(),
+        Event::NotPromoted { reasons, .. } | Event::CheckAlert { reasons, .. } => reasons.clone(),
         Event::ForeignChange { found } => vec![found.clone()],
         Event::TrafficRestored { failure, overwritten, forced } => {
             let overwritten = overwritten.as_ref();

@@ -48,9 +48,14 @@ pub(super) async fn follow_receivers(scene: Arc<Scene>, mut arrived: broadcast::
 
 /// The place of a notice in its deployment's timeline, from its id: `DEPLOYMENT/SEQUENCE`.
 fn sequence(message: &str, deployment: &str) -> Option<u64> {
-    let (_, after) = message.split_once(&format!("{deployment}/"))?;
-    let digits = after.find(|character: char| !character.is_ascii_digit()).unwrap_or(after.len());
-    after[..digits].parse().ok()
+    let before = format!("{deployment}/");
+    let mut found = message.match_indices(&before).filter_map(|(at, _)| {
+        let after = &message[at + before.len()..];
+        let digits = after.find(|character: char| !character.is_ascii_digit())?;
+        // A link to a question goes on with a slash.
+        after[digits..].starts_with([' ', '"']).then(|| after[..digits].parse().ok())?
+    });
+    found.next()
 }
 
 /// The kind of a notice, which a message for people does not say: another channel may have told it
@@ -171,6 +176,8 @@ mod tests {
     fn a_message_for_people_says_which_notice_it_is() {
         let message = r#"{"text":"first-1 is done","elements":[{"text":"first-1/12 · 10:00"}]}"#;
         assert_eq!(sequence(message, "first-1"), Some(12));
+        let asks = r#"{"text":"look: https://page/approve/first-1/2/1/ab","elements":[{"text":"first-1/3 · 10:00"}]}"#;
+        assert_eq!(sequence(asks, "first-1"), Some(3));
         assert_eq!(sequence("first-1 is done", "first-1"), None);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{ChannelName, DeploymentId};
 use glidepath_core::message::Trial;
 use glidepath_core::message::routing::{Alert, Audience, Rung};
@@ -83,6 +84,7 @@ where
         ports,
         deployment: &deployment,
         audience,
+        cells: None,
         delivered: Delivered::default(),
         stopped: BTreeSet::new(),
         down: Vec::new(),
@@ -101,6 +103,8 @@ struct Round<'a, P> {
     ports: &'a P,
     deployment: &'a Deployment,
     audience: Audience<'a>,
+    /// What was counted of its requests, once its end is to be told.
+    cells: Option<StoredCells>,
     delivered: Delivered,
     /// Channels that get nothing more from this invocation.
     stopped: BTreeSet<ChannelName>,
@@ -126,6 +130,7 @@ where
         let outbox = self.ports.registry().notices(&self.deployment.id).await;
         let outbox = outbox.map_err(|error| failed(&error))?;
         self.settle(&outbox).await?;
+        self.count(&outbox).await;
         let wanted = &self.deployment.plan.notify;
         let channels = wanted.iter().filter(|channel| !self.stopped.contains(*channel));
         let channels: Vec<_> = channels.collect();
@@ -142,6 +147,24 @@ where
             }
         }
         Ok(again)
+    }
+
+    /// Reads what was counted, where an end is still to be told. Without it that is told all the same.
+    async fn count(&mut self, outbox: &[OutboxEntry]) {
+        let told = outbox.iter().filter(|entry| ends(&entry.notice.event));
+        let mut left = told.filter(|entry| {
+            let mut wanted = self.deployment.plan.notify.iter();
+            !wanted.all(|channel| entry.done_with(channel))
+        });
+        if self.cells.is_some() || left.next().is_none() {
+            return;
+        }
+        match self.ports.registry().stored_cells(&self.deployment.id).await {
+            Ok(cells) => self.cells = cells,
+            Err(error) => {
+                tracing::warn!(deployment.id = %self.deployment.id, %error, "the cells could not be read");
+            }
+        }
     }
 
     /// What is for nobody, and what every channel is done with, is nothing that the sweep has to look after:
@@ -299,9 +322,16 @@ where
             let told = wants.then(|| entry.delivered.contains(channel));
             after(rung, &entry.notice.event, told)
         });
-        let handover = Handover { notice: &entry.notice, deployment: self.deployment, rung: &rung };
+        let cells = self.cells.as_ref().filter(|_| ends(&entry.notice.event));
+        let (notice, deployment, rung) = (&entry.notice, self.deployment, &rung);
+        let handover = Handover { notice, deployment, rung, cells };
         self.ports.channels().deliver(channel, handover).await
     }
+}
+
+/// Whether an event says how a deployment has ended that has had traffic.
+const fn ends(event: &Event) -> bool {
+    matches!(event, Event::Succeeded | Event::RolledBack { .. })
 }
 
 /// What a channel rings somebody for after an event. `told`: whether it has taken it; nothing where it is not

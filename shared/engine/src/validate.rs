@@ -73,7 +73,7 @@ where
     let now = clock.now();
     let course = course(&deployment, &verdict, &routes, now);
     let health = stable_health(&deployment.plan, &readings);
-    let judged = Judged::of(&verdict);
+    let judged = Judged::of(&deployment.plan, &readings, &verdict);
     let (seen, here, told) = transition(ports, &deployment.id, |current| {
         let now = clock.now();
         let due = overdue(&current.plan, now, course.wait);

@@ -86,8 +86,13 @@ impl Channels for StackChannels {
         let Some(settings) = self.settings.get(channel) else {
             return Err(unknown(channel).into());
         };
-        let Handover { notice, deployment, .. } = handover;
-        let message = message(notice, deployment).from_stack(&self.stack, &deployment.execution);
+        let Handover { notice, deployment, cells, .. } = handover;
+        let message = message(notice, deployment);
+        let message = match cells {
+            Some(cells) => message.with_requests(deployment, cells),
+            None => message,
+        };
+        let message = message.from_stack(&self.stack, deployment);
         let message = match self.page_of(notice, deployment).await {
             Some(url) => message.with_page(url),
             None => message,

@@ -21,7 +21,7 @@ pub(super) async fn deliver(
     handover: Handover<'_>,
     message: &Message,
 ) -> Result<(), NotTaken> {
-    let Handover { notice, deployment, rung } = handover;
+    let Handover { notice, deployment, rung, .. } = handover;
     let calls = calls(notice, deployment, message, rung);
     if calls.is_empty() {
         return Ok(());

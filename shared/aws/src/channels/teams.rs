@@ -15,7 +15,7 @@ pub(super) async fn deliver(
     handover: Handover<'_>,
     message: &Message,
 ) -> Result<(), NotTaken> {
-    post(sending, secret, &teams::body(handover.notice, handover.deployment, message)).await
+    post(sending, secret, &teams::body(handover.notice, message)).await
 }
 
 pub(super) async fn try_out(

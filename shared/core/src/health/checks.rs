@@ -35,11 +35,35 @@ pub(super) fn judge(checks: &[Check], readings: &[CheckReading], reasons: &mut V
     }
 }
 
+/// A check that only alerts, and is out of bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckAlert {
+    /// The name of the check.
+    pub check: String,
+    /// What it has seen, in words with numbers.
+    pub text: String,
+}
+
+/// Those that only alert, and are out of bounds.
+pub fn alerts(checks: &[Check], readings: &[CheckReading]) -> Vec<CheckAlert> {
+    let alerting = checks.iter().zip(readings).filter(|(check, _)| check.mode == CheckMode::Alert);
+    let judged = alerting.map(|(check, reading)| (check, one(check, reading)));
+    let failed = judged.filter(|(_, reason)| reason.judgement == Judgement::Fail);
+    failed
+        .map(|(check, reason)| CheckAlert { check: check.name.clone(), text: reason.text })
+        .collect()
+}
+
 /// A reason with the weight that its check has.
 fn weighed(mode: CheckMode, reason: Reason) -> Reason {
     match mode {
         CheckMode::Critical => reason,
         CheckMode::Informative => pass(format!("for information: {}", reason.text)),
+        CheckMode::Alert => pass(match reason.judgement {
+            Judgement::Pass => reason.text,
+            Judgement::Inconclusive | Judgement::Suspect => format!("only alerts: {}", reason.text),
+            Judgement::Fail => format!("alert: {}", reason.text),
+        }),
         CheckMode::DryRun => pass(match reason.judgement {
             Judgement::Pass => format!("dry run: {}", reason.text),
             Judgement::Inconclusive | Judgement::Suspect => {

@@ -21,7 +21,7 @@ mod verdict;
 
 pub use ceiling::{CEILING, FEWEST_REQUESTS, breaks_ceiling};
 pub use cells::{Cell, Period, Periods, SlotRequests};
-pub use checks::{CheckReading, Series};
+pub use checks::{CheckAlert, CheckReading, Series, alerts as check_alerts};
 pub use comparison::{Comparison, evidence, is_compared};
 pub use connections::{ConnectionErrors, Errors, LoadBalancerErrors};
 pub use evenness::is_even;
@@ -29,7 +29,7 @@ pub use hooks::{
     HookReading, ServiceDeployment, ServiceDeployments, hook_event, hook_runs, hooks_at,
 };
 pub use judge::{judge, stopped_tasks_limit};
-pub use limit::{DEVIATIONS, Excess, beyond_chance, excess, shown_worse};
+pub use limit::{DEVIATIONS, Excess, Share, beyond_chance, excess, shown_worse};
 pub use metrics::MeasuredMetrics;
 pub use probes::{ProbeAttempt, ProbeReading, probed};
 pub use reading::Reading;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Trial, limits, slack};
+use super::{Link, Message, Trial, limits, slack};
 use crate::record::{Deployment, Notice};
 
 /// Longest title, in characters.
@@ -35,7 +35,9 @@ pub fn trial(trial: &Trial) -> Value {
     custom(&trial.id, &trial.message())
 }
 
-fn custom(id: &str, Message { headline, lines, .. }: &Message) -> Value {
+fn custom(id: &str, Message { headline, lines, links, .. }: &Message) -> Value {
+    let links = links.iter().map(|Link { title, url }| format!("{title}: {url}"));
+    let lines: Vec<_> = lines.iter().cloned().chain(links).collect();
     json!({
         "version": "1.0",
         "source": "custom",
@@ -71,13 +73,12 @@ mod tests {
     use super::*;
     use crate::fixtures::{self, deployment};
     use crate::ids::ServiceLabel;
-    use crate::message::message;
-    use crate::message::tests::notices;
+    use crate::message::tests::{notices, told};
 
     #[test]
     fn every_event_is_a_notification_that_amazon_q_takes() {
         let deployment = deployment();
-        let body = |notice: &Notice| body(notice, &deployment, &message(notice, &deployment));
+        let body = |notice: &Notice| body(notice, &deployment, &told(notice, &deployment));
         let bodies: Vec<_> = notices().iter().map(body).collect();
         let shown = serde_json::to_string_pretty(&bodies).unwrap();
         fixtures::same_as_file("src/message/expected/amazon-q.json", &shown);
@@ -97,7 +98,7 @@ mod tests {
             let mut deployment = deployment();
             deployment.plan.service = ServiceLabel::new(name.clone());
             let notice = notices().remove(0);
-            let body = body(&notice, &deployment, &Message { headline: name.repeat(20), lines, page: None });
+            let body = body(&notice, &deployment, &Message { headline: name.repeat(20), lines, page: None, links: Vec::new() });
             let length = |text: &Value| text.as_str().map(|text| text.chars().count());
             prop_assert!(length(&body["content"]["title"]) <= Some(LONGEST_TITLE));
             prop_assert!(length(&body["content"]["description"]) <= Some(LONGEST_DESCRIPTION));

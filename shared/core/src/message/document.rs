@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Message, Trial, limits};
+use super::{Link, Message, Trial, limits};
 use crate::failure::FailureCode;
 use crate::record::{Deployment, Event, Notice};
 use crate::urgency::Urgency;
@@ -56,6 +56,8 @@ pub struct NoticeDocument {
     pub headline: String,
     /// What else a person is told, one sentence or command each.
     pub lines: Vec<String>,
+    /// Where it is to be seen in AWS's console; empty where that is not known.
+    pub links: Vec<Link>,
 }
 
 /// Why a deployment failed.
@@ -102,6 +104,7 @@ pub fn document(
         failure: failure(event),
         headline: limits::line(&message.headline, LONGEST_LINE),
         lines: limits::lines(&message.lines, LONGEST_LINE, ROOM),
+        links: message.links.clone(),
     }
 }
 
@@ -133,8 +136,7 @@ pub fn schema() -> Value {
 mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
-    use crate::message::message;
-    use crate::message::tests::notices;
+    use crate::message::tests::{notices, told};
 
     #[test]
     fn the_published_schema_is_the_generated_one() {
@@ -147,9 +149,8 @@ mod tests {
     fn every_event_is_a_document() {
         let deployment = deployment();
         let documents = notices().into_iter();
-        let documents = documents.map(|notice| {
-            document(&notice, &deployment, "glidepath", &message(&notice, &deployment))
-        });
+        let documents = documents
+            .map(|notice| document(&notice, &deployment, "glidepath", &told(&notice, &deployment)));
         let shown = serde_json::to_string_pretty(&documents.collect::<Vec<_>>()).unwrap();
         same_as_file("src/message/expected/notice.json", &shown);
     }
@@ -157,7 +158,12 @@ mod tests {
     #[test]
     fn the_longest_message_fits_into_an_event() {
         let line = "\"\\é".repeat(9_000);
-        let message = Message { headline: line.clone(), lines: vec![line; 900], page: None };
+        let message = Message {
+            headline: line.clone(),
+            lines: vec![line; 900],
+            page: None,
+            links: Vec::new(),
+        };
         let notice = notices().remove(0);
         let document = document(&notice, &deployment(), "glidepath", &message);
         let written = serde_json::to_string(&document).unwrap();

@@ -4,6 +4,7 @@ pub mod amazon_q;
 pub mod document;
 pub mod eventbridge;
 mod limits;
+mod links;
 pub mod pagerduty;
 pub mod routing;
 pub mod slack;
@@ -12,7 +13,8 @@ mod text;
 mod trial;
 pub mod webhook;
 
-pub use text::{Message, console, message};
+pub use links::{Link, console, links};
+pub use text::{Message, message};
 pub use trial::Trial;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::routing::{Action, Alert, Key, Rung};
-use super::{Message, Trial, console, limits};
+use super::{Message, Trial, limits};
 use crate::record::{Deployment, Event, Notice};
 use crate::urgency::Urgency;
 
@@ -135,9 +135,8 @@ impl Told<'_> {
     }
 
     fn links(&self) -> Value {
-        let console = console(&self.deployment.execution);
-        let link = console.map(|href| json!({ "href": href, "text": "The execution" }));
-        Value::from(link.into_iter().collect::<Vec<_>>())
+        let links = self.message.links.iter();
+        links.map(|link| json!({ "href": link.url, "text": link.title })).collect()
     }
 }
 
@@ -150,13 +149,12 @@ mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
     use crate::ids::{DeploymentId, ExecutionArn};
-    use crate::message::message;
     use crate::message::routing::Cause;
-    use crate::message::tests::notices;
+    use crate::message::tests::{notices, told};
 
     fn of(notice: &Notice, rung: &Rung) -> Vec<Call> {
         let deployment = deployment();
-        calls(notice, &deployment, &message(notice, &deployment), rung)
+        calls(notice, &deployment, &told(notice, &deployment), rung)
     }
 
     /// For a page, and for one cause beside it.
@@ -215,8 +213,12 @@ mod tests {
         deployment.id = DeploymentId::new(name);
         for notice in notices() {
             let headline = "<script>\u{7}\n\"".repeat(1_000);
-            let message =
-                Message { headline, lines: vec!["\u{1}\\\"".repeat(9_000); 900], page: None };
+            let message = Message {
+                headline,
+                lines: vec!["\u{1}\\\"".repeat(9_000); 900],
+                page: None,
+                links: Vec::new(),
+            };
             for call in calls(&notice, &deployment, &message, &rung(Cause::Stage)) {
                 let body = call.body(&"k".repeat(32));
                 assert!(body.to_string().len() < 512 * 1024);

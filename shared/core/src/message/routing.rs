@@ -121,6 +121,7 @@ impl Alert {
             | Event::RollbackHeld
             | Event::SteppingBack { .. }
             | Event::RollbackOverdue { .. }
+            | Event::CheckAlert { .. }
             | Event::StageHeld { .. }
             | Event::ForeignChange { .. }
             | Event::Undelivered { .. } => Self::Trigger(Cause::of(event)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Message;
+use super::{Link, Message};
 use crate::record::Notice;
 
 /// Longest text of a `header` block, in characters.
@@ -11,12 +11,16 @@ const LONGEST_HEADER: usize = 150;
 /// Longest text of a `section` block, in characters.
 const LONGEST_SECTION: usize = 3000;
 
+/// Longest title and longest address of a link, in characters: five of them fit in one block.
+const LONGEST_TITLE: usize = 50;
+const LONGEST_URL: usize = 500;
+
 /// The body of the request to the webhook.
 pub fn body(notice: &Notice, message: Message) -> Value {
-    let Message { headline, lines, .. } = message;
+    let Message { headline, lines, links, .. } = message;
     let section = escaped(&lines.join("\n"), LONGEST_SECTION);
     let context = format!("{} · {}", notice.id(), notice.at);
-    json!({
+    let mut body = json!({
         // What a notification shows, and what a screen reader reads.
         "text": escaped(&headline, LONGEST_SECTION),
         "unfurl_links": false,
@@ -35,7 +39,22 @@ pub fn body(notice: &Notice, message: Message) -> Value {
                 "elements": [{ "type": "plain_text", "text": escaped(&context, LONGEST_SECTION) }]
             }
         ]
-    })
+    });
+    if let (Some(blocks), Some(places)) = (body["blocks"].as_array_mut(), places(&links)) {
+        blocks.push(places);
+    }
+    body
+}
+
+/// Where else to look, as links in small type; nothing where the console is not known.
+fn places(links: &[Link]) -> Option<Value> {
+    let links = links.iter().map(|Link { title, url }| {
+        let title = escaped(title, LONGEST_TITLE).replace('|', "/");
+        format!("<{}|{title}>", escaped(url, LONGEST_URL))
+    });
+    let text = links.collect::<Vec<_>>().join(" · ");
+    let fits = !text.is_empty() && text.chars().count() <= LONGEST_SECTION;
+    fits.then(|| json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }))
 }
 
 pub(super) fn text(message: &Message) -> String {

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Trial, console, limits};
-use crate::record::{Deployment, Notice};
+use super::{Message, Trial, limits};
+use crate::record::Notice;
 use crate::urgency::Urgency;
 
 /// Longest headline, in characters: more is not read on a telephone.
@@ -21,22 +21,25 @@ const ROOM: usize = 8 * 1024;
 const MOST_LINES: usize = 40;
 const MOST_COMMANDS: usize = 4;
 
+/// Most buttons of a card: Teams shows no more.
+const MOST_ACTIONS: usize = 6;
+
 /// The body of the request to the workflow.
-pub fn body(notice: &Notice, deployment: &Deployment, message: &Message) -> Value {
+pub fn body(notice: &Notice, message: &Message) -> Value {
     let colour = match notice.event.urgency() {
         Urgency::Page => "Attention",
         Urgency::Attention => "Warning",
         Urgency::Information => "Default",
     };
     let footer = format!("{} · {}", notice.id(), notice.at);
-    card(message, colour, &footer, console(&deployment.execution))
+    card(message, colour, &footer)
 }
 
 pub fn trial(trial: &Trial) -> Value {
-    card(&trial.message(), "Default", &trial.id, None)
+    card(&trial.message(), "Default", &trial.id)
 }
 
-fn card(message: &Message, colour: &str, footer: &str, console: Option<String>) -> Value {
+fn card(message: &Message, colour: &str, footer: &str) -> Value {
     let headline = limits::line(&message.headline, LONGEST_HEADLINE);
     let mut lines = limits::lines(&message.lines, LONGEST_LINE, ROOM);
     if lines.len() > MOST_LINES {
@@ -57,10 +60,11 @@ fn card(message: &Message, colour: &str, footer: &str, console: Option<String>) 
         "msteams": { "width": "Full" },
         "body": body,
     });
-    let actions = [("The question", message.page.clone()), ("The execution", console)];
-    let actions = actions.into_iter().filter_map(|(title, url)| {
-        Some(json!({ "type": "Action.OpenUrl", "title": title, "url": url? }))
-    });
+    let page = message.page.iter().map(|url| ("The question", url));
+    let links = message.links.iter().map(|link| (link.title.as_str(), &link.url));
+    let actions = page.chain(links).take(MOST_ACTIONS);
+    let actions =
+        actions.map(|(title, url)| json!({ "type": "Action.OpenUrl", "title": title, "url": url }));
     let actions: Vec<_> = actions.collect();
     if !actions.is_empty() {
         content["actions"] = json!(actions);
@@ -102,8 +106,7 @@ fn runs(line: &str) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
-    use crate::message::message;
-    use crate::message::tests::notices;
+    use crate::message::tests::{notices, told};
 
     /// What Teams takes of a request, in bytes.
     const LARGEST: usize = 28 * 1024;
@@ -112,22 +115,24 @@ mod tests {
     fn every_event_is_a_card_that_teams_takes() {
         let deployment = deployment();
         let bodies = notices().into_iter();
-        let bodies =
-            bodies.map(|notice| body(&notice, &deployment, &message(&notice, &deployment)));
+        let bodies = bodies.map(|notice| body(&notice, &told(&notice, &deployment)));
         let shown = serde_json::to_string_pretty(&bodies.collect::<Vec<_>>()).unwrap();
         same_as_file("src/message/expected/teams.json", &shown);
     }
 
     #[test]
     fn the_longest_message_is_not_too_large() {
-        let deployment = deployment();
         let notice = notices().remove(0);
         for text in ["\"\\", "a`b`c`d`e", "`", "é", "x", ""] {
             for (times, count) in [(1, 9_000), (3_000, 900)] {
                 let line = text.repeat(times);
-                let message =
-                    Message { headline: line.clone(), lines: vec![line; count], page: None };
-                let length = body(&notice, &deployment, &message).to_string().len();
+                let message = Message {
+                    headline: line.clone(),
+                    lines: vec![line; count],
+                    page: None,
+                    links: Vec::new(),
+                };
+                let length = body(&notice, &message).to_string().len();
                 assert!(length < LARGEST, "{text} {times}: {length}");
             }
         }
@@ -140,8 +145,9 @@ mod tests {
             headline: hostile.to_owned(),
             lines: vec![format!("Why: {hostile}")],
             page: None,
+            links: Vec::new(),
         };
-        let card = body(&notices().remove(0), &deployment(), &message);
+        let card = body(&notices().remove(0), &message);
         let content = &card["attachments"][0]["content"];
         assert_eq!(content["body"][0]["inlines"][0]["text"], hostile);
         assert!(content["msteams"].get("entities").is_none());

@@ -1,10 +1,11 @@
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{self, NOW, deployment};
+use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Pause, Promotion, Shift, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -71,6 +72,17 @@ pub(super) fn events() -> Vec<Event> {
             stage: StageIndex(3),
             reasons: Vec::new(),
             against: vec!["1 of 3 canary targets are healthy in `green`".to_owned()],
+        },
+        Event::CheckAlert {
+            stage: StageIndex(1),
+            reasons: vec![
+                "check `slow orders`: 1.4, allowed is at most 1; out of bounds since ten"
+                    .to_owned(),
+            ],
+        },
+        Event::CheckAlert {
+            stage: StageIndex(1),
+            reasons: vec!["check `slow orders`: 1.4".to_owned(), "check `memory`: 93".to_owned()],
         },
         Event::Promoted { stage: StageIndex(1), promotion: promotion() },
         Event::Promoted { stage: StageIndex(3), promotion: promotion() },
@@ -150,6 +162,11 @@ pub(super) fn notices() -> Vec<Notice> {
         .collect()
 }
 
+/// As it leaves the stack.
+pub(super) fn told(notice: &Notice, deployment: &Deployment) -> Message {
+    message(notice, deployment).from_stack("glidepath", deployment)
+}
+
 #[test]
 fn every_event_says_what_happened_why_and_what_now() {
     let shown: Vec<_> = notices()
@@ -163,7 +180,7 @@ fn every_event_says_what_happened_why_and_what_now() {
 fn every_event_is_a_message_that_slack_takes() {
     let deployment = deployment();
     let bodies: Vec<_> =
-        notices().iter().map(|notice| slack::body(notice, message(notice, &deployment))).collect();
+        notices().iter().map(|notice| slack::body(notice, told(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
     fixtures::same_as_file("src/message/expected/slack.json", &shown);
 }
@@ -204,15 +221,14 @@ fn a_message_that_leaves_the_account_says_where_it_comes_from() {
     deployment.execution =
         ExecutionArn::new("arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42");
     for notice in notices() {
-        let told = message(&notice, &deployment).from_stack("blue", &deployment.execution);
+        let told = message(&notice, &deployment).from_stack("blue", &deployment);
         for line in told.lines.iter().filter(|line| line.contains("`glidepath ")) {
             assert!(line.contains(" --stack blue --region eu-west-1`"), "{line}");
         }
-        let last = told.lines.last().unwrap();
+        assert_eq!(told.lines.last().unwrap(), "Stack blue in eu-west-1, account 123456789012.");
         assert_eq!(
-            last,
-            "Stack blue in eu-west-1, account 123456789012: \
-             https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
+            told.links[0].url,
+            "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
              details/arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42"
         );
     }
@@ -238,4 +254,44 @@ fn whoever_reads_of_the_end_knows_what_is_refused_from_then_on() {
         Some(WayBack { from: DeploymentId::new("shop-41"), version, skips_validation: false });
     let text = told(Event::Succeeded, &ended);
     assert!(text.contains(&format!("shop:41 {refused}")), "{text}");
+}
+
+#[test]
+fn the_last_notice_has_the_numbers() {
+    let mut ended = deployment();
+    let at = ended.started_at + Span::from_secs(2_520);
+    ended.progress.shifts =
+        [0, 1].map(|stage| Shift { stage: StageIndex(stage), at: NOW }).to_vec();
+    let decision = Decision {
+        approved: true,
+        by: "oidc:ada".to_owned(),
+        at: NOW,
+        reason: None,
+        groups: Vec::new(),
+    };
+    ended.progress.decisions = vec![
+        (StageIndex(1), decision.clone()),
+        (StageIndex(2), Decision { approved: false, ..decision }),
+    ];
+    let slot = |all, bad| SlotRequests { all, bad, slow: Some(1) };
+    let cell = Cell { from: NOW, stage: StageIndex(0), canary: slot(100, 3), stable: slot(900, 0) };
+    let (period, shifts) = (Span::from_secs(60), ended.progress.shifts.clone());
+    let later = Cell { from: NOW + period, ..cell };
+    let counted = CountedCells { period, cells: &[cell, later] };
+    let cells = StoredCells::of(&ended.id, &ended.plan, &shifts, counted, NOW);
+    let event = Event::Succeeded;
+    let notice = Notice { deployment: ended.id.clone(), sequence: 9, at, event };
+    let told = message(&notice, &ended).with_requests(&ended, &cells).to_string();
+    for line in [
+        "2 of 4 stages had traffic, and it took 42m from its start.",
+        "Approved: stage 2 by oidc:ada.",
+        "shop:42: 6 of 200 requests were bad (3 %).",
+        "shop:41: 0 of 1800 requests were bad (0 %).",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+    }
+    let none = CountedCells { period, cells: &[Cell { canary: slot(0, 0), ..cell }] };
+    let none = StoredCells::of(&ended.id, &ended.plan, &shifts, none, NOW);
+    let told = message(&notice, &ended).with_requests(&ended, &none).to_string();
+    assert!(!told.contains("were bad"), "{told}");
 }

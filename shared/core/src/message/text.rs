@@ -7,8 +7,10 @@ mod scaling;
 
 use std::fmt;
 
+use super::links::{Link, links};
 use crate::failure::Failure;
-use crate::ids::{ChannelName, ExecutionArn};
+use crate::health::{Share, SlotRequests, StoredCells};
+use crate::ids::ChannelName;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
 use crate::route::RouteRef;
@@ -25,6 +27,8 @@ pub struct Message {
     /// Where the question can be looked at, and answered if that is wanted; `None`: nothing is asked, or the stack has no
     /// page.
     pub page: Option<String>,
+    /// Where what it is about is to be seen in the console.
+    pub links: Vec<Link>,
 }
 
 impl Message {
@@ -60,33 +64,38 @@ impl Message {
 
 impl Message {
     /// For somebody who has several accounts, Regions or stacks: each command names its own, and the
-    /// last line says which they are, with the execution in the console.
+    /// last line says which they are. With what is to be seen in the console.
     #[must_use]
-    pub fn from_stack(self, stack: &str, execution: &ExecutionArn) -> Self {
-        let parts: Vec<_> = execution.as_str().split(':').collect();
+    pub fn from_stack(self, stack: &str, deployment: &Deployment) -> Self {
+        let parts: Vec<_> = deployment.execution.as_str().split(':').collect();
         let [_, _, _, region, account, ..] = parts.as_slice() else { return self };
         let mut message = self.with_options(&format!(" --stack {stack} --region {region}"));
-        let console = console(execution).map(|url| format!(": {url}")).unwrap_or_default();
-        message.lines.push(format!("Stack {stack} in {region}, account {account}{console}"));
+        message.lines.push(format!("Stack {stack} in {region}, account {account}."));
+        message.links = links(deployment, stack);
         message
+    }
+
+    /// With what was counted of both versions' requests, where all of it is over.
+    #[must_use]
+    pub fn with_requests(mut self, deployment: &Deployment, cells: &StoredCells) -> Self {
+        let plan = &deployment.plan;
+        let (canary, stable) = cells.totals();
+        let of =
+            |version: &str, requests: &SlotRequests| format!("{version}: {}.", Share::of(requests));
+        if canary.all > 0 {
+            self.lines.push(of(plan.task_definition.short(), &canary));
+            self.lines.push(of(version(&plan.stable), &stable));
+        }
+        self
     }
 }
 
-/// Where an execution is to be seen. Other partitions than AWS's first have consoles of their own.
-pub fn console(execution: &ExecutionArn) -> Option<String> {
-    let parts: Vec<_> = execution.as_str().split(':').collect();
-    let [_, "aws", _, region, ..] = parts.as_slice() else { return None };
-    Some(format!(
-        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/\
-         {execution}"
-    ))
-}
-
 impl fmt::Display for Message {
-    /// The headline, an empty line, and the rest.
+    /// The headline, an empty line, the rest, and the links.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.headline)?;
-        self.lines.iter().try_for_each(|line| write!(formatter, "\n{line}"))
+        self.lines.iter().try_for_each(|line| write!(formatter, "\n{line}"))?;
+        self.links.iter().try_for_each(|Link { title, url }| write!(formatter, "\n{title}: {url}"))
     }
 }
 
@@ -97,7 +106,12 @@ pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
         Urgency::Page => "ACT NOW: ",
         Urgency::Information | Urgency::Attention => "",
     };
-    Message { headline: format!("{call}{}: {what}", deployment.plan.service), lines, page: None }
+    Message {
+        headline: format!("{call}{}: {what}", deployment.plan.service),
+        lines,
+        page: None,
+        links: Vec::new(),
+    }
 }
 
 struct Told<'a> {
@@ -115,6 +129,7 @@ impl Told<'_> {
             Event::Decided { stage, decision, lacking } => self.decided(*stage, decision, *lacking),
             Event::Shifted { stage } => self.shifted(*stage),
             Event::Waiting { stage, reasons, against } => self.waiting(*stage, reasons, against),
+            Event::CheckAlert { stage, reasons } => self.check_alert(*stage, reasons),
             Event::StageHeld { stage, reasons, against } => {
                 self.stage_held(*stage, reasons, against)
             }
@@ -188,6 +203,7 @@ impl Told<'_> {
             ),
         ];
         lines.extend(self.quarantined(Outcome::Succeeded));
+        lines.extend(self.in_numbers());
         lines.push(format!(
             "To go back to it: `glidepath rollback {} --to previous --reason …`",
             self.deployment.id
@@ -202,8 +218,27 @@ impl Told<'_> {
             self.canary_tasks_after(),
         ];
         lines.extend(self.quarantined(Outcome::RolledBack));
+        lines.extend(self.in_numbers());
         lines.push(self.to_look());
         (format!("deployment of {} failed; it was rolled back", self.new_version()), lines)
+    }
+
+    /// How far it has come, how long that took, and who has approved it.
+    fn in_numbers(&self) -> Vec<String> {
+        let Deployment { plan, progress, started_at, .. } = self.deployment;
+        let (reached, stages) =
+            (progress.shifts.last().map_or(0, |shift| shift.stage.0 + 1), plan.stages.len());
+        let lasted = self.notice.at.since(*started_at);
+        let mut lines = vec![format!(
+            "{reached} of {stages} stages had traffic, and it took {lasted} from its start."
+        )];
+        let approved = progress.decisions.iter().filter(|(_, decision)| decision.approved);
+        let approved: Vec<_> =
+            approved.map(|(stage, decision)| format!("stage {stage} by {}", decision.by)).collect();
+        if !approved.is_empty() {
+            lines.push(format!("Approved: {}.", approved.join(", ")));
+        }
+        lines
     }
 
     /// What the next plan refuses.

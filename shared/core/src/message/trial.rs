@@ -19,6 +19,7 @@ impl Trial {
     pub fn message(&self) -> Message {
         Message {
             page: None,
+            links: Vec::new(),
             headline: "Glidepath: this channel works".to_owned(),
             lines: vec![format!(
                 "{} ran `glidepath doctor`, which sends a message on every channel of the stack. \

@@ -68,14 +68,13 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::message::document::document;
-    use crate::message::message;
-    use crate::message::tests::notices;
+    use crate::message::tests::{notices, told};
 
     #[test]
     fn time_and_id_are_part_of_what_is_signed() {
         let deployment = deployment();
         let notice = notices().remove(0);
-        let document = document(&notice, &deployment, "glidepath", &message(&notice, &deployment));
+        let document = document(&notice, &deployment, "glidepath", &told(&notice, &deployment));
         let post = Post::notice(&document);
         assert_eq!(post.id, format!("{}/1", deployment.execution));
         let signed = post.signed(NOW);

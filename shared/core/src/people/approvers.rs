@@ -52,7 +52,10 @@ impl Approvers {
                 let fits = entry.len() <= LONGEST && !entry.chars().any(char::is_control);
                 return if fits { Ok(()) } else { Err(UnfitApprover::Unknown) };
             }
-            Identity::User { .. } | Identity::Role { .. } | Identity::Session { .. } | Identity::Other => {}
+            Identity::User { .. }
+            | Identity::Role { .. }
+            | Identity::Session { .. }
+            | Identity::Other => {}
         }
         // As IAM allows in names, and what patterns are made of: it is shown on terminals.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-/:*?".contains(&byte);
@@ -88,7 +91,9 @@ impl Approvers {
             // What others call somebody may have a `*` in it, which means itself.
             (Identity::Slack { .. } | Identity::SignedIn { .. }, _) => entry == by,
             (Identity::SlackGroup | Identity::SignedInGroup, _) => groups.contains(entry),
-            (_, Identity::User { .. } | Identity::Role { .. } | Identity::Session { .. }) => matches(entry, by),
+            (_, Identity::User { .. } | Identity::Role { .. } | Identity::Session { .. }) => {
+                matches(entry, by)
+            }
             _ => false,
         })
     }
@@ -167,7 +172,8 @@ mod tests {
 
     #[test]
     fn others_than_aws_name_people_and_groups_to_the_letter() {
-        let approvers = list(&["slack:T0/U1", "slack:T0/S1", "oidc:ada@example.com", "oidc-group:release *"]);
+        let approvers =
+            list(&["slack:T0/U1", "slack:T0/S1", "oidc:ada@example.com", "oidc-group:release *"]);
         let group = |name: &str| vec![name.to_owned()];
         assert!(approvers.names("slack:T0/U1", &[]));
         assert!(approvers.names("slack:T0/U9", &group("slack:T0/S1")));

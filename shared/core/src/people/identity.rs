@@ -128,7 +128,9 @@ impl<'arn> Identity<'arn> {
 
     /// `TEAM/USER` or `TEAM/GROUP`, by Slack's own ids.
     fn of_slack(text: &'arn str) -> Self {
-        let id = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let id = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        };
         match text.split_once('/').filter(|(team, user)| !team.is_empty() && id(team) && id(user)) {
             Some((_, user)) if user.starts_with(['U', 'W']) => Self::Slack { user: text },
             Some((_, group)) if group.starts_with('S') => Self::SlackGroup,

@@ -39,6 +39,8 @@ pub enum CheckMode {
     Critical,
     /// It is told with every verdict and changes none.
     Informative,
+    /// Out of bounds it is told to whoever hears of what wants attention, once in a stage, and changes no verdict.
+    Alert,
     /// Verdicts tell what it would have done. For trying a check before it is trusted.
     DryRun,
 }

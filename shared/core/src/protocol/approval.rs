@@ -47,8 +47,10 @@ impl Deployment {
         let approval = self.plan.stage(stage).and_then(|stage| stage.approval.as_ref());
         let Some(approval) = approval else { return 0 };
         let needed = self.people_needed(approval);
-        let given: Vec<_> = self.approvals(stage).map(|decision| self.person(&decision.by)).collect();
-        let given = if self.counts_people(approval) { most_for_certain(&given) } else { given.len() };
+        let given: Vec<_> =
+            self.approvals(stage).map(|decision| self.person(&decision.by)).collect();
+        let given =
+            if self.counts_people(approval) { most_for_certain(&given) } else { given.len() };
         needed.saturating_sub(u32::try_from(given).unwrap_or(u32::MAX))
     }
 
@@ -130,7 +132,9 @@ impl Deployment {
 /// those whom another names.
 fn most_for_certain(people: &[Person]) -> usize {
     let named = |by: NamedBy| {
-        let of_one = people.iter().filter(|person| matches!(person, Person::Named(named, _) if *named == by));
+        let of_one = people
+            .iter()
+            .filter(|person| matches!(person, Person::Named(named, _) if *named == by));
         of_one.count()
     };
     [NamedBy::Aws, NamedBy::Slack, NamedBy::Issuer].map(named).into_iter().max().unwrap_or_default()
@@ -188,7 +192,12 @@ mod tests {
         member(deployment, by, &[], approved)
     }
 
-    fn member(deployment: &Deployment, by: &str, groups: &[&str], approved: bool) -> Result<Deployment, String> {
+    fn member(
+        deployment: &Deployment,
+        by: &str,
+        groups: &[&str],
+        approved: bool,
+    ) -> Result<Deployment, String> {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
         let decision = Decision { approved, by: by.to_owned(), at: NOW, reason: None, groups };
         let decided = approve(deployment, STAGE, decision, NOW);
@@ -299,7 +308,11 @@ mod tests {
         let mut approval = of(2, false);
         approval.approvers = vec![Approvers::new(list)];
         let mut asked = asking(approval);
-        let mixed = says(&says(&says(&asked, &user("bob"), true).unwrap(), "slack:T0/U1", true).unwrap(), "oidc:ada", true);
+        let mixed = says(
+            &says(&says(&asked, &user("bob"), true).unwrap(), "slack:T0/U1", true).unwrap(),
+            "oidc:ada",
+            true,
+        );
         let mixed = mixed.unwrap();
         assert!(!is_answered(&mixed));
         assert_eq!(mixed.approvals_lacking(STAGE), 1);

@@ -362,7 +362,7 @@ mod tests {
             let (now, until) = (NOW + Span::from_secs(elapsed), NOW + minutes(200));
             let by = || "ada".to_owned();
             let approved = Decision { approved: true, by: by(), at: NOW, reason: None, groups: Vec::new() };
-            let pause = Pause { by: by(), at: NOW, reason: None, groups: Vec::new() };
+            let pause = Pause { by: by(), at: NOW, reason: None };
             deployment.progress.paused = paused.then_some(pause);
             let skips = Promotion { by: by(), at: NOW, reason: by(), skips_bake: true };
             deployment.progress.step = match step {

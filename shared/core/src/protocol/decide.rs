@@ -100,8 +100,7 @@ pub fn approve(
     if let Some(why) = deployment.is_nobodys(stage, &decision.by) {
         return Err(Refused::NotTheirs(why));
     }
-    if let Some(why) = deployment.cannot_approve(stage, &decision).filter(|_| decision.approved)
-    {
+    if let Some(why) = deployment.cannot_approve(stage, &decision).filter(|_| decision.approved) {
         return Err(Refused::NotTheirs(why));
     }
     let mut decided = deployment.decided();
@@ -267,8 +266,13 @@ mod tests {
         let until = NOW + Span::from_secs(60);
         asked.progress.step =
             Step::Approving { since: NOW, until, decision: None, reminded: false };
-        let decision =
-            |approved| Decision { approved, by: "ada".to_owned(), at: NOW, reason: None, groups: Vec::new() };
+        let decision = |approved| Decision {
+            approved,
+            by: "ada".to_owned(),
+            at: NOW,
+            reason: None,
+            groups: Vec::new(),
+        };
         let refused = answer(&asked, None, decision(true), NOW).unwrap_err();
         assert!(refused.to_string().starts_with("say which stage: stage 1 (5 %)"), "{refused}");
         assert!(answer(&asked, Some(StageIndex(0)), decision(true), NOW).is_ok());

@@ -6,7 +6,7 @@ use super::telling::{notice, tell_once};
 use super::write::RegistryWrite;
 use crate::failure::Failure;
 use crate::harm::RequestsPerMinute;
-use crate::health::{Judgement, Verdict};
+use crate::health::{CheckAlert, Judgement, Reading, Readings, Verdict, check_alerts};
 use crate::ids::IntentId;
 use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
@@ -195,11 +195,18 @@ pub struct Judged {
     pub reasons: Vec<String>,
     /// Those that speak against it, without being enough to end it.
     pub against: Vec<String>,
+    /// Checks that only alert, and are out of bounds.
+    pub alerts: Vec<CheckAlert>,
 }
 
 impl Judged {
-    pub fn of(verdict: &Verdict) -> Self {
+    pub fn of(plan: &Plan, readings: &Readings, verdict: &Verdict) -> Self {
+        let alerts = match &readings.metrics {
+            Reading::Read(metrics) => check_alerts(&plan.health.checks, &metrics.checks),
+            Reading::Unreadable(_) => Vec::new(),
+        };
         Self {
+            alerts,
             reasons: verdict.texts(|_| true),
             against: verdict.texts(|judgement| judgement == Judgement::Suspect),
         }
@@ -240,8 +247,9 @@ pub fn observe(
     let mut seen = deployment.revised(now, next_due_at);
     let mut writes = Vec::new();
     seen.progress.hooks = hooks.unwrap_or(seen.progress.hooks);
-    if let Some(Judged { reasons, against }) = judged {
+    if let Some(Judged { reasons, against, alerts }) = judged {
         (seen.progress.judged, seen.progress.against) = (reasons, against);
+        writes.extend(alert_once(&mut seen, now, alerts));
     }
     let gap = seen.progress.gap();
     seen.progress = seen.progress.seeing(&routes, now);
@@ -296,6 +304,7 @@ pub fn observe(
         MoveOn::Stage(stage) => {
             seen.progress.stage = stage;
             seen.progress.hooks.clear();
+            seen.progress.alerted.clear();
             seen.progress.step = first_step(seen.plan.stage(stage), now);
             seen.progress.told = None;
         }
@@ -317,6 +326,24 @@ pub fn observe(
     Ok((seen, writes))
 }
 
+/// Tells of checks that are out of bounds, each once in a stage.
+fn alert_once(
+    deployment: &mut Deployment,
+    now: Timestamp,
+    alerts: Vec<CheckAlert>,
+) -> Option<RegistryWrite> {
+    let known = &deployment.progress.alerted;
+    let fresh: Vec<_> = alerts.into_iter().filter(|alert| !known.contains(&alert.check)).collect();
+    if fresh.is_empty() {
+        return None;
+    }
+    let stage = deployment.progress.stage;
+    let (checks, reasons): (Vec<_>, Vec<_>) =
+        fresh.into_iter().map(|CheckAlert { check, text }| (check, text)).unzip();
+    deployment.progress.alerted.extend(checks);
+    Some(notice(deployment, now, Event::CheckAlert { stage, reasons }))
+}
+
 impl Progress {
     pub fn at_start(plan: &Plan, now: Timestamp) -> Self {
         Self {
@@ -329,6 +356,7 @@ impl Progress {
             in_order_at: None,
             judged: Vec::new(),
             against: Vec::new(),
+            alerted: Vec::new(),
             decisions: Vec::new(),
             ended_by: None,
             paused: None,

@@ -169,6 +169,9 @@ pub struct Progress {
     /// What of it speaks against the canary, without being enough to end it.
     #[serde(default)]
     pub against: Vec<String>,
+    /// Names of the checks that only alert of which this stage has told somebody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerted: Vec<String>,
     /// What people have decided so far, in order.
     #[serde(default)]
     pub decisions: Vec<(StageIndex, Decision)>,

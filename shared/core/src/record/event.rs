@@ -65,6 +65,12 @@ pub enum Event {
         #[serde(default)]
         against: Vec<String>,
     },
+    /// Checks that only alert are out of bounds. It changes nothing.
+    CheckAlert {
+        stage: StageIndex,
+        /// What they have seen, in words.
+        reasons: Vec<String>,
+    },
     /// The time that a stage was extended by is over, and it still lacks evidence: it holds until a
     /// person decides.
     StageHeld {
@@ -223,6 +229,7 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Waiting { .. }
+            | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
@@ -255,6 +262,7 @@ impl Event {
             Self::Started
             | Self::Decided { .. }
             | Self::Shifted { .. }
+            | Self::CheckAlert { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
             | Self::Resumed { .. }
@@ -280,6 +288,7 @@ impl Event {
             Self::Decided { .. } => "decided",
             Self::Shifted { .. } => "shifted",
             Self::Waiting { .. } => "waiting",
+            Self::CheckAlert { .. } => "checkAlert",
             Self::StageHeld { .. } => "stageHeld",
             Self::Promoted { .. } => "promoted",
             Self::NotPromoted { .. } => "notPromoted",
@@ -313,6 +322,7 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Waiting { .. }
+            | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
             | Self::NotPromoted { .. }
@@ -345,6 +355,7 @@ impl Event {
             Self::Validated { .. } => Urgency::Information,
             Self::ApprovalNeeded { .. }
             | Self::Waiting { .. }
+            | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::NotPromoted { .. }
             | Self::Paused { .. }

@@ -75,8 +75,13 @@ fn reasons() -> Vec<String> {
 
 fn approving() -> Deployment {
     let mut deployment = deployment();
-    let decision =
-        Decision { approved: true, by: person(), at: NOW, reason: Some("looks good".to_owned()), groups: Vec::new() };
+    let decision = Decision {
+        approved: true,
+        by: person(),
+        at: NOW,
+        reason: Some("looks good".to_owned()),
+        groups: Vec::new(),
+    };
     deployment.progress.decisions = vec![(StageIndex(0), decision.clone())];
     let (since, until) = (NOW, NOW + Span::from_secs(60));
     deployment.progress.step =
@@ -300,6 +305,7 @@ fn notices() -> Vec<Notice> {
         },
         Event::Paused { stage, pause: pause() },
         Event::Resumed { stage, by: person(), reason: Some("a reason".to_owned()), lasted },
+        Event::CheckAlert { stage, reasons: reasons.clone() },
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);

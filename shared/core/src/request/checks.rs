@@ -343,6 +343,7 @@ impl Decode for CheckMode {
         node.word(&[
             ("critical", Self::Critical),
             ("informative", Self::Informative),
+            ("alert", Self::Alert),
             ("dryRun", Self::DryRun),
         ])
     }

@@ -13,7 +13,7 @@ mod scaling;
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use glidepath_core::health::{ServiceDeployment, StoppedTask};
+use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
     TaskDefinition, TaskToken,
@@ -370,6 +370,8 @@ pub struct Handover<'a> {
     pub deployment: &'a Deployment,
     /// What the channel rings somebody for already, of this deployment.
     pub rung: &'a Rung,
+    /// What was counted of its requests, where the notice says how it has ended and that could be read.
+    pub cells: Option<&'a StoredCells>,
 }
 
 /// Why a channel has not taken a notice.

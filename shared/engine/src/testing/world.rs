@@ -124,6 +124,8 @@ pub struct State {
     pub listening: BTreeMap<ChannelName, Listening>,
     /// What channels that ring were to do with which alert, in this order.
     pub rung: Vec<(ChannelName, (Action, Key))>,
+    /// Notices that came with what was counted.
+    pub counted: Vec<(ChannelName, &'static str)>,
     /// Channels that refuse notices, each by its number; with none given every one.
     pub refusing: BTreeMap<ChannelName, Option<u32>>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
@@ -441,6 +443,9 @@ impl Channels for World {
         if refused.is_some_and(|which| which.is_none_or(|which| which == notice.sequence)) {
             let detail = "status 404".to_owned();
             return Err(PortError::Refused { operation: "deliver", detail }.into());
+        }
+        if handover.cells.is_some() {
+            self.state().counted.push((channel.clone(), notice.event.name()));
         }
         let actions = handover.rung.actions(Alert::of(&notice.event));
         self.state().rung.extend(actions.into_iter().map(|done| (channel.clone(), done)));

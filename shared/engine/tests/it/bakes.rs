@@ -197,6 +197,14 @@ async fn a_route_that_is_put_right_before_the_first_shift_is_told_of_no_more() {
 
 /// A check of the canary's own measure, and what it measured, oldest first.
 async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Failure> {
+    checked_by(mode, points).await.1
+}
+
+/// The same with what was recorded of it.
+async fn checked_by(
+    mode: CheckMode,
+    points: PortResult<Vec<f64>>,
+) -> (MemoryRegistry, Result<(), Failure>) {
     let (registry, world) = (MemoryRegistry::default(), world());
     let measure = |slot: &str| {
         Measure::Metric(MetricStatistic {
@@ -208,7 +216,7 @@ async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Fa
     };
     let numbers = |points: Vec<f64>| points.into_iter().filter_map(Number::new).collect();
     world.state().measures = vec![(measure("green"), points.map(numbers))];
-    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE)]);
+    let mut plan = plan(vec![stage(500, MINUTE.times(5)), stage(1000, MINUTE.times(5))]);
     plan.health.on_inconclusive = OnInconclusive::Rollback;
     plan.health.checks = vec![Check {
         name: "failed orders".to_owned(),
@@ -223,7 +231,7 @@ async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Fa
     let deployment = begun(&registry, plan, "d1", world.now()).await;
     let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
     assert_eq!(ended.is_err(), everything_on_blue(&world));
-    ended
+    (registry, ended)
 }
 
 #[tokio::test]
@@ -238,6 +246,22 @@ async fn a_check_of_the_user_s_own_rolls_back_or_only_says_that_it_would() {
     checked(CheckMode::DryRun, bad()).await.unwrap();
     checked(CheckMode::Informative, bad()).await.unwrap();
     checked(CheckMode::Critical, Ok(vec![11.0, 12.5, 3.0])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_check_that_only_alerts_is_told_once_in_a_stage_and_stops_nothing() {
+    let told = async |points: Vec<f64>| {
+        let (registry, ended) = checked_by(CheckMode::Alert, Ok(points)).await;
+        ended.unwrap();
+        let notices = registry.items().notices.clone();
+        let alerts = notices.iter().filter_map(|entry| match &entry.notice.event {
+            Event::CheckAlert { stage, reasons } => Some((stage.0, reasons.len())),
+            _ => None,
+        });
+        alerts.collect::<Vec<_>>()
+    };
+    assert_eq!(told(vec![11.0, 12.5, 30.0]).await, [(0, 1), (1, 1)]);
+    assert_eq!(told(vec![11.0, 12.5, 3.0]).await, []);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use glidepath_core::ids::ChannelName;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, Registry};
-use glidepath_engine::testing::example::{begun, plan, stage, world};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::example::{begun, plan, requests, stage, world};
+use glidepath_engine::testing::{Bed, Call, Fault, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, notify, sweep};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -109,4 +109,30 @@ async fn a_channel_that_is_down_keeps_its_order_and_delays_only_its_own() {
     deliver(&registry, &world, &deployment).await.unwrap();
     let all = ["started", "shifted", "succeeded", "undelivered"];
     assert_eq!(taken(&world.take_calls(), &team()), all);
+}
+
+/// Which notices came with what was counted, and the calls of the delivery, of which one may go wrong.
+async fn counted(
+    fault: Option<(usize, Fault)>,
+) -> (Vec<(ChannelName, &'static str)>, Vec<&'static str>) {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().requests = Some(requests(1_000, 300));
+    let mut plan = plan(vec![stage(50, MINUTE), stage(1000, MINUTE)]);
+    plan.notify = vec![team(), night()];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await.unwrap_err();
+    let bed = Bed::with_fault(&registry, &world, fault);
+    notify::run(&bed, &StepInput { deployment: deployment.id.clone() }).await.unwrap();
+    assert_eq!(taken(&world.take_calls(), &team()).last(), Some(&"rolledBack"));
+    (world.state().counted.clone(), bed.take_operations())
+}
+
+#[tokio::test]
+async fn only_the_end_is_told_with_what_was_counted_and_without_it_all_the_same() {
+    let (told, calls) = counted(None).await;
+    assert_eq!(told, [team(), night()].map(|channel| (channel, "rolledBack")));
+    let reads: Vec<_> =
+        calls.iter().enumerate().filter(|(_, call)| **call == "stored_cells").collect();
+    let [(read, _)] = reads[..] else { panic!("once for all channels: {calls:?}") };
+    assert_eq!(counted(Some((read, Fault::LostBefore))).await.0, []);
 }

@@ -233,6 +233,19 @@ async fn what_leads_back_leads_back_from_a_pause() {
 }
 
 #[tokio::test]
+async fn whoever_resumes_ends_the_wait_of_an_open_question_too() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = carried(&registry, &world, asking()).await;
+    machine.run_until(|reply| reply.summary.contains("person")).await.unwrap();
+    machine.step(None).await;
+    let bed = Bed::new(&registry, &world);
+    decide::run(&bed, &pause()).await.unwrap();
+    world.take_calls();
+    decide::run(&bed, &resume()).await.unwrap();
+    assert!(matches!(world.take_calls().as_slice(), [Call::OpenGate(_)]));
+}
+
+#[tokio::test]
 async fn a_question_is_asked_and_answered_meanwhile_and_the_weight_waits() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut machine = carried(&registry, &world, asking()).await;

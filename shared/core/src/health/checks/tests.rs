@@ -42,10 +42,13 @@ fn all(values: &[f64]) -> Reading<Series> {
     series(&values.iter().copied().map(Some).collect::<Vec<_>>())
 }
 
+fn reading(canary: Reading<Series>, stable: Reading<Series>) -> CheckReading {
+    CheckReading { canary, stable: Some(stable), period: PERIOD, until: NOW }
+}
+
 fn judged(check: &Check, canary: Reading<Series>, stable: Reading<Series>) -> Reason {
-    let reading = CheckReading { canary, stable: Some(stable), period: PERIOD, until: NOW };
     let mut reasons = Vec::new();
-    judge(std::slice::from_ref(check), &[reading], &mut reasons);
+    judge(std::slice::from_ref(check), &[reading(canary, stable)], &mut reasons);
     assert_eq!(reasons.len(), 1, "{reasons:?}");
     reasons.remove(0)
 }
@@ -117,7 +120,7 @@ proptest! {
         canary in proptest::collection::vec(proptest::option::of(0.0..200.0_f64), 0..8),
         stable in proptest::collection::vec(proptest::option::of(0.0..200.0_f64), 0..8),
     ) {
-        for mode in [CheckMode::Informative, CheckMode::DryRun] {
+        for mode in [CheckMode::Informative, CheckMode::Alert, CheckMode::DryRun] {
             let reason = judged(&check(mode), series(&canary), series(&stable));
             prop_assert_eq!(reason.judgement, Judgement::Pass);
         }
@@ -128,6 +131,12 @@ proptest! {
             critical.judgement == Judgement::Fail,
             dry.text.starts_with("dry run, would roll back: ")
         );
+        for mode in [CheckMode::Critical, CheckMode::Informative, CheckMode::Alert, CheckMode::DryRun] {
+            let alerted = alerts(&[check(mode)], &[reading(series(&canary), series(&stable))]);
+            let alert = CheckAlert { check: "cpu".to_owned(), text: critical.text.clone() };
+            let expected = mode == CheckMode::Alert && critical.judgement == Judgement::Fail;
+            prop_assert_eq!(alerted, if expected { vec![alert] } else { Vec::new() });
+        }
     }
 
     #[test]

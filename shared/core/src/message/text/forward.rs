@@ -129,6 +129,25 @@ impl Told<'_> {
         (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
     }
 
+    pub(super) fn check_alert(
+        &self,
+        stage: StageIndex,
+        reasons: &[String],
+    ) -> (String, Vec<String>) {
+        let mut lines: Vec<_> = reasons.iter().map(|reason| format!("Seen: {reason}")).collect();
+        lines.push(
+            "It goes on: this is told, and changes no verdict. It is told once in a stage."
+                .to_owned(),
+        );
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        let what = match reasons {
+            [_] => "a check is".to_owned(),
+            several => format!("{} checks are", several.len()),
+        };
+        (format!("{what} out of bounds at stage {stage} ({})", self.weight(stage)), lines)
+    }
+
     pub(super) fn stage_held(
         &self,
         stage: StageIndex,
