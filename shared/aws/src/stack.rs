@@ -124,9 +124,9 @@ fn channels(stack: &Described) -> Parameter<ChannelsSettings> {
 fn approvals(stack: &Described) -> Parameter<ApprovalPolicy> {
     let written = parameter(stack, "ApprovalPolicy");
     let read = written.map_or_else(|| Ok(ApprovalPolicy::default()), ApprovalPolicy::parse);
-    Parameter(read.map_err(|why| {
-        format!("the stack's parameter `ApprovalPolicy` cannot be read: {why}")
-    }))
+    Parameter(
+        read.map_err(|why| format!("the stack's parameter `ApprovalPolicy` cannot be read: {why}")),
+    )
 }
 
 fn parameter<'a>(stack: &'a Described, name: &str) -> Option<&'a str> {
