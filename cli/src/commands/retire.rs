@@ -127,7 +127,7 @@ fn refused(none: &NoWayBack, subject: &str, commands: &Commands) -> Stopped {
 mod tests {
     use std::collections::BTreeMap;
 
-    use glidepath_core::record::Retirement;
+    use glidepath_core::record::{Event, Retirement};
     use glidepath_core::time::Span;
     use glidepath_engine::testing::{Bed, MemoryRegistry, example};
 
@@ -144,7 +144,7 @@ mod tests {
         registry.items().deployments.insert(succeeded.id.clone(), succeeded.clone());
         // With the function itself in place of its URL.
         let retire = async |id: &DeploymentId| {
-            let retired = glidepath_engine::retire::run(&ports, id).await;
+            let retired = glidepath_engine::retire::run(&ports, id, "arn:ada").await;
             let due_at = retired.map(|found| found.map(|found| found.due_at));
             Ok(due_at.map(|due_at| Decided::retirement(id.clone(), due_at)))
         };
@@ -162,15 +162,24 @@ mod tests {
         let told = told.text();
         assert!(told.contains("stop within about a minute; they would have been kept"), "{told}");
         assert_eq!(registry.items().retirements[&kept.key()].due_at, world.now());
+        // Who wanted it, once, however often it is asked for.
+        let timeline = async || {
+            let notices = registry.notices(&succeeded.id).await.unwrap();
+            notices.into_iter().map(|entry| entry.notice.event).collect::<Vec<_>>()
+        };
+        let told_of =
+            Event::RetirementHastened { by: "arn:ada".to_owned(), was_due_at: kept.due_at };
+        assert_eq!(timeline().await, std::slice::from_ref(&told_of));
         let told = end(&ports, &known, "shop-42", &retire, &commands).await.unwrap();
         let told = told.text();
         assert!(told.contains("due already"), "{told}");
+        assert_eq!(timeline().await, [told_of]);
 
         let stopped = end(&ports, &known, "basket", &retire, &commands).await.unwrap_err();
         assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
 
         // Somebody is late: what serves by now keeps its way back.
-        let mut newer = succeeded;
+        let mut newer = succeeded.clone();
         newer.id = DeploymentId::new("shop-43");
         registry.items().deployments.insert(newer.id.clone(), newer.clone());
         let deployments = vec![newer, known.deployments[0].clone()];

@@ -66,6 +66,7 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
         | Event::Succeeded
         // Told when the traffic was restored.
         | Event::RolledBack { .. }
+        | Event::RetirementHastened { .. }
         | Event::Retired
         | Event::RetirementPostponed => Vec::new(),
     }
