@@ -183,17 +183,19 @@ mod tests {
         })
     }
 
-    /// What is left if empty things are nothing.
+    /// What is left if empty things are nothing, in lists as well.
     fn filled(value: &Value) -> Value {
-        match value {
-            value if is_empty(value) => Value::Null,
-            Value::Array(entries) => entries.iter().map(filled).collect(),
+        let left = match value {
+            Value::Array(entries) => {
+                entries.iter().map(filled).filter(|entry| !entry.is_null()).collect()
+            }
             Value::Object(fields) => {
                 let fields = fields.iter().map(|(name, value)| (name.clone(), filled(value)));
                 Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-        }
+        };
+        if is_empty(&left) { Value::Null } else { left }
     }
 
     proptest! {
