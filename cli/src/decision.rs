@@ -11,12 +11,14 @@ use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{Answer, Posted, Word};
 use glidepath_engine::ports::{Clock, PortError, Ports, Registry};
+use serde_json::json;
 
 use crate::connection::Options;
 use crate::names::Named;
 use crate::next_command::Commands;
 use crate::render::words;
 use crate::stopped::Stopped;
+use crate::told::{Done, Told, ended};
 
 /// What somebody decides about, and why.
 #[derive(clap::Args)]
@@ -26,6 +28,9 @@ pub(crate) struct About {
     /// Why, for whoever reads the timeline
     #[arg(long, value_parser = reason)]
     pub(crate) reason: Option<String>,
+    /// Print JSON, one object: the deployment and what was done, or `error`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A stage as people count, from 1.
@@ -41,12 +46,25 @@ pub(crate) fn reason(text: &str) -> Result<String, String> {
 
 /// Says it as whoever the credentials belong to.
 pub(crate) async fn answer(
-    deployment: &Named,
+    about: &About,
     stage: Option<StageIndex>,
     word: Word,
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
+    let answered = match asked(&about.deployment, stage, word, options).await {
+        Ok(told) => told.write(about.json, output).map_err(Stopped::from),
+        Err(stopped) => Err(stopped),
+    };
+    ended(about.json, answered, output)
+}
+
+async fn asked(
+    deployment: &Named,
+    stage: Option<StageIndex>,
+    word: Word,
+    options: &Options,
+) -> Result<Told, Stopped> {
     let connection = options.connect().await?;
     if matches!(word, Word::Promote { .. } | Word::Pause { .. } | Word::Resume { .. }) {
         // Functions that do not know what was said would drop it.
@@ -67,9 +85,7 @@ pub(crate) async fn answer(
         Err(error) => Err(Unsaid::Unheard(error)),
     };
     let who = async || connection.operator.identity().await.ok();
-    let told = decide(&connection.ports, &answer, say, who, &commands).await?;
-    writeln!(output, "{told}")?;
-    Ok(())
+    decide(&connection.ports, &answer, say, who, &commands).await
 }
 
 /// Why an answer was not taken.
@@ -89,23 +105,30 @@ async fn decide<P>(
     say: impl AsyncFnOnce() -> Result<Option<Weight>, Unsaid>,
     who: impl AsyncFnOnce() -> Option<String>,
     commands: &Commands,
-) -> Result<String, Stopped>
+) -> Result<Told, Stopped>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
+    let now = || ports.ambient().now();
     let failure = match say().await {
         Ok(under_way) => {
             // It counts, whether it can be shown or not.
             let shown = ports.registry().deployment(&answer.deployment).await.ok().flatten();
-            let told = shown
-                .map(|deployment| answered(&deployment, answer, commands, ports.ambient().now()));
+            let told = shown.map(|deployment| answered(&deployment, answer, commands, now()));
             let told = told.unwrap_or_else(|| {
-                format!("it is recorded\n  look        {}", commands.to_look(&answer.deployment))
+                let id = &answer.deployment;
+                let text = format!("it is recorded\n  look        {}", commands.to_look(id));
+                Told::unseen(done(&answer.word), id, text)
             });
+            let told = told.with("seen", json!(true));
             return Ok(match under_way {
-                Some(weight) => format!(
-                    "{told}\n  under way   {weight}: that shift may still come, none after it"
-                ),
+                Some(weight) => told
+                    .in_words(|text| {
+                        format!(
+                            "{text}\n  under way   {weight}: that shift may still come, none after it"
+                        )
+                    })
+                    .with("underWay", json!(f64::from(weight.permille()) / 10.0)),
                 None => told,
             });
         }
@@ -125,11 +148,10 @@ where
     let by = if own { who().await } else { None };
     if by.is_some_and(|by| recorded(&deployment, answer, &by)) {
         // Only the wake-up was lost: the deployment finds the answer at its next look.
-        return Ok(format!(
-            "{}\nit may take {} until it is seen",
-            answered(&deployment, answer, commands, ports.ambient().now()),
-            deployment.plan.health.interval
-        ));
+        let interval = deployment.plan.health.interval;
+        let told = answered(&deployment, answer, commands, now());
+        let told = told.in_words(|text| format!("{text}\nit may take {interval} until it is seen"));
+        return Ok(told.with("seen", json!(false)));
     }
     let hint = match (&deployment.progress.step, &answer.word) {
         (Step::Approving { decision: None, .. }, Word::Approve { .. })
@@ -143,7 +165,7 @@ where
     if !refused {
         return Err(Stopped::by_failure(&failure, hint));
     }
-    let now = words(&deployment, ports.ambient().now());
+    let now = words(&deployment, now());
     let message = match deployment.phase {
         Phase::Open => {
             format!("{}: {}\n  {} {now}", nothing(&answer.word), failure.cause, deployment.id)
@@ -153,6 +175,16 @@ where
         }
     };
     Err(Stopped::Unusable { message, hint })
+}
+
+const fn done(word: &Word) -> Done {
+    match word {
+        Word::Approve { .. } => Done::Approved,
+        Word::Reject { .. } => Done::Rejected,
+        Word::Promote { .. } => Done::Promoted,
+        Word::Pause { .. } => Done::Paused,
+        Word::Resume { .. } => Done::Resumed,
+    }
 }
 
 const fn nothing(word: &Word) -> &'static str {
@@ -191,12 +223,7 @@ fn recorded(deployment: &Deployment, answer: &Answer, by: &str) -> bool {
     }
 }
 
-fn answered(
-    deployment: &Deployment,
-    answer: &Answer,
-    commands: &Commands,
-    now: Timestamp,
-) -> String {
+fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands, now: Timestamp) -> Told {
     let stage = answer.stage.unwrap_or(deployment.progress.stage);
     let weight = deployment.plan.stage(stage).map_or(Weight::ALL, |stage| stage.weight);
     let id = &deployment.id;
@@ -236,7 +263,8 @@ fn answered(
             version(deployment)
         ),
     };
-    format!("{said}\n  follow it   {}", commands.of("status", id, "--watch"))
+    let text = format!("{said}\n  follow it   {}", commands.of("status", id, "--watch"));
+    Told::of(done(&answer.word), deployment, now, text)
 }
 
 /// How many more people must approve the stage, if it waits for them.
@@ -275,6 +303,10 @@ mod tests {
         answer: &Answer,
         commands: &Commands,
     ) -> Result<String, Stopped> {
+        told(bed, answer, commands).await.map(|told| told.text().to_owned())
+    }
+
+    async fn told(bed: &Bed<'_>, answer: &Answer, commands: &Commands) -> Result<Told, Stopped> {
         let say = async || {
             let decided = glidepath_engine::decide::run(bed, answer).await;
             let under_way = decided.map(|after| after.under_way(bed.ambient().now()));
@@ -315,6 +347,25 @@ mod tests {
             let told = told.unwrap();
             assert!(told.starts_with(expected), "{told}");
             assert!(told.ends_with("glidepath status shop-42 --watch"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_is_told_what_was_done_in_one_word() {
+        let word = |word| Answer { stage: None, word, ..said(true) };
+        for (deployment, answer, done, state) in [
+            (fixtures::approving(), said(true), "approved", "approved"),
+            (fixtures::approving(), said(false), "rejected", "rejected"),
+            (fixtures::waiting(), promoted(), "promoted", "promoted"),
+            (fixtures::baking(), word(Word::Pause { reason: None }), "paused", "paused"),
+            (fixtures::paused(), word(Word::Resume { reason: None }), "resumed", "baking"),
+        ] {
+            let (registry, world) = world(deployment);
+            let bed = Bed::new(&registry, &world);
+            let told = told(&bed, &answer, &Commands::default()).await.unwrap();
+            let view = told.view();
+            assert_eq!((&view["done"], &view["state"]), (&json!(done), &json!(state)), "{view}");
+            assert_eq!((&view["deployment"], &view["seen"]), (&json!("shop-42"), &json!(true)));
         }
     }
 

@@ -380,6 +380,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
             unknown: vec!["check `orders` has no data yet".to_owned()],
         },
+        Event::RetirementHastened { by: "arn:aws:iam::1:user/ada".to_owned(), was_due_at: NOW },
         Event::Retired,
         Event::RetirementPostponed,
         Event::StillReached {

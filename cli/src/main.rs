@@ -25,6 +25,7 @@ mod revision;
 mod screen;
 mod stopped;
 mod telling;
+mod told;
 
 #[cfg(test)]
 mod fixtures;

@@ -8,6 +8,7 @@ use glidepath_core::document::{Finding, Findings, Severity};
 use glidepath_core::failure::Failure;
 use glidepath_core::ids::DeploymentId;
 use glidepath_engine::ports::PortError;
+use serde_json::{Value, json};
 
 use crate::next_command::Commands;
 
@@ -82,6 +83,43 @@ impl Stopped {
         }
     }
 
+    /// A word for programs: `code` of `error`.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Failed { .. } => "failed",
+            Self::Findings(_) => "findings",
+            Self::Unusable { .. } => "unusable",
+            Self::Unanswered { .. } => "unanswered",
+            Self::Waits { .. } => "waits",
+            Self::StillOn { .. } => "stillOn",
+            Self::Left { .. } => "left",
+            Self::Coded { .. } => "coded",
+            Self::Output(_) => "output",
+            Self::Runtime(_) => "runtime",
+        }
+    }
+
+    /// The same for programs.
+    fn view(&self) -> Value {
+        let error = |message: &str, hint: Option<&str>| json!({ "error": { "code": self.name(), "message": message, "hint": hint } });
+        match self {
+            Self::Failed { message, hint }
+            | Self::Unusable { message, hint }
+            | Self::Unanswered { message, hint }
+            | Self::Waits { message, hint }
+            | Self::StillOn { message, hint }
+            | Self::Left { message, hint } => error(message, Some(hint)),
+            Self::Findings(findings) => {
+                let mut view = error("the request has findings", None);
+                view["findings"] = findings_view(findings);
+                view
+            }
+            Self::Coded { why: Some(why), .. } => why.view(),
+            Self::Coded { why: None, .. } => error(&self.to_string(), None),
+            Self::Output(why) | Self::Runtime(why) => error(&format!("{self}: {why}"), None),
+        }
+    }
+
     /// There is no deployment of this name.
     pub(crate) fn unknown(id: &DeploymentId, commands: &Commands) -> Self {
         Self::Unusable {
@@ -122,6 +160,33 @@ fn hint_for(error: &str) -> &'static str {
     } else {
         "try again; `aws sts get-caller-identity` shows whether AWS can be reached at all"
     }
+}
+
+/// Says why to a program, as one object on a line; what is left is the exit code.
+pub(crate) fn written_as_json(stopped: Stopped, output: &mut impl Write) -> Stopped {
+    // It is said already, or cannot be.
+    if matches!(stopped, Stopped::Coded { why: None, .. } | Stopped::Output(_)) {
+        return stopped;
+    }
+    match writeln!(output, "{}", stopped.view()).and_then(|()| output.flush()) {
+        Ok(()) => Stopped::Coded { code: stopped.code(), why: None },
+        Err(error) => error.into(),
+    }
+}
+
+/// Findings for programs.
+pub(crate) fn findings_view(findings: &Findings) -> Value {
+    let view = |finding: &Finding| {
+        json!({
+            "severity": finding.severity.to_string(),
+            "message": finding.message,
+            "path": finding.path,
+            "line": finding.place.map(|place| place.line),
+            "column": finding.place.map(|place| place.column),
+            "hint": finding.hint,
+        })
+    };
+    findings.iter().map(view).collect()
 }
 
 /// Says why, and ends with the code for it.
@@ -173,4 +238,38 @@ fn write_finding(finding: &Finding, output: &mut impl Write) -> std::io::Result<
     };
     writeln!(output, "{style}{severity}:{style:#} {message} at {}", finding.position())?;
     writeln!(output, "  {HINT}hint:{HINT:#} {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_once_why_and_by_the_same_code() {
+        let (message, hint) = ("no".to_owned(), "yes".to_owned());
+        let documented = include_str!("../../docs/command-line.md");
+        let all = [
+            Stopped::Failed { message: message.clone(), hint: hint.clone() },
+            Stopped::Findings(Findings::default()),
+            Stopped::Unusable { message: message.clone(), hint: hint.clone() },
+            Stopped::Unanswered { message: message.clone(), hint: hint.clone() },
+            Stopped::Waits { message: message.clone(), hint: hint.clone() },
+            Stopped::StillOn { message: message.clone(), hint: hint.clone() },
+            Stopped::Left { message, hint },
+            Stopped::Runtime(std::io::Error::other("no")),
+        ];
+        for stopped in all {
+            let (code, name, mut output) = (stopped.code(), stopped.name(), Vec::new());
+            let line = format!("| `{name}` | {code} |");
+            assert!(documented.contains(&line), "docs/command-line.md lacks:\n{line}");
+            let left = written_as_json(stopped, &mut output);
+            assert_eq!(left.code(), code);
+            let once = output.clone();
+            let left = written_as_json(left, &mut output);
+            assert!(matches!(left, Stopped::Coded { why: None, .. }) && once == output);
+            let told: Value = serde_json::from_slice(&output).unwrap();
+            assert_eq!(told["error"]["code"], name);
+            assert!(told["error"]["message"].is_string(), "{told}");
+        }
+    }
 }

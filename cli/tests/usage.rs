@@ -275,3 +275,47 @@ fn a_configuration_that_says_what_it_cannot_is_refused_before_aws_is_asked() {
     // And what needs no stack needs no configuration.
     assert_eq!(with("regoin: x\n", &["schema"]).0, Some(0));
 }
+
+/// For programs a mistake is an object on the standard output, by the same exit code, and nothing stands beside it.
+#[test]
+fn a_program_reads_what_went_wrong_where_it_reads_everything() {
+    let told = |arguments: &[&str]| {
+        let output = glidepath(arguments);
+        assert!(
+            output.stderr.is_empty(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (object, output.status.code())
+    };
+    for arguments in [
+        &["start", "good.yaml", "--json"][..],
+        &["plan", "good.yaml", "--json"],
+        &["approve", "shop-42", "--json"],
+        &["reject", "shop-42", "--json"],
+        &["promote", "shop-42", "--reason", "night", "--json"],
+        &["pause", "shop-42", "--json"],
+        &["resume", "shop-42", "--json"],
+        &["rollback", "shop-42", "--json"],
+        &["rollback", "shop-42", "--to", "previous", "--reason", "slow", "--json"],
+        &["switch", "shop", "--to", "blue", "--reason", "slow", "--json"],
+        &["retire", "shop", "--json"],
+    ] {
+        let (object, code) = told(arguments);
+        let error = &object["error"];
+        assert_eq!((error["code"].as_str(), code), (Some("unusable"), Some(2)), "{arguments:?}");
+        assert!(error["hint"].as_str().unwrap().contains("--region"), "{arguments:?}: {object}");
+        let (object, code) = told(&[arguments, &["--region", "eu-west-1"]].concat());
+        let found = (object["error"]["code"].as_str(), code);
+        assert_eq!(found, (Some("unanswered"), Some(3)), "{arguments:?}");
+    }
+    for command in ["start", "plan"] {
+        let (object, code) = told(&[command, "bad.yaml", "--json"]);
+        assert_eq!((object["error"]["code"].as_str(), code), (Some("findings"), Some(2)));
+        let findings = object["findings"].as_array().unwrap();
+        assert!(findings.iter().any(|one| one["path"] == "$.retenton"), "{object}");
+    }
+}

@@ -27,8 +27,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                     let after = decide::run(&ports, &answer).await?;
                     Decided::answer(&answer, &after, ports.ambient().now())
                 }
-                Wanted::Retire(deployment) => {
-                    let retired = retire::run(&ports, &deployment).await?;
+                Wanted::Retire { deployment, by } => {
+                    let retired = retire::run(&ports, &deployment, &by).await?;
                     Decided::retirement(deployment, retired.map(|retirement| retirement.due_at))
                 }
             })

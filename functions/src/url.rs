@@ -23,7 +23,7 @@ pub struct UrlRequest<Body> {
 
 /// Why a request is none that the function takes.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+enum UnfitRequest {
     /// The URL would have to be open to everybody, or somebody invokes the function past it.
     #[error("AWS does not say whose request this is: it takes requests to its URL that are signed")]
     Nobody,
@@ -39,7 +39,7 @@ enum Unfit {
     Unknown(String),
 }
 
-impl Unfit {
+impl UnfitRequest {
     const fn status(&self) -> u16 {
         match self {
             Self::Nobody => 403,
@@ -75,25 +75,27 @@ fn shown(error: &serde_json::Error) -> String {
     error.to_string().chars().take(300).collect()
 }
 
-fn read<Body: DeserializeOwned>(payload: &Value) -> Result<UrlRequest<Body>, Unfit> {
-    let event = HttpEvent::deserialize(payload).map_err(|error| Unfit::Unknown(shown(&error)))?;
+fn read<Body: DeserializeOwned>(payload: &Value) -> Result<UrlRequest<Body>, UnfitRequest> {
+    let event =
+        HttpEvent::deserialize(payload).map_err(|error| UnfitRequest::Unknown(shown(&error)))?;
     // Anything else comes in base64.
     let is_json = event.is_of_type("application/json") && !event.is_base64_encoded;
     let Context { authorizer, http } = event.request_context;
     let caller = authorizer.and_then(|authorizer| authorizer.iam?.user_arn);
-    let by = caller.filter(|arn| !arn.is_empty()).ok_or(Unfit::Nobody)?;
+    let by = caller.filter(|arn| !arn.is_empty()).ok_or(UnfitRequest::Nobody)?;
     let method = http.map(|http| http.method).unwrap_or_default();
     if method != "POST" {
-        return Err(Unfit::Method(method.chars().take(20).collect()));
+        return Err(UnfitRequest::Method(method.chars().take(20).collect()));
     }
     if !is_json {
-        return Err(Unfit::NoJson);
+        return Err(UnfitRequest::NoJson);
     }
     let body = event.body.unwrap_or_default();
     if body.len() > LONGEST_BODY {
-        return Err(Unfit::TooLong);
+        return Err(UnfitRequest::TooLong);
     }
-    let body = serde_json::from_str(&body).map_err(|error| Unfit::Malformed(shown(&error)))?;
+    let body =
+        serde_json::from_str(&body).map_err(|error| UnfitRequest::Malformed(shown(&error)))?;
     Ok(UrlRequest { by, body })
 }
 

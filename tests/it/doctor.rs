@@ -150,14 +150,16 @@ const CHANNELS: [&str; 6] = [
     "channel.topic",
     "channel.webhook",
 ];
+const PAGE: [&str; 2] = ["url.page", "concurrency.page"];
 const URLS: [&str; 3] = ["url.decide", "url.start", "url.rollback"];
-const ROLES: [&str; 11] = [
+const ROLES: [&str; 12] = [
     "permissions.start",
     "permissions.plan",
     "permissions.advance",
     "permissions.gate",
     "permissions.validate",
     "permissions.decide",
+    "permissions.page",
     "permissions.complete",
     "permissions.rollback",
     "permissions.notify",
@@ -180,11 +182,11 @@ fn every_row_is_ok_where_everything_is_and_not_where_it_is_not() {
         let found = doctor(&lab, &person, &["--service", path.to_str().unwrap()]).await;
         let of_route = format!("route.{}", route.arn.rsplit('/').next().unwrap());
         let service = [of_route.as_str(), "statistics"];
-        for checks in [&ALARMS[..], &CHANNELS, &URLS, &ROLES, &ACCOUNT, &service] {
+        for checks in [&ALARMS[..], &CHANNELS, &PAGE, &URLS, &ROLES, &ACCOUNT, &service] {
             found.assert_all("ok", checks);
         }
         let known = ALARMS.len() + CHANNELS.len() + URLS.len() + ROLES.len() + ACCOUNT.len();
-        let known = known + service.len();
+        let known = known + PAGE.len() + service.len();
         assert_eq!(found.rows.len(), known, "{:#?}", found.rows);
         assert_eq!(found.code, Some(0));
         nothing_is_left(&lab).await;

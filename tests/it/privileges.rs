@@ -261,6 +261,7 @@ fn doctor_simulates_what_the_roles_are_for() {
         buses: some("bus"),
         secrets: some("secret"),
         keys: some("key"),
+        page_key: Some("arn:page-key".to_owned()),
         service: Some(ServiceSubject {
             cluster: "shop".to_owned(),
             services: some("service"),

@@ -6,22 +6,18 @@ use glidepath_core::plan::StageIndex;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
-use crate::decision;
-use crate::names::Named;
+use crate::decision::{self, About};
 use crate::stopped::Stopped;
 
 /// Approve the stage that you were asked about
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the deployment, or the ARN of its execution
-    deployment: Named,
+    #[command(flatten)]
+    about: About,
     /// Which stage, from 1, as the question names it: an approval of another one than is asked for is
     /// refused
     #[arg(long, value_name = "N", value_parser = decision::stage)]
     stage: Option<StageIndex>,
-    /// Why, for whoever reads the timeline
-    #[arg(long, value_parser = decision::reason)]
-    reason: Option<String>,
 }
 
 pub(crate) async fn run(
@@ -29,7 +25,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, stage, reason } = arguments;
-    let word = Word::Approve { reason: reason.clone() };
-    decision::answer(deployment, *stage, word, options, output).await
+    let Arguments { about, stage } = arguments;
+    let word = Word::Approve { reason: about.reason.clone() };
+    decision::answer(about, *stage, word, options, output).await
 }

@@ -4,18 +4,21 @@
 use std::io::Write;
 
 use glidepath_core::back::{Back, KNOWN, NoWayBack, To, back};
+use glidepath_core::document::Findings;
 use glidepath_core::ids::{DeploymentId, ServiceLabel};
 use glidepath_core::rehearsal::writes;
 use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest};
 use glidepath_engine::ports::{Clock, Recent, Registry};
+use serde_json::Value;
 
-use super::start::Following;
+use super::start::{Following, Manner};
 use super::{plan, start};
 use crate::connection::Options;
 use crate::document::Document;
 use crate::follow::Until;
 use crate::names::{Named, named_after};
 use crate::next_command::Commands;
+use crate::revision::Comparison;
 use crate::stopped::Stopped;
 
 /// What somebody asks for.
@@ -25,6 +28,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) reason: Option<&'a str>,
     pub(crate) dry_run: bool,
     pub(crate) skip_validation: bool,
+    pub(crate) json: bool,
 }
 
 /// Starts what brings the version back and follows it, or shows what that would do.
@@ -43,8 +47,13 @@ pub(crate) async fn run(
     let subject = asked.named.exactly(|id| connection.operator.execution(id))?;
     let known = connection.ports.registry.recent(KNOWN).await?;
     let found = found(&known, subject.as_str(), asked.to, &reason, &commands)?;
-    if let Some(told) = undoes(&known, &found) {
-        writeln!(output, "{told}")?;
+    let mut findings = Findings::default();
+    match undoes(&known, &found) {
+        Some(told) if asked.json => {
+            findings.warning("--to", told, "name another version with --to if that is not meant");
+        }
+        Some(told) => writeln!(output, "warning: {told}")?,
+        None => {}
     }
     let Back { way_back, request, .. } = found;
     let serving = way_back.from;
@@ -72,28 +81,42 @@ pub(crate) async fn run(
     })?;
     let document = Document::of(value);
     if asked.dry_run {
-        let (resolved, mut findings) = plan::surveyed(&connection, &document).await?;
+        let (resolved, of_stack) = plan::surveyed(&connection, &document).await?;
+        findings.extend(of_stack);
         findings.extend(resolved.warnings);
+        let comparison = Comparison::read(&connection.clients, &resolved.plan, None).await;
+        findings.extend(comparison.unseen());
+        let writes = writes(&resolved.plan);
+        let writes = writes.iter().map(|planned| planned.in_words(&resolved.plan));
+        if asked.json {
+            let mut view = plan::view(&resolved.plan, &comparison, &document.located(findings));
+            view["writes"] = writes.map(Value::String).collect();
+            writeln!(output, "{view}")?;
+            return Ok(());
+        }
         writeln!(
             output,
             "as the registry knows, {serving} serves; this would bring {version} back:\n"
         )?;
-        plan::show(&resolved.plan, findings, &document, output)?;
+        plan::show(&resolved.plan, &comparison, findings, &document, output)?;
         writeln!(
             output,
             "\nwhat it would write to AWS, in order; the start of tasks comes on top:"
         )?;
-        for planned in writes(&resolved.plan) {
-            writeln!(output, "  {}", planned.in_words(&resolved.plan))?;
+        for planned in writes {
+            writeln!(output, "  {planned}")?;
         }
         return Ok(());
     }
     let id = named_after(request.service.as_str(), connection.ports.ambient.now())?;
-    writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
-    // Before anything is started, for whoever watches.
-    output.flush()?;
+    if !asked.json {
+        writeln!(output, "as the registry knows, {serving} serves; {id} brings {version} back")?;
+        // Before anything is started, for whoever watches.
+        output.flush()?;
+    }
     let following = Following::Until(Until::default());
-    start::begin(&connection, &document, &id, following, &commands, output).await
+    let manner = Manner { following, json: asked.json, findings, registered: None };
+    start::begin(&connection, &document, &id, manner, &commands, output).await
 }
 
 /// That somebody left this version on purpose: whoever types the name of the way back in place of the bad
@@ -105,7 +128,7 @@ fn undoes(known: &Recent, found: &Back) -> Option<String> {
     (*left == found.request.release.task_definition).then(|| {
         let reason = plan.reason.as_deref().map(|reason| format!(" ({reason})"));
         format!(
-            "warning: {} was left by {serving}{}: this undoes it and brings {0} to everybody again",
+            "{} was left by {serving}{}: this undoes it and brings {0} to everybody again",
             left.short(),
             reason.unwrap_or_default()
         )
@@ -204,7 +227,7 @@ mod tests {
         assert_eq!(told(&known(vec![bad.clone()]), "shop-42", "previous"), None);
         assert_eq!(
             told(&known(vec![went_back, bad]), "shop-43", "previous").unwrap(),
-            "warning: shop:2 was left by shop-43 (it is slow): this undoes it and brings shop:2 to everybody again"
+            "shop:2 was left by shop-43 (it is slow): this undoes it and brings shop:2 to everybody again"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use glidepath_core::document::{Finding, Findings};
+use glidepath_core::document::Findings;
 use glidepath_core::plan::Plan;
 use glidepath_core::preflight::Resolved;
 use glidepath_core::request::Asked;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
-use crate::revision::Images;
-use crate::stopped::{Stopped, write_findings};
+use crate::revision::{Comparison, Images, Revision};
+use crate::stopped::{Stopped, findings_view, write_findings, written_as_json};
 
 /// Check a request and show its timetable
 #[derive(clap::Args)]
@@ -67,14 +67,7 @@ impl Arguments {
 
     /// What is wrong with it, in the form that was asked for.
     fn told(&self, stopped: Stopped, output: &mut impl Write) -> Stopped {
-        let Stopped::Findings(findings) = &stopped else { return stopped };
-        if !self.json {
-            return stopped;
-        }
-        match writeln!(output, "{:#}", json!({ "findings": findings_view(findings) })) {
-            Ok(()) => Stopped::Coded { code: 2, why: None },
-            Err(error) => error.into(),
-        }
+        if self.json { written_as_json(stopped, output) } else { stopped }
     }
 }
 
@@ -108,16 +101,19 @@ async fn planned(
         return Ok(Changes::Unknown);
     }
     let mut connection = options.connect().await?;
+    let mut revision = None;
     if !arguments.images.is_empty() {
-        let revision = arguments.images.revision(&connection, &document, None).await?;
-        // Programs read nothing but the plan.
+        let made = arguments.images.revision(&connection, &document, None).await?;
         if !arguments.json {
-            revision.show(output)?;
+            made.show(output)?;
             writeln!(output)?;
         }
-        revision.preview(&mut connection, &mut document)?;
+        made.preview(&mut connection, &mut document)?;
+        revision = Some(made);
     }
     let (Resolved { plan, warnings }, mut findings) = surveyed(&connection, &document).await?;
+    let imagined = revision.as_ref().and_then(Revision::imagined);
+    let comparison = Comparison::read(&connection.clients, &plan, imagined).await;
     let (monitoring, now) = (&connection.ports.monitoring, connection.ports.ambient.now());
     if arguments.suggest {
         write!(output, "{}", suggest(monitoring, now, &plan).await?)?;
@@ -132,13 +128,15 @@ async fn planned(
         findings.extend(tried);
         findings.extend(forecast(monitoring, now, request, &plan).await);
     }
-    let changes = changes(&plan);
+    findings.extend(comparison.unseen());
     if arguments.json {
-        writeln!(output, "{:#}", view(&plan, changes, &document.located(findings)))?;
+        // People have read it above.
+        findings.extend(revision.map(Revision::into_warnings).unwrap_or_default());
+        writeln!(output, "{:#}", view(&plan, &comparison, &document.located(findings)))?;
     } else {
-        show(&plan, findings, &document, output)?;
+        show(&plan, &comparison, findings, &document, output)?;
     }
-    Ok(changes)
+    Ok(changes(&plan))
 }
 
 fn changes(plan: &Plan) -> Changes {
@@ -150,7 +148,7 @@ fn changes(plan: &Plan) -> Changes {
 }
 
 /// A plan for programs.
-fn view(plan: &Plan, changes: Changes, findings: &Findings) -> Value {
+pub(super) fn view(plan: &Plan, comparison: &Comparison, findings: &Findings) -> Value {
     let stages = plan.stages.iter().map(|stage| {
         json!({
             "weight": f64::from(stage.weight.permille()) / 10.0,
@@ -158,28 +156,16 @@ fn view(plan: &Plan, changes: Changes, findings: &Findings) -> Value {
             "approval": stage.approval.is_some(),
         })
     });
-    json!({
+    let mut view = json!({
         "service": plan.service,
         "version": plan.task_definition,
         "replaces": plan.stable.task_definition,
-        "changes": changes == Changes::Something,
+        "changes": changes(plan) == Changes::Something,
         "stages": stages.collect::<Vec<_>>(),
         "findings": findings_view(findings),
-    })
-}
-
-fn findings_view(findings: &Findings) -> Value {
-    let view = |finding: &Finding| {
-        json!({
-            "severity": finding.severity.to_string(),
-            "message": finding.message,
-            "path": finding.path,
-            "line": finding.place.map(|place| place.line),
-            "column": finding.place.map(|place| place.column),
-            "hint": finding.hint,
-        })
-    };
-    findings.iter().map(view).collect()
+    });
+    comparison.write_into(&mut view);
+    view
 }
 
 /// The plan of a request, its warnings in it, and beside it what is to be said of the stack.
@@ -205,11 +191,13 @@ pub(super) async fn surveyed(
 /// A plan, and what somebody should know about it.
 pub(super) fn show(
     plan: &Plan,
+    comparison: &Comparison,
     findings: Findings,
     document: &Document,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     writeln!(output, "{}", Timetable::of_plan(plan))?;
+    comparison.show(output)?;
     if !findings.is_empty() {
         writeln!(output)?;
         write_findings(&document.located(findings), output)?;
@@ -270,7 +258,8 @@ mod tests {
         let place = glidepath_core::document::Place { line: 2, column: 1 };
         let findings = findings.located(|_| Some(place));
         assert_eq!(changes(&plan), Changes::Something);
-        same_as_file("plan.json", &format!("{:#}\n", view(&plan, changes(&plan), &findings)));
+        let comparison = Comparison::of_nothing(&plan);
+        same_as_file("plan.json", &format!("{:#}\n", view(&plan, &comparison, &findings)));
         let mut same = plan.clone();
         same.stable.task_definition = same.task_definition.clone();
         assert_eq!(changes(&same), Changes::Nothing);
@@ -278,6 +267,6 @@ mod tests {
         let told = arguments(&["--json"]).told(Stopped::Findings(findings), &mut output);
         assert!(matches!(told, Stopped::Coded { code: 2, why: None }));
         let output = String::from_utf8(output).unwrap();
-        assert!(output.contains("\"message\": \"it is late\""), "{output}");
+        assert!(output.contains("\"message\":\"it is late\""), "{output}");
     }
 }

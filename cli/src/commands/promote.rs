@@ -6,7 +6,7 @@ use glidepath_core::plan::StageIndex;
 use glidepath_engine::decide::Word;
 
 use crate::connection::Options;
-use crate::decision;
+use crate::decision::{self, About};
 use crate::names::Named;
 use crate::stopped::Stopped;
 
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// the next one comes at once
     #[arg(long)]
     skip_bake: bool,
+    /// Print JSON, one object: the deployment and what was done, or `error`
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(
@@ -35,7 +38,8 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment, stage, reason, skip_bake } = arguments;
+    let Arguments { deployment, stage, reason, skip_bake, json } = arguments;
     let word = Word::Promote { reason: reason.clone(), skip_bake: *skip_bake };
-    decision::answer(deployment, *stage, word, options, output).await
+    let about = About { deployment: deployment.clone(), reason: Some(reason.clone()), json: *json };
+    decision::answer(&about, *stage, word, options, output).await
 }

@@ -22,7 +22,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let About { deployment, reason } = &arguments.about;
-    let word = Word::Resume { reason: reason.clone() };
-    decision::answer(deployment, None, word, options, output).await
+    let about = &arguments.about;
+    let word = Word::Resume { reason: about.reason.clone() };
+    decision::answer(about, None, word, options, output).await
 }

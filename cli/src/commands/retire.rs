@@ -7,12 +7,14 @@ use glidepath_core::failure::Failure;
 use glidepath_core::ids::DeploymentId;
 use glidepath_engine::decide::{Decided, Posted, PostedDecision};
 use glidepath_engine::ports::{Clock, PortResult, Ports, Recent, Registry};
+use serde_json::json;
 
 use super::back::no_way_back;
 use crate::connection::Options;
 use crate::names::Named;
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
+use crate::told::{Done, Told, ended};
 
 /// Stop the tasks of the old version now, before its retention is over
 ///
@@ -21,6 +23,9 @@ use crate::stopped::Stopped;
 pub(crate) struct Arguments {
     /// A service, or the deployment whose version serves
     service: Named,
+    /// Print JSON, one object: the deployment and what was done, or `error`
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(
@@ -28,6 +33,14 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
+    let retired = match retired(arguments, options).await {
+        Ok(told) => told.write(arguments.json, output).map_err(Stopped::from),
+        Err(stopped) => Err(stopped),
+    };
+    ended(arguments.json, retired, output)
+}
+
+async fn retired(arguments: &Arguments, options: &Options) -> Result<Told, Stopped> {
     let connection = options.connect().await?;
     let subject = arguments.service.exactly(|id| connection.operator.execution(id))?;
     let known = connection.ports.registry.recent(KNOWN).await?;
@@ -37,9 +50,7 @@ pub(crate) async fn run(
         connection.operator.decide(&posted).await
     };
     let commands = options.commands();
-    let told = end(&connection.ports, &known, subject.as_str(), retire, &commands).await?;
-    writeln!(output, "{told}")?;
-    Ok(())
+    end(&connection.ports, &known, subject.as_str(), retire, &commands).await
 }
 
 /// Ends the retention of what is named; what comes of it, in words.
@@ -49,7 +60,7 @@ async fn end<P>(
     subject: &str,
     retire: impl AsyncFnOnce(&DeploymentId) -> PortResult<Result<Decided, Failure>>,
     commands: &Commands,
-) -> Result<String, Stopped>
+) -> Result<Told, Stopped>
 where
     P: Ports<Ambient: Clock>,
 {
@@ -58,24 +69,35 @@ where
     let (id, old) = (&deployment.id, &deployment.plan.stable);
     let decided = retire(id).await?;
     let decided = decided.map_err(|failure| Stopped::by_failure(&failure, "try again"))?;
+    let now = ports.ambient().now();
+    let told = |done, text| {
+        let retires = json!({
+            "version": old.task_definition,
+            "service": old.service,
+            "wasDueAt": decided.was_due_at.map(|at| at.to_string()),
+        });
+        Told::of(done, deployment, now, text).with("retires", retires)
+    };
     let Some(was_due_at) = decided.was_due_at else {
-        return Ok(format!(
+        let text = format!(
             "nothing is kept of {}: its tasks have stopped, or another deployment has taken `{}` over",
             old.task_definition.short(),
             old.service
-        ));
+        );
+        return Ok(told(Done::Nothing, text));
     };
-    let was = if was_due_at > ports.ambient().now() {
+    let was = if was_due_at > now {
         format!("they would have been kept until {was_due_at}")
     } else {
         "they are due already".to_owned()
     };
-    Ok(format!(
+    let text = format!(
         "the tasks of {} in `{}` stop within about a minute; {was}\n  see it: `{}`",
         old.task_definition.short(),
         old.service,
         commands.of("status", id, "")
-    ))
+    );
+    Ok(told(Done::Retired, text))
 }
 
 /// Nothing that moves traffic is offered to whoever wants to save tasks.
@@ -105,7 +127,7 @@ fn refused(none: &NoWayBack, subject: &str, commands: &Commands) -> Stopped {
 mod tests {
     use std::collections::BTreeMap;
 
-    use glidepath_core::record::Retirement;
+    use glidepath_core::record::{Event, Retirement};
     use glidepath_core::time::Span;
     use glidepath_engine::testing::{Bed, MemoryRegistry, example};
 
@@ -122,27 +144,42 @@ mod tests {
         registry.items().deployments.insert(succeeded.id.clone(), succeeded.clone());
         // With the function itself in place of its URL.
         let retire = async |id: &DeploymentId| {
-            let retired = glidepath_engine::retire::run(&ports, id).await;
+            let retired = glidepath_engine::retire::run(&ports, id, "arn:ada").await;
             let due_at = retired.map(|found| found.map(|found| found.due_at));
             Ok(due_at.map(|due_at| Decided::retirement(id.clone(), due_at)))
         };
         let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
+        assert_eq!(told.view()["done"], "nothing");
+        let told = told.text();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
 
         let mut kept = Retirement::after(&succeeded, world.now());
         kept.due_at = world.now() + Span::from_secs(600);
         registry.items().retirements.insert(kept.key(), kept.clone());
         let told = end(&ports, &known, "shop", &retire, &commands).await.unwrap();
+        assert_eq!(told.view()["done"], "retired");
+        assert_eq!(told.view()["retires"]["wasDueAt"], kept.due_at.to_string());
+        let told = told.text();
         assert!(told.contains("stop within about a minute; they would have been kept"), "{told}");
         assert_eq!(registry.items().retirements[&kept.key()].due_at, world.now());
+        // Who wanted it, once, however often it is asked for.
+        let timeline = async || {
+            let notices = registry.notices(&succeeded.id).await.unwrap();
+            notices.into_iter().map(|entry| entry.notice.event).collect::<Vec<_>>()
+        };
+        let told_of =
+            Event::RetirementHastened { by: "arn:ada".to_owned(), was_due_at: kept.due_at };
+        assert_eq!(timeline().await, std::slice::from_ref(&told_of));
         let told = end(&ports, &known, "shop-42", &retire, &commands).await.unwrap();
+        let told = told.text();
         assert!(told.contains("due already"), "{told}");
+        assert_eq!(timeline().await, [told_of]);
 
         let stopped = end(&ports, &known, "basket", &retire, &commands).await.unwrap_err();
         assert!(matches!(stopped, Stopped::Unusable { .. }), "{stopped}");
 
         // Somebody is late: what serves by now keeps its way back.
-        let mut newer = succeeded;
+        let mut newer = succeeded.clone();
         newer.id = DeploymentId::new("shop-43");
         registry.items().deployments.insert(newer.id.clone(), newer.clone());
         let deployments = vec![newer, known.deployments[0].clone()];
@@ -155,6 +192,7 @@ mod tests {
         assert!(hint.contains("glidepath retire shop-43"), "{hint}");
         // And what another deployment has left is not its own.
         let told = end(&ports, &known, "shop-43", &retire, &commands).await.unwrap();
+        let told = told.text();
         assert!(told.starts_with("nothing is kept of shop:1"), "{told}");
         assert_eq!(registry.items().retirements[&kept.key()].due_at, kept.due_at);
     }

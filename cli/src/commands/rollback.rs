@@ -6,7 +6,7 @@ use glidepath_aws::operator::Invoked;
 use glidepath_core::back::To;
 use glidepath_core::ids::{DeploymentId, ExecutionArn};
 use glidepath_core::record::{Deployment, Outcome, Phase};
-use glidepath_engine::ports::{PortError, PortResult, Registry};
+use glidepath_engine::ports::{Clock, PortError, PortResult, Ports, Registry};
 
 use super::back::{self, Asked};
 use crate::connection::Options;
@@ -15,6 +15,7 @@ use crate::names::{Beginnings, Named, RECENT, running};
 use crate::next_command::Commands;
 use crate::planning::to_roll_back;
 use crate::stopped::Stopped;
+use crate::told::{Done, Told, ended};
 
 /// Send all traffic back to stable and end the deployment; with --to, go back after a success
 ///
@@ -40,6 +41,10 @@ pub(crate) struct Arguments {
     /// With --to, whatever the version's tasks run, and with nothing asked of it afterwards
     #[arg(long, requires = "to")]
     skip_validation: bool,
+    /// Print JSON, one object: the deployment and what was done; with --to one a line, with each change. If it does
+    /// not succeed, the last one has `error`
+    #[arg(long)]
+    json: bool,
 }
 
 /// Has the stack's rollback function do it, and says what came of it.
@@ -48,11 +53,21 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { deployment: named, reason, force, to, dry_run, skip_validation } = arguments;
+    let back = rolled_back(arguments, options, output).await;
+    ended(arguments.json, back, output)
+}
+
+async fn rolled_back(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let Arguments { deployment: named, reason, force, to, dry_run, skip_validation, json } =
+        arguments;
     if let Some(to) = to {
         let (reason, to) = (reason.as_deref(), &To::of(to));
         let (dry_run, skip_validation) = (*dry_run, *skip_validation);
-        let asked = Asked { named, to, reason, dry_run, skip_validation };
+        let asked = Asked { named, to, reason, dry_run, skip_validation, json: *json };
         return back::run(&asked, options, output).await;
     }
     let connection = options.connect().await?;
@@ -63,7 +78,7 @@ pub(crate) async fn run(
     let registry = &connection.ports.registry;
     let deployment =
         &named.find(registry, execution, state, Beginnings::Offered, &commands).await?;
-    if *deployment != named.exactly(execution)? {
+    if *deployment != named.exactly(execution)? && !json {
         writeln!(output, "{deployment} is the deployment of that service that runs")?;
         // Before the rollback, for whoever watches.
         output.flush()?;
@@ -74,20 +89,23 @@ pub(crate) async fn run(
         let find = async || operator.find(&execution).await;
         to_roll_back(&connection.ports, deployment, &execution, find, &commands).await
     };
-    let told =
-        roll_back(&connection.ports.registry, deployment, planned, invoke, &commands).await?;
-    writeln!(output, "{told}")?;
-    Ok(())
+    let ports = &connection.ports;
+    let told = roll_back(ports, deployment, planned, invoke, &commands).await?;
+    Ok(told.write(*json, output)?)
 }
 
 /// Rolls back unless it is too late for that; what happened, in words.
-async fn roll_back<R: Registry>(
-    registry: &R,
+async fn roll_back<P>(
+    ports: &P,
     id: &DeploymentId,
     planned: impl AsyncFnOnce() -> Result<Deployment, Stopped>,
     invoke: impl AsyncFnOnce() -> PortResult<Invoked>,
     commands: &Commands,
-) -> Result<String, Stopped> {
+) -> Result<Told, Stopped>
+where
+    P: Ports<Registry: Registry, Ambient: Clock>,
+{
+    let registry = ports.registry();
     let found = match registry.deployment(id).await {
         Ok(Some(found)) => found,
         // Somebody may have seen at once that it was a mistake.
@@ -101,14 +119,15 @@ async fn roll_back<R: Registry>(
     if matches!(found.phase, Phase::Closed(_)) {
         require_no_other(registry, id, commands).await?;
     }
-    if let Some(told) = already_back(&found, commands) {
-        return Ok(told);
+    if let Some(text) = already_back(&found, commands) {
+        return Ok(Told::of(Done::Nothing, &found, ports.ambient().now(), text));
     }
     require_not_succeeded(&found, commands)?;
     let invoked = invoke().await;
     // What counts is what was recorded, whatever became of the answer.
     let after = registry.deployment(id).await?.unwrap_or(found);
-    outcome(&after, invoked, commands)
+    let text = outcome(&after, invoked, commands)?;
+    Ok(Told::of(Done::RolledBack, &after, ports.ambient().now(), text))
 }
 
 /// What came of a rollback of which this command line cannot read the record: only the stack's words.
@@ -249,7 +268,6 @@ fn outcome(
 #[cfg(test)]
 mod tests {
     use glidepath_core::failure::{Failure, FailureCode};
-    use glidepath_engine::ports::Clock;
     use glidepath_engine::rollback::{self, RollbackInput};
     use glidepath_engine::testing::example::{self, begun, plan, stage};
     use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
@@ -257,6 +275,22 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{self, NOW, minutes};
+
+    /// What came of it in words.
+    async fn roll_back(
+        registry: &MemoryRegistry,
+        id: &DeploymentId,
+        planned: impl AsyncFnOnce() -> Result<Deployment, Stopped>,
+        invoke: impl AsyncFnOnce() -> PortResult<Invoked>,
+        commands: &Commands,
+    ) -> Result<String, Stopped> {
+        let world = World::at(NOW);
+        let ports = Bed::new(registry, &world);
+        let told = super::roll_back(&ports, id, planned, invoke, commands).await?;
+        let done = told.view()["done"].as_str().unwrap();
+        assert_eq!(done == "nothing", told.text().contains("nothing was written"), "{told:?}");
+        Ok(told.text().to_owned())
+    }
 
     async fn unplanned() -> Result<Deployment, Stopped> {
         Err(Stopped::unknown(&DeploymentId::new("shop-43"), &Commands::default()))

@@ -3,23 +3,27 @@
 use std::io::Write;
 
 use glidepath_aws::operator::{Proven, Started};
-use glidepath_core::ids::{DeploymentId, ExecutionArn};
+use glidepath_core::document::Findings;
+use glidepath_core::ids::{DeploymentId, ExecutionArn, TaskDefinition};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::request::{Asked, Request};
 use glidepath_core::time::Span;
 use glidepath_engine::ports::{Clock, Containers, LoadBalancer, Ports, Registry};
+use serde_json::json;
 
 use super::plan::surveyed;
 use crate::connection::{Connection, Options};
 use crate::document::{Document, Source};
 use crate::follow::{Follow, Until, follow};
-use crate::form::Form;
+use crate::form::{Form, unbegun};
 use crate::live::serves;
 use crate::names::{name, named_after};
 use crate::next_command::Commands;
 use crate::planning::{Answer, answer};
+use crate::render::Doing;
 use crate::revision::Images;
-use crate::stopped::{Stopped, WARNING, write_findings};
+use crate::stopped::{Stopped, WARNING, findings_view, write_findings};
+use crate::told::{Done, Told, ended};
 
 /// For how many looks, one a second, a started execution may not be there yet: DescribeExecution is
 /// eventually consistent.
@@ -45,6 +49,10 @@ pub(crate) struct Arguments {
     /// With --wait: no longer than this, such as 30m; the exit code then is 5, and the deployment goes on
     #[arg(long, requires = "wait", value_parser = Span::parse)]
     timeout: Option<Span>,
+    /// Print JSON: the deployment once it has begun, with --wait an object for each change, one a line; if it fails,
+    /// the last one has `error`
+    #[arg(long)]
+    json: bool,
 }
 
 /// How far it is followed once it has begun.
@@ -54,8 +62,28 @@ pub(super) enum Following {
     Until(Until),
 }
 
+/// How something is started.
+#[derive(Debug)]
+pub(super) struct Manner {
+    pub(super) following: Following,
+    pub(super) json: bool,
+    /// What somebody should know besides, for programs: people have read it.
+    pub(super) findings: Findings,
+    /// The revision that was registered for it.
+    pub(super) registered: Option<TaskDefinition>,
+}
+
 /// Starts the deployment, unless the request alone shows that it cannot work.
 pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let started = started(arguments, options, output).await;
+    ended(arguments.json, started, output)
+}
+
+async fn started(
     arguments: &Arguments,
     options: &Options,
     output: &mut impl Write,
@@ -63,8 +91,10 @@ pub(crate) async fn run(
     let mut document = arguments.source.read()?;
     let mut asked = document.asked()?;
     let mut connection = options.connect().await?;
+    let (mut findings, mut registered) = (Findings::default(), None);
     if !arguments.images.is_empty() {
-        released(arguments, &mut connection, &mut document, output).await?;
+        (registered, findings) =
+            released(arguments, &mut connection, &mut document, output).await?;
         asked = document.asked()?;
     }
     let id = match (&arguments.name, &asked) {
@@ -76,25 +106,35 @@ pub(crate) async fn run(
     };
     let until = Until { person: arguments.until_person, timeout: arguments.timeout };
     let following = if arguments.wait { Following::Until(until) } else { Following::Not };
-    begin(&connection, &document, &id, following, &options.commands(), output).await
+    let manner = Manner { following, json: arguments.json, findings, registered };
+    begin(&connection, &document, &id, manner, &options.commands(), output).await
 }
 
 /// Puts the revision with these images into the document. It is registered only if the whole request can be planned
-/// with it.
+/// with it. What was registered, and what somebody should know of it who has not read it yet.
 async fn released(
     arguments: &Arguments,
     connection: &mut Connection,
     document: &mut Document,
     output: &mut impl Write,
-) -> Result<(), Stopped> {
+) -> Result<(Option<TaskDefinition>, Findings), Stopped> {
     let revision = arguments.images.revision(connection, document, arguments.name.as_ref()).await?;
-    revision.show(output)?;
+    if !arguments.json {
+        revision.show(output)?;
+    }
     if revision.is_new() {
         revision.preview(connection, document)?;
         // What it warns of, the stack's own plan tells.
         let (_, _) = surveyed(connection, document).await?;
     }
-    revision.register(connection, document, output).await
+    let registered = revision.register(connection, document).await?;
+    if arguments.json {
+        return Ok((registered, revision.into_warnings()));
+    }
+    if let Some(registered) = &registered {
+        writeln!(output, "registered {}", registered.short())?;
+    }
+    Ok((registered, Findings::default()))
 }
 
 /// Starts what the document asks for under this name, and follows it if wanted.
@@ -102,52 +142,69 @@ pub(super) async fn begin(
     connection: &Connection,
     document: &Document,
     id: &DeploymentId,
-    following: Following,
+    manner: Manner,
     commands: &Commands,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
+    let Manner { following, json, mut findings, registered } = manner;
     let versions = connection.versions();
     if versions.has_errors() {
         return Err(document.refused(versions));
     }
-    write_findings(&document.located(versions), output)?;
+    let versions = document.located(versions);
+    if json {
+        findings.extend(versions);
+    } else {
+        write_findings(&versions, output)?;
+    }
     let (started, proven) = connection.operator.start(id, &document.value).await?;
-    if let Proven::No(why) = proven {
+    if let Proven::No(why) = &proven {
         let mut aside = anstream::stderr();
         writeln!(
             aside,
             "{WARNING}warning:{WARNING:#} AWS may not have told the stack who starts {id}: {why}"
         )?;
     }
+    let begun = |told: Told| {
+        told.with("proven", json!(proven == Proven::Yes))
+            .with("registered", json!(registered))
+            .with("findings", findings_view(&findings))
+    };
     let execution = match started {
         Started::Running(execution) => execution,
-        Started::EndedBefore(_) => return ended_before(connection, id, output).await,
+        Started::EndedBefore(_) => {
+            return Ok(begun(ended_before(connection, id).await?).write(json, output)?);
+        }
         Started::NameTaken => return Err(taken(id, "exists, with another request")),
     };
     let find = async || connection.operator.find(&execution).await;
-    match answer(&connection.ports, id, &execution, LAG, find).await? {
-        Answer::Accepted(deployment) => write!(output, "{}", accepted(&deployment))?,
+    let told = match answer(&connection.ports, id, &execution, LAG, find).await? {
+        Answer::Accepted(deployment) => {
+            let now = connection.ports.ambient.now();
+            Told::of(Done::Started, &deployment, now, accepted(&deployment))
+                .with("warnings", json!(deployment.warnings))
+        }
         Answer::Refused(refused) => return refused.outcome(id, commands),
         Answer::Planning | Answer::Nothing => {
-            writeln!(output, "{id} is started; its plan takes long, and nothing is written yet")?;
+            let text = format!("{id} is started; its plan takes long, and nothing is written yet");
+            Told::new(text, unbegun(id, Doing::Planning, None)).with("done", json!(Done::Started))
         }
-    }
+    };
+    begun(told).write(json, output)?;
     if let Following::Until(until) = following {
         let following = Follow { ports: &connection.ports, id, commands, shown: 0, until };
-        return wait(connection, following, &execution, output).await;
+        return wait(connection, following, &execution, json, output).await;
     }
-    writeln!(output, "  follow it   {}", commands.of("status", id, "--watch"))?;
-    writeln!(output, "  end it      {}", commands.of("rollback", id, "--reason \"...\""))?;
+    if !json {
+        writeln!(output, "  follow it   {}", commands.of("status", id, "--watch"))?;
+        writeln!(output, "  end it      {}", commands.of("rollback", id, "--reason \"...\""))?;
+    }
     Ok(())
 }
 
 /// What a name is worth that was started before with the same request: done if what it deployed
 /// serves now, and else no deployment at all. A pipeline that is run again reads nothing but that.
-async fn ended_before(
-    connection: &Connection,
-    id: &DeploymentId,
-    output: &mut impl Write,
-) -> Result<(), Stopped> {
+async fn ended_before(connection: &Connection, id: &DeploymentId) -> Result<Told, Stopped> {
     let Some(deployment) = connection.ports.registry.deployment(id).await? else {
         return Err(taken(id, "was refused before"));
     };
@@ -162,8 +219,8 @@ async fn ended_before(
         }
     }
     if serves(&connection.ports, &deployment).await? {
-        writeln!(output, "{id} ended before, and {version} serves: there is nothing to start")?;
-        return Ok(());
+        let text = format!("{id} ended before, and {version} serves: there is nothing to start");
+        return Ok(Told::of(Done::Nothing, &deployment, connection.ports.ambient.now(), text));
     }
     Err(taken(id, &format!("ended before, and {version} does not serve any more")))
 }
@@ -172,9 +229,9 @@ async fn ended_before(
 fn accepted(deployment: &Deployment) -> String {
     let Deployment { id, plan, warnings, .. } = deployment;
     let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
-    let mut text = format!("{id} has begun: {new} replaces {old} of {}\n", plan.service);
+    let mut text = format!("{id} has begun: {new} replaces {old} of {}", plan.service);
     for warning in warnings {
-        text.push_str(&format!("{WARNING}warning:{WARNING:#} {warning}\n"));
+        text.push_str(&format!("\n{WARNING}warning:{WARNING:#} {warning}"));
     }
     text
 }
@@ -186,11 +243,12 @@ async fn wait<
     connection: &Connection,
     following: Follow<'_, P>,
     execution: &ExecutionArn,
+    json: bool,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
     let Follow { id, commands, .. } = following;
     let look = async || connection.operator.state(execution).await;
-    let mut telling = Form::of(false).telling(id, commands, output);
+    let mut telling = Form::of(json).telling(id, commands, output);
     tokio::select! {
         ended = follow(following, execution, look, &mut *telling) => {
             ended?.outcome(id, commands)
@@ -233,8 +291,6 @@ fn derived(request: &Request) -> Result<DeploymentId, Stopped> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn request(service: &str, version: &str) -> Request {

@@ -11,6 +11,7 @@ use crate::connection::Options;
 use crate::decision;
 use crate::names::Named;
 use crate::stopped::Stopped;
+use crate::told::ended;
 
 /// After a success: send everything back to the version that served in the other slot
 ///
@@ -31,6 +32,10 @@ pub(crate) struct Arguments {
     /// Whatever the version's tasks run, and with nothing asked of it afterwards
     #[arg(long)]
     skip_validation: bool,
+    /// Print JSON, one object a line: the deployment that brings it back with each change; if it fails, the last one
+    /// has `error`
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -44,13 +49,14 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let Arguments { service, to, reason, dry_run, skip_validation } = arguments;
+    let Arguments { service, to, reason, dry_run, skip_validation, json } = arguments;
     let to = To::Slot(match to {
         Wanted::Blue => Slot::Blue,
         Wanted::Green => Slot::Green,
     });
     let (dry_run, skip_validation) = (*dry_run, *skip_validation);
     let reason = reason.as_deref();
-    let asked = Asked { named: service, to: &to, reason, dry_run, skip_validation };
-    back::run(&asked, options, output).await
+    let asked = Asked { named: service, to: &to, reason, dry_run, skip_validation, json: *json };
+    let brought_back = back::run(&asked, options, output).await;
+    ended(*json, brought_back, output)
 }

@@ -248,6 +248,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             | Event::RolledBack { .. }
             | Event::Abandoned { .. }
             | Event::Validated { .. }
+            | Event::RetirementHastened { .. }
             | Event::Retired
             | Event::RetirementPostponed
             | Event::StillReached { .. }

@@ -55,6 +55,9 @@ pub(super) fn details(notice: &Notice) -> Vec<String> {
             bad.chain(unknown.iter().map(|text| format!("not known: {text}"))).collect()
         }
         Event::Undelivered { reason, .. } => vec![format!("Why: {reason}")],
+        Event::RetirementHastened { by, was_due_at } => {
+            vec![format!("{by} wants it so; they would have been kept until {was_due_at}")]
+        }
         Event::Decided { decision, .. } => decision.reason.iter().cloned().collect(),
         Event::Started
         | Event::ApprovalNeeded { .. }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use glidepath_aws::task_definitions::Described;
 use glidepath_core::ids::TaskDefinition;
 use glidepath_core::world::{ContainerImage, RegisteredVersion};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::differences::{Difference, Step, differences, is_empty};
 
 /// What ECS writes into its answer and takes from nobody (API reference, `TaskDefinition` against the request of
 /// `RegisterTaskDefinition`).
@@ -88,97 +90,28 @@ pub(super) fn version(document: &Value, arn: TaskDefinition) -> RegisteredVersio
     }
 }
 
-/// Where two documents say something else, without what they say: it may be a secret. ECS writes empty lists where
-/// nobody has written anything, and the entries of some lists in an order of its own.
-pub(super) fn differences(wanted: &Value, found: &Value) -> Vec<String> {
-    let mut differ = Vec::new();
-    compare("$", wanted, found, &mut differ);
-    differ
-}
-
-fn compare(at: &str, wanted: &Value, found: &Value, differ: &mut Vec<String>) {
-    match (wanted, found) {
-        (Value::Object(wanted), Value::Object(found)) => fields(at, wanted, found, differ),
-        (Value::Array(wanted), Value::Array(found)) => entries(at, wanted, found, differ),
-        (_, _) if wanted == found || (is_empty(wanted) && is_empty(found)) => {}
-        (_, _) if is_empty(wanted) && is_default(at, found) => {}
-        (_, _) if is_empty(found) => differ.push(format!("{at} is lost")),
-        (_, _) if is_empty(wanted) => differ.push(format!("{at} is new")),
-        (_, _) => differ.push(format!("{at} is another")),
-    }
+/// Where what was registered is not what was wanted, without what either says: it may be a secret.
+pub(super) fn strayed(wanted: &Value, found: &Value) -> Vec<String> {
+    let differ = differences(wanted, found).into_iter().filter(|differ| !is_default(differ));
+    let told = differ.map(|Difference { at, was, is }| {
+        let said = match (is_empty(was), is_empty(is)) {
+            (_, true) => "lost",
+            (true, false) => "new",
+            (false, false) => "another",
+        };
+        let at = at.iter().fold("$".to_owned(), |at, step| match step {
+            Step::Field(name) => format!("{at}.{name}"),
+            Step::Entry(name) => format!("{at}[{name}]"),
+        });
+        format!("{at} is {said}")
+    });
+    told.collect()
 }
 
 /// What ECS may write where nobody has written anything.
-fn is_default(at: &str, found: &Value) -> bool {
-    let consistent = at.ends_with(".versionConsistency") && found == "enabled";
-    consistent || *found == Value::Bool(false)
-}
-
-/// What ECS does not tell from nothing.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(entries) => entries.is_empty(),
-        Value::Object(fields) => fields.values().all(is_empty),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-fn fields(
-    at: &str,
-    wanted: &Map<String, Value>,
-    found: &Map<String, Value>,
-    differ: &mut Vec<String>,
-) {
-    let new = found.keys().filter(|name| !wanted.contains_key(*name));
-    for name in wanted.keys().chain(new) {
-        let [wanted, found] =
-            [wanted, found].map(|fields| fields.get(name).unwrap_or(&Value::Null));
-        compare(&format!("{at}.{name}"), wanted, found, differ);
-    }
-}
-
-fn entries(at: &str, wanted: &[Value], found: &[Value], differ: &mut Vec<String>) {
-    if let (Some(wanted), Some(found)) = (by_name(wanted), by_name(found)) {
-        let new = found.keys().filter(|name| !wanted.contains_key(*name));
-        for name in wanted.keys().chain(new) {
-            let [wanted, found] =
-                [&wanted, &found].map(|named| named.get(name).copied().unwrap_or(&Value::Null));
-            compare(&format!("{at}[{name}]"), wanted, found, differ);
-        }
-        return;
-    }
-    let structured = wanted.iter().chain(found).all(Value::is_object);
-    let same = |wanted: &Value, found: &Value| differences(wanted, found).is_empty();
-    if !structured {
-        // The words of a command have an order.
-        let equal =
-            wanted.len() == found.len() && wanted.iter().zip(found).all(|(a, b)| same(a, b));
-        if !equal {
-            differ.push(format!("{at} is another"));
-        }
-        return;
-    }
-    let mut left: Vec<&Value> = found.iter().collect();
-    for (index, entry) in wanted.iter().enumerate() {
-        match left.iter().position(|found| same(entry, found)) {
-            Some(position) => drop(left.swap_remove(position)),
-            None => differ.push(format!("{at}[{index}] is lost, or another")),
-        }
-    }
-    if !left.is_empty() {
-        differ.push(format!("{at} has {} entries that are new", left.len()));
-    }
-}
-
-/// The entries of a list by their names, if each has one of its own.
-fn by_name(entries: &[Value]) -> Option<BTreeMap<&str, &Value>> {
-    let named = |entry| {
-        let entry: &Value = entry;
-        Some((entry.get("name").or_else(|| entry.get("key"))?.as_str()?, entry))
-    };
-    let found: BTreeMap<_, _> = entries.iter().map(named).collect::<Option<_>>()?;
-    (found.len() == entries.len()).then_some(found)
+fn is_default(Difference { at, was, is }: &Difference<'_>) -> bool {
+    let consistency = at.last() == Some(&Step::Field("versionConsistency".to_owned()));
+    is_empty(was) && (**is == Value::Bool(false) || (consistency && **is == "enabled"))
 }
 
 #[cfg(test)]
@@ -285,8 +218,8 @@ mod tests {
         container["environment"] =
             json!([{ "name": "B", "value": "2" }, { "name": "A", "value": "1" }]);
         container["portMappings"] = json!([{ "containerPort": 2 }, { "containerPort": 1 }]);
-        assert_eq!(differences(&wanted, &found), [""; 0]);
-        assert_eq!(differences(&found, &wanted), [""; 0]);
+        assert_eq!(strayed(&wanted, &found), [""; 0]);
+        assert_eq!(strayed(&found, &wanted), [""; 0]);
     }
 
     #[test]
@@ -295,15 +228,15 @@ mod tests {
         for name in wanted.as_object().unwrap().keys() {
             let mut found = wanted.clone();
             found.as_object_mut().unwrap().remove(name);
-            let lost = differences(&wanted, &found);
+            let lost = strayed(&wanted, &found);
             assert!(lost.iter().all(|lost| lost.starts_with(&format!("$.{name}"))), "{lost:?}");
             assert!(!lost.is_empty(), "{name}");
-            assert!(!differences(&found, &wanted).is_empty(), "{name}");
+            assert!(!strayed(&found, &wanted).is_empty(), "{name}");
         }
         let changed = |pointer: &str, value: Value| {
             let mut found = wanted.clone();
             *found.pointer_mut(pointer).unwrap() = value;
-            differences(&wanted, &found)
+            strayed(&wanted, &found)
         };
         let secret = changed("/containerDefinitions/0/environment/0/value", json!("secret"));
         assert_eq!(secret, ["$.containerDefinitions[web].environment[MODE].value is another"]);

@@ -5,6 +5,9 @@
 //! family.
 
 mod asked;
+mod changes;
+mod comparison;
+mod differences;
 mod document;
 
 use std::collections::BTreeMap;
@@ -20,7 +23,8 @@ use glidepath_engine::survey::{Unfit, serving};
 use serde_json::Value;
 
 use self::asked::{ImageOf, floating, resolved, wanted};
-use self::document::{differences, inexact, registrable, version, with_images};
+pub(crate) use self::comparison::Comparison;
+use self::document::{inexact, registrable, strayed, version, with_images};
 use crate::connection::Connection;
 use crate::document::{Assignment, Document};
 use crate::stopped::{Stopped, write_findings};
@@ -117,7 +121,7 @@ impl Images {
             Some((container, was.clone(), image))
         });
         let changes: Vec<_> = changes.collect();
-        let same = |found: &Described| differences(&successor, &registrable(found)).is_empty();
+        let same = |found: &Described| strayed(&successor, &registrable(found)).is_empty();
         let made = if let Some(known) = known {
             let version = known.plan.task_definition;
             if !same(&self::described(&definitions, &version).await?) {
@@ -188,6 +192,19 @@ impl Revision {
         document.set(&Assignment::task_definition(arn.as_str()))
     }
 
+    /// What would be registered, if anything would be.
+    pub(crate) const fn imagined(&self) -> Option<&Value> {
+        match &self.made {
+            Made::New(successor, _) => Some(successor),
+            Made::Serves | Made::Exists(_) => None,
+        }
+    }
+
+    /// What somebody should know.
+    pub(crate) fn into_warnings(self) -> Findings {
+        self.warnings
+    }
+
     /// Whether there is anything to register.
     pub(crate) const fn is_new(&self) -> bool {
         match self.made {
@@ -196,13 +213,13 @@ impl Revision {
         }
     }
 
-    /// Registers it, reads it back and puts it into the request, unless it is there already.
+    /// Registers it, reads it back and puts it into the request, unless it is there already. What was registered,
+    /// if anything was.
     pub(crate) async fn register(
         &self,
         connection: &Connection,
         document: &mut Document,
-        output: &mut impl Write,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Option<TaskDefinition>, Stopped> {
         let version = match &self.made {
             Made::Serves => self.from.clone(),
             Made::Exists(version) => version.clone(),
@@ -211,7 +228,7 @@ impl Revision {
                 let registered = definitions.register(successor).await.map_err(not_registered)?;
                 let registered = TaskDefinition::new(registered);
                 let differs_now = |found: &Option<Described>| {
-                    found.as_ref().map(|found| differences(successor, &registrable(found)))
+                    found.as_ref().map(|found| strayed(successor, &registrable(found)))
                 };
                 // ECS shows some seconds later what was registered, and its tags later still.
                 let mut differ = differs_now(&definitions.describe(registered.as_str()).await?);
@@ -226,11 +243,11 @@ impl Revision {
                 if !differ.is_empty() {
                     return Err(differs(&registered, &self.from, &differ));
                 }
-                writeln!(output, "registered {}", registered.short())?;
                 registered
             }
         };
-        document.set(&Assignment::task_definition(version.as_str()))
+        document.set(&Assignment::task_definition(version.as_str()))?;
+        Ok(self.is_new().then_some(version))
     }
 }
 

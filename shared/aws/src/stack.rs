@@ -34,37 +34,39 @@ pub struct Stack {
     pub rollback_url: Option<String>,
     /// `UndeliveredQueueUrl`.
     pub undelivered_queue: String,
-    /// The parameter `Channels`, and the channel of `AlertEmail`.
-    pub channels: ChannelsSettings,
-    /// The parameter `ApprovalPolicy`, or why it cannot be read, which stops nobody who does not start something;
-    /// stacks from before there was one demand nothing.
-    pub approvals: ReadPolicy,
+    /// The parameter `Channels`, and the channel of `AlertEmail`, or why they cannot be read.
+    pub channels: Parameter<ChannelsSettings>,
+    /// The parameter `ApprovalPolicy`, or why it cannot be read; stacks from before there was one demand nothing.
+    pub approvals: Parameter<ApprovalPolicy>,
     /// Every output, for whoever looks at all functions.
     pub outputs: BTreeMap<String, String>,
     /// Every parameter.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A policy, or why it cannot be read.
+/// What a parameter says, or why it cannot be read, which stops only who needs it: a rollback does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadPolicy(Result<ApprovalPolicy, String>);
+pub struct Parameter<T>(Result<T, String>);
 
-impl Default for ReadPolicy {
+impl<T: Default> Default for Parameter<T> {
     fn default() -> Self {
-        Self(Ok(ApprovalPolicy::default()))
+        Self(Ok(T::default()))
+    }
+}
+
+impl<T> Parameter<T> {
+    pub fn read(&self) -> PortResult<&T> {
+        self.0.as_ref().map_err(|why| refused(why.clone()))
     }
 }
 
 impl Stack {
     /// What it has configured, as far as a request depends on it.
     pub fn settings(&self) -> PortResult<StackSettings> {
-        let approvals = self.approvals.0.clone().map_err(|why| {
-            refused(format!("the stack's parameter `ApprovalPolicy` cannot be read: {why}"))
-        })?;
         Ok(StackSettings {
-            channels: self.channels.keys().cloned().collect(),
+            channels: self.channels.read()?.keys().cloned().collect(),
             task_roles: self.parameters.get("TaskRolePattern").cloned(),
-            approvals,
+            approvals: self.approvals.read()?.clone(),
         })
     }
 }
@@ -93,7 +95,7 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
         state_machine: output(stack, "StateMachineArn")?,
         table: output(stack, "TableName")?,
         rollback_function: output(stack, "RollbackFunctionName")?,
-        channels: with_email(channels(stack)?, output(stack, "AlertTopicArn").ok()),
+        channels: channels(stack),
         approvals: approvals(stack),
     })
 }
@@ -109,23 +111,28 @@ fn output(stack: &Described, key: &str) -> PortResult<String> {
     })
 }
 
-fn channels(stack: &Described) -> PortResult<ChannelsSettings> {
-    let mut parameters = stack.parameters().iter();
-    let found = parameters.find(|parameter| parameter.parameter_key() == Some("Channels"));
-    let Some(value) = found.and_then(|parameter| parameter.parameter_value()) else {
-        return Ok(ChannelsSettings::default());
-    };
+fn channels(stack: &Described) -> Parameter<ChannelsSettings> {
+    let email = output(stack, "AlertTopicArn").ok();
+    let written = parameter(stack, "Channels");
+    let read = written.map_or_else(|| Ok(ChannelsSettings::default()), serde_json::from_str);
     // Without the parser's words: they repeat what it read, and somebody may have put a URL there.
-    serde_json::from_str(value).map_err(|_| {
-        refused("the stack's parameter `Channels` is no JSON object of channels by name".to_owned())
-    })
+    Parameter(read.map(|channels| with_email(channels, email)).map_err(|_| {
+        "the stack's parameter `Channels` is no JSON object of channels by name".to_owned()
+    }))
 }
 
-fn approvals(stack: &Described) -> ReadPolicy {
+fn approvals(stack: &Described) -> Parameter<ApprovalPolicy> {
+    let written = parameter(stack, "ApprovalPolicy");
+    let read = written.map_or_else(|| Ok(ApprovalPolicy::default()), ApprovalPolicy::parse);
+    Parameter(
+        read.map_err(|why| format!("the stack's parameter `ApprovalPolicy` cannot be read: {why}")),
+    )
+}
+
+fn parameter<'a>(stack: &'a Described, name: &str) -> Option<&'a str> {
     let mut parameters = stack.parameters().iter();
-    let found = parameters.find(|parameter| parameter.parameter_key() == Some("ApprovalPolicy"));
-    let value = found.and_then(|parameter| parameter.parameter_value());
-    value.map_or_else(ReadPolicy::default, |json| ReadPolicy(ApprovalPolicy::parse(json)))
+    let found = parameters.find(|parameter| parameter.parameter_key() == Some(name));
+    found.and_then(|parameter| parameter.parameter_value())
 }
 
 const fn refused(detail: String) -> PortError {
@@ -189,9 +196,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_url_among_the_channels_is_not_repeated() {
-        let error = described(&stack("https://hooks.example/secret", "TableName")).await;
-        let error = error.unwrap_err().to_string();
+    async fn a_url_among_the_channels_is_not_repeated_and_stops_only_who_needs_them() {
+        let stack = described(&stack("https://hooks.example/secret", "TableName")).await.unwrap();
+        assert_eq!(stack.rollback_function, "r");
+        let error = stack.settings().unwrap_err().to_string();
         assert!(error.contains("`Channels`") && !error.contains("secret"), "{error}");
     }
 }

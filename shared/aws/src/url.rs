@@ -59,6 +59,15 @@ impl FunctionUrls {
         read(status, &body)
     }
 
+    /// The status with which a URL that is open answers a GET without a signature.
+    pub async fn look(&self, url: &str, within: Duration) -> PortResult<u16> {
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri(url).map_err(refused)?;
+        let answered = self.http.send(request, within).await;
+        let unanswered = |detail| PortError::Unanswered { operation: OPERATION, detail };
+        answered.map(|answer| answer.status).map_err(unanswered)
+    }
+
     async fn signed(&self, url: &str, body: String) -> PortResult<HttpRequest> {
         let provider = self
             .config

@@ -4,7 +4,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::RoutePlan;
 use glidepath_core::protocol::{
-    Goal, NextStep, Refused, Reply, Unfit, claim_detach, claim_retirement, commit, finish,
+    Goal, NextStep, Refused, Reply, Unfitting, claim_detach, claim_retirement, commit, finish,
     finish_retirement, postpone_retirement, tell_of_scaling,
 };
 use glidepath_core::record::{Deployment, Event, Intent, LockKey, Outcome, Phase, Retirement};
@@ -150,11 +150,11 @@ where
             let observed = routes::read(self.ports, &deployment.plan.routes).await?;
             match deployment.fits(&observed) {
                 Ok(()) => {}
-                Err(Unfit::Foreign(failure)) => {
+                Err(Unfitting::Foreign(failure)) => {
                     require_unfenced(self.ports, self.id).await?;
                     return Err(Stop::Failed(failure));
                 }
-                Err(Unfit::Shared(failure)) => return Err(Stop::Failed(failure)),
+                Err(Unfitting::Shared(failure)) => return Err(Stop::Failed(failure)),
             }
             match self.ports.registry().commit(writes).await? {
                 Committed::Yes => return Ok(committed),

@@ -125,7 +125,7 @@ impl Decided {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Answer(Answer),
-    Retire(DeploymentId),
+    Retire { deployment: DeploymentId, by: String },
 }
 
 impl Posted {
@@ -140,7 +140,7 @@ impl Posted {
             }
             PostedDecision::Pause { reason } => (None, Word::Pause { reason }),
             PostedDecision::Resume { reason } => (None, Word::Resume { reason }),
-            PostedDecision::Retire {} => return Ok(Wanted::Retire(deployment)),
+            PostedDecision::Retire {} => return Ok(Wanted::Retire { deployment, by: person }),
         };
         let reason = match &word {
             Word::Approve { reason }
@@ -244,7 +244,8 @@ mod tests {
         assert_eq!((answer.stage, answer.by.as_str()), (Some(StageIndex(1)), "arn:ada"));
         assert_eq!(Posted::from(&answer), posted);
         let retire = read(json!({ "retire": {} })).unwrap().by("arn:ada".to_owned());
-        assert_eq!(retire, Ok(Wanted::Retire(DeploymentId::new("shop-42"))));
+        let deployment = DeploymentId::new("shop-42");
+        assert_eq!(retire, Ok(Wanted::Retire { deployment, by: "arn:ada".to_owned() }));
     }
 
     #[test]

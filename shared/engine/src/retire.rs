@@ -11,24 +11,29 @@ use crate::ports::{Clock, Committed, Ports, Registry};
 /// How often it is read again because the sweep was faster.
 const ATTEMPTS: u32 = 3;
 
-/// Makes the retirement due that this deployment has left behind; as it was before, if there is one.
-pub async fn run<P>(ports: &P, deployment: &DeploymentId) -> Result<Option<Retirement>, Failure>
+/// Makes the retirement due that this deployment has left behind, for this person; as it was before, if there is one.
+pub async fn run<P>(
+    ports: &P,
+    deployment: &DeploymentId,
+    by: &str,
+) -> Result<Option<Retirement>, Failure>
 where
     P: Ports<Registry: Registry, Ambient: Clock>,
 {
     let registry = ports.registry();
-    let record = registry.deployment(deployment).await.map_err(|error| failed(&error))?;
-    let plan = record.map(|record| record.plan).ok_or_else(|| {
-        let cause = format!("there is no deployment `{deployment}`; nothing was written");
-        Failure::new(FailureCode::UnknownDeployment, cause)
-    })?;
-    let key = &LockKey::service(&plan.cluster, &plan.stable.service);
     for _ in 0..ATTEMPTS {
+        let record = registry.deployment(deployment).await.map_err(|error| failed(&error))?;
+        let record = record.ok_or_else(|| {
+            let cause = format!("there is no deployment `{deployment}`; nothing was written");
+            Failure::new(FailureCode::UnknownDeployment, cause)
+        })?;
+        let key = &LockKey::service(&record.plan.cluster, &record.plan.stable.service);
         let found = registry.retirement(key).await.map_err(|error| failed(&error))?;
         let Some(retirement) = found.filter(|found| found.deployment == *deployment) else {
             return Ok(None);
         };
-        let Some(writes) = hasten_retirement(&retirement, ports.ambient().now()) else {
+        let Some(writes) = hasten_retirement(&retirement, &record, by, ports.ambient().now())
+        else {
             return Ok(Some(retirement));
         };
         match registry.commit(writes).await.map_err(|error| failed(&error))? {

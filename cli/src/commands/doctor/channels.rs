@@ -14,18 +14,23 @@ use super::context::{Doctor, unchecked};
 pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
     let by = doctor.connection.operator.identity().await;
     let by = by.unwrap_or_else(|_| "somebody".to_owned());
-    let channels = doctor.connection.stack.channels.keys();
-    join_all(channels.map(|channel| one(doctor, channel, &by))).await
+    let channels = match doctor.connection.stack.channels.read() {
+        Ok(channels) => channels,
+        Err(error) => {
+            let about = About::new("channels", "the stack's channels can be read");
+            let advice = "give the parameter Channels as docs/channels.md shows it; until then nothing can be started";
+            return vec![about.not_ok(error.to_string(), advice)];
+        }
+    };
+    let each = channels.iter();
+    join_all(each.map(|(channel, settings)| one(doctor, channel, &settings.kind, &by))).await
 }
 
-async fn one(doctor: &Doctor, channel: &ChannelName, by: &str) -> Row {
+async fn one(doctor: &Doctor, channel: &ChannelName, kind: &ChannelKind, by: &str) -> Row {
     let about =
         About::new(format!("channel.{channel}"), format!("channel `{channel}` takes messages"));
     match send(doctor, channel, by).await {
-        Ok(Answered::Well(_)) => about.ok(match doctor.connection.stack.channels.get(channel) {
-            Some(settings) => taken(&settings.kind),
-            None => "it took a test message",
-        }),
+        Ok(Answered::Well(_)) => about.ok(taken(kind)),
         // An older function knows only deployments.
         Ok(Answered::Badly(reason)) if reason.contains("missing field `deployment`") => about
             .not_checked(

@@ -20,7 +20,8 @@ pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
 
 async fn look(doctor: &Doctor) -> PortResult<Concurrency> {
     let wanted = doctor.connection.stack.parameters.get("RollbackReservedConcurrency");
-    let reserved = doctor.instruments.reserved().await?;
+    let rollback = &doctor.connection.stack.rollback_function;
+    let reserved = doctor.instruments.reserved(rollback).await?;
     let account = doctor.instruments.account_concurrency().await?;
     Ok(Concurrency {
         wanted: wanted.and_then(|wanted| wanted.parse().ok()),

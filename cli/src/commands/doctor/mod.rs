@@ -9,6 +9,7 @@ mod clean_up;
 mod concurrency;
 mod context;
 mod dead_letters;
+mod page;
 mod permissions;
 mod progress;
 mod service;
@@ -97,6 +98,7 @@ async fn all(doctor: &Doctor, found: &Found, progress: &Progress) -> Vec<Row> {
         Box::pin(progress.watch("dead letters", dead_letters::check(doctor, found))),
         Box::pin(progress.watch("channels", channels::check(doctor))),
         Box::pin(progress.watch("URLs", urls::check(doctor))),
+        Box::pin(progress.watch("page", page::check(doctor))),
         Box::pin(progress.watch("concurrency", concurrency::check(doctor))),
         Box::pin(progress.watch("permissions", permissions::check(doctor))),
         Box::pin(progress.watch("service", service::check(doctor))),

@@ -19,15 +19,17 @@ pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
         let functions = roles.iter().map(|(function, _)| function.clone()).collect();
         PortResult::Ok((subject(doctor, functions).await?, roles))
     };
+    let there = |role: &Role| *role != Role::Page || page(doctor).is_some();
     let (subject, roles) = match found.await {
         Ok(found) => found,
         Err(error) => {
-            return ROLES.iter().map(|role| unchecked(&about_role(*role), &error)).collect();
+            let there = ROLES.iter().filter(|role| there(role));
+            return there.map(|role| unchecked(&about_role(*role), &error)).collect();
         }
     };
     let mut rows = Vec::with_capacity(ROLES.len());
     // One after the other: IAM throttles simulations early.
-    for (role, (_, arn)) in ROLES.into_iter().zip(roles) {
+    for (role, (_, arn)) in ROLES.into_iter().zip(roles).filter(|(role, _)| there(role)) {
         rows.push(match simulated(doctor, role, &arn, &subject).await {
             Ok(decisions) => permissions(role, &decisions),
             Err(error) => unchecked(&about_role(role), &error),
@@ -49,13 +51,23 @@ async fn simulated(
     Ok(decisions)
 }
 
-/// By role: the ARN of its function (of the state machine nothing) and its own.
+/// The name of the page's function, where the stack has one and says so.
+fn page(doctor: &Doctor) -> Option<&String> {
+    doctor.connection.stack.outputs.get("PageFunctionName")
+}
+
+/// By role: the ARN of its function (of the state machine nothing) and its own; both are empty of one that the stack
+/// does not have.
 async fn roles(doctor: &Doctor) -> PortResult<Vec<(String, String)>> {
     let stack = &doctor.connection.stack;
     let mut found = Vec::with_capacity(ROLES.len());
     for role in ROLES {
         if role == Role::Deployment {
             found.push((String::new(), doctor.instruments.machine_role().await?));
+            continue;
+        }
+        if role == Role::Page && page(doctor).is_none() {
+            found.push(Default::default());
             continue;
         }
         let output = format!("{}FunctionName", role.name());
@@ -73,7 +85,9 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
     let mut topics = Vec::new();
     let mut buses = Vec::new();
     let mut secrets = Vec::new();
-    for settings in stack.channels.values() {
+    // Of channels that cannot be read another row tells.
+    let channels = stack.channels.read().into_iter().flat_map(|channels| channels.values());
+    for settings in channels {
         if let Some(secret) = settings.secret() {
             secrets.push(if secret.starts_with("arn:") {
                 secret.clone()
@@ -107,6 +121,10 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
         state_machine: stack.state_machine.clone(),
         queue: doctor.scope.arn("sqs", queue),
         functions,
+        page_key: match page(doctor) {
+            Some(name) => doctor.instruments.page_key(name).await?,
+            None => None,
+        },
         topics,
         buses,
         secrets,

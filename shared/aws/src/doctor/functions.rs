@@ -43,6 +43,15 @@ impl Instruments {
         Ok((arn, found.role.ok_or_else(|| incomplete(operation, "Role"))?))
     }
 
+    /// What links to questions are signed with: the ARN of the secret that a function is given.
+    pub async fn page_key(&self, name: &str) -> PortResult<Option<String>> {
+        let operation = "lambda:GetFunctionConfiguration";
+        let found = self.functions.get_function_configuration().function_name(name).send().await;
+        let found = found.map_err(|error| port_error(operation, error))?;
+        let variables = found.environment.and_then(|environment| environment.variables);
+        Ok(variables.and_then(|mut variables| variables.remove("GLIDEPATH_PAGE_KEY")))
+    }
+
     /// A signed request of nothing to a function's URL.
     pub async fn ask_by_url(&self, url: &str) -> PortResult<Result<Value, Failure>> {
         self.urls.post(url, &json!({}), COLD).await
@@ -56,10 +65,16 @@ impl Instruments {
         Ok(found.role_arn)
     }
 
-    /// What is reserved for the rollback function.
-    pub async fn reserved(&self) -> PortResult<Option<u32>> {
+    /// The status that the page answers to a link that nobody has signed.
+    pub async fn look_at_page(&self, url: &str) -> PortResult<u16> {
+        let forged = format!("{}/approve/{PREFIX}forged/1/0/0", url.trim_end_matches('/'));
+        self.urls.look(&forged, COLD).await
+    }
+
+    /// What is reserved for a function.
+    pub async fn reserved(&self, function: &str) -> PortResult<Option<u32>> {
         let call = self.functions.get_function_concurrency();
-        let found = call.function_name(&self.stack.rollback_function).send().await;
+        let found = call.function_name(function).send().await;
         let found = found.map_err(|error| port_error("lambda:GetFunctionConcurrency", error))?;
         Ok(found.reserved_concurrent_executions.and_then(|reserved| reserved.try_into().ok()))
     }

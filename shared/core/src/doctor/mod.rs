@@ -3,6 +3,7 @@
 
 mod account;
 mod alarms;
+mod page;
 mod permissions;
 mod service;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use account::{Concurrency, clocks, concurrency, versions};
 pub use alarms::{Delivery, Way, composite, delivered, unreadable};
+pub use page::{about_page, about_page_concurrency, page, page_concurrency};
 pub use permissions::{
     Carried, Decision, Need, ROLES, Role, Scope, ServiceSubject, Subject, about_role, needs,
     permissions,

@@ -11,6 +11,8 @@ pub enum Role {
     Gate,
     Validate,
     Decide,
+    /// Only where the stack has a page.
+    Page,
     Complete,
     Rollback,
     Notify,
@@ -18,13 +20,14 @@ pub enum Role {
     Deployment,
 }
 
-pub const ROLES: [Role; 11] = [
+pub const ROLES: [Role; 12] = [
     Role::Start,
     Role::Plan,
     Role::Advance,
     Role::Gate,
     Role::Validate,
     Role::Decide,
+    Role::Page,
     Role::Complete,
     Role::Rollback,
     Role::Notify,
@@ -42,6 +45,7 @@ impl Role {
             Self::Gate => "Gate",
             Self::Validate => "Validate",
             Self::Decide => "Decide",
+            Self::Page => "Page",
             Self::Complete => "Complete",
             Self::Rollback => "Rollback",
             Self::Notify => "Notify",
@@ -89,8 +93,10 @@ pub struct Subject {
     pub queue: String,
     /// ARN of the state machine.
     pub state_machine: String,
-    /// ARNs of the functions, in the order of [`ROLES`].
+    /// ARNs of the functions, in the order of [`ROLES`]; empty of one that the stack does not have.
     pub functions: Vec<String>,
+    /// ARN of the secret that links to questions are signed with, where the stack has a page.
+    pub page_key: Option<String>,
     /// ARNs of the topics of channels.
     pub topics: Vec<String>,
     /// ARNs of the buses of channels.
@@ -209,7 +215,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             "dynamodb:UpdateItem",
             "dynamodb:ConditionCheckItem",
         ],
-        Role::Gate | Role::Decide => &[
+        Role::Gate | Role::Decide | Role::Page => &[
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
@@ -274,8 +280,13 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "application-autoscaling:DescribeScalableTargets",
             ],
         ),
-        Role::Start | Role::Gate | Role::Decide | Role::Notify | Role::Sweep | Role::Deployment => {
-        }
+        Role::Start
+        | Role::Gate
+        | Role::Decide
+        | Role::Page
+        | Role::Notify
+        | Role::Sweep
+        | Role::Deployment => {}
     }
     match role {
         Role::Rollback => {
@@ -285,7 +296,14 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             );
             needs.on(std::slice::from_ref(&subject.queue), &["sqs:SendMessage"]);
         }
-        Role::Notify => channels(&mut needs, subject),
+        Role::Notify => {
+            channels(&mut needs, subject);
+            needs.on(subject.page_key.as_slice(), READ_SECRET);
+        }
+        Role::Page => {
+            needs.on(subject.page_key.as_slice(), READ_SECRET);
+            needs.on(&any, &["states:SendTaskSuccess"]);
+        }
         Role::Start => {
             needs.on(std::slice::from_ref(&subject.state_machine), &["states:StartExecution"]);
         }
@@ -317,6 +335,8 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
 
 const INVOKE: &[&str] = &["lambda:InvokeFunction"];
 
+const READ_SECRET: &[&str] = &["secretsmanager:GetSecretValue"];
+
 fn functions(subject: &Subject, of: &[Role]) -> Vec<String> {
     let named = ROLES.iter().zip(&subject.functions);
     named.filter(|(role, _)| of.contains(role)).map(|(_, arn)| arn.clone()).collect()
@@ -328,7 +348,7 @@ fn channels(needs: &mut Needs, subject: &Subject) {
     let source = ("events:source", Carried::List(vec!["glidepath".to_owned()]));
     needs.carrying(buses, &["events:PutEvents"], vec![source]);
     needs.on(topics, &["sns:Publish"]);
-    needs.on(secrets, &["secretsmanager:GetSecretValue"]);
+    needs.on(secrets, READ_SECRET);
     let through =
         |service: &str| [("kms:ViaService", format!("{service}.{}.amazonaws.com", scope.region))];
     if !topics.is_empty() {
@@ -455,6 +475,7 @@ mod tests {
             buses: vec![],
             secrets: vec![],
             keys: vec!["arn:key".to_owned()],
+            page_key: None,
             service: None,
         }
     }

@@ -121,7 +121,11 @@ fn targets(plan: &Plan, reading: &Reading<Vec<RouteTargets>>, reasons: &mut Vec<
     for (targets, route) in routes.iter().zip(&plan.routes) {
         let (healthy, needed) = (targets.canary_healthy, targets.canary_needed);
         let group = route.pair.canary.short();
-        let text = format!("{healthy} of {needed} canary targets are healthy in `{group}`");
+        let text = if healthy > needed {
+            format!("{healthy} canary targets are healthy in `{group}`, {needed} needed")
+        } else {
+            format!("{healthy} of {needed} canary targets are healthy in `{group}`")
+        };
         let text = match &targets.canary_sick {
             Some(reason) if healthy < needed => format!("{text}: {}", route.sick(reason)),
             Some(_) | None => text,

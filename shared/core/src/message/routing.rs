@@ -140,6 +140,7 @@ impl Alert {
             | Event::ScalingChanged { .. }
             | Event::ScalingNotSet { .. }
             | Event::Validated { .. }
+            | Event::RetirementHastened { .. }
             | Event::Retired
             | Event::RetirementPostponed
             | Event::StillReached { .. } => Self::Silent,

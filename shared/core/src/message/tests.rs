@@ -134,6 +134,10 @@ pub(super) fn events() -> Vec<Event> {
             bad: vec!["hook `smoke` at ROLLBACK failed".to_owned()],
             unknown: vec!["check `orders` has no data yet".to_owned()],
         },
+        Event::RetirementHastened {
+            by: "arn:aws:iam::123456789012:user/ada".to_owned(),
+            was_due_at: NOW + Span::from_secs(600),
+        },
         Event::Retired,
         Event::RetirementPostponed,
         Event::StillReached {

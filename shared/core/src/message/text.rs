@@ -14,6 +14,7 @@ use crate::ids::ChannelName;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
 use crate::route::RouteRef;
+use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use crate::weight::Weight;
 
@@ -159,6 +160,9 @@ impl Told<'_> {
             Event::RolledBack { failure } => self.rolled_back(failure),
             Event::Abandoned { failure } => self.abandoned(failure),
             Event::Validated { good, bad, unknown } => self.validated(good, bad, unknown),
+            Event::RetirementHastened { by, was_due_at } => {
+                self.retirement_hastened(by, *was_due_at)
+            }
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
             Event::StillReached { by } => self.still_reached(by),
@@ -278,6 +282,17 @@ impl Told<'_> {
                     version(&self.deployment.plan.stable)
                 ),
             ],
+        )
+    }
+
+    fn retirement_hastened(&self, by: &str, was_due_at: Timestamp) -> (String, Vec<String>) {
+        let old = &self.deployment.plan.stable;
+        (
+            format!("the {} slot loses its tasks before its time", old.slot),
+            vec![format!(
+                "{by} wants the tasks of {} gone; they would have been kept until {was_due_at}.",
+                version(old)
+            )],
         )
     }
 

@@ -45,7 +45,7 @@ pub fn commit(
 
 /// Why a deployment may not commit, by what its routes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub enum Unfitting {
     /// Somebody else has changed one, or a rollback has since.
     Foreign(Failure),
     /// Stable still carries weight.
@@ -54,10 +54,10 @@ pub enum Unfit {
 
 impl Deployment {
     /// Whether the last read-back lets it commit: every route is its own, and sends everything to the canary.
-    pub fn fits(&self, observed: &[Option<RouteActions>]) -> Result<(), Unfit> {
+    pub fn fits(&self, observed: &[Option<RouteActions>]) -> Result<(), Unfitting> {
         if let Some(found) = self.foreign(observed) {
             let cause = format!("somebody else changed a route before the commit: {found}");
-            return Err(Unfit::Foreign(Failure::new(FailureCode::RouteChanged, cause)));
+            return Err(Unfitting::Foreign(Failure::new(FailureCode::RouteChanged, cause)));
         }
         let mut routes = self.plan.routes.iter().zip(observed);
         let shared = routes.find(|(route, observed)| {
@@ -65,7 +65,7 @@ impl Deployment {
         });
         let Some((route, _)) = shared else { return Ok(()) };
         let cause = format!("{} does not send everything to the canary", route.route);
-        Err(Unfit::Shared(Failure::new(FailureCode::Unexpected, cause)))
+        Err(Unfitting::Shared(Failure::new(FailureCode::Unexpected, cause)))
     }
 
     /// How long it bakes on before it commits, if it must: where the new version would be scaled in by what its
@@ -155,7 +155,7 @@ mod tests {
             deployment.progress.verified = vec![at(verified)];
             let fits = deployment.fits(&[Some(at(found))]);
             prop_assert_eq!(fits.is_ok(), verified == 1000 && found == 1000);
-            let foreign = matches!(fits, Err(Unfit::Foreign(_)));
+            let foreign = matches!(fits, Err(Unfitting::Foreign(_)));
             prop_assert_eq!(foreign, verified != found);
         }
     }
@@ -165,7 +165,7 @@ mod tests {
         let deployment = baked();
         let all = vec![Some(deployment.plan.routes[0].at(Weight::ALL))];
         assert_eq!(deployment.fits(&all), Ok(()));
-        let Err(Unfit::Foreign(failure)) = deployment.fits(&[None]) else {
+        let Err(Unfitting::Foreign(failure)) = deployment.fits(&[None]) else {
             panic!("it was committed");
         };
         assert_eq!(failure.code, FailureCode::RouteChanged);

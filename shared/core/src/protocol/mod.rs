@@ -40,7 +40,7 @@ mod validation;
 mod weak;
 mod write;
 
-pub use commit::{Unfit, claim_detach, commit, finish};
+pub use commit::{Unfitting, claim_detach, commit, finish};
 pub use course::{Course, course, failing, next_look, stable_health};
 pub use decide::{answer, approve, pause, promote, resume};
 pub use digests::record_digests;

@@ -42,16 +42,33 @@ impl Retirement {
     }
 }
 
-/// The retention is over for a person: the sweep takes the tasks away as if it had passed by itself.
-/// `None`: it is doing so.
-pub fn hasten_retirement(retirement: &Retirement, now: Timestamp) -> Option<Vec<RegistryWrite>> {
+/// The retention is over for a person: the sweep takes the tasks away as if it had passed by itself, and the
+/// deployment that left the slot behind tells who wanted it. `None`: it is doing so, or is about to.
+pub fn hasten_retirement(
+    retirement: &Retirement,
+    deployment: &Deployment,
+    by: &str,
+    now: Timestamp,
+) -> Option<Vec<RegistryWrite>> {
     if retirement.intent.as_ref().is_some_and(|(_, intent)| intent.lives(now)) {
+        return None;
+    }
+    let was_due_at = retirement.due_at;
+    if was_due_at <= now {
         return None;
     }
     let mut hastened = retirement.clone();
     hastened.revision = hastened.revision.next();
-    hastened.due_at = hastened.due_at.min(now);
-    Some(vec![RegistryWrite::PutRetirement(Box::new(hastened))])
+    hastened.due_at = now;
+    let mut told = deployment.revised(now, deployment.next_due_at);
+    let event = Event::RetirementHastened { by: by.to_owned(), was_due_at };
+    let notice = notice(&mut told, now, event);
+    let writes = [
+        RegistryWrite::PutRetirement(Box::new(hastened)),
+        RegistryWrite::PutDeployment(Box::new(told)),
+        notice,
+    ];
+    Some(writes.into())
 }
 
 /// Claims the write that takes the tasks away, while nobody holds the slot.

@@ -166,6 +166,13 @@ pub enum Event {
         /// What nobody could say in time.
         unknown: Vec<String>,
     },
+    /// After a success: a person ends the time in which the old slot keeps its tasks.
+    RetirementHastened {
+        /// The ARN of the caller's identity.
+        by: String,
+        /// When they would have gone by themselves.
+        was_due_at: Timestamp,
+    },
     /// After a success: the old slot has lost its tasks.
     Retired,
     /// After a success: the old slot carries weight again, so it keeps its tasks.
@@ -244,6 +251,7 @@ impl Event {
             | Self::ScalingNotSet { .. }
             | Self::Succeeded
             | Self::Validated { .. }
+            | Self::RetirementHastened { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -274,6 +282,7 @@ impl Event {
             | Self::RolledBack { .. }
             | Self::Abandoned { .. }
             | Self::Validated { .. }
+            | Self::RetirementHastened { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -306,6 +315,7 @@ impl Event {
             Self::RolledBack { .. } => "rolledBack",
             Self::Abandoned { .. } => "abandoned",
             Self::Validated { .. } => "validated",
+            Self::RetirementHastened { .. } => "retirementHastened",
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
             Self::StillReached { .. } => "stillReached",
@@ -337,6 +347,7 @@ impl Event {
             | Self::ScalingChanged { .. }
             | Self::ScalingNotSet { .. }
             | Self::Validated { .. }
+            | Self::RetirementHastened { .. }
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
@@ -376,6 +387,7 @@ impl Event {
             | Self::Resumed { .. }
             | Self::RouteInOrder { .. }
             | Self::Succeeded
+            | Self::RetirementHastened { .. }
             | Self::Retired => Urgency::Information,
         }
     }

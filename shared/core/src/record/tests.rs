@@ -306,6 +306,7 @@ fn notices() -> Vec<Notice> {
         Event::Paused { stage, pause: pause() },
         Event::Resumed { stage, by: person(), reason: Some("a reason".to_owned()), lasted },
         Event::CheckAlert { stage, reasons: reasons.clone() },
+        Event::RetirementHastened { by: person(), was_due_at: NOW },
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);

@@ -327,6 +327,12 @@ fn too_few_healthy_targets_hold_and_none_at_all_fails() {
     let judged = |found| verdict(|_, readings| readings.targets = Reading::Read(vec![found]));
     assert_says(&judged(targets(1, 3, 3)), Judgement::Suspect, "1 of 3 canary targets");
     assert_says(&judged(targets(0, 3, 3)), Judgement::Fail, "0 of 3 canary targets");
+    // More than the stage needs are there while tasks of the one before stop.
+    assert_says(
+        &judged(targets(2, 1, 3)),
+        Judgement::Pass,
+        "2 canary targets are healthy in `green`, 1 needed",
+    );
     let timeout = Some("Target.Timeout: Request timed out".to_owned());
     let sick = RouteTargets { canary_sick: timeout, ..targets(0, 3, 3) };
     assert_says(&judged(sick.clone()), Judgement::Fail, "in `green`: Target.Timeout: Request");
