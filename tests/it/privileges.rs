@@ -262,6 +262,7 @@ fn doctor_simulates_what_the_roles_are_for() {
         secrets: some("secret"),
         keys: some("key"),
         page_key: Some("arn:page-key".to_owned()),
+        page_secrets: some("page-secret"),
         service: Some(ServiceSubject {
             cluster: "shop".to_owned(),
             services: some("service"),

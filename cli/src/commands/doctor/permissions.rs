@@ -125,6 +125,11 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
             Some(name) => doctor.instruments.page_key(name).await?,
             None => None,
         },
+        page_secrets: page(doctor).map_or(Vec::new(), |_| {
+            let named = ["OidcClientSecret", "SlackApp"].map(|name| stack.parameters.get(name));
+            let named = named.into_iter().flatten().filter(|secret| !secret.is_empty());
+            named.cloned().collect()
+        }),
         topics,
         buses,
         secrets,

@@ -97,6 +97,8 @@ pub struct Subject {
     pub functions: Vec<String>,
     /// ARN of the secret that links to questions are signed with, where the stack has a page.
     pub page_key: Option<String>,
+    /// ARNs of what else the page reads: the secret of its client at the issuer, and that of its app of Slack.
+    pub page_secrets: Vec<String>,
     /// ARNs of the topics of channels.
     pub topics: Vec<String>,
     /// ARNs of the buses of channels.
@@ -302,6 +304,15 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
         }
         Role::Page => {
             needs.on(subject.page_key.as_slice(), READ_SECRET);
+            needs.on(&subject.page_secrets, READ_SECRET);
+            for secret in &subject.page_secrets {
+                let through = format!("secretsmanager.{}.amazonaws.com", subject.scope.region);
+                let through = [
+                    ("kms:ViaService", through),
+                    ("kms:EncryptionContext:SecretARN", secret.clone()),
+                ];
+                needs.under(&subject.keys, &["kms:Decrypt"], &through);
+            }
             needs.on(&any, &["states:SendTaskSuccess"]);
         }
         Role::Start => {
@@ -476,6 +487,7 @@ mod tests {
             secrets: vec![],
             keys: vec!["arn:key".to_owned()],
             page_key: None,
+            page_secrets: vec![],
             service: None,
         }
     }
