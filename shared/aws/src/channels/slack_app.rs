@@ -71,9 +71,10 @@ pub(super) async fn deliver(
     }
     let mut reply = slack::body(notice, message);
     (reply["channel"], reply["thread_ts"]) = (json!(channel), json!(ts));
-    // In the channel, too: nobody is rung by a thread that they do not follow.
-    if notice.event.urgency() == Urgency::Page {
-        reply["reply_broadcast"] = json!(true);
+    // In the channel, too: nobody is told of an edit, nor of a thread that they do not follow.
+    match notice.event.urgency() {
+        Urgency::Page | Urgency::Attention => reply["reply_broadcast"] = json!(true),
+        Urgency::Information => {}
     }
     call(sending, app, "chat.postMessage", &reply).await.map(|_| None)
 }
@@ -167,8 +168,14 @@ fn is_code(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use glidepath_core::message::message;
+    use glidepath_core::message::routing::Rung;
+    use glidepath_core::plan::StageIndex;
+    use glidepath_core::record::{Event, Notice, Phase};
+
     use super::super::sending::tests::{saying, secret};
     use super::*;
+    use crate::registry::tests_deployment as deployment;
     use crate::replay::answering;
 
     const TOKEN: &str = r#"{"token":"xoxb-hidden","signingSecret":"s"}"#;
@@ -225,5 +232,67 @@ mod tests {
             let shown = tried("{}", held).await.0.unwrap_err().error.to_string();
             assert!(shown.contains("arn:s") && !shown.contains("hidden"), "{shown}");
         }
+    }
+
+    /// What was asked, method by method with its body, when a message was posted before at this place.
+    async fn delivered(answers: &[&str], event: Event) -> (PostedOr, Vec<(String, Value)>) {
+        let answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+        let (url, asked) = saying(answers).await;
+        let sending = Sending::new(&answering(vec![secret(TOKEN), secret(TOKEN)]));
+        let app = App { secret: "arn:s", channel: "C0", endpoint: Some(&url) };
+        let deployment = deployment(Phase::Open);
+        let (at, sequence) = (deployment.started_at, 3);
+        let notice = Notice { deployment: deployment.id.clone(), sequence, at, event };
+        let (rung, posted) = (Rung::default(), PostedMessage("C0/17.1".to_owned()));
+        let handover = Handover {
+            notice: &notice,
+            deployment: &deployment,
+            rung: &rung,
+            cells: None,
+            posted: Some(&posted),
+        };
+        let told = message(&notice, &deployment);
+        let done = deliver(&sending, app, handover, told, None).await;
+        let asked = asked.await.unwrap().into_iter().map(|request| {
+            let (head, body) = request.split_once("\r\n\r\n").unwrap();
+            let method = head.split(' ').nth(1).unwrap().rsplit('/').next().unwrap();
+            (method.to_owned(), serde_json::from_str(body).unwrap())
+        });
+        (done, asked.collect())
+    }
+
+    type PostedOr = Result<Option<PostedMessage>, NotTaken>;
+
+    const TAKEN: &str = r#"{"ok":true,"channel":"C0","ts":"18.2"}"#;
+
+    #[tokio::test]
+    async fn the_message_is_edited_and_then_the_thread_says_what_is_new() {
+        for (event, broadcast) in [
+            (Event::Shifted { stage: StageIndex(0) }, Value::Null),
+            (Event::RollbackHeld, json!(true)),
+        ] {
+            let (done, asked) = delivered(&[TAKEN, TAKEN], event).await;
+            assert_eq!(done, Ok(None));
+            let [(first, edit), (second, reply)] = &asked[..] else { panic!("{asked:?}") };
+            assert_eq!((first.as_str(), second.as_str()), ("chat.update", "chat.postMessage"));
+            assert_eq!((&edit["channel"], &edit["ts"]), (&json!("C0"), &json!("17.1")));
+            assert_eq!((&reply["thread_ts"], &reply["ts"]), (&json!("17.1"), &Value::Null));
+            assert_eq!(reply["reply_broadcast"], broadcast);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_edited_any_more_is_posted_anew_and_kept() {
+        let gone = r#"{"ok":false,"error":"message_not_found"}"#;
+        let (done, asked) = delivered(&[gone, TAKEN], Event::RollbackHeld).await;
+        assert_eq!(done, Ok(Some(PostedMessage("C0/18.2".to_owned()))));
+        assert_eq!(
+            (asked[1].0.as_str(), &asked[1].1["thread_ts"]),
+            ("chat.postMessage", &Value::Null)
+        );
+        // Nothing was said, so nothing is done with it.
+        let later = r#"{"ok":false,"error":"internal_error"}"#;
+        let (done, _) = delivered(&[later], Event::RollbackHeld).await;
+        assert!(done.unwrap_err().error.may_pass());
     }
 }

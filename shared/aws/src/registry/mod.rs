@@ -25,6 +25,8 @@ use glidepath_engine::ports::{
     PortError, PortResult, Random, Recent, Registry,
 };
 
+#[cfg(test)]
+pub(crate) use self::items::tests::deployment as tests_deployment;
 use crate::clients::Clients;
 use crate::clock::System;
 use crate::error::port_error;

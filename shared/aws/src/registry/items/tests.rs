@@ -87,7 +87,7 @@ fn plan() -> Plan {
     }
 }
 
-pub(in crate::registry) fn deployment(phase: Phase) -> Deployment {
+pub(crate) fn deployment(phase: Phase) -> Deployment {
     let plan = plan();
     let intent = Intent::new(Purpose::Shift(Weight::ALL), NOW, Span::from_secs(15));
     Deployment {
