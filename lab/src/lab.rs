@@ -143,6 +143,11 @@ impl Lab {
         self.receivers.slack_answers()
     }
 
+    /// The messages of the app in its channel as they are now, without what is in their threads.
+    pub fn slack_messages(&self) -> Vec<Value> {
+        self.receivers.slack_messages()
+    }
+
     /// The signature that Slack gives a body at this second.
     pub fn signed_by_slack(&self, timestamp: u64, body: &str) -> LabResult<String> {
         slack_signature(timestamp, body)

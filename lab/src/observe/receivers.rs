@@ -75,6 +75,13 @@ impl Receivers {
         format!("http://{}{}", self.address, slack_app::ANSWERS)
     }
 
+    /// What whoever reads the app's channel sees now, without what is in threads.
+    pub(crate) fn slack_messages(&self) -> Vec<Value> {
+        let state = self.shared.state();
+        let shown = state.messages.values().filter(|message| message["thread_ts"].is_null());
+        shown.cloned().collect()
+    }
+
     /// The URL of Slack's webhook: what Slack calls a secret.
     pub(crate) fn slack(&self) -> String {
         format!("http://{}{SLACK_PATH}", self.address)

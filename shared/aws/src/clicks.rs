@@ -8,11 +8,12 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use glidepath_core::message::slack;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{PortError, PortResult};
 use ring::hmac;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clients::Clients;
@@ -200,8 +201,7 @@ impl SlackClicks {
         let mut request = HttpRequest::get(response_url).map_err(unfit)?;
         request.set_method("POST").map_err(unfit)?;
         request.headers_mut().insert("content-type", "application/json");
-        let body = json!({ "response_type": "ephemeral", "replace_original": false, "text": text });
-        *request.body_mut() = SdkBody::from(body.to_string());
+        *request.body_mut() = SdkBody::from(slack::answer(text).to_string());
         let answer = self.http.send(request, REQUEST).await?;
         match answer.status {
             200..=299 => Ok(()),
@@ -212,6 +212,8 @@ impl SlackClicks {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::replay;
 

@@ -3,7 +3,7 @@
 
 use crate::ids::DeploymentId;
 use crate::plan::StageIndex;
-use crate::record::{Deployment, Step};
+use crate::record::{Deployment, Notice, Phase, Step};
 use crate::time::Timestamp;
 
 /// The first part of the path.
@@ -28,6 +28,14 @@ impl QuestionLink {
             stage: deployment.progress.stage,
             asked_at: since,
         })
+    }
+
+    /// To what it still asks after a notice: nobody has answered as much as is needed, and whoever reads that notice
+    /// can have read the question before.
+    pub fn open_after(notice: &Notice, deployment: &Deployment) -> Option<Self> {
+        let unanswered = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
+        let goes_on = deployment.phase == Phase::Open && deployment.progress.ended_by.is_none();
+        Self::of(deployment).filter(|link| unanswered && goes_on && notice.at >= link.asked_at)
     }
 
     /// What its signature is over.
@@ -72,7 +80,13 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{NOW, deployment};
+    use crate::record::{Decision, Event};
     use crate::time::Span;
+
+    fn decision() -> Decision {
+        let by = "slack:T0LAB/U0ADA".to_owned();
+        Decision { approved: true, by, at: NOW, reason: None, groups: Vec::new() }
+    }
 
     fn link() -> QuestionLink {
         QuestionLink {
@@ -129,6 +143,36 @@ mod tests {
             Step::Approving { since: NOW, until, decision: None, reminded: false };
         let found = QuestionLink::of(&asked).unwrap();
         assert_eq!((found.stage, found.asked_at), (asked.progress.stage, NOW));
+        let told = |at| Notice {
+            deployment: asked.id.clone(),
+            sequence: 7,
+            at,
+            event: Event::RollbackHeld,
+        };
+        let open = |at, change: &dyn Fn(&mut Deployment)| {
+            let mut changed = asked.clone();
+            change(&mut changed);
+            QuestionLink::open_after(&told(at), &changed)
+        };
+        let second = NOW + Span::from_secs(1);
+        assert_eq!(open(NOW, &|_| {}), Some(found.clone()));
+        // Half of it is answered: it is still asked.
+        let half = |asked: &mut Deployment| {
+            asked.progress.decisions.push((asked.progress.stage, decision()));
+        };
+        assert_eq!(open(second, &half), Some(found));
+        let answered = |asked: &mut Deployment| {
+            let decision = Some(decision());
+            asked.progress.step = Step::Approving { since: NOW, until, decision, reminded: false };
+        };
+        assert_eq!(open(second, &answered), None);
+        assert_eq!(open(second, &|asked| asked.phase = Phase::RollingBack), None);
+        // Told late, by when the next question was asked.
+        let next = |asked: &mut Deployment| {
+            asked.progress.step =
+                Step::Approving { since: second, until, decision: None, reminded: false };
+        };
+        assert_eq!(open(NOW, &next), None);
         asked.id = DeploymentId::new("schräg");
         assert_eq!(QuestionLink::of(&asked), None);
     }

@@ -1,6 +1,6 @@
 //! Buttons in Slack: whom Slack names answers where a list of approvers names them, and nobody else does anything.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use glidepath_lab::{Fetched, Hearing, Person, fetch};
 use serde_json::{Value, json};
@@ -62,6 +62,66 @@ async fn told(hearing: &mut Hearing) -> String {
     let told: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(told["response_type"], "ephemeral");
     told["text"].as_str().unwrap().to_owned()
+}
+
+/// The button of an action in the only message of the app, once the message is like this.
+async fn shown(stage: &Stage, is: impl Fn(&str) -> bool) -> Value {
+    let mut last = String::new();
+    for _ in 0..120 {
+        if let [message] = stage.lab.slack_messages().as_slice() {
+            last = message.to_string();
+            if is(&last) {
+                return message.clone();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("{last}");
+}
+
+/// What the buttons of a message carry: the question, the same in both.
+fn carried(message: &Value) -> String {
+    let blocks = message["blocks"].as_array().unwrap().iter();
+    let actions = blocks.filter(|block| block["type"] == "actions").collect::<Vec<_>>();
+    let [actions] = actions.as_slice() else { panic!("{message}") };
+    let values = [0, 1].map(|at| actions["elements"][at]["value"].as_str().unwrap().to_owned());
+    assert_eq!(values[0], values[1]);
+    values[0].clone()
+}
+
+#[test]
+fn the_buttons_stay_until_as_many_have_clicked_as_must() {
+    block_on(async {
+        let approvers = ["slack:T0LAB/U0ADA", "slack:T0LAB/U0BOB"];
+        let approval = json!({ "timeout": "1h", "count": 2, "approvers": approvers });
+        let stage = Stage::asking(approval).await;
+        let mut request: Value =
+            serde_json::from_str(&std::fs::read_to_string(&stage.request).unwrap()).unwrap();
+        request["notify"] = json!(["slack", "app"]);
+        std::fs::write(&stage.request, request.to_string()).unwrap();
+        played(&stage, async {
+            let root = Person::root();
+            asks(&stage, "l-1").await;
+            let click = async |user, path: &str| {
+                let clicked = Clicked { user, action: "approve", path, ago: 0, forged: false };
+                assert_eq!(click(&stage, clicked).await.status, 200);
+            };
+            let has_buttons = |text: &str| text.contains("\"actions\"");
+            let asked = carried(&shown(&stage, has_buttons).await);
+            click("U0ADA", &asked).await;
+            let half = |text: &str| text.contains("slack:T0LAB/U0ADA");
+            let still = shown(&stage, half).await;
+            assert_eq!(carried(&still), asked);
+            click("U0BOB", &asked).await;
+            let done = |text: &str| text.contains("slack:T0LAB/U0BOB") || !has_buttons(text);
+            let message = shown(&stage, done).await;
+            assert!(!has_buttons(&message.to_string()), "{message}");
+            let status = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
+            stage.until(&root, "l-1", status).await;
+            stage.runs(&root, &["rollback", "l-1", "--reason", "seen enough"]).await;
+        })
+        .await;
+    });
 }
 
 #[test]

@@ -75,11 +75,20 @@ impl StackChannels {
     }
 
     /// The path of the question of a notice on the page. Without it the notice goes out all the same: it says what to
-    /// type.
-    async fn question_of(&self, notice: &Notice, deployment: &Deployment) -> Option<String> {
+    /// type. What is edited keeps the question while it is asked, whatever else is told.
+    async fn question_of(
+        &self,
+        notice: &Notice,
+        deployment: &Deployment,
+        is_edited: bool,
+    ) -> Option<String> {
         let QuestionPage { links, .. } = self.page.as_ref()?;
-        let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
-        let link = QuestionLink::of(deployment).filter(|link| link.stage == *stage)?;
+        let link = if is_edited {
+            QuestionLink::open_after(notice, deployment)?
+        } else {
+            let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
+            QuestionLink::of(deployment).filter(|link| link.stage == *stage)?
+        };
         match links.path(&link).await {
             Ok(path) => Some(path),
             Err(error) => {
@@ -110,7 +119,8 @@ impl Channels for StackChannels {
             None => message,
         };
         let message = message.from_stack(&self.stack, deployment);
-        let question = self.question_of(notice, deployment).await;
+        let is_edited = matches!(settings.kind, ChannelKind::Slack { channel: Some(_), .. });
+        let question = self.question_of(notice, deployment, is_edited).await;
         let message = match (&self.page, &question) {
             (Some(QuestionPage { url, .. }), Some(path)) => {
                 message.with_page(format!("{}{path}", url.trim_end_matches('/')))

@@ -77,7 +77,8 @@ pub fn state(
         "type": "section",
         "text": { "type": "plain_text", "text": escaped(&stages, LONGEST_SECTION) }
     });
-    let buttons = question.filter(|path| path.chars().count() <= LONGEST_VALUE).map(buttons);
+    let question = question.filter(|path| path.chars().count() <= LONGEST_VALUE);
+    let buttons = question.map(|path| buttons(path, deployment.progress.stage));
     if let Some(blocks) = body["blocks"].as_array_mut() {
         // Behind the headline, and in front of what is in small type.
         blocks.insert(1, stages);
@@ -110,7 +111,7 @@ fn stages(deployment: &Deployment) -> String {
 }
 
 /// What answers a question with one click, and asks once more before it does.
-fn buttons(question: &str) -> Value {
+fn buttons(question: &str, stage: StageIndex) -> Value {
     let button = |action: &str, label: &str, style: &str, what: &str| {
         let plain = |text: &str| json!({ "type": "plain_text", "text": text });
         json!({
@@ -120,7 +121,7 @@ fn buttons(question: &str) -> Value {
             "style": style,
             "value": question,
             "confirm": {
-                "title": plain(&format!("{label}?")),
+                "title": plain(&format!("{label} stage {stage}?")),
                 "text": plain(what),
                 "confirm": plain(label),
                 "deny": plain("Not now"),
@@ -134,6 +135,12 @@ fn buttons(question: &str) -> Value {
             button("reject", "Reject", "danger", "Everything returns to stable."),
         ],
     })
+}
+
+/// What is told to whoever has clicked, and to nobody else.
+pub fn answer(text: &str) -> Value {
+    let text = escaped(text, LONGEST_SECTION);
+    json!({ "response_type": "ephemeral", "replace_original": false, "text": text })
 }
 
 pub(super) fn text(message: &Message) -> String {
@@ -171,6 +178,16 @@ pub(super) fn escaped(text: &str, longest: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_told_of_a_click_mentions_nobody_and_changes_no_message() {
+        let told = answer("<!channel> & oidc:a<b> may not approve");
+        assert_eq!(told["text"], "&lt;!channel&gt; &amp; oidc:a&lt;b&gt; may not approve");
+        assert_eq!(
+            (&told["response_type"], &told["replace_original"]),
+            (&json!("ephemeral"), &json!(false))
+        );
+    }
 
     proptest! {
         #[test]
