@@ -144,7 +144,7 @@ impl Lab {
     }
 
     /// The messages of the app in its channel as they are now, without what is in their threads.
-    pub fn slack_messages(&self) -> Vec<Value> {
+    pub fn slack_messages(&self) -> Vec<serde_json::Value> {
         self.receivers.slack_messages()
     }
 

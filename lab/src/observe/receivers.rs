@@ -76,7 +76,7 @@ impl Receivers {
     }
 
     /// What whoever reads the app's channel sees now, without what is in threads.
-    pub(crate) fn slack_messages(&self) -> Vec<Value> {
+    pub(crate) fn slack_messages(&self) -> Vec<serde_json::Value> {
         let state = self.shared.state();
         let shown = state.messages.values().filter(|message| message["thread_ts"].is_null());
         shown.cloned().collect()
