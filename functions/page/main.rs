@@ -65,10 +65,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             let signed = match (back.told, path) {
                 (Ok(signed), Some(path)) => match look(&ports, path).await {
                     Ok(Some(found)) => (signed, found, path),
-                    Ok(None) => return Ok(nowhere()),
-                    Err(failure) => return Ok(unanswered(&failure)),
+                    Ok(None) => return Ok(with_cookies(nowhere(), &back.cookies)),
+                    Err(failure) => {
+                        warn!(failure.code = %failure.code, failure.cause, "nobody was signed in");
+                        // The code is used up: to load this again would be refused.
+                        let text =
+                            "You are not signed in. Open the question, and sign in once more.";
+                        let told = notice_with_way("AWS did not answer", text, Some(path));
+                        return Ok(with_cookies(page(503, &told), &back.cookies));
+                    }
                 },
-                (Ok(_), None) => return Ok(nowhere()),
+                (Ok(_), None) => return Ok(with_cookies(nowhere(), &back.cookies)),
                 (Err(error), path) => {
                     return Ok(with_cookies(refused(&error, path), &back.cookies));
                 }

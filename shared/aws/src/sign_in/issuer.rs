@@ -26,7 +26,11 @@ use crate::clients::Clients;
 use crate::error::port_error;
 use crate::http::{Answer, LazyClient};
 
-/// Longest time of one request. Somebody waits, and one sign-in has three of them at most.
+/// How long an issuer that does not answer is not asked what it is: everybody who wants to sign in would hold a sandbox
+/// for as long as it takes.
+const NOT_SO_SOON: Span = Span::from_secs(10);
+
+/// Longest time of one request. Somebody waits, and one sign-in has four of them at most.
 const REQUEST: Duration = Duration::from_secs(3);
 
 /// How long what the issuer says of itself, and its keys, are taken as they were.
@@ -94,6 +98,8 @@ pub struct Begun {
 #[derive(Default)]
 struct Known {
     provider: Option<(Provider, Timestamp)>,
+    /// Why it did not say what it is, the last time.
+    failed: Option<(String, Timestamp)>,
     keys: Option<(Keys, Timestamp)>,
     secret: Option<String>,
 }
@@ -110,6 +116,11 @@ impl fmt::Debug for Issuer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Issuer").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// Whether an issuer refuses the client for what it shows: OAuth's code, and Keycloak's.
+fn is_of_secret(error: &str) -> bool {
+    matches!(error, "invalid_client" | "unauthorized_client")
 }
 
 impl Issuer {
@@ -190,12 +201,22 @@ impl Issuer {
         {
             return Ok(provider.clone());
         }
+        if let Some((why, at)) = &known.failed
+            && now < *at + NOT_SO_SOON
+        {
+            let (what, detail) = (DESCRIPTION, why.clone());
+            return Err(SignInError::NoAnswer { what, detail });
+        }
         let issuer = &self.settings.issuer;
         let url = format!(
             "{}/.well-known/openid-configuration",
             issuer.strip_suffix('/').unwrap_or(issuer)
         );
-        let provider = Provider::read(&self.get(DESCRIPTION, &url).await?, issuer)?;
+        let described = self.get(DESCRIPTION, &url).await;
+        if let Err(SignInError::NoAnswer { detail, .. }) = &described {
+            known.failed = Some((detail.clone(), now));
+        }
+        let provider = Provider::read(&described?, issuer)?;
         known.provider = Some((provider.clone(), now));
         Ok(provider)
     }
@@ -242,7 +263,7 @@ impl Issuer {
         };
         match self.post_code(provider, attempt, code, secret.as_deref()).await {
             // Perhaps it was changed: a refusal counts only for the secret as it is now.
-            Err(SignInError::NotExchanged(error)) if was_known && error == "invalid_client" => {
+            Err(SignInError::NotExchanged(error)) if was_known && is_of_secret(&error) => {
                 let secret = self.secret().await?;
                 self.post_code(provider, attempt, code, secret.as_deref()).await
             }
@@ -292,7 +313,8 @@ impl Issuer {
             Some((secret, Proof::Header)) => {
                 // As a form has it; a space in the one way that those understand, too, who take this for a URL.
                 let encoded = |text: &str| {
-                    byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+                    let form = byte_serialize(text.as_bytes()).collect::<String>();
+                    form.replace('+', "%20").replace("%7E", "~")
                 };
                 let both = format!("{}:{}", encoded(client), encoded(secret));
                 request

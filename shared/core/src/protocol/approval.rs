@@ -93,7 +93,7 @@ impl Deployment {
         if !self.counts_people(approval) {
             return None;
         }
-        let Person::Named(named_by, _) = person else {
+        let Person::Named(named_by, name) = &person else {
             return Some(format!(
                 "{by} may be anybody who can have it, and stage {stage} asks several people, or somebody else than \
                  whoever has started it: sessions of a role count there if the stack's `ApprovalPolicy` has it in \
@@ -108,10 +108,17 @@ impl Deployment {
                         "{by} counts as {starter}, who has started it: somebody else must approve stage {stage}"
                     ));
                 }
-                Person::Named(other, _) if other != named_by => {
+                Person::Named(other, _) if other != *named_by => {
                     return Some(format!(
                         "nobody can tell {by} from {starter}, who has started it: somebody else must approve stage \
                          {stage}, with the command line, by a name of AWS's"
+                    ));
+                }
+                // Said by whoever starts it, who may say a name instead of an ARN.
+                Person::Anybody if starter.to_lowercase() == name.to_lowercase() => {
+                    return Some(format!(
+                        "{by} has the name of {starter}, who is said to have started it: somebody else must approve \
+                         stage {stage}"
                     ));
                 }
                 Person::Named(_, _) | Person::Machine | Person::Anybody => {}
@@ -253,8 +260,11 @@ mod tests {
         assert!(is_answered(&says(&trusting, &session("engineer", "bob"), true).unwrap()));
         // Said to have started it is enough to be kept out of it.
         let mut said = asked;
-        said.plan.started_by = Some(user("bob"));
-        assert!(says(&said, &user("bob"), true).is_err());
+        for bob in [user("bob"), "bob".to_owned(), "Bob".to_owned()] {
+            said.plan.started_by = Some(bob);
+            assert!(says(&said, &user("bob"), true).is_err());
+            assert!(is_answered(&says(&said, &user("carol"), true).unwrap()));
+        }
     }
 
     #[test]

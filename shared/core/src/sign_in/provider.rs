@@ -124,12 +124,15 @@ fn is_loopback(url: &str) -> bool {
 
 /// What is asked for: no more than these two claims need.
 pub fn scope(name_claim: &str, groups_claim: &str, provider: &Provider) -> String {
+    let may_have = provider.scopes.is_empty() || provider.scopes.iter().any(|of| of == "profile");
     let of_name = match name_claim {
+        "sub" => None,
         "email" => Some("email"),
         "name" | "preferred_username" | "nickname" | "given_name" | "family_name" => {
             Some("profile")
         }
-        _ => None,
+        // Entra's `oid` is only sent to who asks for it.
+        _ => Some("profile").filter(|_| may_have),
     };
     // Okta, Dex and others send groups only to who asks for them, and others refuse a scope that they do not have.
     let of_groups = Some("groups").filter(|groups| {
@@ -232,5 +235,6 @@ mod tests {
         assert_eq!(scope("email", "groups", &plain), "openid email");
         assert_eq!(scope("preferred_username", "groups", &provider), "openid profile groups");
         assert_eq!(scope("sub", "", &provider), "openid");
+        assert_eq!(scope("oid", "", &plain), "openid profile");
     }
 }

@@ -334,6 +334,9 @@ async fn an_issuer_that_is_not_there_or_is_another_signs_nobody_in() {
     assert!(matches!(begins(&issuer).await, SignInError::Provider(UnfitProvider::OtherIssuer(_))));
     door.answers("/.well-known/openid-configuration", 503, &json!({}));
     assert!(matches!(begins(&issuer).await, SignInError::NoAnswer { what: DESCRIPTION, .. }));
+    // It is not asked again at once.
+    door.answers("/.well-known/openid-configuration", 200, &json!({}));
+    assert!(matches!(begins(&issuer).await, SignInError::NoAnswer { what: DESCRIPTION, .. }));
     let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let gone = Door { address: format!("http://{nobody}"), ..Door::open() };
     assert!(matches!(begins(&gone.issuer(&[])).await, SignInError::NoAnswer { .. }));
