@@ -341,6 +341,7 @@ async fn an_issuer_that_is_not_there_or_is_another_signs_nobody_in() {
     let gone = Door { address: format!("http://{nobody}"), ..Door::open() };
     assert!(matches!(begins(&gone.issuer(&[])).await, SignInError::NoAnswer { .. }));
     // Once it is there, what it says is kept for an hour.
+    let issuer = door.issuer(&[]);
     door.describes(|_| ());
     let first = begun(&issuer).await;
     door.describes(|written| written["authorization_endpoint"] = json!("https://new.example/"));
