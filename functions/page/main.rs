@@ -11,8 +11,8 @@ use glidepath_aws::links::StackLinks;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::sign_in::SignInError;
-use glidepath_core::failure::Failure;
-use glidepath_core::people::{signed_in, signed_in_group};
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::people::{people, signed_in, signed_in_group};
 use glidepath_core::sign_in::Session;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::decide;
@@ -189,13 +189,11 @@ where
     let left = DECIDED_WITHIN.saturating_sub(spent);
     let told = match tokio::time::timeout(left, decided(ports, slack, &click, now)).await {
         Ok(told) => told,
-        Err(_) => Some(
-            "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it was \
-             recorded."
-                .to_owned(),
-        ),
+        Err(_) => "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it \
+                   was recorded."
+            .to_owned(),
     };
-    if let (Some(told), Some(url)) = (told, &click.response_url)
+    if let Some(url) = &click.response_url
         && let Err(error) = slack.tell(url, &told, now).await
     {
         warn!(error, "whoever has clicked was not told");
@@ -203,30 +201,42 @@ where
     click::answer(200)
 }
 
-/// What whoever has clicked is told; `None`: it was recorded, and the message will show it.
-async fn decided<P>(ports: &P, slack: &SlackClicks, click: &Click, now: Timestamp) -> Option<String>
+/// What whoever has clicked is told: also that it was recorded, because the message shows it only with its next edit.
+async fn decided<P>(ports: &P, slack: &SlackClicks, click: &Click, now: Timestamp) -> String
 where
     P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
 {
     let Click { approved, path, team, user, .. } = click;
+    let mut unknown = Vec::new();
     let answered = async {
-        let Some(found) = look(ports, path).await? else { return Ok(false) };
+        let Some(found) = look(ports, path).await? else { return Ok(None) };
         let asked = if *approved { found.slack_groups(team) } else { Vec::new() };
         let groups = slack.groups(user, &asked, now).await;
-        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups))?;
-        decide::run(ports, &answer).await?;
+        unknown = groups.unknown;
+        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups.of))?;
+        let after = decide::run(ports, &answer).await?;
         info!(deployment = %answer.deployment, approved, by = answer.by, "answered in Slack");
-        Ok(true)
+        Ok(Some((found.link.stage, after)))
     };
     match answered.await {
-        Ok(true) => None,
-        Ok(false) => Some("This button belongs to no question of this stack.".to_owned()),
+        Ok(Some((stage, _))) if !approved => {
+            format!("You have refused stage {stage}: all requests return to the version before.")
+        }
+        Ok(Some((stage, after))) => match after.approvals_lacking(stage) {
+            0 => format!("You have approved stage {stage}."),
+            lacking => format!("You have approved stage {stage}. {} more must.", people(lacking)),
+        },
+        Ok(None) => "This button belongs to no question of this stack.".to_owned(),
+        Err(Failure { code: FailureCode::NotAllowed, cause }) if !unknown.is_empty() => format!(
+            "Nothing was recorded: {cause}. Slack has not said in time who is in {}: try again.",
+            unknown.join(", ")
+        ),
         Err(Failure { code, cause }) if code.kind().is_answer() => {
-            Some(format!("Nothing was recorded: {cause}."))
+            format!("Nothing was recorded: {cause}.")
         }
         Err(failure) => {
             warn!(failure.code = %failure.code, failure.cause, "could not be decided");
-            Some("AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned())
+            "AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned()
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use futures_util::future::join_all;
 use glidepath_core::message::slack;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{PortError, PortResult};
@@ -47,6 +48,15 @@ pub struct SlackClicks {
     held: Mutex<Option<(Held, Timestamp)>>,
     /// Members by group, and since when that is known.
     members: Mutex<HashMap<String, (BTreeSet<String>, Timestamp)>>,
+}
+
+/// What Slack says of somebody's groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// Those that they are in.
+    pub of: Vec<String>,
+    /// Those of which Slack has not said in time who is in them.
+    pub unknown: Vec<String>,
 }
 
 /// What the secret holds.
@@ -150,13 +160,18 @@ impl SlackClicks {
     }
 
     /// Those of these groups (`slack:TEAM/GROUP`) that somebody is in. Where Slack cannot be asked they are in none.
-    pub async fn groups(&self, user: &str, groups: &[String], now: Timestamp) -> Vec<String> {
-        let mut found = Vec::new();
-        for group in groups {
-            match self.is_member(user, group, now).await {
-                Ok(true) => found.push(group.clone()),
+    pub async fn groups(&self, user: &str, groups: &[String], now: Timestamp) -> Groups {
+        // At once: whoever has clicked waits.
+        let asked = groups.iter().map(|group| self.is_member(user, group, now));
+        let mut found = Groups::default();
+        for (group, member) in groups.iter().zip(join_all(asked).await) {
+            match member {
+                Ok(true) => found.of.push(group.clone()),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(group, error, "who is in the group is not known"),
+                Err(error) => {
+                    tracing::warn!(group, error, "who is in the group is not known");
+                    found.unknown.push(group.clone());
+                }
             }
         }
         found
@@ -213,6 +228,8 @@ impl SlackClicks {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::replay;
@@ -304,6 +321,51 @@ mod tests {
             let shown = format!("{error} {clicks:?}");
             assert!(shown.contains("arn:s") && !shown.contains("hidden"), "{shown}");
         }
+    }
+
+    #[tokio::test]
+    async fn groups_are_asked_for_at_once_and_one_that_is_not_known_hides_no_other() {
+        let answers = [
+            r#"{"ok":true,"users":["U0BOB","U0ADA"]}"#,
+            r#"{"ok":true,"users":["U0BOB"]}"#,
+            r#"{"ok":false,"error":"no_such_subteam"}"#,
+        ];
+        let answer = |path: &str| {
+            answers.iter().zip(1..).find(|(_, id)| path.ends_with(&format!("=S{id} HTTP/1.1")))
+        };
+        // Nobody is answered before everybody has asked.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/api", listener.local_addr().unwrap());
+        let serving = async {
+            let mut asked = Vec::new();
+            for _ in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                assert!(head.contains("Bearer xoxb-hidden"), "{head}");
+                asked.push((stream, head.lines().next().unwrap().to_owned()));
+            }
+            for (mut stream, first) in asked {
+                let (body, _) = answer(&first).unwrap();
+                let length = body.len();
+                let told = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                stream.write_all(told.as_bytes()).await.unwrap();
+            }
+        };
+        let secret = json!({ "token": "xoxb-hidden", "signingSecret": "s", "endpoint": endpoint });
+        let secret = replay::json(&json!({ "SecretString": secret.to_string() }));
+        let clicks = clicks(vec![secret]);
+        let [first, second, third] = ["S1", "S2", "S3"].map(|id| format!("slack:T0/{id}"));
+        let groups = [first.clone(), second.clone(), third.clone()];
+        let now = at(1_531_420_618);
+        let (found, ()) = tokio::join!(clicks.groups("U0ADA", &groups, now), serving);
+        assert_eq!(found, Groups { of: vec![first.clone()], unknown: vec![third] });
+        // It is remembered, also of whom it was not asked for; nobody listens any more.
+        let known = clicks.groups("U0BOB", &[first.clone(), second.clone()], now).await;
+        assert_eq!(known, Groups { of: vec![first, second], unknown: vec![] });
     }
 
     #[test]

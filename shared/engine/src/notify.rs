@@ -79,10 +79,11 @@ where
     P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
 {
     let deployment = load(ports, &input.deployment).await?;
-    let audience = Audience::new(&deployment.plan, |channel| ports.channels().listening(channel));
+    let plan = deployment.plan.clone();
+    let audience = Audience::new(&plan, |channel| ports.channels().listening(channel));
     let mut round = Round {
         ports,
-        deployment: &deployment,
+        deployment,
         audience,
         cells: None,
         delivered: Delivered::default(),
@@ -101,7 +102,8 @@ where
 
 struct Round<'a, P> {
     ports: &'a P,
-    deployment: &'a Deployment,
+    /// As it was after everything that is told, or later.
+    deployment: Deployment,
     audience: Audience<'a>,
     /// What was counted of its requests, once its end is to be told.
     cells: Option<StoredCells>,
@@ -129,6 +131,11 @@ where
     async fn go(&mut self) -> Result<bool, Failure> {
         let outbox = self.ports.registry().notices(&self.deployment.id).await;
         let outbox = outbox.map_err(|error| failed(&error))?;
+        // Whoever is asked something gets the question's link, and a message that shows what is must not show what was.
+        let told = outbox.last().map_or(0, |entry| entry.notice.sequence);
+        if told > self.deployment.notices {
+            self.deployment = load(self.ports, &self.deployment.id).await?;
+        }
         self.settle(&outbox).await?;
         self.count(&outbox).await;
         let wanted = &self.deployment.plan.notify;
@@ -327,7 +334,7 @@ where
             after(rung, &entry.notice.event, told)
         });
         let cells = self.cells.as_ref().filter(|_| ends(&entry.notice.event));
-        let (notice, deployment, rung) = (&entry.notice, self.deployment, &rung);
+        let (notice, deployment, rung) = (&entry.notice, &self.deployment, &rung);
         // The last that it has posted: it may have had to post anew.
         let posted = outbox.iter().rev().find_map(|entry| entry.posted.get(channel));
         let handover = Handover { notice, deployment, rung, cells, posted };

@@ -108,11 +108,20 @@ fn the_buttons_stay_until_as_many_have_clicked_as_must() {
             };
             let has_buttons = |text: &str| text.contains("\"actions\"");
             let asked = carried(&shown(&stage, has_buttons).await);
+            let mut hearing = stage.lab.hearing();
             click("U0ADA", &asked).await;
+            assert_eq!(told(&mut hearing).await, "You have approved stage 2. 1 person more must.");
+            click("U0ADA", &asked).await;
+            let again = told(&mut hearing).await;
+            assert!(
+                again.starts_with("Nothing was recorded: slack:T0LAB/U0ADA approved"),
+                "{again}"
+            );
             let half = |text: &str| text.contains("slack:T0LAB/U0ADA");
             let still = shown(&stage, half).await;
             assert_eq!(carried(&still), asked);
             click("U0BOB", &asked).await;
+            assert_eq!(told(&mut hearing).await, "You have approved stage 2.");
             let done = |text: &str| text.contains("slack:T0LAB/U0BOB") || !has_buttons(text);
             let message = shown(&stage, done).await;
             assert!(!has_buttons(&message.to_string()), "{message}");
@@ -162,6 +171,7 @@ fn whom_slack_names_answers_by_a_button_and_nobody_else_does() {
             // In the group that a list names.
             let approved = click(&stage, own("U0ADA", "approve")).await;
             assert_eq!((approved.status, approved.body.as_str()), (200, ""));
+            assert_eq!(told(&mut hearing).await, "You have approved stage 2.");
             let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
             stage.until(&root, "l-1", half).await;
             let shown = stage.runs(&root, &["status", "l-1"]).await;

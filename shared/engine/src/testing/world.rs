@@ -442,6 +442,11 @@ impl Channels for World {
         handover: Handover<'_>,
     ) -> Result<Option<PostedMessage>, NotTaken> {
         let notice = handover.notice;
+        let read = handover.deployment.notices;
+        assert!(
+            read >= notice.sequence,
+            "handed over with a record from before it: {read} {notice:?}"
+        );
         if self.state().down.contains(channel) {
             let retry_after = self.state().retry_after;
             return Err(NotTaken {
