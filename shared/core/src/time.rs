@@ -141,6 +141,21 @@ impl Span {
     }
 }
 
+impl Span {
+    /// For people, without what nobody reads: `12m 34s`, `3h 5m`.
+    pub fn in_words(self) -> String {
+        let seconds = self.0 / 1000;
+        let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        match (hours, minutes, rest) {
+            (0, 0, rest) => format!("{rest}s"),
+            (0, minutes, 0) => format!("{minutes}m"),
+            (0, minutes, rest) => format!("{minutes}m {rest}s"),
+            (hours, 0, _) => format!("{hours}h"),
+            (hours, minutes, _) => format!("{hours}h {minutes}m"),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     /// The shortest exact form: `90s`, `5m`, `24h`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -61,13 +61,20 @@ pub(super) async fn deliver(
     let Handover { notice, deployment, posted, .. } = handover;
     let state = slack::state(notice, deployment, &message, question);
     let place = posted.and_then(|posted| posted.0.split_once('/'));
+    // The stack may name another channel by now.
+    let place = place.filter(|(channel, _)| !is_channel(app.channel) || *channel == app.channel);
     let Some((channel, ts)) = place else { return post(sending, app, state).await.map(Some) };
     let mut edit = state.clone();
     (edit["channel"], edit["ts"]) = (json!(channel), json!(ts));
-    match call(sending, app, "chat.update", &edit).await? {
-        Done::At(_) => {}
+    match call(sending, app, "chat.update", &edit).await {
+        Ok(Done::At(_)) => {}
         // It was deleted, or is too old for the workspace: whoever reads the channel must see the state.
-        Done::NotEdited => return post(sending, app, state).await.map(Some),
+        Ok(Done::NotEdited) | Err(NotTaken { error: PortError::Refused { .. }, .. }) => {
+            return post(sending, app, state).await.map(Some);
+        }
+        // Whoever must act is told first; the next notice edits.
+        Err(_) if notice.event.urgency() == Urgency::Page => {}
+        Err(why) => return Err(why),
     }
     let mut reply = slack::body(notice, message);
     (reply["channel"], reply["thread_ts"]) = (json!(channel), json!(ts));
@@ -76,7 +83,19 @@ pub(super) async fn deliver(
         Urgency::Page | Urgency::Attention => reply["reply_broadcast"] = json!(true),
         Urgency::Information => {}
     }
-    call(sending, app, "chat.postMessage", &reply).await.map(|_| None)
+    match call(sending, app, "chat.postMessage", &reply).await {
+        // Nobody may reply there any more, say.
+        Err(NotTaken { error: PortError::Refused { .. }, .. }) => {
+            post(sending, app, state).await.map(Some)
+        }
+        told => told.map(|_| None),
+    }
+}
+
+/// Whether it is the id of a channel, and not its name.
+fn is_channel(text: &str) -> bool {
+    text.starts_with(['C', 'G', 'D'])
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 pub(super) async fn try_out(
@@ -292,7 +311,15 @@ mod tests {
         );
         // Nothing was said, so nothing is done with it.
         let later = r#"{"ok":false,"error":"internal_error"}"#;
-        let (done, _) = delivered(&[later], Event::RollbackHeld).await;
+        let (done, _) = delivered(&[later], Event::Shifted { stage: StageIndex(0) }).await;
         assert!(done.unwrap_err().error.may_pass());
+        // But whoever must act is told.
+        let (done, asked) = delivered(&[later, TAKEN], Event::RollbackHeld).await;
+        assert_eq!((done, &asked[1].1["thread_ts"]), (Ok(None), &json!("17.1")));
+        // And what Slack refuses is posted where it takes something.
+        let archived = r#"{"ok":false,"error":"is_inactive"}"#;
+        let (done, asked) = delivered(&[archived, TAKEN], Event::RollbackHeld).await;
+        assert_eq!(done, Ok(Some(PostedMessage("C0/18.2".to_owned()))));
+        assert_eq!(asked.len(), 2);
     }
 }

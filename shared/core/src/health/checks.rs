@@ -31,7 +31,7 @@ pub(super) fn judge(checks: &[Check], readings: &[CheckReading], reasons: &mut V
             Some(reading) => one(check, reading),
             None => inconclusive(format!("check `{}` was not among those read", check.name)),
         };
-        reasons.push(weighed(check.mode, found));
+        reasons.push(weighed(check, found));
     }
 }
 
@@ -46,7 +46,7 @@ pub struct CheckAlert {
 
 /// Those that only alert, and are out of bounds.
 pub fn alerts(checks: &[Check], readings: &[CheckReading]) -> Vec<CheckAlert> {
-    let alerting = checks.iter().zip(readings).filter(|(check, _)| check.mode == CheckMode::Alert);
+    let alerting = checks.iter().zip(readings).filter(|(check, _)| check.alerts);
     let judged = alerting.map(|(check, reading)| (check, one(check, reading)));
     let failed = judged.filter(|(_, reason)| reason.judgement == Judgement::Fail);
     failed
@@ -55,15 +55,13 @@ pub fn alerts(checks: &[Check], readings: &[CheckReading]) -> Vec<CheckAlert> {
 }
 
 /// A reason with the weight that its check has.
-fn weighed(mode: CheckMode, reason: Reason) -> Reason {
-    match mode {
+fn weighed(check: &Check, reason: Reason) -> Reason {
+    match check.mode {
         CheckMode::Critical => reason,
+        CheckMode::Informative if check.alerts && reason.judgement == Judgement::Fail => {
+            pass(format!("alert: {}", reason.text))
+        }
         CheckMode::Informative => pass(format!("for information: {}", reason.text)),
-        CheckMode::Alert => pass(match reason.judgement {
-            Judgement::Pass => reason.text,
-            Judgement::Inconclusive | Judgement::Suspect => format!("only alerts: {}", reason.text),
-            Judgement::Fail => format!("alert: {}", reason.text),
-        }),
         CheckMode::DryRun => pass(match reason.judgement {
             Judgement::Pass => format!("dry run: {}", reason.text),
             Judgement::Inconclusive | Judgement::Suspect => {

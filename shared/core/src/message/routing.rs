@@ -55,7 +55,9 @@ impl Cause {
     const fn of(event: &Event) -> Self {
         match (event.urgency(), event) {
             (Urgency::Page, _) => Self::Page,
-            (_, Event::StageHeld { .. } | Event::NotPromoted { .. }) => Self::Stage,
+            (_, Event::StageHeld { .. } | Event::NotPromoted { .. } | Event::CheckAlert { .. }) => {
+                Self::Stage
+            }
             (_, Event::ForeignChange { .. }) => Self::Route,
             (Urgency::Attention | Urgency::Information, _) => Self::Rest,
         }

@@ -55,9 +55,11 @@ pub fn body(notice: &Notice, message: Message) -> Value {
 
 /// Where else to look, as links in small type; nothing where the console is not known.
 fn places(links: &[Link]) -> Option<Value> {
-    let links = links.iter().map(|Link { title, url }| {
+    // One that is cut leads nowhere.
+    let links = links.iter().filter(|link| link.url.chars().count() <= LONGEST_URL);
+    let links = links.map(|Link { title, url }| {
         let title = escaped(title, LONGEST_TITLE).replace('|', "/");
-        format!("<{}|{title}>", escaped(url, LONGEST_URL))
+        format!("<{}|{title}>", escaped(url, LONGEST_SECTION))
     });
     let text = links.collect::<Vec<_>>().join(" · ");
     let fits = !text.is_empty() && text.chars().count() <= LONGEST_SECTION;

@@ -289,7 +289,7 @@ fn whoever_reads_of_the_end_knows_what_is_refused_from_then_on() {
 #[test]
 fn the_last_notice_has_the_numbers() {
     let mut ended = deployment();
-    let at = ended.started_at + Span::from_secs(2_520);
+    let at = ended.started_at + Span::from_millis(2_521_345);
     ended.progress.shifts =
         [0, 1].map(|stage| Shift { stage: StageIndex(stage), at: NOW }).to_vec();
     let decision = Decision {
@@ -313,14 +313,15 @@ fn the_last_notice_has_the_numbers() {
     let notice = Notice { deployment: ended.id.clone(), sequence: 9, at, event };
     let told = message(&notice, &ended).with_requests(&ended, &cells).to_string();
     for line in [
-        "2 of 4 stages had traffic, and it took 42m from its start.",
+        "2 of 4 stages had traffic, and it took 42m 1s from its start.",
         "Approved: stage 2 by oidc:ada.",
-        "shop:42: 6 of 200 requests were bad (3 %).",
-        "shop:41: 0 of 1800 requests were bad (0 %).",
+        "shop:42, counted until 2026-11-21T07:00:00Z: 6 of 200 requests were bad (3 %).",
+        "shop:41, counted until 2026-11-21T07:00:00Z: 0 of 1800 requests were bad (0 %).",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}: {told}");
     }
-    let none = CountedCells { period, cells: &[Cell { canary: slot(0, 0), ..cell }] };
+    let none = Cell { canary: slot(0, 0), stable: slot(0, 0), ..cell };
+    let none = CountedCells { period, cells: &[none] };
     let none = StoredCells::of(&ended.id, &ended.plan, &shifts, none, NOW);
     let told = message(&notice, &ended).with_requests(&ended, &none).to_string();
     assert!(!told.contains("were bad"), "{told}");

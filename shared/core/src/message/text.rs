@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::links::{Link, links};
 use crate::failure::Failure;
-use crate::health::{Share, SlotRequests, StoredCells};
+use crate::health::{Share, StoredCells};
 use crate::ids::ChannelName;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
@@ -81,11 +81,15 @@ impl Message {
     pub fn with_requests(mut self, deployment: &Deployment, cells: &StoredCells) -> Self {
         let plan = &deployment.plan;
         let (canary, stable) = cells.totals();
-        let of =
-            |version: &str, requests: &SlotRequests| format!("{version}: {}.", Share::of(requests));
-        if canary.all > 0 {
-            self.lines.push(of(plan.task_definition.short(), &canary));
-            self.lines.push(of(version(&plan.stable), &stable));
+        let until = cells.written_at;
+        for (version, requests) in
+            [(plan.task_definition.short(), canary), (version(&plan.stable), stable)]
+        {
+            // An alarm may have ended it after that.
+            if requests.all > 0 {
+                let share = Share::of(&requests);
+                self.lines.push(format!("{version}, counted until {until}: {share}."));
+            }
         }
         self
     }
@@ -230,9 +234,13 @@ impl Told<'_> {
     /// How far it has come, how long that took, and who has approved it.
     fn in_numbers(&self) -> Vec<String> {
         let Deployment { plan, progress, started_at, .. } = self.deployment;
-        let (reached, stages) =
-            (progress.shifts.last().map_or(0, |shift| shift.stage.0 + 1), plan.stages.len());
-        let lasted = self.notice.at.since(*started_at);
+        let reached = progress.shifts.last().map_or(0, |shift| shift.stage.0 + 1);
+        let with_traffic = |first: usize| {
+            let stages = plan.stages.iter().take(first);
+            stages.filter(|stage| stage.weight != Weight::NONE).count()
+        };
+        let (reached, stages) = (with_traffic(reached), with_traffic(plan.stages.len()));
+        let lasted = self.notice.at.since(*started_at).in_words();
         let mut lines = vec![format!(
             "{reached} of {stages} stages had traffic, and it took {lasted} from its start."
         )];

@@ -26,21 +26,20 @@ pub struct Check {
     pub period: Option<Span>,
     /// What a value out of bounds leads to.
     pub mode: CheckMode,
+    /// Whether it is told to whoever hears of what wants attention, once in a stage. Beside the mode, so that a version
+    /// that does not know it reads the record all the same: without it there is no rollback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alerts: bool,
 }
 
 /// What a value out of bounds, or none at all, leads to.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CheckMode {
     /// Out of bounds rolls back; what cannot be read holds.
-    #[default]
     Critical,
     /// It is told with every verdict and changes none.
     Informative,
-    /// Out of bounds it is told to whoever hears of what wants attention, once in a stage, and changes no verdict.
-    Alert,
     /// Verdicts tell what it would have done. For trying a check before it is trusted.
     DryRun,
 }
@@ -264,6 +263,33 @@ mod tests {
 
     fn number(value: f64) -> Number {
         Number::new(value).unwrap()
+    }
+
+    #[test]
+    fn what_alerts_is_read_by_a_version_that_knows_no_alerts() {
+        let measure = Measure::Metric(MetricStatistic {
+            namespace: "Shop".to_owned(),
+            name: "Slow".to_owned(),
+            dimensions: BTreeMap::new(),
+            statistic: "Sum".to_owned(),
+        });
+        for alerts in [false, true] {
+            let check = Check {
+                name: "slow".to_owned(),
+                canary: measure.clone(),
+                stable: measure.clone(),
+                limit: Bounds::default(),
+                against_stable: Bounds::default(),
+                points: 3,
+                period: None,
+                mode: CheckMode::Informative,
+                alerts,
+            };
+            let written = serde_json::to_value(&check).unwrap();
+            assert_eq!(written["mode"], "informative");
+            assert_eq!(written.get("alerts").is_some(), alerts);
+            assert_eq!(serde_json::from_value::<Check>(written).unwrap(), check);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn resolve(
     checks
         .iter()
         .filter_map(|check| {
-            let measure = check.measure()?;
+            let (measure, (mode, alerts)) = (check.measure()?, check.mode.mode());
             Some(Check {
                 name: check.name.clone(),
                 canary: Placeholder::fill(&measure, plan, judged),
@@ -28,7 +28,8 @@ pub(super) fn resolve(
                 // The request takes at most 100.
                 points: u32::try_from(check.points).unwrap_or(u32::MAX),
                 period: check.period,
-                mode: check.mode,
+                mode,
+                alerts,
             })
         })
         .collect()

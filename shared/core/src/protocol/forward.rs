@@ -108,6 +108,7 @@ pub fn record_shift(
     shifted.progress.step = Step::Baking { since: now, promoted: None };
     shifted.progress.shifted_at = Some(now);
     shifted.progress.told = None;
+    shifted.progress.alerted.clear();
     let stage = shifted.progress.stage;
     shifted.progress.shifts.push(Shift { stage, at: now });
     let told = notice(&mut shifted, now, Event::Shifted { stage });
@@ -304,7 +305,6 @@ pub fn observe(
         MoveOn::Stage(stage) => {
             seen.progress.stage = stage;
             seen.progress.hooks.clear();
-            seen.progress.alerted.clear();
             seen.progress.step = first_step(seen.plan.stage(stage), now);
             seen.progress.told = None;
         }
@@ -337,7 +337,8 @@ fn alert_once(
     if fresh.is_empty() {
         return None;
     }
-    let stage = deployment.progress.stage;
+    // While the next one settles or waits for a person, it is the one before that is looked at.
+    let stage = deployment.watched_stage();
     let (checks, reasons): (Vec<_>, Vec<_>) =
         fresh.into_iter().map(|CheckAlert { check, text }| (check, text)).unzip();
     deployment.progress.alerted.extend(checks);

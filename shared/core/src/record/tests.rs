@@ -221,6 +221,7 @@ fn validating() -> Deployment {
             points: 3,
             period: None,
             mode: CheckMode::Critical,
+            alerts: false,
         }],
     };
     let details = serde_json::Map::from_iter([("suite".to_owned(), json!("smoke"))]);

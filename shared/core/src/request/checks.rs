@@ -67,7 +67,35 @@ pub struct CheckRequest {
     pub period: Option<Span>,
     /// What a value out of bounds leads to.
     #[serde(default)]
-    pub mode: CheckMode,
+    pub mode: CheckModeRequest,
+}
+
+/// What a value out of bounds, or none at all, leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "CheckMode")]
+pub enum CheckModeRequest {
+    /// Out of bounds rolls back; what cannot be read holds.
+    #[default]
+    Critical,
+    /// It is told with every verdict and changes none.
+    Informative,
+    /// Out of bounds it is told to whoever hears of what wants attention, once in a stage, and changes no verdict.
+    Alert,
+    /// Verdicts tell what it would have done. For trying a check before it is trusted.
+    DryRun,
+}
+
+impl CheckModeRequest {
+    /// As a plan has it, and whether it alerts.
+    pub const fn mode(self) -> (CheckMode, bool) {
+        match self {
+            Self::Critical => (CheckMode::Critical, false),
+            Self::Informative => (CheckMode::Informative, false),
+            Self::Alert => (CheckMode::Informative, true),
+            Self::DryRun => (CheckMode::DryRun, false),
+        }
+    }
 }
 
 /// A statistic of a metric.
@@ -166,7 +194,7 @@ impl Decode for CheckRequest {
             let against_stable = fields.optional::<Limits>("againstStable");
             let points = fields.defaulted_with("points", points, defaults::check_points);
             let period = fields.optional_with("period", period);
-            let mode = fields.defaulted("mode", CheckMode::default);
+            let mode = fields.defaulted("mode", CheckModeRequest::default);
             let check = Self {
                 name: name?,
                 metric: metric?,
@@ -338,7 +366,7 @@ impl Decode for Number {
     }
 }
 
-impl Decode for CheckMode {
+impl Decode for CheckModeRequest {
     fn decode(node: Node<'_>) -> Option<Self> {
         node.word(&[
             ("critical", Self::Critical),

@@ -197,12 +197,13 @@ async fn a_route_that_is_put_right_before_the_first_shift_is_told_of_no_more() {
 
 /// A check of the canary's own measure, and what it measured, oldest first.
 async fn checked(mode: CheckMode, points: PortResult<Vec<f64>>) -> Result<(), Failure> {
-    checked_by(mode, points).await.1
+    checked_by(mode, false, points).await.1
 }
 
 /// The same with what was recorded of it.
 async fn checked_by(
     mode: CheckMode,
+    alerts: bool,
     points: PortResult<Vec<f64>>,
 ) -> (MemoryRegistry, Result<(), Failure>) {
     let (registry, world) = (MemoryRegistry::default(), world());
@@ -227,6 +228,7 @@ async fn checked_by(
         points: 3,
         period: None,
         mode,
+        alerts,
     }];
     let deployment = begun(&registry, plan, "d1", world.now()).await;
     let ended = Machine::after_plan(Bed::new(&registry, &world), &deployment.id).run().await;
@@ -251,7 +253,7 @@ async fn a_check_of_the_user_s_own_rolls_back_or_only_says_that_it_would() {
 #[tokio::test]
 async fn a_check_that_only_alerts_is_told_once_in_a_stage_and_stops_nothing() {
     let told = async |points: Vec<f64>| {
-        let (registry, ended) = checked_by(CheckMode::Alert, Ok(points)).await;
+        let (registry, ended) = checked_by(CheckMode::Informative, true, Ok(points)).await;
         ended.unwrap();
         let notices = registry.items().notices.clone();
         let alerts = notices.iter().filter_map(|entry| match &entry.notice.event {

@@ -30,6 +30,7 @@ fn check(name: &str) -> Check {
         points: 3,
         period: None,
         mode: CheckMode::Critical,
+        alerts: false,
     }
 }
 

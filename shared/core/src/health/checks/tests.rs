@@ -26,6 +26,7 @@ fn check(mode: CheckMode) -> Check {
         against_stable: Bounds { above: Some(number(1.5)), below: None },
         points: 3,
         period: None,
+        alerts: false,
         mode,
     }
 }
@@ -120,7 +121,7 @@ proptest! {
         canary in proptest::collection::vec(proptest::option::of(0.0..200.0_f64), 0..8),
         stable in proptest::collection::vec(proptest::option::of(0.0..200.0_f64), 0..8),
     ) {
-        for mode in [CheckMode::Informative, CheckMode::Alert, CheckMode::DryRun] {
+        for mode in [CheckMode::Informative, CheckMode::DryRun] {
             let reason = judged(&check(mode), series(&canary), series(&stable));
             prop_assert_eq!(reason.judgement, Judgement::Pass);
         }
@@ -131,11 +132,14 @@ proptest! {
             critical.judgement == Judgement::Fail,
             dry.text.starts_with("dry run, would roll back: ")
         );
-        for mode in [CheckMode::Critical, CheckMode::Informative, CheckMode::Alert, CheckMode::DryRun] {
-            let alerted = alerts(&[check(mode)], &[reading(series(&canary), series(&stable))]);
-            let alert = CheckAlert { check: "cpu".to_owned(), text: critical.text.clone() };
-            let expected = mode == CheckMode::Alert && critical.judgement == Judgement::Fail;
-            prop_assert_eq!(alerted, if expected { vec![alert] } else { Vec::new() });
+        for mode in [CheckMode::Critical, CheckMode::Informative, CheckMode::DryRun] {
+            for alerting in [false, true] {
+                let check = Check { alerts: alerting, ..check(mode) };
+                let alerted = alerts(std::slice::from_ref(&check), &[reading(series(&canary), series(&stable))]);
+                let alert = CheckAlert { check: "cpu".to_owned(), text: critical.text.clone() };
+                let expected = alerting && critical.judgement == Judgement::Fail;
+                prop_assert_eq!(alerted, if expected { vec![alert] } else { Vec::new() });
+            }
         }
     }
 

@@ -232,7 +232,8 @@ impl Told<'_> {
         lasted: Span,
     ) -> (String, Vec<String>) {
         let mut lines: Vec<_> = their_reason(reason).collect();
-        lines.push(format!("It goes on at stage {stage}; it was paused for {lasted}."));
+        lines
+            .push(format!("It goes on at stage {stage}; it was paused for {}.", lasted.in_words()));
         lines.push(self.to_end_it());
         (format!("{by} lets it go on"), lines)
     }
@@ -256,7 +257,7 @@ impl Told<'_> {
         (
             "the route is as it was, so the deployment goes on".to_owned(),
             vec![
-                format!("Somebody else's weights may have been there for {lasted}."),
+                format!("Somebody else's weights may have been there for {}.", lasted.in_words()),
                 "That was no time of the bake, and what was measured then counts for no stage."
                     .to_owned(),
                 self.to_end_it(),

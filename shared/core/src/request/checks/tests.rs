@@ -50,7 +50,7 @@ fn assert_refused(changes: &Value, path: &str, text: &str) {
 fn a_check_is_read_with_its_defaults() {
     let request = decode(&document(&changed(&json!({})))).unwrap();
     let check = &request.health.checks[0];
-    assert_eq!((check.points, check.period, check.mode), (3, None, CheckMode::Critical));
+    assert_eq!((check.points, check.period, check.mode), (3, None, CheckModeRequest::Critical));
     assert_eq!(check.metric.as_ref().unwrap().statistic, "Average");
     let again: Request = decode(&serde_json::to_value(&request).unwrap()).unwrap();
     assert_eq!(again, request);
