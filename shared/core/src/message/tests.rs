@@ -194,6 +194,7 @@ fn every_event_is_a_message_that_slack_takes() {
 fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
     let mut deployment = deployment();
     deployment.progress.shifts = vec![Shift { stage: StageIndex(1), at: NOW }];
+    deployment.progress.stage = StageIndex(2);
     let path = "/approve/shop-42/3/1795244400000/0a1b";
     let mut shown = Vec::new();
     for (phase, event) in [
