@@ -10,7 +10,7 @@ use crate::route::Role;
 pub(super) fn too_short(asked: &ValidationRequest, findings: &mut Findings) {
     for (index, check) in asked.checks.iter().enumerate() {
         let needed = checks::time_for(check.period, check.points);
-        if check.mode == CheckMode::Critical && asked.within < needed {
+        if check.mode.mode().0 == CheckMode::Critical && asked.within < needed {
             let hint = if needed > ValidationRequest::LONGEST {
                 "ask for fewer points, or points of a shorter time".to_owned()
             } else {
