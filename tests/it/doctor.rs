@@ -142,7 +142,8 @@ fn get(url: &str) {
 }
 
 const ALARMS: [&str; 3] = ["alarm.event", "alarm.action", "alarm.composite"];
-const CHANNELS: [&str; 6] = [
+const CHANNELS: [&str; 7] = [
+    "channel.app",
     "channel.bus",
     "channel.pager",
     "channel.slack",
