@@ -15,14 +15,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let stack = settings::text(settings::STACK)?;
-    // While a stack is updated the new code may meet the old environment.
-    let page = match (settings::text(settings::PAGE_URL), settings::text(settings::PAGE_KEY)) {
-        (Ok(url), Ok(key)) if !url.is_empty() => {
-            Some(QuestionPage { url, links: StackLinks::new(&clients, key, stack.clone()) })
-        }
-        _ => None,
-    };
-    let clicks = settings::text(settings::SLACK_APP).ok().filter(|secret| !secret.is_empty());
+    let page = settings::given(settings::PAGE_URL).zip(settings::given(settings::PAGE_KEY));
+    let page = page.map(|(url, key)| {
+        let links = StackLinks::new(&clients, key, stack.clone());
+        QuestionPage { url, links }
+    });
+    let clicks = settings::given(settings::SLACK_APP);
     let channels = StackChannels::new(&clients, settings::channels()?, stack);
     let channels = channels.with_page(page).with_clicks(clicks);
     let ports = Adapters::none()

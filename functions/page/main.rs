@@ -33,8 +33,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::in_lambda()?;
     let stack = settings::text(settings::STACK)?;
     let sign_in = SignIn::of_stack(&clients)?;
-    // While a stack is updated the new code may meet the old environment.
-    let slack = settings::text(settings::SLACK_APP).ok().filter(|secret| !secret.is_empty());
+    let slack = settings::given(settings::SLACK_APP);
     let slack = slack.map(|secret| SlackClicks::new(&clients, secret));
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))

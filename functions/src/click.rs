@@ -1,13 +1,10 @@
 //! A click on a button of a message in Slack, as Slack posts it to the page. Nothing of it is believed before its signature
 //! has been looked at.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http_event::HttpEvent;
-use crate::open_url::Unfit;
+use crate::http_event::{HttpEvent, Unfit};
 
 /// Where Slack posts them: the stack's output `SlackInteractivityUrl`.
 const PATH: &str = "/slack";
@@ -39,15 +36,7 @@ impl Signed {
         if !event.is_of_type("application/x-www-form-urlencoded") {
             return Err(Unfit::NoForm);
         }
-        let body = event.body.as_deref().unwrap_or_default();
-        if body.len() > LONGEST_BODY {
-            return Err(Unfit::TooLong);
-        }
-        let body = if event.is_base64_encoded {
-            STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
-        } else {
-            body.as_bytes().to_vec()
-        };
+        let body = event.bytes(LONGEST_BODY)?;
         let header = |name| event.header(name).unwrap_or_default().to_owned();
         let (timestamp, signature) =
             (header("x-slack-request-timestamp"), header("x-slack-signature"));
@@ -126,6 +115,9 @@ pub fn answer(status: u16) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn event(body: &str) -> Value {
@@ -203,7 +195,7 @@ mod tests {
         assert_eq!(refused(&get), Unfit::Method);
         assert_eq!(refused(&|event| event["headers"] = json!({})), Unfit::NoForm);
         assert_eq!(refused(&|event| event["body"] = json!("%%%")), Unfit::Unknown);
-        let long = "x".repeat(LONGEST_BODY + 1);
+        let long = "A".repeat((LONGEST_BODY / 3 + 2) * 4);
         assert_eq!(refused(&|event| event["body"] = json!(long)), Unfit::TooLong);
     }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -51,10 +53,52 @@ pub(crate) struct Http {
     pub(crate) method: String,
 }
 
+/// Why a request is none that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("The page takes GET and POST.")]
+    Method,
+    #[error("The form must be sent as the page has it.")]
+    NoForm,
+    #[error("The form is longer than the page allows.")]
+    TooLong,
+    #[error("The form was sent by another site. Open the link itself, and answer there.")]
+    Elsewhere,
+    #[error("This is no request that can be understood.")]
+    Unknown,
+}
+
+impl Unfit {
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::NoForm => 415,
+            Self::TooLong => 413,
+            Self::Elsewhere => 403,
+            Self::Unknown => 400,
+        }
+    }
+}
+
 impl HttpEvent {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The body as it was sent, of at most so many bytes. Lambda hands it over in base64 where it is neither text nor JSON.
+    pub(crate) fn bytes(&self, longest: usize) -> Result<Vec<u8>, Unfit> {
+        let body = self.body.as_deref().unwrap_or_default();
+        // A third more, in base64.
+        if body.len() > longest.div_ceil(3) * 4 {
+            return Err(Unfit::TooLong);
+        }
+        let bytes = if self.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
+        } else {
+            body.as_bytes().to_vec()
+        };
+        if bytes.len() > longest { Err(Unfit::TooLong) } else { Ok(bytes) }
     }
 
     /// Whether the body is said to be of a type, whatever its parameters.

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use glidepath_core::time::Span;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http_event::HttpEvent;
+pub use crate::http_event::Unfit;
 
 /// Longest form, in bytes: a reason of 2,000 characters, each as long as it can be written.
 const LONGEST_FORM: usize = 32 * 1024;
@@ -71,33 +70,6 @@ impl Visit {
     }
 }
 
-/// Why a request is none that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    #[error("The page takes GET and POST.")]
-    Method,
-    #[error("The form must be sent as the page has it.")]
-    NoForm,
-    #[error("The form is longer than the page allows.")]
-    TooLong,
-    #[error("The form was sent by another site. Open the link itself, and answer there.")]
-    Elsewhere,
-    #[error("This is no request that can be understood.")]
-    Unknown,
-}
-
-impl Unfit {
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Method => 405,
-            Self::NoForm => 415,
-            Self::TooLong => 413,
-            Self::Elsewhere => 403,
-            Self::Unknown => 400,
-        }
-    }
-}
-
 impl Asked {
     pub fn read(payload: &Value) -> Result<Self, Unfit> {
         let event = HttpEvent::deserialize(payload).map_err(|_| Unfit::Unknown)?;
@@ -120,20 +92,7 @@ fn form(event: &HttpEvent) -> Result<BTreeMap<String, String>, Unfit> {
     if !event.is_of_type("application/x-www-form-urlencoded") {
         return Err(Unfit::NoForm);
     }
-    let body = event.body.as_deref().unwrap_or_default();
-    // A third more, in base64.
-    if body.len() > LONGEST_FORM.div_ceil(3) * 4 {
-        return Err(Unfit::TooLong);
-    }
-    // Lambda hands a form over in base64, as it does everything that is neither text nor JSON.
-    let bytes = if event.is_base64_encoded {
-        STANDARD.decode(body).map_err(|_| Unfit::Unknown)?
-    } else {
-        body.as_bytes().to_vec()
-    };
-    if bytes.len() > LONGEST_FORM {
-        return Err(Unfit::TooLong);
-    }
+    let bytes = event.bytes(LONGEST_FORM)?;
     Ok(form_urlencoded::parse(&bytes).into_owned().collect())
 }
 
@@ -188,6 +147,9 @@ fn answer(status: u16) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     /// As Lambda's own documentation shows it, for a URL that is open.

@@ -95,9 +95,14 @@ pub enum BadSetting {
     NotChannels { name: &'static str, line: usize, column: usize },
 }
 
-/// While a stack is updated the new code may meet the old environment, in which nobody signs in.
+/// A setting that may be empty, or not there: while a stack is updated the new code may meet the old environment.
+pub fn given(name: &'static str) -> Option<String> {
+    text(name).ok().filter(|text| !text.is_empty())
+}
+
+/// In an environment without an issuer nobody signs in.
 pub fn sign_in() -> Result<Option<SignInSettings>, BadSetting> {
-    let Some(issuer) = text(OIDC_ISSUER).ok().filter(|issuer| !issuer.is_empty()) else {
+    let Some(issuer) = given(OIDC_ISSUER) else {
         return Ok(None);
     };
     if !is_safe_url(&issuer) {

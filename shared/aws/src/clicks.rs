@@ -18,9 +18,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clients::Clients;
-use crate::error::port_error;
 use crate::http::LazyClient;
 use crate::links::bytes;
+use crate::secrets;
 
 /// How far the clocks may be apart, and how long a click can be sent again.
 const WINDOW: Span = Span::from_secs(300);
@@ -143,14 +143,11 @@ impl SlackClicks {
         if let Some(kept) = kept.as_ref().filter(|_| !anew) {
             return Ok(kept.clone());
         }
-        let operation = "secretsmanager:GetSecretValue";
-        let value = self.secrets.get_secret_value().secret_id(&self.secret).send().await;
-        let value = value.map_err(|error| port_error(operation, error))?;
-        let held: Option<Held> =
-            value.secret_string().and_then(|text| serde_json::from_str(text).ok());
+        let text = secrets::text(&self.secrets, &self.secret).await?;
+        let held: Option<Held> = text.and_then(|text| serde_json::from_str(&text).ok());
         let held = held.filter(|held| !held.signing_secret.is_empty());
         let held = held.ok_or_else(|| PortError::Refused {
-            operation,
+            operation: secrets::READ,
             detail: format!(
                 "secret `{}` does not hold a JSON object with `token` and `signingSecret`",
                 self.secret

@@ -24,6 +24,7 @@ pub mod probing;
 pub mod registry;
 pub mod repositories;
 pub mod scaling;
+mod secrets;
 pub mod sign_in;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -9,7 +9,7 @@ use ring::hmac;
 use tokio::sync::OnceCell;
 
 use crate::clients::Clients;
-use crate::error::port_error;
+use crate::secrets;
 use crate::sign_in::Seals;
 
 /// Fewest characters of a key that can be meant: the stack makes one of 64.
@@ -38,12 +38,10 @@ impl StackLinks {
     async fn key(&self) -> PortResult<&hmac::Key> {
         self.key
             .get_or_try_init(async || {
-                let read = self.secrets.get_secret_value().secret_id(&self.secret).send().await;
-                let value =
-                    read.map_err(|error| port_error("secretsmanager:GetSecretValue", error))?;
-                let text = value.secret_string().filter(|text| text.len() >= SHORTEST_KEY);
+                let text = secrets::text(&self.secrets, &self.secret).await?;
+                let text = text.filter(|text| text.len() >= SHORTEST_KEY);
                 let text = text.ok_or_else(|| PortError::Refused {
-                    operation: "secretsmanager:GetSecretValue",
+                    operation: secrets::READ,
                     detail: format!(
                         "secret `{}` holds no key that links are signed with",
                         self.secret

@@ -13,8 +13,8 @@ use glidepath_engine::ports::{NotTaken, PortError, PortResult};
 use tokio::sync::Mutex;
 
 use crate::clients::Clients;
-use crate::error::port_error;
 use crate::http::{Answer, LazyClient};
+use crate::secrets;
 
 /// Longest time of one request.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -104,9 +104,8 @@ impl Sending {
     }
 
     async fn read(&self, operation: &'static str, secret: &str) -> PortResult<String> {
-        let value = self.secrets.get_secret_value().secret_id(secret).send().await;
-        let value = value.map_err(|error| port_error("secretsmanager:GetSecretValue", error))?;
-        let text = value.secret_string().map(str::trim).filter(|text| !text.is_empty());
+        let text = secrets::text(&self.secrets, secret).await?;
+        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
         text.map(str::to_owned).ok_or_else(|| PortError::Refused {
             operation,
             detail: format!("secret `{secret}` does not hold a text"),

@@ -23,8 +23,8 @@ use tokio::sync::Mutex;
 use super::keys::{Keys, NotSigned};
 use super::seals::{NotSealed, Seals, random};
 use crate::clients::Clients;
-use crate::error::port_error;
 use crate::http::{Answer, LazyClient};
+use crate::secrets;
 
 /// How long an issuer that does not answer is not asked what it is: everybody who wants to sign in would hold a sandbox
 /// for as long as it takes.
@@ -273,13 +273,11 @@ impl Issuer {
 
     /// The client's secret, read anew.
     async fn secret(&self) -> PortResult<Option<String>> {
-        const OPERATION: &str = "secretsmanager:GetSecretValue";
         let Some(arn) = &self.settings.secret else { return Ok(None) };
-        let read = self.secrets.get_secret_value().secret_id(arn).send().await;
-        let value = read.map_err(|error| port_error(OPERATION, error))?;
-        let text = value.secret_string().map(str::trim).filter(|text| !text.is_empty());
+        let text = secrets::text(&self.secrets, arn).await?;
+        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| PortError::Refused {
-            operation: OPERATION,
+            operation: secrets::READ,
             detail: format!("secret `{arn}` does not hold a text"),
         })?;
         self.known.lock().await.secret = Some(text.to_owned());

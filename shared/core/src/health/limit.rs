@@ -7,7 +7,7 @@
 //! stable had while both served: who goes back goes back to that.
 
 use super::ceiling::{CEILING, FEWEST_REQUESTS};
-use super::cells::{Cell, SlotRequests};
+use super::cells::Cell;
 use super::sequential::Tally;
 use super::verdict::{Judgement, Reason, fail, inconclusive, pass, suspect};
 use crate::plan::{Permille, Plan, StageIndex};
@@ -237,10 +237,6 @@ impl From<Tally> for Share {
 }
 
 impl Share {
-    pub fn of(requests: &SlotRequests) -> Self {
-        Self { bad: requests.bad.min(requests.all), all: requests.all }
-    }
-
     fn exceeds(self, limit: Permille) -> bool {
         u128::from(self.bad) * 1000 > u128::from(self.all) * u128::from(limit.0)
     }

@@ -203,15 +203,9 @@ impl FromIterator<SlotRequests> for SlotColumns {
 impl StoredCells {
     /// What both slots have had, while it was counted.
     pub fn totals(&self) -> (SlotRequests, SlotRequests) {
-        let none = SlotRequests { all: 0, bad: 0, slow: None };
-        let plus = |sum: SlotRequests, more: SlotRequests| SlotRequests {
-            all: sum.all.saturating_add(more.all),
-            bad: sum.bad.saturating_add(more.bad),
-            slow: None,
-        };
         let cells = self.cells.iter().map(|stored| stored.cell);
-        cells.fold((none, none), |(canary, stable), cell| {
-            (plus(canary, cell.canary), plus(stable, cell.stable))
+        cells.fold(Default::default(), |(canary, stable): (SlotRequests, SlotRequests), cell| {
+            (canary.plus(cell.canary), stable.plus(cell.stable))
         })
     }
 }

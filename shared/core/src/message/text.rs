@@ -87,7 +87,7 @@ impl Message {
         {
             // An alarm may have ended it after that.
             if requests.all > 0 {
-                let share = Share::of(&requests);
+                let share = Share::from(requests.bad_tally());
                 self.lines.push(format!("{version}, counted until {until}: {share}."));
             }
         }
