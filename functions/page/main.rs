@@ -2,8 +2,6 @@
 //! asked, and may answer where the plan takes an answer from whoever has the link; whoever has signed in answers as whom
 //! the stack's issuer names, and whoever clicks in Slack as whom Slack names.
 
-use std::time::Duration;
-
 use glidepath_aws::clicks::SlackClicks;
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
@@ -11,14 +9,14 @@ use glidepath_aws::links::StackLinks;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_aws::sign_in::SignInError;
-use glidepath_core::failure::{Failure, FailureCode};
-use glidepath_core::people::{people, signed_in, signed_in_group};
+use glidepath_core::failure::Failure;
+use glidepath_core::people::{signed_in, signed_in_group};
 use glidepath_core::sign_in::Session;
 use glidepath_core::time::Timestamp;
-use glidepath_engine::decide;
 use glidepath_engine::page::{Answering, Found, look};
-use glidepath_engine::ports::{Adapters, Clock, Links, Orchestration, Ports, Registry};
-use glidepath_functions::click::{self, Click, Signed};
+use glidepath_engine::ports::{Adapters, Clock, Ports};
+use glidepath_engine::{click, decide};
+use glidepath_functions::click as slack_click;
 use glidepath_functions::open_url::{Asked, Visit, page, see, with_cookies};
 use glidepath_functions::sign_in::{Person, RETURN, SignIn, not_signed_in};
 use glidepath_functions::{log_as_json, serve, settings};
@@ -41,11 +39,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_links(StackLinks::new(&clients, settings::text(settings::PAGE_KEY)?, stack.clone()))
         .with_ambient(System::default());
     serve(async |payload: Value| {
-        if let Some(signed) = Signed::read(&payload) {
+        if let Some(signed) = slack_click::read(&payload) {
             return Ok(match (&slack, signed) {
-                (Some(slack), Ok(signed)) => clicked(&ports, slack, &signed).await,
-                (Some(_), Err(unfit)) => click::answer(unfit.status()),
-                (None, _) => click::answer(404),
+                (Some(slack), Ok(signed)) => slack_click::answer(
+                    click::run(&ports, slack, &signed, slack_click::click).await,
+                ),
+                (Some(_), Err(unfit)) => slack_click::status(unfit.status()),
+                (None, _) => slack_click::status(404),
             });
         }
         let (path, form, visit) = match Asked::read(&payload) {
@@ -157,87 +157,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         }
     })
     .await
-}
-
-/// How long whoever has clicked waits until it is decided, or not known: Slack waits three seconds in all, and has to be
-/// told which.
-const DECIDED_WITHIN: Duration = Duration::from_millis(1_800);
-
-/// Whatever comes of a click that Slack has signed is told to whoever has clicked. What everybody sees is `notify`'s.
-async fn clicked<P>(ports: &P, slack: &SlackClicks, signed: &Signed) -> Value
-where
-    P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
-{
-    let now = ports.ambient().now();
-    let Signed { timestamp, signature, body } = signed;
-    let proven = slack.is_signed(timestamp, signature, body, now);
-    match tokio::time::timeout(DECIDED_WITHIN, proven).await {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return click::answer(401),
-        Ok(Err(error)) => {
-            warn!(%error, "whether Slack has signed it is not known");
-            return click::answer(503);
-        }
-        Err(_) => {
-            warn!("whether Slack has signed it is not known in time");
-            return click::answer(503);
-        }
-    }
-    let Some(click) = signed.click() else { return click::answer(200) };
-    let spent = Duration::from_millis(ports.ambient().now().since(now).as_millis());
-    let left = DECIDED_WITHIN.saturating_sub(spent);
-    let told = match tokio::time::timeout(left, decided(ports, slack, &click, now)).await {
-        Ok(told) => told,
-        Err(_) => "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it \
-                   was recorded."
-            .to_owned(),
-    };
-    if let Some(url) = &click.response_url
-        && let Err(error) = slack.tell(url, &told, now).await
-    {
-        warn!(error, "whoever has clicked was not told");
-    }
-    click::answer(200)
-}
-
-/// What whoever has clicked is told: also that it was recorded, because the message shows it only with its next edit.
-async fn decided<P>(ports: &P, slack: &SlackClicks, click: &Click, now: Timestamp) -> String
-where
-    P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
-{
-    let Click { approved, path, team, user, .. } = click;
-    let mut unknown = Vec::new();
-    let answered = async {
-        let Some(found) = look(ports, path).await? else { return Ok(None) };
-        let asked = if *approved { found.slack_groups(team) } else { Vec::new() };
-        let groups = slack.groups(user, &asked, now).await;
-        unknown = groups.unknown;
-        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups.of))?;
-        let after = decide::run(ports, &answer).await?;
-        info!(deployment = %answer.deployment, approved, by = answer.by, "answered in Slack");
-        Ok(Some((found.link.stage, after)))
-    };
-    match answered.await {
-        Ok(Some((stage, _))) if !approved => {
-            format!("You have refused stage {stage}: all requests return to the version before.")
-        }
-        Ok(Some((stage, after))) => match after.approvals_lacking(stage) {
-            0 => format!("You have approved stage {stage}."),
-            lacking => format!("You have approved stage {stage}. {} more must.", people(lacking)),
-        },
-        Ok(None) => "This button belongs to no question of this stack.".to_owned(),
-        Err(Failure { code: FailureCode::NotAllowed, cause }) if !unknown.is_empty() => format!(
-            "Nothing was recorded: {cause}. Slack has not said in time who is in {}: try again.",
-            unknown.join(", ")
-        ),
-        Err(Failure { code, cause }) if code.kind().is_answer() => {
-            format!("Nothing was recorded: {cause}.")
-        }
-        Err(failure) => {
-            warn!(failure.code = %failure.code, failure.cause, "could not be decided");
-            "AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned()
-        }
-    }
 }
 
 async fn known(

@@ -1,6 +1,7 @@
 //! A click on a button of a message in Slack, as Slack posts it to the page. Nothing of it is believed before its signature
 //! has been looked at.
 
+use glidepath_engine::click::{Click, Signed, Taken};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,75 +13,44 @@ const PATH: &str = "/slack";
 /// Longest body, in bytes: Slack sends the whole message along.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// What was posted, as it was signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
-    /// When it was signed, in seconds since 1970, as the header has it.
-    pub timestamp: String,
-    pub signature: String,
-    pub body: Vec<u8>,
+/// What is posted where Slack posts; `None`: it is something else.
+pub fn read(payload: &Value) -> Option<Result<Signed, Unfit>> {
+    let event = HttpEvent::deserialize(payload).ok()?;
+    (event.raw_path == PATH).then(|| signed(&event))
 }
 
-impl Signed {
-    /// What is posted where Slack posts; `None`: it is something else.
-    pub fn read(payload: &Value) -> Option<Result<Self, Unfit>> {
-        let event = HttpEvent::deserialize(payload).ok()?;
-        (event.raw_path == PATH).then(|| Self::of(&event))
+fn signed(event: &HttpEvent) -> Result<Signed, Unfit> {
+    let method = event.request_context.http.as_ref().map(|http| http.method.as_str());
+    if method != Some("POST") {
+        return Err(Unfit::Method);
     }
-
-    fn of(event: &HttpEvent) -> Result<Self, Unfit> {
-        let method = event.request_context.http.as_ref().map(|http| http.method.as_str());
-        if method != Some("POST") {
-            return Err(Unfit::Method);
-        }
-        if !event.is_of_type("application/x-www-form-urlencoded") {
-            return Err(Unfit::NoForm);
-        }
-        let body = event.bytes(LONGEST_BODY)?;
-        let header = |name| event.header(name).unwrap_or_default().to_owned();
-        let (timestamp, signature) =
-            (header("x-slack-request-timestamp"), header("x-slack-signature"));
-        Ok(Self { timestamp, signature, body })
+    if !event.is_of_type("application/x-www-form-urlencoded") {
+        return Err(Unfit::NoForm);
     }
-
-    /// What was clicked, once the signature is known to be Slack's; `None`: nothing that decides anything, such as a link.
-    pub fn click(&self) -> Option<Click> {
-        let mut fields = form_urlencoded::parse(&self.body);
-        let payload = fields.find(|(name, _)| name == "payload")?.1;
-        let Interaction { kind, user, actions, response_url } =
-            serde_json::from_str(&payload).ok()?;
-        let [Action { action_id, value: Some(path) }] = <[Action; 1]>::try_from(actions).ok()?
-        else {
-            return None;
-        };
-        let approved = match action_id.as_str() {
-            "approve" => true,
-            "reject" => false,
-            _ => return None,
-        };
-        // Of somebody in a shared channel it is their own team. Never the one beside it, which is where they have clicked:
-        // an id of a user says who it is only together with their team's.
-        let team = user.team_id?;
-        (kind == "block_actions").then_some(Click {
-            approved,
-            path,
-            team,
-            user: user.id,
-            response_url,
-        })
-    }
+    let body = event.bytes(LONGEST_BODY)?;
+    let header = |name| event.header(name).unwrap_or_default().to_owned();
+    let (timestamp, signature) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
+    Ok(Signed { timestamp, signature, body })
 }
 
-/// Somebody has answered a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Click {
-    pub approved: bool,
-    /// The path of the question, as the stack has signed it.
-    pub path: String,
-    pub team: String,
-    pub user: String,
-    /// Where it is told what became of it, for half an hour.
-    pub response_url: Option<String>,
+/// What was clicked; `None`: nothing that decides anything, such as a link.
+pub fn click(body: &[u8]) -> Option<Click> {
+    let mut fields = form_urlencoded::parse(body);
+    let payload = fields.find(|(name, _)| name == "payload")?.1;
+    let Interaction { kind, user, actions, response_url } = serde_json::from_str(&payload).ok()?;
+    let [Action { action_id, value: Some(path) }] = <[Action; 1]>::try_from(actions).ok()? else {
+        return None;
+    };
+    let approved = match action_id.as_str() {
+        "approve" => true,
+        "reject" => false,
+        _ => return None,
+    };
+    // Of somebody in a shared channel it is their own team. Never the one beside it, which is where they have clicked: an
+    // id of a user says who it is only together with their team's.
+    let team = user.team_id?;
+    let click = Click { approved, path, team, user: user.id, response_url };
+    (kind == "block_actions").then_some(click)
 }
 
 #[derive(Deserialize)]
@@ -109,7 +79,16 @@ struct Action {
 }
 
 /// What Slack is answered: it looks at the status, and shows nothing of the rest.
-pub fn answer(status: u16) -> Value {
+pub fn answer(taken: Taken) -> Value {
+    status(match taken {
+        Taken::Yes => 200,
+        Taken::NotSigned => 401,
+        Taken::NotKnown => 503,
+    })
+}
+
+/// What is answered where nothing was looked at.
+pub fn status(status: u16) -> Value {
     json!({ "statusCode": status, "headers": { "cache-control": "no-store" }, "body": "" })
 }
 
@@ -135,7 +114,7 @@ mod tests {
     fn clicked(payload: &Value) -> Option<Click> {
         let text = payload.to_string();
         let body: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        Signed::read(&event(&format!("payload={body}"))).unwrap().unwrap().click()
+        click(&read(&event(&format!("payload={body}"))).unwrap().unwrap().body)
     }
 
     fn payload() -> Value {
@@ -181,13 +160,13 @@ mod tests {
 
     #[test]
     fn what_is_posted_is_taken_as_it_was_signed_or_refused() {
-        let signed = Signed::read(&event("payload=%7B%7D")).unwrap().unwrap();
+        let signed = read(&event("payload=%7B%7D")).unwrap().unwrap();
         assert_eq!(signed.body, b"payload=%7B%7D");
         assert_eq!((signed.timestamp.as_str(), signed.signature.as_str()), ("1531420618", "v0=ab"));
         let with = |change: &dyn Fn(&mut Value)| {
             let mut event = event("payload=%7B%7D");
             change(&mut event);
-            Signed::read(&event)
+            read(&event)
         };
         assert!(with(&|event| event["rawPath"] = json!("/slack/")).is_none());
         let refused = |change: &dyn Fn(&mut Value)| with(change).unwrap().unwrap_err();
@@ -211,9 +190,7 @@ mod tests {
             b"payload=[]",
             &long,
         ] {
-            let signed =
-                Signed { timestamp: String::new(), signature: String::new(), body: body.to_vec() };
-            assert_eq!(signed.click(), None);
+            assert_eq!(click(body), None);
         }
     }
 }

@@ -355,16 +355,18 @@ fn two_people_approve_and_neither_has_started_it() {
             stage.until(&carol, "f-1", reminded).await;
             let second = stage.runs(&carol, &approve).await;
             assert!(second.contains("50 % of the requests go to"), "{second}");
-            let moved = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
-            let moved = stage.until(&carol, "f-1", moved).await;
-            let at = |name: &str| {
-                let events = moved["timeline"].as_array().unwrap().iter();
+            let times = |status: &Value, name: &str| {
+                let events = status["timeline"].as_array().unwrap().iter();
                 let found = events.filter(|event| event["event"] == name);
-                let at = found.map(|event| event["at"].as_str().unwrap().to_owned());
-                at.collect::<Vec<_>>()
+                let at = found.map(|event| Timestamp::parse(event["at"].as_str().unwrap()));
+                at.collect::<Option<Vec<_>>>().unwrap()
             };
-            let (asked, shifted) = (&at("approvalNeeded")[0], &at("shifted")[1]);
-            let [asked, shifted] = [asked, shifted].map(|at| Timestamp::parse(at).unwrap());
+            // The route is written before the record says so: the record is waited for.
+            let told = |status: &Value| times(status, "shifted").len() == 2;
+            let moved = stage.until(&carol, "f-1", told).await;
+            assert_eq!(moved["now"]["traffic"][0]["canary"], 50.0, "{moved}");
+            let (asked, shifted) =
+                (times(&moved, "approvalNeeded")[0], times(&moved, "shifted")[1]);
             assert!(shifted.since(asked) >= Span::from_secs(10), "{asked} {shifted}");
         };
         tokio::select! {

@@ -11,7 +11,7 @@ use aws_smithy_types::body::SdkBody;
 use futures_util::future::join_all;
 use glidepath_core::message::slack;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{PortError, PortResult};
+use glidepath_engine::ports::{Clicks, PortError, PortResult, SlackGroups};
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,7 +25,8 @@ use crate::secrets;
 /// How far the clocks may be apart, and how long a click can be sent again.
 const WINDOW: Span = Span::from_secs(300);
 
-/// How long it is believed who is in a group.
+/// How long it is believed who is in a group, and what the secret holds: one that has leaked is changed, and what is signed
+/// with it must not go on counting where a process lives long.
 const KEPT: Span = Span::from_secs(300);
 
 /// How soon the secret is read again because of a signature that does not fit: it may have been changed, and anybody may
@@ -34,6 +35,10 @@ const NOT_AGAIN: Span = Span::from_secs(60);
 
 /// Longest time of one call of Slack's: whoever has clicked waits three seconds.
 const REQUEST: Duration = Duration::from_millis(800);
+
+/// What Slack says of a token that is not taken any more.
+const DEAD_TOKEN: [&str; 4] =
+    ["invalid_auth", "token_revoked", "token_expired", "account_inactive"];
 
 /// Where Slack takes calls, and from where it has clicks answered.
 const ENDPOINT: &str = "https://slack.com/api";
@@ -48,15 +53,6 @@ pub struct SlackClicks {
     held: Mutex<Option<(Held, Timestamp)>>,
     /// Members by group, and since when that is known.
     members: Mutex<HashMap<String, (BTreeSet<String>, Timestamp)>>,
-}
-
-/// What Slack says of somebody's groups.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Groups {
-    /// Those that they are in.
-    pub of: Vec<String>,
-    /// Those of which Slack has not said in time who is in them.
-    pub unknown: Vec<String>,
 }
 
 /// What the secret holds.
@@ -111,8 +107,61 @@ impl SlackClicks {
         }
     }
 
-    /// Whether Slack has signed this within the last minutes. What is not even of the right form costs no call.
-    pub async fn is_signed(
+    async fn held(&self, now: Timestamp, anew: bool) -> PortResult<(Held, Timestamp)> {
+        let mut kept = self.held.lock().await;
+        let fresh = |(_, read_at): &&(Held, Timestamp)| !anew && now.since(*read_at) < KEPT;
+        if let Some(kept) = kept.as_ref().filter(fresh) {
+            return Ok(kept.clone());
+        }
+        let text = secrets::text(&self.secrets, &self.secret).await?;
+        let held: Option<Held> = text.and_then(|text| serde_json::from_str(&text).ok());
+        let held = held.filter(|held| !held.signing_secret.is_empty());
+        let held = held.ok_or_else(|| PortError::Refused {
+            operation: secrets::READ,
+            detail: format!(
+                "secret `{}` does not hold a JSON object with `token` and `signingSecret`",
+                self.secret
+            ),
+        })?;
+        Ok(kept.insert((held, now)).clone())
+    }
+
+    async fn is_member(&self, user: &str, group: &str, now: Timestamp) -> Result<bool, String> {
+        if let Some((members, since)) = self.members.lock().await.get(group)
+            && now.since(*since) < KEPT
+        {
+            return Ok(members.contains(user));
+        }
+        let (_, id) = group.rsplit_once('/').ok_or("it is no group")?;
+        let (held, _) = self.held(now, false).await.map_err(|error| error.to_string())?;
+        let url = format!("{}/usergroups.users.list?usergroup={id}", held.endpoint());
+        let mut request = HttpRequest::get(url).map_err(|_| "the endpoint is no URL")?;
+        let authorization = format!("Bearer {}", held.token);
+        let headers = request.headers_mut();
+        headers.try_insert("authorization", authorization).map_err(|_| "the token is none")?;
+        let answer = self.http.send(request, REQUEST).await?;
+        let answer: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| format!("status {}, and not what Slack answers", answer.status))?;
+        let Some(users) = answer["users"].as_array().filter(|_| answer["ok"] == true) else {
+            let plain =
+                |text: &&str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let why = answer["error"].as_str().filter(plain).unwrap_or("Slack does not say why");
+            if DEAD_TOKEN.contains(&why) {
+                // The app may have been installed again, with another token: whoever tries again shall not be told the same.
+                *self.held.lock().await = None;
+            }
+            return Err(why.chars().take(60).collect());
+        };
+        let members: BTreeSet<_> =
+            users.iter().filter_map(|user| user.as_str().map(str::to_owned)).collect();
+        let member = members.contains(user);
+        self.members.lock().await.insert(group.to_owned(), (members, now));
+        Ok(member)
+    }
+}
+
+impl Clicks for SlackClicks {
+    async fn is_signed(
         &self,
         timestamp: &str,
         signature: &str,
@@ -138,29 +187,10 @@ impl SlackClicks {
         Ok(self.held(now, true).await?.0.has_signed(timestamp, body, &signature))
     }
 
-    async fn held(&self, now: Timestamp, anew: bool) -> PortResult<(Held, Timestamp)> {
-        let mut kept = self.held.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|_| !anew) {
-            return Ok(kept.clone());
-        }
-        let text = secrets::text(&self.secrets, &self.secret).await?;
-        let held: Option<Held> = text.and_then(|text| serde_json::from_str(&text).ok());
-        let held = held.filter(|held| !held.signing_secret.is_empty());
-        let held = held.ok_or_else(|| PortError::Refused {
-            operation: secrets::READ,
-            detail: format!(
-                "secret `{}` does not hold a JSON object with `token` and `signingSecret`",
-                self.secret
-            ),
-        })?;
-        Ok(kept.insert((held, now)).clone())
-    }
-
-    /// Those of these groups (`slack:TEAM/GROUP`) that somebody is in. Where Slack cannot be asked they are in none.
-    pub async fn groups(&self, user: &str, groups: &[String], now: Timestamp) -> Groups {
+    async fn groups(&self, user: &str, groups: &[String], now: Timestamp) -> SlackGroups {
         // At once: whoever has clicked waits.
         let asked = groups.iter().map(|group| self.is_member(user, group, now));
-        let mut found = Groups::default();
+        let mut found = SlackGroups::default();
         for (group, member) in groups.iter().zip(join_all(asked).await) {
             match member {
                 Ok(true) => found.of.push(group.clone()),
@@ -174,37 +204,7 @@ impl SlackClicks {
         found
     }
 
-    async fn is_member(&self, user: &str, group: &str, now: Timestamp) -> Result<bool, String> {
-        if let Some((members, since)) = self.members.lock().await.get(group)
-            && now.since(*since) < KEPT
-        {
-            return Ok(members.contains(user));
-        }
-        let (_, id) = group.rsplit_once('/').ok_or("it is no group")?;
-        let (held, _) = self.held(now, false).await.map_err(|error| error.to_string())?;
-        let url = format!("{}/usergroups.users.list?usergroup={id}", held.endpoint());
-        let mut request = HttpRequest::get(url).map_err(|_| "the endpoint is no URL")?;
-        let authorization = format!("Bearer {}", held.token);
-        let headers = request.headers_mut();
-        headers.try_insert("authorization", authorization).map_err(|_| "the token is none")?;
-        let answer = self.http.send(request, REQUEST).await?;
-        let answer: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| format!("status {}, and not what Slack answers", answer.status))?;
-        let Some(users) = answer["users"].as_array().filter(|_| answer["ok"] == true) else {
-            let plain =
-                |text: &&str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            let why = answer["error"].as_str().filter(plain).unwrap_or("Slack does not say why");
-            return Err(why.chars().take(60).collect());
-        };
-        let members: BTreeSet<_> =
-            users.iter().filter_map(|user| user.as_str().map(str::to_owned)).collect();
-        let member = members.contains(user);
-        self.members.lock().await.insert(group.to_owned(), (members, now));
-        Ok(member)
-    }
-
-    /// Tells whoever has clicked, and nobody else.
-    pub async fn tell(&self, response_url: &str, text: &str, now: Timestamp) -> Result<(), String> {
+    async fn tell(&self, response_url: &str, text: &str, now: Timestamp) -> Result<(), String> {
         let (held, _) = self.held(now, false).await.map_err(|error| error.to_string())?;
         if !held.is_slacks(response_url) {
             return Err("the answer would go to a host that is not Slack's".to_owned());
@@ -242,6 +242,14 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
+    }
+
+    /// As Slack signs with the secret of its example.
+    fn sign(timestamp: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+        let tag = hmac::sign(&key, format!("v0:{timestamp}:{BODY}").as_bytes());
+        let digits = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        format!("v0={}", digits.collect::<String>())
     }
 
     fn held(signing: &str) -> replay::Answer {
@@ -309,6 +317,61 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_signed_with_a_secret_that_was_changed_counts_for_some_minutes_only() {
+        let now = 1_531_420_618;
+        let clicks = clicks(vec![held(SECRET), held("after"), held("after")]);
+        for (seconds, expected) in [(0, true), (299, true), (300, false)] {
+            let at = at(now + seconds);
+            let timestamp = (now + seconds).to_string();
+            let signature = sign(&timestamp);
+            let signed = clicks.is_signed(&timestamp, &signature, BODY.as_bytes(), at).await;
+            assert_eq!(signed, Ok(expected), "{seconds}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_slack_takes_no_more_is_read_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/api", listener.local_addr().unwrap());
+        let serving = async {
+            for token in ["xoxb-before", "xoxb-after"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                assert!(head.contains(token), "{head}");
+                let body = match token {
+                    "xoxb-before" => r#"{"ok":false,"error":"invalid_auth"}"#,
+                    _ => r#"{"ok":true,"users":["U0ADA"]}"#,
+                };
+                let length = body.len();
+                let told = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                stream.write_all(told.as_bytes()).await.unwrap();
+            }
+        };
+        let secret = |token: &str| {
+            let held = json!({ "token": token, "signingSecret": "s", "endpoint": endpoint });
+            replay::json(&json!({ "SecretString": held.to_string() }))
+        };
+        let clicks = clicks(vec![secret("xoxb-before"), secret("xoxb-after")]);
+        let group = ["slack:T0/S1".to_owned()];
+        let asking = async {
+            let now = at(1_531_420_618);
+            let [first, second] = [
+                clicks.groups("U0ADA", &group, now).await,
+                clicks.groups("U0ADA", &group, now).await,
+            ];
+            assert_eq!((first.of.len(), first.unknown.len()), (0, 1));
+            assert_eq!(second.of, group);
+        };
+        tokio::join!(serving, asking);
+    }
+
+    #[tokio::test]
     async fn a_secret_without_what_signs_is_named_and_not_shown() {
         for text in
             ["xoxb-hidden", r#"{"token":"xoxb-hidden"}"#, r#"{"token":"x","signingSecret":""}"#]
@@ -359,10 +422,10 @@ mod tests {
         let groups = [first.clone(), second.clone(), third.clone()];
         let now = at(1_531_420_618);
         let (found, ()) = tokio::join!(clicks.groups("U0ADA", &groups, now), serving);
-        assert_eq!(found, Groups { of: vec![first.clone()], unknown: vec![third] });
+        assert_eq!(found, SlackGroups { of: vec![first.clone()], unknown: vec![third] });
         // It is remembered, also of whom it was not asked for; nobody listens any more.
         let known = clicks.groups("U0BOB", &[first.clone(), second.clone()], now).await;
-        assert_eq!(known, Groups { of: vec![first, second], unknown: vec![] });
+        assert_eq!(known, SlackGroups { of: vec![first, second], unknown: vec![] });
     }
 
     #[test]

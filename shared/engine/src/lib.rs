@@ -3,6 +3,7 @@
 //! which order calls are made, who has called, and for how long a call is worth repeating.
 
 pub mod advance;
+pub mod click;
 pub mod complete;
 pub mod decide;
 pub mod forecast;

@@ -363,6 +363,43 @@ pub trait Links: Sync {
     ) -> impl Future<Output = PortResult<bool>> + Send;
 }
 
+/// What Slack says of clicks and of who has made them. Not one of [`Ports`]: a stack need not have an app.
+pub trait Clicks: Sync {
+    /// Whether Slack has signed this within the last minutes. What is not even of the right form costs no call.
+    fn is_signed(
+        &self,
+        timestamp: &str,
+        signature: &str,
+        body: &[u8],
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// Those of these groups (`slack:TEAM/GROUP`) that somebody is in.
+    fn groups(
+        &self,
+        user: &str,
+        groups: &[String],
+        now: Timestamp,
+    ) -> impl Future<Output = SlackGroups> + Send;
+
+    /// Tells whoever has clicked, and nobody else.
+    fn tell(
+        &self,
+        response_url: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What Slack says of somebody's groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlackGroups {
+    /// Those that they are in.
+    pub of: Vec<String>,
+    /// Those of which Slack has not said in time who is in them.
+    pub unknown: Vec<String>,
+}
+
 /// A notice, for a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Handover<'a> {

@@ -47,10 +47,12 @@ pub enum Fault {
     LostAfter,
     /// The process dies right after the call had its effect.
     KilledAfter,
+    /// The call has its effect, and no answer ever comes: only for whoever sets itself a limit.
+    Silent,
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault that ends a call.
     pub const ALL: [Self; 4] =
         [Self::Throttled, Self::LostBefore, Self::LostAfter, Self::KilledAfter];
 }
@@ -170,6 +172,10 @@ impl<'a, B> Bed<'a, B> {
             Some(Fault::KilledAfter) => {
                 effect.await?;
                 std::panic::panic_any(KILLED)
+            }
+            Some(Fault::Silent) => {
+                effect.await?;
+                std::future::pending().await
             }
         }
     }

@@ -7,6 +7,7 @@ mod attach;
 mod bakes;
 mod budgets;
 mod capacity;
+mod clicks;
 mod digests;
 mod faults;
 mod forecast;
