@@ -26,7 +26,7 @@ async fn link(hearing: &mut Hearing, lab: &Lab, deployment: &str) -> String {
         lab.keep_logs(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("page/logs")).await.unwrap();
     }
     let body = heard.unwrap();
-    let (_, from) = body.split_once("To look at it: ").unwrap();
+    let from = &body[body.find(&format!("{}{path}", page.trim_end_matches('/'))).unwrap()..];
     let plain =
         |character: &char| character.is_ascii_alphanumeric() || ":/._-".contains(*character);
     from.chars().take_while(plain).collect()

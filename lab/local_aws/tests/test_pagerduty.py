@@ -13,6 +13,8 @@ EXPECTED = Path(__file__).parents[3] / "shared" / "core" / "src" / "message" / "
 NOTICES = json.loads((EXPECTED / "pagerduty.json").read_text())
 # By path and body, whatever the notice.
 POSTED = [entry for notice in NOTICES for posted in notice.values() for one in posted for entry in one.items()]
+# The client leaves them out, and PagerDuty takes them.
+CLIENT = ("client", "client_url")
 
 
 def client() -> tuple[EventsApiV2Client, Mock]:
@@ -33,8 +35,8 @@ def tell(path: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         told.submit(**payload, **told_of)
     elif body["event_action"] == "trigger":
         named = {name: payload.pop(name) for name in ("summary", "source", "severity", "custom_details")}
-        # The client leaves it out, and PagerDuty takes it.
-        told_of.pop("client")
+        for name in CLIENT:
+            told_of.pop(name)
         told.trigger(dedup_key=body["dedup_key"], payload=payload, **named, **told_of)
     else:
         assert not told_of and not payload
@@ -48,7 +50,7 @@ def test_every_event_is_what_pagerdutys_own_client_posts() -> None:
     for path, body in POSTED:
         kinds.add(body.get("event_action", "change"))
         # The client puts it in when it sends.
-        own = {name: part for name, part in body.items() if name not in ("routing_key", "client")}
+        own = {name: part for name, part in body.items() if name not in ("routing_key", *CLIENT)}
         assert body["routing_key"]
         assert tell(path, body) == (path, own)
     assert kinds == {"trigger", "acknowledge", "resolve", "change"}

@@ -33,6 +33,41 @@ impl Urgency {
     }
 }
 
+/// How a channel listens, as the stack has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Nothing that is less urgent reaches it.
+    pub from: Urgency,
+    pub manner: Manner,
+}
+
+/// What becomes of a notice at a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// A message of its own.
+    Tells,
+    /// It rings somebody until something ends it, or nothing comes of it. Whoever it has rung for a deployment hears
+    /// who takes it up and that it is over, however urgent that is.
+    Rings,
+    /// It changes the one message that the channel has of a deployment. What that shows must be true whatever the
+    /// channel hears.
+    Edits,
+}
+
+impl Listening {
+    /// To everything, ringing nobody.
+    pub const EVERYTHING: Self = Self { from: Urgency::Information, manner: Manner::Tells };
+
+    /// Whether everything that is so urgent is told there. Every page rings, and not much else.
+    pub fn hears_all(self, urgency: Urgency) -> bool {
+        let tells = match self.manner {
+            Manner::Tells | Manner::Edits => true,
+            Manner::Rings => urgency == Urgency::Page,
+        };
+        tells && urgency >= self.from
+    }
+}
+
 /// Channels by the urgency of what they hear: each list hears that, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,8 @@
 //! notice for good loses that notice and no other: what comes after it may be the page. Either way
 //! the other channels and the timeline are told, once.
 
+mod part;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
@@ -11,16 +13,18 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{ChannelName, DeploymentId};
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::{Alert, Audience, Rung};
+use glidepath_core::message::alert::Rung;
+use glidepath_core::message::routing::Audience;
 use glidepath_core::protocol::tell;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
 use glidepath_core::urgency::Urgency;
 use serde::Deserialize;
 
+use self::part::{Part, after, parts};
 use crate::ports::{
-    Channels, Clock, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError, Ports,
-    PostedMessage, Registry,
+    Channels, Clock, Counted, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError,
+    Ports, PostedMessage, Registry,
 };
 use crate::transition::{load, transition_even_if_fired};
 use crate::{StepInput, failed};
@@ -85,7 +89,7 @@ where
         ports,
         deployment,
         audience,
-        cells: None,
+        cells: Ok(None),
         delivered: Delivered::default(),
         stopped: BTreeSet::new(),
         down: Vec::new(),
@@ -105,8 +109,8 @@ struct Round<'a, P> {
     /// As it was after everything that is told, or later.
     deployment: Deployment,
     audience: Audience<'a>,
-    /// What was counted of its requests, once its end is to be told.
-    cells: Option<StoredCells>,
+    /// What was counted of its requests, once its end is to be told; or that it could not be read.
+    cells: Result<Option<StoredCells>, ()>,
     delivered: Delivered,
     /// Channels that get nothing more from this invocation.
     stopped: BTreeSet<ChannelName>,
@@ -163,24 +167,23 @@ where
             let mut wanted = self.deployment.plan.notify.iter();
             !wanted.all(|channel| entry.done_with(channel))
         });
-        if self.cells.is_some() || left.next().is_none() {
+        if matches!(self.cells, Ok(Some(_))) || left.next().is_none() {
             return;
         }
-        match self.ports.registry().stored_cells(&self.deployment.id).await {
-            Ok(cells) => self.cells = cells,
-            Err(error) => {
-                tracing::warn!(deployment.id = %self.deployment.id, %error, "the cells could not be read");
-            }
-        }
+        let cells = self.ports.registry().stored_cells(&self.deployment.id).await;
+        self.cells = cells.map_err(|error| {
+            tracing::warn!(deployment.id = %self.deployment.id, %error, "the cells could not be read");
+        });
     }
 
     /// What is for nobody, and what every channel is done with, is nothing that the sweep has to look after:
     /// channels that take their turns at the same time do not know of each other.
     async fn settle(&self, outbox: &[OutboxEntry]) -> Result<(), Failure> {
         let wanted: Vec<_> = self.deployment.plan.notify.iter().collect();
-        let wants: Vec<_> = wanted.iter().map(|channel| self.wants(channel, outbox)).collect();
+        let parts: Vec<_> = wanted.iter().map(|channel| self.parts(channel, outbox)).collect();
         for (at, entry) in outbox.iter().enumerate().filter(|(_, entry)| entry.due) {
-            let mut left = wanted.iter().zip(&wants).filter(|(_, wants)| wants[at]);
+            let mut left =
+                wanted.iter().zip(&parts).filter(|(_, parts)| parts[at] != Part::Nothing);
             if left.any(|(channel, _)| !entry.done_with(channel)) {
                 continue;
             }
@@ -197,18 +200,8 @@ where
         Ok(())
     }
 
-    /// Which entries are for a channel. An alert that it is still to be handed counts as one: its end must
-    /// not be forgotten.
-    fn wants(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Vec<bool> {
-        let mut rung = Rung::default();
-        let wants = outbox.iter().map(|entry| {
-            let event = &entry.notice.event;
-            let wants = self.audience.includes(channel, event, &rung);
-            let told = wants.then(|| !entry.refused.contains(channel));
-            rung = after(std::mem::take(&mut rung), event, told);
-            wants
-        });
-        wants.collect()
+    fn parts(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Vec<Part> {
+        parts(&self.audience, channel, outbox)
     }
 
     /// Hands one channel what is for it, until it does not take it.
@@ -216,11 +209,11 @@ where
         let mut turn = Turn::default();
         let mut outbox = outbox.to_vec();
         for at in 0..outbox.len() {
-            let wants = self.wants(channel, &outbox);
+            let part = self.part(channel, &outbox, at);
             let Some(entry) = outbox.get(at).filter(|entry| !entry.done_with(channel)) else {
                 continue;
             };
-            if !wants.get(at).is_some_and(|wants| *wants) {
+            if part == Part::Nothing {
                 continue;
             }
             let notice = &entry.notice;
@@ -243,7 +236,7 @@ where
                 Err(NotTaken { error, retry_after }) if waits(&error) => {
                     let now = self.ports.ambient().now();
                     let lost = self.lost(channel, &outbox);
-                    if now.since(notice.at) >= overdue(lost) {
+                    if part == Part::Told && now.since(notice.at) >= overdue(lost) {
                         let event = undelivered(channel, entry, &error, Undelivered::Waits, lost);
                         turn.told |= self.tell_once(&outbox, event).await?;
                     }
@@ -253,6 +246,11 @@ where
                     // The rest of this channel waits, so that its order stays.
                     (turn.stopped, turn.down) = (true, Some(error));
                     break;
+                }
+                // Nobody was to hear it.
+                Err(NotTaken { error, .. }) if part == Part::Shown => {
+                    tracing::warn!(deployment.id = %self.deployment.id, %channel, %error, "its message was not edited");
+                    Delivery::Refused
                 }
                 Err(NotTaken { error, .. }) => {
                     // Before it is recorded: whoever dies in between refuses and tells again.
@@ -278,22 +276,22 @@ where
         Ok(turn)
     }
 
+    fn part(&self, channel: &ChannelName, outbox: &[OutboxEntry], at: usize) -> Part {
+        self.parts(channel, outbox).get(at).copied().unwrap_or(Part::Nothing)
+    }
+
     /// Whether every other channel was done with an entry when the outbox was read.
     fn is_last(&self, channel: &ChannelName, outbox: &[OutboxEntry], at: usize) -> bool {
         let Some(entry) = outbox.get(at) else { return false };
         let mut others = self.deployment.plan.notify.iter().filter(|other| *other != channel);
-        others.all(|other| {
-            let wants = self.wants(other, outbox).get(at).is_some_and(|wants| *wants);
-            !wants || entry.done_with(other)
-        })
+        others.all(|other| self.part(other, outbox, at) == Part::Nothing || entry.done_with(other))
     }
 
     /// The most urgent of what a channel still has to be handed.
     fn lost(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Urgency {
-        let wants = self.wants(channel, outbox);
-        let waiting = outbox.iter().zip(wants);
-        let waiting = waiting.filter(|(entry, wants)| *wants && !entry.done_with(channel));
-        let urgencies = waiting.map(|(entry, _)| entry.notice.event.urgency());
+        let waiting = outbox.iter().zip(self.parts(channel, outbox));
+        let waiting = waiting.filter(|(entry, _)| !entry.done_with(channel));
+        let urgencies = waiting.filter_map(|(entry, part)| part.urgency(&entry.notice.event));
         urgencies.max().unwrap_or(Urgency::Information)
     }
 
@@ -328,16 +326,24 @@ where
         at: usize,
     ) -> Result<Option<PostedMessage>, NotTaken> {
         let Some(entry) = outbox.get(at) else { return Ok(None) };
-        let before = self.wants(channel, outbox).into_iter().zip(outbox).take(at);
-        let rung = before.fold(Rung::default(), |rung, (wants, entry)| {
-            let told = wants.then(|| entry.delivered.contains(channel));
+        let before = self.parts(channel, outbox).into_iter().zip(outbox).take(at);
+        let rung = before.fold(Rung::default(), |rung, (part, entry)| {
+            let told = (part == Part::Told).then(|| entry.delivered.contains(channel));
             after(rung, &entry.notice.event, told)
         });
-        let cells = self.cells.as_ref().filter(|_| ends(&entry.notice.event));
+        let counted = match &self.cells {
+            Ok(Some(cells)) if ends(&entry.notice.event) => Counted::Cells(cells),
+            Err(()) if ends(&entry.notice.event) => Counted::Unread,
+            Ok(_) | Err(()) => Counted::Nothing,
+        };
         let (notice, deployment, rung) = (&entry.notice, &self.deployment, &rung);
         // The last that it has posted: it may have had to post anew.
         let posted = outbox.iter().rev().find_map(|entry| entry.posted.get(channel));
-        let handover = Handover { notice, deployment, rung, cells, posted };
+        let heard = self.part(channel, outbox, at) == Part::Told;
+        if !heard && posted.is_none() {
+            return Ok(None);
+        }
+        let handover = Handover { notice, deployment, heard, rung, counted, posted };
         self.ports.channels().deliver(channel, handover).await
     }
 }
@@ -345,14 +351,6 @@ where
 /// Whether an event says how a deployment has ended that has had traffic.
 const fn ends(event: &Event) -> bool {
     matches!(event, Event::Succeeded | Event::RolledBack { .. })
-}
-
-/// What a channel rings somebody for after an event. `told`: whether it has taken it; nothing where it is not
-/// for it, which may all the same be the end of one cause among several.
-fn after(rung: Rung, event: &Event, told: Option<bool>) -> Rung {
-    let alert = Alert::of(event);
-    let counts = told.unwrap_or(!matches!(alert, Alert::Trigger(_)));
-    if counts { rung.after(alert) } else { rung }
 }
 
 /// What a channel has made of an entry, in one's own copy of the outbox.

@@ -13,12 +13,12 @@ mod webhook;
 use glidepath_core::ids::ChannelName;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
-use glidepath_core::message::routing::Listening;
 use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
 use glidepath_core::record::{Deployment, Event, Notice};
+use glidepath_core::urgency::{Listening, Manner};
 use glidepath_engine::ports::{
-    Channels, Clock, Handover, NotTaken, PortError, PortResult, PostedMessage,
+    Channels, Clock, Counted, Handover, NotTaken, PortError, PortResult, PostedMessage,
 };
 
 pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings, EMAIL, with_email};
@@ -112,14 +112,15 @@ impl Channels for StackChannels {
         let Some(settings) = self.settings.get(channel) else {
             return Err(unknown(channel).into());
         };
-        let Handover { notice, deployment, cells, .. } = handover;
+        let Handover { notice, deployment, counted, .. } = handover;
         let message = message(notice, deployment);
-        let message = match cells {
-            Some(cells) => message.with_requests(deployment, cells),
-            None => message,
+        let message = match counted {
+            Counted::Cells(cells) => message.with_requests(deployment, cells),
+            Counted::Unread => message.without_requests(),
+            Counted::Nothing => message,
         };
         let message = message.from_stack(&self.stack, deployment);
-        let is_edited = matches!(settings.kind, ChannelKind::Slack { channel: Some(_), .. });
+        let is_edited = settings.listening().manner == Manner::Edits;
         let question = self.question_of(notice, deployment, is_edited).await;
         let message = match (&self.page, &question) {
             (Some(QuestionPage { url, .. }), Some(path)) => {
@@ -133,13 +134,13 @@ impl Channels for StackChannels {
                 let question = question.as_deref();
                 let question = question.filter(|_| self.clicks.as_ref() == Some(secret));
                 let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
-                return slack_app::deliver(&self.sending, app, handover, message, question).await;
+                return slack_app::deliver(&self.sending, app, handover, &message, question).await;
             }
             ChannelKind::Slack { secret, channel: None, .. } => {
-                slack::deliver(&self.sending, secret, notice, message).await
+                slack::deliver(&self.sending, secret, notice, &message).await
             }
             ChannelKind::Sns { topic } => {
-                let text = message.to_string();
+                let text = message.text(sns::LARGEST);
                 Ok(self.sns.hand_over(topic, notice, &message, text).await?)
             }
             ChannelKind::AmazonQ { topic } => {

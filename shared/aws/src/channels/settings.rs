@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use glidepath_core::ids::ChannelName;
-use glidepath_core::message::routing::Listening;
-use glidepath_core::urgency::Urgency;
+use glidepath_core::urgency::{Listening, Manner, Urgency};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -86,16 +85,17 @@ pub fn with_email(mut channels: ChannelsSettings, topic: Option<String>) -> Chan
 
 impl ChannelSettings {
     pub const fn listening(&self) -> Listening {
-        let rings = match self.kind {
-            ChannelKind::PagerDuty { .. } => true,
-            ChannelKind::Slack { .. }
+        let manner = match self.kind {
+            ChannelKind::PagerDuty { .. } => Manner::Rings,
+            ChannelKind::Slack { channel: Some(_), .. } => Manner::Edits,
+            ChannelKind::Slack { channel: None, .. }
             | ChannelKind::Sns { .. }
             | ChannelKind::AmazonQ { .. }
             | ChannelKind::Teams { .. }
             | ChannelKind::Webhook { .. }
-            | ChannelKind::EventBridge { .. } => false,
+            | ChannelKind::EventBridge { .. } => Manner::Tells,
         };
-        Listening { from: self.from, rings }
+        Listening { from: self.from, manner }
     }
 
     /// ARN of its secret, if it has one.
@@ -138,6 +138,7 @@ mod tests {
     fn settings_name_secrets_topics_and_buses() {
         let written = json!({
             "team": { "slack": { "secret": "arn:s" } },
+            "app": { "slack": { "secret": "arn:s", "channel": "C0" } },
             "operations": { "sns": { "topic": "arn:t" } },
             "chat": { "amazonQ": { "topic": "arn:q" } },
             "pager": { "pagerDuty": { "secret": "arn:p" }, "from": "page" },
@@ -150,8 +151,14 @@ mod tests {
         let of = |name: &str| &settings[&ChannelName::new(name)];
         let kind = ChannelKind::Slack { secret: "arn:s".to_owned(), channel: None, endpoint: None };
         assert_eq!(of("team"), &ChannelSettings { kind, from: Urgency::Information });
-        assert_eq!(of("pager").listening(), Listening { from: Urgency::Page, rings: true });
-        assert_eq!(of("own").listening(), Listening { from: Urgency::Attention, rings: false });
+        for (name, from, manner) in [
+            ("team", Urgency::Information, Manner::Tells),
+            ("app", Urgency::Information, Manner::Edits),
+            ("pager", Urgency::Page, Manner::Rings),
+            ("own", Urgency::Attention, Manner::Tells),
+        ] {
+            assert_eq!(of(name).listening(), Listening { from, manner }, "{name}");
+        }
         assert_eq!(of("chat").kind, ChannelKind::AmazonQ { topic: "arn:q".to_owned() });
         assert_eq!(of("bus").secret(), None);
     }

@@ -13,7 +13,7 @@ pub(super) async fn deliver(
     sending: &Sending,
     secret: &str,
     notice: &Notice,
-    message: Message,
+    message: &Message,
 ) -> Result<(), NotTaken> {
     post(sending, secret, &slack::body(notice, message)).await
 }

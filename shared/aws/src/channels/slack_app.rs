@@ -55,18 +55,22 @@ pub(super) async fn deliver(
     sending: &Sending,
     app: App<'_>,
     handover: Handover<'_>,
-    message: Message,
+    message: &Message,
     question: Option<&str>,
 ) -> Result<Option<PostedMessage>, NotTaken> {
-    let Handover { notice, deployment, posted, .. } = handover;
-    let state = slack::state(notice, deployment, &message, question);
+    let Handover { notice, deployment, posted, heard, .. } = handover;
+    let state = slack::state(notice, deployment, message, question);
     let place = posted.and_then(|posted| posted.0.split_once('/'));
     // The stack may name another channel by now.
     let place = place.filter(|(channel, _)| !is_channel(app.channel) || *channel == app.channel);
-    let Some((channel, ts)) = place else { return post(sending, app, state).await.map(Some) };
+    let Some((channel, ts)) = place else {
+        // What is not to be heard makes no message of its own.
+        return if heard { post(sending, app, state).await.map(Some) } else { Ok(None) };
+    };
     let mut edit = state.clone();
     (edit["channel"], edit["ts"]) = (json!(channel), json!(ts));
     match call(sending, app, "chat.update", &edit).await {
+        done if !heard => return done.map(|_| None),
         Ok(Done::At(_)) => {}
         // It was deleted, or is too old for the workspace: whoever reads the channel must see the state.
         Ok(Done::NotEdited) | Err(NotTaken { error: PortError::Refused { .. }, .. }) => {
@@ -187,10 +191,11 @@ fn is_code(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use glidepath_core::message::alert::Rung;
     use glidepath_core::message::message;
-    use glidepath_core::message::routing::Rung;
     use glidepath_core::plan::StageIndex;
     use glidepath_core::record::{Event, Notice, Phase};
+    use glidepath_engine::ports::Counted;
 
     use super::super::sending::tests::{saying, secret};
     use super::*;
@@ -255,6 +260,14 @@ mod tests {
 
     /// What was asked, method by method with its body, when a message was posted before at this place.
     async fn delivered(answers: &[&str], event: Event) -> (PostedOr, Vec<(String, Value)>) {
+        handed_over(answers, event, true).await
+    }
+
+    async fn handed_over(
+        answers: &[&str],
+        event: Event,
+        heard: bool,
+    ) -> (PostedOr, Vec<(String, Value)>) {
         let answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
         let (url, asked) = saying(answers).await;
         let sending = Sending::new(&answering(vec![secret(TOKEN), secret(TOKEN)]));
@@ -266,12 +279,13 @@ mod tests {
         let handover = Handover {
             notice: &notice,
             deployment: &deployment,
+            heard,
             rung: &rung,
-            cells: None,
+            counted: Counted::Nothing,
             posted: Some(&posted),
         };
         let told = message(&notice, &deployment);
-        let done = deliver(&sending, app, handover, told, None).await;
+        let done = deliver(&sending, app, handover, &told, None).await;
         let asked = asked.await.unwrap().into_iter().map(|request| {
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
             let method = head.split(' ').nth(1).unwrap().rsplit('/').next().unwrap();
@@ -297,6 +311,18 @@ mod tests {
             assert_eq!((&edit["channel"], &edit["ts"]), (&json!("C0"), &json!("17.1")));
             assert_eq!((&reply["thread_ts"], &reply["ts"]), (&json!("17.1"), &Value::Null));
             assert_eq!(reply["reply_broadcast"], broadcast);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_channel_does_not_hear_is_shown_and_nothing_is_said() {
+        let gone = r#"{"ok":false,"error":"message_not_found"}"#;
+        for answer in [TAKEN, gone] {
+            let event = Event::Shifted { stage: StageIndex(0) };
+            let (done, asked) = handed_over(&[answer], event, false).await;
+            assert_eq!(done, Ok(None));
+            let [(method, edit)] = &asked[..] else { panic!("{asked:?}") };
+            assert_eq!((method.as_str(), &edit["ts"]), ("chat.update", &json!("17.1")));
         }
     }
 

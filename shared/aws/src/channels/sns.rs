@@ -12,8 +12,11 @@ use crate::error::port_error;
 
 const OPERATION: &str = "sns:Publish";
 
-/// Longest subject, in characters: SNS asks for fewer than 100.
+/// Longest subject: SNS asks for fewer than 100 characters. Bytes, because it does not say what it counts.
 const LONGEST_SUBJECT: usize = 99;
+
+/// Largest message, in bytes. SNS takes 256 KiB with all attributes, and whoever wraps it in JSON takes more.
+pub(super) const LARGEST: usize = 128 * 1024;
 
 /// How the name of a FIFO topic ends, and of no other.
 const FIFO: &str = ".fifo";
@@ -104,12 +107,17 @@ impl Order {
     }
 }
 
-/// A subject is one line of printable ASCII that does not begin with a space.
+/// A subject is one line of text. It does not begin with a space.
 fn subject(headline: &str) -> String {
-    let printable = headline
-        .chars()
-        .map(|character| if matches!(character, ' '..='~') { character } else { '?' });
-    printable.take(LONGEST_SUBJECT).collect::<String>().trim_start().to_owned()
+    let mut subject = String::new();
+    for character in headline.trim_start().chars() {
+        let character = if character.is_control() { ' ' } else { character };
+        if subject.len() + character.len_utf8() > LONGEST_SUBJECT {
+            break;
+        }
+        subject.push(character);
+    }
+    subject.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -138,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_subject_is_what_sns_takes() {
-        assert_eq!(subject(" shifted to 25 %\n"), "shifted to 25 %?");
-        assert_eq!(subject(&"é".repeat(200)).len(), LONGEST_SUBJECT);
+        assert_eq!(subject(" läden: shifted to 25 %\n"), "läden: shifted to 25 %");
+        assert_eq!(subject(&"é".repeat(200)).chars().count(), 49);
+        assert_eq!(subject(&"x".repeat(200)).len(), 99);
     }
 }

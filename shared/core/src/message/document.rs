@@ -56,6 +56,9 @@ pub struct NoticeDocument {
     pub headline: String,
     /// What else a person is told, one sentence or command each.
     pub lines: Vec<String>,
+    /// Where the question can be looked at and answered, in what asks one; only if the stack has a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// Where it is to be seen in AWS's console; empty where that is not known.
     pub links: Vec<Link>,
 }
@@ -103,7 +106,8 @@ pub fn document(
         version_before: plan.stable.task_definition.to_string(),
         failure: failure(event),
         headline: limits::line(&message.headline, LONGEST_LINE),
-        lines: limits::lines(&message.lines, LONGEST_LINE, ROOM),
+        lines: limits::fitting(&message.written(), LONGEST_LINE, ROOM, limits::in_json),
+        page: message.page.clone(),
         links: message.links.clone(),
     }
 }
@@ -118,7 +122,8 @@ fn failure(event: &Event) -> Option<FailureDocument> {
 /// What `glidepath doctor` sends: it is no notice, so nobody who listens to those takes it for one.
 pub fn trial(trial: &Trial) -> Value {
     let message = trial.message();
-    json!({ "version": FormVersion::V1, "id": trial.id, "headline": message.headline, "lines": message.lines })
+    let lines: Vec<_> = message.lines.iter().map(|line| &line.text).collect();
+    json!({ "version": FormVersion::V1, "id": trial.id, "headline": message.headline, "lines": lines })
 }
 
 /// The published schema of [`NoticeDocument`].
@@ -136,6 +141,7 @@ pub fn schema() -> Value {
 mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
+    use crate::message::Line;
     use crate::message::tests::{notices, told};
 
     #[test]
@@ -159,10 +165,8 @@ mod tests {
     fn the_longest_message_fits_into_an_event() {
         let line = "\"\\é".repeat(9_000);
         let message = Message {
-            headline: line.clone(),
-            lines: vec![line; 900],
-            page: None,
-            links: Vec::new(),
+            lines: vec![Line::new(&line); 900],
+            ..Message::new(&line, Vec::new().into())
         };
         let notice = notices().remove(0);
         let document = document(&notice, &deployment(), "glidepath", &message);

@@ -1,9 +1,11 @@
 //! What happened in words for a person, whom it is for, and as each channel takes it.
 
+pub mod alert;
 pub mod amazon_q;
 pub mod document;
 pub mod eventbridge;
 mod limits;
+mod line;
 mod links;
 pub mod pagerduty;
 pub mod routing;
@@ -12,10 +14,13 @@ pub mod teams;
 mod text;
 mod trial;
 pub mod webhook;
+mod whole;
 
+pub use line::Line;
 pub use links::{Link, console, links};
-pub use text::{Message, message};
+pub use text::message;
 pub use trial::Trial;
+pub use whole::Message;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::routing::{Action, Alert, Key, Rung};
+use super::alert::{Action, Alert, Key, Rung};
 use super::{Message, Trial, limits};
 use crate::record::{Deployment, Event, Notice};
 use crate::urgency::Urgency;
@@ -93,13 +93,17 @@ impl Told<'_> {
         payload["component"] = Value::from(plan.service.as_str());
         payload["group"] = Value::from(plan.cluster.as_str());
         payload["class"] = Value::from(self.notice.event.name());
-        Call::Alert(json!({
+        let mut body = json!({
             "event_action": "trigger",
             "dedup_key": self.alert(key),
             "client": "Glidepath",
             "payload": payload,
             "links": self.links(),
-        }))
+        });
+        if let Some((_, url)) = self.message.places().next() {
+            body["client_url"] = Value::from(url);
+        }
+        Call::Alert(body)
     }
 
     fn following(&self, action: &str, key: Key) -> Call {
@@ -135,13 +139,13 @@ impl Told<'_> {
     }
 
     fn links(&self) -> Value {
-        let links = self.message.links.iter();
-        links.map(|link| json!({ "href": link.url, "text": link.title })).collect()
+        let places = self.message.places();
+        places.map(|(title, url)| json!({ "href": url, "text": title })).collect()
     }
 }
 
 fn details(message: &Message) -> Vec<String> {
-    limits::lines(&message.lines, LONGEST_LINE, ROOM)
+    limits::fitting(&message.written(), LONGEST_LINE, ROOM, limits::in_json)
 }
 
 #[cfg(test)]
@@ -149,7 +153,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
     use crate::ids::{DeploymentId, ExecutionArn};
-    use crate::message::routing::Cause;
+    use crate::message::alert::Cause;
     use crate::message::tests::{notices, told};
 
     fn of(notice: &Notice, rung: &Rung) -> Vec<Call> {
@@ -176,6 +180,19 @@ mod tests {
             .collect();
         let shown = serde_json::to_string_pretty(&shown).unwrap();
         same_as_file("src/message/expected/pagerduty.json", &shown);
+    }
+
+    #[test]
+    fn the_page_is_where_an_alert_leads_first() {
+        let deployment = deployment();
+        let mut notices = notices().into_iter();
+        let notice = notices.find(|notice| notice.event.name() == "stageHeld").unwrap();
+        let page = "https://page.example/approve/shop-42";
+        let message = told(&notice, &deployment).with_page(page.to_owned());
+        let calls = calls(&notice, &deployment, &message, &Rung::default());
+        let [Call::Alert(body)] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!(body["client_url"], page);
+        assert_eq!(body["links"][0], json!({ "href": page, "text": "The question" }));
     }
 
     #[test]
@@ -211,14 +228,10 @@ mod tests {
             "arn:aws-us-gov:states:ap-southeast-99:123456789012:execution:{machine}:{name}"
         ));
         deployment.id = DeploymentId::new(name);
+        let headline = "<script>\u{7}\n\"".repeat(1_000);
+        let lines = vec!["\u{1}\\\"".repeat(3_000); 60];
+        let message = Message::new(&headline, lines.into());
         for notice in notices() {
-            let headline = "<script>\u{7}\n\"".repeat(1_000);
-            let message = Message {
-                headline,
-                lines: vec!["\u{1}\\\"".repeat(9_000); 900],
-                page: None,
-                links: Vec::new(),
-            };
             for call in calls(&notice, &deployment, &message, &rung(Cause::Stage)) {
                 let body = call.body(&"k".repeat(32));
                 assert!(body.to_string().len() < 512 * 1024);

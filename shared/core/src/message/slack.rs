@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::{Link, Message};
+use super::{Message, limits};
 use crate::plan::StageIndex;
 use crate::record::{Deployment, Notice, Outcome, Phase};
 
@@ -23,18 +23,22 @@ const LONGEST_URL: usize = 500;
 const LONGEST_VALUE: usize = 2000;
 
 /// The body of the request to the webhook.
-pub fn body(notice: &Notice, message: Message) -> Value {
-    let Message { headline, lines, links, .. } = message;
+pub fn body(notice: &Notice, message: &Message) -> Value {
+    let Message { headline, lines, from, .. } = message;
+    // Emphasis stays as it is written: it ends with its line, and names are copied. Code is whole already.
+    let size = |line: &str| length(line) + 1;
+    let lines = limits::fitting(lines, LONGEST_SECTION, LONGEST_SECTION, size);
     let section = escaped(&lines.join("\n"), LONGEST_SECTION);
-    let context = format!("{} · {}", notice.id(), notice.at);
+    let context = [Some(notice.id()), Some(notice.at.to_string()), from.clone()];
+    let context = context.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let mut body = json!({
         // What a notification shows, and what a screen reader reads.
-        "text": escaped(&headline, LONGEST_SECTION),
+        "text": escaped(headline, LONGEST_SECTION),
         "unfurl_links": false,
         "blocks": [
             {
                 "type": "header",
-                "text": { "type": "plain_text", "text": escaped(&headline, LONGEST_HEADER) }
+                "text": { "type": "plain_text", "text": escaped(headline, LONGEST_HEADER) }
             },
             {
                 "type": "section",
@@ -47,23 +51,29 @@ pub fn body(notice: &Notice, message: Message) -> Value {
             }
         ]
     });
-    if let (Some(blocks), Some(places)) = (body["blocks"].as_array_mut(), places(&links)) {
+    if let (Some(blocks), Some(places)) = (body["blocks"].as_array_mut(), places(message)) {
         blocks.push(places);
     }
     body
 }
 
-/// Where else to look, as links in small type; nothing where the console is not known.
-fn places(links: &[Link]) -> Option<Value> {
+/// Where to answer and where else to look, as links in small type: in the section, where nothing that anybody says becomes
+/// a link, an address would be none either.
+fn places(message: &Message) -> Option<Value> {
     // One that is cut leads nowhere.
-    let links = links.iter().filter(|link| link.url.chars().count() <= LONGEST_URL);
-    let links = links.map(|Link { title, url }| {
+    let places = message.places().filter(|(_, url)| url.chars().count() <= LONGEST_URL);
+    let mut text = String::new();
+    for (title, url) in places {
         let title = escaped(title, LONGEST_TITLE).replace('|', "/");
-        format!("<{}|{title}>", escaped(url, LONGEST_SECTION))
-    });
-    let text = links.collect::<Vec<_>>().join(" · ");
-    let fits = !text.is_empty() && text.chars().count() <= LONGEST_SECTION;
-    fits.then(|| json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }))
+        let between = if text.is_empty() { "" } else { " · " };
+        let longer = format!("{text}{between}<{}|{title}>", escaped(url, LONGEST_SECTION));
+        if longer.chars().count() > LONGEST_SECTION {
+            break;
+        }
+        text = longer;
+    }
+    let some = !text.is_empty();
+    some.then(|| json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }))
 }
 
 /// The message of a deployment, as it is after a notice. `question`: the path of the question that it asks, for buttons.
@@ -73,7 +83,7 @@ pub fn state(
     message: &Message,
     question: Option<&str>,
 ) -> Value {
-    let mut body = body(notice, message.clone());
+    let mut body = body(notice, message);
     let stages = stages(deployment);
     let stages = json!({
         "type": "section",
@@ -149,6 +159,21 @@ pub(super) fn text(message: &Message) -> String {
     escaped(&message.to_string(), LONGEST_SECTION)
 }
 
+/// What stands for Slack's control characters.
+const fn replacement(character: char) -> Option<&'static str> {
+    match character {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        _ => None,
+    }
+}
+
+/// Characters of the text once it is escaped.
+pub(super) fn length(text: &str) -> usize {
+    text.chars().map(|one| replacement(one).map_or(1, str::len)).sum()
+}
+
 /// The text with Slack's three control characters replaced, cut to a length without cutting through
 /// a replacement.
 pub(super) fn escaped(text: &str, longest: usize) -> String {
@@ -156,12 +181,8 @@ pub(super) fn escaped(text: &str, longest: usize) -> String {
     let mut length = 0;
     for (position, character) in text.char_indices() {
         let mut buffer = [0; 4];
-        let replacement = match character {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            other => &*other.encode_utf8(&mut buffer),
-        };
+        let replacement =
+            replacement(character).unwrap_or_else(|| &*character.encode_utf8(&mut buffer));
         let replaced = replacement.chars().count();
         let is_last = position + character.len_utf8() == text.len();
         // The ellipsis needs a place of its own unless nothing follows.

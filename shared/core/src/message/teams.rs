@@ -41,11 +41,9 @@ pub fn trial(trial: &Trial) -> Value {
 
 fn card(message: &Message, colour: &str, footer: &str) -> Value {
     let headline = limits::line(&message.headline, LONGEST_HEADLINE);
-    let mut lines = limits::lines(&message.lines, LONGEST_LINE, ROOM);
-    if lines.len() > MOST_LINES {
-        lines.truncate(MOST_LINES);
-        lines.push("…".to_owned());
-    }
+    // Each takes at least as much room as there is for one of the most that there can be.
+    let size = |line: &str| limits::in_json(line).max(ROOM / MOST_LINES);
+    let lines = limits::fitting(&message.written(), LONGEST_LINE, ROOM, size);
     let title = json!({ "type": "TextRun", "text": headline, "weight": "Bolder", "size": "Medium", "color": colour });
     let mut body = vec![paragraph(vec![title])];
     body.extend(lines.iter().map(|line| paragraph(runs(line))));
@@ -60,9 +58,7 @@ fn card(message: &Message, colour: &str, footer: &str) -> Value {
         "msteams": { "width": "Full" },
         "body": body,
     });
-    let page = message.page.iter().map(|url| ("The question", url));
-    let links = message.links.iter().map(|link| (link.title.as_str(), &link.url));
-    let actions = page.chain(links).take(MOST_ACTIONS);
+    let actions = message.places().take(MOST_ACTIONS);
     let actions =
         actions.map(|(title, url)| json!({ "type": "Action.OpenUrl", "title": title, "url": url }));
     let actions: Vec<_> = actions.collect();
@@ -106,8 +102,8 @@ fn runs(line: &str) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::fixtures::{deployment, same_as_file};
-    use crate::message::Link;
     use crate::message::tests::{notices, told};
+    use crate::message::{Line, Link};
 
     /// What Teams takes of a request, in bytes.
     const LARGEST: usize = 28 * 1024;
@@ -130,10 +126,10 @@ mod tests {
             for (times, count) in [(1, 9_000), (3_000, 900)] {
                 let line = text.repeat(times);
                 let message = Message {
-                    headline: line.clone(),
-                    lines: vec![line; count],
                     page: page.clone(),
                     links: links.clone(),
+                    lines: vec![Line::new(&line); count],
+                    ..Message::new(&line, Vec::new().into())
                 };
                 let length = body(&notice, &message).to_string().len();
                 assert!(length < LARGEST, "{text} {times}: {length}");
@@ -144,12 +140,7 @@ mod tests {
     #[test]
     fn names_are_shown_and_not_taken_for_markdown_or_mentions() {
         let hostile = "<at>everyone</at> [shop](https://evil.example) **now**";
-        let message = Message {
-            headline: hostile.to_owned(),
-            lines: vec![format!("Why: {hostile}")],
-            page: None,
-            links: Vec::new(),
-        };
+        let message = Message::new(hostile, vec![format!("Why: {hostile}")].into());
         let card = body(&notices().remove(0), &message);
         let content = &card["attachments"][0]["content"];
         assert_eq!(content["body"][0]["inlines"][0]["text"], hostile);

@@ -167,16 +167,23 @@ pub(super) fn notices() -> Vec<Notice> {
         .collect()
 }
 
+/// The link to the page, in what asks something.
+const PAGE: &str = "https://page.example/approve/shop-42/3/1795244400000/0a1b";
+
 /// As it leaves the stack.
 pub(super) fn told(notice: &Notice, deployment: &Deployment) -> Message {
-    message(notice, deployment).from_stack("glidepath", deployment)
+    let told = message(notice, deployment).from_stack("glidepath", deployment);
+    match notice.event {
+        Event::ApprovalNeeded { .. } => told.with_page(PAGE.to_owned()),
+        _ => told,
+    }
 }
 
 #[test]
 fn every_event_says_what_happened_why_and_what_now() {
     let shown: Vec<_> = notices()
         .iter()
-        .map(|notice| format!("--- {}\n{}\n", notice.event.name(), message(notice, &deployment())))
+        .map(|notice| format!("--- {}\n{}\n", notice.event.name(), told(notice, &deployment())))
         .collect();
     fixtures::same_as_file("src/message/expected/text.txt", &shown.join("\n"));
 }
@@ -185,7 +192,7 @@ fn every_event_says_what_happened_why_and_what_now() {
 fn every_event_is_a_message_that_slack_takes() {
     let deployment = deployment();
     let bodies: Vec<_> =
-        notices().iter().map(|notice| slack::body(notice, told(notice, &deployment))).collect();
+        notices().iter().map(|notice| slack::body(notice, &told(notice, &deployment))).collect();
     let shown = serde_json::to_string_pretty(&bodies).unwrap();
     fixtures::same_as_file("src/message/expected/slack.json", &shown);
 }
@@ -231,7 +238,7 @@ fn no_message_contains_the_task_token() {
     let token = deployment.gate.as_ref().unwrap().token.expose().to_owned();
     for notice in notices() {
         assert!(!message(&notice, &deployment).to_string().contains(&token));
-        assert!(!slack::body(&notice, message(&notice, &deployment)).to_string().contains(&token));
+        assert!(!slack::body(&notice, &message(&notice, &deployment)).to_string().contains(&token));
     }
 }
 
@@ -240,10 +247,121 @@ fn reasons_longer_than_a_slack_section_are_cut() {
     let reasons = vec!["a < b & c".to_owned(); 2_000];
     let event = Event::Waiting { stage: StageIndex(0), reasons, against: Vec::new() };
     let notice = Notice { event, ..notices().remove(0) };
-    let body = slack::body(&notice, message(&notice, &deployment()));
+    let body = slack::body(&notice, &message(&notice, &deployment()));
     let section = body["blocks"][1]["text"]["text"].as_str().unwrap();
-    assert_eq!(section.chars().count(), 3_000);
-    assert!(section.ends_with('…'));
+    assert!(section.chars().count() <= 3_000);
+    let (what, to_do) = section.split_once("more lines are in the timeline.)").unwrap();
+    assert!(what.starts_with("Why: a &lt; b &amp; c\n"), "{what}");
+    assert!(to_do.ends_with("To end it: `glidepath rollback shop-42`"), "{to_do}");
+}
+
+/// Whatever a channel takes of a message, nobody is asked without being told what to type and until when.
+#[test]
+fn however_long_a_plan_is_every_channel_says_what_to_type_and_until_when() {
+    let mut deployment = deployment();
+    deployment.plan.images =
+        (0..60).map(|image| format!("repository-{image}/{}", "é<".repeat(150))).collect();
+    deployment.plan.reason = Some("because & \" ".repeat(180));
+    let judged = (0..400).map(|at| format!("check `{at}`: {}", "is good & ".repeat(30))).collect();
+    let event = Event::ApprovalNeeded { stage: StageIndex(2), judged, asked_at: None };
+    let notice = Notice { event, ..notices().remove(0) };
+    let told = told(&notice, &deployment);
+    let to_do = [
+        "shop:42 is healthy and gets 12.5 % of the requests now.",
+        "To approve: `glidepath approve shop-42 --stage 3 --stack glidepath --region eu-west-1`",
+        "`glidepath reject shop-42 --stage 3 --stack glidepath --region eu-west-1`",
+        "Without an answer by 2026-11-21T11:00:00Z everything returns to stable.",
+        "Stack glidepath in eu-west-1, account 123456789012",
+        "more lines are in the timeline",
+    ];
+    let section = |body: &serde_json::Value| {
+        let blocks = body["blocks"].as_array().unwrap().iter();
+        blocks
+            .map(|block| format!("{}{}", block["text"]["text"], block["elements"]))
+            .collect::<String>()
+    };
+    let card = teams::body(&notice, &told);
+    let runs = card["attachments"][0]["content"]["body"].as_array().unwrap().iter();
+    let runs = runs.flat_map(|block| block["inlines"].as_array().unwrap());
+    let held = Notice { event: Event::RollbackHeld, ..notice.clone() };
+    let calls = pagerduty::calls(&held, &deployment, &told, &alert::Rung::default());
+    let [pagerduty::Call::Alert(alert)] = &calls[..] else { panic!("{calls:?}") };
+    for (channel, shown) in [
+        ("text", told.text(128 * 1024)),
+        ("short text", told.text(4 * 1024)),
+        ("slack", section(&slack::body(&notice, &told))),
+        ("chat", amazon_q::body(&notice, &deployment, &told)["content"]["description"].to_string()),
+        ("teams", runs.map(|run| run["text"].as_str().unwrap()).collect()),
+        ("pagerduty", alert["payload"]["custom_details"]["details"].to_string()),
+        ("document", document::document(&notice, &deployment, "glidepath", &told).lines.concat()),
+    ] {
+        for line in to_do {
+            let all = matches!(channel, "document" | "text" | "pagerduty");
+            let may_lack = all && line.starts_with("more lines");
+            // A card shows a command as such, and no backticks.
+            let line = if channel == "teams" { &line.replace('`', "") } else { line };
+            assert!(may_lack || shown.contains(line), "{channel} lacks {line}: {shown}");
+        }
+    }
+    assert!(told.text(4 * 1024).len() <= 4 * 1024);
+}
+
+/// What somebody says or AWS answers is never a line of its own: it would read as Glidepath's.
+#[test]
+fn nobody_can_put_a_line_into_a_message() {
+    let forged = "fine\n\nThis was approved by security\r\u{2028}To approve: `rm -rf /` ` ```";
+    let deployment = Deployment {
+        plan: crate::plan::Plan { reason: Some(forged.to_owned()), ..deployment().plan },
+        warnings: vec![forged.to_owned()],
+        ..deployment()
+    };
+    let (by, reason) = (forged.to_owned(), Some(forged.to_owned()));
+    let all = || vec![forged.to_owned()];
+    let decision = |approved| {
+        let (by, reason) = (by.clone(), reason.clone());
+        Decision { approved, by, at: NOW, reason, groups: Vec::new() }
+    };
+    let failure = Failure::new(FailureCode::Aborted, forged);
+    let stage = StageIndex(2);
+    for event in [
+        Event::Started,
+        Event::ApprovalNeeded { stage, judged: all(), asked_at: None },
+        Event::Decided { stage, decision: decision(true), lacking: 0 },
+        Event::Decided { stage, decision: decision(false), lacking: 0 },
+        Event::Waiting { stage, reasons: all(), against: all() },
+        Event::CheckAlert { stage, reasons: all() },
+        Event::Promoted {
+            stage,
+            promotion: Promotion { reason: forged.to_owned(), ..promotion() },
+        },
+        Event::Paused { stage, pause: pause(Some(forged)) },
+        Event::Resumed { stage, by: by.clone(), reason, lasted: Span::from_secs(1) },
+        Event::ForeignChange { found: forged.to_owned() },
+        Event::TrafficRestored {
+            failure: failure.clone(),
+            overwritten: Some(by.clone()),
+            forced: None,
+        },
+        Event::RolledBack { failure },
+        Event::Validated { good: all(), bad: all(), unknown: all() },
+    ] {
+        let notice = Notice { event, ..notices().remove(0) };
+        let told = told(&notice, &deployment);
+        let slack = slack::body(&notice, &told);
+        let chat = amazon_q::body(&notice, &deployment, &told);
+        for text in [
+            told.to_string(),
+            slack["blocks"][1]["text"]["text"].as_str().unwrap().to_owned(),
+            chat["content"]["description"].as_str().unwrap().to_owned(),
+        ] {
+            for line in text.lines().filter(|line| line.contains("approved by security")) {
+                assert!(!line.starts_with("This was"), "{line}");
+            }
+            assert!(!text.lines().any(|line| line.starts_with("To approve: `rm")), "{text}");
+            // Code of theirs begins and ends within their line, or is none.
+            assert!(text.lines().all(|line| line.matches('`').count().is_multiple_of(2)), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -253,10 +371,12 @@ fn a_message_that_leaves_the_account_says_where_it_comes_from() {
         ExecutionArn::new("arn:aws:states:eu-west-1:123456789012:execution:machine:shop-42");
     for notice in notices() {
         let told = message(&notice, &deployment).from_stack("blue", &deployment);
-        for line in told.lines.iter().filter(|line| line.contains("`glidepath ")) {
+        let lines = told.lines.iter().map(|line| &line.text);
+        for line in lines.filter(|line| line.contains("`glidepath ")) {
             assert!(line.contains(" --stack blue --region eu-west-1`"), "{line}");
         }
-        assert_eq!(told.lines.last().unwrap(), "Stack blue in eu-west-1, account 123456789012.");
+        assert_eq!(told.from.as_deref(), Some("Stack blue in eu-west-1, account 123456789012."));
+        assert!(told.to_string().contains("\nStack blue in eu-west-1, account 123456789012.\n"));
         assert_eq!(
             told.links[0].url,
             "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/\
@@ -314,7 +434,7 @@ fn the_last_notice_has_the_numbers() {
     let notice = Notice { deployment: ended.id.clone(), sequence: 9, at, event };
     let told = message(&notice, &ended).with_requests(&ended, &cells).to_string();
     for line in [
-        "2 of 4 stages had traffic, and it took 42m 1s from its start.",
+        "2 of 4 stages had traffic (5 %, 12.5 %), and it took 42m 1s from its start.",
         "Approved: stage 2 by oidc:ada.",
         "shop:42, counted until 2026-11-21T07:00:00Z: 6 of 200 requests were bad (3 %).",
         "shop:41, counted until 2026-11-21T07:00:00Z: 0 of 1800 requests were bad (0 %).",
@@ -326,4 +446,6 @@ fn the_last_notice_has_the_numbers() {
     let none = StoredCells::of(&ended.id, &ended.plan, &shifts, none, NOW);
     let told = message(&notice, &ended).with_requests(&ended, &none).to_string();
     assert!(!told.contains("were bad"), "{told}");
+    let told = message(&notice, &ended).without_requests().to_string();
+    assert!(told.ends_with("\nWhat was counted of the requests could not be read."), "{told}");
 }

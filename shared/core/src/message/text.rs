@@ -5,11 +5,9 @@ mod back;
 mod forward;
 mod scaling;
 
-use std::fmt;
-
-use super::links::{Link, links};
+use super::Message;
+use super::line::{Lines, quoted};
 use crate::failure::Failure;
-use crate::health::{Share, StoredCells};
 use crate::ids::ChannelName;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
@@ -18,92 +16,6 @@ use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use crate::weight::Weight;
 
-/// One headline and what else there is to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Understood alone, on a locked telephone.
-    pub headline: String,
-    /// One sentence or one command each; commands are in backticks.
-    pub lines: Vec<String>,
-    /// Where the question can be looked at, and answered if that is wanted; `None`: nothing is asked, or the stack has no
-    /// page.
-    pub page: Option<String>,
-    /// Where what it is about is to be seen in the console.
-    pub links: Vec<Link>,
-}
-
-impl Message {
-    /// With the page of the question.
-    #[must_use]
-    pub fn with_page(mut self, url: String) -> Self {
-        self.lines.insert(0, format!("To look at it: {url}"));
-        self.page = Some(url);
-        self
-    }
-
-    /// With options in every command of it, such as ` --region eu-west-1`: whoever reads it may be
-    /// in another shell, or in none.
-    #[must_use]
-    pub fn with_options(mut self, options: &str) -> Self {
-        for line in &mut self.lines {
-            let mut written = String::new();
-            let mut rest = line.as_str();
-            while let Some(at) = rest.find("`glidepath ") {
-                let (before, command) = rest.split_at(at + 1);
-                let end = command.find('`').unwrap_or(command.len());
-                written.push_str(before);
-                written.push_str(&command[..end]);
-                written.push_str(options);
-                rest = &command[end..];
-            }
-            written.push_str(rest);
-            *line = written;
-        }
-        self
-    }
-}
-
-impl Message {
-    /// For somebody who has several accounts, Regions or stacks: each command names its own, and the
-    /// last line says which they are. With what is to be seen in the console.
-    #[must_use]
-    pub fn from_stack(self, stack: &str, deployment: &Deployment) -> Self {
-        let parts: Vec<_> = deployment.execution.as_str().split(':').collect();
-        let [_, _, _, region, account, ..] = parts.as_slice() else { return self };
-        let mut message = self.with_options(&format!(" --stack {stack} --region {region}"));
-        message.lines.push(format!("Stack {stack} in {region}, account {account}."));
-        message.links = links(deployment, stack);
-        message
-    }
-
-    /// With what was counted of both versions' requests, where all of it is over.
-    #[must_use]
-    pub fn with_requests(mut self, deployment: &Deployment, cells: &StoredCells) -> Self {
-        let plan = &deployment.plan;
-        let (canary, stable) = cells.totals();
-        let until = cells.written_at;
-        for (version, requests) in
-            [(plan.task_definition.short(), canary), (version(&plan.stable), stable)]
-        {
-            // An alarm may have ended it after that.
-            if requests.all > 0 {
-                let share = Share::from(requests.bad_tally());
-                self.lines.push(format!("{version}, counted until {until}: {share}."));
-            }
-        }
-        self
-    }
-}
-
-impl fmt::Display for Message {
-    /// The headline, an empty line, the rest, and the links.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}", self.headline)?;
-        self.lines.iter().try_for_each(|line| write!(formatter, "\n{line}"))?;
-        self.links.iter().try_for_each(|Link { title, url }| write!(formatter, "\n{title}: {url}"))
-    }
-}
-
 pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
     let told = Told { notice, deployment };
     let (what, lines) = told.event();
@@ -111,12 +23,7 @@ pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
         Urgency::Page => "ACT NOW: ",
         Urgency::Information | Urgency::Attention => "",
     };
-    Message {
-        headline: format!("{call}{}: {what}", deployment.plan.service),
-        lines,
-        page: None,
-        links: Vec::new(),
-    }
+    Message::new(&format!("{call}{}: {what}", deployment.plan.service), lines)
 }
 
 struct Told<'a> {
@@ -125,7 +32,7 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn event(&self) -> (String, Vec<String>) {
+    fn event(&self) -> (String, Lines) {
         match &self.notice.event {
             Event::Started => self.started(),
             Event::ApprovalNeeded { stage, judged, asked_at } => {
@@ -176,17 +83,18 @@ impl Told<'_> {
         }
     }
 
-    fn started(&self) -> (String, Vec<String>) {
+    fn started(&self) -> (String, Lines) {
         let plan = &self.deployment.plan;
         let (old, new) = (version(&plan.stable), self.new_version());
         let weights: Vec<_> = plan.stages.iter().map(|stage| stage.weight.to_string()).collect();
-        let mut lines = vec![
+        let mut lines = Lines::from(vec![
             format!("{} goes through {}.", self.new_version(), weights.join(", ")),
             format!("{old} serves now, in the {} slot, and stays ready.", plan.stable.slot),
             self.to_end_it(),
-        ];
-        lines.extend(self.images());
-        lines.extend(self.started_by());
+        ]);
+        lines.spare(self.images());
+        lines.spare(self.started_by());
+        lines.spare(self.reason());
         if plan.way_back.as_ref().is_some_and(|back| back.skips_validation) {
             lines.push(
                 "As wanted, what it runs is not held against what it ran when it served, and nothing \
@@ -194,14 +102,13 @@ impl Told<'_> {
                     .to_owned(),
             );
         }
-        lines.extend(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
-        lines.extend(self.reason());
+        lines.spare(self.deployment.warnings.iter().map(|text| format!("Warning: {text}.")));
         (format!("deployment of {new} has begun"), lines)
     }
 
-    fn succeeded(&self) -> (String, Vec<String>) {
+    fn succeeded(&self) -> (String, Lines) {
         let plan = &self.deployment.plan;
-        let mut lines = vec![
+        let mut lines = Lines::from(vec![
             format!("It serves all requests from the {} slot.", plan.canary.slot),
             format!(
                 "{} keeps its tasks for {}, then the {} slot is free for the next deployment.",
@@ -209,7 +116,7 @@ impl Told<'_> {
                 plan.retention,
                 plan.stable.slot
             ),
-        ];
+        ]);
         lines.extend(self.quarantined(Outcome::Succeeded));
         lines.extend(self.in_numbers());
         lines.push(format!(
@@ -219,12 +126,12 @@ impl Told<'_> {
         (format!("{} is the stable version now", self.new_version()), lines)
     }
 
-    fn rolled_back(&self, failure: &Failure) -> (String, Vec<String>) {
-        let mut lines = vec![
+    fn rolled_back(&self, failure: &Failure) -> (String, Lines) {
+        let mut lines = Lines::from(vec![
             why(failure),
             format!("{} serves all requests.", version(&self.deployment.plan.stable)),
             self.canary_tasks_after(),
-        ];
+        ]);
         lines.extend(self.quarantined(Outcome::RolledBack));
         lines.extend(self.in_numbers());
         lines.push(self.to_look());
@@ -235,14 +142,22 @@ impl Told<'_> {
     fn in_numbers(&self) -> Vec<String> {
         let Deployment { plan, progress, started_at, .. } = self.deployment;
         let reached = progress.shifts.last().map_or(0, |shift| shift.stage.0 + 1);
-        let with_traffic = |first: usize| {
-            let stages = plan.stages.iter().take(first);
-            stages.filter(|stage| stage.weight != Weight::NONE).count()
+        let with_traffic = |first: usize| -> Vec<_> {
+            let weights = plan.stages.iter().take(first).map(|stage| stage.weight);
+            weights
+                .filter(|weight| *weight != Weight::NONE)
+                .map(|weight| weight.to_string())
+                .collect()
         };
         let (reached, stages) = (with_traffic(reached), with_traffic(plan.stages.len()));
+        let weights = match reached.as_slice() {
+            [] => String::new(),
+            some => format!(" ({})", some.join(", ")),
+        };
+        let (reached, stages) = (reached.len(), stages.len());
         let lasted = self.notice.at.since(*started_at).in_words();
         let mut lines = vec![format!(
-            "{reached} of {stages} stages had traffic, and it took {lasted} from its start."
+            "{reached} of {stages} stages had traffic{weights}, and it took {lasted} from its start."
         )];
         let approved = progress.decisions.iter().filter(|(_, decision)| decision.approved);
         let approved: Vec<_> =
@@ -280,7 +195,7 @@ impl Told<'_> {
         )
     }
 
-    fn abandoned(&self, failure: &Failure) -> (String, Vec<String>) {
+    fn abandoned(&self, failure: &Failure) -> (String, Lines) {
         (
             format!("deployment of {} ended before it changed anything", self.new_version()),
             vec![
@@ -289,30 +204,32 @@ impl Told<'_> {
                     "{} serves all requests, as before.",
                     version(&self.deployment.plan.stable)
                 ),
-            ],
+            ]
+            .into(),
         )
     }
 
-    fn retirement_hastened(&self, by: &str, was_due_at: Timestamp) -> (String, Vec<String>) {
+    fn retirement_hastened(&self, by: &str, was_due_at: Timestamp) -> (String, Lines) {
         let old = &self.deployment.plan.stable;
         (
             format!("the {} slot loses its tasks before its time", old.slot),
             vec![format!(
                 "{by} wants the tasks of {} gone; they would have been kept until {was_due_at}.",
                 version(old)
-            )],
+            )]
+            .into(),
         )
     }
 
-    fn retired(&self) -> (String, Vec<String>) {
+    fn retired(&self) -> (String, Lines) {
         let old = &self.deployment.plan.stable;
         (
             format!("the {} slot is free again", old.slot),
-            vec![format!("The tasks of {} are stopped, as planned.", version(old))],
+            vec![format!("The tasks of {} are stopped, as planned.", version(old))].into(),
         )
     }
 
-    fn retirement_postponed(&self) -> (String, Vec<String>) {
+    fn retirement_postponed(&self) -> (String, Lines) {
         let old = &self.deployment.plan.stable;
         (
             format!("the {} slot keeps its tasks, because it has traffic again", old.slot),
@@ -323,17 +240,18 @@ impl Told<'_> {
                      hand, or by the next deployment.",
                     old.service
                 ),
-            ],
+            ]
+            .into(),
         )
     }
 
-    fn still_reached(&self, by: &[RouteRef]) -> (String, Vec<String>) {
+    fn still_reached(&self, by: &[RouteRef]) -> (String, Lines) {
         let old = &self.deployment.plan.stable;
-        let mut lines = vec![format!(
+        let mut lines = Lines::from(vec![format!(
             "{} is still sent requests by what $.target.routes does not list:",
             version(old)
-        )];
-        lines.extend(by.iter().map(|route| route.to_string()));
+        )]);
+        lines.spare(by.iter().map(|route| route.to_string()));
         lines.push(format!(
             "Let it lead to the {} slot, and list it the next time. The tasks of `{}` stop within an \
              hour after that.",
@@ -348,7 +266,7 @@ impl Told<'_> {
         sequence: u32,
         reason: &str,
         (how, lost): (Undelivered, Urgency),
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let (what, then) = match how {
             Undelivered::Refused => (
                 format!("channel `{channel}` refuses what it is told"),
@@ -369,7 +287,7 @@ impl Told<'_> {
             Urgency::Page => Some("Among that is what somebody must act on now.".to_owned()),
             Urgency::Attention | Urgency::Information => None,
         };
-        let mut lines = vec![format!("Why: {reason}"), then];
+        let mut lines = Lines::from(vec![format!("Why: {reason}"), then]);
         lines.extend(unheard);
         lines.extend([
             format!(
@@ -392,7 +310,7 @@ impl Told<'_> {
     }
 
     fn reason(&self) -> Option<String> {
-        self.deployment.plan.reason.as_ref().map(|reason| format!("Because: {reason}"))
+        self.deployment.plan.reason.as_ref().map(|reason| format!("Because: {}", quoted(reason)))
     }
 
     fn new_version(&self) -> &str {

@@ -17,16 +17,12 @@ pub struct Trial {
 
 impl Trial {
     pub fn message(&self) -> Message {
-        Message {
-            page: None,
-            links: Vec::new(),
-            headline: "Glidepath: this channel works".to_owned(),
-            lines: vec![format!(
-                "{} ran `glidepath doctor`, which sends a message on every channel of the stack. \
-                 Nothing has happened, and nobody has to do anything.",
-                self.by
-            )],
-        }
+        let lines = vec![format!(
+            "{} ran `glidepath doctor`, which sends a message on every channel of the stack. \
+             Nothing has happened, and nobody has to do anything.",
+            self.by
+        )];
+        Message::new("Glidepath: this channel works", lines.into())
     }
 
     /// The body of the request to a webhook of Slack.

@@ -20,12 +20,13 @@ use glidepath_core::ids::{
 };
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::{Listening, Rung};
+use glidepath_core::message::alert::Rung;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::urgency::Listening;
 
 pub use self::adapters::Adapters;
 #[cfg(feature = "testing")]
@@ -400,15 +401,26 @@ pub struct SlackGroups {
     pub unknown: Vec<String>,
 }
 
+/// What was counted of a deployment's requests, for the notice that says how it has ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Counted<'a> {
+    /// Nothing was, or it is not what the notice is about.
+    Nothing,
+    /// Nobody knows: it could not be read.
+    Unread,
+    Cells(&'a StoredCells),
+}
+
 /// A notice, for a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Handover<'a> {
     pub notice: &'a Notice,
     pub deployment: &'a Deployment,
+    /// Whether the channel is told. If not, only the message that it has posted is edited, and none is posted.
+    pub heard: bool,
     /// What the channel rings somebody for already, of this deployment.
     pub rung: &'a Rung,
-    /// What was counted of its requests, where the notice says how it has ended and that could be read.
-    pub cells: Option<&'a StoredCells>,
+    pub counted: Counted<'a>,
     /// Where the channel has its message of the deployment, if it has posted one that it edits.
     pub posted: Option<&'a PostedMessage>,
 }

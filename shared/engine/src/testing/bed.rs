@@ -13,7 +13,6 @@ use glidepath_core::ids::{
 };
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::Listening;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
@@ -23,6 +22,7 @@ use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::urgency::Listening;
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use serde_json::Value;
 

@@ -18,21 +18,22 @@ use glidepath_core::ids::{
     TaskToken,
 };
 use glidepath_core::message::Trial;
-use glidepath_core::message::routing::{Action, Alert, Key, Listening};
+use glidepath_core::message::alert::{Action, Alert, Key};
 use glidepath_core::plan::{ImageDigest, Measure, Number};
 use glidepath_core::record::Notice;
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::urgency::Listening;
 use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use serde_json::Value;
 
 pub use self::containers::GivingUp;
 use crate::ports::{
-    Alarm, Begun, Channels, CheckAnswer, Clock, Due, EcsService, FoundRoute, Functions, Handover,
-    Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, PortError,
-    PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Repositories, ScaleTo,
-    Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Alarm, Begun, Channels, CheckAnswer, Clock, Counted, Due, EcsService, FoundRoute, Functions,
+    Handover, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration,
+    PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Repositories,
+    ScaleTo, Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -130,8 +131,12 @@ pub struct State {
     pub edits_refused: bool,
     /// Where each had its message when it was handed a notice.
     pub edited: Vec<(ChannelName, Option<PostedMessage>)>,
+    /// Notices that were not told, and which only changed what a channel shows.
+    pub seen: Vec<(ChannelName, &'static str)>,
     /// Notices that came with what was counted.
     pub counted: Vec<(ChannelName, &'static str)>,
+    /// Notices that came without it, because it could not be read.
+    pub unread: Vec<(ChannelName, &'static str)>,
     /// Channels that refuse notices, each by its number; with none given every one.
     pub refusing: BTreeMap<ChannelName, Option<u32>>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
@@ -459,8 +464,15 @@ impl Channels for World {
             let detail = "status 404".to_owned();
             return Err(PortError::Refused { operation: "deliver", detail }.into());
         }
-        if handover.cells.is_some() {
-            self.state().counted.push((channel.clone(), notice.event.name()));
+        match handover.counted {
+            Counted::Nothing => {}
+            Counted::Unread => self.state().unread.push((channel.clone(), notice.event.name())),
+            Counted::Cells(_) => self.state().counted.push((channel.clone(), notice.event.name())),
+        }
+        if !handover.heard {
+            assert!(handover.posted.is_some(), "there is nothing to edit: {notice:?}");
+            self.state().seen.push((channel.clone(), notice.event.name()));
+            return Ok(None);
         }
         let actions = handover.rung.actions(Alert::of(&notice.event));
         self.state().rung.extend(actions.into_iter().map(|done| (channel.clone(), done)));

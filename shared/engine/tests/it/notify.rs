@@ -1,9 +1,11 @@
 //! The outbox: order, channels that are down, channels that refuse.
 
 use glidepath_core::ids::ChannelName;
+use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol;
 use glidepath_core::record::{Deployment, Event, Undelivered};
 use glidepath_core::time::Span;
+use glidepath_core::urgency::{ByUrgency, Listening, Manner};
 use glidepath_engine::ports::{Clock, Registry};
 use glidepath_engine::testing::example::{begun, plan, requests, stage, world};
 use glidepath_engine::testing::{Bed, Call, Fault, Machine, MemoryRegistry, World};
@@ -112,10 +114,9 @@ async fn a_channel_that_is_down_keeps_its_order_and_delays_only_its_own() {
     assert_eq!(taken(&world.take_calls(), &team()), all);
 }
 
-/// Which notices came with what was counted, and the calls of the delivery, of which one may go wrong.
-async fn counted(
-    fault: Option<(usize, Fault)>,
-) -> (Vec<(ChannelName, &'static str)>, Vec<&'static str>) {
+/// Which notices came with what was counted, which without because that could not be read, and the calls of the delivery,
+/// of which one may go wrong.
+async fn counted(fault: Option<(usize, Fault)>) -> ([Told; 2], Vec<&'static str>) {
     let (registry, world) = (MemoryRegistry::default(), world());
     world.state().requests = Some(requests(1_000, 300));
     let mut plan = plan(vec![stage(50, MINUTE), stage(1000, MINUTE)]);
@@ -125,17 +126,22 @@ async fn counted(
     let bed = Bed::with_fault(&registry, &world, fault);
     notify::run(&bed, &StepInput { deployment: deployment.id.clone() }).await.unwrap();
     assert_eq!(taken(&world.take_calls(), &team()).last(), Some(&"rolledBack"));
-    (world.state().counted.clone(), bed.take_operations())
+    let counted = world.state().counted.clone();
+    let unread = world.state().unread.clone();
+    ([counted, unread], bed.take_operations())
 }
+
+type Told = Vec<(ChannelName, &'static str)>;
 
 #[tokio::test]
 async fn only_the_end_is_told_with_what_was_counted_and_without_it_all_the_same() {
+    let ends = [team(), night()].map(|channel| (channel, "rolledBack")).to_vec();
     let (told, calls) = counted(None).await;
-    assert_eq!(told, [team(), night()].map(|channel| (channel, "rolledBack")));
+    assert_eq!(told, [ends.clone(), Vec::new()]);
     let reads: Vec<_> =
         calls.iter().enumerate().filter(|(_, call)| **call == "stored_cells").collect();
     let [(read, _)] = reads[..] else { panic!("once for all channels: {calls:?}") };
-    assert_eq!(counted(Some((read, Fault::LostBefore))).await.0, []);
+    assert_eq!(counted(Some((read, Fault::LostBefore))).await.0, [Vec::new(), ends]);
 }
 
 /// Where a channel that edits had its message at each notice.
@@ -163,4 +169,95 @@ async fn a_channel_with_one_message_for_a_deployment_is_told_where_it_is() {
         world.state().edits_refused = false;
     }
     assert_eq!(edited(&world), [first, Some("team/4".to_owned())]);
+}
+
+fn asks() -> Event {
+    Event::ApprovalNeeded { stage: StageIndex(0), judged: Vec::new(), asked_at: None }
+}
+
+/// A team whose one message is edited, and which hears only what is for attention; the night hears the rest.
+async fn edits_and_hears_attention(registry: &MemoryRegistry, world: &World) -> Deployment {
+    let listening = Listening { manner: Manner::Edits, ..Listening::EVERYTHING };
+    world.state().listening.insert(team(), listening);
+    world.state().editing.insert(team());
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.notify = vec![team(), night()];
+    plan.notify_by = Some(ByUrgency {
+        page: vec![night()],
+        attention: vec![team()],
+        information: vec![night()],
+    });
+    begun(registry, plan, "d1", world.now()).await
+}
+
+async fn happens(registry: &MemoryRegistry, world: &World, deployment: &Deployment, event: Event) {
+    let current = registry.deployment(&deployment.id).await.unwrap().unwrap();
+    registry.commit(protocol::tell(&current, event, world.now()).1).await.unwrap();
+}
+
+/// What the team was shown and not told.
+fn seen(world: &World) -> Vec<&'static str> {
+    let seen = std::mem::take(&mut world.state().seen).into_iter();
+    seen.filter(|(channel, _)| *channel == team()).map(|(_, event)| event).collect()
+}
+
+/// A question that stays open for ever where it is shown would be answered long after its deployment has ended.
+#[tokio::test]
+async fn a_message_shows_what_its_channel_does_not_hear_once_it_is_there() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = edits_and_hears_attention(&registry, &world).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!((taken(&world.take_calls(), &team()), seen(&world)), (vec![], vec![]), "no message");
+
+    happens(&registry, &world, &deployment, asks()).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(
+        (taken(&world.take_calls(), &team()), seen(&world)),
+        (vec!["approvalNeeded"], vec![])
+    );
+
+    // One edit for everything that has happened, and nothing is left for the sweep.
+    for event in [Event::Shifted { stage: StageIndex(0) }, Event::Succeeded] {
+        happens(&registry, &world, &deployment, event).await;
+    }
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let calls = world.take_calls();
+    assert_eq!((taken(&calls, &team()), seen(&world)), (vec![], vec!["succeeded"]));
+    assert_eq!(taken(&calls, &night()), ["shifted", "succeeded"]);
+    deliver(&registry, &world, &deployment).await.unwrap();
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
+    assert_eq!((world.take_calls(), seen(&world)), (vec![], vec![]));
+
+    // A page of somebody else's is shown, too.
+    happens(&registry, &world, &deployment, Event::RollbackHeld).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(seen(&world), ["rollbackHeld"]);
+}
+
+#[tokio::test]
+async fn an_edit_that_is_refused_is_told_to_nobody_and_one_that_may_come_later_keeps_nothing_back()
+{
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = edits_and_hears_attention(&registry, &world).await;
+    happens(&registry, &world, &deployment, asks()).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    world.state().refusing.insert(team(), Some(3));
+    happens(&registry, &world, &deployment, Event::Shifted { stage: StageIndex(0) }).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!((told(&registry, &deployment).await, seen(&world)), (vec![], vec![]));
+
+    world.state().down.insert(team());
+    happens(&registry, &world, &deployment, Event::RouteInOrder { lasted: MINUTE }).await;
+    world.pass(MINUTE.times(11));
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    assert_eq!(told(&registry, &deployment).await, [], "nobody waits for it");
+    world.state().down.clear();
+    world.take_calls();
+    // While the edit is put off, what comes after it is told at once, and shows the same.
+    happens(&registry, &world, &deployment, Event::RetirementPostponed).await;
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(
+        (taken(&world.take_calls(), &team()), seen(&world)),
+        (vec!["retirementPostponed"], vec![])
+    );
 }

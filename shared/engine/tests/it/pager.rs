@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::ChannelName;
-use glidepath_core::message::routing::{Action, Key, Listening};
+use glidepath_core::message::alert::{Action, Key};
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::tell;
 use glidepath_core::record::{Deployment, Event, Promotion};
 use glidepath_core::time::Span;
-use glidepath_core::urgency::{ByUrgency, Urgency};
+use glidepath_core::urgency::{ByUrgency, Listening, Manner, Urgency};
 use glidepath_engine::ports::{Clock, Delivery, DeliveryClaim, Registry};
 use glidepath_engine::testing::example::{begun, plan, stage, world};
 use glidepath_engine::testing::{Bed, Call, MemoryRegistry, World};
@@ -31,7 +31,7 @@ async fn deployment(registry: &MemoryRegistry, world: &World) -> Deployment {
     plan.notify = vec![pager(), team()];
     plan.notify_by =
         Some(ByUrgency { page: vec![pager()], attention: vec![team()], information: vec![team()] });
-    let listening = Listening { from: Urgency::Information, rings: true };
+    let listening = Listening { from: Urgency::Information, manner: Manner::Rings };
     world.state().listening = BTreeMap::from([(pager(), listening)]);
     let deployment = begun(registry, plan, "d1", world.now()).await;
     deliver(registry, world).await.unwrap();
@@ -84,7 +84,7 @@ async fn what_is_critical_rings_until_the_end_and_the_team_hears_the_rest() {
 async fn ringing(registry: &MemoryRegistry, world: &World) {
     let mut plan = plan(vec![stage(1000, MINUTE)]);
     plan.notify = vec![pager()];
-    let listening = Listening { from: Urgency::Information, rings: true };
+    let listening = Listening { from: Urgency::Information, manner: Manner::Rings };
     world.state().listening = BTreeMap::from([(pager(), listening)]);
     begun(registry, plan, "d1", world.now()).await;
 }
@@ -264,7 +264,7 @@ async fn a_channel_is_left_alone_for_as_long_as_it_asks() {
 async fn what_nobody_listens_to_is_done_with() {
     let (registry, world) = (MemoryRegistry::default(), world());
     let deployment = deployment(&registry, &world).await;
-    let deaf = Listening { from: Urgency::Page, rings: false };
+    let deaf = Listening { from: Urgency::Page, manner: Manner::Tells };
     world.state().listening.insert(team(), deaf);
     happens(&registry, &world, Event::RetirementPostponed).await;
     deliver(&registry, &world).await.unwrap();

@@ -1,6 +1,6 @@
 //! What is told on the way back.
 
-use super::{Told, version, why};
+use super::{Lines, Told, version, why};
 use crate::failure::Failure;
 use crate::record::{Outcome, Phase};
 use crate::rollback::{AfterHold, Forced, WeakStable};
@@ -13,12 +13,12 @@ impl Told<'_> {
         failure: &Failure,
         overwritten: Option<&str>,
         forced: Option<&Forced>,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let stable = &self.deployment.plan.stable;
-        let mut lines = vec![
+        let mut lines = Lines::from(vec![
             why(failure),
             format!("The load balancer has confirmed it: {} gets no request.", self.new_version()),
-        ];
+        ]);
         lines.extend(forced.map(|forced| match forced {
             Forced::Operator(person) => format!(
                 "{person} forced it: whether {} is healthy was not asked. Look at it now.",
@@ -48,7 +48,7 @@ impl Told<'_> {
         good: &[String],
         bad: &[String],
         unknown: &[String],
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let plan = &self.deployment.plan;
         let (version, service) = match self.deployment.phase {
             Phase::Closed(Outcome::Succeeded) => {
@@ -61,10 +61,10 @@ impl Told<'_> {
             | Phase::Committed => (version(&plan.stable), &plan.stable.service),
         };
         let all = good.len() + bad.len() + unknown.len();
-        let mut lines: Vec<_> =
-            bad.iter().map(|text| format!("Not as it must be: {text}")).collect();
-        lines.extend(unknown.iter().map(|text| format!("Not known: {text}")));
-        lines.extend(good.iter().map(|text| format!("Good: {text}")));
+        let mut lines = Lines::default();
+        lines.spare(bad.iter().map(|text| format!("Not as it must be: {text}")));
+        lines.spare(unknown.iter().map(|text| format!("Not known: {text}")));
+        lines.spare(good.iter().map(|text| format!("Good: {text}")));
         if !bad.is_empty() {
             lines.push(format!(
                 "It serves all requests, and nothing changes that by itself. Look at `{service}` now."
@@ -74,7 +74,7 @@ impl Told<'_> {
         (format!("back on {version}: {} of {all} checks good", good.len()), lines)
     }
 
-    pub(super) fn rollback_held(&self) -> (String, Vec<String>) {
+    pub(super) fn rollback_held(&self) -> (String, Lines) {
         let plan = &self.deployment.plan;
         let service = &plan.stable.service;
         (
@@ -87,7 +87,8 @@ impl Told<'_> {
                 self.to_see_stable(),
                 self.to_force(),
                 self.to_look(),
-            ],
+            ]
+            .into(),
         )
     }
 
@@ -96,7 +97,7 @@ impl Told<'_> {
         healthy: u32,
         needed: u32,
         keeps: Weight,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let stable = &self.deployment.plan.stable;
         let old = version(stable);
         (
@@ -109,7 +110,8 @@ impl Told<'_> {
                 self.to_see_stable(),
                 self.to_force(),
                 self.to_look(),
-            ],
+            ]
+            .into(),
         )
     }
 
@@ -118,7 +120,7 @@ impl Told<'_> {
         healthy: u32,
         needed: u32,
         waited: Span,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let stable = &self.deployment.plan.stable;
         let old = version(stable);
         (
@@ -130,7 +132,8 @@ impl Told<'_> {
                 self.to_see_stable(),
                 self.to_force(),
                 self.to_look(),
-            ],
+            ]
+            .into(),
         )
     }
 

@@ -1,6 +1,6 @@
 //! What is told on the way forward.
 
-use super::Told;
+use super::{Lines, Told, quoted};
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
 use crate::record::{Decision, Pause, Promotion};
@@ -13,16 +13,17 @@ impl Told<'_> {
         stage: StageIndex,
         judged: &[String],
         asked_at: Option<Timestamp>,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let (to, new) = (self.weight(stage), self.new_version());
         let id = &self.deployment.id;
-        let mut lines = vec![format!(
+        let mut lines = Lines::from(vec![format!(
             "{new} is healthy and gets {} of the requests now.",
             self.weight_before(stage)
-        )];
-        lines.extend(self.images());
-        lines.extend(self.started_by());
-        lines.extend(judged.iter().map(|reason| format!("Seen: {reason}")));
+        )]);
+        lines.spare(self.images());
+        lines.spare(self.started_by());
+        lines.spare(self.reason());
+        lines.spare(judged.iter().map(|reason| format!("Seen: {reason}")));
         let given: Vec<_> =
             self.deployment.approvals(stage).map(|given| given.by.as_str()).collect();
         if !given.is_empty() {
@@ -50,8 +51,6 @@ impl Told<'_> {
                 OnTimeout::Continue => format!("Without an answer by {until} it goes on."),
             });
         }
-        // Last: a long one may be cut off.
-        lines.extend(self.reason());
         let still = if asked_at.is_some() { "still waits: " } else { "" };
         (format!("{still}approve {to} for {new}?"), lines)
     }
@@ -61,11 +60,11 @@ impl Told<'_> {
         stage: StageIndex,
         decision: &Decision,
         lacking: u32,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let weight = self.weight(stage);
         let verb = if decision.approved { "approved" } else { "refused" };
-        let mut lines = Vec::new();
-        lines.extend(their_reason(decision.reason.as_deref()));
+        let mut lines = Lines::default();
+        lines.spare(their_reason(decision.reason.as_deref()));
         lines.push(match (decision.approved, lacking) {
             (false, _) => "Everything returns to stable now.".to_owned(),
             (true, 0) if self.deployment.progress.paused.is_some() => {
@@ -83,7 +82,7 @@ impl Told<'_> {
         (format!("{} {verb} stage {stage} ({weight})", decision.by), lines)
     }
 
-    pub(super) fn shifted(&self, stage: StageIndex) -> (String, Vec<String>) {
+    pub(super) fn shifted(&self, stage: StageIndex) -> (String, Lines) {
         let bake = self.stage(stage).map(|stage| stage.bake).unwrap_or_default();
         let next = if self.deployment.plan.is_last(stage) {
             "the deployment is done".to_owned()
@@ -102,7 +101,8 @@ impl Told<'_> {
                 format!("Stage {stage} of {count}; the load balancer has confirmed the weight."),
                 format!("If it stays healthy for {bake}, {next}."),
                 self.to_end_it(),
-            ],
+            ]
+            .into(),
         )
     }
 
@@ -111,9 +111,10 @@ impl Told<'_> {
         stage: StageIndex,
         reasons: &[String],
         against: &[String],
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let health = &self.deployment.plan.health;
-        let mut lines = lacking(reasons, against);
+        let mut lines = Lines::default();
+        lines.spare(lacking(reasons, against));
         let then = match health.on_inconclusive {
             OnInconclusive::Hold => "it holds until you decide",
             OnInconclusive::Rollback => "everything returns to stable",
@@ -129,12 +130,9 @@ impl Told<'_> {
         (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
     }
 
-    pub(super) fn check_alert(
-        &self,
-        stage: StageIndex,
-        reasons: &[String],
-    ) -> (String, Vec<String>) {
-        let mut lines: Vec<_> = reasons.iter().map(|reason| format!("Seen: {reason}")).collect();
+    pub(super) fn check_alert(&self, stage: StageIndex, reasons: &[String]) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(reasons.iter().map(|reason| format!("Seen: {reason}")));
         lines.push(
             "It goes on: this is told, and changes no verdict. It is told once in a stage."
                 .to_owned(),
@@ -153,8 +151,9 @@ impl Told<'_> {
         stage: StageIndex,
         reasons: &[String],
         against: &[String],
-    ) -> (String, Vec<String>) {
-        let mut lines = lacking(reasons, against);
+    ) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(lacking(reasons, against));
         lines.push("It goes on by itself as soon as this is over.".to_owned());
         lines.push(self.to_let_it_go_on(stage, against));
         lines.push(self.to_look());
@@ -173,37 +172,30 @@ impl Told<'_> {
         }
     }
 
-    pub(super) fn promoted(
-        &self,
-        stage: StageIndex,
-        promotion: &Promotion,
-    ) -> (String, Vec<String>) {
+    pub(super) fn promoted(&self, stage: StageIndex, promotion: &Promotion) -> (String, Lines) {
         let next = if self.deployment.plan.is_last(stage) {
             "The deployment is done after the next look".to_owned()
         } else {
             format!("{} follows after the next look", self.weight(stage.next()))
         };
         let (by, weight) = (&promotion.by, self.weight(stage));
+        let mut lines = Lines::default();
+        lines.spare(their_reason(Some(&promotion.reason)));
+        lines.push(format!("{next}, unless that sees something against the version."));
+        lines.push(self.to_end_it());
         (
             if promotion.skips_bake {
                 format!("{by} ends the bake of stage {stage} ({weight}) early")
             } else {
                 format!("{by} lets stage {stage} ({weight}) go on without enough evidence")
             },
-            vec![
-                format!("Their reason: {}", promotion.reason),
-                format!("{next}, unless that sees something against the version."),
-                self.to_end_it(),
-            ],
+            lines,
         )
     }
 
-    pub(super) fn not_promoted(
-        &self,
-        stage: StageIndex,
-        reasons: &[String],
-    ) -> (String, Vec<String>) {
-        let mut lines = lacking(&[], reasons);
+    pub(super) fn not_promoted(&self, stage: StageIndex, reasons: &[String]) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(lacking(&[], reasons));
         lines.push("It holds as before. What was said of it does not count any more.".to_owned());
         lines.push(self.to_let_it_go_on(stage, reasons));
         lines.push(self.to_look());
@@ -211,8 +203,9 @@ impl Told<'_> {
         (format!("stage {stage} ({}) does not go on", self.weight(stage)), lines)
     }
 
-    pub(super) fn paused(&self, stage: StageIndex, pause: &Pause) -> (String, Vec<String>) {
-        let mut lines: Vec<_> = their_reason(pause.reason.as_deref()).collect();
+    pub(super) fn paused(&self, stage: StageIndex, pause: &Pause) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(their_reason(pause.reason.as_deref()));
         lines.push(format!(
             "{} keeps its share of the requests and is judged as before: an alarm or a bad verdict still returns \
              everything to stable.",
@@ -230,15 +223,16 @@ impl Told<'_> {
         by: &str,
         reason: Option<&str>,
         lasted: Span,
-    ) -> (String, Vec<String>) {
-        let mut lines: Vec<_> = their_reason(reason).collect();
+    ) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(their_reason(reason));
         lines
             .push(format!("It goes on at stage {stage}; it was paused for {}.", lasted.in_words()));
         lines.push(self.to_end_it());
         (format!("{by} lets it go on"), lines)
     }
 
-    pub(super) fn foreign_change(&self, found: &str) -> (String, Vec<String>) {
+    pub(super) fn foreign_change(&self, found: &str) -> (String, Lines) {
         (
             "somebody else changed a route, so the deployment holds".to_owned(),
             vec![
@@ -249,11 +243,12 @@ impl Told<'_> {
                     "To end it and overwrite the change: `glidepath rollback {}`",
                     self.deployment.id
                 ),
-            ],
+            ]
+            .into(),
         )
     }
 
-    pub(super) fn route_in_order(&self, lasted: Span) -> (String, Vec<String>) {
+    pub(super) fn route_in_order(&self, lasted: Span) -> (String, Lines) {
         (
             "the route is as it was, so the deployment goes on".to_owned(),
             vec![
@@ -261,17 +256,18 @@ impl Told<'_> {
                 "That was no time of the bake, and what was measured then counts for no stage."
                     .to_owned(),
                 self.to_end_it(),
-            ],
+            ]
+            .into(),
         )
     }
 }
 
 fn their_reason(reason: Option<&str>) -> impl Iterator<Item = String> {
-    reason.map(|reason| format!("Their reason: {reason}")).into_iter()
+    reason.map(|reason| format!("Their reason: {}", quoted(reason))).into_iter()
 }
 
 /// What a stage lacks, and what speaks against the version.
-fn lacking(reasons: &[String], against: &[String]) -> Vec<String> {
+fn lacking(reasons: &[String], against: &[String]) -> impl Iterator<Item = String> {
     let lacking = reasons.iter().map(|reason| format!("Why: {reason}"));
-    lacking.chain(against.iter().map(|reason| format!("Against it: {reason}"))).collect()
+    lacking.chain(against.iter().map(|reason| format!("Against it: {reason}")))
 }

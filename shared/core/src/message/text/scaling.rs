@@ -1,6 +1,6 @@
 //! What is told of the settings with which Application Auto Scaling scales the slots.
 
-use super::Told;
+use super::{Lines, Told};
 use crate::ids::EcsServiceName;
 use crate::record::Phase;
 use crate::scaling::ScalableTarget;
@@ -10,9 +10,10 @@ impl Told<'_> {
         &self,
         service: &EcsServiceName,
         found: &[String],
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let stable = &self.deployment.plan.stable.service;
-        let mut lines: Vec<_> = found.iter().map(|found| format!("Found: {found}.")).collect();
+        let mut lines = Lines::default();
+        lines.spare(found.iter().map(|found| format!("Found: {found}.")));
         lines.push(if service == stable {
             format!(
                 "It is kept. Until the deployment has ended no fewer than the {} tasks that all of the \
@@ -31,7 +32,7 @@ impl Told<'_> {
         service: &EcsServiceName,
         wanted: ScalableTarget,
         why: &str,
-    ) -> (String, Vec<String>) {
+    ) -> (String, Lines) {
         let plan = &self.deployment.plan;
         let what = match self.deployment.phase {
             Phase::Open => {
@@ -60,7 +61,8 @@ impl Told<'_> {
                     suspended.scale_out,
                     suspended.scheduled
                 ),
-            ],
+            ]
+            .into(),
         )
     }
 }
