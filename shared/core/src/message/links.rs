@@ -15,7 +15,7 @@ pub struct Link {
     pub url: String,
 }
 
-/// The console of the Region of an execution. Other partitions than AWS's first have consoles of their own.
+/// The console of the Region of an execution. Each partition has its own.
 struct Console<'a> {
     region: &'a str,
     host: String,
@@ -24,8 +24,14 @@ struct Console<'a> {
 impl<'a> Console<'a> {
     fn of(execution: &'a ExecutionArn) -> Option<Self> {
         let parts: Vec<_> = execution.as_str().split(':').collect();
-        let [_, "aws", _, region, ..] = parts.as_slice() else { return None };
-        Some(Self { region, host: format!("https://{region}.console.aws.amazon.com") })
+        let [_, partition, _, region, ..] = parts.as_slice() else { return None };
+        let host = match *partition {
+            "aws" => format!("https://{region}.console.aws.amazon.com"),
+            "aws-us-gov" => "https://console.amazonaws-us-gov.com".to_owned(),
+            "aws-cn" => "https://console.amazonaws.cn".to_owned(),
+            _ => return None,
+        };
+        Some(Self { region, host })
     }
 
     fn execution(&self, execution: &ExecutionArn) -> String {
@@ -54,10 +60,16 @@ pub fn links(deployment: &Deployment, stack: &str) -> Vec<Link> {
         link(&format!("The {slot} service"), format!("{service}/health?region={region}")),
         link(&format!("Logs of {slot}"), format!("{service}/logs?region={region}")),
     ];
-    links.extend(plan.routes.first().map(|route| {
-        let group = &route.pair.canary;
+    let mut groups = Vec::new();
+    for route in &plan.routes {
+        if !groups.contains(&&route.pair.canary) {
+            groups.push(&route.pair.canary);
+        }
+    }
+    links.extend(groups.iter().map(|group| {
         let url = format!("{host}/ec2/home?region={region}#TargetGroup:targetGroupArn={group}");
-        link(&format!("Targets of {slot}"), url)
+        let which = if groups.len() > 1 { format!(" ({})", group.short()) } else { String::new() };
+        link(&format!("Targets of {slot}{which}"), url)
     }));
     let dashboard = format!(
         "{host}/cloudwatch/home?region={region}#dashboards/dashboard/{stack}-{region}-services"
@@ -69,7 +81,7 @@ pub fn links(deployment: &Deployment, stack: &str) -> Vec<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::deployment;
+    use crate::fixtures::{deployment, group};
 
     #[test]
     fn each_link_leads_to_the_version_that_is_deployed() {
@@ -93,7 +105,41 @@ mod tests {
     #[test]
     fn a_console_that_is_not_known_is_not_made_up() {
         let mut elsewhere = deployment();
-        elsewhere.execution = ExecutionArn::new("arn:aws-cn:states:cn-north-1:1:execution:m:n");
+        elsewhere.execution = ExecutionArn::new("arn:aws-iso:states:us-iso-east-1:1:execution:m:n");
         assert_eq!(links(&elsewhere, "glidepath"), []);
+    }
+
+    #[test]
+    fn each_partition_has_its_own_console() {
+        for (partition, region, host) in [
+            ("aws-us-gov", "us-gov-west-1", "https://console.amazonaws-us-gov.com/"),
+            ("aws-cn", "cn-north-1", "https://console.amazonaws.cn/"),
+        ] {
+            let mut there = deployment();
+            let arn = format!("arn:{partition}:states:{region}:1:execution:m:n");
+            there.execution = ExecutionArn::new(arn);
+            let found = links(&there, "glidepath");
+            assert_eq!(found.len(), 5);
+            for link in found {
+                assert!(link.url.starts_with(host) && link.url.contains(region), "{link:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_targets_behind_every_route_are_found() {
+        let mut two = deployment();
+        let mut other = two.plan.routes[0].clone();
+        other.pair.canary = group("green-admin");
+        two.plan.routes.extend([two.plan.routes[0].clone(), other]);
+        let found = links(&two, "glidepath");
+        let targets = found.iter().filter(|link| link.title.starts_with("Targets of green"));
+        let targets: Vec<_> = targets.collect();
+        let [first, second] = targets[..] else { panic!("one for each group: {found:?}") };
+        assert_eq!(
+            (first.title.as_str(), second.title.as_str()),
+            ("Targets of green (green)", "Targets of green (green-admin)")
+        );
+        assert!(second.url.ends_with(group("green-admin").as_str()));
     }
 }
