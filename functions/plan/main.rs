@@ -25,7 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_repositories(ElasticContainerRegistry::new(&clients))
         .with_monitoring(CloudWatch::new(&clients, Publication::default()))
         .with_ambient(System::default());
-    let channels = settings::channel_names()?;
+    let channels = settings::listening()?;
     // While a stack is updated the new code may meet the old environment; without a pattern nothing is
     // said of roles.
     let task_roles = settings::text(settings::TASK_ROLES).ok();

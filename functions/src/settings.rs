@@ -11,7 +11,9 @@ use glidepath_core::ids::ChannelName;
 use glidepath_core::people::ApprovalPolicy;
 use glidepath_core::sign_in::is_safe_url;
 use glidepath_core::time::Span;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use glidepath_core::urgency::{Listening, Manner, Urgency};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tracing::Level;
 use tracing::metadata::ParseLevelError;
 
@@ -141,13 +143,26 @@ fn alert_topic() -> Option<String> {
     text(ALERT_TOPIC).ok().filter(|topic| !topic.is_empty())
 }
 
-/// Their names alone: what reads the rest would be loaded with every cold start for nothing.
-pub fn channel_names() -> Result<Vec<ChannelName>, BadSetting> {
-    let named: BTreeMap<ChannelName, IgnoredAny> = channels_of(&text(CHANNELS)?)?;
-    let mut names: Vec<_> = named.into_keys().collect();
-    // Twice is as good as once: they are only looked up.
-    names.extend(alert_topic().map(|_| ChannelName::new(EMAIL)));
-    Ok(names)
+/// How they listen alone: what reads the rest would be loaded with every cold start for nothing. What is no urgency keeps
+/// no deployment back.
+pub fn listening() -> Result<BTreeMap<ChannelName, Listening>, BadSetting> {
+    let settings: BTreeMap<ChannelName, Value> = channels_of(&text(CHANNELS)?)?;
+    let email = alert_topic().map(|_| (ChannelName::new(EMAIL), Listening::EVERYTHING));
+    let listening = settings.into_iter().map(|(name, settings)| (name, listening_of(&settings)));
+    Ok(email.into_iter().chain(listening).collect())
+}
+
+fn listening_of(settings: &Value) -> Listening {
+    let from = settings["from"].as_str().unwrap_or_default();
+    let from = Urgency::ALL.into_iter().find(|urgency| urgency.name() == from);
+    let manner = if settings["pagerDuty"].is_object() {
+        Manner::Rings
+    } else if settings["slack"]["channel"].is_string() {
+        Manner::Edits
+    } else {
+        Manner::Tells
+    };
+    Listening { from: from.unwrap_or(Urgency::Information), manner }
 }
 
 fn channels_of<Channels: DeserializeOwned>(json: &str) -> Result<Channels, BadSetting> {
@@ -188,6 +203,20 @@ mod tests {
     fn an_error_names_the_variable() {
         let error = text("GLIDEPATH_NOT_SET").unwrap_err();
         assert!(error.to_string().contains("GLIDEPATH_NOT_SET"), "{error}");
+    }
+
+    #[test]
+    fn a_channel_listens_for_a_plan_as_it_does_for_a_notice() {
+        let written = r#"{
+            "team": {"slack": {"secret": "s"}}, "app": {"slack": {"secret": "s", "channel": "C0"}, "from": "attention"},
+            "pager": {"pagerDuty": {"secret": "s"}, "from": "page"}, "topic": {"sns": {"topic": "t"}, "from": "information"}
+        }"#;
+        let values: BTreeMap<ChannelName, Value> = channels_of(written).unwrap();
+        let settings: ChannelsSettings = channels_of(written).unwrap();
+        for (name, value) in &values {
+            assert_eq!(listening_of(value), settings[name].listening(), "{name}");
+        }
+        assert_eq!(listening_of(&Value::Null), Listening::EVERYTHING);
     }
 
     #[test]

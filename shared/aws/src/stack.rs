@@ -63,8 +63,12 @@ impl<T> Parameter<T> {
 impl Stack {
     /// What it has configured, as far as a request depends on it.
     pub fn settings(&self) -> PortResult<StackSettings> {
+        let channels = self.channels.read()?;
         Ok(StackSettings {
-            channels: self.channels.read()?.keys().cloned().collect(),
+            channels: channels
+                .iter()
+                .map(|(name, settings)| (name.clone(), settings.listening()))
+                .collect(),
             task_roles: self.parameters.get("TaskRolePattern").cloned(),
             approvals: self.approvals.read()?.clone(),
         })

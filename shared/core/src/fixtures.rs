@@ -15,6 +15,7 @@ use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
 use crate::scaling::{ScalableTarget, Suspended};
 use crate::time::{Span, Timestamp};
+use crate::urgency::Listening;
 use crate::weight::AlbWeight;
 use crate::world::{
     Alarm, AlarmDimension, ContainerImage, EcsService, FoundRoute, RegisteredVersion, Registration,
@@ -157,7 +158,9 @@ pub(crate) fn found() -> Found {
         scaling: SlotsScaling::default(),
         target_groups: std::collections::BTreeMap::new(),
         stack: StackSettings {
-            channels: vec![ChannelName::new("team-shop"), ChannelName::new("operators")],
+            channels: ["team-shop", "operators"]
+                .map(|name| (ChannelName::new(name), Listening::EVERYTHING))
+                .into(),
             task_roles: Some("*".to_owned()),
             approvals: ApprovalPolicy::default(),
         },

@@ -189,7 +189,7 @@ async fn brought_back(
         found.ran.clear();
     }
     // Channels may have gone since: they are no reason to stay on a bad version.
-    found.request.notify.retain(|channel| stack.channels.contains(channel));
+    found.request.notify.retain(|channel| stack.channels.contains_key(channel));
     Ok(found)
 }
 

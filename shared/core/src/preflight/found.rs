@@ -6,6 +6,7 @@ use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDe
 use crate::people::ApprovalPolicy;
 use crate::plan::{ImageDigest, Slot, WayBack};
 use crate::record::{LockKey, Quarantined};
+use crate::urgency::Listening;
 use crate::world::{
     Alarm, EcsService, FoundRoute, FoundScaling, PrivateImage, Reaching, RegisteredVersion, Stored,
     TargetGroup,
@@ -45,7 +46,8 @@ pub struct Found {
 /// What the stack has configured, as far as a request depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StackSettings {
-    pub channels: Vec<ChannelName>,
+    /// Its channels, and how each listens.
+    pub channels: BTreeMap<ChannelName, Listening>,
     /// Its parameter `TaskRolePattern`: the names, with their paths, of the roles that it may pass to
     /// tasks. `None`: it does not say, because it is from before there was this parameter.
     pub task_roles: Option<String>,

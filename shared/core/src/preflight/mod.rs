@@ -4,6 +4,7 @@
 mod alarms;
 mod approval;
 mod budget;
+mod channels;
 mod checks;
 mod forecast;
 mod found;
@@ -20,16 +21,15 @@ mod task_roles;
 mod unlisted;
 mod validation;
 
-use crate::document::{Findings, nearest};
+use crate::document::Findings;
 use crate::failure::{Failure, FailureCode};
-use crate::ids::{ChannelName, TaskDefinition};
+use crate::ids::TaskDefinition;
 use crate::people::Naming;
 use crate::plan::{HealthPlan, Permille, Plan, Slot, SlotPlan};
 use crate::record::{LockKey, LockKind};
 use crate::request::Request;
 use crate::rollback::RollbackPlan;
 use crate::route::Role;
-use crate::urgency::ByUrgency;
 use crate::world::{EcsService, RegisteredVersion, Rollout};
 pub use forecast::{LastDay, forecast};
 pub use found::{Before, Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
@@ -115,7 +115,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     task_roles::check(found, services, serving, &mut findings);
     scaling::check(request, found, services, serving, &mut findings);
     let alarms = alarms::check(request, found, serving, &mut findings);
-    channels(request, found, &mut findings);
+    channels::known(request, found, &mut findings);
 
     let stable_images = serves.and_then(|serves| found.images.get(serves)).cloned();
     let stable_images = stable_images.unwrap_or_default();
@@ -165,6 +165,7 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
     hooks::never_asked(&plan, &mut findings);
     unchanged_version(&plan, &mut findings);
     approval::check(found, &mut plan, &mut findings);
+    channels::unheard(&plan, found, &mut findings);
     budget::check(request, &plan, &mut findings);
     if findings.has_errors() {
         return Err(refusal(found, findings));
@@ -255,34 +256,6 @@ fn unjudged_requests(plan: &Plan, findings: &mut Findings) {
         "set badRequests.limit below 100, or comparison.sensitivity to something else than none; \
          without either have alarms or checks of your own",
     );
-}
-
-fn channels(request: &Request, found: &Found, findings: &mut Findings) {
-    let configured = || found.stack.channels.iter().map(ChannelName::as_str);
-    for (path, name) in request.notify.written() {
-        if found.stack.channels.contains(name) {
-            continue;
-        }
-        let hint = match nearest(name.as_str(), configured()) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None if found.stack.channels.is_empty() => {
-                "the stack has no channels; add one to its parameters, or leave it out".to_owned()
-            }
-            None => {
-                let names: Vec<_> = configured().map(|name| format!("`{name}`")).collect();
-                format!("the stack has {}", names.join(", "))
-            }
-        };
-        findings.error(path, format!("the stack has no channel `{name}`"), hint);
-    }
-    let unheard = |by: &ByUrgency| by.page.is_empty() && !by.channels().is_empty();
-    if request.notify.by_urgency().is_some_and(unheard) {
-        findings.warning(
-            "$.notify.page",
-            "nobody hears what somebody must act on now, such as a rollback that cannot go on",
-            "name a channel that rings somebody, or the one that hears what is for attention",
-        );
-    }
 }
 
 fn health(request: &Request, alarms: crate::plan::AlarmPlan) -> HealthPlan {

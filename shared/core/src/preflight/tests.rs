@@ -7,7 +7,7 @@ use crate::fixtures::{
     request, route, task_definition,
 };
 use crate::health::AlarmSignal;
-use crate::ids::DeploymentId;
+use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::CanaryCapacity;
 use crate::route::{Role, RouteRef};
 use crate::time::Span;
@@ -16,6 +16,7 @@ use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
 mod approval;
+mod channels;
 mod images;
 mod kinds;
 mod scaling;
@@ -377,7 +378,7 @@ fn unknown_channels_are_refused_with_those_that_there_are() {
     document["notify"] = json!(["team-shp", "xyz"]);
     let refusal = preflight(&decoded(&document), &found).expect_err("there are no such channels");
     let hints: Vec<_> = refusal.findings().iter().map(|finding| finding.hint.as_str()).collect();
-    assert_eq!(hints, ["did you mean `team-shop`?", "the stack has `team-shop`, `operators`"]);
+    assert_eq!(hints, ["did you mean `team-shop`?", "the stack has `operators`, `team-shop`"]);
 }
 
 #[test]
@@ -386,7 +387,7 @@ fn channels_by_urgency_are_looked_up_in_their_lists() {
     document["notify"] = json!({ "page": ["operators"], "attention": ["team-shp"] });
     let refusal = preflight(&decoded(&document), &found).expect_err("there is no such channel");
     let paths: Vec<_> = refusal.findings().iter().map(|finding| finding.path.as_str()).collect();
-    assert_eq!(paths, ["$.notify.attention[0]"]);
+    assert_eq!(paths, ["$.notify.attention[0]", "$.notify.information"]);
     document["notify"] = json!({ "page": ["operators"], "attention": ["team-shop"] });
     let plan = preflight(&decoded(&document), &found).expect("both are there").plan;
     assert_eq!(plan.notify, [ChannelName::new("operators"), ChannelName::new("team-shop")]);

@@ -22,6 +22,7 @@ use glidepath_core::route::{
     ActionKind, Forward, RolePair, RouteAction, RouteActions, RouteRef, WeightedGroup,
 };
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_core::urgency::Listening;
 use glidepath_core::weight::{AlbWeight, Weight};
 
 use super::{MemoryRegistry, World};
@@ -74,7 +75,7 @@ pub fn version(number: u32) -> TaskDefinition {
 /// A stack with one channel that may pass the roles of the example.
 pub fn stack() -> StackSettings {
     StackSettings {
-        channels: vec![ChannelName::new("team")],
+        channels: [(ChannelName::new("team"), Listening::EVERYTHING)].into(),
         task_roles: Some("shop-*".to_owned()),
         approvals: ApprovalPolicy::default(),
     }
