@@ -59,7 +59,8 @@ ECS_RESOURCES = {
 INVOCATIONS = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
 # Other actions of EventBridge are not the product's, and are left to ministack.
 BUS_ACTIONS = frozenset({"events:PutEvents", "events:DescribeEventBus"})
-SOURCE = "events:source"
+# What a condition says of an entry of PutEvents.
+ENTRY_KEYS = {"events:source": "Source", "events:detail-type": "DetailType"}
 NO_RESOURCES: tuple[str, ...] = ()
 AUTH_TYPE = "lambda:FunctionUrlAuthType"
 
@@ -193,7 +194,7 @@ def _conditions(service: str, permission: str, body: bytes) -> dict[str, Any]:
     if service == "application-autoscaling" and known is not None:
         return _scaling_conditions(known, json.loads(body or b"{}"))
     if permission == "events:PutEvents":
-        return _source_condition(json.loads(body or b"{}"))
+        return _entry_conditions(json.loads(body or b"{}"))
     if service == "lambda" and known is not None and known.has_condition(AUTH_TYPE):
         return _auth_type_condition(body)
     if service != "ecs" or known is None or not known.has_condition("ecs:cluster"):
@@ -213,10 +214,14 @@ def _auth_type_condition(body: bytes) -> dict[str, Any]:
     return {AUTH_TYPE: value} if isinstance(value, str) else {}
 
 
-def _source_condition(request: dict[str, Any]) -> dict[str, Any]:
-    """Of PutEvents: who may write which source. A call with several sources carries all of them."""
-    sources = dict.fromkeys(str(entry.get("Source")) for entry in request.get("Entries") or [])
-    return {SOURCE: next(iter(sources))} if len(sources) == 1 else {SOURCE: list(sources)} if sources else {}
+def _entry_conditions(request: dict[str, Any]) -> dict[str, Any]:
+    """Of PutEvents: who may write which source and type. A call with several of one carries all of them."""
+    conditions: dict[str, Any] = {}
+    for key, field in ENTRY_KEYS.items():
+        found = list(dict.fromkeys(str(entry.get(field)) for entry in request.get("Entries") or []))
+        if found:
+            conditions[key] = found[0] if len(found) == 1 else found
+    return conditions
 
 
 def _scaling_conditions(known: service_authorization.Action, request: dict[str, Any]) -> dict[str, Any]:

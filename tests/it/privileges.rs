@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use glidepath_core::message::eventbridge;
+
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// By role: an action and what it is for.
@@ -333,13 +335,18 @@ fn what_a_call_needs_beyond_its_own_name_is_bound_to_that_call() {
     for statement in statements("iam:PassRole") {
         assert!(statement.contains("iam:PassedToService"), "{statement}");
     }
-    // The sources of a call are a list, and of one that is not there all of none are allowed.
+    // The sources and types of a call are lists, and of one that is not there all of none are allowed.
+    let types = eventbridge::DETAIL_TYPES.join(", ");
     for statement in statements("events:PutEvents") {
-        assert!(
-            statement.contains("\"ForAllValues:StringEquals\": { \"events:source\""),
-            "{statement}"
-        );
-        assert!(statement.contains("\"Null\": { \"events:source\": \"false\" }"), "{statement}");
+        for condition in [
+            format!("\"events:source\": {}\n", eventbridge::SOURCE),
+            format!("\"events:detail-type\": [{types}]\n"),
+            "\"Null\": { \"events:source\": \"false\", \"events:detail-type\": \"false\" }"
+                .to_owned(),
+        ] {
+            assert!(statement.contains(&condition), "{statement}");
+        }
+        assert!(statement.contains("\"ForAllValues:StringEquals\":\n"), "{statement}");
     }
     for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
         for statement in statements(action) {

@@ -8,6 +8,12 @@ use super::document::{NoticeDocument, trial as trial_document};
 /// The `source` of every event. Whoever may put events on a bus can write it, so it proves nothing.
 pub const SOURCE: &str = "glidepath";
 
+/// What a notice is called, and a trial. The function may put nothing else on a bus.
+pub const DETAIL_TYPES: [&str; 2] = [NOTICE, TRIAL];
+const NOTICE: &str = "Deployment Notice";
+/// No notice, so that no rule for those matches.
+const TRIAL: &str = "Channel Trial";
+
 /// One entry of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -21,14 +27,13 @@ pub struct Entry {
 /// The notice as an event: rules tell them apart by `detail.event`, `detail.urgency` and the like.
 pub fn entry(document: &NoticeDocument) -> Entry {
     Entry {
-        detail_type: "Deployment Notice",
+        detail_type: NOTICE,
         detail: serde_json::json!(document).to_string(),
         resources: vec![document.execution.clone()],
     }
 }
 
-/// No notice, so that no rule for those matches.
 pub fn trial(trial: &Trial) -> Entry {
     let detail: Value = trial_document(trial);
-    Entry { detail_type: "Channel Trial", detail: detail.to_string(), resources: Vec::new() }
+    Entry { detail_type: TRIAL, detail: detail.to_string(), resources: Vec::new() }
 }
