@@ -71,7 +71,7 @@ const fn meaning(metric: Metric) -> (&'static str, &'static str) {
             ("all but plan", "1 for each invocation that failed because AWS did not answer")
         }
         Metric::UnexpectedFailures => (
-            "all",
+            "all but plan",
             "1 for each that failed for good where it should not: a permission, most likely",
         ),
     }
