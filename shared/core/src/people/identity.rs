@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::person::NamedBy;
 use crate::pattern::matches;
 
 /// Roles of IAM Identity Center: it names their sessions itself, after whoever has signed in.
@@ -129,6 +130,16 @@ impl<'arn> Identity<'arn> {
                 None => Self::Other,
             },
             _ => Self::Other,
+        }
+    }
+
+    /// Who vouches for it; `None`: nobody can say.
+    pub(super) const fn named_by(&self) -> Option<NamedBy> {
+        match self {
+            Self::User { .. } | Self::Role { .. } | Self::Session { .. } => Some(NamedBy::Aws),
+            Self::Slack { .. } | Self::SlackGroup => Some(NamedBy::Slack),
+            Self::SignedIn { .. } | Self::SignedInGroup => Some(NamedBy::Issuer),
+            Self::Other => None,
         }
     }
 

@@ -3,8 +3,8 @@
 use super::Found;
 use crate::document::Findings;
 use crate::ids::EcsServiceName;
-use crate::people::{Approvers, people};
-use crate::plan::{OnTimeout, Plan};
+use crate::people::{Approvers, Person, people};
+use crate::plan::{Approval, OnTimeout, Plan};
 
 /// Where a request writes them.
 const PATH: &str = "$.strategy";
@@ -41,7 +41,7 @@ pub(super) fn check(found: &Found, plan: &mut Plan, findings: &mut Findings) {
                 }
             }
             let several = needed > 1 || approval.not_by_starter;
-            let most = list.at_most(&plan.naming).and_then(|most| u32::try_from(most).ok());
+            let most = list.at_most(&plan.naming, None).and_then(|most| u32::try_from(most).ok());
             if let Some(most) = most.filter(|most| several && *most < needed) {
                 findings.error(
                     PATH,
@@ -52,6 +52,38 @@ pub(super) fn check(found: &Found, plan: &mut Plan, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Whether enough people may approve, now that it is known who starts it: otherwise the question would be asked, and
+/// nobody could answer it.
+pub fn enough_besides_the_starter(plan: &Plan) -> Findings {
+    let mut findings = Findings::default();
+    let starter = plan.starter();
+    let of_four_eyes = |approval: &&Approval| approval.not_by_starter;
+    let approvals = plan.stages.iter().filter_map(|stage| stage.approval.as_ref());
+    for approval in approvals.filter(of_four_eyes) {
+        let needed = plan.people_needed(approval);
+        for list in &approval.approvers {
+            let most = list.at_most(&plan.naming, starter.as_ref());
+            if let Some(most) =
+                most.filter(|most| usize::try_from(needed).is_ok_and(|needed| *most < needed))
+            {
+                let besides = match (&starter, &plan.starter) {
+                    (Some(Person::Named(_, _)), Some(arn)) => {
+                        format!(" besides {arn}, who starts it")
+                    }
+                    (Some(Person::Machine), _) => String::new(),
+                    (Some(_) | None, _) => ", because nobody knows who starts it".to_owned(),
+                };
+                findings.error(
+                    PATH,
+                    format!("{} must approve{besides}, and `{list}` can name {most} at most", people(needed)),
+                    "name more users, have somebody else start it, or start it by `glidepath start`",
+                );
+            }
+        }
+    }
+    findings
 }
 
 /// What the policy demands of the approvals of a service's plan.
@@ -94,6 +126,59 @@ fn demanded(found: &Found, service: &EcsServiceName, plan: &mut Plan, findings: 
         approval.not_by_starter |= policy.not_by_starter;
         if !policy.approvers.is_empty() {
             approval.approvers.push(policy.approvers.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::deployment;
+    use crate::time::Span;
+
+    const ACCOUNT: &str = "arn:aws:iam::111122223333";
+
+    fn unfit(approvers: &[&str], starter: Option<&str>) -> Option<String> {
+        let mut plan = deployment().plan;
+        plan.naming.machines = vec!["pipeline".to_owned()];
+        plan.starter = starter.map(str::to_owned);
+        let list =
+            approvers.iter().map(|entry| (*entry).replace("user/", &format!("{ACCOUNT}:user/")));
+        plan.stages[0].approval = Some(Approval {
+            not_by_starter: true,
+            approvers: vec![Approvers::new(list.collect())],
+            ..Approval::anybody(Span::from_secs(60), OnTimeout::Rollback)
+        });
+        let findings = enough_besides_the_starter(&plan);
+        findings.has_errors().then(|| findings.to_string())
+    }
+
+    #[test]
+    fn a_question_that_nobody_could_answer_is_not_asked() {
+        let ada = format!("{ACCOUNT}:user/ada");
+        let machine = "arn:aws:sts::111122223333:assumed-role/pipeline/7";
+        let anybody = "arn:aws:sts::111122223333:assumed-role/deploy/ada";
+        for (approvers, starter, why) in [
+            // Only who starts it may.
+            (&["user/ada"][..], Some(ada.as_str()), Some("besides arn:aws:iam")),
+            (&["user/ada", "user/bob"], Some(&ada), None),
+            (&["user/ada"], Some(machine), None),
+            // Nobody knows who starts it, so two must.
+            (&["user/bob"], Some(anybody), Some("2 people must approve, because nobody knows")),
+            (&["user/bob"], None, Some("2 people must approve, because nobody knows")),
+            (&["user/bob", "user/carol"], None, None),
+            // Whom Slack names cannot be told from whom AWS names.
+            (&["slack:T0/U1", "slack:T0/S1"], Some(&ada), Some("can name 0 at most")),
+            (&["slack:T0/U1", "user/bob"], Some(&ada), None),
+            (&["oidc-group:release"], None, None),
+        ] {
+            let unfit = unfit(approvers, starter);
+            match why {
+                Some(why) => {
+                    assert!(unfit.as_ref().is_some_and(|unfit| unfit.contains(why)), "{unfit:?}")
+                }
+                None => assert_eq!(unfit, None, "{approvers:?}"),
+            }
         }
     }
 }

@@ -1,23 +1,34 @@
 //! How many people have approved a stage, who else may, and what is still lacking.
 
 use crate::people::{LINK_HOLDER, NamedBy, Person, people};
-use crate::plan::{Approval, StageIndex};
+use crate::plan::{Approval, Plan, StageIndex};
 use crate::record::{Decision, Deployment, Step};
 use crate::time::Timestamp;
 
 /// Where nobody knows who has started a deployment, one of two people is somebody else.
 const FOUR_EYES: u32 = 2;
 
-impl Deployment {
+impl Plan {
+    /// Whom the starter's ARN stands for; `None`: nobody knows who has started it.
+    pub(crate) fn starter(&self) -> Option<Person> {
+        self.starter.as_deref().map(|arn| Person::of(arn, &self.naming))
+    }
+
     /// How many people must approve.
-    pub fn people_needed(&self, approval: &Approval) -> u32 {
-        let starter = self.plan.starter.as_deref().map(|arn| self.person(arn));
-        let known = matches!(starter, Some(Person::Named(_, _) | Person::Machine));
+    pub(crate) fn people_needed(&self, approval: &Approval) -> u32 {
+        let known = matches!(self.starter(), Some(Person::Named(_, _) | Person::Machine));
         if approval.not_by_starter && !known {
             approval.count.max(FOUR_EYES)
         } else {
             approval.count
         }
+    }
+}
+
+impl Deployment {
+    /// How many people must approve.
+    pub fn people_needed(&self, approval: &Approval) -> u32 {
+        self.plan.people_needed(approval)
     }
 
     /// Before which instant the weight of the stage that is asked for does not move, whoever approves; `None`: it
