@@ -368,6 +368,15 @@ fn two_people_approve_and_neither_has_started_it() {
             let (asked, shifted) =
                 (times(&moved, "approvalNeeded")[0], times(&moved, "shifted")[1]);
             assert!(shifted.since(asked) >= Span::from_secs(10), "{asked} {shifted}");
+            let audit = stage.runs(&carol, &["audit", "--from", "2026-11-01", "--json"]).await;
+            let audit = audit.lines().map(|line| serde_json::from_str(line).unwrap());
+            let audit: Vec<Value> =
+                audit.filter(|entry: &Value| entry["known"].is_string()).collect();
+            let who: Vec<_> = audit.iter().map(|entry| entry["by"].as_str().unwrap()).collect();
+            let [started, bob_said, carol_said] = who[..] else { panic!("{audit:?}") };
+            assert!(started.ends_with("user/ada") && bob_said.ends_with("/Bob"), "{who:?}");
+            assert!(carol_said.ends_with("release-managers/carol"), "{who:?}");
+            assert!(audit.iter().all(|entry| entry["known"] == "proven"), "{audit:?}");
         };
         tokio::select! {
             () = playing => {}

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod audit;
 mod back;
 mod completions;
 mod doctor;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Report(report::Arguments),
     Open(open::Arguments),
     History(history::Arguments),
+    Audit(audit::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
     Promote(promote::Arguments),
@@ -69,6 +71,7 @@ impl Command {
             Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
             Self::Open(arguments) => Box::pin(open::run(arguments, options, output)).await,
             Self::History(arguments) => Box::pin(history::run(arguments, options, output)).await,
+            Self::Audit(arguments) => Box::pin(audit::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,

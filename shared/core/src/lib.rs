@@ -2,6 +2,7 @@
 //! verdicts, and the protocol's transitions become registry writes. Everything here is a pure
 //! function of its arguments.
 
+pub mod audit;
 pub mod back;
 pub mod doctor;
 pub mod document;

@@ -91,6 +91,8 @@ pub enum PostedDecision {
     },
     /// The old slot's tasks go before their time.
     Retire {},
+    /// Nothing: where the question is shown.
+    Link {},
 }
 
 /// What the function answers.
@@ -105,6 +107,9 @@ pub struct Decided {
     /// Of a pause: the weight to which a shift was under way already; it may still come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<Weight>,
+    /// The address of the question's page, if that was wanted, something is asked, and the stack has a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 impl Decided {
@@ -112,12 +117,17 @@ impl Decided {
     pub fn answer(answer: &Answer, after: &Deployment, now: Timestamp) -> Self {
         let pauses = matches!(answer.word, Word::Pause { .. });
         let under_way = after.under_way(now).filter(|_| pauses);
-        Self { deployment: after.id.clone(), was_due_at: None, under_way }
+        Self { deployment: after.id.clone(), was_due_at: None, under_way, page: None }
     }
 
     /// An old slot, of which so much was kept.
     pub const fn retirement(deployment: DeploymentId, was_due_at: Option<Timestamp>) -> Self {
-        Self { deployment, was_due_at, under_way: None }
+        Self { deployment, was_due_at, under_way: None, page: None }
+    }
+
+    /// A question, which is shown there.
+    pub const fn link(deployment: DeploymentId, page: Option<String>) -> Self {
+        Self { deployment, was_due_at: None, under_way: None, page }
     }
 }
 
@@ -126,6 +136,7 @@ impl Decided {
 pub enum Wanted {
     Answer(Answer),
     Retire { deployment: DeploymentId, by: String },
+    Link { deployment: DeploymentId },
 }
 
 impl Posted {
@@ -141,6 +152,7 @@ impl Posted {
             PostedDecision::Pause { reason } => (None, Word::Pause { reason }),
             PostedDecision::Resume { reason } => (None, Word::Resume { reason }),
             PostedDecision::Retire {} => return Ok(Wanted::Retire { deployment, by: person }),
+            PostedDecision::Link {} => return Ok(Wanted::Link { deployment }),
         };
         let reason = match &word {
             Word::Approve { reason }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::people::{
     Approvers, LINK_HOLDER, is_slack_group, signed_in, signed_in_group, slack_user,
@@ -69,6 +70,21 @@ where
         None
     });
     Ok(Some(Found { link, deployment, cells }))
+}
+
+/// The path of what a deployment asks now, for whoever may decide it without a link; `None`: it asks nothing. Changes
+/// nothing.
+pub async fn path_of_question<P>(
+    ports: &P,
+    links: &impl Links,
+    deployment: &DeploymentId,
+) -> Result<Option<String>, Failure>
+where
+    P: Ports<Registry: Registry>,
+{
+    let found = ports.registry().deployment(deployment).await.map_err(|error| failed(&error))?;
+    let Some(link) = found.as_ref().and_then(QuestionLink::of) else { return Ok(None) };
+    links.path(&link).await.map(Some).map_err(|error| failed(&error))
 }
 
 impl Found {

@@ -18,13 +18,13 @@ use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
 use glidepath_core::record::{Deployment, Event, Notice};
 use glidepath_engine::ports::{
-    Channels, Clock, Handover, NotTaken, PortError, PortResult, PostedMessage,
+    Channels, Clock, Handover, Links, NotTaken, PortError, PortResult, PostedMessage,
 };
 
 pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings, EMAIL, with_email};
 use crate::clients::Clients;
 use crate::clock::System;
-use crate::links::StackLinks;
+use crate::links::QuestionPage;
 
 /// [`Channels`] of the stack.
 #[derive(Debug)]
@@ -38,14 +38,6 @@ pub struct StackChannels {
     /// ARN of the secret of the app whose clicks the page takes.
     clicks: Option<String>,
     clock: System,
-}
-
-/// Where questions are shown.
-#[derive(Debug)]
-pub struct QuestionPage {
-    /// URL of the stack's page, as Lambda has given it.
-    pub url: String,
-    pub links: StackLinks,
 }
 
 impl StackChannels {
@@ -82,7 +74,7 @@ impl StackChannels {
         deployment: &Deployment,
         is_edited: bool,
     ) -> Option<String> {
-        let QuestionPage { links, .. } = self.page.as_ref()?;
+        let links = &self.page.as_ref()?.links;
         let link = if is_edited {
             QuestionLink::open_after(notice, deployment)?
         } else {
@@ -122,9 +114,7 @@ impl Channels for StackChannels {
         let is_edited = matches!(settings.kind, ChannelKind::Slack { channel: Some(_), .. });
         let question = self.question_of(notice, deployment, is_edited).await;
         let message = match (&self.page, &question) {
-            (Some(QuestionPage { url, .. }), Some(path)) => {
-                message.with_page(format!("{}{path}", url.trim_end_matches('/')))
-            }
+            (Some(page), Some(path)) => message.with_page(page.at(path)),
             (_, _) => message,
         };
         let document = || document(notice, deployment, &self.stack, &message);

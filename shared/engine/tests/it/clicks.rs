@@ -9,7 +9,7 @@ use glidepath_core::plan::{Approval, OnTimeout};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::click::{Click, Signed, Taken, run};
 use glidepath_engine::ports::{Clicks, Clock, PortError, PortResult, SlackGroups};
-use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, SIGNED, World};
+use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, SIGNED};
 
 use glidepath_engine::testing::example::world;
 

@@ -21,7 +21,7 @@ async fn asking<'a>(registry: &'a MemoryRegistry, world: &'a World, anyone: bool
     asking_for(registry, world, Approval { anyone_with_link: anyone, ..anybody }).await
 }
 
-pub async fn asking_for<'a>(
+pub(crate) async fn asking_for<'a>(
     registry: &'a MemoryRegistry,
     world: &'a World,
     approval: Approval,
@@ -35,7 +35,7 @@ pub async fn asking_for<'a>(
     machine
 }
 
-pub fn link(registry: &MemoryRegistry) -> QuestionLink {
+pub(crate) fn link(registry: &MemoryRegistry) -> QuestionLink {
     QuestionLink::of(registry.items().deployments.values().next().unwrap()).unwrap()
 }
 
