@@ -359,6 +359,8 @@ async fn play(stage: &Stage) {
         stage.jenkins("1", &request),
     );
     assert_eq!((ends.code, ends.outputs["state"].as_str()), (0, "succeeded"), "{ends:?}");
+    let drift = stage.lab.command_line(&["drift"]).await.unwrap();
+    assert_eq!(drift.trim(), format!("shop: as {name} has left it"));
     for ran in [on_gitlab, on_jenkins] {
         assert_eq!(ran.code, 0, "{ran:?}");
     }

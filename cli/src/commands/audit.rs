@@ -5,9 +5,10 @@ use std::io::Write;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use glidepath_aws::clock::System;
 use glidepath_core::audit::{Entry, entry};
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::Deployment;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{Clock, PortResult, Recent, Registry};
+use glidepath_engine::ports::{Clock, PortError, PortResult, Recent, Registry};
 
 use crate::connection::Options;
 use crate::filter::Filter;
@@ -19,7 +20,7 @@ const DAY: Span = Span::from_secs(86_400);
 const AT_A_TIME: usize = 16;
 
 /// Columns of the CSV.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "at",
     "deployment",
     "sequence",
@@ -31,6 +32,7 @@ const COLUMNS: [&str; 14] = [
     "stage",
     "by",
     "known",
+    "onBehalfOf",
     "reason",
     "what",
     "evidence",
@@ -38,7 +40,7 @@ const COLUMNS: [&str; 14] = [
 
 /// Show who did what, when, why and on what evidence, of every deployment that was started in a time
 ///
-/// Records are kept for 400 days after a deployment has ended.
+/// Each entry is kept for 400 days.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// From when on deployments were started: a day (2026-11-01, in UTC) or an instant (RFC 3339)
@@ -107,46 +109,48 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let registry = &connection.ports.registry;
     let found = registry.started(from, before).await?;
-    let entries = entries(registry, &found, arguments.filter()).await?;
+    let told = told(registry, &found, arguments.filter()).await?;
     let text = if arguments.csv {
-        as_csv(&entries)?
+        as_csv(&told.entries)?
     } else if arguments.json {
-        as_json(&entries)
+        as_json(&told.entries)
     } else {
-        shown(&entries)
+        shown(&told.entries)
     };
     write!(output, "{text}")?;
     output.flush()?;
-    whole(&found)
+    // Whoever relies on it must not take what lacks something for everything.
+    let lacking = found.unreadable.keys().chain(&told.incomplete);
+    Stopped::unreadable(lacking, " whole, so entries are missing above").map_or(Ok(()), Err)
 }
 
-/// All entries of the deployments that are asked for, the oldest deployment first.
-async fn entries(
-    registry: &impl Registry,
-    found: &Recent,
-    asked: Filter<'_>,
-) -> PortResult<Vec<Entry>> {
+/// What is known of the deployments that are asked for.
+#[derive(Debug, Default)]
+struct Told {
+    /// The oldest deployment first.
+    entries: Vec<Entry>,
+    /// Those of which an entry cannot be read, or is kept no more.
+    incomplete: Vec<DeploymentId>,
+}
+
+async fn told(registry: &impl Registry, found: &Recent, asked: Filter<'_>) -> PortResult<Told> {
     let deployments = found.deployments.iter().rev().filter(|deployment| asked.takes(deployment));
-    let told = stream::iter(deployments)
+    let read = stream::iter(deployments)
         .map(async |deployment: &Deployment| {
-            let told = registry.notices(&deployment.id).await?;
-            Ok(told.iter().map(|told| entry(&told.notice, deployment)).collect::<Vec<_>>())
+            Ok::<_, PortError>((deployment, registry.notices(&deployment.id).await?))
         })
         .buffered(AT_A_TIME);
-    let told: Vec<_> = told.try_collect().await?;
-    Ok(told.into_iter().flatten().collect())
-}
-
-/// Whoever relies on it must not take what lacks something for everything.
-fn whole(found: &Recent) -> Result<(), Stopped> {
-    let Some((first, why)) = found.unreadable.first_key_value() else { return Ok(()) };
-    Err(Stopped::Unusable {
-        message: format!(
-            "{} of the stack's records cannot be read, and nothing of them is above; the first is {first}: {why}",
-            found.unreadable.len()
-        ),
-        hint: "use the version of the command line that the stack has".to_owned(),
-    })
+    let read: Vec<_> = read.try_collect().await?;
+    let mut told = Told::default();
+    for (deployment, notices) in &read {
+        // Notices are counted without gaps, and one may have been added since.
+        let known = notices.iter().filter(|told| told.notice.sequence <= deployment.notices);
+        if known.count() < usize::try_from(deployment.notices).unwrap_or(usize::MAX) {
+            told.incomplete.push(deployment.id.clone());
+        }
+        told.entries.extend(notices.iter().map(|told| entry(&told.notice, deployment)));
+    }
+    Ok(told)
 }
 
 fn as_json(entries: &[Entry]) -> String {
@@ -169,6 +173,7 @@ fn as_csv(entries: &[Entry]) -> std::io::Result<String> {
             entry.stage.map(|stage| stage.to_string()).unwrap_or_default(),
             entry.by.clone().unwrap_or_default(),
             entry.known.map(|known| known.name().to_owned()).unwrap_or_default(),
+            entry.on_behalf_of.clone().unwrap_or_default(),
             entry.reason.clone().unwrap_or_default(),
             entry.what.clone(),
             entry.evidence.join("; "),
@@ -179,16 +184,19 @@ fn as_csv(entries: &[Entry]) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
-/// As text for a spreadsheet, which would take a reason that begins as a formula for one.
+/// As text for a spreadsheet, which would take a reason that begins as a formula for one, whatever the width of its first
+/// character and whatever space is before it.
 fn harmless(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     if formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 fn shown(entries: &[Entry]) -> String {
     let line = |entry: &Entry| {
-        let Entry { at, deployment, what, by, known, reason, evidence, .. } = entry;
-        let by = by.iter().zip(known).map(|(by, known)| format!("by {by} ({})", known.name()));
+        let Entry { at, deployment, what, by, known, on_behalf_of, reason, evidence, .. } = entry;
+        let whom = on_behalf_of.as_ref().map(|whom| format!(" for {whom}")).unwrap_or_default();
+        let by =
+            by.iter().zip(known).map(|(by, known)| format!("by {by}{whom} ({})", known.name()));
         let reason = reason.iter().map(|reason| format!("because: {reason}"));
         let more = by.chain(reason).chain(evidence.iter().cloned());
         let more: String = more
@@ -203,7 +211,6 @@ fn shown(entries: &[Entry]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use glidepath_core::ids::DeploymentId;
     use glidepath_core::record::{Decision, Event, Notice};
     use glidepath_engine::ports::OutboxEntry;
     use glidepath_engine::testing::MemoryRegistry;
@@ -240,9 +247,9 @@ mod tests {
     }
 
     /// A deployment with an approval whose reason is odd, in a registry.
-    async fn example(reason: &str) -> Vec<Entry> {
+    async fn example(reason: &str) -> Told {
         let registry = MemoryRegistry::default();
-        let deployment = fixtures::succeeded();
+        let deployment = Deployment { notices: 3, ..fixtures::succeeded() };
         let (reason, by) = (Some(reason.to_owned()), "arn:aws:iam::111122223333:user/ada");
         let decision =
             Decision { approved: true, by: by.to_owned(), at: NOW, reason, groups: Vec::new() };
@@ -265,13 +272,18 @@ mod tests {
         }
         let found = Recent { deployments: vec![deployment], ..Recent::default() };
         let of = |service| Filter { service, failed: false };
-        assert!(entries(&registry, &found, of(Some("other"))).await.unwrap().is_empty());
-        entries(&registry, &found, of(None)).await.unwrap()
+        assert!(told(&registry, &found, of(Some("other"))).await.unwrap().entries.is_empty());
+        let whole = told(&registry, &found, of(None)).await.unwrap();
+        assert!(whole.incomplete.is_empty());
+        registry.items().notices.remove(1);
+        let lacking = told(&registry, &found, of(None)).await.unwrap();
+        assert_eq!((lacking.entries.len(), lacking.incomplete.len()), (2, 1));
+        whole
     }
 
     #[tokio::test]
     async fn every_entry_is_a_line_of_each_form() {
-        let entries = example("=HYPERLINK(\"https://evil\"), and, more").await;
+        let Told { entries, .. } = example("=HYPERLINK(\"https://evil\"), and, more").await;
         assert_eq!(entries.len(), 3);
         let csv = as_csv(&entries).unwrap();
         let mut rows = csv::Reader::from_reader(csv.as_bytes());
@@ -299,12 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_passed_over() {
-        assert!(whole(&Recent::default()).is_ok());
-        let mut found = Recent::default();
-        found.unreadable.insert(DeploymentId::new("shop-9"), "there is no phase `x`".to_owned());
-        let stopped = whole(&found).unwrap_err();
-        assert_eq!(stopped.code(), 2);
-        assert!(stopped.to_string().contains("shop-9: there is no phase"), "{stopped}");
+    fn a_cell_that_a_spreadsheet_would_compute_is_text() {
+        for formula in ["=1", "+1", "-1", "@a", " =1", "\n=1", "\t=1", "＝1"] {
+            assert_eq!(harmless(formula), format!("'{formula}"));
+        }
+        for plain in ["", "graphs are fine", "1+1", "slack:T0/U1"] {
+            assert_eq!(harmless(plain), plain);
+        }
     }
 }

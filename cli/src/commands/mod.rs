@@ -5,6 +5,7 @@ mod audit;
 mod back;
 mod completions;
 mod doctor;
+mod drift;
 mod history;
 mod judge;
 mod man;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     Switch(switch::Arguments),
     Retire(retire::Arguments),
+    Drift(drift::Arguments),
     Doctor(doctor::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -80,6 +82,7 @@ impl Command {
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Switch(arguments) => Box::pin(switch::run(arguments, options, output)).await,
             Self::Retire(arguments) => Box::pin(retire::run(arguments, options, output)).await,
+            Self::Drift(arguments) => Box::pin(drift::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
             Self::Completions(arguments) => completions::run(arguments, command_line, output),

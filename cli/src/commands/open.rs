@@ -52,7 +52,9 @@ pub(crate) async fn run(
     let named = &arguments.deployment;
     let id = named.find(registry, execution, state, Beginnings::Taken, &commands).await?;
     let recorded = registry.deployment(&id).await?;
-    let asks = recorded.as_ref().filter(|_| !arguments.execution).and_then(QuestionLink::of);
+    let has_page = connection.stack.outputs.contains_key("PageUrl");
+    let asks = recorded.as_ref().filter(|_| has_page && !arguments.execution);
+    let asks = asks.and_then(QuestionLink::open);
     let page = match asks {
         Some(_) => page(operator, &id).await?,
         None => None,

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::failure::Failure;
 use crate::ids::TaskDefinition;
-use crate::message::message;
+use crate::message::{details, message, paused_for, why};
 use crate::people::{LINK_HOLDER, SAID};
 use crate::plan::{Plan, StageIndex};
 use crate::record::{Deployment, Event, FenceTrigger, Notice};
@@ -29,18 +28,22 @@ pub struct Entry {
     /// The stage that it is about, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<usize>,
-    /// Who wanted it; `None`: nobody, it followed from the plan.
+    /// Who wanted it; `None`: nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// How the name is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
+    /// For whom, as they say: who is behind a pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Why they wanted it, in their words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What happened, in a sentence.
     pub what: String,
     /// What was seen, with numbers, or why it failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
 }
 
@@ -84,15 +87,21 @@ impl<'a> Wish<'a> {
     }
 
     fn of_start(plan: &'a Plan) -> Option<Self> {
-        let of = |by: &'a String, known| Self { by, known, reason: None };
+        let reason = plan.reason.as_deref();
+        let of = |by: &'a String, known| Self { by, known, reason };
         let proven = plan.starter.as_ref().map(|by| of(by, Known::Proven));
         proven.or_else(|| plan.started_by.as_ref().map(|by| of(by, Known::Said)))
     }
 
-    /// Who has ended it. The reason stands with the failure.
+    /// Who has ended it.
     fn of_end(deployment: &'a Deployment) -> Option<Self> {
-        match &deployment.fence.as_ref()?.trigger {
-            FenceTrigger::Operator(by) => Some(Self::of(by, None)),
+        let fence = deployment.fence.as_ref()?;
+        match &fence.trigger {
+            FenceTrigger::Operator(by) => {
+                // The cause of the failure is told as theirs; without a reason it is another sentence.
+                let cause = fence.failure.cause.strip_prefix(by.as_str());
+                Some(Self::of(by, cause.and_then(|cause| cause.strip_prefix(": "))))
+            }
             FenceTrigger::Alarm(_)
             | FenceTrigger::StateMachine
             | FenceTrigger::ExecutionEnd
@@ -105,6 +114,9 @@ impl<'a> Wish<'a> {
 pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
     let plan = &deployment.plan;
     let (stage, wish) = about(&notice.event, deployment);
+    let proven = notice.event == Event::Started && plan.starter.is_some();
+    let on_behalf_of =
+        plan.started_by.clone().filter(|said| proven && plan.starter.as_ref() != Some(said));
     Entry {
         at: notice.at.to_string(),
         deployment: notice.deployment.to_string(),
@@ -117,6 +129,7 @@ pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
         stage: stage.map(|stage| stage.0 + 1),
         by: wish.as_ref().map(|wish| wish.by.to_owned()),
         known: wish.as_ref().map(|wish| wish.known),
+        on_behalf_of,
         reason: wish.and_then(|wish| wish.reason.map(str::to_owned)),
         what: message(notice, deployment).headline,
         evidence: evidence(&notice.event),
@@ -173,57 +186,44 @@ fn about<'a>(
 fn evidence(event: &Event) -> Vec<String> {
     match event {
         Event::ApprovalNeeded { judged, .. } => judged.clone(),
-        Event::Waiting { reasons, against, .. } | Event::StageHeld { reasons, against, .. } => {
-            [reasons.as_slice(), against].concat()
-        }
-        Event::NotPromoted { reasons, .. } | Event::CheckAlert { reasons, .. } => reasons.clone(),
-        Event::ForeignChange { found } => vec![found.clone()],
-        Event::TrafficRestored { failure, overwritten, .. } => {
-            let overwritten = overwritten.iter().map(|found| format!("overwritten: {found}"));
-            [why(failure)].into_iter().chain(overwritten).collect()
-        }
-        Event::RolledBack { failure } | Event::Abandoned { failure } => vec![why(failure)],
-        Event::ScalingChanged { found, .. } => found.clone(),
-        Event::ScalingNotSet { why, .. } => vec![why.clone()],
-        Event::Validated { good, bad, unknown } => {
+        Event::RolledBack { failure } => vec![why(failure)],
+        Event::Validated { good, .. } => {
             let good = good.iter().map(|text| format!("as it must be: {text}"));
-            let bad = bad.iter().map(|text| format!("not as it must be: {text}"));
-            good.chain(bad).chain(unknown.iter().map(|text| format!("not known: {text}"))).collect()
+            good.chain(details(event)).collect()
         }
-        Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
-        Event::Undelivered { channel, reason, .. } => vec![format!("{channel}: {reason}")],
-        Event::SteppingBack { healthy, needed, keeps } => {
-            vec![format!(
-                "{healthy} of {needed} targets of stable are healthy; the canary keeps {keeps}"
-            )]
-        }
-        Event::RollbackOverdue { healthy, needed, waited } => {
-            vec![format!("{healthy} of {needed} targets of stable are healthy after {waited}")]
-        }
-        Event::Resumed { lasted, .. } | Event::RouteInOrder { lasted } => {
-            vec![format!("it lasted {lasted}")]
-        }
-        Event::Started
-        | Event::Decided { .. }
-        | Event::Shifted { .. }
+        // Who wanted it stands beside, and why.
+        Event::Decided { .. }
         | Event::Promoted { .. }
         | Event::Paused { .. }
+        | Event::RetirementHastened { .. } => Vec::new(),
+        Event::Resumed { lasted, .. } => vec![paused_for(*lasted)],
+        Event::Started
+        | Event::Shifted { .. }
+        | Event::Waiting { .. }
+        | Event::CheckAlert { .. }
+        | Event::StageHeld { .. }
+        | Event::NotPromoted { .. }
+        | Event::ForeignChange { .. }
+        | Event::RouteInOrder { .. }
+        | Event::TrafficRestored { .. }
         | Event::RollbackHeld
+        | Event::SteppingBack { .. }
+        | Event::RollbackOverdue { .. }
+        | Event::ScalingChanged { .. }
+        | Event::ScalingNotSet { .. }
         | Event::Succeeded
-        | Event::RetirementHastened { .. }
+        | Event::Abandoned { .. }
         | Event::Retired
-        | Event::RetirementPostponed => Vec::new(),
+        | Event::RetirementPostponed
+        | Event::StillReached { .. }
+        | Event::Undelivered { .. } => details(event),
     }
-}
-
-fn why(failure: &Failure) -> String {
-    format!("{}: {}", failure.code, failure.cause)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::FailureCode;
+    use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
     use crate::record::{Decision, Fence};
 
@@ -265,20 +265,24 @@ mod tests {
         let said = entry(&notice(Event::Started), &started);
         assert_eq!((said.by.as_deref(), said.known), (Some("pipeline 7"), Some(Known::Said)));
         started.plan.starter = Some("arn:ada".to_owned());
+        started.plan.reason = Some("the basket is broken".to_owned());
         let proven = entry(&notice(Event::Started), &started);
         assert_eq!((proven.by.as_deref(), proven.known), (Some("arn:ada"), Some(Known::Proven)));
+        assert_eq!(proven.on_behalf_of.as_deref(), Some("pipeline 7"));
+        assert_eq!(proven.reason.as_deref(), Some("the basket is broken"));
     }
 
     #[test]
     fn who_has_ended_it_stands_with_why() {
         let mut ended = deployment();
-        let failure = Failure::new(FailureCode::Aborted, "ada: errors in the basket");
+        let failure = Failure::new(FailureCode::Aborted, "arn:ada: errors in the basket");
         let told = notice(Event::RolledBack { failure: failure.clone() });
         let fence = |trigger| Fence { trigger, failure: failure.clone(), at: NOW };
         ended.fence = Some(fence(FenceTrigger::Operator("arn:ada".to_owned())));
         let found = entry(&told, &ended);
         assert_eq!((found.by.as_deref(), found.known), (Some("arn:ada"), Some(Known::Proven)));
-        assert_eq!(found.evidence, ["Aborted: ada: errors in the basket"]);
+        assert_eq!(found.reason.as_deref(), Some("errors in the basket"));
+        assert_eq!(found.evidence, ["Aborted: arn:ada: errors in the basket"]);
         ended.fence = Some(fence(FenceTrigger::StateMachine));
         assert_eq!(entry(&told, &ended).by, None);
     }

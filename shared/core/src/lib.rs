@@ -6,6 +6,7 @@ pub mod audit;
 pub mod back;
 pub mod doctor;
 pub mod document;
+pub mod drift;
 pub mod failure;
 pub mod harm;
 pub mod health;

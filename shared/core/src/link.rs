@@ -30,6 +30,12 @@ impl QuestionLink {
         })
     }
 
+    /// What somebody may answer now; `None`: it asks nothing, or has ended.
+    pub fn open(deployment: &Deployment) -> Option<Self> {
+        let goes_on = deployment.phase == Phase::Open && deployment.progress.ended_by.is_none();
+        Self::of(deployment).filter(|_| goes_on)
+    }
+
     /// To what it still asks after a notice: nobody has answered as much as is needed, and whoever reads that notice
     /// can have read the question before.
     pub fn open_after(notice: &Notice, deployment: &Deployment) -> Option<Self> {

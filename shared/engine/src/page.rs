@@ -83,7 +83,7 @@ where
     P: Ports<Registry: Registry>,
 {
     let found = ports.registry().deployment(deployment).await.map_err(|error| failed(&error))?;
-    let Some(link) = found.as_ref().and_then(QuestionLink::of) else { return Ok(None) };
+    let Some(link) = found.as_ref().and_then(QuestionLink::open) else { return Ok(None) };
     links.path(&link).await.map(Some).map_err(|error| failed(&error))
 }
 

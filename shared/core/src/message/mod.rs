@@ -1,6 +1,7 @@
 //! What happened in words for a person, whom it is for, and as each channel takes it.
 
 pub mod amazon_q;
+mod details;
 pub mod document;
 pub mod eventbridge;
 mod limits;
@@ -13,6 +14,8 @@ mod text;
 mod trial;
 pub mod webhook;
 
+pub use details::details;
+pub(crate) use details::{paused_for, why};
 pub use links::{Link, console, links};
 pub use text::{Message, message};
 pub use trial::Trial;

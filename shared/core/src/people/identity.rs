@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::person::NamedBy;
 use crate::pattern::matches;
 
 /// Roles of IAM Identity Center: it names their sessions itself, after whoever has signed in.
@@ -36,6 +35,15 @@ impl Naming {
     pub(super) fn is_machine(&self, role: &str) -> bool {
         self.machines.iter().any(|pattern| matches(pattern, role))
     }
+}
+
+/// Who vouches for a name. Nobody knows whether two whom different ones name are the same person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NamedBy {
+    Aws,
+    Slack,
+    /// The issuer at which people sign in on the page.
+    Issuer,
 }
 
 /// What is before the name of somebody whom Slack names, as `slack:TEAM/USER`, and of one of its user groups.

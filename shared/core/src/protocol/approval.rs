@@ -9,19 +9,29 @@ use crate::time::Timestamp;
 const FOUR_EYES: u32 = 2;
 
 impl Plan {
-    /// Whom the starter's ARN stands for; `None`: nobody knows who has started it.
-    pub(crate) fn starter(&self) -> Option<Person> {
-        self.starter.as_deref().map(|arn| Person::of(arn, &self.naming))
-    }
-
     /// How many people must approve.
     pub(crate) fn people_needed(&self, approval: &Approval) -> u32 {
-        let known = matches!(self.starter(), Some(Person::Named(_, _) | Person::Machine));
+        let starter = self.starter.as_deref().map(|arn| Person::of(arn, &self.naming));
+        let known = matches!(starter, Some(Person::Named(_, _) | Person::Machine));
         if approval.not_by_starter && !known {
             approval.count.max(FOUR_EYES)
         } else {
             approval.count
         }
+    }
+
+    /// Whether somebody may be who has started it, or is said to have: the same person, one whom another names, or one
+    /// of the same bare name.
+    pub(crate) fn may_have_started(&self, named_by: Option<NamedBy>, person: &Person) -> bool {
+        let starters = [&self.starter, &self.started_by];
+        starters.into_iter().flatten().any(|starter| match Person::of(starter, &self.naming) {
+            Person::Named(other, _) if named_by.is_some_and(|by| by != other) => true,
+            same @ Person::Named(_, _) => same == *person,
+            Person::Anybody => {
+                matches!(person, Person::Named(_, name) if starter.to_lowercase() == name.to_lowercase())
+            }
+            Person::Machine => false,
+        })
     }
 }
 

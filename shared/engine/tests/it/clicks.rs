@@ -16,7 +16,7 @@ use glidepath_engine::testing::example::world;
 use crate::page::{asking_for, link};
 
 /// How long Slack waits, less what the way to the function and its start may take.
-const WAITS: Span = Span::from_millis(2_700);
+const WAITS: Span = Span::from_millis(2_400);
 
 /// What the app does at one of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,7 +68,7 @@ async fn whoever_starts_what_only_they_may_approve_is_told_at_once() {
             Err(refused) => {
                 assert_eq!(refused.code, FailureCode::InvalidRequest);
                 assert!(
-                    refused.cause.contains("besides arn:aws:iam::111122223333:user/ada"),
+                    refused.cause.contains("it is started by arn:aws:iam::111122223333:user/ada"),
                     "{refused}"
                 );
                 assert!(!begins && registry.items().deployments.is_empty());
