@@ -118,6 +118,29 @@ async fn whoever_clicks_is_told_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn a_second_click_is_told_the_same_and_a_second_thought_counts_until_the_weight_may_move() {
+    let minute = Span::from_secs(60);
+    for (after, refused) in [(minute, true), (minute.times(10), false)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let not_before = Some(minute.times(10));
+        asking_for(&registry, &world, Approval { not_before, ..approval() }).await;
+        let (bed, app) = (Bed::new(&registry, &world), App::new(Trouble::None));
+        let [approves, rejects] =
+            [true, false].map(|approved| click(&registry, approved, "U0ADA"));
+        for again in [approves.clone(), approves] {
+            assert_eq!(clicked(&bed, &app, again).await, Taken::Yes);
+        }
+        assert_eq!(app.told(), "You have approved stage 1.|You have approved stage 1.");
+        app.told.lock().unwrap().clear();
+        world.pass(after);
+        assert_eq!(clicked(&bed, &app, rejects).await, Taken::Yes);
+        let told = app.told();
+        assert_eq!(told.starts_with("You have refused stage 1"), refused, "{told}");
+        assert_eq!(told.contains("stage 1 was approved by slack:T0/U0ADA"), !refused, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_button_of_nothing_that_is_asked_decides_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
     asking_for(&registry, &world, approval()).await;
