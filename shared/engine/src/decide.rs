@@ -8,7 +8,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{self, Refused, pause, promote, resume};
-use glidepath_core::record::{Decision, Deployment, Pause, Promotion, Step};
+use glidepath_core::record::{Decision, Deployment, Pause, Phase, Promotion, Step};
 use glidepath_core::request::can_be_said;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
@@ -30,6 +30,19 @@ pub struct Answer {
     /// The groups that are proven of them, as lists of approvers name them.
     pub groups: Vec<String>,
     pub word: Word,
+}
+
+impl Answer {
+    /// Whether the record has it of them already, as after a second click.
+    pub fn is_recorded(&self, deployment: &Deployment) -> bool {
+        let here = deployment.progress.stage;
+        let (stage, approved) = match self.word {
+            Word::Approve { .. } => (self.stage, true),
+            Word::Reject { .. } => (self.stage.or(Some(here)), false),
+            Word::Promote { .. } | Word::Pause { .. } | Word::Resume { .. } => return false,
+        };
+        stage.is_some_and(|stage| deployment.has_recorded(stage, approved, &self.by))
+    }
 }
 
 /// What a person says of a stage.
@@ -200,6 +213,9 @@ where
         match &answer.word {
             Word::Approve { reason } | Word::Reject { reason } => {
                 let approved = matches!(answer.word, Word::Approve { .. });
+                if answer.is_recorded(deployment) {
+                    return Ok((deployment.clone(), Vec::new()));
+                }
                 let groups = answer.groups.clone();
                 let decision = Decision { approved, by, at, reason: reason.clone(), groups };
                 protocol::answer(deployment, answer.stage, decision, at)
@@ -222,10 +238,13 @@ where
         }
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
     })?;
-    let half = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
+    let is_answered = matches!(deployment.progress.step, Step::Approving { decision: Some(_), .. });
     let waits = match answer.word {
-        // Others are still to be asked.
-        Word::Approve { .. } | Word::Reject { .. } | Word::Promote { .. } => half,
+        // Others are still to be asked, or what was sent again has been followed already.
+        Word::Approve { .. } | Word::Reject { .. } => {
+            !is_answered || deployment.phase != Phase::Open
+        }
+        Word::Promote { .. } => false,
         // Nothing moves for a pause: the next look comes when it would have.
         Word::Pause { .. } => true,
         Word::Resume { .. } => false,

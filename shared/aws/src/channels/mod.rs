@@ -14,8 +14,10 @@ use glidepath_core::ids::ChannelName;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
 use glidepath_core::message::routing::Listening;
+use glidepath_core::message::slack::Question;
 use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
+use glidepath_core::protocol::Takes;
 use glidepath_core::record::{Deployment, Event, Notice};
 use glidepath_engine::ports::{
     Channels, Clock, Handover, Links, NotTaken, PortError, PortResult, PostedMessage,
@@ -67,7 +69,7 @@ impl StackChannels {
     }
 
     /// The path of the question of a notice on the page. Without it the notice goes out all the same: it says what to
-    /// type. What is edited keeps the question while it is asked, whatever else is told.
+    /// type. What is edited keeps the question while an answer is taken, whatever else is told.
     async fn question_of(
         &self,
         notice: &Notice,
@@ -76,7 +78,7 @@ impl StackChannels {
     ) -> Option<String> {
         let links = &self.page.as_ref()?.links;
         let link = if is_edited {
-            QuestionLink::open_after(notice, deployment)?
+            QuestionLink::known_to(notice, deployment)?
         } else {
             let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
             QuestionLink::of(deployment).filter(|link| link.stage == *stage)?
@@ -112,7 +114,13 @@ impl Channels for StackChannels {
         };
         let message = message.from_stack(&self.stack, deployment);
         let is_edited = matches!(settings.kind, ChannelKind::Slack { channel: Some(_), .. });
-        let question = self.question_of(notice, deployment, is_edited).await;
+        let takes = deployment.takes(self.clock.now());
+        let question = match takes {
+            Takes::Nothing if is_edited => None,
+            Takes::Either | Takes::Rejection | Takes::Nothing => {
+                self.question_of(notice, deployment, is_edited).await
+            }
+        };
         let message = match (&self.page, &question) {
             (Some(page), Some(path)) => message.with_page(page.at(path)),
             (_, _) => message,
@@ -122,6 +130,8 @@ impl Channels for StackChannels {
             ChannelKind::Slack { secret, channel: Some(channel), endpoint } => {
                 let question = question.as_deref();
                 let question = question.filter(|_| self.clicks.as_ref() == Some(secret));
+                let takes_approval = takes == Takes::Either;
+                let question = question.map(|path| Question { path, takes_approval });
                 let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
                 return slack_app::deliver(&self.sending, app, handover, message, question).await;
             }
