@@ -199,17 +199,10 @@ const fn nothing(word: &Word) -> &'static str {
 /// Whether the registry holds this answer: the stage may have moved on by it.
 fn recorded(deployment: &Deployment, answer: &Answer, by: &str) -> bool {
     let progress = &deployment.progress;
-    let decided = |approved| {
-        let mut decisions = progress.decisions.iter();
-        decisions.any(|(stage, decision)| {
-            answer.stage.is_none_or(|asked| asked == *stage)
-                && decision.approved == approved
-                && decision.by == by
-        })
-    };
     match (&answer.word, &progress.step) {
-        (Word::Approve { .. }, _) => decided(true),
-        (Word::Reject { .. }, _) => decided(false),
+        (Word::Approve { .. } | Word::Reject { .. }, _) => {
+            Answer { by: by.to_owned(), ..answer.clone() }.is_recorded(deployment)
+        }
         (Word::Pause { .. }, _) => progress.paused.as_ref().is_some_and(|pause| pause.by == by),
         // Whoever it was: it goes on.
         (Word::Resume { .. }, _) => progress.paused.is_none(),
@@ -235,6 +228,8 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands, now: 
             let lacking = lacking(deployment, stage);
             let paused = deployment.progress.paused.is_some();
             let next = match (lacking, at) {
+                // Said once more, after what came of it.
+                _ if deployment.phase != Phase::Open => format!("{id} {}", words(deployment, now)),
                 (0, _) if paused => {
                     format!("{weight} of the requests go to {version} once it is resumed")
                 }

@@ -70,6 +70,7 @@ pub(crate) async fn follow<
     let clock = ports.ambient();
     let (mut told, mut unanswered, mut orphaned) = (shown, 0, false);
     let begun = clock.now();
+    let is_over = || until.timeout.is_some_and(|timeout| clock.now().since(begun) >= timeout);
     let mut answered_at = begun;
     let (mut now, wants_live) = (Now::default(), telling.wants_live());
     loop {
@@ -104,6 +105,9 @@ pub(crate) async fn follow<
                         let silence = clock.now().since(answered_at);
                         if silence >= SILENCE {
                             telling.silent(silence, None)?;
+                        }
+                        if is_over() {
+                            return Ok(Followed::StillOn);
                         }
                     }
                 }
@@ -152,7 +156,7 @@ pub(crate) async fn follow<
                 });
             }
         }
-        if until.timeout.is_some_and(|timeout| clock.now().since(begun) >= timeout) {
+        if is_over() {
             return Ok(Followed::StillOn);
         }
         clock.sleep(INTERVAL).await;
@@ -478,6 +482,21 @@ mod tests {
         let ended = follow(following, &ExecutionArn::new("arn:e"), look, &mut noted).await;
         assert_eq!(ended.unwrap(), Followed::Ended(Ended::Succeeded));
         assert_eq!(noted.silences, [20, 22, 24, 26]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_only_so_long_does_not_wait_for_an_answer_that_never_comes() {
+        let (registry, world) = (MemoryRegistry::default(), example::world());
+        let (id, commands) = (DeploymentId::new("shop-2"), Commands::default());
+        let bed = Bed::new(&registry, &world);
+        let begun = world.now();
+        let until = Until { person: false, timeout: Some(Span::from_secs(30)) };
+        let following = Follow { until, ..whole(&bed, &id, &commands) };
+        let look = async || std::future::pending().await;
+        let ended =
+            follow(following, &ExecutionArn::new("arn:e"), look, &mut Noted::default()).await;
+        assert_eq!(ended.unwrap(), Followed::StillOn);
+        assert_eq!(world.now().since(begun), Span::from_secs(30));
     }
 
     /// The load balancer's calls are those that rollbacks need.

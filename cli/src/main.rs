@@ -1,7 +1,7 @@
 //! The command line of Glidepath.
 //!
 //! Exit codes: 0 done; 1 the deployment failed or was rolled back (where that was asked for), or doctor
-//! found something that is not ok; 2 the request has findings, or what was asked is not possible; 3 AWS
+//! or drift found something; 2 the request has findings, or what was asked is not possible; 3 AWS
 //! could not be asked, or refused; 4 a person has to decide, and 5 it still runs (where that was asked for); 130
 //! interrupted.
 
@@ -48,8 +48,8 @@ struct CommandLine {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the deployment failed or was rolled back (`start --wait`, `status
---exit-status`), or doctor found something that is not ok; 2 the request has findings, or what was
-asked is not possible; 3 AWS could not be asked, or refused; 4 a person has to decide (`start --wait
+--exit-status`), or doctor or drift found something; 2 the request has findings, or what was asked
+is not possible; 3 AWS could not be asked, or refused; 4 a person has to decide (`start --wait
 --until-person`); 5 it still runs (`start --wait --timeout`); 130 interrupted";
 
 fn main() -> ExitCode {

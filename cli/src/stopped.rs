@@ -69,6 +69,23 @@ pub(crate) enum Stopped {
 }
 
 impl Stopped {
+    /// Records that this version cannot read: what depends on all of them is not known. `what` says what.
+    pub(crate) fn unreadable<'a>(
+        records: impl IntoIterator<Item = &'a DeploymentId>,
+        what: &str,
+    ) -> Option<Self> {
+        let ids: Vec<_> = records.into_iter().map(DeploymentId::as_str).collect();
+        let (first, count) = (*ids.first()?, ids.len());
+        let records = match count {
+            1 => format!("the record of {first}"),
+            count => format!("{count} records, of {first} among them,"),
+        };
+        Some(Self::Unusable {
+            message: format!("{records} cannot be read{what}"),
+            hint: "use the version of the command line that the stack has".to_owned(),
+        })
+    }
+
     /// Clap's code for wrong usage is 2, too.
     pub(crate) const fn code(&self) -> u8 {
         match self {

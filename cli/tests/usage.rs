@@ -40,6 +40,10 @@ fn wrong_usage_is_refused_with_what_is_missing() {
         assert_refused(&[command], 2, "<DEPLOYMENT>");
     }
     assert_refused(&["start"], 2, "<FILE>");
+    assert_refused(&["audit"], 2, "--from <TIME>");
+    assert_refused(&["audit", "--from", "monday"], 2, "neither a day (2026-11-01) nor an instant");
+    let backwards = ["audit", "--from", "2026-11-02", "--to", "2026-11-01"];
+    assert_refused(&backwards, 2, "`--from` is the earlier one");
     assert_refused(&["start", "good.yaml", "--name", "a b"], 2, "cannot be in a name");
     assert_refused(&["status", "--watch"], 2, "<DEPLOYMENT>");
 }

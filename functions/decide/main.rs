@@ -5,6 +5,7 @@ use glidepath_aws::clock::System;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::decide::{self, Decided, Posted, Wanted};
+use glidepath_engine::page::path_of_question;
 use glidepath_engine::ports::{Adapters, Clock, Ports};
 use glidepath_engine::retire;
 use glidepath_functions::url::{self, UrlRequest};
@@ -15,6 +16,7 @@ use serde_json::Value;
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
+    let page = settings::question_page(&clients, &settings::text(settings::STACK)?);
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_orchestration(StepFunctions::new(&clients))
@@ -30,6 +32,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 Wanted::Retire { deployment, by } => {
                     let retired = retire::run(&ports, &deployment, &by).await?;
                     Decided::retirement(deployment, retired.map(|retirement| retirement.due_at))
+                }
+                Wanted::Link { deployment } => {
+                    let shown = match &page {
+                        Some(page) => {
+                            let path = path_of_question(&ports, &page.links, &deployment).await?;
+                            path.map(|path| page.at(&path))
+                        }
+                        None => None,
+                    };
+                    Decided::link(deployment, shown)
                 }
             })
         };

@@ -1,9 +1,8 @@
 //! Delivers the outbox of a deployment, or a message that only tries a channel out.
 
-use glidepath_aws::channels::{QuestionPage, StackChannels};
+use glidepath_aws::channels::StackChannels;
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
-use glidepath_aws::links::StackLinks;
 use glidepath_aws::registry::DynamoRegistry;
 use glidepath_engine::notify;
 use glidepath_engine::ports::Adapters;
@@ -15,11 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let stack = settings::text(settings::STACK)?;
-    let page = settings::given(settings::PAGE_URL).zip(settings::given(settings::PAGE_KEY));
-    let page = page.map(|(url, key)| {
-        let links = StackLinks::new(&clients, key, stack.clone());
-        QuestionPage { url, links }
-    });
+    let page = settings::question_page(&clients, &stack);
     let clicks = settings::given(settings::SLACK_APP);
     let channels = StackChannels::new(&clients, settings::channels()?, stack);
     let channels = channels.with_page(page).with_clicks(clicks);

@@ -44,8 +44,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 (Some(slack), Ok(signed)) => slack_click::answer(
                     click::run(&ports, slack, &signed, slack_click::click).await,
                 ),
-                (Some(_), Err(unfit)) => slack_click::status(unfit.status()),
-                (None, _) => slack_click::status(404),
+                (Some(_), Err(unfit)) => slack_click::unfit(unfit),
+                (None, _) => slack_click::without_app(),
             });
         }
         let (path, form, visit) = match Asked::read(&payload) {

@@ -80,16 +80,36 @@ struct Action {
 
 /// What Slack is answered: it looks at the status, and shows nothing of the rest.
 pub fn answer(taken: Taken) -> Value {
-    status(match taken {
-        Taken::Yes => 200,
-        Taken::NotSigned => 401,
-        Taken::NotKnown => 503,
-    })
+    match taken {
+        Taken::Yes => answered(200, ""),
+        Taken::NotSigned => answered(401, "Slack has not signed this, or not within five minutes."),
+        Taken::NotKnown => answered(
+            503,
+            "Whether Slack has signed this is not known: its secret could not be read in time.",
+        ),
+    }
 }
 
-/// What is answered where nothing was looked at.
-pub fn status(status: u16) -> Value {
-    json!({ "statusCode": status, "headers": { "cache-control": "no-store" }, "body": "" })
+/// What is answered to what is no click.
+pub fn unfit(unfit: Unfit) -> Value {
+    let told = match unfit {
+        Unfit::Method => "Slack posts clicks here; nothing else is taken.",
+        Unfit::NoForm | Unfit::Elsewhere => "A click must be sent as Slack sends it: as a form.",
+        Unfit::TooLong => "This is longer than anything that Slack sends.",
+        Unfit::Unknown => "This is no request that can be understood.",
+    };
+    answered(unfit.status(), told)
+}
+
+/// What is answered where the stack has no app of Slack's.
+pub fn without_app() -> Value {
+    answered(404, "No clicks of Slack are taken here: the stack names no app.")
+}
+
+fn answered(status: u16, told: &str) -> Value {
+    let headers =
+        json!({ "cache-control": "no-store", "content-type": "text/plain; charset=utf-8" });
+    json!({ "statusCode": status, "headers": headers, "body": told })
 }
 
 #[cfg(test)]
@@ -192,5 +212,20 @@ mod tests {
         ] {
             assert_eq!(click(body), None);
         }
+    }
+
+    #[test]
+    fn whatever_is_refused_is_told_in_one_sentence() {
+        let unfit =
+            [Unfit::Method, Unfit::NoForm, Unfit::TooLong, Unfit::Elsewhere, Unfit::Unknown];
+        let refused = unfit.map(super::unfit);
+        let others = [answer(Taken::NotSigned), answer(Taken::NotKnown), without_app()];
+        for refused in refused.iter().chain(&others) {
+            let told = refused["body"].as_str().unwrap();
+            assert!(refused["statusCode"].as_u64().unwrap() >= 400, "{refused}");
+            assert!(told.ends_with('.') && told.matches(". ").count() == 0, "{refused}");
+        }
+        // Slack would show it in the place of the message.
+        assert_eq!(answer(Taken::Yes)["body"], "");
     }
 }

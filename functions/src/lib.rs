@@ -114,7 +114,8 @@ fn told<Output: Serialize>(
         Ok(answer) => {
             let (next, summary) = (answer["next"].as_str(), answer["summary"].as_str());
             // A page, or the way to one, is for whoever has its link.
-            let shown = if open_url::is_page(&answer) { &answer["statusCode"] } else { &answer };
+            let for_link_holders = open_url::is_page(&answer) || url::has_link(&answer);
+            let shown = if for_link_holders { &answer["statusCode"] } else { &answer };
             info!(deployment, next, summary, answer = %shown, "done");
             Ok(answer)
         }

@@ -5,6 +5,8 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 
 use glidepath_aws::channels::{ChannelsSettings, EMAIL, with_email};
+use glidepath_aws::clients::Clients;
+use glidepath_aws::links::{QuestionPage, StackLinks};
 use glidepath_aws::monitoring::Publication;
 use glidepath_aws::sign_in::SignInSettings;
 use glidepath_core::ids::ChannelName;
@@ -100,6 +102,12 @@ pub enum BadSetting {
 /// A setting that may be empty, or not there: while a stack is updated the new code may meet the old environment.
 pub fn given(name: &'static str) -> Option<String> {
     text(name).ok().filter(|text| !text.is_empty())
+}
+
+/// Where the stack shows questions, if it does.
+pub fn question_page(clients: &Clients, stack: &str) -> Option<QuestionPage> {
+    let (url, key) = given(PAGE_URL).zip(given(PAGE_KEY))?;
+    Some(QuestionPage { url, links: StackLinks::new(clients, key, stack.to_owned()) })
 }
 
 /// In an environment without an issuer nobody signs in.

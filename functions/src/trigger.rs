@@ -8,6 +8,7 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use aws_lambda_events::event::sns::SnsEvent;
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{AlarmArn, DeploymentId};
+use glidepath_core::people::SAID;
 use glidepath_core::record::FenceTrigger;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
@@ -57,7 +58,7 @@ pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malf
     let mut input: RollbackInput = read(payload)?;
     if let Some(FenceTrigger::Operator(name)) = &mut input.by {
         // Whoever may invoke the function writes this; whom AWS has recognised comes by the URL.
-        name.push_str(", as they say");
+        name.push_str(SAID);
         if let Some(error) = &mut input.error {
             let said = error.cause.take().map(|cause| format!(": {cause}")).unwrap_or_default();
             error.cause = Some(format!("{name}{said}"));

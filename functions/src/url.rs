@@ -124,6 +124,12 @@ pub async fn answer<Body: DeserializeOwned, Output: Serialize>(
     }
 }
 
+/// Whether an answer holds the address of a question's page.
+pub(crate) fn has_link(answer: &Value) -> bool {
+    let body = answer["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+    body.is_some_and(|body| body.get("page").is_some())
+}
+
 fn response(status: u16, body: &impl Serialize) -> Value {
     json!({
         "statusCode": status,

@@ -9,11 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glidepath_lab::{Lab, Person, REGION};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use glidepath_lab::{ACCOUNT, Lab, Person, REGION};
 use serde_json::{Value, json};
 
 use self::release::{ARCHIVE, REPOSITORY, Release, VERSION};
-use self::runners::{Acted, Job, Origin, Ran, act, evaluated, gitlab, jenkins, yaml};
+use self::runners::{Acted, Job, Origin, Ran, act, evaluated, gitlab, jenkins, repository, yaml};
 use crate::{block_on, scenario};
 
 const AT_A_TAG: Origin<'_> = Origin { repository: REPOSITORY, reference: VERSION };
@@ -213,17 +215,20 @@ struct Stage {
     directory: PathBuf,
     versions: BTreeMap<String, String>,
     request: Value,
+    /// The role that GitLab's jobs may assume.
+    role: String,
 }
 
 impl Stage {
     fn job(&self, name: &str, request: &Value, environment: &[(&str, &str)]) -> Job {
         let Person { key, secret, .. } = Person::root();
-        let of_aws = [
-            ("AWS_ENDPOINT_URL", self.lab.endpoint()),
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", &key),
-            ("AWS_SECRET_ACCESS_KEY", &secret),
-        ];
+        let keys =
+            [("AWS_ACCESS_KEY_ID", key.as_str()), ("AWS_SECRET_ACCESS_KEY", secret.as_str())];
+        self.job_without_keys(name, request, &[environment, &keys].concat())
+    }
+
+    fn job_without_keys(&self, name: &str, request: &Value, environment: &[(&str, &str)]) -> Job {
+        let of_aws = [("AWS_ENDPOINT_URL", self.lab.endpoint()), ("AWS_REGION", REGION)];
         let job = Job::new(&self.directory.join(name), &[environment, &of_aws].concat());
         std::fs::create_dir_all(job.workspace.join("deploy")).unwrap();
         std::fs::write(job.workspace.join("deploy/request.yaml"), request.to_string()).unwrap();
@@ -246,8 +251,10 @@ impl Stage {
             ("CI_PIPELINE_ID", run),
             ("CI_JOB_ID", "4711"),
             ("GITLAB_USER_LOGIN", "bob"),
+            ("AWS_ROLE_ARN", &self.role),
+            ("AWS_ID_TOKEN", &id_token()),
         ];
-        gitlab(&self.job("gitlab", request, &environment)).await
+        gitlab(&self.job_without_keys("gitlab", request, &environment)).await
     }
 
     async fn jenkins(&self, run: &str, request: &Value) -> Ran {
@@ -266,6 +273,32 @@ impl Stage {
     }
 }
 
+/// What GitLab gives a job of the branch that the page's trust policy names. The local AWS reads it and looks at no
+/// signature.
+fn id_token() -> String {
+    let claims = json!({
+        "iss": "https://gitlab.com", "aud": "sts.amazonaws.com",
+        "sub": "project_path:GROUP/PROJECT:ref_type:branch:ref:main",
+    });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.c2lnbmVk", part(&json!({ "alg": "RS256" })), part(&claims))
+}
+
+/// A role that GitLab's jobs may assume as docs/ci.md says, and that may deploy and nothing else.
+async fn role_of_gitlab(lab: &Lab) -> String {
+    let page = std::fs::read_to_string(repository().join("docs/ci.md")).unwrap();
+    let policy = page.split("## GitLab").nth(1).unwrap().split("```json\n").nth(1).unwrap();
+    let policy = policy.split("```").next().unwrap().replace("123456789012", ACCOUNT);
+    let clients = lab.clients();
+    let created = clients.iam.create_role().role_name("gitlab");
+    let created = created.assume_role_policy_document(policy).send().await.unwrap();
+    for policy in ["DeployerPolicyArn", "ViewerPolicyArn"] {
+        let attach = clients.iam.attach_role_policy().role_name("gitlab");
+        attach.policy_arn(&lab.glidepath().outputs()[policy]).send().await.unwrap();
+    }
+    created.role().unwrap().arn().to_owned()
+}
+
 #[test]
 fn all_three_deploy_wait_for_a_person_go_on_and_hear_of_a_rollback() {
     block_on(async {
@@ -278,7 +311,8 @@ fn all_three_deploy_wait_for_a_person_go_on_and_hear_of_a_rollback() {
         let release = Release::of(&command_line, &directory.join("release")).await;
         let request = glidepath_lab::example_request(&scenario, resources);
         let versions = resources.task_definitions.clone();
-        let stage = Stage { lab, release, directory, versions, request };
+        let role = role_of_gitlab(&lab).await;
+        let stage = Stage { lab, release, directory, versions, request, role };
         tokio::select! {
             () = play(&stage) => {}
             ended = stage.lab.keep_alive(&scenario, &services) => ended.unwrap(),
@@ -325,6 +359,8 @@ async fn play(stage: &Stage) {
         stage.jenkins("1", &request),
     );
     assert_eq!((ends.code, ends.outputs["state"].as_str()), (0, "succeeded"), "{ends:?}");
+    let drift = stage.lab.command_line(&["drift"]).await.unwrap();
+    assert_eq!(drift.trim(), format!("shop: as {name} has left it"));
     for ran in [on_gitlab, on_jenkins] {
         assert_eq!(ran.code, 0, "{ran:?}");
     }

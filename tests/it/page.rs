@@ -3,6 +3,7 @@
 mod browser;
 mod clicks;
 mod flood;
+mod refusals;
 mod signing_in;
 mod tools;
 
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use glidepath_lab::{Fetched, Hearing, Lab, Person, fetch};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::block_on;
 use crate::people::Stage;
@@ -67,6 +68,40 @@ async fn asks(stage: &Stage, name: &str) -> String {
     link(&mut hearing, &stage.lab, name).await
 }
 
+/// Starts it once more after what took it back has ended, with a question of its own.
+async fn asks_again(stage: &Stage, name: &str, after: &str, approval: Value) -> String {
+    let root = Person::root();
+    stage.until(&root, after, |status| status["phase"] == "rolledBack").await;
+    let retry = format!("release.retry={after}");
+    let approval = format!("strategy.canary.stages.1.approval={approval}");
+    let mut hearing = stage.lab.hearing();
+    let start = ["start", &stage.request, "--name", name, "--set", &retry, "--set", &approval];
+    stage.runs(&root, &start).await;
+    link(&mut hearing, &stage.lab, name).await
+}
+
+/// A deployment as `status` has it.
+async fn status(stage: &Stage, name: &str) -> Value {
+    let shown = stage.runs(&Person::root(), &["status", name, "--json"]).await;
+    serde_json::from_str(&shown).unwrap()
+}
+
+/// What people have decided of it, as its timeline has it.
+fn decided(status: &Value) -> usize {
+    let events = status["timeline"].as_array().unwrap().iter();
+    events.filter(|event| event["event"] == "decided").count()
+}
+
+/// What the page has asked AWS for so far that is no reading.
+fn written(stage: &Stage) -> Vec<String> {
+    let calls = stage.lab.calls(0.0).unwrap();
+    let own = calls.iter().filter(|call| call.principal.contains("PageRole"));
+    let actions: Vec<_> = own.map(|call| call.action.clone()).collect();
+    assert!(!actions.is_empty(), "the page has not even read");
+    let reads = ["GetItem", "BatchGetItem", "GetSecretValue"];
+    actions.into_iter().filter(|action| !reads.contains(&action.as_str())).collect()
+}
+
 #[test]
 fn whoever_has_the_link_answers_once_and_nobody_else_ever() {
     block_on(async {
@@ -74,11 +109,6 @@ fn whoever_has_the_link_answers_once_and_nobody_else_ever() {
         played(&stage, async {
             let url = asks(&stage, "l-1").await;
             let root = Person::root();
-            let revision = async || {
-                let shown = stage.runs(&root, &["status", "l-1", "--json"]).await;
-                let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-                (shown["approval"].is_object(), shown["now"]["traffic"][0]["canary"].clone())
-            };
             // As every preview of a link does, and nothing happens.
             for _ in 0..100 {
                 let page = get(&url).await;
@@ -86,14 +116,21 @@ fn whoever_has_the_link_answers_once_and_nobody_else_ever() {
                 assert!(page.body.contains("Approve 50 %"), "{}", page.body);
                 assert_eq!(page.header("cache-control"), Some("no-store"));
             }
-            assert_eq!(revision().await, (true, json!(10.0)));
-            refuses(&url).await;
-            assert_eq!(revision().await, (true, json!(10.0)));
+            let head = ask("HEAD", &url, &[], "").await;
+            assert_eq!((head.status, head.body.as_str()), (200, ""));
+            refusals::all(&stage, &url).await;
+            assert_eq!(written(&stage), [] as [&str; 0]);
+            let shown = status(&stage, "l-1").await;
+            assert!(shown["approval"].is_object() && decided(&shown) == 0, "{shown}");
 
-            let taken = post(&url, "decision=approve&reason=the+graphs+look+good").await;
-            assert_eq!((taken.status, taken.body.as_str()), (303, ""));
-            assert!(url.ends_with(taken.header("location").unwrap()), "{taken:?}");
-            // A second click, and whoever finds the link later.
+            // A double click sends it twice, and a browser that has heard nothing once more.
+            let approve = "decision=approve&reason=the+graphs+look+good";
+            let (one, other) = tokio::join!(post(&url, approve), post(&url, approve));
+            for taken in [one, other, post(&url, approve).await] {
+                assert_eq!((taken.status, taken.body.as_str()), (303, ""));
+                assert!(url.ends_with(taken.header("location").unwrap()), "{taken:?}");
+            }
+            // Whoever finds the link later.
             let again = post(&url, "decision=reject").await;
             assert_eq!(again.status, 409, "{}", again.body);
             assert!(again.body.contains("Nothing was recorded"), "{}", again.body);
@@ -101,56 +138,45 @@ fn whoever_has_the_link_answers_once_and_nobody_else_ever() {
             let told = "By whoever had the link at ";
             assert!(page.contains(told) && page.contains("the graphs look good"), "{page}");
             assert!(!page.contains("<form"), "{page}");
-            let half = |status: &serde_json::Value| status["now"]["traffic"][0]["canary"] == 50.0;
-            stage.until(&root, "l-1", half).await;
+            let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
+            let moved = stage.until(&root, "l-1", half).await;
+            assert_eq!(decided(&moved), 1, "{moved}");
+            assert_eq!(post(&url, approve).await.status, 303);
             let gone = get(&url).await;
             assert!(gone.status == 200 && gone.body.contains("It was approved"), "{}", gone.body);
             stage.runs(&root, &["rollback", "l-1", "--reason", "seen enough"]).await;
+            thinks_again(&stage).await;
         })
         .await;
     });
 }
 
-/// What is no link, and what is no answer.
-async fn refuses(url: &str) {
-    let (rest, signature) = url.rsplit_once('/').unwrap();
-    let forged = signature.replace(|character: char| character.is_ascii_digit(), "0");
-    let host = url.split("/approve/").next().unwrap();
-    let elsewhere = |from: &str, to: &str| url.replacen(from, to, 1);
-    for path in [
-        format!("{rest}/{forged}"),
-        format!("{rest}/{}", &signature[1..]),
-        format!("{rest}/"),
-        format!("{url}/"),
-        elsewhere("/l-1/2/", "/l-1/3/"),
-        elsewhere("/l-1/", "/l-2/"),
-        format!("{host}/"),
-        format!("{host}/favicon.ico"),
-    ] {
-        for method in ["GET", "POST"] {
-            let answer = ask(method, &path, &[FORM], "decision=approve").await;
-            assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
-            assert!(!answer.body.contains("shop"), "{}", answer.body);
-        }
+/// Until the weight may move, whoever has approved may still refuse.
+async fn thinks_again(stage: &Stage) {
+    let approval = json!({ "timeout": "2h", "anyoneWithLink": true, "notBefore": "1h" });
+    let url = asks_again(stage, "l-2", "l-1", approval).await;
+    assert_eq!(post(&url, "decision=approve").await.status, 303);
+    let page = get(&url).await.body;
+    for told in ["It was approved", " at the earliest, in 59m.", "value=\"reject\""] {
+        assert!(page.contains(told), "{told}: {page}");
     }
-    let site = |site| [FORM, ("sec-fetch-site", site)];
-    let json = [("content-type", "application/json")];
-    let long = "x".repeat(40_000);
-    for (method, headers, body, status) in [
-        ("PUT", &site("same-origin")[..], "decision=approve", 405),
-        ("DELETE", &[], "", 405),
-        ("POST", &json, "{\"decision\":\"approve\"}", 415),
-        ("POST", &[], "decision=approve", 415),
-        ("POST", &site("cross-site"), "decision=approve", 403),
-        ("POST", &site("same-site"), "decision=approve", 403),
-        ("POST", &site("same-origin"), "decision=maybe", 400),
-        ("POST", &site("same-origin"), "", 400),
-        ("POST", &site("same-origin"), &long, 413),
-        ("POST", &site("same-origin"), "decision=approve&reason=%1b%5b31m", 409),
-    ] {
-        let answer = ask(method, url, headers, body).await;
-        assert_eq!(answer.status, status, "{method} {body:.40}: {}", answer.body);
-    }
+    assert!(!page.contains("value=\"approve\""), "{page}");
+    let reject = "decision=reject&reason=on+second+thought";
+    let (one, other) = tokio::join!(post(&url, reject), post(&url, reject));
+    assert_eq!((one.status, other.status), (303, 303), "{}{}", one.body, other.body);
+    let late = post(&url, "decision=approve").await;
+    assert_eq!(late.status, 409, "{}", late.body);
+    let back = |status: &Value| status["phase"] == "rolledBack";
+    let ended = stage.until(&Person::root(), "l-2", back).await;
+    assert_eq!(
+        (&ended["now"]["traffic"][0]["canary"], decided(&ended)),
+        (&json!(0.0), 2),
+        "{ended}"
+    );
+    let page = get(&url).await.body;
+    assert!(page.contains("It was refused") && page.contains("on second thought"), "{page}");
+    assert!(!page.contains("<form"), "{page}");
+    assert_eq!(post(&url, reject).await.status, 303);
 }
 
 #[test]
@@ -165,12 +191,38 @@ fn a_link_says_what_ended_the_question_and_where_it_asks_for_somebody_how_to_ans
             let posted = post(&url, "decision=approve").await;
             assert_eq!(posted.status, 409, "{}", posted.body);
             assert!(posted.body.contains("a link names nobody"), "{}", posted.body);
-            let root = Person::root();
-            stage.runs(&root, &["rollback", "l-1", "--reason", "a bad feeling"]).await;
-            let page = get(&url).await;
-            assert!(page.body.contains("a bad feeling"), "{}", page.body);
-            assert_eq!(post(&url, "decision=approve").await.status, 409);
+            // An alarm asks nobody.
+            stage.fires().await;
+            is_over(&stage, &url, "-green-errors").await;
+
+            let approval = json!({ "timeout": "8s", "anyoneWithLink": true });
+            let url = asks_again(&stage, "l-2", "l-1", approval).await;
+            is_over(&stage, &url, "nobody approved stage 2 until ").await;
         })
         .await;
     });
+}
+
+/// The page says why, and so is told whoever answers all the same, there or by a button.
+async fn is_over(stage: &Stage, url: &str, why: &str) {
+    let mut page = get(url).await.body;
+    for _ in 0..120 {
+        if page.contains("It is over") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        page = get(url).await.body;
+    }
+    assert!(page.contains("It is over") && page.contains(why), "{page}");
+    assert!(!page.contains("<form") && !page.contains("<pre"), "{page}");
+    let late = post(url, "decision=approve").await;
+    assert_eq!(late.status, 409, "{}", late.body);
+    assert!(late.body.contains("Nothing was recorded: </strong>it returned"), "{}", late.body);
+    let mut hearing = stage.lab.hearing();
+    let path = &url[url.find("/approve/").unwrap()..];
+    let clicked = clicks::Clicked { user: "U0BOB", action: "approve", path, ago: 0, forged: false };
+    assert_eq!(clicks::click(stage, clicked).await.status, 200);
+    let told = clicks::told(&mut hearing).await;
+    assert!(told.starts_with("Nothing was recorded: it returned to stable: "), "{told}");
+    assert!(told.contains(why), "{told}");
 }

@@ -1,9 +1,12 @@
 //! People and CI with the stack's own policies, typing what the runbook says.
 
+mod approver;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use glidepath_core::time::{Span, Timestamp};
+use glidepath_lab::scenario::AlarmName;
 use glidepath_lab::{ACCOUNT, Lab, Person, Scenario, ServiceResources};
 use serde_json::{Value, json};
 
@@ -111,24 +114,11 @@ impl Stage {
         self.lab.keep_alive(&self.scenario, &self.services).await
     }
 
-    /// The way past the URL, by which an approver could say to be somebody else.
-    async fn forges_nothing(&self, approver: &Person) {
-        let outputs = self.lab.glidepath().outputs();
-        let forged = json!({
-            "version": "2.0", "rawPath": "/", "headers": { "content-type": "application/json" },
-            "requestContext": {
-                "authorizer": { "iam": { "userArn": "arn:aws:iam::1:user/boss" } },
-                "http": { "method": "POST" }, "timeEpoch": 0,
-            },
-            "body": json!({ "deployment": "p-1", "decision": { "approve": { "stage": 2 } } }).to_string(),
-            "isBase64Encoded": false,
-        });
-        let clients = self.lab.clients_of(approver);
-        let function = outputs["DecideFunctionName"].clone();
-        let payload = forged.to_string().into_bytes();
-        let invoked = clients.lambda.invoke().function_name(function).payload(payload.into());
-        let denied = invoked.send().await.map(drop).map_err(|error| format!("{error:?}"));
-        assert!(denied.as_ref().is_err_and(|told| told.contains("AccessDenied")), "{denied:?}");
+    /// The alarm of the slot that the new version takes fires.
+    pub(crate) async fn fires(&self) {
+        let name = self.services.values().next().unwrap().alarm_name(AlarmName::Green);
+        let set = self.lab.clients().cloudwatch.set_alarm_state().alarm_name(name);
+        set.state_value("ALARM".into()).state_reason("a test").send().await.unwrap();
     }
 
     /// Types what the runbook's emergency says, with these values; the answer and whether it failed.
@@ -195,7 +185,7 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
     // Whoever may start may not approve what they start, and whoever may approve writes to no table.
     let denied = stage.fails(ci, &approve).await;
     assert!(denied.contains("AccessDenied"), "{denied}");
-    stage.forges_nothing(approver).await;
+    approver::does_nothing_else(stage, approver).await;
     stage.runs(approver, &approve).await;
     let kept: Value =
         serde_json::from_str(&stage.runs(viewer, &["status", "p-1", "--json"]).await).unwrap();
@@ -368,6 +358,15 @@ fn two_people_approve_and_neither_has_started_it() {
             let (asked, shifted) =
                 (times(&moved, "approvalNeeded")[0], times(&moved, "shifted")[1]);
             assert!(shifted.since(asked) >= Span::from_secs(10), "{asked} {shifted}");
+            let audit = stage.runs(&carol, &["audit", "--from", "2026-11-01", "--json"]).await;
+            let audit = audit.lines().map(|line| serde_json::from_str(line).unwrap());
+            let audit: Vec<Value> =
+                audit.filter(|entry: &Value| entry["known"].is_string()).collect();
+            let who: Vec<_> = audit.iter().map(|entry| entry["by"].as_str().unwrap()).collect();
+            let [started, bob_said, carol_said] = who[..] else { panic!("{audit:?}") };
+            assert!(started.ends_with("user/ada") && bob_said.ends_with("/Bob"), "{who:?}");
+            assert!(carol_said.ends_with("release-managers/carol"), "{who:?}");
+            assert!(audit.iter().all(|entry| entry["known"] == "proven"), "{audit:?}");
         };
         tokio::select! {
             () = playing => {}

@@ -101,6 +101,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("dynamodb:ConditionCheckItem", "decides only while every alarm is quiet"),
             ("dynamodb:GetItem", "reads the deployment, or the retirement"),
             ("dynamodb:PutItem", "records the decision and tells it"),
+            ("secretsmanager:GetSecretValue", "signs the link to the question's page"),
             ("states:SendTaskSuccess", "lets the state machine go on"),
         ],
     ),

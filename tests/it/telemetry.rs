@@ -8,7 +8,10 @@ use glidepath_core::telemetry::{Metric, NAMESPACE};
 use glidepath_lab::Lab;
 use serde_json::{Value, json};
 
+use self::insights::Query;
 use crate::{block_on, scenario};
+
+mod insights;
 
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 /// Words of the language of Logs Insights that the runbook uses.
@@ -124,7 +127,26 @@ fn the_log_has_the_metrics_and_what_the_runbook_asks_for() {
             let missing: Vec<_> = asked.iter().filter(|name| !known(name)).collect();
             assert!(missing.is_empty(), "no line has {missing:?}, which is asked for by\n{query}");
         }
+        queries_find_what_they_are_for(&read);
     });
+}
+
+/// Each as the runbook has it, about something that has happened.
+fn queries_find_what_they_are_for(lines: &[Value]) {
+    let first = |path: &str| {
+        let texts = lines.iter().filter_map(|line| line.pointer(path)?.as_str());
+        texts.map(str::to_owned).next().unwrap_or_else(|| panic!("no line has {path}"))
+    };
+    let (deployment, request) = (first("/span/deployment"), first("/span/requestId"));
+    let function = lines.iter().filter(|line| line.get("code").is_some());
+    let function = function.filter_map(|line| line["FunctionName"].as_str()).next();
+    let function = function.expect("a function that has failed");
+    for query in queries() {
+        let asked = query.replace("DEPLOYMENT", &deployment).replace("REQUEST", &request);
+        let asked = asked.replace("FUNCTION", function);
+        let found = lines.iter().filter(|line| Query::read(&asked).finds(line)).count();
+        assert!(0 < found && found < lines.len(), "{found} of {} lines:\n{asked}", lines.len());
+    }
 }
 
 fn metrics_are_as_documented(lines: &[Value]) {

@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 mod approve;
+mod audit;
 mod back;
 mod completions;
 mod doctor;
+mod drift;
 mod history;
 mod judge;
 mod man;
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Report(report::Arguments),
     Open(open::Arguments),
     History(history::Arguments),
+    Audit(audit::Arguments),
     Approve(approve::Arguments),
     Reject(reject::Arguments),
     Promote(promote::Arguments),
@@ -46,6 +49,7 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     Switch(switch::Arguments),
     Retire(retire::Arguments),
+    Drift(drift::Arguments),
     Doctor(doctor::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -69,6 +73,7 @@ impl Command {
             Self::Report(arguments) => Box::pin(report::run(arguments, options, output)).await,
             Self::Open(arguments) => Box::pin(open::run(arguments, options, output)).await,
             Self::History(arguments) => Box::pin(history::run(arguments, options, output)).await,
+            Self::Audit(arguments) => Box::pin(audit::run(arguments, options, output)).await,
             Self::Approve(arguments) => Box::pin(approve::run(arguments, options, output)).await,
             Self::Reject(arguments) => Box::pin(reject::run(arguments, options, output)).await,
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,
@@ -77,6 +82,7 @@ impl Command {
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Switch(arguments) => Box::pin(switch::run(arguments, options, output)).await,
             Self::Retire(arguments) => Box::pin(retire::run(arguments, options, output)).await,
+            Self::Drift(arguments) => Box::pin(drift::run(arguments, options, output)).await,
             Self::Doctor(arguments) => Box::pin(doctor::run(arguments, options, output)).await,
             Self::Schema(arguments) => schema::run(arguments, output),
             Self::Completions(arguments) => completions::run(arguments, command_line, output),

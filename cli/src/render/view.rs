@@ -2,6 +2,7 @@
 //! may change.
 
 use glidepath_core::health::SlotRequests;
+use glidepath_core::message::details;
 use glidepath_core::plan::OnTimeout;
 use glidepath_core::protocol::next_look;
 use glidepath_core::record::{Decision, Deployment, Notice, Step};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::detail::failure;
 use super::state::{Doing, read_back_at, shares, state};
-use super::timeline::{details, headline};
+use super::timeline::headline;
 use crate::live::{Evidence, Live, StageCounted};
 
 /// A deployment as `--json` prints it. Times are RFC 3339 in UTC, shares in percent.
@@ -242,7 +243,7 @@ impl<'a> View<'a> {
             at: notice.at.to_string(),
             event: notice.event.name(),
             text: headline(notice, deployment),
-            details: details(notice),
+            details: details(&notice.event),
         });
         Self {
             failure: failed(deployment, notices),

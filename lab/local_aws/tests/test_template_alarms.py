@@ -205,8 +205,9 @@ def widgets(lab: Lab, dashboard: str) -> dict[str, Any]:
     return body
 
 
-def test_dashboards_show_what_is_there(lab: Lab, deploy: Deploy, unique: str) -> None:
-    resources = deploy()
+@pytest.mark.parametrize("page", ["disabled", "enabled"])
+def test_dashboards_show_what_is_there(lab: Lab, deploy: Deploy, unique: str, page: str) -> None:
+    resources = deploy(PublicPage=page)
     names = {resources["StackDashboard"], resources["ServiceDashboard"]}
     # The account's, of no Region.
     assert names == {f"{unique}-{REGION}", f"{unique}-{REGION}-services"}
@@ -230,6 +231,14 @@ def test_dashboards_show_what_is_there(lab: Lab, deploy: Deploy, unique: str) ->
                 check(namespace, measured, set(dimensions))
                 shown.add(measured)
     assert {metric for metric, _ in written()} <= shown, "every metric is on one of them"
+    functions = {resources[logical] for logical in resources if logical.endswith("Function")}
+    for measured in ("Errors", "Duration", "Throttles"):
+        [metrics] = [
+            w["properties"]["metrics"]
+            for w in widgets(lab, f"{unique}-{REGION}")["widgets"]
+            if any(measured in metric for metric in w["properties"].get("metrics", []))
+        ]
+        assert {metric[3] for metric in metrics} == functions, "every function is there, and only what is"
     [told] = [w["properties"]["alarms"] for w in widgets(lab, f"{unique}-{REGION}")["widgets"] if w["type"] == "alarm"]
     assert set(told) == {alarm["AlarmArn"] for alarm in alarms(lab, resources).values()}
 

@@ -57,12 +57,20 @@ impl StackLinks {
         let seals = Seals::of(self.key().await?, &format!("{usage}\n{}", self.stack));
         seals.map_err(|error| PortError::Refused { operation: "seal", detail: error.to_string() })
     }
+}
 
-    /// The path of a link, with its signature.
-    pub async fn path(&self, link: &QuestionLink) -> PortResult<String> {
-        let signature = hmac::sign(self.key().await?, link.signed(&self.stack).as_bytes());
-        let digits = signature.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        Ok(link.path(&digits.collect::<String>()))
+/// Where questions are shown.
+#[derive(Debug)]
+pub struct QuestionPage {
+    /// URL of the stack's page, as Lambda has given it.
+    pub url: String,
+    pub links: StackLinks,
+}
+
+impl QuestionPage {
+    /// The address of what has this path.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url.trim_end_matches('/'))
     }
 }
 
@@ -71,6 +79,12 @@ impl Links for StackLinks {
         let Some(signature) = bytes(signature) else { return Ok(false) };
         let key = self.key().await?;
         Ok(hmac::verify(key, link.signed(&self.stack).as_bytes(), &signature).is_ok())
+    }
+
+    async fn path(&self, link: &QuestionLink) -> PortResult<String> {
+        let signature = hmac::sign(self.key().await?, link.signed(&self.stack).as_bytes());
+        let digits = signature.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        Ok(link.path(&digits.collect::<String>()))
     }
 }
 

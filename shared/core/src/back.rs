@@ -177,7 +177,7 @@ fn went_back(serving: &Deployment, here: &[&Deployment]) -> bool {
 }
 
 /// A cluster may be given by its name or its ARN.
-fn same_slots(one: &Plan, other: &Plan) -> bool {
+pub(crate) fn same_slots(one: &Plan, other: &Plan) -> bool {
     let keys = |plan: &Plan| {
         let Slots { blue, green } = slots(plan);
         [blue, green].map(|service| LockKey::service(&plan.cluster, &service))

@@ -2,9 +2,11 @@
 //! verdicts, and the protocol's transitions become registry writes. Everything here is a pure
 //! function of its arguments.
 
+pub mod audit;
 pub mod back;
 pub mod doctor;
 pub mod document;
+pub mod drift;
 pub mod failure;
 pub mod harm;
 pub mod health;

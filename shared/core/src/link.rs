@@ -4,10 +4,14 @@
 use crate::ids::DeploymentId;
 use crate::plan::StageIndex;
 use crate::record::{Deployment, Notice, Phase, Step};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The first part of the path.
 const ROOT: &str = "approve";
+
+/// How long after its end a link still says what was answered and why: who was asked looks at it once more, and who finds
+/// it in the history of a channel months later learns no names.
+const SHOWN_FOR: Span = Span::from_secs(7 * 24 * 3_600);
 
 /// Which question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +34,38 @@ impl QuestionLink {
         })
     }
 
-    /// To what it still asks after a notice: nobody has answered as much as is needed, and whoever reads that notice
-    /// can have read the question before.
-    pub fn open_after(notice: &Notice, deployment: &Deployment) -> Option<Self> {
-        let unanswered = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
+    /// What somebody may answer now; `None`: it asks nothing, or has ended.
+    pub fn open(deployment: &Deployment) -> Option<Self> {
         let goes_on = deployment.phase == Phase::Open && deployment.progress.ended_by.is_none();
-        Self::of(deployment).filter(|link| unanswered && goes_on && notice.at >= link.asked_at)
+        Self::of(deployment).filter(|_| goes_on)
+    }
+
+    /// To what it asks, if whoever reads a notice can have read the question before.
+    pub fn known_to(notice: &Notice, deployment: &Deployment) -> Option<Self> {
+        Self::of(deployment).filter(|link| notice.at >= link.asked_at)
+    }
+
+    /// Whether the question has been over for so long that whoever still has the link is told no more than that.
+    pub fn is_long_over(&self, deployment: &Deployment, now: Timestamp) -> bool {
+        let is_asked =
+            deployment.phase == Phase::Open && Self::of(deployment).as_ref() == Some(self);
+        !is_asked && self.ended_at(deployment).is_some_and(|at| now.since(at) > SHOWN_FOR)
+    }
+
+    /// When it ended, by what ended it first.
+    fn ended_at(&self, deployment: &Deployment) -> Option<Timestamp> {
+        let stage = deployment.plan.stage(self.stage);
+        let timeout =
+            stage.and_then(|stage| stage.approval.as_ref()).map(|approval| approval.timeout);
+        let answers = deployment.progress.decisions.iter().rev();
+        let mut answers = answers.filter(|(stage, _)| *stage == self.stage);
+        let ends = [
+            answers.next().map(|(_, answer)| answer.at),
+            deployment.fence.as_ref().map(|fence| fence.at),
+            deployment.ended_at(),
+            timeout.map(|timeout| self.asked_at + timeout),
+        ];
+        ends.into_iter().flatten().filter(|at| *at >= self.asked_at).min()
     }
 
     /// What its signature is over.
@@ -79,14 +109,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
-    use crate::record::{Decision, Event};
-    use crate::time::Span;
-
-    fn decision() -> Decision {
-        let by = "slack:T0LAB/U0ADA".to_owned();
-        Decision { approved: true, by, at: NOW, reason: None, groups: Vec::new() }
-    }
+    use crate::plan::{Approval, OnTimeout};
+    use crate::record::{Decision, Event, Fence, FenceTrigger, Outcome};
 
     fn link() -> QuestionLink {
         QuestionLink {
@@ -149,31 +175,48 @@ mod tests {
             at,
             event: Event::RollbackHeld,
         };
-        let open = |at, change: &dyn Fn(&mut Deployment)| {
-            let mut changed = asked.clone();
-            change(&mut changed);
-            QuestionLink::open_after(&told(at), &changed)
-        };
         let second = NOW + Span::from_secs(1);
-        assert_eq!(open(NOW, &|_| {}), Some(found.clone()));
-        // Half of it is answered: it is still asked.
-        let half = |asked: &mut Deployment| {
-            asked.progress.decisions.push((asked.progress.stage, decision()));
-        };
-        assert_eq!(open(second, &half), Some(found));
-        let answered = |asked: &mut Deployment| {
-            let decision = Some(decision());
-            asked.progress.step = Step::Approving { since: NOW, until, decision, reminded: false };
-        };
-        assert_eq!(open(second, &answered), None);
-        assert_eq!(open(second, &|asked| asked.phase = Phase::RollingBack), None);
-        // Told late, by when the next question was asked.
-        let next = |asked: &mut Deployment| {
-            asked.progress.step =
-                Step::Approving { since: second, until, decision: None, reminded: false };
-        };
-        assert_eq!(open(NOW, &next), None);
+        for at in [NOW, second] {
+            assert_eq!(QuestionLink::known_to(&told(at), &asked), Some(found.clone()));
+        }
+        // Told late, by when it was asked.
+        let before = Timestamp::from_millis(NOW.as_millis() - 1);
+        assert_eq!(QuestionLink::known_to(&told(before), &asked), None);
         asked.id = DeploymentId::new("schräg");
         assert_eq!(QuestionLink::of(&asked), None);
+    }
+
+    #[test]
+    fn a_link_says_what_was_answered_for_a_week_after_the_first_thing_that_ended_it() {
+        let (hour, week) = (Span::from_secs(3_600), Span::from_secs(7 * 86_400));
+        let mut asked = deployment();
+        asked.plan.stages[0].approval = Some(Approval::anybody(hour, OnTimeout::Continue));
+        let until = NOW + hour;
+        asked.progress.step =
+            Step::Approving { since: NOW, until, decision: None, reminded: false };
+        let link = QuestionLink::of(&asked).unwrap();
+        // Whoever pauses it pauses it for as long as they wish.
+        assert!(!link.is_long_over(&asked, until + week.times(2)));
+        let ends_at = |asked: &Deployment, at: Timestamp| {
+            assert!(!link.is_long_over(asked, at + week));
+            assert!(link.is_long_over(asked, at + week + Span::from_millis(1)));
+        };
+        asked.progress.step = Step::Baking { since: until, promoted: None };
+        ends_at(&asked, until);
+        let minute = |minutes| NOW + Span::from_secs(60).times(minutes);
+        asked.phase = Phase::Closed(Outcome::RolledBack);
+        asked.next_due_at = minute(9);
+        ends_at(&asked, minute(9));
+        let failure = Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired");
+        asked.fence = Some(Fence { trigger: FenceTrigger::StateMachine, failure, at: minute(8) });
+        ends_at(&asked, minute(8));
+        let by = "oidc:ada".to_owned();
+        let given =
+            Decision { approved: true, by, at: minute(7), reason: None, groups: Vec::new() };
+        asked.progress.decisions.push((StageIndex(0), given.clone()));
+        ends_at(&asked, minute(7));
+        // Of another stage, and before it was asked.
+        asked.progress.decisions = vec![(StageIndex(1), Decision { at: minute(1), ..given })];
+        ends_at(&asked, minute(8));
     }
 }

@@ -25,7 +25,7 @@ use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
     TaskDefinition,
 };
-use crate::people::{Approvers, Naming};
+use crate::people::{Approvers, Naming, SAID};
 use crate::rollback::RollbackPlan;
 use crate::route::{Role, RolePair, RouteActions, RouteRef};
 use crate::scaling::ScalableTarget;
@@ -116,7 +116,7 @@ impl Plan {
                 Some(format!("{starter}, as AWS says, for {said}"))
             }
             (Some(starter), _) => Some(format!("{starter}, as AWS says")),
-            (None, Some(said)) => Some(format!("{said}, as they say")),
+            (None, Some(said)) => Some(format!("{said}{SAID}")),
             (None, None) => None,
         }
     }

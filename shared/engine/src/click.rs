@@ -13,8 +13,9 @@ use crate::decide;
 use crate::page::{Answering, look};
 use crate::ports::{Clicks, Clock, Links, Orchestration, Ports, Registry};
 
-/// How long it may take until it is decided, or not known.
-const DECIDED_WITHIN: Span = Span::from_millis(1_800);
+/// How long it may take until it is decided, or not known. Before it the way from Slack and the start of the function may
+/// take as long as half a second.
+const DECIDED_WITHIN: Span = Span::from_millis(1_500);
 
 /// How long it may take after that to tell whoever has clicked.
 const TOLD_WITHIN: Span = Span::from_millis(800);

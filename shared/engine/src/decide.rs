@@ -8,7 +8,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol::{self, Refused, pause, promote, resume};
-use glidepath_core::record::{Decision, Deployment, Pause, Promotion, Step};
+use glidepath_core::record::{Decision, Deployment, Pause, Phase, Promotion, Step};
 use glidepath_core::request::can_be_said;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
@@ -30,6 +30,19 @@ pub struct Answer {
     /// The groups that are proven of them, as lists of approvers name them.
     pub groups: Vec<String>,
     pub word: Word,
+}
+
+impl Answer {
+    /// Whether the record has it of them already, as after a second click.
+    pub fn is_recorded(&self, deployment: &Deployment) -> bool {
+        let here = deployment.progress.stage;
+        let (stage, approved) = match self.word {
+            Word::Approve { .. } => (self.stage, true),
+            Word::Reject { .. } => (self.stage.or(Some(here)), false),
+            Word::Promote { .. } | Word::Pause { .. } | Word::Resume { .. } => return false,
+        };
+        stage.is_some_and(|stage| deployment.has_recorded(stage, approved, &self.by))
+    }
 }
 
 /// What a person says of a stage.
@@ -91,6 +104,8 @@ pub enum PostedDecision {
     },
     /// The old slot's tasks go before their time.
     Retire {},
+    /// Nothing: where the question is shown.
+    Link {},
 }
 
 /// What the function answers.
@@ -105,6 +120,9 @@ pub struct Decided {
     /// Of a pause: the weight to which a shift was under way already; it may still come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<Weight>,
+    /// The address of the question's page, if that was wanted, something is asked, and the stack has a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 impl Decided {
@@ -112,12 +130,17 @@ impl Decided {
     pub fn answer(answer: &Answer, after: &Deployment, now: Timestamp) -> Self {
         let pauses = matches!(answer.word, Word::Pause { .. });
         let under_way = after.under_way(now).filter(|_| pauses);
-        Self { deployment: after.id.clone(), was_due_at: None, under_way }
+        Self { deployment: after.id.clone(), was_due_at: None, under_way, page: None }
     }
 
     /// An old slot, of which so much was kept.
     pub const fn retirement(deployment: DeploymentId, was_due_at: Option<Timestamp>) -> Self {
-        Self { deployment, was_due_at, under_way: None }
+        Self { deployment, was_due_at, under_way: None, page: None }
+    }
+
+    /// A question, which is shown there.
+    pub const fn link(deployment: DeploymentId, page: Option<String>) -> Self {
+        Self { deployment, was_due_at: None, under_way: None, page }
     }
 }
 
@@ -126,6 +149,7 @@ impl Decided {
 pub enum Wanted {
     Answer(Answer),
     Retire { deployment: DeploymentId, by: String },
+    Link { deployment: DeploymentId },
 }
 
 impl Posted {
@@ -141,6 +165,7 @@ impl Posted {
             PostedDecision::Pause { reason } => (None, Word::Pause { reason }),
             PostedDecision::Resume { reason } => (None, Word::Resume { reason }),
             PostedDecision::Retire {} => return Ok(Wanted::Retire { deployment, by: person }),
+            PostedDecision::Link {} => return Ok(Wanted::Link { deployment }),
         };
         let reason = match &word {
             Word::Approve { reason }
@@ -188,6 +213,9 @@ where
         match &answer.word {
             Word::Approve { reason } | Word::Reject { reason } => {
                 let approved = matches!(answer.word, Word::Approve { .. });
+                if answer.is_recorded(deployment) {
+                    return Ok((deployment.clone(), Vec::new()));
+                }
                 let groups = answer.groups.clone();
                 let decision = Decision { approved, by, at, reason: reason.clone(), groups };
                 protocol::answer(deployment, answer.stage, decision, at)
@@ -210,10 +238,13 @@ where
         }
         stop @ (Stop::Refused(_) | Stop::Failed(_)) => stop.into(),
     })?;
-    let half = matches!(deployment.progress.step, Step::Approving { decision: None, .. });
+    let is_answered = matches!(deployment.progress.step, Step::Approving { decision: Some(_), .. });
     let waits = match answer.word {
-        // Others are still to be asked.
-        Word::Approve { .. } | Word::Reject { .. } | Word::Promote { .. } => half,
+        // Others are still to be asked, or what was sent again has been followed already.
+        Word::Approve { .. } | Word::Reject { .. } => {
+            !is_answered || deployment.phase != Phase::Open
+        }
+        Word::Promote { .. } => false,
         // Nothing moves for a pause: the next look comes when it would have.
         Word::Pause { .. } => true,
         Word::Resume { .. } => false,

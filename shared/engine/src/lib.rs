@@ -6,6 +6,7 @@ pub mod advance;
 pub mod click;
 pub mod complete;
 pub mod decide;
+pub mod drift;
 pub mod forecast;
 pub mod gate;
 mod gather;

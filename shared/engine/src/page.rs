@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::people::{
     Approvers, LINK_HOLDER, is_slack_group, signed_in, signed_in_group, slack_user,
 };
-use glidepath_core::record::Deployment;
+use glidepath_core::record::{Deployment, Phase};
 
 use crate::decide::{Answer, Word, require_said};
 use crate::failed;
@@ -71,6 +72,21 @@ where
     Ok(Some(Found { link, deployment, cells }))
 }
 
+/// The path of what a deployment asks now, for whoever may decide it without a link; `None`: it asks nothing. Changes
+/// nothing.
+pub async fn path_of_question<P>(
+    ports: &P,
+    links: &impl Links,
+    deployment: &DeploymentId,
+) -> Result<Option<String>, Failure>
+where
+    P: Ports<Registry: Registry>,
+{
+    let found = ports.registry().deployment(deployment).await.map_err(|error| failed(&error))?;
+    let Some(link) = found.as_ref().and_then(QuestionLink::open) else { return Ok(None) };
+    links.path(&link).await.map(Some).map_err(|error| failed(&error))
+}
+
 impl Found {
     /// Those of somebody's groups at the stack's issuer by which they may approve: one for each list of approvers that
     /// names any. The others decide nothing, and may be hundreds.
@@ -100,18 +116,27 @@ impl Found {
 
     /// What somebody who has the link decides, for [`crate::decide`], which takes it or says why not.
     pub fn answer(&self, approved: bool, reason: &str, by: Answering) -> Result<Answer, Failure> {
-        if QuestionLink::of(&self.deployment).as_ref() != Some(&self.link) {
-            let cause = "nobody is asked this any more".to_owned();
-            return Err(Failure::new(FailureCode::InvalidRequest, cause));
-        }
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
         reason.as_deref().map_or(Ok(()), require_said)?;
-        Ok(Answer {
+        let answer = Answer {
             deployment: self.link.deployment.clone(),
             stage: Some(self.link.stage),
             by: by.by,
             groups: by.groups,
             word: if approved { Word::Approve { reason } } else { Word::Reject { reason } },
-        })
+        };
+        let asks = QuestionLink::of(&self.deployment);
+        let is_here = asks.as_ref() == Some(&self.link);
+        // Asked anew, what was answered before is about something else.
+        let is_anew = !is_here && asks.is_some_and(|asks| asks.stage == self.link.stage);
+        let is_asked = is_here && self.deployment.phase == Phase::Open;
+        if is_asked || !is_anew && answer.is_recorded(&self.deployment) {
+            return Ok(answer);
+        }
+        let cause = self.deployment.fence.as_ref().map_or_else(
+            || "nobody is asked this any more".to_owned(),
+            |fence| format!("it returned to stable: {}", fence.failure.cause),
+        );
+        Err(Failure::new(FailureCode::InvalidRequest, cause))
     }
 }

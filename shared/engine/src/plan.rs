@@ -10,7 +10,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::AlarmSignal;
 use glidepath_core::ids::{AlarmArn, DeploymentId, ExecutionArn, ExecutionStart};
 use glidepath_core::plan::Plan;
-use glidepath_core::preflight::{Resolved, StackSettings};
+use glidepath_core::preflight::{Resolved, StackSettings, enough_besides_the_starter};
 use glidepath_core::protocol::{NextStep, RegistryWrite, Reply, begin, close};
 use glidepath_core::record::{Deployment, LockKey, Outcome, Phase, Progress, Revision, starter};
 use glidepath_core::route::Role;
@@ -91,6 +91,10 @@ where
                 let mut surveyed = surveyed.map_err(|unfit| unfit.failure())?;
                 let plan = &mut surveyed.resolved.plan;
                 plan.starter = starter.map(str::to_owned);
+                let unfit = enough_besides_the_starter(plan);
+                if unfit.has_errors() {
+                    return Err(unfit.failure(FailureCode::InvalidRequest));
+                }
                 // A way back has the checks of the plan that it leaves, and none of them may hold it up.
                 if plan.way_back.is_none() {
                     let tried = try_checks(monitoring, clock.now(), plan).await;

@@ -1,24 +1,20 @@
 //! The page on which people decide: what is asked, what speaks for it and against it, who has answered, and until when.
 //! It works without scripts, so that it can forbid all of them, and a GET of it changes nothing.
 
+mod answering;
 mod standing;
 mod style;
 
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::console;
-use glidepath_core::people::people;
-use glidepath_core::plan::{OnTimeout, Stage, StageIndex};
-use glidepath_core::protocol;
-use glidepath_core::record::{Decision, Deployment, Phase};
+use glidepath_core::plan::{Stage, StageIndex};
+use glidepath_core::record::{Deployment, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::standing::Standing;
 use crate::{Report, drawing};
-
-/// Longest reason, in characters, as the record takes it.
-const LONGEST_REASON: usize = 2_000;
 
 /// What is shown.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +71,11 @@ pub fn notice_with_way(headline: &str, text: &str, back_to: Option<&str>) -> Str
 impl Page<'_> {
     /// As HTML.
     pub fn html(&self) -> String {
+        if self.link.is_long_over(self.deployment, self.now) {
+            let text = "The question of this link was over more than a week ago. `glidepath status` shows what is asked \
+                        now, and `glidepath history` what was deployed.";
+            return notice("It is over", text);
+        }
         let standing = Standing::of(self.deployment, self.link, self.now);
         let question = self.question();
         let body = html! {
@@ -148,42 +149,6 @@ impl Page<'_> {
         }
     }
 
-    fn standing(&self, standing: &Standing) -> Markup {
-        let Standing::Open { until } = standing else {
-            return html! { p { (standing.text()) } };
-        };
-        let deployment = self.deployment;
-        let approval = self.stage().and_then(|stage| stage.approval.as_ref());
-        let then = match approval.map(|approval| approval.on_timeout) {
-            Some(OnTimeout::Continue) => "it goes on",
-            Some(OnTimeout::Rollback) | None => "everything returns to stable",
-        };
-        let left = in_short(until.since(self.now));
-        let demanded =
-            approval.and_then(|approval| approval.in_words(deployment.people_needed(approval)));
-        let given: Vec<_> =
-            deployment.approvals(self.link.stage).map(|given| given.by.as_str()).collect();
-        html! {
-            p { "Until " (time(*until)) " (" (left) " left), then " (then) "." }
-            @if let Some(at) = deployment.goes_on_at().filter(|at| *at > self.now) {
-                p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (in_short(at.since(self.now))) "." }
-            }
-            @if let Some(pause) = &deployment.progress.paused {
-                p { (pause.in_words()) ". An approval is taken, and the weight moves once it is resumed." }
-            }
-            @if let Some(demanded) = demanded {
-                p { "Who must approve: " (demanded) "." }
-            }
-            @if !given.is_empty() {
-                p {
-                    "Approved by " (given.join(" and ")) "; "
-                    (people(deployment.approvals_lacking(self.link.stage))) " more must."
-                }
-            }
-            (self.ways_to_answer())
-        }
-    }
-
     /// Who looks at it, if that is known.
     fn visitor(&self) -> Markup {
         let Visitor::SignedIn { by, token, .. } = self.visitor else { return html! {} };
@@ -194,91 +159,6 @@ impl Page<'_> {
                 button.plain type="submit" name="decision" value="sign-out" { "Sign out" }
             }
         }
-    }
-
-    fn ways_to_answer(&self) -> Markup {
-        if self.deployment.is_anyones_with_link(self.link.stage) {
-            return html! {
-                (self.form(true, None))
-                p.small { "The plan takes an answer from whoever has this link. It records no name." }
-            };
-        }
-        match self.visitor {
-            Visitor::LinkHolder => html! {
-                p { "A link names nobody, and this question asks for somebody. Answer it by the command line:" }
-                (self.commands())
-            },
-            Visitor::MaySignIn { at } => html! {
-                p { "A link names nobody, and this question asks for somebody." }
-                p.buttons { a.button href=(at) rel="nofollow" { "Sign in to answer" } }
-                p { "Or answer it by the command line:" }
-                (self.commands())
-            },
-            Visitor::SignedIn { by, groups, says_groups, token } => {
-                let why_not = self.cannot_approve(by, groups);
-                html! {
-                    @if let Some(why) = &why_not {
-                        p.against { strong { "You cannot approve it: " } (why) "." }
-                        @if !says_groups {
-                            p {
-                                "Whoever has signed you in says nothing of your groups, so you are in none here. The                                  claim may be called otherwise, or be left out because you are in too many: Microsoft                                  Entra does that above 200."
-                            }
-                        }
-                    }
-                    (self.form(why_not.is_none(), Some(token)))
-                    @if why_not.is_some() {
-                        p { "Whoever may decide by AWS's names answers by the command line:" }
-                        (self.commands())
-                    }
-                }
-            }
-        }
-    }
-
-    /// Why an approval of theirs would not be taken, by the rule that would refuse it.
-    fn cannot_approve(&self, by: &str, groups: &[String]) -> Option<String> {
-        let (by, groups) = (by.to_owned(), groups.to_vec());
-        let decision = Decision { approved: true, by, at: self.now, reason: None, groups };
-        let answered = protocol::answer(self.deployment, Some(self.link.stage), decision, self.now);
-        answered.err().map(|refused| refused.to_string())
-    }
-
-    /// Posted to this page's own address, which nobody knows who has not been given it.
-    fn form(&self, approves: bool, token: Option<&str>) -> Markup {
-        html! {
-            form method="post" autocomplete="off" {
-                @if let Some(token) = token { input type="hidden" name="token" value=(token); }
-                label for="reason" { "Why (for whoever reads the timeline)" }
-                textarea id="reason" name="reason" rows="3" maxlength=(LONGEST_REASON) {}
-                p.buttons {
-                    @if approves {
-                        button.approve type="submit" name="decision" value="approve" {
-                            "Approve " (self.weight())
-                        }
-                    }
-                    button.reject type="submit" name="decision" value="reject" {
-                        "Refuse, and return everything to stable"
-                    }
-                }
-            }
-        }
-    }
-
-    fn commands(&self) -> Markup {
-        let (id, stage) = (&self.deployment.id, self.link.stage);
-        let options = self.options();
-        html! {
-            pre tabindex="0" { code {
-                "glidepath approve " (id) (options) " --stage " (stage) "\n"
-                "glidepath reject " (id) (options) " --stage " (stage) " --reason \"…\""
-            } }
-        }
-    }
-
-    fn options(&self) -> String {
-        let mut parts = self.deployment.execution.as_str().split(':');
-        let region = parts.nth(3).unwrap_or_default();
-        format!(" --stack {} --region {region}", self.stack)
     }
 
     fn evidence(&self) -> Markup {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -28,8 +28,13 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// `None`: the machine has none, which is said.
-    pub(super) async fn start(arguments: &[&str]) -> Option<Self> {
+    /// For this test; `None`: the machine has none, which is said.
+    pub(super) async fn start(test: &str, arguments: &[&str]) -> Option<Self> {
+        Self::set_up(test, arguments, json!({})).await
+    }
+
+    /// The same with these of Chrome's options.
+    async fn set_up(test: &str, arguments: &[&str], mut options: Value) -> Option<Self> {
         let found = program(&["chromedriver"]).zip(program(&[
             "chromium",
             "chromium-browser",
@@ -39,9 +44,9 @@ impl Browser {
             let required =
                 std::env::var("GLIDEPATH_BROWSER").is_ok_and(|asked| asked == "required");
             assert!(!required, "there is no browser, and GLIDEPATH_BROWSER asks for one");
-            glidepath_lab::say(
-                "left out, for want of a browser: page::browser (install the packages chromium and chromium-driver)",
-            );
+            glidepath_lab::say(format!(
+                "left out, for want of a browser: page::{test} (install the packages chromium and chromium-driver)",
+            ));
             return None;
         };
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -55,7 +60,7 @@ impl Browser {
         let mut all =
             vec!["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         all.extend(arguments);
-        let options = json!({ "binary": browser, "args": all });
+        (options["binary"], options["args"]) = (json!(browser), json!(all));
         let wanted = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
         let mut builder =
             ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
@@ -86,6 +91,17 @@ impl Browser {
         let script = "return document.body ? document.body.innerText : ''";
         let told = self.client.execute(script, Vec::new()).await.ok();
         told.and_then(|told| told.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Waits until the page says so.
+    pub(super) async fn until(&self, wanted: &str) {
+        for _ in 0..300 {
+            if self.text().await.contains(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("no `{wanted}` in {}", self.text().await);
     }
 
     /// One press of the key of tabulators leads to this element. A page that has just been shown may not take the first
@@ -156,61 +172,134 @@ async fn is_readable(browser: &Browser) {
     assert_eq!(browser.evaluate(small).await, json!(0));
 }
 
+const TEST: &str = "browser::a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen_and_without_scripts";
+
 #[test]
-fn a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen() {
+fn a_person_reads_the_question_and_answers_it_by_keyboard_on_any_screen_and_without_scripts() {
     block_on(async {
-        let stage = Stage::asking(json!({ "timeout": "1h", "anyoneWithLink": true })).await;
+        let approval = json!({ "timeout": "2h", "notBefore": "1h", "anyoneWithLink": true });
+        let stage = Stage::asking(approval).await;
         played(&stage, async {
             let url = asks(&stage, "b-1").await;
-            let dark = "--blink-settings=preferredColorScheme=0";
-            for (name, size, scheme) in [
-                ("light", "--window-size=1200,1600", "--blink-settings=preferredColorScheme=1"),
-                ("dark", "--window-size=1200,1600", dark),
-                ("telephone", "--window-size=500,1800", dark),
-            ] {
-                let Some(browser) = Browser::start(&[size, scheme]).await else { return };
-                browser.client.goto(&url).await.unwrap();
-                browser.picture(name).await;
-                is_readable(&browser).await;
-                has_no_obstacle(&browser, name).await;
-                let prefers = "return matchMedia('(prefers-color-scheme: dark)').matches";
-                assert_eq!(browser.evaluate(prefers).await, json!(name != "light"));
-                assert!(browser.text().await.contains("It waits for an answer"));
-                browser.client.clone().close().await.unwrap();
-            }
-            let Some(browser) = Browser::start(&["--window-size=500,1800"]).await else { return };
-            browser.client.goto(&url).await.unwrap();
-            // The reason, then the button that approves.
-            browser.tabs_to("#reason").await;
-            let field = browser.client.active_element().await.unwrap();
-            field.send_keys("the graphs look good").await.unwrap();
-            browser.tabs_to("button[value=approve]").await;
-            browser.press(Key::Enter).await;
-            for _ in 0..300 {
-                if browser.text().await.contains("It was approved") {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            let told = browser.text().await;
-            assert!(
-                told.contains("It was approved") && told.contains("the graphs look good"),
-                "{told}"
+            let Some(()) = is_read(&url).await else { return };
+            let Some(()) = is_answered_by_keyboard(&url).await else { return };
+            let url = asks_again(
+                &stage,
+                "b-2",
+                "b-1",
+                json!({ "timeout": "1h", "anyoneWithLink": true }),
             );
-            browser.picture("approved").await;
-            has_no_obstacle(&browser, "approved").await;
-            // Loaded again, nothing is posted again.
-            browser.client.refresh().await.unwrap();
-            assert!(browser.text().await.contains("It was approved"));
+            let url = url.await;
+            let Some(()) = is_approved_without_scripts(&url).await else { return };
             let root = Person::root();
-            stage.runs(&root, &["rollback", "b-1", "--reason", "seen enough"]).await;
-            browser.client.refresh().await.unwrap();
+            stage.runs(&root, &["rollback", "b-2", "--reason", "seen enough"]).await;
+            let Some(browser) = Browser::start(TEST, &[WIDE]).await else { return };
+            browser.client.goto(&url).await.unwrap();
             has_no_obstacle(&browser, "over").await;
-            browser.client.goto(&url.replace("/b-1/", "/b-2/")).await.unwrap();
+            browser.client.goto(&url.replace("/b-2/", "/b-3/")).await.unwrap();
             assert!(browser.text().await.contains("This link leads nowhere"));
             has_no_obstacle(&browser, "a link that leads nowhere").await;
             browser.client.clone().close().await.unwrap();
         })
         .await;
     });
+}
+
+const WIDE: &str = "--window-size=1200,1600";
+const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
+const DARK: &str = "--blink-settings=preferredColorScheme=0";
+
+/// A telephone of today, held upright.
+fn telephone() -> Value {
+    let metrics = json!({ "width": 360, "height": 740, "pixelRatio": 3.0, "touch": true });
+    json!({ "mobileEmulation": { "deviceMetrics": metrics } })
+}
+
+async fn is_read(url: &str) -> Option<()> {
+    for (name, arguments, options) in [
+        ("light", [WIDE, LIGHT], json!({})),
+        ("dark", [WIDE, DARK], json!({})),
+        ("narrow", ["--window-size=500,1800", DARK], json!({})),
+        ("telephone", [WIDE, DARK], telephone()),
+    ] {
+        let browser = Browser::set_up(TEST, &arguments, options).await?;
+        browser.client.goto(url).await.unwrap();
+        browser.picture(name).await;
+        is_readable(&browser).await;
+        has_no_obstacle(&browser, name).await;
+        let prefers = "return matchMedia('(prefers-color-scheme: dark)').matches";
+        assert_eq!(browser.evaluate(prefers).await, json!(name != "light"));
+        if name == "telephone" {
+            let size = "return [window.innerWidth, window.innerHeight]";
+            assert_eq!(browser.evaluate(size).await, json!([360, 740]));
+        }
+        assert!(browser.text().await.contains("It waits for an answer"));
+        browser.client.clone().close().await.unwrap();
+    }
+    Some(())
+}
+
+/// Approved on a wide screen, and on a second thought refused on a telephone.
+async fn is_answered_by_keyboard(url: &str) -> Option<()> {
+    let browser = Browser::start(TEST, &["--window-size=500,1800"]).await?;
+    browser.client.goto(url).await.unwrap();
+    // The reason, then the button that approves.
+    says_why(&browser, "the graphs look good").await;
+    browser.tabs_to("button[value=approve]").await;
+    browser.press(Key::Enter).await;
+    browser.until("It was approved").await;
+    let told = browser.text().await;
+    assert!(told.contains("the graphs look good") && told.contains("at the earliest"), "{told}");
+    browser.picture("approved").await;
+    has_no_obstacle(&browser, "approved").await;
+    // Loaded again, nothing is posted again.
+    browser.client.refresh().await.unwrap();
+    assert!(browser.text().await.contains("It was approved"));
+    browser.client.clone().close().await.unwrap();
+
+    let browser = Browser::set_up(TEST, &[DARK], telephone()).await?;
+    browser.client.goto(url).await.unwrap();
+    is_readable(&browser).await;
+    says_why(&browser, "on second thought").await;
+    browser.tabs_to("button[value=reject]").await;
+    browser.press(Key::Enter).await;
+    browser.until("It was refused").await;
+    let told = browser.text().await;
+    assert!(told.contains("on second thought") && !told.contains("Approve"), "{told}");
+    browser.picture("refused").await;
+    has_no_obstacle(&browser, "refused").await;
+    browser.client.clone().close().await.unwrap();
+    Some(())
+}
+
+async fn says_why(browser: &Browser, why: &str) {
+    browser.tabs_to("#reason").await;
+    browser.client.active_element().await.unwrap().send_keys(why).await.unwrap();
+}
+
+/// Whoever has switched scripts off, as some do everywhere, misses nothing.
+async fn is_approved_without_scripts(url: &str) -> Option<()> {
+    let off = json!({ "prefs": { "profile.managed_default_content_settings.javascript": 2 } });
+    let browser = Browser::set_up(TEST, &[WIDE], off).await?;
+    let scripted = "data:text/html,<p>none</p><script>document.body.innerHTML='one'</script>";
+    browser.client.goto(scripted).await.unwrap();
+    let source = browser.client.source().await.unwrap();
+    assert!(source.contains("<p>none</p>"), "scripts run: {source}");
+    browser.client.goto(url).await.unwrap();
+    let field = browser.client.find(Locator::Id("reason")).await.unwrap();
+    field.send_keys("without a script").await.unwrap();
+    let button = browser.client.find(Locator::Css("button[value=approve]")).await.unwrap();
+    button.click().await.unwrap();
+    browser.client.wait().for_element(Locator::Css("time")).await.unwrap();
+    let mut source = String::new();
+    for _ in 0..100 {
+        source = browser.client.source().await.unwrap();
+        if source.contains("It was approved") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(source.contains("It was approved") && source.contains("without a script"), "{source}");
+    browser.client.clone().close().await.unwrap();
+    Some(())
 }

@@ -10,21 +10,21 @@ use crate::block_on;
 use crate::people::Stage;
 
 /// Somebody's click, as Slack posts it.
-struct Clicked<'a> {
-    user: &'a str,
-    action: &'a str,
-    path: &'a str,
+pub(super) struct Clicked<'a> {
+    pub(super) user: &'a str,
+    pub(super) action: &'a str,
+    pub(super) path: &'a str,
     /// How many seconds ago it was signed.
-    ago: u64,
+    pub(super) ago: u64,
     /// What becomes of the signature.
-    forged: bool,
+    pub(super) forged: bool,
 }
 
-fn seconds() -> u64 {
+pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-async fn click(stage: &Stage, clicked: Clicked<'_>) -> Fetched {
+pub(super) async fn click(stage: &Stage, clicked: Clicked<'_>) -> Fetched {
     let Clicked { user, action, path, ago, forged } = clicked;
     let payload = json!({
         "type": "block_actions",
@@ -57,7 +57,7 @@ async fn click(stage: &Stage, clicked: Clicked<'_>) -> Fetched {
 }
 
 /// What whoever has clicked is told.
-async fn told(hearing: &mut Hearing) -> String {
+pub(super) async fn told(hearing: &mut Hearing) -> String {
     let body = hearing.with(&["ephemeral"]).await.unwrap();
     let told: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(told["response_type"], "ephemeral");
@@ -79,21 +79,24 @@ async fn shown(stage: &Stage, is: impl Fn(&str) -> bool) -> Value {
     panic!("{last}");
 }
 
-/// What the buttons of a message carry: the question, the same in both.
-fn carried(message: &Value) -> String {
+/// The actions of a message's buttons, and what all of them carry: the question.
+fn buttons(message: &Value) -> (Vec<String>, String) {
     let blocks = message["blocks"].as_array().unwrap().iter();
     let actions = blocks.filter(|block| block["type"] == "actions").collect::<Vec<_>>();
     let [actions] = actions.as_slice() else { panic!("{message}") };
-    let values = [0, 1].map(|at| actions["elements"][at]["value"].as_str().unwrap().to_owned());
-    assert_eq!(values[0], values[1]);
-    values[0].clone()
+    let elements = actions["elements"].as_array().unwrap();
+    let of = |element: &Value, field: &str| element[field].as_str().unwrap().to_owned();
+    let carried = of(&elements[0], "value");
+    assert!(elements.iter().all(|element| of(element, "value") == carried), "{message}");
+    (elements.iter().map(|element| of(element, "action_id")).collect(), carried)
 }
 
 #[test]
-fn the_buttons_stay_until_as_many_have_clicked_as_must() {
+fn the_buttons_stay_until_as_many_have_clicked_as_must_and_one_of_them_until_the_weight_may_move() {
     block_on(async {
         let approvers = ["slack:T0LAB/U0ADA", "slack:T0LAB/U0BOB"];
-        let approval = json!({ "timeout": "1h", "count": 2, "approvers": approvers });
+        let approval =
+            json!({ "timeout": "2h", "notBefore": "1h", "count": 2, "approvers": approvers });
         let stage = Stage::asking(approval).await;
         let mut request: Value =
             serde_json::from_str(&std::fs::read_to_string(&stage.request).unwrap()).unwrap();
@@ -102,30 +105,40 @@ fn the_buttons_stay_until_as_many_have_clicked_as_must() {
         played(&stage, async {
             let root = Person::root();
             asks(&stage, "l-1").await;
-            let click = async |user, path: &str| {
-                let clicked = Clicked { user, action: "approve", path, ago: 0, forged: false };
+            let click = async |user, action, path: &str| {
+                let clicked = Clicked { user, action, path, ago: 0, forged: false };
                 assert_eq!(click(&stage, clicked).await.status, 200);
             };
             let has_buttons = |text: &str| text.contains("\"actions\"");
-            let asked = carried(&shown(&stage, has_buttons).await);
+            let (actions, asked) = buttons(&shown(&stage, has_buttons).await);
+            assert_eq!(actions, ["approve", "reject"]);
             let mut hearing = stage.lab.hearing();
-            click("U0ADA", &asked).await;
-            assert_eq!(told(&mut hearing).await, "You have approved stage 2. 1 person more must.");
-            click("U0ADA", &asked).await;
-            let again = told(&mut hearing).await;
-            assert!(
-                again.starts_with("Nothing was recorded: slack:T0LAB/U0ADA approved"),
-                "{again}"
-            );
+            // A second click is told the same as the first.
+            for _ in 0..2 {
+                click("U0ADA", "approve", &asked).await;
+                let half = "You have approved stage 2. 1 person more must.";
+                assert_eq!(told(&mut hearing).await, half);
+            }
             let half = |text: &str| text.contains("U0ADA approved stage 2");
             let still = shown(&stage, half).await;
-            assert_eq!(carried(&still), asked);
-            click("U0BOB", &asked).await;
+            assert_eq!(buttons(&still), (actions, asked.clone()));
+            click("U0BOB", "approve", &asked).await;
             assert_eq!(told(&mut hearing).await, "You have approved stage 2.");
-            shown(&stage, |text| !has_buttons(text)).await;
-            let status = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
-            stage.until(&root, "l-1", status).await;
-            stage.runs(&root, &["rollback", "l-1", "--reason", "seen enough"]).await;
+            // Now there is time for a second thought.
+            let all = |text: &str| text.contains("U0BOB approved stage 2");
+            let held = shown(&stage, all).await;
+            assert_eq!(buttons(&held), (vec!["reject".to_owned()], asked.clone()));
+            for _ in 0..2 {
+                click("U0ADA", "reject", &asked).await;
+                let all = "You have refused stage 2: all requests return to the version before.";
+                assert_eq!(told(&mut hearing).await, all);
+            }
+            let back = |status: &Value| status["phase"] == "rolledBack";
+            let ended = stage.until(&root, "l-1", back).await;
+            assert_eq!(ended["now"]["traffic"][0]["canary"], 0.0, "{ended}");
+            let refused = |text: &str| text.contains("U0ADA rejected stage 2");
+            let over = shown(&stage, |text| refused(text) && !has_buttons(text)).await;
+            assert!(over.to_string().contains("T0LAB/U0ADA"), "{over}");
         })
         .await;
     });
@@ -153,9 +166,6 @@ fn whom_slack_names_answers_by_a_button_and_nobody_else_does() {
                 let clicked = Clicked { ago, forged, ..own("U0BOB", "approve") };
                 assert_eq!(click(&stage, clicked).await.status, 401, "{ago} {forged}");
             }
-            let slack = stage.lab.glidepath().outputs()["SlackInteractivityUrl"].clone();
-            assert_eq!(fetch("GET", &slack, &[], "").await.unwrap().status, 405);
-            assert_eq!(fetch("POST", &slack, &[FORM], "payload=%7B%7D").await.unwrap().status, 401);
             // Nobody whom no list names, and nothing that the stack has not signed.
             assert_eq!(click(&stage, own("U0EVE", "approve")).await.status, 200);
             let refused = told(&mut hearing).await;

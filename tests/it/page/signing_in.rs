@@ -211,23 +211,15 @@ async fn signs_in(browser: &Browser, name: &str) {
     let field = browser.client.find(Locator::Css("[type=password]")).await.unwrap();
     field.send_keys(PASSWORD).await.unwrap();
     browser.client.find(Locator::Id("in")).await.unwrap().click().await.unwrap();
-    until(browser, &format!("You have signed in as oidc:{name}")).await;
-}
-
-async fn until(browser: &Browser, wanted: &str) {
-    for _ in 0..300 {
-        if browser.text().await.contains(wanted) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("no `{wanted}` in {}", browser.text().await);
+    browser.until(&format!("You have signed in as oidc:{name}")).await;
 }
 
 async fn press(browser: &Browser, button: &str) {
     let button = format!("button[value={button}]");
     browser.client.find(Locator::Css(&button)).await.unwrap().click().await.unwrap();
 }
+
+const TEST: &str = "signing_in::four_eyes_sign_in_by_a_form_and_approve_without_a_script";
 
 #[test]
 fn four_eyes_sign_in_by_a_form_and_approve_without_a_script() {
@@ -239,39 +231,39 @@ fn four_eyes_sign_in_by_a_form_and_approve_without_a_script() {
             let url = asks(&stage, "s-2").await;
             let (wide, narrow) = ("--window-size=1200,1600", "--window-size=500,1800");
             let dark = "--blink-settings=preferredColorScheme=0";
-            let Some(ada) = Browser::start(&[wide]).await else { return };
+            let Some(ada) = Browser::start(TEST, &[wide]).await else { return };
             ada.client.goto(&url).await.unwrap();
             has_no_obstacle(&ada, "before signing in").await;
             // Somebody who changes their mind comes back.
             ada.client.find(Locator::Css("a.button")).await.unwrap().click().await.unwrap();
             let cancel = ada.client.wait().for_element(Locator::Id("cancel")).await.unwrap();
             cancel.click().await.unwrap();
-            until(&ada, "access_denied").await;
+            ada.until("access_denied").await;
             has_no_obstacle(&ada, "not signed in").await;
             ada.client.find(Locator::Css("main a")).await.unwrap().click().await.unwrap();
-            until(&ada, "Sign in to answer").await;
+            ada.until("Sign in to answer").await;
             signs_in(&ada, "ada").await;
             // Neither code nor state stays in the address.
             assert_eq!(ada.client.current_url().await.unwrap().as_str(), url);
             ada.picture("signed-in").await;
             has_no_obstacle(&ada, "signed in").await;
             press(&ada, "approve").await;
-            until(&ada, "Approved by oidc:ada; 1 person more must").await;
-            until(&ada, "You cannot approve it: oidc:ada approved stage 2").await;
+            ada.until("Approved by oidc:ada; 1 person more must").await;
+            ada.until("You cannot approve it: oidc:ada approved stage 2").await;
             has_no_obstacle(&ada, "has approved").await;
 
-            let Some(eve) = Browser::start(&[narrow, dark]).await else { return };
+            let Some(eve) = Browser::start(TEST, &[narrow, dark]).await else { return };
             eve.client.goto(&url).await.unwrap();
             signs_in(&eve, "eve").await;
-            until(&eve, "You cannot approve it: oidc:eve may not approve stage 2").await;
+            eve.until("You cannot approve it: oidc:eve may not approve stage 2").await;
             eve.picture("stranger").await;
             has_no_obstacle(&eve, "a stranger").await;
             press(&eve, "sign-out").await;
-            until(&eve, "Sign in to answer").await;
+            eve.until("Sign in to answer").await;
             signs_in(&eve, "bob").await;
             has_no_obstacle(&eve, "signed in, dark and narrow").await;
             press(&eve, "approve").await;
-            until(&eve, "It was approved").await;
+            eve.until("It was approved").await;
             has_no_obstacle(&eve, "approved").await;
             for browser in [ada, eve] {
                 browser.client.clone().close().await.unwrap();

@@ -1,13 +1,11 @@
 //! Slack's Web API, as far as an app tells of deployments: it has a token, posts messages and replies, and edits its own.
 //! What is refused is answered with 200, too.
 
-use hmac::{Hmac, Mac};
 use hyper::HeaderMap;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::shared::{Answer, Shared};
-use crate::error::{Doing, LabResult};
+use crate::error::LabResult;
 use crate::scenario::Receiver;
 
 /// The token of the app.
@@ -66,10 +64,8 @@ pub(super) fn take(shared: &Shared, path: &str, headers: &HeaderMap, text: Strin
 
 /// What Slack signs a click with.
 pub(crate) fn signature(timestamp: u64, body: &str) -> LabResult<String> {
-    let mac = Hmac::<Sha256>::new_from_slice(SIGNING_SECRET.as_bytes()).doing("signing a click")?;
-    let signed = mac.chain_update(format!("v0:{timestamp}:{body}")).finalize().into_bytes();
-    let digits: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("v0={digits}"))
+    let signed = crate::signed::signature(SIGNING_SECRET, &format!("v0:{timestamp}:{body}"))?;
+    Ok(format!("v0={signed}"))
 }
 
 /// Who is in the group that is asked for.

@@ -13,18 +13,20 @@ mod webhook;
 use glidepath_core::ids::ChannelName;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
+use glidepath_core::message::slack::Question;
 use glidepath_core::message::webhook::Post;
 use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
+use glidepath_core::protocol::Takes;
 use glidepath_core::record::{Deployment, Event, Notice};
 use glidepath_core::urgency::{Listening, Manner};
 use glidepath_engine::ports::{
-    Channels, Clock, Counted, Handover, NotTaken, PortError, PortResult, PostedMessage,
+    Channels, Clock, Counted, Handover, Links, NotTaken, PortError, PortResult, PostedMessage,
 };
 
 pub use self::settings::{ChannelKind, ChannelSettings, ChannelsSettings, EMAIL, with_email};
 use crate::clients::Clients;
 use crate::clock::System;
-use crate::links::StackLinks;
+use crate::links::QuestionPage;
 
 /// [`Channels`] of the stack.
 #[derive(Debug)]
@@ -38,14 +40,6 @@ pub struct StackChannels {
     /// ARN of the secret of the app whose clicks the page takes.
     clicks: Option<String>,
     clock: System,
-}
-
-/// Where questions are shown.
-#[derive(Debug)]
-pub struct QuestionPage {
-    /// URL of the stack's page, as Lambda has given it.
-    pub url: String,
-    pub links: StackLinks,
 }
 
 impl StackChannels {
@@ -75,16 +69,16 @@ impl StackChannels {
     }
 
     /// The path of the question of a notice on the page. Without it the notice goes out all the same: it says what to
-    /// type. What is edited keeps the question while it is asked, whatever else is told.
+    /// type. What is edited keeps the question while an answer is taken, whatever else is told.
     async fn question_of(
         &self,
         notice: &Notice,
         deployment: &Deployment,
         is_edited: bool,
     ) -> Option<String> {
-        let QuestionPage { links, .. } = self.page.as_ref()?;
+        let links = &self.page.as_ref()?.links;
         let link = if is_edited {
-            QuestionLink::open_after(notice, deployment)?
+            QuestionLink::known_to(notice, deployment)?
         } else {
             let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
             QuestionLink::of(deployment).filter(|link| link.stage == *stage)?
@@ -121,11 +115,15 @@ impl Channels for StackChannels {
         };
         let message = message.from_stack(&self.stack, deployment);
         let is_edited = settings.listening().manner == Manner::Edits;
-        let question = self.question_of(notice, deployment, is_edited).await;
-        let message = match (&self.page, &question) {
-            (Some(QuestionPage { url, .. }), Some(path)) => {
-                message.with_page(format!("{}{path}", url.trim_end_matches('/')))
+        let takes = deployment.takes(self.clock.now());
+        let question = match takes {
+            Takes::Nothing if is_edited => None,
+            Takes::Either | Takes::Rejection | Takes::Nothing => {
+                self.question_of(notice, deployment, is_edited).await
             }
+        };
+        let message = match (&self.page, &question) {
+            (Some(page), Some(path)) => message.with_page(page.at(path)),
             (_, _) => message,
         };
         let document = || document(notice, deployment, &self.stack, &message);
@@ -133,6 +131,8 @@ impl Channels for StackChannels {
             ChannelKind::Slack { secret, channel: Some(channel), endpoint } => {
                 let question = question.as_deref();
                 let question = question.filter(|_| self.clicks.as_ref() == Some(secret));
+                let takes_approval = takes == Takes::Either;
+                let question = question.map(|path| Question { path, takes_approval });
                 let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
                 return slack_app::deliver(&self.sending, app, handover, &message, question).await;
             }

@@ -56,7 +56,7 @@ pub(super) async fn deliver(
     app: App<'_>,
     handover: Handover<'_>,
     message: &Message,
-    question: Option<&str>,
+    question: Option<slack::Question<'_>>,
 ) -> Result<Option<PostedMessage>, NotTaken> {
     let Handover { notice, deployment, posted, heard, .. } = handover;
     let state = slack::state(notice, deployment, message, question);

@@ -283,6 +283,10 @@ impl Registry for DynamoRegistry {
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.read_recent(limit).await
     }
+
+    async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
+        self.read_started(from, before).await
+    }
 }
 
 #[cfg(test)]

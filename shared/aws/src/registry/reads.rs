@@ -172,7 +172,54 @@ impl DynamoRegistry {
             Due::Deployment(id) => Some(Key::deployment(&id).partition),
             Due::Retirement(_) | Due::Notices(_) => None,
         });
-        let partitions: BTreeSet<_> = newest.into_iter().chain(open).collect();
+        let Recent { mut deployments, unreadable } =
+            self.deployments(newest.into_iter().chain(open).collect()).await?;
+        let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+        deployments.retain(|deployment| {
+            let shown = left > 0 || !matches!(deployment.phase, Phase::Closed(_));
+            left = left.saturating_sub(1);
+            shown
+        });
+        Ok(Recent { deployments, unreadable })
+    }
+
+    pub(super) async fn read_started(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Recent> {
+        let mut partitions = BTreeSet::new();
+        let mut page = None;
+        loop {
+            let start: Option<Item> = page;
+            let answer = self
+                .repeated(async || {
+                    self.client
+                        .query()
+                        .table_name(&self.table)
+                        .index_name("recent")
+                        .key_condition_expression(
+                            "kind = :kind AND startedAt BETWEEN :from AND :last",
+                        )
+                        .expression_attribute_values(":kind", text(DEPLOYMENT))
+                        .expression_attribute_values(":from", number(from.as_millis()))
+                        .expression_attribute_values(":last", number(before.as_millis() - 1))
+                        .set_exclusive_start_key(start.clone())
+                        .send()
+                        .await
+                        .map_err(|error| port_error("dynamodb:Query", error))
+                })
+                .await?;
+            partitions.extend(answer.items().iter().filter_map(partition));
+            page = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if page.is_none() {
+                return self.deployments(partitions).await;
+            }
+        }
+    }
+
+    /// The deployments of these partitions, newest first.
+    async fn deployments(&self, partitions: BTreeSet<String>) -> PortResult<Recent> {
         let keys = partitions
             .into_iter()
             .map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() })
@@ -189,12 +236,6 @@ impl DynamoRegistry {
             }
         }
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
-        let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
-        deployments.retain(|deployment| {
-            let shown = left > 0 || !matches!(deployment.phase, Phase::Closed(_));
-            left = left.saturating_sub(1);
-            shown
-        });
         Ok(Recent { deployments, unreadable })
     }
 
@@ -216,11 +257,15 @@ impl DynamoRegistry {
                     .map_err(|error| port_error("dynamodb:Query", error))
             })
             .await?;
-        let partitions = answer.items().iter().filter_map(|item| match item.get("pk") {
-            Some(AttributeValue::S(partition)) => Some(partition.clone()),
-            Some(_) | None => None,
-        });
-        Ok(partitions.collect())
+        Ok(answer.items().iter().filter_map(partition).collect())
+    }
+}
+
+/// In which partition an item of an index is.
+fn partition(item: &Item) -> Option<String> {
+    match item.get("pk") {
+        Some(AttributeValue::S(partition)) => Some(partition.clone()),
+        Some(_) | None => None,
     }
 }
 

@@ -318,7 +318,10 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
         Role::Start => {
             needs.on(std::slice::from_ref(&subject.state_machine), &["states:StartExecution"]);
         }
-        Role::Decide => needs.on(&any, &["states:SendTaskSuccess"]),
+        Role::Decide => {
+            needs.on(subject.page_key.as_slice(), READ_SECRET);
+            needs.on(&any, &["states:SendTaskSuccess"]);
+        }
         Role::Sweep => {
             let index = [format!("{}/index/due", table[0])];
             needs.on(&index, &["dynamodb:Query"]);

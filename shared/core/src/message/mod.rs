@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod amazon_q;
+mod details;
 pub mod document;
 pub mod eventbridge;
 mod limits;
@@ -16,6 +17,8 @@ mod trial;
 pub mod webhook;
 mod whole;
 
+pub use details::details;
+pub(crate) use details::{paused_for, why};
 pub use line::Line;
 pub use links::{Link, console, links};
 pub use text::message;

@@ -76,12 +76,21 @@ fn places(message: &Message) -> Option<Value> {
     some.then(|| json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }))
 }
 
-/// The message of a deployment, as it is after a notice. `question`: the path of the question that it asks, for buttons.
+/// What is asked, for buttons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// Its path on the page.
+    pub path: &'a str,
+    /// Whether an approval is still taken, and not only a rejection.
+    pub takes_approval: bool,
+}
+
+/// The message of a deployment, as it is after a notice, with buttons for what it asks.
 pub fn state(
     notice: &Notice,
     deployment: &Deployment,
     message: &Message,
-    question: Option<&str>,
+    question: Option<Question<'_>>,
 ) -> Value {
     let mut body = body(notice, message);
     let stages = stages(deployment);
@@ -89,8 +98,8 @@ pub fn state(
         "type": "section",
         "text": { "type": "plain_text", "text": escaped(&stages, LONGEST_SECTION) }
     });
-    let question = question.filter(|path| path.chars().count() <= LONGEST_VALUE);
-    let buttons = question.map(|path| buttons(path, deployment.progress.stage));
+    let question = question.filter(|asked| asked.path.chars().count() <= LONGEST_VALUE);
+    let buttons = question.map(|asked| buttons(asked, deployment.progress.stage));
     if let Some(blocks) = body["blocks"].as_array_mut() {
         // Behind the headline, and in front of what is in small type.
         blocks.insert(1, stages);
@@ -123,7 +132,7 @@ fn stages(deployment: &Deployment) -> String {
 }
 
 /// What answers a question with one click, and asks once more before it does.
-fn buttons(question: &str, stage: StageIndex) -> Value {
+fn buttons(question: Question<'_>, stage: StageIndex) -> Value {
     let button = |action: &str, label: &str, style: &str, what: &str| {
         let plain = |text: &str| json!({ "type": "plain_text", "text": text });
         json!({
@@ -131,7 +140,7 @@ fn buttons(question: &str, stage: StageIndex) -> Value {
             "action_id": action,
             "text": plain(label),
             "style": style,
-            "value": question,
+            "value": question.path,
             "confirm": {
                 "title": plain(&format!("{label} stage {stage}?")),
                 "text": plain(what),
@@ -140,13 +149,11 @@ fn buttons(question: &str, stage: StageIndex) -> Value {
             },
         })
     };
-    json!({
-        "type": "actions",
-        "elements": [
-            button("approve", "Approve", "primary", "More requests go to the new version."),
-            button("reject", "Reject", "danger", "Everything returns to stable."),
-        ],
-    })
+    let approve =
+        || button("approve", "Approve", "primary", "More requests go to the new version.");
+    let mut elements: Vec<_> = question.takes_approval.then(approve).into_iter().collect();
+    elements.push(button("reject", "Reject", "danger", "Everything returns to stable."));
+    json!({ "type": "actions", "elements": elements })
 }
 
 /// What is told to whoever has clicked, and to nobody else.

@@ -203,6 +203,8 @@ fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
     deployment.progress.shifts = vec![Shift { stage: StageIndex(1), at: NOW }];
     deployment.progress.stage = StageIndex(2);
     let path = "/approve/shop-42/3/1795244400000/0a1b";
+    let by = "slack:T0LAB/U0ADA".to_owned();
+    let decision = Decision { approved: true, by, at: NOW, reason: None, groups: Vec::new() };
     let mut shown = Vec::new();
     for (phase, event) in [
         (Phase::Open, Event::Shifted { stage: StageIndex(1) }),
@@ -210,11 +212,15 @@ fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
             Phase::Open,
             Event::ApprovalNeeded { stage: StageIndex(2), judged: Vec::new(), asked_at: None },
         ),
+        // Until its weight may move, somebody may think again.
+        (Phase::Open, Event::Decided { stage: StageIndex(2), decision, lacking: 0 }),
         (Phase::Closed(Outcome::Succeeded), Event::Succeeded),
         (Phase::Closed(Outcome::RolledBack), Event::Retired),
     ] {
         deployment.phase = phase;
-        let asks = matches!(event, Event::ApprovalNeeded { .. }).then_some(path);
+        let takes_approval = matches!(event, Event::ApprovalNeeded { .. });
+        let is_asked = takes_approval || matches!(event, Event::Decided { .. });
+        let asks = is_asked.then_some(slack::Question { path, takes_approval });
         let notice = Notice { event, ..notices().remove(0) };
         let told = told(&notice, &deployment);
         shown.push(slack::state(&notice, &deployment, &told, asks));

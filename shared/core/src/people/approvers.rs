@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{Identity, Naming};
+use super::identity::{Identity, NamedBy, Naming};
+use super::person::Person;
 use crate::pattern::matches;
 
 /// ARNs of IAM: users, roles (whoever has assumed them), and sessions of roles that name people, with `*` and `?` in
@@ -98,12 +99,21 @@ impl Approvers {
         })
     }
 
-    /// How many people it can name at most, of those whom one and the same names; `None`: as many as there are.
-    pub fn at_most(&self, naming: &Naming) -> Option<usize> {
+    /// How many people it can name at most, of those whom one and the same names; `None`: as many as there are. Only
+    /// entries count of which `counts` says so, by who names them and whom they name.
+    pub fn at_most(
+        &self,
+        naming: &Naming,
+        counts: impl Fn(Option<NamedBy>, &Person) -> bool,
+    ) -> Option<usize> {
         let pattern = |name: &str| name.contains(['*', '?']);
         let (mut of_aws, mut of_slack, mut of_issuer) = (0, 0, 0);
         for entry in &self.0 {
-            match Identity::of(entry) {
+            let identity = Identity::of(entry);
+            if !counts(identity.named_by(), &Person::of(entry, naming)) {
+                continue;
+            }
+            match identity {
                 Identity::User { name } | Identity::Session { session: name, .. }
                     if !pattern(name) =>
                 {
@@ -191,8 +201,11 @@ mod tests {
         }
         let arns = list(&["arn:aws:iam::111122223333:user/*", "arn:aws:iam::111122223333:role/*"]);
         assert!(!arns.names("slack:T0/U1", &[]) && !arns.names("oidc:arn", &[]));
-        assert_eq!(list(&["slack:T0/U1", "slack:T0/U2", "oidc:ada"]).at_most(&naming()), Some(2));
-        assert_eq!(list(&["slack:T0/U1", "oidc-group:a"]).at_most(&naming()), None);
+        assert_eq!(
+            list(&["slack:T0/U1", "slack:T0/U2", "oidc:ada"]).at_most(&naming(), |_, _| true),
+            Some(2)
+        );
+        assert_eq!(list(&["slack:T0/U1", "oidc-group:a"]).at_most(&naming(), |_, _| true), None);
     }
 
     #[test]
@@ -236,8 +249,11 @@ mod tests {
             ("role/dep*", None),
             ("role/engineer", None),
         ] {
-            assert_eq!(list(&[&arn(entry)]).at_most(&naming()), expected, "{entry}");
+            assert_eq!(list(&[&arn(entry)]).at_most(&naming(), |_, _| true), expected, "{entry}");
         }
-        assert_eq!(list(&[&arn("user/ada"), &arn("user/bob")]).at_most(&naming()), Some(2));
+        assert_eq!(
+            list(&[&arn("user/ada"), &arn("user/bob")]).at_most(&naming(), |_, _| true),
+            Some(2)
+        );
     }
 }

@@ -37,6 +37,15 @@ impl Naming {
     }
 }
 
+/// Who vouches for a name. Nobody knows whether two whom different ones name are the same person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NamedBy {
+    Aws,
+    Slack,
+    /// The issuer at which people sign in on the page.
+    Issuer,
+}
+
 /// What is before the name of somebody whom Slack names, as `slack:TEAM/USER`, and of one of its user groups.
 const SLACK: &str = "slack:";
 
@@ -129,6 +138,16 @@ impl<'arn> Identity<'arn> {
                 None => Self::Other,
             },
             _ => Self::Other,
+        }
+    }
+
+    /// Who vouches for it; `None`: nobody can say.
+    pub(super) const fn named_by(&self) -> Option<NamedBy> {
+        match self {
+            Self::User { .. } | Self::Role { .. } | Self::Session { .. } => Some(NamedBy::Aws),
+            Self::Slack { .. } | Self::SlackGroup => Some(NamedBy::Slack),
+            Self::SignedIn { .. } | Self::SignedInGroup => Some(NamedBy::Issuer),
+            Self::Other => None,
         }
     }
 

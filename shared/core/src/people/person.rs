@@ -1,18 +1,12 @@
 //! Who counts where several must approve.
 
-use super::identity::{Identity, Naming};
+use super::identity::{Identity, NamedBy, Naming};
 
 /// Who answers by a link, which is in a message that anybody may have passed on. It is no ARN, so it is no person's.
 pub const LINK_HOLDER: &str = "whoever had the link";
 
-/// Who vouches for a name. Nobody knows whether two whom different ones name are the same person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NamedBy {
-    Aws,
-    Slack,
-    /// The issuer at which people sign in on the page.
-    Issuer,
-}
+/// What stands behind a name that nobody vouches for but its bearer.
+pub const SAID: &str = ", as they say";
 
 /// Whom an ARN, or another word by which somebody is known, stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]

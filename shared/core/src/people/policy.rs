@@ -85,7 +85,10 @@ impl ApprovalPolicy {
     /// How many people its list can name, if they are too few.
     fn too_few(&self) -> Option<usize> {
         let several = self.least() > 1 || self.not_by_starter;
-        let most = self.approvers.at_most(&self.naming).filter(|_| !self.approvers.is_empty());
+        let most = self
+            .approvers
+            .at_most(&self.naming, |_, _| true)
+            .filter(|_| !self.approvers.is_empty());
         most.filter(|most| several && *most < self.least())
     }
 

@@ -3,7 +3,7 @@
 use super::Found;
 use crate::document::Findings;
 use crate::ids::EcsServiceName;
-use crate::people::{Approvers, people};
+use crate::people::{Approvers, Person, people};
 use crate::plan::{OnTimeout, Plan};
 
 /// Where a request writes them.
@@ -41,7 +41,8 @@ pub(super) fn check(found: &Found, plan: &mut Plan, findings: &mut Findings) {
                 }
             }
             let several = needed > 1 || approval.not_by_starter;
-            let most = list.at_most(&plan.naming).and_then(|most| u32::try_from(most).ok());
+            let most =
+                list.at_most(&plan.naming, |_, _| true).and_then(|most| u32::try_from(most).ok());
             if let Some(most) = most.filter(|most| several && *most < needed) {
                 findings.error(
                     PATH,
@@ -52,6 +53,44 @@ pub(super) fn check(found: &Found, plan: &mut Plan, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Whether enough people may approve, now that it is known who starts it: otherwise the question would be asked, nobody
+/// could answer it, and everything would return.
+pub fn enough_besides_the_starter(plan: &Plan) -> Findings {
+    let mut findings = Findings::default();
+    let approvals = plan.stages.iter().filter_map(|stage| stage.approval.as_ref());
+    let asking = approvals.filter(|approval| match approval.on_timeout {
+        OnTimeout::Rollback => approval.not_by_starter,
+        // Whoever may only refuse is asked all the same.
+        OnTimeout::Continue => false,
+    });
+    let counts = |named_by, person: &Person| !plan.may_have_started(named_by, person);
+    for approval in asking {
+        let needed = plan.people_needed(approval);
+        for list in &approval.approvers {
+            let most = list.at_most(&plan.naming, counts);
+            let Some(most) = most.and_then(|most| u32::try_from(most).ok()) else { continue };
+            if most < needed {
+                let started = plan.started_by_whom();
+                let by = started.map_or_else(
+                    || "nobody knows who starts it".to_owned(),
+                    |by| format!("it is started by {by}"),
+                );
+                findings.error(
+                    PATH,
+                    format!(
+                        "{} must approve who cannot be whoever starts it; {by}, and of `{list}` {} can",
+                        people(needed),
+                        if most == 0 { "nobody".to_owned() } else { people(most) }
+                    ),
+                    "name more users, have somebody else start it, or start it by `glidepath start`, which proves who \
+                     it is",
+                );
+            }
+        }
+    }
+    findings
 }
 
 /// What the policy demands of the approvals of a service's plan.
@@ -94,6 +133,64 @@ fn demanded(found: &Found, service: &EcsServiceName, plan: &mut Plan, findings: 
         approval.not_by_starter |= policy.not_by_starter;
         if !policy.approvers.is_empty() {
             approval.approvers.push(policy.approvers.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::deployment;
+    use crate::plan::Approval;
+    use crate::time::Span;
+
+    const ACCOUNT: &str = "arn:aws:iam::111122223333";
+
+    fn unfit(approvers: &[&str], starter: Option<&str>, said: Option<&str>) -> Option<String> {
+        let mut plan = deployment().plan;
+        plan.naming.machines = vec!["pipeline".to_owned()];
+        plan.starter = starter.map(str::to_owned);
+        plan.started_by = said.map(str::to_owned);
+        let list =
+            approvers.iter().map(|entry| (*entry).replace("user/", &format!("{ACCOUNT}:user/")));
+        plan.stages[0].approval = Some(Approval {
+            not_by_starter: true,
+            approvers: vec![Approvers::new(list.collect())],
+            ..Approval::anybody(Span::from_secs(60), OnTimeout::Rollback)
+        });
+        let findings = enough_besides_the_starter(&plan);
+        findings.has_errors().then(|| findings.to_string())
+    }
+
+    #[test]
+    fn a_question_that_nobody_could_answer_is_not_asked() {
+        let ada = format!("{ACCOUNT}:user/ada");
+        let machine = "arn:aws:sts::111122223333:assumed-role/pipeline/7";
+        let anybody = "arn:aws:sts::111122223333:assumed-role/deploy/ada";
+        for (approvers, starter, said, why) in [
+            // Only who starts it may.
+            (&["user/ada"][..], Some(ada.as_str()), None, Some("1 person must approve")),
+            (&["user/ada", "user/bob"], Some(&ada), None, None),
+            (&["user/ada"], Some(machine), None, None),
+            // The pipeline says for whom.
+            (&["user/ada"], Some(machine), Some("ada"), Some("nobody can")),
+            (&["user/ada"], Some(machine), Some("bob"), None),
+            // Nobody knows who starts it, so two must.
+            (&["user/bob"], Some(anybody), None, Some("2 people must approve")),
+            (&["user/bob"], None, None, Some("nobody knows who starts it, and of")),
+            (&["user/bob", "user/carol"], None, None, None),
+            // Whom Slack names cannot be told from whom AWS names.
+            (&["slack:T0/U1", "slack:T0/S1"], Some(&ada), None, Some("nobody can")),
+            (&["slack:T0/U1", "user/bob"], Some(&ada), None, None),
+            (&["oidc-group:release"], None, None, None),
+        ] {
+            let unfit = unfit(approvers, starter, said);
+            match why {
+                Some(why) => {
+                    assert!(unfit.as_ref().is_some_and(|unfit| unfit.contains(why)), "{unfit:?}");
+                }
+                None => assert_eq!(unfit, None, "{approvers:?}"),
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::request::Request;
 use crate::rollback::RollbackPlan;
 use crate::route::Role;
 use crate::world::{EcsService, RegisteredVersion, Rollout};
+pub use approval::enough_besides_the_starter;
 pub use forecast::{LastDay, forecast};
 pub use found::{Before, Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
 pub use images::{takeable, wanted_images};

@@ -1,23 +1,44 @@
 //! How many people have approved a stage, who else may, and what is still lacking.
 
 use crate::people::{LINK_HOLDER, NamedBy, Person, people};
-use crate::plan::{Approval, StageIndex};
+use crate::plan::{Approval, Plan, StageIndex};
 use crate::record::{Decision, Deployment, Step};
 use crate::time::Timestamp;
 
 /// Where nobody knows who has started a deployment, one of two people is somebody else.
 const FOUR_EYES: u32 = 2;
 
-impl Deployment {
+impl Plan {
     /// How many people must approve.
-    pub fn people_needed(&self, approval: &Approval) -> u32 {
-        let starter = self.plan.starter.as_deref().map(|arn| self.person(arn));
+    pub(crate) fn people_needed(&self, approval: &Approval) -> u32 {
+        let starter = self.starter.as_deref().map(|arn| Person::of(arn, &self.naming));
         let known = matches!(starter, Some(Person::Named(_, _) | Person::Machine));
         if approval.not_by_starter && !known {
             approval.count.max(FOUR_EYES)
         } else {
             approval.count
         }
+    }
+
+    /// Whether somebody may be who has started it, or is said to have: the same person, one whom another names, or one
+    /// of the same bare name.
+    pub(crate) fn may_have_started(&self, named_by: Option<NamedBy>, person: &Person) -> bool {
+        let starters = [&self.starter, &self.started_by];
+        starters.into_iter().flatten().any(|starter| match Person::of(starter, &self.naming) {
+            Person::Named(other, _) if named_by.is_some_and(|by| by != other) => true,
+            same @ Person::Named(_, _) => same == *person,
+            Person::Anybody => {
+                matches!(person, Person::Named(_, name) if starter.to_lowercase() == name.to_lowercase())
+            }
+            Person::Machine => false,
+        })
+    }
+}
+
+impl Deployment {
+    /// How many people must approve.
+    pub fn people_needed(&self, approval: &Approval) -> u32 {
+        self.plan.people_needed(approval)
     }
 
     /// Before which instant the weight of the stage that is asked for does not move, whoever approves; `None`: it

@@ -4,7 +4,7 @@ use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::plan::StageIndex;
-use crate::record::{Decision, Deployment, Event, Intent, Pause, Promotion, Step};
+use crate::record::{Decision, Deployment, Event, Intent, Pause, Phase, Promotion, Step};
 use crate::time::Timestamp;
 use crate::weight::Weight;
 
@@ -48,6 +48,68 @@ impl Deployment {
     }
 }
 
+/// What is still taken of whoever answers what a deployment asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// That its weight may move, or that everything returns to stable.
+    Either,
+    /// Only that everything returns to stable: until the weight may move there is time for a second thought.
+    Rejection,
+    Nothing,
+}
+
+impl Deployment {
+    /// What is still taken: the one rule for whoever decides and for what offers it to them.
+    pub fn takes(&self, now: Timestamp) -> Takes {
+        let progress = &self.progress;
+        if self.phase != Phase::Open || progress.ended_by.is_some() {
+            return Takes::Nothing;
+        }
+        let is_paused = progress.paused.is_some();
+        match &progress.step {
+            Step::Approving { decision: None, .. } if progress.step.awaits(now) => Takes::Either,
+            Step::Approving { decision: None, .. } if is_paused => Takes::Rejection,
+            Step::Approving { decision: Some(given), .. }
+                if given.approved
+                    && (is_paused || self.goes_on_at().is_some_and(|at| now < at)) =>
+            {
+                Takes::Rejection
+            }
+            Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => Takes::Nothing,
+        }
+    }
+
+    /// Whether the record has this answer of theirs, and nobody has refused the stage since. Whoever sends it again, by a
+    /// second click or after an answer that was lost, is answered as they were.
+    pub fn has_recorded(&self, stage: StageIndex, approved: bool, by: &str) -> bool {
+        let decisions = self.progress.decisions.iter();
+        let mut of_stage =
+            decisions.filter(|(decided, _)| *decided == stage).map(|(_, given)| given);
+        let is_refused = of_stage.clone().any(|given| !given.approved);
+        approved != is_refused && of_stage.any(|given| given.approved == approved && given.by == by)
+    }
+
+    /// Why an answer about a stage is not taken.
+    fn not_asked(&self, stage: StageIndex) -> String {
+        let (asked, mut decisions) = (self.progress.stage, self.progress.decisions.iter().rev());
+        match (&self.progress.step, decisions.find(|(decided, _)| *decided == stage)) {
+            (Step::Approving { decision: Some(earlier), .. }, _) if asked == stage => {
+                answered(stage, earlier)
+            }
+            (Step::Approving { decision: None, until, .. }, _) if asked == stage => {
+                format!("the time to approve stage {stage} was up at {until}")
+            }
+            (_, Some((_, earlier))) => answered(stage, earlier),
+            (Step::Approving { .. }, None) => {
+                format!("stage {stage} does not wait for an approval, stage {asked} does")
+            }
+            (Step::Settling { .. } | Step::Baking { .. }, None) => {
+                format!("stage {stage} does not wait for an approval")
+            }
+        }
+    }
+}
+
 /// Records a person's answer to the question before this stage: once, while it is asked, before its
 /// time is up. It is answered once as many have approved as must, or one has rejected. Whoever answers another
 /// question is told what is asked now.
@@ -58,44 +120,13 @@ pub fn approve(
     now: Timestamp,
 ) -> Result<(Deployment, Vec<RegistryWrite>), Refused> {
     deployment.require_open()?;
-    let asked = deployment.progress.stage;
-    let open = deployment.progress.ended_by.is_none() && deployment.progress.step.awaits(now);
-    match &deployment.progress.step {
-        Step::Approving { decision: None, until, .. } if asked == stage => {
-            // Until the weight may move, whoever says no is in time.
-            let held = is_held_by_a_pause(deployment) && !decision.approved;
-            if !open && !held {
-                return Err(Refused::NothingToDecide(format!(
-                    "the time to approve stage {stage} was up at {until}"
-                )));
-            }
-        }
-        // Until the weight may move there is time for a second thought.
-        Step::Approving { decision: Some(earlier), .. }
-            if asked == stage
-                && earlier.approved
-                && !decision.approved
-                && (is_held_by_a_pause(deployment)
-                    || deployment.progress.ended_by.is_none()
-                        && deployment.goes_on_at().is_some_and(|at| now < at)) => {}
-        Step::Approving { decision: Some(earlier), .. } if asked == stage => {
-            return Err(Refused::NothingToDecide(answered(stage, earlier)));
-        }
-        Step::Approving { .. } | Step::Settling { .. } | Step::Baking { .. } => {
-            let mut decisions = deployment.progress.decisions.iter().rev();
-            return Err(Refused::NothingToDecide(
-                match (decisions.find(|(decided, _)| *decided == stage), &deployment.progress.step)
-                {
-                    (Some((_, earlier)), _) => answered(stage, earlier),
-                    (None, Step::Approving { .. }) => {
-                        format!("stage {stage} does not wait for an approval, stage {asked} does")
-                    }
-                    (None, Step::Settling { .. } | Step::Baking { .. }) => {
-                        format!("stage {stage} does not wait for an approval")
-                    }
-                },
-            ));
-        }
+    let is_taken = match deployment.takes(now) {
+        Takes::Either => true,
+        Takes::Rejection => !decision.approved,
+        Takes::Nothing => false,
+    };
+    if deployment.progress.stage != stage || !is_taken {
+        return Err(Refused::NothingToDecide(deployment.not_asked(stage)));
     }
     if let Some(why) = deployment.is_nobodys(stage, &decision.by) {
         return Err(Refused::NotTheirs(why));
@@ -123,11 +154,6 @@ fn recorded(
     let mut writes = vec![RegistryWrite::PutDeployment(Box::new(decided.clone())), told];
     writes.extend(before.require_quiet());
     (decided, writes)
-}
-
-/// Whether its weight stays where it is until somebody resumes it, and it does not return to stable.
-const fn is_held_by_a_pause(deployment: &Deployment) -> bool {
-    deployment.progress.paused.is_some() && deployment.progress.ended_by.is_none()
 }
 
 fn answered(stage: StageIndex, earlier: &Decision) -> String {
@@ -257,7 +283,9 @@ impl Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
+    use crate::plan::{Approval, OnTimeout};
     use crate::time::Span;
 
     #[test]
@@ -279,5 +307,66 @@ mod tests {
         assert!(answer(&asked, None, decision(false), NOW).is_ok());
         let refused = answer(&deployment(), None, decision(true), NOW).unwrap_err();
         assert_eq!(refused.to_string(), "stage 1 does not wait for an approval");
+    }
+
+    /// What is offered is what is taken, whenever somebody looks.
+    #[test]
+    fn an_answer_is_taken_exactly_where_it_is_offered() {
+        let (minute, stage) = (Span::from_secs(60), StageIndex(0));
+        let said = |approved| Decision {
+            approved,
+            by: "ada".to_owned(),
+            at: NOW,
+            reason: None,
+            groups: Vec::new(),
+        };
+        let pause = Pause { by: "bob".to_owned(), at: NOW, reason: None };
+        let mut seen = Vec::new();
+        for given in [None, Some(said(true)), Some(said(false))] {
+            for (is_paused, has_ended) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let mut asked = deployment();
+                let mut approval = Approval::anybody(minute.times(5), OnTimeout::Continue);
+                approval.not_before = Some(minute.times(7));
+                asked.plan.stages[0].approval = Some(approval);
+                let (since, until, decision) = (NOW, NOW + minute.times(5), given.clone());
+                asked.progress.step = Step::Approving { since, until, decision, reminded: false };
+                asked.progress.paused = is_paused.then(|| pause.clone());
+                let failure = Failure::new(FailureCode::ApprovalTimedOut, "nobody answered");
+                asked.progress.ended_by = has_ended.then_some(failure);
+                for now in [NOW, NOW + minute.times(6), NOW + minute.times(8)] {
+                    let taken = |approved| approve(&asked, stage, said(approved), now).is_ok();
+                    let takes = asked.takes(now);
+                    seen.push(takes);
+                    assert_eq!(taken(true), takes == Takes::Either, "{asked:?}");
+                    assert_eq!(taken(false), takes != Takes::Nothing, "{asked:?}");
+                }
+            }
+        }
+        let count = |wanted| seen.iter().filter(|takes| **takes == wanted).count();
+        // Asked: until its time is up. Then for a rejection: the second thought, and what is paused.
+        assert_eq!((count(Takes::Either), count(Takes::Rejection)), (2, 2 + 2 + 3));
+    }
+
+    #[test]
+    fn what_is_sent_again_is_known_until_somebody_refuses() {
+        let stage = StageIndex(0);
+        let mut asked = deployment();
+        let mut says = |by: &str, approved| {
+            let by = by.to_owned();
+            let decision = Decision { approved, by, at: NOW, reason: None, groups: Vec::new() };
+            asked.progress.decisions.push((stage, decision));
+            asked.clone()
+        };
+        let first = says("ada", true);
+        assert!(first.has_recorded(stage, true, "ada"));
+        assert!(!first.has_recorded(stage, false, "ada"));
+        assert!(!first.has_recorded(stage, true, "bob"));
+        assert!(!first.has_recorded(stage.next(), true, "ada"));
+        let refused = says("bob", false);
+        assert!(refused.has_recorded(stage, false, "bob"));
+        assert!(!refused.has_recorded(stage, true, "ada"), "it is not approved any more");
+        assert!(!refused.has_recorded(stage, false, "ada"));
     }
 }

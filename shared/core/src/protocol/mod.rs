@@ -42,7 +42,7 @@ mod write;
 
 pub use commit::{Unfitting, claim_detach, commit, finish};
 pub use course::{Course, course, failing, next_look, stable_health};
-pub use decide::{answer, approve, pause, promote, resume};
+pub use decide::{Takes, answer, approve, pause, promote, resume};
 pub use digests::record_digests;
 pub use ended::Work;
 pub use fence::{

@@ -362,6 +362,9 @@ pub trait Links: Sync {
         link: &QuestionLink,
         signature: &str,
     ) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// The path of a link, with its signature.
+    fn path(&self, link: &QuestionLink) -> impl Future<Output = PortResult<String>> + Send;
 }
 
 /// What Slack says of clicks and of who has made them. Not one of [`Ports`]: a stack need not have an app.

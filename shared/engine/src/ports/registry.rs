@@ -168,6 +168,12 @@ pub trait Registry: Sync {
     ) -> impl Future<Output = PortResult<Vec<Start>>> + Send;
     /// The deployments that have not ended, and the newest that have.
     fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Recent>> + Send;
+    /// The deployments that were started from the one instant on and before the other.
+    fn started(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> impl Future<Output = PortResult<Recent>> + Send;
 }
 
 /// Deployments as a list.

@@ -211,6 +211,10 @@ impl<B: Between> Links for Bed<'_, B> {
     async fn is_own(&self, _: &QuestionLink, signature: &str) -> PortResult<bool> {
         self.call("is_own", async { Ok(signature == SIGNED) }).await
     }
+
+    async fn path(&self, link: &QuestionLink) -> PortResult<String> {
+        self.call("path", async { Ok(link.path(SIGNED)) }).await
+    }
 }
 
 impl<B: Between> Registry for Bed<'_, B> {
@@ -344,6 +348,10 @@ impl<B: Between> Registry for Bed<'_, B> {
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.call("recent", self.registry.recent(limit)).await
+    }
+
+    async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
+        self.call("started", self.registry.started(from, before)).await
     }
 }
 

@@ -293,4 +293,12 @@ impl Registry for MemoryRegistry {
         let unreadable = unreadable.map(|id| (id.clone(), unread(id).to_string())).collect();
         Ok(Recent { deployments, unreadable })
     }
+
+    async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
+        let mut found = self.recent(u32::MAX).await?;
+        found
+            .deployments
+            .retain(|deployment| deployment.started_at >= from && deployment.started_at < before);
+        Ok(found)
+    }
 }

@@ -317,6 +317,11 @@ impl Registry for Boundary {
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
         self.call("recent", What::Read, async { self.registry().recent(limit).await }).await
     }
+
+    async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
+        self.call("started", What::Read, async { self.registry().started(from, before).await })
+            .await
+    }
 }
 
 impl LoadBalancer for Boundary {

@@ -3,20 +3,20 @@
 use std::future::pending;
 use std::sync::Mutex;
 
-use glidepath_core::link::QuestionLink;
 use glidepath_core::people::Approvers;
 use glidepath_core::plan::{Approval, OnTimeout};
+use glidepath_core::record::Step;
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::click::{Click, Signed, Taken, run};
 use glidepath_engine::ports::{Clicks, Clock, PortError, PortResult, SlackGroups};
-use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, SIGNED, World};
+use glidepath_engine::testing::{Bed, Fault, MemoryRegistry, SIGNED};
 
 use glidepath_engine::testing::example::world;
 
 use crate::page::{asking_for, link};
 
 /// How long Slack waits, less what the way to the function and its start may take.
-const WAITS: Span = Span::from_millis(2_700);
+const WAITS: Span = Span::from_millis(2_400);
 
 /// What the app does at one of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,28 @@ async fn whoever_clicks_is_told_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn a_second_click_is_told_the_same_and_a_second_thought_counts_until_the_weight_may_move() {
+    let minute = Span::from_secs(60);
+    for (after, refused) in [(minute, true), (minute.times(10), false)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let not_before = Some(minute.times(10));
+        asking_for(&registry, &world, Approval { not_before, ..approval() }).await;
+        let (bed, app) = (Bed::new(&registry, &world), App::new(Trouble::None));
+        let [approves, rejects] = [true, false].map(|approved| click(&registry, approved, "U0ADA"));
+        for again in [approves.clone(), approves] {
+            assert_eq!(clicked(&bed, &app, again).await, Taken::Yes);
+        }
+        assert_eq!(app.told(), "You have approved stage 1.|You have approved stage 1.");
+        app.told.lock().unwrap().clear();
+        world.pass(after);
+        assert_eq!(clicked(&bed, &app, rejects).await, Taken::Yes);
+        let told = app.told();
+        assert_eq!(told.starts_with("You have refused stage 1"), refused, "{told}");
+        assert_eq!(told.contains("stage 1 was approved by slack:T0/U0ADA"), !refused, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_button_of_nothing_that_is_asked_decides_nothing() {
     let (registry, world) = (MemoryRegistry::default(), world());
     asking_for(&registry, &world, approval()).await;
@@ -184,12 +206,12 @@ async fn slack_is_answered_in_time_whatever_slack_does() {
         let (registry, world) = (MemoryRegistry::default(), world());
         asking_for(&registry, &world, approval()).await;
         let (bed, app, begun) = (Bed::new(&registry, &world), App::new(trouble), world.now());
-        let asked = QuestionLink::of(registry.items().deployments.values().next().unwrap());
         let click = click(&registry, true, "U0ADA");
         assert_eq!(clicked(&bed, &app, click).await, Taken::Yes, "{trouble:?}");
         assert!(world.now().since(begun) <= WAITS, "{trouble:?}");
         // It is recorded, unless Slack has not said who they are.
-        let now = QuestionLink::of(registry.items().deployments.values().next().unwrap());
-        assert_eq!(now == asked, trouble == Trouble::SilentGroups, "{trouble:?}");
+        let step = registry.items().deployments.values().next().unwrap().progress.step.clone();
+        let is_recorded = matches!(step, Step::Approving { decision: Some(_), .. });
+        assert_eq!(is_recorded, trouble != Trouble::SilentGroups, "{trouble:?}");
     }
 }

@@ -21,7 +21,7 @@ async fn asking<'a>(registry: &'a MemoryRegistry, world: &'a World, anyone: bool
     asking_for(registry, world, Approval { anyone_with_link: anyone, ..anybody }).await
 }
 
-pub async fn asking_for<'a>(
+pub(crate) async fn asking_for<'a>(
     registry: &'a MemoryRegistry,
     world: &'a World,
     approval: Approval,
@@ -35,7 +35,7 @@ pub async fn asking_for<'a>(
     machine
 }
 
-pub fn link(registry: &MemoryRegistry) -> QuestionLink {
+pub(crate) fn link(registry: &MemoryRegistry) -> QuestionLink {
     QuestionLink::of(registry.items().deployments.values().next().unwrap()).unwrap()
 }
 
@@ -133,5 +133,73 @@ async fn who_has_signed_in_answers_by_the_groups_that_the_question_names() {
         let decided = decide::run(&Bed::new(&registry, &world), &answer).await;
         assert_eq!(decided.is_ok(), approves, "{name}: {decided:?}");
         assert_eq!(answer.by, format!("oidc:{name}"));
+    }
+}
+
+/// A second click, by the page that somebody still has open or by one that was loaded since.
+#[tokio::test]
+async fn whoever_sends_their_answer_again_is_answered_as_they_were() {
+    for approved in [true, false] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut machine = asking(&registry, &world, true).await;
+        let open = found(&registry, &world).await;
+        let path = open.link.path(SIGNED);
+        let bed = Bed::new(&registry, &world);
+        let says = async |found: &Found, approved| {
+            let answer = found.answer(approved, "", Answering::by_link())?;
+            decide::run(&bed, &answer).await
+        };
+        says(&open, approved).await.unwrap();
+        let written = registry.items().deployments.clone();
+        bed.take_operations();
+        says(&open, approved).await.unwrap();
+        // In case the first did not wake it.
+        assert_eq!(bed.take_operations(), ["deployment", "open_gate"]);
+        assert_eq!(registry.items().deployments, written);
+        let refused = says(&open, !approved).await.unwrap_err();
+        assert!(refused.cause.contains("stage 1 was "), "{refused}");
+        let _ = machine.run().await;
+        let later = look(&bed, &path).await.unwrap().unwrap();
+        bed.take_operations();
+        for page in [&open, &later] {
+            assert!(says(page, approved).await.is_ok(), "{approved}");
+        }
+        assert_eq!(bed.take_operations(), ["deployment", "deployment"], "nothing waits for it");
+        let refused = says(&later, !approved).await.unwrap_err();
+        let by = "it returned to stable: whoever had the link rejected stage 1";
+        let why = if approved { "nobody is asked this any more" } else { by };
+        assert_eq!(refused.cause, why);
+    }
+}
+
+#[tokio::test]
+async fn a_link_of_a_deployment_that_nobody_knows_any_more_leads_nowhere() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    asking(&registry, &world, true).await;
+    let path = link(&registry).path(SIGNED);
+    registry.items().deployments.clear();
+    let bed = Bed::new(&registry, &world);
+    assert_eq!(look(&bed, &path).await, Ok(None));
+    assert_eq!(bed.take_operations(), ["is_own", "deployment"]);
+}
+
+#[tokio::test]
+async fn an_answer_counts_until_the_deadline_and_not_from_then_on() {
+    let second = Span::from_secs(1);
+    for (left, counts) in [(second, true), (Span::ZERO, false)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        asking(&registry, &world, true).await;
+        let found = found(&registry, &world).await;
+        let Step::Approving { until, .. } = found.deployment.progress.step else { panic!() };
+        let answer = found.answer(true, "", Answering::by_link()).unwrap();
+        world.pass(until.since(world.now()).minus(left));
+        let bed = Bed::new(&registry, &world);
+        let decided = decide::run(&bed, &answer).await;
+        assert_eq!(decided.is_ok(), counts, "{decided:?}");
+        if let Err(refused) = decided {
+            assert_eq!(refused.code, FailureCode::InvalidRequest);
+            assert_eq!(refused.cause, format!("the time to approve stage 1 was up at {until}"));
+            assert_eq!(bed.take_operations(), ["deployment"], "nothing is written");
+        }
     }
 }

@@ -50,6 +50,33 @@ async fn whom_aws_has_recognised_is_the_starter_and_what_is_said_stands_beside()
     assert!(told.contains(&format!("Started by {ADA}, as AWS says, for pipeline 7")), "{told}");
 }
 
+/// Before anything is written: nobody could answer, and all would return at the deadline.
+#[tokio::test]
+async fn whoever_starts_what_only_they_may_approve_is_told_at_once() {
+    let ada = "arn:aws:iam::111122223333:user/ada";
+    for (starter, begins) in [(ada, false), ("arn:aws:iam::111122223333:user/bob", true)] {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut request = request();
+        request["strategy"] = json!({ "canary": { "stages": [{
+            "weight": 100, "bake": "5m", "approval": { "approvers": [ada], "notBy": "starter" },
+        }] } });
+        start::run(&Bed::new(&registry, &world), starter, posted(&request)).await.unwrap();
+        let began = ExecutionStart::new(world.now().to_string());
+        let input = PlanInput { execution_start: Some(began), ..named("d1", request) };
+        match plan(&registry, &world, &input).await {
+            Ok(_) => assert!(begins),
+            Err(refused) => {
+                assert_eq!(refused.code, FailureCode::InvalidRequest);
+                assert!(
+                    refused.cause.contains("it is started by arn:aws:iam::111122223333:user/ada"),
+                    "{refused}"
+                );
+                assert!(!begins && registry.items().deployments.is_empty());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_starts_past_the_stack_is_known_by_what_they_say() {
     let (registry, world) = (MemoryRegistry::default(), world());

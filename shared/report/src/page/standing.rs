@@ -85,7 +85,7 @@ impl Standing {
                     reason.as_ref().map_or(String::new(), |why| format!(" Their reason: {why}"));
                 format!("By {by} at {at}.{why}")
             }
-            Self::TimeIsUp(until) => format!("Nobody can answer since {until}."),
+            Self::TimeIsUp(until) => format!("Nobody can approve it since {until}."),
             Self::Over(why) => why.clone(),
         }
     }

@@ -1,8 +1,8 @@
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::people::{Approvers, LINK_HOLDER};
-use glidepath_core::plan::Approval;
-use glidepath_core::record::{Decision, Fence, FenceTrigger, Phase, Step};
+use glidepath_core::plan::{Approval, OnTimeout};
+use glidepath_core::record::{Decision, Fence, FenceTrigger, Pause, Step};
 use glidepath_core::time::Span;
 use proptest::prelude::*;
 
@@ -43,6 +43,36 @@ fn shown_to(
     Page { deployment, link, report: None, stack: "glidepath", visitor, refused, now }.html()
 }
 
+/// What whoever has the link sees so long after the question.
+fn seen_after(deployment: &Deployment, link: &QuestionLink, after: Span) -> String {
+    let (visitor, now) = (Visitor::LinkHolder, link.asked_at + after);
+    Page { deployment, link, report: None, stack: "glidepath", visitor, refused: None, now }.html()
+}
+
+/// Approved by whoever had the link, as soon as it was asked.
+fn approved(mut deployment: Deployment) -> Deployment {
+    let (by, at) = (LINK_HOLDER.to_owned(), deployment.started_at);
+    let reason = Some("the graphs look good".to_owned());
+    let decision = Decision { approved: true, by, at, reason, groups: Vec::new() };
+    let stage = deployment.progress.stage;
+    deployment.progress.decisions.push((stage, decision.clone()));
+    if let Step::Approving { decision: given, .. } = &mut deployment.progress.step {
+        *given = Some(decision);
+    }
+    deployment
+}
+
+fn paused(mut deployment: Deployment) -> Deployment {
+    let (by, at) = ("arn:aws:iam::1:user/bob".to_owned(), deployment.started_at);
+    deployment.progress.paused = Some(Pause { by, at, reason: None });
+    deployment
+}
+
+fn of_stage(deployment: &mut Deployment) -> &mut Approval {
+    let stage = deployment.progress.stage.0;
+    deployment.plan.stages[stage].approval.as_mut().unwrap()
+}
+
 fn has_form(page: &str) -> bool {
     page.contains("<form")
 }
@@ -59,18 +89,7 @@ fn only_an_open_question_of_the_link_itself_can_be_answered() {
     let other = QuestionLink { stage: link.stage.next(), ..link.clone() };
     assert!(!has_form(&shown(&deployment, &other, None)));
 
-    let mut over = deployment.clone();
-    let decision = Decision {
-        approved: true,
-        by: LINK_HOLDER.to_owned(),
-        at: over.started_at,
-        reason: Some("good".to_owned()),
-        groups: Vec::new(),
-    };
-    over.progress.decisions.push((link.stage, decision.clone()));
-    if let Step::Approving { decision: given, .. } = &mut over.progress.step {
-        *given = Some(decision);
-    }
+    let over = approved(deployment.clone());
     let page = shown(&over, &link, None);
     assert!(!has_form(&page) && page.contains("It was approved"), "{page}");
 
@@ -90,6 +109,132 @@ fn only_an_open_question_of_the_link_itself_can_be_answered() {
     let page = Page { deployment, link, report: None, stack: "s", visitor, refused: None, now };
     assert_eq!(Standing::of(deployment, link, now), Standing::TimeIsUp(now));
     assert!(!has_form(&page.html()));
+}
+
+#[test]
+fn until_the_weight_may_move_a_second_thought_is_offered_and_no_second_approval() {
+    let minute = Span::from_secs(60);
+    let mut held = asking();
+    of_stage(&mut held).not_before = Some(minute.times(10));
+    let link = QuestionLink::of(&held).unwrap();
+    let takes =
+        |page: &str| (page.contains("value=\"approve\""), page.contains("value=\"reject\""));
+    let page = seen_after(&held, &link, minute);
+    assert!(takes(&page) == (true, true) && page.contains(" at the earliest, in 9m."), "{page}");
+    let held = approved(held);
+    let page = seen_after(&held, &link, minute);
+    assert_eq!(takes(&page), (false, true), "{page}");
+    for told in
+        ["It was approved", " at the earliest, in 9m.", "Until then it may still be refused."]
+    {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let page = seen_after(&held, &link, minute.times(10));
+    assert!(takes(&page) == (false, false) && !page.contains("may still be refused"), "{page}");
+    // Whoever has paused it holds the weight for longer.
+    let page = seen_after(&paused(held.clone()), &link, minute.times(10));
+    assert!(takes(&page) == (false, true), "{page}");
+    assert!(page.contains("user/bob has paused it") && !page.contains("at the earliest"), "{page}");
+    // Nobody may who has no name, where somebody must.
+    let mut named = held.clone();
+    of_stage(&mut named).anyone_with_link = false;
+    let page = seen_after(&named, &link, minute);
+    assert!(takes(&page) == (false, false) && page.contains("glidepath reject "), "{page}");
+    assert!(!page.contains("glidepath approve "), "{page}");
+    let page = shown_to(&named, &link, ada(&[], true), None);
+    assert!(takes(&page) == (false, true) && page.contains("form-of-ada"), "{page}");
+}
+
+#[test]
+fn a_paused_question_whose_time_is_up_says_what_is_still_taken() {
+    let hour = Span::from_secs(3_600);
+    let link = QuestionLink::of(&asking()).unwrap();
+    assert!(!has_form(&seen_after(&asking(), &link, hour)));
+    for (on_timeout, then) in [
+        (OnTimeout::Rollback, "once it is resumed, everything returns to stable."),
+        (OnTimeout::Continue, "once it is resumed, it goes on."),
+    ] {
+        let mut deployment = paused(asking());
+        of_stage(&mut deployment).on_timeout = on_timeout;
+        let page = seen_after(&deployment, &link, hour);
+        assert!(page.contains("value=\"reject\"") && !page.contains("value=\"approve\""), "{page}");
+        for told in ["The time is up", "No approval is taken any more", then, "still be refused"] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+    }
+}
+
+#[test]
+fn a_link_that_is_found_in_an_old_message_names_nobody_and_nothing() {
+    let day = Span::from_secs(86_400);
+    let link = QuestionLink::of(&asking()).unwrap();
+    let mut over = approved(asking());
+    over.phase = Phase::RollingBack;
+    let fence = Fence {
+        trigger: FenceTrigger::StateMachine,
+        failure: Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired"),
+        at: over.started_at,
+    };
+    over.fence = Some(fence);
+    assert!(seen_after(&over, &link, day.times(7)).contains("shop"));
+    let now = link.asked_at + day.times(8);
+    let (deployment, link, visitor) = (&over, &link, Visitor::LinkHolder);
+    let refused = Some("stage 1 was approved by ada");
+    let page = Page { deployment, link, report: None, stack: "glidepath", visitor, refused, now };
+    let page = page.html();
+    assert!(page.contains("It is over") && !has_form(&page), "{page}");
+    for never in ["shop", "ada", "graphs", "whoever had", "123456789012", "eu-west-1", "repository"]
+    {
+        assert!(!page.contains(never), "{never}: {page}");
+    }
+}
+
+/// One minute of requests of both versions.
+const COUNTED: &str = r#"{
+    "deployment": "shop-42", "writtenAt": 1795244460000, "period": "1m", "begins": 1795244400000, "gaps": [],
+    "stages": [{ "stage": 0, "from": 1795244400000 }],
+    "canary": { "all": [500], "bad": [1] }, "stable": { "all": [9500], "bad": [20] }
+}"#;
+
+#[test]
+fn whoever_is_asked_sees_what_is_asked_and_what_speaks_for_it() {
+    let mut deployment = asking();
+    deployment.plan.stages[0].weight = Weight::from_permille(250).unwrap();
+    of_stage(&mut deployment).not_before = Some(Span::from_secs(1_800));
+    deployment.plan.stable_images = vec!["repository/app:9f8e7d6".to_owned()];
+    deployment.plan.reason = Some("the new checkout".to_owned());
+    deployment.warnings = vec!["nothing watches the queue".to_owned()];
+    deployment.progress.judged =
+        vec!["1 of 500 requests was bad".to_owned(), "2 of 3 targets are healthy".to_owned()];
+    deployment.progress.against = vec!["2 of 3 targets are healthy".to_owned()];
+    let link = QuestionLink::of(&deployment).unwrap();
+    let cells = serde_json::from_str(COUNTED).unwrap();
+    let report = crate::report(&deployment, &cells, "stage 1 is asked for".to_owned());
+    let (deployment, link, visitor) = (&deployment, &link, Visitor::LinkHolder);
+    let now = link.asked_at + Span::from_secs(60);
+    let report = Some(&report);
+    let page = Page { deployment, link, report, stack: "glidepath", visitor, refused: None, now };
+    let page = page.html();
+    for told in [
+        "shop in production",
+        "25 % of the requests to shop:42?",
+        "shop:42 gets <strong>0 %</strong> of the requests now, and would get <strong>25 %</strong>; shop:41",
+        "59m left), then everything returns to stable.",
+        " at the earliest, in 29m.",
+        "<li>1 of 500 requests was bad</li>",
+        "<strong>Against it: </strong>2 of 3 targets are healthy",
+        "<figure><svg",
+        "<dd>shop:42, in the green slot</dd>",
+        "<dt>Image</dt><dd>repository/app:0a1b2c3</dd>",
+        "<dt>Its image</dt><dd>repository/app:9f8e7d6</dd>",
+        "<dt>Started by</dt><dd>pipeline 7 of shop</dd>",
+        "<dt>Because</dt><dd>the new checkout</dd>",
+        "<strong>Warning: </strong>nothing watches the queue",
+        "<li aria-current=\"step\">25 % for 5m, after an approval — here</li>",
+        "shop-42, stack glidepath in eu-west-1, account 123456789012",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
 }
 
 #[test]
@@ -154,8 +299,7 @@ fn who_has_signed_in_is_told_before_they_try_whether_they_may_approve() {
 fn who_has_approved_is_told_that_others_must() {
     let mut deployment = asking_for(&["oidc:ada", "oidc:bob"]);
     let link = QuestionLink::of(&deployment).unwrap();
-    let stage = deployment.progress.stage.0;
-    deployment.plan.stages[stage].approval.as_mut().unwrap().count = 2;
+    of_stage(&mut deployment).count = 2;
     let (by, at) = ("oidc:ada".to_owned(), deployment.started_at);
     let decision = Decision { approved: true, by, at, reason: None, groups: Vec::new() };
     deployment.progress.decisions.push((link.stage, decision));

@@ -1,0 +1,92 @@
+//! Whoever may approve may do that, in their own name, and nothing else.
+
+use glidepath_lab::{Person, fetch_as};
+use serde_json::{Value, json};
+
+use super::Stage;
+
+/// Everything that an approver could try in place of asking the one function.
+pub(super) async fn does_nothing_else(stage: &Stage, approver: &Person) {
+    forges_nothing(stage, approver).await;
+    writes_nothing(stage, approver).await;
+    let clients = stage.lab.clients_of(approver);
+    let functions = stage.lab.clients().lambda.list_functions().send().await.unwrap();
+    assert!(functions.functions().len() >= 10, "{functions:?}");
+    for function in functions.functions() {
+        let name = function.function_name().unwrap();
+        let invoked = clients.lambda.invoke().function_name(name).send().await;
+        is_denied(name, invoked.map_err(|error| format!("{error:?}")));
+    }
+    let outputs = stage.lab.glidepath().outputs();
+    let machine = &outputs["StateMachineArn"];
+    let execution = format!("{}:p-1", machine.replace(":stateMachine:", ":execution:"));
+    let input = std::fs::read_to_string(&stage.request).unwrap();
+    let start = clients.sfn.start_execution().state_machine_arn(machine).name("p-3").input(input);
+    is_denied("StartExecution", start.send().await.map_err(|error| format!("{error:?}")));
+    let stop = clients.sfn.stop_execution().execution_arn(execution);
+    is_denied("StopExecution", stop.send().await.map_err(|error| format!("{error:?}")));
+    let wake = clients.sfn.send_task_success().task_token("a-token").output("{}");
+    is_denied("SendTaskSuccess", wake.send().await.map_err(|error| format!("{error:?}")));
+    for output in ["StartUrl", "RollbackUrl"] {
+        let json = [("content-type", "application/json")];
+        let body = json!({ "deployment": "p-1", "reason": "nobody asked me" }).to_string();
+        let posted = fetch_as(approver, "lambda", "POST", &outputs[output], &json, &body).await;
+        assert_eq!(posted.unwrap().status, 403, "{output}");
+    }
+}
+
+#[track_caller]
+fn is_denied<T: std::fmt::Debug>(what: &str, answer: Result<T, String>) {
+    let denied = answer.as_ref().is_err_and(|told| told.contains("AccessDenied"));
+    assert!(denied, "{what}: {answer:?}");
+}
+
+/// The way past the URL, by which an approver could say to be somebody else.
+async fn forges_nothing(stage: &Stage, approver: &Person) {
+    let forged = json!({
+        "version": "2.0", "rawPath": "/", "headers": { "content-type": "application/json" },
+        "requestContext": {
+            "authorizer": { "iam": { "userArn": "arn:aws:iam::1:user/boss" } },
+            "http": { "method": "POST" }, "timeEpoch": 0,
+        },
+        "body": json!({ "deployment": "p-1", "decision": { "approve": { "stage": 2 } } }).to_string(),
+        "isBase64Encoded": false,
+    });
+    let function = stage.lab.glidepath().outputs()["DecideFunctionName"].clone();
+    let lambda = stage.lab.clients_of(approver).lambda;
+    let payload = forged.to_string().into_bytes();
+    let invoked = lambda.invoke().function_name(function).payload(payload.into()).send().await;
+    is_denied("a forged request", invoked.map_err(|error| format!("{error:?}")));
+}
+
+/// The registry, past every function: the record of the deployment, as it is and without its question.
+async fn writes_nothing(stage: &Stage, approver: &Person) {
+    let table = stage.lab.glidepath().table().unwrap();
+    let items = stage.lab.registry().await.unwrap();
+    let record = items.iter().find(|item| item.to_string().contains("\"p-1\"")).unwrap();
+    let keys: Value = json!({ "pk": record["pk"], "sk": record["sk"] });
+    for (action, request) in [
+        ("PutItem", json!({ "TableName": table, "Item": record })),
+        (
+            "UpdateItem",
+            json!({
+                "TableName": table, "Key": keys, "UpdateExpression": "SET approved = :yes",
+                "ExpressionAttributeValues": { ":yes": { "BOOL": true } },
+            }),
+        ),
+        ("DeleteItem", json!({ "TableName": table, "Key": keys })),
+        (
+            "TransactWriteItems",
+            json!({ "TransactItems": [{ "Put": { "TableName": table, "Item": record } }] }),
+        ),
+    ] {
+        let target = format!("DynamoDB_20120810.{action}");
+        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", &target)];
+        let url = format!("{}/", stage.lab.endpoint());
+        let body = request.to_string();
+        let answer = fetch_as(approver, "dynamodb", "POST", &url, &headers, &body).await.unwrap();
+        assert_eq!(answer.status, 400, "{action}: {}", answer.body);
+        assert!(answer.body.contains("AccessDenied"), "{action}: {}", answer.body);
+    }
+    assert_eq!(stage.lab.registry().await.unwrap().len(), items.len());
+}
