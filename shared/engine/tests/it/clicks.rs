@@ -125,8 +125,7 @@ async fn a_second_click_is_told_the_same_and_a_second_thought_counts_until_the_w
         let not_before = Some(minute.times(10));
         asking_for(&registry, &world, Approval { not_before, ..approval() }).await;
         let (bed, app) = (Bed::new(&registry, &world), App::new(Trouble::None));
-        let [approves, rejects] =
-            [true, false].map(|approved| click(&registry, approved, "U0ADA"));
+        let [approves, rejects] = [true, false].map(|approved| click(&registry, approved, "U0ADA"));
         for again in [approves.clone(), approves] {
             assert_eq!(clicked(&bed, &app, again).await, Taken::Yes);
         }
