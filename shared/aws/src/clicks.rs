@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn slacks_own_example_is_signed_for_five_minutes_either_way() {
         let now = 1_531_420_618;
-        let clicks = clicks(vec![held(SECRET)]);
+        let clicks = clicks(vec![held(SECRET), held(SECRET)]);
         for (seconds, expected) in [
             (now, true),
             (now + 300, true),
