@@ -47,7 +47,7 @@ pub use paths::Paths;
 pub use progress::{print, say};
 pub use report::Report;
 pub use scenario::Scenario;
-pub use setup::{prepare, python_environment};
+pub use setup::{prepare, python_environment, set_up};
 pub use signed::{fetch_as, signature};
 pub use source::Upgrade;
 pub use stack::{Glidepath, RouteResources, STACK_NAME, ServiceResources};

@@ -104,6 +104,17 @@ pub async fn python_environment(name: &str, requirements: &Path) -> LabResult<Pa
     Ok(interpreter(&environment))
 }
 
+/// Runs a program of a test's own that sets something up below `target/lab`, and says so for as long as it takes.
+pub async fn set_up(doing: &str, program: Command) -> LabResult<()> {
+    let _lock = lock(&Paths::new()).await?;
+    let waiting = Waiting::new(doing);
+    let running = child::run(program, doing, |line| {
+        waiting.detail(line);
+        true
+    });
+    running.await
+}
+
 fn interpreter(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }

@@ -1,5 +1,7 @@
 //! The page in a real browser: in light and dark, on a telephone, by keyboard. Its pictures stay below `target/`.
 
+mod packages;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -40,6 +42,10 @@ impl Browser {
             "chromium-browser",
             "google-chrome",
         ]));
+        let found = match found {
+            None => packages::programs().await,
+            found => found,
+        };
         let Some((driver, browser)) = found else {
             let required =
                 std::env::var("GLIDEPATH_BROWSER").is_ok_and(|asked| asked == "required");
@@ -279,8 +285,9 @@ async fn says_why(browser: &Browser, why: &str) {
 
 /// Whoever has switched scripts off, as some do everywhere, misses nothing.
 async fn is_approved_without_scripts(url: &str) -> Option<()> {
-    let off = json!({ "prefs": { "profile.managed_default_content_settings.javascript": 2 } });
-    let browser = Browser::set_up(TEST, &[WIDE], off).await?;
+    // A preference would do nothing in the packages' browser.
+    let off = "--blink-settings=scriptEnabled=false";
+    let browser = Browser::start(TEST, &[WIDE, off]).await?;
     let scripted = "data:text/html,<p>none</p><script>document.body.innerHTML='one'</script>";
     browser.client.goto(scripted).await.unwrap();
     let source = browser.client.source().await.unwrap();

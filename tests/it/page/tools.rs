@@ -12,7 +12,8 @@ use super::browser::Browser;
 
 const SECRET: &str = "of the client: & all";
 
-fn own(name: &str) -> PathBuf {
+/// A file beside these.
+pub(super) fn own(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("it/page").join(name)
 }
 

@@ -191,8 +191,8 @@ fn a_link_that_is_found_in_an_old_message_names_nobody_and_nothing() {
 
 /// One minute of requests of both versions.
 const COUNTED: &str = r#"{
-    "deployment": "shop-42", "writtenAt": 1795244460000, "period": "1m", "begins": 1795244400000, "gaps": [],
-    "stages": [{ "stage": 0, "from": 1795244400000 }],
+    "deployment": "shop-42", "writtenAt": 1795244460000, "period": "1m", "begins": 1795244400000, "gaps": [0],
+    "shifts": [{ "stage": 0, "at": 1795244400000 }], "stages": [0],
     "canary": { "all": [500], "bad": [1] }, "stable": { "all": [9500], "bad": [20] }
 }"#;
 
@@ -227,7 +227,7 @@ fn whoever_is_asked_sees_what_is_asked_and_what_speaks_for_it() {
         "<dd>shop:42, in the green slot</dd>",
         "<dt>Image</dt><dd>repository/app:0a1b2c3</dd>",
         "<dt>Its image</dt><dd>repository/app:9f8e7d6</dd>",
-        "<dt>Started by</dt><dd>pipeline 7 of shop</dd>",
+        "<dt>Started by</dt><dd>pipeline 7 of shop, as they say</dd>",
         "<dt>Because</dt><dd>the new checkout</dd>",
         "<strong>Warning: </strong>nothing watches the queue",
         "<li aria-current=\"step\">25 % for 5m, after an approval — here</li>",
