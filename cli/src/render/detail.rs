@@ -199,8 +199,7 @@ impl Detail<'_> {
         let told = message(notice, self.deployment).with_options(&self.commands.options());
         // Where to look, one has just looked.
         let status = format!("`{}`", self.commands.of("status", &self.deployment.id, ""));
-        let lines = told.lines.into_iter().map(|line| line.text);
-        let lines = lines.filter(|line| !line.ends_with(&status));
+        let lines = told.texts().filter(|line| !line.ends_with(&status));
         let mut rows = labelled("what now", lines);
         if let Event::ForeignChange { .. } = notice.event {
             let Deployment { plan, progress, .. } = self.deployment;

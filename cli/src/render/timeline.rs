@@ -38,7 +38,7 @@ pub(crate) fn followed(notice: &Notice, deployment: &Deployment, commands: &Comm
         Concern::News | Concern::Wait => false,
     };
     let lines = if act {
-        message(notice, deployment).with_options(&commands.options()).lines
+        message(notice, deployment).with_options(&commands.options()).texts().collect()
     } else {
         details(&notice.event)
     };

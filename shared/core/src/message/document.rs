@@ -122,8 +122,9 @@ fn failure(event: &Event) -> Option<FailureDocument> {
 /// What `glidepath doctor` sends: it is no notice, so nobody who listens to those takes it for one.
 pub fn trial(trial: &Trial) -> Value {
     let message = trial.message();
-    let lines: Vec<_> = message.lines.iter().map(|line| &line.text).collect();
-    json!({ "version": FormVersion::V1, "id": trial.id, "headline": message.headline, "lines": lines })
+    let headline = message.headline.clone();
+    let lines: Vec<_> = message.texts().collect();
+    json!({ "version": FormVersion::V1, "id": trial.id, "headline": headline, "lines": lines })
 }
 
 /// The published schema of [`NoticeDocument`].

@@ -97,6 +97,11 @@ impl Message {
         self
     }
 
+    /// What its lines say.
+    pub fn texts(self) -> impl Iterator<Item = String> {
+        self.lines.into_iter().map(|line| line.text)
+    }
+
     /// Everything to read but the headline, for a channel that shows lines and no links.
     pub(super) fn written(&self) -> Vec<Line> {
         let page = self.page.iter().map(|url| Line::new(&format!("To look at it: {url}")));
