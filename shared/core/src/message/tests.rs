@@ -173,10 +173,8 @@ const PAGE: &str = "https://page.example/approve/shop-42/3/1795244400000/0a1b";
 /// As it leaves the stack.
 pub(super) fn told(notice: &Notice, deployment: &Deployment) -> Message {
     let told = message(notice, deployment).from_stack("glidepath", deployment);
-    match notice.event {
-        Event::ApprovalNeeded { .. } => told.with_page(PAGE.to_owned()),
-        _ => told,
-    }
+    let asks = matches!(notice.event, Event::ApprovalNeeded { .. });
+    if asks { told.with_page(PAGE.to_owned()) } else { told }
 }
 
 #[test]
