@@ -359,8 +359,11 @@ fn functions(subject: &Subject, of: &[Role]) -> Vec<String> {
 fn channels(needs: &mut Needs, subject: &Subject) {
     let Subject { scope, topics, buses, secrets, keys, .. } = subject;
     needs.on(buses, &["events:DescribeEventBus"]);
-    let source = ("events:source", Carried::List(vec!["glidepath".to_owned()]));
-    needs.carrying(buses, &["events:PutEvents"], vec![source]);
+    let list =
+        |texts: &[&str]| Carried::List(texts.iter().map(|text| (*text).to_owned()).collect());
+    let source = ("events:source", list(&["glidepath"]));
+    let types = ("events:detail-type", list(&["Deployment Notice", "Channel Trial"]));
+    needs.carrying(buses, &["events:PutEvents"], vec![source, types]);
     needs.on(topics, &["sns:Publish"]);
     needs.on(secrets, READ_SECRET);
     let through =
