@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use glidepath_core::back::KNOWN;
-use glidepath_core::drift::{Difference, Kind, newest_of_each};
+use glidepath_core::back::{KNOWN, newest_of_each};
+use glidepath_core::drift::{Difference, Kind};
 use glidepath_core::record::Deployment;
 use glidepath_engine::drift::{self, Looked};
 use glidepath_engine::ports::{
@@ -102,7 +102,7 @@ where
         >,
 {
     let mut found = Vec::new();
-    let newest = newest_of_each(&known.deployments);
+    let newest = newest_of_each(known.deployments.iter());
     // One after the other: the load balancer's calls are those that rollbacks of the account need.
     for deployment in newest.iter().filter(|deployment| asked.takes(deployment)) {
         found.push(Service { deployment, looked: drift::run(ports, deployment).await? });

@@ -113,7 +113,7 @@ impl<'a> Wish<'a> {
 /// The entry of a notice.
 pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
     let plan = &deployment.plan;
-    let (stage, wish) = about(&notice.event, deployment);
+    let (stage, wish, evidence) = about(&notice.event, deployment);
     let proven = notice.event == Event::Started && plan.starter.is_some();
     let on_behalf_of =
         plan.started_by.clone().filter(|said| proven && plan.starter.as_ref() != Some(said));
@@ -132,41 +132,47 @@ pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
         on_behalf_of,
         reason: wish.and_then(|wish| wish.reason.map(str::to_owned)),
         what: message(notice, deployment).headline,
-        evidence: evidence(&notice.event),
+        evidence,
     }
 }
 
+/// The stage that an event is about, who wanted it, and what was seen. Of what somebody wanted, their words stand with
+/// who they are.
 fn about<'a>(
     event: &'a Event,
     deployment: &'a Deployment,
-) -> (Option<StageIndex>, Option<Wish<'a>>) {
+) -> (Option<StageIndex>, Option<Wish<'a>>, Vec<String>) {
     match event {
-        Event::Started => (None, Wish::of_start(&deployment.plan)),
+        Event::Started => (None, Wish::of_start(&deployment.plan), Vec::new()),
         Event::Decided { stage, decision, .. } => {
-            (Some(*stage), Some(Wish::of(&decision.by, decision.reason.as_deref())))
+            (Some(*stage), Some(Wish::of(&decision.by, decision.reason.as_deref())), Vec::new())
         }
         Event::Promoted { stage, promotion } => {
-            (Some(*stage), Some(Wish::of(&promotion.by, Some(&promotion.reason))))
+            (Some(*stage), Some(Wish::of(&promotion.by, Some(&promotion.reason))), Vec::new())
         }
         Event::Paused { stage, pause } => {
-            (Some(*stage), Some(Wish::of(&pause.by, pause.reason.as_deref())))
+            (Some(*stage), Some(Wish::of(&pause.by, pause.reason.as_deref())), Vec::new())
         }
-        Event::Resumed { stage, by, reason, .. } => {
-            (Some(*stage), Some(Wish::of(by, reason.as_deref())))
+        Event::Resumed { stage, by, reason, lasted } => {
+            (Some(*stage), Some(Wish::of(by, reason.as_deref())), vec![paused_for(*lasted)])
         }
-        Event::RetirementHastened { by, .. } => (None, Some(Wish::of(by, None))),
+        Event::RetirementHastened { by, .. } => (None, Some(Wish::of(by, None)), Vec::new()),
         Event::TrafficRestored { forced: Some(Forced::Operator(by)), .. } => {
-            (None, Some(Wish::of(by, None)))
+            (None, Some(Wish::of(by, None)), details(event))
         }
         Event::TrafficRestored { forced: Some(Forced::Plan) | None, .. }
-        | Event::RolledBack { .. }
-        | Event::Abandoned { .. } => (None, Wish::of_end(deployment)),
-        Event::ApprovalNeeded { stage, .. }
-        | Event::Shifted { stage }
+        | Event::Abandoned { .. } => (None, Wish::of_end(deployment), details(event)),
+        Event::RolledBack { failure } => (None, Wish::of_end(deployment), vec![why(failure)]),
+        Event::ApprovalNeeded { stage, judged, .. } => (Some(*stage), None, judged.clone()),
+        Event::Shifted { stage }
         | Event::Waiting { stage, .. }
         | Event::CheckAlert { stage, .. }
         | Event::StageHeld { stage, .. }
-        | Event::NotPromoted { stage, .. } => (Some(*stage), None),
+        | Event::NotPromoted { stage, .. } => (Some(*stage), None, details(event)),
+        Event::Validated { good, .. } => {
+            let good = good.iter().map(|text| format!("as it must be: {text}"));
+            (None, None, good.chain(details(event)).collect())
+        }
         Event::ForeignChange { .. }
         | Event::RouteInOrder { .. }
         | Event::RollbackHeld
@@ -175,48 +181,10 @@ fn about<'a>(
         | Event::ScalingChanged { .. }
         | Event::ScalingNotSet { .. }
         | Event::Succeeded
-        | Event::Validated { .. }
         | Event::Retired
         | Event::RetirementPostponed
         | Event::StillReached { .. }
-        | Event::Undelivered { .. } => (None, None),
-    }
-}
-
-fn evidence(event: &Event) -> Vec<String> {
-    match event {
-        Event::ApprovalNeeded { judged, .. } => judged.clone(),
-        Event::RolledBack { failure } => vec![why(failure)],
-        Event::Validated { good, .. } => {
-            let good = good.iter().map(|text| format!("as it must be: {text}"));
-            good.chain(details(event)).collect()
-        }
-        // Who wanted it stands beside, and why.
-        Event::Decided { .. }
-        | Event::Promoted { .. }
-        | Event::Paused { .. }
-        | Event::RetirementHastened { .. } => Vec::new(),
-        Event::Resumed { lasted, .. } => vec![paused_for(*lasted)],
-        Event::Started
-        | Event::Shifted { .. }
-        | Event::Waiting { .. }
-        | Event::CheckAlert { .. }
-        | Event::StageHeld { .. }
-        | Event::NotPromoted { .. }
-        | Event::ForeignChange { .. }
-        | Event::RouteInOrder { .. }
-        | Event::TrafficRestored { .. }
-        | Event::RollbackHeld
-        | Event::SteppingBack { .. }
-        | Event::RollbackOverdue { .. }
-        | Event::ScalingChanged { .. }
-        | Event::ScalingNotSet { .. }
-        | Event::Succeeded
-        | Event::Abandoned { .. }
-        | Event::Retired
-        | Event::RetirementPostponed
-        | Event::StillReached { .. }
-        | Event::Undelivered { .. } => details(event),
+        | Event::Undelivered { .. } => (None, None, details(event)),
     }
 }
 

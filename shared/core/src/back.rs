@@ -177,7 +177,7 @@ fn went_back(serving: &Deployment, here: &[&Deployment]) -> bool {
 }
 
 /// A cluster may be given by its name or its ARN.
-pub(crate) fn same_slots(one: &Plan, other: &Plan) -> bool {
+fn same_slots(one: &Plan, other: &Plan) -> bool {
     let keys = |plan: &Plan| {
         let Slots { blue, green } = slots(plan);
         [blue, green].map(|service| LockKey::service(&plan.cluster, &service))
@@ -193,16 +193,24 @@ fn slots(plan: &Plan) -> Slots {
     Slots { blue: of(Slot::Blue), green: of(Slot::Green) }
 }
 
+/// The first of every service, of deployments that are newest first.
+pub fn newest_of_each<'a>(
+    deployments: impl Iterator<Item = &'a Deployment>,
+) -> Vec<&'a Deployment> {
+    let mut newest: Vec<&Deployment> = Vec::new();
+    for deployment in deployments {
+        if !newest.iter().any(|other| same_slots(&other.plan, &deployment.plan)) {
+            newest.push(deployment);
+        }
+    }
+    newest
+}
+
 /// The deployment whose version serves: the last success of what is named, by a service or a deployment.
 pub fn serving<'a>(known: &'a [Deployment], subject: &str) -> Result<&'a Deployment, NoWayBack> {
     let exactly = known.iter().find(|deployment| deployment.id.as_str() == subject);
-    let mut last: Vec<&Deployment> = Vec::new();
     let of_service = known.iter().filter(|deployment| deployment.plan.service.as_str() == subject);
-    for deployment in of_service.filter(|deployment| succeeded(deployment)) {
-        if !last.iter().any(|other| same_slots(&other.plan, &deployment.plan)) {
-            last.push(deployment);
-        }
-    }
+    let last = newest_of_each(of_service.filter(|deployment| succeeded(deployment)));
     match (exactly, &last[..]) {
         (Some(exactly), []) => serving_of(known, exactly),
         (None, []) => Err(NoWayBack::NeverDeployed),

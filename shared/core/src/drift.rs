@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 
-use crate::back::same_slots;
 use crate::ids::TaskDefinition;
 use crate::plan::{RoutePlan, SlotPlan};
 use crate::record::{Deployment, Outcome, Phase};
@@ -55,17 +54,6 @@ impl Seen {
         let mut scheduled = self.scaling.scheduled.iter();
         scheduled.any(|action| action.minimum == Some(0) || action.maximum == Some(0))
     }
-}
-
-/// The newest deployment of every service, of what the registry knows (newest first).
-pub fn newest_of_each(known: &[Deployment]) -> Vec<&Deployment> {
-    let mut newest: Vec<&Deployment> = Vec::new();
-    for deployment in known {
-        if !newest.iter().any(|other| same_slots(&other.plan, &deployment.plan)) {
-            newest.push(deployment);
-        }
-    }
-    newest
 }
 
 impl Deployment {
@@ -175,7 +163,6 @@ fn of_scaling(deployment: &Deployment, role: Role, found: &FoundScaling) -> Vec<
 mod tests {
     use super::*;
     use crate::fixtures::deployment;
-    use crate::ids::EcsServiceName;
     use crate::scaling::Suspended;
 
     fn ended(outcome: Outcome) -> Deployment {
@@ -283,15 +270,5 @@ mod tests {
         let (name, minimum, maximum) = ("nights".to_owned(), Some(0), Some(0));
         seen.scaling.scheduled = vec![ScheduledAction { name, minimum, maximum }];
         assert_eq!(found(&deployment, &seen), []);
-    }
-
-    #[test]
-    fn each_service_has_its_newest() {
-        let newest = ended(Outcome::Succeeded);
-        let mut other = ended(Outcome::RolledBack);
-        other.plan.stable.service = EcsServiceName::new("basket-blue");
-        other.plan.canary.service = EcsServiceName::new("basket-green");
-        let known = [newest.clone(), ended(Outcome::RolledBack), other.clone()];
-        assert_eq!(newest_of_each(&known), [&newest, &other]);
     }
 }

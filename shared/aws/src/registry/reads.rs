@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
@@ -62,47 +63,52 @@ impl DynamoRegistry {
         Ok((items, left.flat_map(|(_, keys)| keys.keys).collect()))
     }
 
-    pub(super) async fn read_due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
-        let mut due: Vec<Overdue> = Vec::new();
-        let mut page = None;
+    /// Everything that a query finds, page by page.
+    async fn all(&self, query: QueryFluentBuilder) -> PortResult<Vec<Item>> {
+        let query = query.table_name(&self.table);
+        let (mut items, mut page) = (Vec::new(), None);
         loop {
             let start: Option<Item> = page;
             let answer = self
                 .repeated(async || {
-                    self.client
-                        .query()
-                        .table_name(&self.table)
-                        .index_name("due")
-                        .key_condition_expression("due = :due AND nextDueAt <= :now")
-                        .expression_attribute_values(":due", text(DUE))
-                        .expression_attribute_values(":now", number(now.as_millis()))
-                        .set_exclusive_start_key(start.clone())
-                        .send()
-                        .await
-                        .map_err(|error| port_error("dynamodb:Query", error))
+                    let query = query.clone().set_exclusive_start_key(start.clone());
+                    query.send().await.map_err(|error| port_error("dynamodb:Query", error))
                 })
                 .await?;
-            for item in answer.items() {
-                let key = Key::of(item)?;
-                match due_of(&key) {
-                    // In order, so that the first of several notices is the oldest.
-                    Some(found) if due.iter().all(|known| known.due != found) => {
-                        due.push(Overdue { due: found, since: due_at(item)? });
-                    }
-                    Some(_) => {}
-                    // The rest must be looked after nevertheless.
-                    None => tracing::error!(
-                        item.partition = key.partition,
-                        item.sort = key.sort,
-                        "the registry has a due item of an unknown kind"
-                    ),
-                }
-            }
+            items.extend(answer.items.unwrap_or_default());
             page = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if page.is_none() {
-                return Ok(due);
+                return Ok(items);
             }
         }
+    }
+
+    pub(super) async fn read_due(&self, now: Timestamp) -> PortResult<Vec<Overdue>> {
+        let query = self
+            .client
+            .query()
+            .index_name("due")
+            .key_condition_expression("due = :due AND nextDueAt <= :now")
+            .expression_attribute_values(":due", text(DUE))
+            .expression_attribute_values(":now", number(now.as_millis()));
+        let mut due: Vec<Overdue> = Vec::new();
+        for item in &self.all(query).await? {
+            let key = Key::of(item)?;
+            match due_of(&key) {
+                // In order, so that the first of several notices is the oldest.
+                Some(found) if due.iter().all(|known| known.due != found) => {
+                    due.push(Overdue { due: found, since: due_at(item)? });
+                }
+                Some(_) => {}
+                // The rest must be looked after nevertheless.
+                None => tracing::error!(
+                    item.partition = key.partition,
+                    item.sort = key.sort,
+                    "the registry has a due item of an unknown kind"
+                ),
+            }
+        }
+        Ok(due)
     }
 
     pub(super) async fn read_notices(&self, id: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
@@ -137,32 +143,14 @@ impl DynamoRegistry {
 
     /// The items of a deployment whose sort key begins so, in its order.
     async fn of_deployment(&self, id: &DeploymentId, beginning: &str) -> PortResult<Vec<Item>> {
-        let partition = Key::deployment(id).partition;
-        let mut items = Vec::new();
-        let mut page = None;
-        loop {
-            let start: Option<Item> = page;
-            let answer = self
-                .repeated(async || {
-                    self.client
-                        .query()
-                        .table_name(&self.table)
-                        .consistent_read(true)
-                        .key_condition_expression("pk = :partition AND begins_with(sk, :beginning)")
-                        .expression_attribute_values(":partition", text(&partition))
-                        .expression_attribute_values(":beginning", text(beginning))
-                        .set_exclusive_start_key(start.clone())
-                        .send()
-                        .await
-                        .map_err(|error| port_error("dynamodb:Query", error))
-                })
-                .await?;
-            items.extend(answer.items.unwrap_or_default());
-            page = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if page.is_none() {
-                return Ok(items);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .consistent_read(true)
+            .key_condition_expression("pk = :partition AND begins_with(sk, :beginning)")
+            .expression_attribute_values(":partition", text(Key::deployment(id).partition))
+            .expression_attribute_values(":beginning", text(beginning));
+        self.all(query).await
     }
 
     pub(super) async fn read_recent(&self, limit: u32) -> PortResult<Recent> {
@@ -188,34 +176,16 @@ impl DynamoRegistry {
         from: Timestamp,
         before: Timestamp,
     ) -> PortResult<Recent> {
-        let mut partitions = BTreeSet::new();
-        let mut page = None;
-        loop {
-            let start: Option<Item> = page;
-            let answer = self
-                .repeated(async || {
-                    self.client
-                        .query()
-                        .table_name(&self.table)
-                        .index_name("recent")
-                        .key_condition_expression(
-                            "kind = :kind AND startedAt BETWEEN :from AND :last",
-                        )
-                        .expression_attribute_values(":kind", text(DEPLOYMENT))
-                        .expression_attribute_values(":from", number(from.as_millis()))
-                        .expression_attribute_values(":last", number(before.as_millis() - 1))
-                        .set_exclusive_start_key(start.clone())
-                        .send()
-                        .await
-                        .map_err(|error| port_error("dynamodb:Query", error))
-                })
-                .await?;
-            partitions.extend(answer.items().iter().filter_map(partition));
-            page = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if page.is_none() {
-                return self.deployments(partitions).await;
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .index_name("recent")
+            .key_condition_expression("kind = :kind AND startedAt BETWEEN :from AND :last")
+            .expression_attribute_values(":kind", text(DEPLOYMENT))
+            .expression_attribute_values(":from", number(from.as_millis()))
+            .expression_attribute_values(":last", number(before.as_millis() - 1));
+        let found = self.all(query).await?;
+        self.deployments(found.iter().filter_map(partition).collect()).await
     }
 
     /// The deployments of these partitions, newest first.

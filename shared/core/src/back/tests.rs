@@ -156,3 +156,11 @@ fn the_request_is_one_that_a_person_could_have_written() {
     assert_eq!(slots.of(plan.stable.slot), &plan.stable.service);
     assert_eq!(slots.of(plan.canary.slot), &plan.canary.service);
 }
+
+#[test]
+fn each_service_has_its_newest() {
+    let mut other = of(9, 8, BAD);
+    other.plan.stable.service = crate::ids::EcsServiceName::new("other-blue");
+    let known = [of(5, 3, GOOD), of(3, 2, BAD), other];
+    assert_eq!(newest_of_each(known.iter()), [&known[0], &known[2]]);
+}
