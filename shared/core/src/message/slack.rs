@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use super::line::one_line;
 use super::{Message, limits};
 use crate::plan::StageIndex;
 use crate::record::{Deployment, Notice, Outcome, Phase};
@@ -158,7 +159,7 @@ fn buttons(question: Question<'_>, stage: StageIndex) -> Value {
 
 /// What is told to whoever has clicked, and to nobody else.
 pub fn answer(text: &str) -> Value {
-    let text = escaped(text, LONGEST_SECTION);
+    let text = escaped(&one_line(text), LONGEST_SECTION);
     json!({ "response_type": "ephemeral", "replace_original": false, "text": text })
 }
 
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_click_mentions_nobody_and_changes_no_message() {
-        let told = answer("<!channel> & oidc:a<b> may not approve");
+        let told = answer("<!channel> &\n oidc:a<b> may not\u{200b} approve");
         assert_eq!(told["text"], "&lt;!channel&gt; &amp; oidc:a&lt;b&gt; may not approve");
         assert_eq!(
             (&told["response_type"], &told["replace_original"]),

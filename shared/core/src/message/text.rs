@@ -6,12 +6,13 @@ mod forward;
 mod scaling;
 
 use super::Message;
-use super::line::{Lines, quoted};
+use super::line::Lines;
 use crate::failure::Failure;
 use crate::ids::ChannelName;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
 use crate::route::RouteRef;
+use crate::said::quoted;
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use crate::weight::Weight;
