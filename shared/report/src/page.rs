@@ -71,8 +71,8 @@ pub fn notice_with_way(headline: &str, text: &str, back_to: Option<&str>) -> Str
 impl Page<'_> {
     /// As HTML.
     pub fn html(&self) -> String {
-        if self.link.is_long_over(self.deployment, self.now) {
-            let text = "The question of this link was over more than a week ago. `glidepath status` shows what is asked \
+        if QuestionLink::is_long_over(self.deployment, self.now) {
+            let text = "The deployment of this link ended more than a week ago. `glidepath status` shows what is asked \
                         now, and `glidepath history` what was deployed.";
             return notice("It is over", text);
         }

@@ -2,7 +2,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::people::{Approvers, LINK_HOLDER};
 use glidepath_core::plan::{Approval, OnTimeout};
-use glidepath_core::record::{Decision, Fence, FenceTrigger, Pause, Step};
+use glidepath_core::record::{Decision, Fence, FenceTrigger, Outcome, Pause, Step};
 use glidepath_core::time::Span;
 use proptest::prelude::*;
 
@@ -186,7 +186,7 @@ fn a_link_that_is_found_in_an_old_message_names_nobody_and_nothing() {
     let day = Span::from_secs(86_400);
     let link = QuestionLink::of(&asking()).unwrap();
     let mut over = approved(asking());
-    over.phase = Phase::RollingBack;
+    (over.phase, over.next_due_at) = (Phase::Closed(Outcome::RolledBack), over.started_at);
     let fence = Fence {
         trigger: FenceTrigger::StateMachine,
         failure: Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired"),
