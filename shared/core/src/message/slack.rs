@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::line::one_line;
+use super::line::{Line, one_line};
 use super::{Message, limits};
 use crate::plan::StageIndex;
 use crate::record::{Deployment, Notice, Outcome, Phase};
@@ -27,10 +27,6 @@ const LONGEST_VALUE: usize = 2000;
 /// The body of the request to the webhook.
 pub fn body(notice: &Notice, message: &Message) -> Value {
     let Message { headline, lines, from, .. } = message;
-    // Emphasis stays as it is written: it ends with its line, and names are copied. Code is whole already.
-    let size = |line: &str| length(line) + 1;
-    let lines = limits::fitting(lines, LONGEST_SECTION, LONGEST_SECTION, size);
-    let section = escaped(&lines.join("\n"), LONGEST_SECTION);
     let context = [Some(notice.id()), Some(notice.at.to_string()), from.clone()];
     let context = context.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let mut body = json!({
@@ -42,11 +38,7 @@ pub fn body(notice: &Notice, message: &Message) -> Value {
                 "type": "header",
                 "text": { "type": "plain_text", "text": escaped(headline, LONGEST_HEADER) }
             },
-            {
-                "type": "section",
-                // Verbatim: names of channels and people in a reason must not become mentions.
-                "text": { "type": "mrkdwn", "verbatim": true, "text": section }
-            },
+            section(lines),
             {
                 "type": "context",
                 "elements": [{ "type": "plain_text", "text": escaped(&context, LONGEST_SECTION) }]
@@ -57,6 +49,15 @@ pub fn body(notice: &Notice, message: &Message) -> Value {
         blocks.push(places);
     }
     body
+}
+
+fn section(lines: &[Line]) -> Value {
+    // Emphasis stays as it is written: it ends with its line, and names are copied. Code is whole already.
+    let size = |line: &str| length(line) + 1;
+    let lines = limits::fitting(lines, LONGEST_SECTION, LONGEST_SECTION, size);
+    let text = escaped(&lines.join("\n"), LONGEST_SECTION);
+    // Verbatim: names of channels and people in a reason must not become mentions.
+    json!({ "type": "section", "text": { "type": "mrkdwn", "verbatim": true, "text": text } })
 }
 
 /// Where to answer and where else to look, as links in small type: in the section, where nothing that anybody says becomes
@@ -87,11 +88,13 @@ pub struct Question<'a> {
     pub takes_approval: bool,
 }
 
-/// The message of a deployment, as it is after a notice, with buttons for what it asks.
+/// The message of a deployment, as it is after a notice: with what it asks, where the notice is about something else, and
+/// with buttons for it. Whoever has buttons and does not read for what and until when decides something else.
 pub fn state(
     notice: &Notice,
     deployment: &Deployment,
     message: &Message,
+    asked: Option<&Message>,
     question: Option<Question<'_>>,
 ) -> Value {
     let mut body = body(notice, message);
@@ -105,9 +108,10 @@ pub fn state(
     if let Some(blocks) = body["blocks"].as_array_mut() {
         // Behind the headline, and in front of what is in small type.
         blocks.insert(1, stages);
-        if let Some(buttons) = buttons {
-            blocks.insert(3, buttons);
-        }
+        let asked = asked.map(|Message { headline, lines, .. }| {
+            section(&[&[Line::new(headline)], lines.as_slice()].concat())
+        });
+        blocks.splice(3..3, asked.into_iter().chain(buttons));
     }
     body
 }
