@@ -4,12 +4,21 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 fn glidepath(arguments: &[&str], input: &str) -> Output {
-    run(arguments, input).unwrap_or_else(|error| panic!("the command does not run: {error}"))
+    glidepath_where(&[], arguments, input)
 }
 
-fn run(arguments: &[&str], input: &str) -> std::io::Result<Output> {
+/// With variables of the environment.
+fn glidepath_where(variables: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
+    let ran = run(variables, arguments, input);
+    ran.unwrap_or_else(|error| panic!("the command does not run: {error}"))
+}
+
+fn run(variables: &[(&str, &str)], arguments: &[&str], input: &str) -> std::io::Result<Output> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_glidepath"))
         .args(arguments)
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .envs(variables.iter().copied())
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requests"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -69,6 +78,22 @@ error: unknown field `retenton` at $.retenton (line 13, column 1)
   hint: did you mean `retention`?
 ";
     assert_output(&glidepath(&["plan", "bad.yaml", "--offline"], ""), 2, "", findings);
+}
+
+#[test]
+fn whoever_wants_no_colours_is_told_the_same_without_them() {
+    let told = |variables: &[(&str, &str)]| {
+        let output = glidepath_where(variables, &["plan", "bad.yaml", "--offline"], "");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let plain = told(&[]);
+    // As in a terminal, which a test has not.
+    let forced = ("CLICOLOR_FORCE", "1");
+    let coloured = told(&[forced]);
+    assert!(coloured.contains("\u{1b}[") && !plain.contains('\u{1b}'), "{coloured}");
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    assert_eq!(told(&[forced, ("NO_COLOR", "1")]), plain);
+    assert_eq!(told(&[forced, ("NO_COLOR", "")]), coloured, "it says nothing where it is empty");
 }
 
 #[test]

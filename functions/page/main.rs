@@ -138,7 +138,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 return Ok(page(403, &shown(&found, Some(refused))));
             }
         };
-        let answered = match found.answer(approved, reason.map_or("", String::as_str), by) {
+        let answered = match found.answer(approved, reason.map_or("", String::as_str), by, now) {
             Ok(answer) => decide::run(&ports, &answer).await,
             Err(failure) => Err(failure),
         };

@@ -10,6 +10,7 @@ use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::{AlarmArn, DeploymentId};
 use glidepath_core::people::SAID;
 use glidepath_core::record::FenceTrigger;
+use glidepath_core::said::quoted;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::rollback::{AlarmEvent, CaughtError, RollbackInput};
 use serde::de::DeserializeOwned;
@@ -60,7 +61,8 @@ pub fn read_trigger(payload: &Value, muted: MutedAlarms) -> Result<Trigger, Malf
         // Whoever may invoke the function writes this; whom AWS has recognised comes by the URL.
         name.push_str(SAID);
         if let Some(error) = &mut input.error {
-            let said = error.cause.take().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let said =
+                error.cause.take().map(|cause| format!(": {}", quoted(&cause))).unwrap_or_default();
             error.cause = Some(format!("{name}{said}"));
         }
     }

@@ -135,7 +135,7 @@ fn whoever_has_the_link_answers_once_and_nobody_else_ever() {
             assert_eq!(again.status, 409, "{}", again.body);
             assert!(again.body.contains("Nothing was recorded"), "{}", again.body);
             let page = get(&url).await.body;
-            let told = "By whoever had the link at ";
+            let told = "By <bdi>whoever had the link</bdi> at ";
             assert!(page.contains(told) && page.contains("the graphs look good"), "{page}");
             assert!(!page.contains("<form"), "{page}");
             let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
@@ -213,7 +213,7 @@ async fn is_over(stage: &Stage, url: &str, why: &str) {
     assert!(!page.contains("<form") && !page.contains("<pre"), "{page}");
     let late = post(url, "decision=approve").await;
     assert_eq!(late.status, 409, "{}", late.body);
-    assert!(late.body.contains("Nothing was recorded: </strong>it returned"), "{}", late.body);
+    assert!(late.body.contains("Nothing was recorded: </strong><bdi>it returned"), "{}", late.body);
     let mut hearing = stage.lab.hearing();
     let path = &url[url.find("/approve/").unwrap()..];
     let clicked = clicks::Clicked { user: "U0BOB", action: "approve", path, ago: 0, forged: false };

@@ -8,6 +8,7 @@ use glidepath_core::document::Findings;
 use glidepath_core::ids::{DeploymentId, ServiceLabel};
 use glidepath_core::rehearsal::writes;
 use glidepath_core::request::{ApiVersion, WayBackRelease, WayBackRequest};
+use glidepath_core::said::quoted;
 use glidepath_engine::ports::{Clock, Recent, Registry};
 use serde_json::Value;
 
@@ -126,7 +127,7 @@ fn undoes(known: &Recent, found: &Back) -> Option<String> {
     let plan = &known.deployments.iter().find(|deployment| deployment.id == *serving)?.plan;
     let left = &plan.way_back.as_ref()?.version;
     (*left == found.request.release.task_definition).then(|| {
-        let reason = plan.reason.as_deref().map(|reason| format!(" ({reason})"));
+        let reason = plan.reason.as_deref().map(|reason| format!(" ({})", quoted(reason)));
         format!(
             "{} was left by {serving}{}: this undoes it and brings {0} to everybody again",
             left.short(),
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(told(&known(vec![bad.clone()]), "shop-42", "previous"), None);
         assert_eq!(
             told(&known(vec![went_back, bad]), "shop-43", "previous").unwrap(),
-            "shop:2 was left by shop-43 (it is slow): this undoes it and brings shop:2 to everybody again"
+            "shop:2 was left by shop-43 (\"it is slow\"): this undoes it and brings shop:2 to everybody again"
         );
     }
 

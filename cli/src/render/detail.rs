@@ -366,6 +366,9 @@ pub(super) fn labelled(label: &'static str, values: impl Iterator<Item = String>
 
 #[cfg(test)]
 mod tests {
+    use glidepath_core::ids::ChannelName;
+    use glidepath_core::urgency::Urgency;
+
     use super::*;
     use crate::fixtures::{self, NOW, notices_of, same_as_file};
 
@@ -410,6 +413,29 @@ mod tests {
     fn one_that_failed_shows_why() {
         same_as_file("rolled-back.txt", &shown(&fixtures::rolled_back()));
         same_as_file("abandoned.txt", &shown(&fixtures::abandoned()));
+    }
+
+    #[test]
+    fn channels_that_are_not_told_are_named_with_what_they_lack() {
+        let deployment = fixtures::baking();
+        let mut notices = notices_of(&deployment);
+        let undelivered = |channel: &str, reason: &str, how| Event::Undelivered {
+            channel: ChannelName::new(channel),
+            sequence: 2,
+            reason: reason.to_owned(),
+            how,
+            lost: Urgency::Attention,
+        };
+        let events = [
+            undelivered("team", "slack app: channel_not_found", Undelivered::Refused),
+            undelivered("pager", "pagerduty: throttled", Undelivered::Waits),
+        ];
+        notices.extend((3..).zip(events).map(|(sequence, event)| {
+            let deployment = deployment.id.clone();
+            Notice { deployment, sequence, at: NOW, event }
+        }));
+        let (live, commands) = (Live::default(), Commands::default());
+        same_as_file("not-told.txt", &detail(&deployment, &notices, &live, &commands, NOW));
     }
 
     #[test]

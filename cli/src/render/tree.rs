@@ -9,6 +9,7 @@ use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{Stage, StageIndex};
 use glidepath_core::protocol::next_look;
 use glidepath_core::record::{Deployment, Notice};
+use glidepath_core::said::is_unseen;
 use glidepath_core::time::Timestamp;
 
 use super::detail::{Detail, Row, in_words, labelled};
@@ -386,7 +387,7 @@ fn width(text: &str) -> usize {
 
 /// A terminal must not take what somebody has written, such as a reason, for its own commands.
 fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars().map(|character| if is_unseen(character) { ' ' } else { character }).collect()
 }
 
 /// Lines of at most so many columns, cut between words where there is a place.

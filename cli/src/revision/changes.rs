@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use glidepath_core::said::is_unseen;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -156,7 +157,7 @@ fn text(value: &Value) -> Option<String> {
 
 /// For a terminal: what somebody has registered is not what it does.
 fn plain(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { '\u{FFFD}' } else { one }).collect()
+    text.chars().map(|one| if is_unseen(one) { '\u{FFFD}' } else { one }).collect()
 }
 
 impl fmt::Display for Change {

@@ -149,9 +149,10 @@ fn an_execution_that_ended_without_success_leaves_its_deployment_to_the_rollback
 
 #[test]
 fn who_asks_past_the_url_is_told_as_said_and_who_comes_by_it_as_known() {
-    for (cause, told) in
-        [(json!("it is slow"), "ada, as they say: it is slow"), (Value::Null, "ada, as they say")]
-    {
+    for (cause, told) in [
+        (json!("it is slow"), "ada, as they say: \"it is slow\""),
+        (Value::Null, "ada, as they say"),
+    ] {
         let payload = json!({
             "deployment": "d-1", "by": { "operator": "ada" },
             "error": { "name": "Aborted", "cause": cause },
@@ -162,7 +163,7 @@ fn who_asks_past_the_url_is_told_as_said_and_who_comes_by_it_as_known() {
         assert_eq!(input.error.unwrap().cause.as_deref(), Some(told));
     }
     for (reason, told) in [
-        (Some("it is slow\n"), "arn:ada: it is slow"),
+        (Some("it is slow\n"), "arn:ada: \"it is slow\""),
         // Nobody's terminal is to be written on, and the rollback goes on.
         (Some("\u{1b}[31mred"), "arn:ada asked for it"),
         (None, "arn:ada asked for it"),

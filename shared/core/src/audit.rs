@@ -8,6 +8,7 @@ use crate::people::{LINK_HOLDER, SAID};
 use crate::plan::{Plan, StageIndex};
 use crate::record::{Deployment, Event, FenceTrigger, Notice};
 use crate::rollback::Forced;
+use crate::said::unquoted;
 
 /// One entry. Within a major version fields and words are added, and none changes its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,7 +101,7 @@ impl<'a> Wish<'a> {
             FenceTrigger::Operator(by) => {
                 // The cause of the failure is told as theirs; without a reason it is another sentence.
                 let cause = fence.failure.cause.strip_prefix(by.as_str());
-                Some(Self::of(by, cause.and_then(|cause| cause.strip_prefix(": "))))
+                Some(Self::of(by, cause.and_then(|cause| cause.strip_prefix(": ")).map(unquoted)))
             }
             FenceTrigger::Alarm(_)
             | FenceTrigger::StateMachine
@@ -245,13 +246,17 @@ mod tests {
         let mut ended = deployment();
         let failure = Failure::new(FailureCode::Aborted, "arn:ada: errors in the basket");
         let told = notice(Event::RolledBack { failure: failure.clone() });
-        let fence = |trigger| Fence { trigger, failure: failure.clone(), at: NOW };
-        ended.fence = Some(fence(FenceTrigger::Operator("arn:ada".to_owned())));
+        let trigger = FenceTrigger::Operator("arn:ada".to_owned());
+        ended.fence = Some(Fence { trigger, failure, at: NOW });
         let found = entry(&told, &ended);
         assert_eq!((found.by.as_deref(), found.known), (Some("arn:ada"), Some(Known::Proven)));
         assert_eq!(found.reason.as_deref(), Some("errors in the basket"));
         assert_eq!(found.evidence, ["Aborted: arn:ada: errors in the basket"]);
-        ended.fence = Some(fence(FenceTrigger::StateMachine));
+        // As it is told since it stands in quotation marks.
+        ended.fence.as_mut().unwrap().failure.cause =
+            "arn:ada: \"errors in the basket\"".to_owned();
+        assert_eq!(entry(&told, &ended).reason.as_deref(), Some("errors in the basket"));
+        ended.fence.as_mut().unwrap().trigger = FenceTrigger::StateMachine;
         assert_eq!(entry(&told, &ended).by, None);
     }
 }

@@ -24,6 +24,7 @@ pub mod rehearsal;
 pub mod request;
 pub mod rollback;
 pub mod route;
+pub mod said;
 pub mod scaling;
 pub mod sign_in;
 pub mod storm;

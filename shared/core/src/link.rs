@@ -9,8 +9,8 @@ use crate::time::{Span, Timestamp};
 /// The first part of the path.
 const ROOT: &str = "approve";
 
-/// How long after its end a link still says what was answered and why: who was asked looks at it once more, and who finds
-/// it in the history of a channel months later learns no names.
+/// How long after the end of its deployment a link still says what was answered and why: who was asked looks at it once
+/// more, and who finds it in the history of a channel months later learns no names.
 const SHOWN_FOR: Span = Span::from_secs(7 * 24 * 3_600);
 
 /// Which question.
@@ -45,27 +45,10 @@ impl QuestionLink {
         Self::of(deployment).filter(|link| notice.at >= link.asked_at)
     }
 
-    /// Whether the question has been over for so long that whoever still has the link is told no more than that.
-    pub fn is_long_over(&self, deployment: &Deployment, now: Timestamp) -> bool {
-        let is_asked =
-            deployment.phase == Phase::Open && Self::of(deployment).as_ref() == Some(self);
-        !is_asked && self.ended_at(deployment).is_some_and(|at| now.since(at) > SHOWN_FOR)
-    }
-
-    /// When it ended, by what ended it first.
-    fn ended_at(&self, deployment: &Deployment) -> Option<Timestamp> {
-        let stage = deployment.plan.stage(self.stage);
-        let timeout =
-            stage.and_then(|stage| stage.approval.as_ref()).map(|approval| approval.timeout);
-        let answers = deployment.progress.decisions.iter().rev();
-        let mut answers = answers.filter(|(stage, _)| *stage == self.stage);
-        let ends = [
-            answers.next().map(|(_, answer)| answer.at),
-            deployment.fence.as_ref().map(|fence| fence.at),
-            deployment.ended_at(),
-            timeout.map(|timeout| self.asked_at + timeout),
-        ];
-        ends.into_iter().flatten().filter(|at| *at >= self.asked_at).min()
+    /// Whether all of it has been over for so long that whoever still has the link is told no more than that. An answer or
+    /// a deadline is no end: a pause may hold the question for weeks after it, and whoever then refuses it is to be told so.
+    pub fn is_long_over(deployment: &Deployment, now: Timestamp) -> bool {
+        deployment.ended_at().is_some_and(|at| now.since(at) > SHOWN_FOR)
     }
 
     /// What its signature is over.
@@ -187,36 +170,29 @@ mod tests {
     }
 
     #[test]
-    fn a_link_says_what_was_answered_for_a_week_after_the_first_thing_that_ended_it() {
+    fn a_link_says_what_was_answered_for_a_week_after_the_end_of_its_deployment() {
         let (hour, week) = (Span::from_secs(3_600), Span::from_secs(7 * 86_400));
         let mut asked = deployment();
         asked.plan.stages[0].approval = Some(Approval::anybody(hour, OnTimeout::Continue));
         let until = NOW + hour;
         asked.progress.step =
             Step::Approving { since: NOW, until, decision: None, reminded: false };
-        let link = QuestionLink::of(&asked).unwrap();
-        // Whoever pauses it pauses it for as long as they wish.
-        assert!(!link.is_long_over(&asked, until + week.times(2)));
-        let ends_at = |asked: &Deployment, at: Timestamp| {
-            assert!(!link.is_long_over(asked, at + week));
-            assert!(link.is_long_over(asked, at + week + Span::from_millis(1)));
-        };
-        asked.progress.step = Step::Baking { since: until, promoted: None };
-        ends_at(&asked, until);
-        let minute = |minutes| NOW + Span::from_secs(60).times(minutes);
-        asked.phase = Phase::Closed(Outcome::RolledBack);
-        asked.next_due_at = minute(9);
-        ends_at(&asked, minute(9));
-        let failure = Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired");
-        asked.fence = Some(Fence { trigger: FenceTrigger::StateMachine, failure, at: minute(8) });
-        ends_at(&asked, minute(8));
+        // Whoever pauses it pauses it for as long as they wish, and it is refused weeks after its deadline.
+        let late = until + week.times(3);
+        assert!(!QuestionLink::is_long_over(&asked, late));
         let by = "oidc:ada".to_owned();
-        let given =
-            Decision { approved: true, by, at: minute(7), reason: None, groups: Vec::new() };
-        asked.progress.decisions.push((StageIndex(0), given.clone()));
-        ends_at(&asked, minute(7));
-        // Of another stage, and before it was asked.
-        asked.progress.decisions = vec![(StageIndex(1), Decision { at: minute(1), ..given })];
-        ends_at(&asked, minute(8));
+        let refused = Decision { approved: false, by, at: late, reason: None, groups: Vec::new() };
+        asked.progress.decisions.push((StageIndex(0), refused));
+        let failure = Failure::new(FailureCode::ApprovalRejected, "oidc:ada rejected stage 1");
+        asked.fence = Some(Fence { trigger: FenceTrigger::StateMachine, failure, at: late });
+        for phase in [Phase::RollingBack, Phase::Held] {
+            asked.phase = phase;
+            assert!(!QuestionLink::is_long_over(&asked, late + week.times(2)), "it goes on");
+        }
+        asked.phase = Phase::Closed(Outcome::RolledBack);
+        asked.next_due_at = late + hour;
+        let over = late + hour + week;
+        assert!(!QuestionLink::is_long_over(&asked, over));
+        assert!(QuestionLink::is_long_over(&asked, over + Span::from_millis(1)));
     }
 }

@@ -116,7 +116,7 @@ where
         let asked = if *approved { found.slack_groups(team) } else { Vec::new() };
         let groups = clicks.groups(user, &asked, now).await;
         unknown = groups.unknown;
-        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups.of))?;
+        let answer = found.answer(*approved, "", Answering::clicked(team, user, groups.of), now)?;
         let after = decide::run(ports, &answer).await?;
         tracing::info!(deployment = %answer.deployment, approved, by = answer.by, "answered in Slack");
         Ok(Some((found.link.stage, after)))

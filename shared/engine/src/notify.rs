@@ -110,13 +110,19 @@ struct Round<'a, P> {
     deployment: Deployment,
     audience: Audience<'a>,
     /// What was counted of its requests, once its end is to be told; or that it could not be read.
-    cells: Result<Option<StoredCells>, ()>,
+    cells: Cells,
     delivered: Delivered,
     /// Channels that get nothing more from this invocation.
     stopped: BTreeSet<ChannelName>,
     /// Those of them that wait, and why.
     down: Vec<(ChannelName, PortError)>,
 }
+
+/// What was counted, if anything was; or that nobody knows.
+type Cells = Result<Option<StoredCells>, ()>;
+
+/// Where a channel has posted its message, if it has; or why it has not taken what it was handed.
+type Handed = Result<Option<PostedMessage>, NotTaken>;
 
 /// What one channel's turn has come to.
 #[derive(Default)]
@@ -170,10 +176,14 @@ where
         if matches!(self.cells, Ok(Some(_))) || left.next().is_none() {
             return;
         }
+        self.cells = self.stored_cells().await;
+    }
+
+    async fn stored_cells(&self) -> Cells {
         let cells = self.ports.registry().stored_cells(&self.deployment.id).await;
-        self.cells = cells.map_err(|error| {
+        cells.map_err(|error| {
             tracing::warn!(deployment.id = %self.deployment.id, %error, "the cells could not be read");
-        });
+        })
     }
 
     /// What is for nobody, and what every channel is done with, is nothing that the sweep has to look after:
@@ -225,21 +235,28 @@ where
                     continue;
                 }
                 DeliveryClaim::Elsewhere => {
+                    // It was put off, for as long as the channel has asked, or is being handed over: until that is over
+                    // nobody asks the channel, and a page may have come since.
+                    let why = "it has asked to be left alone, or has not answered yet";
+                    turn.told |= self.tell_of_waiting(channel, &outbox, at, why).await?;
                     turn.stopped = true;
                     break;
                 }
-                DeliveryClaim::Claimed => self.hand_over(channel, &outbox, at).await,
+                DeliveryClaim::Claimed if part == Part::Shown => {
+                    self.show(channel, &outbox).await?
+                }
+                DeliveryClaim::Claimed => {
+                    let known = (&self.deployment, &self.cells);
+                    self.hand_over(channel, (&outbox, at), true, known).await
+                }
             };
             let delivery = match delivery {
                 Ok(None) => Delivery::Taken,
                 Ok(Some(posted)) => Delivery::Posted(posted),
                 Err(NotTaken { error, retry_after }) if waits(&error) => {
+                    let why = error.to_string();
+                    turn.told |= self.tell_of_waiting(channel, &outbox, at, &why).await?;
                     let now = self.ports.ambient().now();
-                    let lost = self.lost(channel, &outbox);
-                    if part == Part::Told && now.since(notice.at) >= overdue(lost) {
-                        let event = undelivered(channel, entry, &error, Undelivered::Waits, lost);
-                        turn.told |= self.tell_once(&outbox, event).await?;
-                    }
                     let until = now + retry_after.unwrap_or(BACKOFF).min(LONGEST_WAIT);
                     let put_off = self.ports.registry().put_off_delivery(notice, channel, until);
                     put_off.await.map_err(|error| failed(&error))?;
@@ -254,8 +271,8 @@ where
                 }
                 Err(NotTaken { error, .. }) => {
                     // Before it is recorded: whoever dies in between refuses and tells again.
-                    let lost = entry.notice.event.urgency();
-                    let event = undelivered(channel, entry, &error, Undelivered::Refused, lost);
+                    let (why, lost) = (error.to_string(), entry.notice.event.urgency());
+                    let event = undelivered(channel, entry, &why, Undelivered::Refused, lost);
                     turn.told |= self.tell_once(&outbox, event).await?;
                     Delivery::Refused
                 }
@@ -295,6 +312,23 @@ where
         urgencies.max().unwrap_or(Urgency::Information)
     }
 
+    /// Tells the others of what a channel has not been handed for too long, from the first that waits there on.
+    async fn tell_of_waiting(
+        &self,
+        channel: &ChannelName,
+        outbox: &[OutboxEntry],
+        at: usize,
+        why: &str,
+    ) -> Result<bool, Failure> {
+        let (part, lost) = (self.part(channel, outbox, at), self.lost(channel, outbox));
+        let Some(entry) = outbox.get(at).filter(|_| part == Part::Told) else { return Ok(false) };
+        if self.ports.ambient().now().since(entry.notice.at) < overdue(lost) {
+            return Ok(false);
+        }
+        let event = undelivered(channel, entry, why, Undelivered::Waits, lost);
+        self.tell_once(outbox, event).await
+    }
+
     /// Unless the timeline has said the same of the same channel before. A lost page is told once more where
     /// only less has been lost.
     async fn tell_once(&self, outbox: &[OutboxEntry], event: Event) -> Result<bool, Failure> {
@@ -319,31 +353,51 @@ where
         Ok(true)
     }
 
+    /// Has a channel show how it stands, of which nobody is told. What comes later does not wait for that, so a slow edit
+    /// may end after a newer one and bring back the buttons of what is over: whoever finds something newer edits once more.
+    async fn show(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Result<Handed, Failure> {
+        let (mut outbox, mut deployment) = (outbox.to_vec(), self.deployment.clone());
+        loop {
+            let Some(last) = outbox.len().checked_sub(1) else { return Ok(Ok(None)) };
+            let is_end = outbox.last().is_some_and(|entry| ends(&entry.notice.event));
+            let cells = if is_end { self.stored_cells().await } else { Ok(None) };
+            let shown =
+                self.hand_over(channel, (&outbox, last), false, (&deployment, &cells)).await;
+            let latest = self.ports.registry().notices(&deployment.id).await;
+            let latest = latest.map_err(|error| failed(&error))?;
+            if latest.len() <= outbox.len() {
+                return Ok(shown);
+            }
+            deployment = load(self.ports, &deployment.id).await?;
+            outbox = latest;
+        }
+    }
+
     async fn hand_over(
         &self,
         channel: &ChannelName,
-        outbox: &[OutboxEntry],
-        at: usize,
-    ) -> Result<Option<PostedMessage>, NotTaken> {
+        (outbox, at): (&[OutboxEntry], usize),
+        heard: bool,
+        (deployment, cells): (&Deployment, &Cells),
+    ) -> Handed {
         let Some(entry) = outbox.get(at) else { return Ok(None) };
         let before = self.parts(channel, outbox).into_iter().zip(outbox).take(at);
         let rung = before.fold(Rung::default(), |rung, (part, entry)| {
             let told = (part == Part::Told).then(|| entry.delivered.contains(channel));
             after(rung, &entry.notice.event, told)
         });
-        let counted = match &self.cells {
+        let counted = match cells {
             Ok(Some(cells)) if ends(&entry.notice.event) => Counted::Cells(cells),
             Err(()) if ends(&entry.notice.event) => Counted::Unread,
             Ok(_) | Err(()) => Counted::Nothing,
         };
-        let (notice, deployment, rung) = (&entry.notice, &self.deployment, &rung);
+        let (notice, rung, waiting) = (&entry.notice, &rung, self.lost(channel, outbox));
         // The last that it has posted: it may have had to post anew.
         let posted = outbox.iter().rev().find_map(|entry| entry.posted.get(channel));
-        let heard = self.part(channel, outbox, at) == Part::Told;
         if !heard && posted.is_none() {
             return Ok(None);
         }
-        let handover = Handover { notice, deployment, heard, rung, counted, posted };
+        let handover = Handover { notice, deployment, heard, rung, counted, posted, waiting };
         self.ports.channels().deliver(channel, handover).await
     }
 }
@@ -383,14 +437,14 @@ const fn overdue(lost: Urgency) -> Span {
 fn undelivered(
     channel: &ChannelName,
     entry: &OutboxEntry,
-    error: &PortError,
+    why: &str,
     how: Undelivered,
     lost: Urgency,
 ) -> Event {
     Event::Undelivered {
         channel: channel.clone(),
         sequence: entry.notice.sequence,
-        reason: error.to_string(),
+        reason: why.to_owned(),
         how,
         lost,
     }

@@ -11,6 +11,7 @@ use glidepath_core::people::{
     Approvers, LINK_HOLDER, is_slack_group, signed_in, signed_in_group, slack_user,
 };
 use glidepath_core::record::{Deployment, Phase};
+use glidepath_core::time::Timestamp;
 
 use crate::decide::{Answer, Word, require_said};
 use crate::failed;
@@ -114,8 +115,15 @@ impl Found {
         entries.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What somebody who has the link decides, for [`crate::decide`], which takes it or says why not.
-    pub fn answer(&self, approved: bool, reason: &str, by: Answering) -> Result<Answer, Failure> {
+    /// What somebody who has the link decides, for [`crate::decide`], which takes it or says why not. What is told of one
+    /// that is long over names nobody, as its page does not.
+    pub fn answer(
+        &self,
+        approved: bool,
+        reason: &str,
+        by: Answering,
+        now: Timestamp,
+    ) -> Result<Answer, Failure> {
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
         reason.as_deref().map_or(Ok(()), require_said)?;
         let answer = Answer {
@@ -133,7 +141,9 @@ impl Found {
         if is_asked || !is_anew && answer.is_recorded(&self.deployment) {
             return Ok(answer);
         }
-        let cause = self.deployment.fence.as_ref().map_or_else(
+        let is_long_over = QuestionLink::is_long_over(&self.deployment, now);
+        let fence = self.deployment.fence.as_ref().filter(|_| !is_long_over);
+        let cause = fence.map_or_else(
             || "nobody is asked this any more".to_owned(),
             |fence| format!("it returned to stable: {}", fence.failure.cause),
         );

@@ -71,8 +71,8 @@ pub fn notice_with_way(headline: &str, text: &str, back_to: Option<&str>) -> Str
 impl Page<'_> {
     /// As HTML.
     pub fn html(&self) -> String {
-        if self.link.is_long_over(self.deployment, self.now) {
-            let text = "The question of this link was over more than a week ago. `glidepath status` shows what is asked \
+        if QuestionLink::is_long_over(self.deployment, self.now) {
+            let text = "The deployment of this link ended more than a week ago. `glidepath status` shows what is asked \
                         now, and `glidepath history` what was deployed.";
             return notice("It is over", text);
         }
@@ -87,7 +87,7 @@ impl Page<'_> {
             main {
                 (self.visitor())
                 @if let Some(refused) = self.refused {
-                    p.refused role="alert" { strong { "Nothing was recorded: " } (refused) }
+                    p.refused role="alert" { strong { "Nothing was recorded: " } (said(refused)) }
                 }
                 section aria-labelledby="standing" {
                     h2 id="standing" { (standing.headline()) }
@@ -155,7 +155,7 @@ impl Page<'_> {
         html! {
             form.visitor method="post" {
                 input type="hidden" name="token" value=(token);
-                span { "You have signed in as " strong { (by) } "." }
+                span { "You have signed in as " strong { (said(by)) } "." }
                 button.plain type="submit" name="decision" value="sign-out" { "Sign out" }
             }
         }
@@ -195,9 +195,9 @@ impl Page<'_> {
                     @for image in &plan.images { dt { "Image" } dd { (image) } }
                     dt { "Replaces" } dd { (plan.stable.task_definition.short()) ", in the " (plan.stable.slot) " slot" }
                     @for image in &plan.stable_images { dt { "Its image" } dd { (image) } }
-                    @if let Some(whom) = plan.started_by_whom() { dt { "Started by" } dd { (whom) } }
+                    @if let Some(whom) = plan.started_by_whom() { dt { "Started by" } dd { (said(&whom)) } }
                     dt { "Started" } dd { (time(self.deployment.started_at)) }
-                    @if let Some(reason) = &plan.reason { dt { "Because" } dd { (reason) } }
+                    @if let Some(reason) = &plan.reason { dt { "Because" } dd { (said(reason)) } }
                 }
                 @for warning in &self.deployment.warnings { p.against { strong { "Warning: " } (warning) } }
             }
@@ -245,6 +245,11 @@ impl Page<'_> {
 fn in_short(span: Span) -> Span {
     let seconds = span.as_millis() / 1_000;
     Span::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 })
+}
+
+/// What people say, or what has it in its midst: letters that are written from right to left turn nothing around it.
+fn said(text: &str) -> Markup {
+    html! { bdi { (text) } }
 }
 
 fn time(at: Timestamp) -> Markup {

@@ -81,7 +81,7 @@ fn nobody_is_whom_the_issuer_does_not_name() {
             let ada = session(&url, "ada").await;
             let page = with_cookie("GET", &url, &ada, "").await;
             assert!(
-                page.body.contains("You have signed in as <strong>oidc:ada</strong>"),
+                page.body.contains("You have signed in as <strong><bdi>oidc:ada</bdi></strong>"),
                 "{}",
                 page.body
             );
@@ -121,7 +121,7 @@ fn nobody_is_whom_the_issuer_does_not_name() {
             let answered = with_cookie("POST", &url, &ada, &approve(&own)).await;
             assert_eq!(answered.status, 303, "{}", answered.body);
             let gone = get(&url).await.body;
-            assert!(gone.contains("By oidc:ada at "), "{gone}");
+            assert!(gone.contains("By <bdi>oidc:ada</bdi> at "), "{gone}");
             stage.runs(&Person::root(), &["rollback", "s-1", "--reason", "seen enough"]).await;
         })
         .await;

@@ -13,12 +13,12 @@ mod webhook;
 use glidepath_core::ids::ChannelName;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::document::document;
-use glidepath_core::message::slack::Question;
+use glidepath_core::message::slack::{Question, state};
 use glidepath_core::message::webhook::Post;
-use glidepath_core::message::{Trial, amazon_q, eventbridge as event, message};
+use glidepath_core::message::{Trial, amazon_q, asked, eventbridge as event, message};
 use glidepath_core::protocol::Takes;
-use glidepath_core::record::{Deployment, Event, Notice};
-use glidepath_core::urgency::{Listening, Manner};
+use glidepath_core::record::Event;
+use glidepath_core::urgency::{Listening, Manner, Urgency};
 use glidepath_engine::ports::{
     Channels, Clock, Counted, Handover, Links, NotTaken, PortError, PortResult, PostedMessage,
 };
@@ -69,25 +69,30 @@ impl StackChannels {
     }
 
     /// The path of the question of a notice on the page. Without it the notice goes out all the same: it says what to
-    /// type. What is edited keeps the question while an answer is taken, whatever else is told.
+    /// type. What is edited keeps the question while an answer is taken, whatever else is told; and waits for what may be
+    /// read a moment later, because its buttons would be gone until something else happens. No page waits for that.
     async fn question_of(
         &self,
-        notice: &Notice,
-        deployment: &Deployment,
+        handover: &Handover<'_>,
         is_edited: bool,
-    ) -> Option<String> {
-        let links = &self.page.as_ref()?.links;
+    ) -> Result<Option<String>, NotTaken> {
+        let Handover { notice, deployment, waiting, .. } = *handover;
         let link = if is_edited {
-            QuestionLink::known_to(notice, deployment)?
+            QuestionLink::known_to(notice, deployment)
+        } else if let Event::ApprovalNeeded { stage, .. } = &notice.event {
+            QuestionLink::of(deployment).filter(|link| link.stage == *stage)
         } else {
-            let Event::ApprovalNeeded { stage, .. } = &notice.event else { return None };
-            QuestionLink::of(deployment).filter(|link| link.stage == *stage)?
+            None
         };
-        match links.path(&link).await {
-            Ok(path) => Some(path),
+        let Some((page, link)) = self.page.as_ref().zip(link) else { return Ok(None) };
+        match page.links.path(&link).await {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if is_edited && error.may_pass() && waiting < Urgency::Page => {
+                Err(error.into())
+            }
             Err(error) => {
                 tracing::warn!(deployment.id = %deployment.id, %error, "the question has no link");
-                None
+                Ok(None)
             }
         }
     }
@@ -119,7 +124,7 @@ impl Channels for StackChannels {
         let question = match takes {
             Takes::Nothing if is_edited => None,
             Takes::Either | Takes::Rejection | Takes::Nothing => {
-                self.question_of(notice, deployment, is_edited).await
+                self.question_of(&handover, is_edited).await?
             }
         };
         let message = match (&self.page, &question) {
@@ -133,8 +138,11 @@ impl Channels for StackChannels {
                 let question = question.filter(|_| self.clicks.as_ref() == Some(secret));
                 let takes_approval = takes == Takes::Either;
                 let question = question.map(|path| Question { path, takes_approval });
+                let asked = asked(notice, deployment).filter(|_| takes_approval);
+                let asked = asked.map(|asked| asked.from_stack(&self.stack, deployment));
+                let state = state(notice, deployment, &message, asked.as_ref(), question);
                 let app = slack_app::App { secret, channel, endpoint: endpoint.as_deref() };
-                return slack_app::deliver(&self.sending, app, handover, &message, question).await;
+                return slack_app::deliver(&self.sending, app, handover, &message, state).await;
             }
             ChannelKind::Slack { secret, channel: None, .. } => {
                 slack::deliver(&self.sending, secret, notice, &message).await
@@ -205,5 +213,79 @@ fn unknown(channel: &ChannelName) -> PortError {
     PortError::Refused {
         operation: "deliver",
         detail: format!("the stack has no channel `{channel}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glidepath_core::message::alert::Rung;
+    use glidepath_core::record::{Notice, Phase, Step};
+    use glidepath_core::time::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::sending::tests::{saying, secret};
+    use super::*;
+    use crate::links::StackLinks;
+    use crate::registry::tests_deployment;
+    use crate::replay::{Answer, answering};
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    /// What an app of Slack's is sent as an edit while a question is open, where the page's key is read like this.
+    async fn edited(key: Vec<Answer>, heard: bool, waiting: Urgency) -> Result<Value, NotTaken> {
+        let taken = r#"{"ok":true,"channel":"C0","ts":"17.1"}"#.to_owned();
+        let (url, asked) = saying(vec![taken; if heard { 2 } else { 1 }]).await;
+        let slack = json!({ "secret": "arn:s", "channel": "C0", "endpoint": url });
+        let settings = serde_json::from_value(json!({ "team": { "slack": slack } })).unwrap();
+        let clients = answering(vec![secret(r#"{"token":"xoxb-hidden"}"#)]);
+        let links = StackLinks::new(&answering(key), "arn:k".to_owned(), "glidepath".to_owned());
+        let page = QuestionPage { url: "https://page.example".to_owned(), links };
+        let channels = StackChannels::new(&clients, settings, "glidepath".to_owned())
+            .with_page(Some(page))
+            .with_clicks(Some("arn:s".to_owned()));
+        let mut deployment = tests_deployment(Phase::Open);
+        // It is open for as long as somebody may run this.
+        let (at, until) = (deployment.started_at, Timestamp::from_millis(i64::MAX / 2));
+        deployment.progress.step =
+            Step::Approving { since: at, until, decision: None, reminded: false };
+        let event = Event::RetirementPostponed;
+        let notice = Notice { deployment: deployment.id.clone(), sequence: 3, at, event };
+        let (rung, posted) = (Rung::default(), PostedMessage("C0/17.1".to_owned()));
+        let handover = Handover {
+            notice: &notice,
+            deployment: &deployment,
+            heard,
+            rung: &rung,
+            counted: Counted::Nothing,
+            posted: Some(&posted),
+            waiting,
+        };
+        channels.deliver(&ChannelName::new("team"), handover).await?;
+        let edit = asked.await.unwrap().remove(0);
+        let (head, body) = edit.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("chat.update"), "{head}");
+        Ok(serde_json::from_str(body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn no_edit_takes_the_buttons_away_because_the_key_of_the_page_is_late() {
+        for (heard, waiting) in
+            [(false, Urgency::Information), (true, Urgency::Information), (true, Urgency::Page)]
+        {
+            let edit = edited(vec![secret(KEY)], heard, waiting).await.unwrap().to_string();
+            assert!(edit.contains(r#""action_id":"approve""#), "{edit}");
+            let late = edited(Vec::new(), heard, waiting).await;
+            // Whoever must act does not wait for buttons.
+            assert_eq!(late.is_ok(), waiting == Urgency::Page, "{late:?}");
+            assert!(late.err().is_none_or(|why| why.error.may_pass()));
+            // What is no key will be none in a minute either.
+            let without = edited(vec![secret("none")], heard, waiting).await.unwrap().to_string();
+            assert!(!without.contains("action_id"), "{without}");
+            for edit in [edit, without] {
+                for asked in ["To approve: `glidepath approve ", "To refuse, so that everything"] {
+                    assert!(edit.contains(asked), "{asked}: {edit}");
+                }
+            }
+        }
     }
 }

@@ -50,16 +50,16 @@ enum Done {
     NotEdited,
 }
 
-/// Edits the deployment's message first: that may be repeated. Then it says in its thread what is new.
+/// Edits the deployment's message first, so that it shows this `state`: that may be repeated. Then it says in its thread
+/// what is new.
 pub(super) async fn deliver(
     sending: &Sending,
     app: App<'_>,
     handover: Handover<'_>,
     message: &Message,
-    question: Option<slack::Question<'_>>,
+    state: Value,
 ) -> Result<Option<PostedMessage>, NotTaken> {
-    let Handover { notice, deployment, posted, heard, .. } = handover;
-    let state = slack::state(notice, deployment, message, question);
+    let Handover { notice, posted, heard, waiting, .. } = handover;
     let place = posted.and_then(|posted| posted.0.split_once('/'));
     // The stack may name another channel by now.
     let place = place.filter(|(channel, _)| !is_channel(app.channel) || *channel == app.channel);
@@ -76,8 +76,8 @@ pub(super) async fn deliver(
         Ok(Done::NotEdited) | Err(NotTaken { error: PortError::Refused { .. }, .. }) => {
             return post(sending, app, state).await.map(Some);
         }
-        // Whoever must act is told first; the next notice edits.
-        Err(_) if notice.event.urgency() == Urgency::Page => {}
+        // Whoever must act is told first, by this notice or by one that waits behind it, which edits.
+        Err(_) if waiting == Urgency::Page => {}
         Err(why) => return Err(why),
     }
     let mut reply = slack::body(notice, message);
@@ -260,13 +260,15 @@ mod tests {
 
     /// What was asked, method by method with its body, when a message was posted before at this place.
     async fn delivered(answers: &[&str], event: Event) -> (PostedOr, Vec<(String, Value)>) {
-        handed_over(answers, event, true).await
+        let waiting = event.urgency();
+        handed_over(answers, event, true, waiting).await
     }
 
     async fn handed_over(
         answers: &[&str],
         event: Event,
         heard: bool,
+        waiting: Urgency,
     ) -> (PostedOr, Vec<(String, Value)>) {
         let answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
         let (url, asked) = saying(answers).await;
@@ -283,9 +285,11 @@ mod tests {
             rung: &rung,
             counted: Counted::Nothing,
             posted: Some(&posted),
+            waiting,
         };
         let told = message(&notice, &deployment);
-        let done = deliver(&sending, app, handover, &told, None).await;
+        let state = slack::state(&notice, &deployment, &told, None, None);
+        let done = deliver(&sending, app, handover, &told, state).await;
         let asked = asked.await.unwrap().into_iter().map(|request| {
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
             let method = head.split(' ').nth(1).unwrap().rsplit('/').next().unwrap();
@@ -319,7 +323,8 @@ mod tests {
         let gone = r#"{"ok":false,"error":"message_not_found"}"#;
         for answer in [TAKEN, gone] {
             let event = Event::Shifted { stage: StageIndex(0) };
-            let (done, asked) = handed_over(&[answer], event, false).await;
+            let waiting = Urgency::Information;
+            let (done, asked) = handed_over(&[answer], event, false, waiting).await;
             assert_eq!(done, Ok(None));
             let [(method, edit)] = &asked[..] else { panic!("{asked:?}") };
             assert_eq!((method.as_str(), &edit["ts"]), ("chat.update", &json!("17.1")));
@@ -339,9 +344,14 @@ mod tests {
         let later = r#"{"ok":false,"error":"internal_error"}"#;
         let (done, _) = delivered(&[later], Event::Shifted { stage: StageIndex(0) }).await;
         assert!(done.unwrap_err().error.may_pass());
-        // But whoever must act is told.
-        let (done, asked) = delivered(&[later, TAKEN], Event::RollbackHeld).await;
-        assert_eq!((done, &asked[1].1["thread_ts"]), (Ok(None), &json!("17.1")));
+        // But whoever must act is told, also where something else is to be told before.
+        for event in [Event::RollbackHeld, Event::Shifted { stage: StageIndex(0) }] {
+            for later in [later, r#"{"ok":false,"error":"ratelimited"}"#] {
+                let event = event.clone();
+                let (done, asked) = handed_over(&[later, TAKEN], event, true, Urgency::Page).await;
+                assert_eq!((done, &asked[1].1["thread_ts"]), (Ok(None), &json!("17.1")));
+            }
+        }
         // And what Slack refuses is posted where it takes something.
         let archived = r#"{"ok":false,"error":"is_inactive"}"#;
         let (done, asked) = delivered(&[archived, TAKEN], Event::RollbackHeld).await;

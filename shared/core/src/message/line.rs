@@ -1,6 +1,8 @@
 //! The lines of a message. What people, AWS and names say stays within a line of ours, whatever characters it has: whoever
 //! reads it must see where it begins, and nothing in it may look as if we had said it.
 
+use crate::said::in_one_line;
+
 /// One sentence or one command; commands are in backticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -49,22 +51,9 @@ impl From<Lines> for Vec<Line> {
     }
 }
 
-/// The text in one line, in which words have one space between them: many of them would push what follows to where a line
-/// of ours begins.
+/// The text in one line, with code that is whole.
 pub(super) fn one_line(text: &str) -> String {
-    let words = text.split(|one: char| one.is_whitespace() || is_unseen(one));
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    with_whole_spans(words.join(" "))
-}
-
-/// What people say, so that its end is seen, too.
-pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.trim().replace('"', "'"))
-}
-
-/// Whether a character only changes how others are shown: by a turned direction a text reads as another one.
-fn is_unseen(one: char) -> bool {
-    one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    with_whole_spans(in_one_line(text))
 }
 
 /// A backtick that closes nothing would have a chat take our next command for text, and the text before it for code. So
@@ -79,6 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::said::is_unseen;
 
     proptest! {
         #[test]
@@ -88,13 +78,6 @@ mod tests {
             prop_assert!(!line.contains("  ") && !line.contains("``"));
             prop_assert_eq!(line.matches('`').count() % 2, 0);
             prop_assert_eq!(one_line(&line), line.clone(), "what fits stays as it is");
-        }
-
-        #[test]
-        fn what_is_quoted_ends_at_its_second_quotation_mark(text in any::<String>()) {
-            let quoted = one_line(&quoted(&text));
-            prop_assert_eq!(quoted.matches('"').count(), 2);
-            prop_assert!(quoted.starts_with('"') && quoted.ends_with('"'));
         }
     }
 

@@ -21,7 +21,7 @@ pub use details::details;
 pub(crate) use details::{paused_for, why};
 pub use line::Line;
 pub use links::{Link, console, links};
-pub use text::message;
+pub use text::{asked, message};
 pub use trial::Trial;
 pub use whole::Message;
 

@@ -1,10 +1,12 @@
 //! A notice as Block Kit: for an incoming webhook of Slack, and for an app, which has one message for each deployment and
-//! its details in a thread.
+//! its details in a thread. Slack says "characters" and nowhere of which kind, so they are counted as JavaScript does: a
+//! message that is refused for its length reaches nobody.
 
 use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use super::line::{Line, one_line};
 use super::{Message, limits};
 use crate::plan::StageIndex;
 use crate::record::{Deployment, Notice, Outcome, Phase};
@@ -25,10 +27,6 @@ const LONGEST_VALUE: usize = 2000;
 /// The body of the request to the webhook.
 pub fn body(notice: &Notice, message: &Message) -> Value {
     let Message { headline, lines, from, .. } = message;
-    // Emphasis stays as it is written: it ends with its line, and names are copied. Code is whole already.
-    let size = |line: &str| length(line) + 1;
-    let lines = limits::fitting(lines, LONGEST_SECTION, LONGEST_SECTION, size);
-    let section = escaped(&lines.join("\n"), LONGEST_SECTION);
     let context = [Some(notice.id()), Some(notice.at.to_string()), from.clone()];
     let context = context.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let mut body = json!({
@@ -40,11 +38,7 @@ pub fn body(notice: &Notice, message: &Message) -> Value {
                 "type": "header",
                 "text": { "type": "plain_text", "text": escaped(headline, LONGEST_HEADER) }
             },
-            {
-                "type": "section",
-                // Verbatim: names of channels and people in a reason must not become mentions.
-                "text": { "type": "mrkdwn", "verbatim": true, "text": section }
-            },
+            section(lines),
             {
                 "type": "context",
                 "elements": [{ "type": "plain_text", "text": escaped(&context, LONGEST_SECTION) }]
@@ -57,17 +51,26 @@ pub fn body(notice: &Notice, message: &Message) -> Value {
     body
 }
 
+fn section(lines: &[Line]) -> Value {
+    // Emphasis stays as it is written: it ends with its line, and names are copied. Code is whole already.
+    let size = |line: &str| length(line) + 1;
+    let lines = limits::fitting(lines, LONGEST_SECTION, LONGEST_SECTION, size);
+    let text = escaped(&lines.join("\n"), LONGEST_SECTION);
+    // Verbatim: names of channels and people in a reason must not become mentions.
+    json!({ "type": "section", "text": { "type": "mrkdwn", "verbatim": true, "text": text } })
+}
+
 /// Where to answer and where else to look, as links in small type: in the section, where nothing that anybody says becomes
 /// a link, an address would be none either.
 fn places(message: &Message) -> Option<Value> {
     // One that is cut leads nowhere.
-    let places = message.places().filter(|(_, url)| url.chars().count() <= LONGEST_URL);
+    let places = message.places().filter(|(_, url)| units(url) <= LONGEST_URL);
     let mut text = String::new();
     for (title, url) in places {
         let title = escaped(title, LONGEST_TITLE).replace('|', "/");
         let between = if text.is_empty() { "" } else { " · " };
         let longer = format!("{text}{between}<{}|{title}>", escaped(url, LONGEST_SECTION));
-        if longer.chars().count() > LONGEST_SECTION {
+        if units(&longer) > LONGEST_SECTION {
             break;
         }
         text = longer;
@@ -85,11 +88,13 @@ pub struct Question<'a> {
     pub takes_approval: bool,
 }
 
-/// The message of a deployment, as it is after a notice, with buttons for what it asks.
+/// The message of a deployment, as it is after a notice: with what it asks, where the notice is about something else, and
+/// with buttons for it. Whoever has buttons and does not read for what and until when decides something else.
 pub fn state(
     notice: &Notice,
     deployment: &Deployment,
     message: &Message,
+    asked: Option<&Message>,
     question: Option<Question<'_>>,
 ) -> Value {
     let mut body = body(notice, message);
@@ -98,14 +103,15 @@ pub fn state(
         "type": "section",
         "text": { "type": "plain_text", "text": escaped(&stages, LONGEST_SECTION) }
     });
-    let question = question.filter(|asked| asked.path.chars().count() <= LONGEST_VALUE);
+    let question = question.filter(|asked| units(asked.path) <= LONGEST_VALUE);
     let buttons = question.map(|asked| buttons(asked, deployment.progress.stage));
     if let Some(blocks) = body["blocks"].as_array_mut() {
         // Behind the headline, and in front of what is in small type.
         blocks.insert(1, stages);
-        if let Some(buttons) = buttons {
-            blocks.insert(3, buttons);
-        }
+        let asked = asked.map(|Message { headline, lines, .. }| {
+            section(&[&[Line::new(headline)], lines.as_slice()].concat())
+        });
+        blocks.splice(3..3, asked.into_iter().chain(buttons));
     }
     body
 }
@@ -158,7 +164,7 @@ fn buttons(question: Question<'_>, stage: StageIndex) -> Value {
 
 /// What is told to whoever has clicked, and to nobody else.
 pub fn answer(text: &str) -> Value {
-    let text = escaped(text, LONGEST_SECTION);
+    let text = escaped(&one_line(text), LONGEST_SECTION);
     json!({ "response_type": "ephemeral", "replace_original": false, "text": text })
 }
 
@@ -178,7 +184,11 @@ const fn replacement(character: char) -> Option<&'static str> {
 
 /// Characters of the text once it is escaped.
 pub(super) fn length(text: &str) -> usize {
-    text.chars().map(|one| replacement(one).map_or(1, str::len)).sum()
+    text.chars().map(|one| replacement(one).map_or(one.len_utf16(), str::len)).sum()
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// The text with Slack's three control characters replaced, cut to a length without cutting through
@@ -190,7 +200,7 @@ pub(super) fn escaped(text: &str, longest: usize) -> String {
         let mut buffer = [0; 4];
         let replacement =
             replacement(character).unwrap_or_else(|| &*character.encode_utf8(&mut buffer));
-        let replaced = replacement.chars().count();
+        let replaced = units(replacement);
         let is_last = position + character.len_utf8() == text.len();
         // The ellipsis needs a place of its own unless nothing follows.
         let room = if is_last { longest } else { longest - 1 };
@@ -211,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_click_mentions_nobody_and_changes_no_message() {
-        let told = answer("<!channel> & oidc:a<b> may not approve");
+        let told = answer("<!channel> &\n oidc:a<b> may not\u{200b} approve");
         assert_eq!(told["text"], "&lt;!channel&gt; &amp; oidc:a&lt;b&gt; may not approve");
         assert_eq!(
             (&told["response_type"], &told["replace_original"]),
@@ -221,9 +231,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_longer_than_slack_allows(text in any::<String>(), longest in 5usize..200) {
+        fn no_text_is_longer_than_slack_allows(text in prop_oneof![any::<String>(), "[😀🚀<a]{0,200}"], longest in 5usize..200) {
             let escaped = escaped(&text, longest);
-            prop_assert!(escaped.chars().count() <= longest);
+            prop_assert!(units(&escaped) <= longest);
             prop_assert!(!escaped.contains(['<', '>']));
         }
 

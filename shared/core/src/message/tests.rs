@@ -6,7 +6,7 @@ use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
     Decision, Deployment, Event, Fence, FenceTrigger, Notice, Outcome, Pause, Phase, Promotion,
-    Shift, Undelivered,
+    Shift, Step, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -221,10 +221,44 @@ fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
         let asks = is_asked.then_some(slack::Question { path, takes_approval });
         let notice = Notice { event, ..notices().remove(0) };
         let told = told(&notice, &deployment);
-        shown.push(slack::state(&notice, &deployment, &told, asks));
+        shown.push(slack::state(&notice, &deployment, &told, None, asks));
     }
     let shown = serde_json::to_string_pretty(&shown).unwrap();
     fixtures::same_as_file("src/message/expected/slack-state.json", &shown);
+}
+
+/// Whoever sees the buttons must see for what they are, whatever else has happened since it was asked.
+#[test]
+fn while_something_is_asked_the_one_message_of_a_deployment_says_what() {
+    let mut asking = deployment();
+    asking.progress.stage = StageIndex(2);
+    let until = NOW + Span::from_secs(4 * 3_600);
+    asking.progress.step = Step::Approving { since: NOW, until, decision: None, reminded: false };
+    let path = "/approve/shop-42/3/1795244400000/0a1b";
+    let question = Some(slack::Question { path, takes_approval: true });
+    for notice in notices() {
+        let told = told(&notice, &asking);
+        let asks = asked(&notice, &asking);
+        let state = slack::state(&notice, &asking, &told, asks.as_ref(), question);
+        let blocks = state["blocks"].as_array().unwrap();
+        let texts: Vec<_> =
+            blocks.iter().filter_map(|block| block["text"]["text"].as_str()).collect();
+        for said in [
+            "approve 50 % for shop:42?",
+            "To approve: `glidepath approve shop-42 --stage 3",
+            "To refuse, so that everything returns to stable: `glidepath reject shop-42 --stage 3",
+            // A reminder of an hour ago has its own.
+            "Without an answer by 2026-11-21T1",
+        ] {
+            let times = texts.iter().filter(|text| text.contains(said)).count();
+            assert!(times == 1, "{said}: {times}: {texts:?}");
+        }
+        assert!(blocks.iter().any(|block| block["type"] == "actions"), "{state}");
+    }
+    // What was told before it was asked knows nothing of it, and after the end nothing is asked.
+    let before = Notice { at: NOW - Span::from_secs(1), ..notices().remove(0) };
+    assert_eq!(asked(&before, &asking), None);
+    assert_eq!(asked(&notices().remove(0), &deployment()), None);
 }
 
 #[test]

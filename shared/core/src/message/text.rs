@@ -6,12 +6,14 @@ mod forward;
 mod scaling;
 
 use super::Message;
-use super::line::{Lines, quoted};
+use super::line::Lines;
 use crate::failure::Failure;
 use crate::ids::ChannelName;
+use crate::link::QuestionLink;
 use crate::plan::{SlotPlan, Stage, StageIndex};
 use crate::record::{Deployment, Event, Notice, Outcome, QuarantineChange, Undelivered};
 use crate::route::RouteRef;
+use crate::said::quoted;
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use crate::weight::Weight;
@@ -24,6 +26,17 @@ pub fn message(notice: &Notice, deployment: &Deployment) -> Message {
         Urgency::Information | Urgency::Attention => "",
     };
     Message::new(&format!("{call}{}: {what}", deployment.plan.service), lines)
+}
+
+/// What a deployment asks, for who is shown a notice about something else.
+pub fn asked(notice: &Notice, deployment: &Deployment) -> Option<Message> {
+    let asks = QuestionLink::known_to(notice, deployment)?;
+    if matches!(notice.event, Event::ApprovalNeeded { .. }) {
+        return None;
+    }
+    let (judged, asked_at) = (deployment.progress.judged.clone(), Some(asks.asked_at));
+    let event = Event::ApprovalNeeded { stage: asks.stage, judged, asked_at };
+    Some(message(&Notice { event, ..notice.clone() }, deployment))
 }
 
 struct Told<'a> {

@@ -5,7 +5,7 @@ use crate::document::{Findings, nearest};
 use crate::ids::ChannelName;
 use crate::plan::Plan;
 use crate::request::Request;
-use crate::urgency::{Manner, Urgency};
+use crate::urgency::{Listening, Manner, Urgency};
 
 pub(super) fn known(request: &Request, found: &Found, findings: &mut Findings) {
     let channels = &found.stack.channels;
@@ -33,9 +33,11 @@ pub(super) fn known(request: &Request, found: &Found, findings: &mut Findings) {
 pub(super) fn unheard(plan: &Plan, found: &Found, findings: &mut Findings) {
     let listening = |name: &ChannelName| found.stack.channels.get(name);
     let asks = plan.stages.iter().any(|stage| stage.approval.is_some());
-    let shows = plan.notify.iter().filter_map(listening).any(|one| one.manner == Manner::Edits);
     let by_urgency = plan.notify_by.is_some();
     let of = |urgency| plan.notify_by.as_ref().map_or(&plan.notify, |by| by.of(urgency));
+    // Only where the question has posted the message is there one that shows the answer.
+    let shows = |one: &Listening| one.manner == Manner::Edits && one.hears_all(Urgency::Attention);
+    let shows = of(Urgency::Attention).iter().filter_map(listening).any(shows);
     let is_unheard = |urgency: &Urgency| {
         let list = of(*urgency);
         let wanted = match urgency {

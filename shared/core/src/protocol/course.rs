@@ -8,6 +8,7 @@ use crate::pace::tick;
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, Plan};
 use crate::record::{Decision, Deployment, Event, Phase, Promotion, RecordedHealth, Step};
+use crate::said::quoted;
 use crate::time::{Span, Timestamp};
 
 /// The failure that the readings lead to, if they do.
@@ -116,7 +117,7 @@ impl Look<'_> {
                 let reason = decision
                     .reason
                     .as_deref()
-                    .map_or(String::new(), |reason| format!(": {reason}"));
+                    .map_or(String::new(), |reason| format!(": {}", quoted(reason)));
                 return self.end(Failure::new(
                     FailureCode::ApprovalRejected,
                     format!("{} rejected stage {stage}{reason}", decision.by),
@@ -445,6 +446,19 @@ mod tests {
         let changed = Routes::Changed("rule: canary at 7 %".to_owned());
         let look = course(&deployment, &verdict(&[Judgement::Pass]), &changed, NOW + bake);
         assert!(matches!(look.move_on, MoveOn::Decline(_)));
+    }
+
+    #[test]
+    fn why_somebody_has_refused_begins_and_ends_with_a_quotation_mark_of_ours() {
+        let mut deployment = deployment();
+        let reason = Some("odd\n\"all is `well`\"\u{202e}".to_owned());
+        let by = "ada".to_owned();
+        let refused = Decision { approved: false, by, at: NOW, reason, groups: Vec::new() };
+        let (until, decision) = (NOW + Span::from_secs(60), Some(refused));
+        deployment.progress.step = Step::Approving { since: NOW, until, decision, reminded: false };
+        let (move_on, _) = leads(&deployment, &[], Span::ZERO);
+        let cause = "ada rejected stage 1: \"odd 'all is 'well''\"";
+        assert_eq!(move_on, MoveOn::End(Failure::new(FailureCode::ApprovalRejected, cause)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::telling::notice;
 use super::write::RegistryWrite;
 use crate::plan::StageIndex;
 use crate::record::{Decision, Deployment, Event, Intent, Pause, Phase, Promotion, Step};
+use crate::said::quoted;
 use crate::time::Timestamp;
 use crate::weight::Weight;
 
@@ -266,7 +267,7 @@ impl Pause {
     /// Who has paused it since when, and why.
     pub fn in_words(&self) -> String {
         let Self { by, at, reason } = self;
-        let why = reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+        let why = reason.as_ref().map_or(String::new(), |reason| format!(" ({})", quoted(reason)));
         format!("{by} has paused it at {at}{why}")
     }
 }

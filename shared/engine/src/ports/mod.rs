@@ -26,7 +26,7 @@ use glidepath_core::record::{Deployment, Notice};
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::telemetry::Measurement;
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_core::urgency::Listening;
+use glidepath_core::urgency::{Listening, Urgency};
 
 pub use self::adapters::Adapters;
 #[cfg(feature = "testing")]
@@ -426,6 +426,8 @@ pub struct Handover<'a> {
     pub counted: Counted<'a>,
     /// Where the channel has its message of the deployment, if it has posted one that it edits.
     pub posted: Option<&'a PostedMessage>,
+    /// The most urgent of what the channel still has to be handed, with this: what a failure here would keep back.
+    pub waiting: Urgency,
 }
 
 /// Why a channel has not taken a notice.

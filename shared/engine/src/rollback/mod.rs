@@ -18,6 +18,7 @@ use glidepath_core::protocol::{NextStep, Refused, Reply, SeenRoutes, leave_to_sw
 use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose};
 use glidepath_core::request::can_be_said;
 use glidepath_core::route::RouteActions;
+use glidepath_core::said::quoted;
 use glidepath_core::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +110,7 @@ impl PostedRollback {
     pub fn by(self, person: String) -> RollbackInput {
         let Self { deployment, reason, force } = self;
         let cause = match reason.filter(|reason| can_be_said(reason).is_ok()) {
-            Some(reason) => format!("{person}: {}", reason.trim()),
+            Some(reason) => format!("{person}: {}", quoted(&reason)),
             None => format!("{person} asked for it"),
         };
         let name = FailureCode::Aborted.name().to_owned();

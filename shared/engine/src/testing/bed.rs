@@ -92,6 +92,11 @@ pub trait Between: Sync {
         world.sleep(span)
     }
 
+    /// A notice is on its way to a channel, which has not taken it yet.
+    fn under_way(&self, _world: &World, _notice: &Notice) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// The registry was written.
     fn written(&self, _registry: &MemoryRegistry) {}
 }
@@ -555,6 +560,7 @@ impl<B: Between> Channels for Bed<'_, B> {
         // What comes between may fail the call, which is an error of a port.
         let mut not_taken = None;
         let called = async {
+            self.between.under_way(self.world, handover.notice).await;
             let delivered = self.world.deliver(channel, handover).await;
             delivered.map_err(|why| not_taken.insert(why).error.clone())
         };

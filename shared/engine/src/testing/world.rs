@@ -133,6 +133,8 @@ pub struct State {
     pub edited: Vec<(ChannelName, Option<PostedMessage>)>,
     /// Notices that were not told, and which only changed what a channel shows.
     pub seen: Vec<(ChannelName, &'static str)>,
+    /// The number of the notice that each was handed last, and therefore shows if it edits.
+    pub shows: BTreeMap<ChannelName, u32>,
     /// Notices that came with what was counted.
     pub counted: Vec<(ChannelName, &'static str)>,
     /// Notices that came without it, because it could not be read.
@@ -469,6 +471,7 @@ impl Channels for World {
             Counted::Unread => self.state().unread.push((channel.clone(), notice.event.name())),
             Counted::Cells(_) => self.state().counted.push((channel.clone(), notice.event.name())),
         }
+        self.state().shows.insert(channel.clone(), notice.sequence);
         if !handover.heard {
             assert!(handover.posted.is_some(), "there is nothing to edit: {notice:?}");
             self.state().seen.push((channel.clone(), notice.event.name()));

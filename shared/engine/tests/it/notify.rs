@@ -1,14 +1,16 @@
 //! The outbox: order, channels that are down, channels that refuse.
 
+use std::sync::Mutex;
+
 use glidepath_core::ids::ChannelName;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol;
-use glidepath_core::record::{Deployment, Event, Undelivered};
+use glidepath_core::record::{Deployment, Event, Notice, Undelivered};
 use glidepath_core::time::Span;
-use glidepath_core::urgency::{ByUrgency, Listening, Manner};
+use glidepath_core::urgency::{ByUrgency, Listening, Manner, Urgency};
 use glidepath_engine::ports::{Clock, Registry};
 use glidepath_engine::testing::example::{begun, plan, requests, stage, world};
-use glidepath_engine::testing::{Bed, Call, Fault, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::{Bed, Between, Call, Fault, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, notify, sweep};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -171,6 +173,37 @@ async fn a_channel_with_one_message_for_a_deployment_is_told_where_it_is() {
     assert_eq!(edited(&world), [first, Some("team/4".to_owned())]);
 }
 
+/// A channel that has asked for patience is not asked, and what comes meanwhile waits behind what it has not taken.
+#[tokio::test]
+async fn a_page_behind_what_was_put_off_is_told_elsewhere_within_a_minute() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut plan = plan(vec![stage(1000, MINUTE)]);
+    plan.notify = vec![team(), night()];
+    let deployment = begun(&registry, plan, "d1", world.now()).await;
+    world.state().down.insert(team());
+    world.state().retry_after = Some(MINUTE.times(15));
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    world.state().down.clear();
+    happens(&registry, &world, &deployment, Event::RollbackHeld).await;
+    let second = Span::from_secs(1);
+    for (passes, undelivered) in
+        [(Span::ZERO, vec![]), (MINUTE.minus(second), vec![]), (second, vec![Undelivered::Waits])]
+    {
+        world.pass(passes);
+        deliver(&registry, &world, &deployment).await.unwrap();
+        assert_eq!(told(&registry, &deployment).await, undelivered);
+    }
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let outbox = registry.notices(&deployment.id).await.unwrap();
+    assert_eq!(outbox.last().unwrap().notice.event.urgency(), Urgency::Page, "once, and loud");
+    let calls = world.take_calls();
+    assert_eq!(taken(&calls, &night()), ["started", "rollbackHeld", "undelivered"]);
+    assert_eq!(taken(&calls, &team()), [] as [&str; 0], "it is left alone, as it has asked");
+    world.pass(MINUTE.times(14));
+    deliver(&registry, &world, &deployment).await.unwrap();
+    assert_eq!(taken(&world.take_calls(), &team()), ["started", "rollbackHeld", "undelivered"]);
+}
+
 fn asks() -> Event {
     Event::ApprovalNeeded { stage: StageIndex(0), judged: Vec::new(), asked_at: None }
 }
@@ -232,6 +265,55 @@ async fn a_message_shows_what_its_channel_does_not_hear_once_it_is_there() {
     happens(&registry, &world, &deployment, Event::RollbackHeld).await;
     deliver(&registry, &world, &deployment).await.unwrap();
     assert_eq!(seen(&world), ["rollbackHeld"]);
+}
+
+/// Each time that an edit is under way, something happens, and is handed over by somebody else before the edit is there.
+struct Overtaken<'a> {
+    registry: &'a MemoryRegistry,
+    deployment: &'a Deployment,
+    happens: Mutex<Vec<Event>>,
+}
+
+impl Between for Overtaken<'_> {
+    async fn under_way(&self, world: &World, _: &Notice) {
+        let event = self.happens.lock().unwrap().pop();
+        let Some(event) = event else { return };
+        happens(self.registry, world, self.deployment, event).await;
+        deliver(self.registry, world, self.deployment).await.unwrap();
+    }
+}
+
+/// It would bring back the buttons of what is over.
+#[tokio::test]
+async fn an_edit_that_was_overtaken_does_not_have_the_last_word() {
+    let all = [
+        Event::RouteInOrder { lasted: MINUTE },
+        Event::RetirementPostponed,
+        Event::RollbackHeld,
+        Event::Succeeded,
+    ];
+    let once = all.iter().map(|event| vec![event.clone()]);
+    let twice = once.clone().flat_map(|first| {
+        all.iter().map(move |second| [first.as_slice(), std::slice::from_ref(second)].concat())
+    });
+    for events in once.clone().chain(twice) {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let deployment = edits_and_hears_attention(&registry, &world).await;
+        happens(&registry, &world, &deployment, asks()).await;
+        deliver(&registry, &world, &deployment).await.unwrap();
+        happens(&registry, &world, &deployment, Event::Shifted { stage: StageIndex(0) }).await;
+        let left = Mutex::new(events.clone());
+        let between = Overtaken { registry: &registry, deployment: &deployment, happens: left };
+        let input = StepInput { deployment: deployment.id.clone() };
+        notify::run(&Bed::behind(&registry, &world, &between), &input).await.unwrap();
+        let newest = registry.notices(&deployment.id).await.unwrap().len();
+        let shows = world.state().shows[&team()];
+        assert_eq!(shows as usize, newest, "{events:?}");
+        let calls = world.take_calls();
+        let attention = taken(&calls, &team()).into_iter().filter(|name| *name != "approvalNeeded");
+        let happened = events.iter().filter(|event| **event == Event::RetirementPostponed);
+        assert_eq!(attention.count(), happened.count(), "each is told once: {events:?}");
+    }
 }
 
 #[tokio::test]

@@ -78,16 +78,16 @@ async fn whoever_has_the_link_answers_the_question_that_it_leads_to() {
     let mut machine = asking(&registry, &world, true).await;
     let found = found(&registry, &world).await;
     for reason in ["\u{1b}[31m", &"x".repeat(2_001)] {
-        let refused = found.answer(true, reason, Answering::by_link()).unwrap_err();
+        let refused = found.answer(true, reason, Answering::by_link(), world.now()).unwrap_err();
         assert_eq!(refused.code, FailureCode::InvalidRequest, "{refused}");
     }
     let later = QuestionLink { asked_at: found.link.asked_at + MINUTE, ..found.link.clone() };
     let other = Found { link: later, ..found.clone() };
     assert_eq!(
-        other.answer(true, "", Answering::by_link()).unwrap_err().cause,
+        other.answer(true, "", Answering::by_link(), world.now()).unwrap_err().cause,
         "nobody is asked this any more"
     );
-    let answer = found.answer(true, " ", Answering::by_link()).unwrap();
+    let answer = found.answer(true, " ", Answering::by_link(), world.now()).unwrap();
     assert_eq!(answer.by, LINK_HOLDER);
     let decided = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap();
     assert!(matches!(decided.progress.step, Step::Approving { decision: Some(_), .. }));
@@ -101,7 +101,7 @@ async fn a_link_answers_nothing_that_asks_for_somebody() {
         let (registry, world) = (MemoryRegistry::default(), world());
         asking(&registry, &world, false).await;
         let found = found(&registry, &world).await;
-        let answer = found.answer(approved, "", Answering::by_link()).unwrap();
+        let answer = found.answer(approved, "", Answering::by_link(), world.now()).unwrap();
         let refused = decide::run(&Bed::new(&registry, &world), &answer).await.unwrap_err();
         assert_eq!(refused.code, FailureCode::NotAllowed, "{refused}");
     }
@@ -129,7 +129,7 @@ async fn who_has_signed_in_answers_by_the_groups_that_the_question_names() {
         [("ada", &["release"][..], false), ("bob", &[], false), ("carol", &["staff"], true)]
     {
         let by = Answering::signed_in(name, &count(groups));
-        let answer = found.answer(true, "", by).unwrap();
+        let answer = found.answer(true, "", by, world.now()).unwrap();
         let decided = decide::run(&Bed::new(&registry, &world), &answer).await;
         assert_eq!(decided.is_ok(), approves, "{name}: {decided:?}");
         assert_eq!(answer.by, format!("oidc:{name}"));
@@ -146,7 +146,7 @@ async fn whoever_sends_their_answer_again_is_answered_as_they_were() {
         let path = open.link.path(SIGNED);
         let bed = Bed::new(&registry, &world);
         let says = async |found: &Found, approved| {
-            let answer = found.answer(approved, "", Answering::by_link())?;
+            let answer = found.answer(approved, "", Answering::by_link(), world.now())?;
             decide::run(&bed, &answer).await
         };
         says(&open, approved).await.unwrap();
@@ -169,6 +169,11 @@ async fn whoever_sends_their_answer_again_is_answered_as_they_were() {
         let by = "it returned to stable: whoever had the link rejected stage 1";
         let why = if approved { "nobody is asked this any more" } else { by };
         assert_eq!(refused.cause, why);
+        // A week later it is not said any more by whom; who has answered so is told the same as ever.
+        world.pass(MINUTE.times(8 * 24 * 60));
+        let refused = says(&later, !approved).await.unwrap_err();
+        assert_eq!(refused.cause, "nobody is asked this any more");
+        assert!(says(&later, approved).await.is_ok());
     }
 }
 
@@ -191,7 +196,7 @@ async fn an_answer_counts_until_the_deadline_and_not_from_then_on() {
         asking(&registry, &world, true).await;
         let found = found(&registry, &world).await;
         let Step::Approving { until, .. } = found.deployment.progress.step else { panic!() };
-        let answer = found.answer(true, "", Answering::by_link()).unwrap();
+        let answer = found.answer(true, "", Answering::by_link(), world.now()).unwrap();
         world.pass(until.since(world.now()).minus(left));
         let bed = Bed::new(&registry, &world);
         let decided = decide::run(&bed, &answer).await;

@@ -289,7 +289,7 @@ async fn what_cannot_be_paused_or_resumed_says_why() {
     assert_eq!(world.take_calls(), [], "nobody is woken for nothing");
     let twice = refusal(decide::run(&bed, &pause()).await);
     assert!(twice.starts_with("arn:aws:iam::1:user/ada has paused it at "), "{twice}");
-    assert!(twice.ends_with(" (the support desk is on fire)"), "{twice}");
+    assert!(twice.ends_with(" (\"the support desk is on fire\")"), "{twice}");
     let (reason, skip_bake) = ("urgent".to_owned(), true);
     let promoted = decide::run(&bed, &ada(Word::Promote { reason, skip_bake })).await;
     let promoted = refusal(promoted);

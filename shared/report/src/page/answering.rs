@@ -8,7 +8,7 @@ use glidepath_core::time::Timestamp;
 use maud::{Markup, html};
 
 use super::standing::Standing;
-use super::{Page, Visitor, in_short, time};
+use super::{Page, Visitor, in_short, said, time};
 
 /// Longest reason, in characters, as the record takes it.
 const LONGEST_REASON: usize = 2_000;
@@ -37,14 +37,14 @@ impl Page<'_> {
                 p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (in_short(at.since(self.now))) "." }
             }
             @if let Some(pause) = &deployment.progress.paused {
-                p { (pause.in_words()) ". An approval is taken, and the weight moves once it is resumed." }
+                p { (said(&pause.in_words())) ". An approval is taken, and the weight moves once it is resumed." }
             }
             @if let Some(demanded) = demanded {
-                p { "Who must approve: " (demanded) "." }
+                p { "Who must approve: " (said(&demanded)) "." }
             }
             @if !given.is_empty() {
                 p {
-                    "Approved by " (given.join(" and ")) "; "
+                    "Approved by " (said(&given.join(" and "))) "; "
                     (people(deployment.approvals_lacking(self.link.stage))) " more must."
                 }
             }
@@ -78,7 +78,7 @@ impl Page<'_> {
             }
             @if let Some(pause) = &self.deployment.progress.paused {
                 p {
-                    (pause.in_words()) ". "
+                    (said(&pause.in_words())) ". "
                     @if is_approved { "The weight moves once it is resumed." }
                     @else { "No approval is taken any more; once it is resumed, " (self.then()) "." }
                 }
@@ -112,7 +112,7 @@ impl Page<'_> {
                 let why_not = self.cannot_approve(by, groups);
                 html! {
                     @if let Some(why) = &why_not {
-                        p.against { strong { "You cannot approve it: " } (why) "." }
+                        p.against { strong { "You cannot approve it: " } (said(why)) "." }
                         @if !says_groups {
                             p {
                                 "Whoever has signed you in says nothing of your groups, so you are in none here. The \

@@ -2,7 +2,11 @@
 
 use glidepath_core::link::QuestionLink;
 use glidepath_core::record::{Decision, Deployment, Outcome, Phase, Step};
+use glidepath_core::said::quoted;
 use glidepath_core::time::Timestamp;
+use maud::{Markup, html};
+
+use super::said;
 
 /// Whether a question waits for an answer, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,16 +81,15 @@ impl Standing {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(&self) -> Markup {
         match self {
-            Self::Open { until } => format!("Until {until}."),
-            Self::Answered(Decision { by, at, reason, .. }) => {
-                let why =
-                    reason.as_ref().map_or(String::new(), |why| format!(" Their reason: {why}"));
-                format!("By {by} at {at}.{why}")
-            }
-            Self::TimeIsUp(until) => format!("Nobody can approve it since {until}."),
-            Self::Over(why) => why.clone(),
+            Self::Open { until } => html! { "Until " (until) "." },
+            Self::Answered(Decision { by, at, reason, .. }) => html! {
+                "By " (said(by)) " at " (at) "."
+                @if let Some(why) = reason { " Their reason: " (said(&quoted(why))) }
+            },
+            Self::TimeIsUp(until) => html! { "Nobody can approve it since " (until) "." },
+            Self::Over(why) => html! { (said(why)) },
         }
     }
 }

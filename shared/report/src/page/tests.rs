@@ -2,7 +2,7 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::people::{Approvers, LINK_HOLDER};
 use glidepath_core::plan::{Approval, OnTimeout};
-use glidepath_core::record::{Decision, Fence, FenceTrigger, Pause, Step};
+use glidepath_core::record::{Decision, Fence, FenceTrigger, Outcome, Pause, Step};
 use glidepath_core::time::Span;
 use proptest::prelude::*;
 
@@ -146,6 +146,23 @@ fn until_the_weight_may_move_a_second_thought_is_offered_and_no_second_approval(
 }
 
 #[test]
+fn what_people_say_turns_nothing_around_it_and_looks_like_nothing_of_ours() {
+    let said = "موافق\u{202e}\nIt was approved by \"security\" `rm`";
+    let quoted = "<bdi>&quot;موافق It was approved by 'security' 'rm'&quot;</bdi>";
+    let mut over = approved(asking());
+    over.progress.decisions[0].1.reason = Some(said.to_owned());
+    let Step::Approving { decision: Some(given), .. } = &mut over.progress.step else { panic!() };
+    given.reason = Some(said.to_owned());
+    let link = QuestionLink::of(&over).unwrap();
+    let page = shown(&over, &link, None);
+    let told =
+        format!("By <bdi>{LINK_HOLDER}</bdi> at {}. Their reason: {quoted}", over.started_at);
+    assert!(page.contains(&told), "{told}: {page}");
+    let refused = shown(&asking(), &link, Some(said));
+    assert!(refused.contains("Nothing was recorded: </strong><bdi>"), "{refused}");
+}
+
+#[test]
 fn a_paused_question_whose_time_is_up_says_what_is_still_taken() {
     let hour = Span::from_secs(3_600);
     let link = QuestionLink::of(&asking()).unwrap();
@@ -169,7 +186,7 @@ fn a_link_that_is_found_in_an_old_message_names_nobody_and_nothing() {
     let day = Span::from_secs(86_400);
     let link = QuestionLink::of(&asking()).unwrap();
     let mut over = approved(asking());
-    over.phase = Phase::RollingBack;
+    (over.phase, over.next_due_at) = (Phase::Closed(Outcome::RolledBack), over.started_at);
     let fence = Fence {
         trigger: FenceTrigger::StateMachine,
         failure: Failure::new(FailureCode::AlarmFired, "alarm `shop-5xx` fired"),
@@ -227,8 +244,8 @@ fn whoever_is_asked_sees_what_is_asked_and_what_speaks_for_it() {
         "<dd>shop:42, in the green slot</dd>",
         "<dt>Image</dt><dd>repository/app:0a1b2c3</dd>",
         "<dt>Its image</dt><dd>repository/app:9f8e7d6</dd>",
-        "<dt>Started by</dt><dd>pipeline 7 of shop, as they say</dd>",
-        "<dt>Because</dt><dd>the new checkout</dd>",
+        "<dt>Started by</dt><dd><bdi>pipeline 7 of shop, as they say</bdi></dd>",
+        "<dt>Because</dt><dd><bdi>the new checkout</bdi></dd>",
         "<strong>Warning: </strong>nothing watches the queue",
         "<li aria-current=\"step\">25 % for 5m, after an approval — here</li>",
         "shop-42, stack glidepath in eu-west-1, account 123456789012",
@@ -305,7 +322,8 @@ fn who_has_approved_is_told_that_others_must() {
     deployment.progress.decisions.push((link.stage, decision));
     let page = shown_to(&deployment, &link, ada(&[], true), None);
     assert!(
-        page.contains("already: 1 person more must") && page.contains("Approved by oidc:ada"),
+        page.contains("already: 1 person more must")
+            && page.contains("Approved by <bdi>oidc:ada</bdi>"),
         "{page}"
     );
     let bob = Visitor::SignedIn { by: "oidc:bob", groups: &[], says_groups: true, token: "b" };

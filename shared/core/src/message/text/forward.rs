@@ -1,9 +1,10 @@
 //! What is told on the way forward.
 
-use super::{Lines, Told, quoted};
+use super::{Lines, Told};
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
 use crate::record::{Decision, Pause, Promotion};
+use crate::said::quoted;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
 

@@ -19,6 +19,7 @@ fn warned(notify: &Value, asks: bool) -> Vec<String> {
             ("late", Manner::Tells, Urgency::Page),
             ("calm", Manner::Tells, Urgency::Attention),
             ("app", Manner::Edits, Urgency::Information),
+            ("app late", Manner::Edits, Urgency::Page),
             ("pager", Manner::Rings, Urgency::Information),
         ]
         .map(|(name, manner, from)| (ChannelName::new(name), Listening { from, manner }))
@@ -56,6 +57,9 @@ fn a_question_that_nobody_hears_is_warned_of() {
         (json!({ "attention": ["team"], "information": ["team"] }), vec![".page"]),
         // What is edited shows the answer where the question was.
         (json!({ "page": ["pager"], "attention": ["app"] }), vec![]),
+        // Not where only a page would post it, by the request or by the stack.
+        (json!({ "page": ["app"], "attention": ["team"] }), vec![".information"]),
+        (json!({ "page": ["team"], "attention": ["team", "app late"] }), vec![".information"]),
     ] {
         assert_eq!(warned(&notify, true), unheard, "{notify}");
     }
