@@ -224,7 +224,7 @@ fn answered(deployment: &Deployment, answer: &Answer, commands: &Commands, now: 
         Word::Approve { .. } => {
             let version = version(deployment);
             let here = deployment.progress.stage == stage;
-            let at = deployment.goes_on_at().filter(|_| here);
+            let at = deployment.goes_on_at(now).filter(|at| here && *at > now);
             let lacking = lacking(deployment, stage);
             let paused = deployment.progress.paused.is_some();
             let next = match (lacking, at) {

@@ -79,12 +79,12 @@ mod tests {
         };
         let all = Filter::default();
         let failed = Filter { failed: true, ..all };
-        assert_eq!(count(all, 20), (9, 3));
-        assert_eq!(count(all, 1), (9, 1));
+        assert_eq!(count(all, 20), (10, 3));
+        assert_eq!(count(all, 1), (10, 1));
         assert_eq!(count(failed, 20), (2, 2));
         assert_eq!(count(Filter { service: Some("cart"), ..failed }, 20), (0, 0));
         let service = known.deployments[0].plan.service.as_str();
-        assert_eq!(count(Filter { service: Some(service), ..all }, 2), (9, 2));
+        assert_eq!(count(Filter { service: Some(service), ..all }, 2), (10, 2));
     }
 
     #[test]

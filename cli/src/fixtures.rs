@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::SlotRequests;
 use glidepath_core::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TaskToken};
-use glidepath_core::plan::{Approval, OnTimeout, StageIndex};
+use glidepath_core::plan::{Approval, OnTimeout, Opening, Openings, StageIndex};
 use glidepath_core::record::{
     Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Pause, Phase,
     Progress, Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
@@ -137,7 +137,17 @@ pub(crate) fn waiting() -> Deployment {
     deployment
 }
 
-/// Somebody else has changed its route.
+/// Its next stage waits for Monday morning.
+pub(crate) fn outside_windows() -> Deployment {
+    let mut deployment = baking();
+    let opening = Opening { from: NOW + minutes(900), until: NOW + minutes(1320) };
+    let known_until = opening.until;
+    deployment.plan.windows = Some(Openings { open: vec![opening], known_until });
+    let opens_at = Some(opening.from);
+    deployment.progress.told = Some(Event::OutsideWindows { stage: StageIndex(1), opens_at });
+    deployment
+}
+
 /// Somebody has paused a bake.
 pub(crate) fn paused() -> Deployment {
     let mut deployment = baking();
@@ -227,6 +237,7 @@ pub(crate) fn all() -> Vec<Deployment> {
         approving(),
         waiting(),
         paused(),
+        outside_windows(),
         held_by_others(),
         rolling_back(),
         held(),
@@ -331,6 +342,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             reasons: vec!["12 of 200 requests".to_owned()],
             against: Vec::new(),
         },
+        Event::OutsideWindows { stage, opens_at: Some(NOW + minutes(900)) },
         Event::StageHeld {
             stage,
             reasons: vec!["12 of 200 requests".to_owned()],

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use glidepath_aws::clock::System;
 use glidepath_core::document::Findings;
 use glidepath_core::plan::Plan;
-use glidepath_core::preflight::Resolved;
+use glidepath_core::preflight::{Resolved, openings};
 use glidepath_core::request::Asked;
 use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, suggest, try_checks};
@@ -91,7 +92,20 @@ async fn planned(
     let asked = document.asked()?;
     if arguments.offline {
         match &asked {
-            Asked::Release(request) => writeln!(output, "{}", Timetable::of_request(request))?,
+            Asked::Release(request) => {
+                let now = System::default().now();
+                let mut findings = Findings::default();
+                let windows = request.windows.as_ref();
+                let windows = windows.map(|windows| openings(windows, now, &mut findings));
+                if findings.has_errors() {
+                    return Err(document.refused(findings));
+                }
+                writeln!(output, "{}", Timetable::of_request(request, windows.as_ref()))?;
+                if !findings.is_empty() {
+                    writeln!(output)?;
+                    write_findings(&document.located(findings), output)?;
+                }
+            }
             Asked::WayBack(asked) => writeln!(
                 output,
                 "nothing to be seen here: what `{}` goes back to, the stack's registry knows",
@@ -156,12 +170,20 @@ pub(super) fn view(plan: &Plan, comparison: &Comparison, findings: &Findings) ->
             "approval": stage.approval.is_some(),
         })
     });
+    let windows = plan.windows.as_ref().map(|windows| {
+        let open = windows.open.iter();
+        let open = open.map(|opening| {
+            json!({ "from": opening.from.to_string(), "until": opening.until.to_string() })
+        });
+        open.collect::<Vec<_>>()
+    });
     let mut view = json!({
         "service": plan.service,
         "version": plan.task_definition,
         "replaces": plan.stable.task_definition,
         "changes": changes(plan) == Changes::Something,
         "stages": stages.collect::<Vec<_>>(),
+        "windows": windows,
         "findings": findings_view(findings),
     });
     comparison.write_into(&mut view);

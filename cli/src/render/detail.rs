@@ -179,7 +179,8 @@ impl Detail<'_> {
             }
             Concern::Wait | Concern::Hold => {
                 progress.told.as_ref().is_some_and(|told| told.name() == event.name())
-                    && progress.promotion().is_none()
+                    && (progress.promotion().is_none()
+                        || matches!(event, Event::OutsideWindows { .. }))
                     && *phase == Phase::Open
             }
             Concern::WeakStable => weak,

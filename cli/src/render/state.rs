@@ -35,6 +35,7 @@ pub(crate) enum Doing {
     Judging,
     Extended,
     Held,
+    OutsideWindows,
     ForeignChange,
     Promoted,
     Paused,
@@ -64,6 +65,7 @@ impl Doing {
             Self::Judging => "the time of the bake is over, and the next look decides",
             Self::Extended => "the bake is over, and goes on because a verdict lacks something",
             Self::Held => "the weights stay until a person decides, or what was lacking is there",
+            Self::OutsideWindows => "a stage waits for its window; nothing of it is begun before",
             Self::ForeignChange => {
                 "somebody else has changed a route; it goes on once that is undone"
             }
@@ -85,7 +87,7 @@ impl Doing {
         }
     }
 
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Planning,
         Self::Refused,
         Self::Settling,
@@ -96,6 +98,7 @@ impl Doing {
         Self::Judging,
         Self::Extended,
         Self::Held,
+        Self::OutsideWindows,
         Self::ForeignChange,
         Self::Promoted,
         Self::Paused,
@@ -181,8 +184,10 @@ pub(crate) fn waits_for_a_person(deployment: &Deployment, now: Timestamp) -> boo
     }
     let unanswered = matches!(progress.step, Step::Approving { decision: None, .. });
     let held = matches!(progress.told, Some(Event::StageHeld { .. } | Event::ForeignChange { .. }));
+    let never_opens = matches!(progress.told, Some(Event::OutsideWindows { opens_at: None, .. }));
     unanswered && progress.step.awaits(now)
         || held && progress.promotion().is_none()
+        || never_opens
         || progress.paused.is_some()
 }
 
@@ -204,6 +209,12 @@ fn forward(deployment: &Deployment, now: Timestamp) -> State {
 fn moving(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
     let state = |doing, tone, words, until| State { doing, tone, words, since, until };
+    if let Some(Event::OutsideWindows { stage, opens_at }) = &deployment.progress.told {
+        let weight = deployment.plan.stage(*stage).map(|stage| stage.weight);
+        let weight = weight.map_or(String::new(), |weight| format!(" ({weight})"));
+        let words = format!("stage {stage}{weight} waits for its window");
+        return state(Doing::OutsideWindows, Tone::Waiting, words, *opens_at);
+    }
     if let Some(promotion) = deployment.progress.promotion() {
         let words =
             format!("{} lets {} go on: the next look decides", promotion.by, stage(deployment));
@@ -216,9 +227,11 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
         }
         Some(Event::Waiting { reasons, against, .. }) => {
             let why = [reasons.as_slice(), against].concat().join("; ");
-            let health = &deployment.plan.health;
             let bake = deployment.plan.stage(deployment.progress.stage).map(|stage| stage.bake);
-            let until = since + bake.unwrap_or_default().plus(health.extend_up_to);
+            let baked_at = since + bake.unwrap_or_default();
+            let left =
+                deployment.plan.health.extend_up_to.minus(deployment.extended_for(baked_at, now));
+            let until = baked_at.max(now) + left;
             return state(Doing::Extended, Tone::Waiting, format!("waits: {why}"), Some(until));
         }
         Some(Event::StageHeld { reasons, against, .. }) => {
@@ -226,8 +239,10 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             let words = format!("holds until a person decides: {why}");
             return state(Doing::Held, Tone::Waiting, words, None);
         }
+        // Above.
+        Some(Event::OutsideWindows { .. })
         // The rest is told of an event, not of a wait.
-        Some(
+        | Some(
             Event::Started
             | Event::ApprovalNeeded { .. }
             | Event::Decided { .. }
@@ -279,7 +294,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             } else {
                 (Doing::Rejected, "returns to stable: refused".to_owned())
             };
-            state(doing, Tone::Plain, words, deployment.goes_on_at().filter(|at| *at > now))
+            state(doing, Tone::Plain, words, deployment.goes_on_at(now).filter(|at| *at > now))
         }
         Step::Baking { since, .. } => {
             let index = deployment.progress.stage;

@@ -223,7 +223,7 @@ impl<'a> View<'a> {
                 })
                 .collect(),
             read_back_at: read_back_at(deployment).map(|at| at.to_string()),
-            approval: approval(deployment),
+            approval: approval(deployment, now),
             failure: failed(deployment, &[]),
             execution: deployment.execution.as_str(),
             timeline: None,
@@ -263,7 +263,7 @@ fn failed<'a>(deployment: &'a Deployment, notices: &'a [Notice]) -> Option<Failu
     Some(FailureView { name: failure.code.name(), cause: &failure.cause })
 }
 
-fn approval(deployment: &Deployment) -> Option<ApprovalView> {
+fn approval(deployment: &Deployment, now: Timestamp) -> Option<ApprovalView> {
     match &deployment.progress.step {
         Step::Approving { since, until, decision, .. } => {
             let index = deployment.progress.stage;
@@ -276,7 +276,10 @@ fn approval(deployment: &Deployment) -> Option<ApprovalView> {
                     Some(_) => 0,
                     None => deployment.approvals_lacking(index),
                 },
-                not_before: deployment.goes_on_at().map(|at| at.to_string()),
+                not_before: deployment
+                    .goes_on_at(now)
+                    .filter(|at| *at > now)
+                    .map(|at| at.to_string()),
                 approvals: deployment.approvals(index).map(DecisionView::of).collect(),
                 decision: decision.as_ref().map(DecisionView::of),
             })

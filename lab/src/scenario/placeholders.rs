@@ -1,6 +1,7 @@
 //! From the request of a scenario to one that Glidepath takes.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::map::Entry;
 use serde_json::{Map, Value, json};
@@ -27,8 +28,10 @@ pub fn complete_request(
     let only = services.values().next().filter(|_| services.len() == 1);
     let named = request.get("service").and_then(Value::as_str).and_then(|name| services.get(name));
     request.entry("apiVersion").or_insert_with(|| json!("glidepath/v1"));
-    let placeholders: BTreeMap<String, &str> =
+    let soon = soon(SystemTime::now());
+    let mut placeholders: BTreeMap<String, &str> =
         services.values().flat_map(ServiceResources::placeholders).collect();
+    placeholders.insert("clock.soon".to_owned(), &soon);
     let release = request.get("release");
     if release.is_some_and(|release| release.get("rollbackTo").is_some()) {
         // It says nothing else: all of that is what it was.
@@ -52,6 +55,15 @@ pub fn complete_request(
     let mut request = Value::Object(request);
     substitute(&mut request, &placeholders)?;
     Ok(request)
+}
+
+/// The first full minute that is far enough away for a deployment to have begun by then, as a window writes it in UTC.
+fn soon(now: SystemTime) -> String {
+    const BEGINS_WITHIN: u64 = 25;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let minute = i64::try_from((now + BEGINS_WITHIN).div_ceil(60) * 60).unwrap_or_default();
+    let minute = jiff::Timestamp::from_second(minute).unwrap_or_default();
+    minute.strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
 fn target(resources: &ServiceResources) -> Value {

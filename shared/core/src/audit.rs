@@ -167,6 +167,7 @@ fn about<'a>(
         Event::ApprovalNeeded { stage, judged, .. } => (Some(*stage), None, judged.clone()),
         Event::Shifted { stage }
         | Event::Waiting { stage, .. }
+        | Event::OutsideWindows { stage, .. }
         | Event::CheckAlert { stage, .. }
         | Event::StageHeld { stage, .. }
         | Event::NotPromoted { stage, .. } => (Some(*stage), None, details(event)),

@@ -363,6 +363,8 @@ fn request(plan: &Plan, version: &TaskDefinition, by: Option<&str>, reason: &str
             validate: None,
         },
         concurrency: defaults::concurrency(),
+        // The way back never waits for one.
+        windows: None,
         notify: match &plan.notify_by {
             Some(by) => Notify::ByUrgency(by.clone()),
             None => Notify::All(plan.notify.clone()),

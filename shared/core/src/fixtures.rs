@@ -145,6 +145,7 @@ pub(crate) fn alarm(name: &str, watches: &[&str]) -> Option<Alarm> {
 /// A world in which [`request`] has no findings: blue serves with three tasks.
 pub(crate) fn found() -> Found {
     Found {
+        now: NOW,
         routes: vec![route(&[("blue", 999), ("green", 0)], false)],
         blue: Some(ecs_service(3, "shop:41", &["blue"])),
         reaching: Vec::new(),

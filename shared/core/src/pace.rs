@@ -1,7 +1,7 @@
 //! How often a deployment is looked at, and what that costs of the execution's history.
 
-use crate::plan::Stage;
-use crate::record::Deployment;
+use crate::plan::{Moves, Openings, Stage};
+use crate::record::{Deployment, Step};
 use crate::time::{Span, Timestamp};
 
 /// Ticks of the first stretch, after which they become rarer in proportion to the time elapsed:
@@ -20,9 +20,36 @@ pub fn tick_wait(interval: Span, elapsed: Span) -> Span {
     interval.max(Span::from_millis(elapsed.as_millis() / DENSE_TICKS))
 }
 
-/// The time until the next look at a bake, a question or a rollback that waits.
+/// The time until the next look at a bake, a question or a rollback that waits. A window is not slept through: it may
+/// be a short one.
 pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
-    tick_wait(deployment.plan.health.interval, now.since(deployment.started_at))
+    let plan = &deployment.plan;
+    let moves = plan.moves(now);
+    let (started_at, shifted_at) = (deployment.started_at, deployment.progress.shifted_at);
+    let bake = plan.stage(deployment.progress.stage).map_or(Span::ZERO, |stage| stage.bake);
+    let bakes = match deployment.progress.step {
+        Step::Baking { since, .. } => now < since + bake,
+        Step::Settling { .. } | Step::Approving { .. } => false,
+    };
+    let anew = match moves {
+        Moves::Since(opened_at) => shifted_at.max(Some(opened_at)),
+        Moves::AtAnyTime => shifted_at,
+        Moves::NotBefore(_) => shifted_at.filter(|_| bakes),
+    };
+    // A night outside its windows is no reason to look rarely at what the morning shifts; and in the night itself, where
+    // it only holds, there would be no room for as many looks.
+    let anew = anew.map_or(started_at, |anew| anew.max(started_at));
+    let elapsed = match moves {
+        Moves::NotBefore(_) if !bakes => now.since(started_at),
+        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(_) => {
+            plan.open_time(started_at, anew).plus(now.since(anew))
+        }
+    };
+    let wait = tick_wait(plan.health.interval, elapsed);
+    match moves {
+        Moves::NotBefore(Some(opens_at)) => wait.min(opens_at.since(now)),
+        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(None) => wait,
+    }
 }
 
 /// Rollbacks that wait for stable look this often at first: traffic is where it should not be.
@@ -43,11 +70,15 @@ pub fn weak_look(deployment: &Deployment, now: Timestamp) -> Span {
 
 /// How many looks fit into a deployment that runs for `total`.
 pub fn ticks_within(interval: Span, total: Span) -> u64 {
+    ticks_between(interval, Span::ZERO, total)
+}
+
+fn ticks_between(interval: Span, from: Span, until: Span) -> u64 {
     // Without a step there would be no end.
     let interval = interval.max(Span::from_millis(1));
-    let mut elapsed = Span::ZERO;
+    let mut elapsed = from;
     let mut ticks = 0;
-    while elapsed < total {
+    while elapsed < until {
         elapsed = elapsed.plus(tick_wait(interval, elapsed));
         ticks += 1;
     }
@@ -55,16 +86,24 @@ pub fn ticks_within(interval: Span, total: Span) -> u64 {
 }
 
 /// History events that an execution of these stages is expected to have, with every approval given
-/// at the last moment.
-pub fn expected_history_events(stages: &[Stage], interval: Span) -> u64 {
+/// at the last moment, and every night between its windows spent with holding.
+pub fn expected_history_events(
+    stages: &[Stage],
+    interval: Span,
+    windows: Option<&Openings>,
+) -> u64 {
     let watched = stages.iter().fold(Span::ZERO, |total, stage| {
         let approval = stage.approval.as_ref().map_or(Span::ZERO, |approval| approval.timeout);
         total.plus(stage.bake).plus(approval)
     });
+    let closures = windows.map_or(Vec::new(), |windows| windows.closures(watched));
+    let nights = closures.into_iter().map(|(from, until)| ticks_between(interval, from, until));
+    let nights = nights.fold(0, u64::saturating_add);
     let stages = u64::try_from(stages.len()).unwrap_or(u64::MAX);
     stages
         .saturating_mul(EVENTS_PER_STAGE)
         .saturating_add(ticks_within(interval, watched).saturating_mul(EVENTS_PER_TICK))
+        .saturating_add(nights.saturating_mul(EVENTS_PER_TICK))
 }
 
 #[cfg(test)]
@@ -111,6 +150,29 @@ mod tests {
     fn a_year_at_the_default_interval_stays_below_the_limit_of_an_execution() {
         let year = Span::from_secs(365 * 86_400);
         assert!(ticks_within(Span::from_secs(60), year) * EVENTS_PER_TICK < 20_000);
+    }
+
+    /// Ten working days, of seven hours each.
+    #[test]
+    fn the_looks_of_the_nights_between_windows_are_counted_and_have_room() {
+        use crate::plan::{Opening, Openings};
+        let hour = Span::from_secs(3_600);
+        let days = (0..60).map(|day| {
+            let from = NOW + hour.times(24 * day);
+            Opening { from, until: from + hour.times(7) }
+        });
+        let windows = Openings { open: days.collect(), known_until: NOW + hour.times(24 * 60) };
+        let stages: Vec<_> = (1..=10)
+            .map(|stage| Stage {
+                weight: crate::weight::Weight::from_permille(stage * 100).unwrap(),
+                bake: hour.times(7),
+                approval: None,
+            })
+            .collect();
+        let interval = Span::from_secs(60);
+        let without = expected_history_events(&stages, interval, None);
+        let with = expected_history_events(&stages, interval, Some(&windows));
+        assert!(without + 5_000 < with && with < 20_000, "{without}, {with}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod hooks;
 mod images;
 mod probes;
 mod validation;
+mod windows;
 
 pub use checks::{Bounds, Check, CheckMode, Measure, MetricStatistic, Number};
 pub(crate) use checks::{is_insights, words};
@@ -20,6 +21,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 pub use validation::{SlotValidation, Validation};
+pub use windows::{Moves, Opening, Openings, outside_windows};
 
 use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,
@@ -94,6 +96,9 @@ pub struct Plan {
     /// What is asked once everything is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+    /// When weights may move forward; `None`: at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Openings>,
     /// Every channel that hears anything.
     pub notify: Vec<ChannelName>,
     /// Which of them hear what. `None`: each hears everything, as where an older function has written the

@@ -72,7 +72,8 @@ impl Rehearsal {
                 fence: None,
                 intents: BTreeMap::new(),
                 started_at: now,
-                plan: plan.clone(),
+                // It begins at no time.
+                plan: Plan { windows: None, ..plan.clone() },
                 progress: Progress::at_start(plan, now),
                 health: RecordedHealth { healthy: 0, at: now, fresh_for: Span::ZERO },
                 traffic: None,
@@ -108,11 +109,12 @@ impl Rehearsal {
                 }
                 Settling::LookAtImages => looked.images = Some(true),
                 Settling::Shift(weight) => return self.write_weight(weight),
-                // Nobody changes or pauses anything, and nothing is missing or asked.
+                // Nobody changes or pauses anything, nothing is missing or asked, and there is no window.
                 Settling::Foreign(_)
                 | Settling::Wait(_)
                 | Settling::NotReady(_)
                 | Settling::Ask(_)
+                | Settling::OutsideWindows(_)
                 | Settling::Paused(_) => return,
             }
         }

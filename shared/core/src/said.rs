@@ -26,12 +26,12 @@ pub fn is_unseen(one: char) -> bool {
     one.is_control()
         || matches!(one,
             // Within words: soft hyphens, joiners, marks and embeddings of a direction, deprecated ones.
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
             // Letters that are blank: fillers of Hangul, and the pattern of Braille without a dot.
             | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}'
-            // Tags, by which a text can say to a program what no person reads.
-            | '\u{e0000}'..='\u{e007f}')
+            // Tags and selectors, by which a text can say to a program what no person reads.
+            | '\u{e0000}'..='\u{e01ef}')
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::pace::expected_history_events;
 use crate::people::people;
-use crate::plan::{CanaryCapacity, OnTimeout, Plan, Stage, StrategyName};
+use crate::plan::{CanaryCapacity, OnTimeout, Opening, Openings, Plan, Stage, StrategyName};
 use crate::request::Request;
 use crate::scaling::ScalableTarget;
 use crate::time::Span;
@@ -42,6 +42,7 @@ struct Source<'a> {
     extend_up_to: Span,
     interval: Span,
     retention: Span,
+    windows: Option<&'a Openings>,
 }
 
 impl Timetable {
@@ -61,12 +62,13 @@ impl Timetable {
             extend_up_to: plan.health.extend_up_to,
             interval: plan.health.interval,
             retention: plan.retention,
+            windows: plan.windows.as_ref(),
         };
         source.timetable(title)
     }
 
     /// Of a request alone: which slot is stable and how many tasks it has is not known.
-    pub fn of_request(request: &Request) -> Self {
+    pub fn of_request(request: &Request, windows: Option<&Openings>) -> Self {
         let name: StrategyName = request.strategy.name();
         let new = request.release.task_definition.short();
         let source = Source {
@@ -78,6 +80,7 @@ impl Timetable {
             extend_up_to: request.health.on_inconclusive.extend_up_to,
             interval: request.health.interval,
             retention: request.retention,
+            windows,
         };
         source.timetable(format!("{}: {new} ({name})", request.service))
     }
@@ -125,6 +128,7 @@ impl Source<'_> {
             ),
             format!("done or held after {} at the latest", for_people(latest)),
         ];
+        totals.extend(self.windows.map(outside));
         if let Some(stable) = self.stable_tasks {
             let canary = self.stages.iter().map(|stage| self.capacity.tasks(stable, stage.weight));
             let most = stable.saturating_add(canary.max().unwrap_or(0));
@@ -136,10 +140,28 @@ impl Source<'_> {
         }
         totals.push(format!(
             "about {} of 25000 history events, if approvals come late",
-            expected_history_events(self.stages, self.interval)
+            expected_history_events(self.stages, self.interval, self.windows)
         ));
         totals
     }
+}
+
+/// How many windows are shown.
+const SHOWN: usize = 3;
+
+/// That times outside of the windows come on top.
+fn outside(windows: &Openings) -> String {
+    let shown = windows.open.iter().take(SHOWN);
+    let shown = shown.map(|Opening { from, until }| {
+        let known = if *until == windows.known_until { " (as far as is known)" } else { "" };
+        format!("{from} to {until}{known}")
+    });
+    let shown: Vec<_> = shown.collect();
+    let more = if windows.open.len() > SHOWN { ", ..." } else { "" };
+    format!(
+        "and the time outside its windows, in which it holds; they open {}{more}",
+        shown.join(", ")
+    )
 }
 
 /// What becomes of the bounds within which stable is scaled.
@@ -224,8 +246,22 @@ mod tests {
 
     #[test]
     fn without_a_look_at_the_resources_tasks_are_shares() {
-        let shown = Timetable::of_request(&fixtures::request()).to_string();
+        let shown = Timetable::of_request(&fixtures::request(), None).to_string();
         fixtures::same_as_file("src/timetable/request.txt", &shown);
+    }
+
+    #[test]
+    fn the_time_outside_the_windows_comes_on_top() {
+        let day = Span::from_secs(86_400);
+        let opening = |days| Opening {
+            from: fixtures::NOW + day.times(days),
+            until: fixtures::NOW + day.times(days).plus(Span::from_secs(3_600)),
+        };
+        let open: Vec<_> = (0..4).map(opening).collect();
+        let known_until = fixtures::NOW + day.times(60);
+        let mut plan = fixtures::plan();
+        plan.windows = Some(Openings { open, known_until });
+        fixtures::same_as_file("src/timetable/windows.txt", &Timetable::of_plan(&plan).to_string());
     }
 
     #[test]

@@ -4,12 +4,12 @@
 mod tasks;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::plan::{RoutePlan, Stage};
+use glidepath_core::plan::{Moves, RoutePlan, Stage, outside_windows};
 use glidepath_core::protocol::{
     Foreign, Looked, MoveOn, NextStep, Observed, Refused, Reply, Routes, Settling, claim_forward,
     observe, reads_back, record_shift, release_forward, settling,
 };
-use glidepath_core::record::{Deployment, Fence, FenceTrigger, Intent, Purpose, Step};
+use glidepath_core::record::{Deployment, Event, Fence, FenceTrigger, Intent, Purpose, Step};
 use glidepath_core::route::RouteActions;
 use glidepath_core::storm::give_way;
 use glidepath_core::time::{Span, Timestamp};
@@ -125,6 +125,9 @@ where
                     let reply = Reply::new(id, NextStep::Gate, "waits for a person");
                     return Ok(reply.after(tick).telling(true));
                 }
+                Settling::OutsideWindows(opens_at) => {
+                    return self.hold_outside_windows(opens_at).await;
+                }
                 Settling::Paused(summary) => {
                     self.touch(Routes::InOrder, MoveOn::Stay).await?;
                     let tick = pace::tick(&self.deployment, self.ports.ambient().now());
@@ -136,16 +139,30 @@ where
     }
 
     fn settling(&self, wait: Span, summary: String) -> Reply {
-        let id = &self.deployment.id;
+        // What is half written outside its windows is finished as soon as it would be within.
         if self.deployment.progress.paused.is_none() {
-            return Reply::new(id, NextStep::Advance, summary).after(wait);
+            return Reply::new(&self.deployment.id, NextStep::Advance, summary).after(wait);
         }
-        // However long it lasts: what has traffic is judged meanwhile, and the execution's history has room. Before
-        // that tasks that start would be judged, and fail for having no healthy target yet.
+        self.holding(wait, summary)
+    }
+
+    /// However long it lasts: what has traffic is judged meanwhile, and the execution's history has room. Before that
+    /// tasks that start would be judged, and fail for having no healthy target yet.
+    fn holding(&self, wait: Span, summary: String) -> Reply {
         let judged = self.deployment.progress.shifted_at.is_some();
         let next = if judged { NextStep::Gate } else { NextStep::Advance };
         let tick = pace::tick(&self.deployment, self.ports.ambient().now());
-        Reply::new(id, next, summary).after(wait.max(tick))
+        Reply::new(&self.deployment.id, next, summary).after(wait.max(tick))
+    }
+
+    /// No window is open: nothing begins.
+    async fn hold_outside_windows(&self, opens_at: Option<Timestamp>) -> Result<Reply, Stop> {
+        let stage = self.deployment.progress.stage;
+        let tell = MoveOn::Tell(Event::OutsideWindows { stage, opens_at });
+        let before = self.deployment.notices;
+        let told = self.touch(Routes::InOrder, tell).await?;
+        let reply = self.holding(Span::ZERO, outside_windows(opens_at));
+        Ok(reply.telling(told.notices > before))
     }
 
     /// The load balancer's API is throttled, so somebody may need to roll back.
@@ -153,9 +170,12 @@ where
         let settling = self.ports.ambient().now().since(self.since);
         let interval = self.deployment.plan.health.interval;
         let wait = give_way(interval, settling, self.ports.ambient().number());
-        self.touch_after(Routes::Unseen, MoveOn::Stay, wait).await?;
         let summary = "the load balancer's API is throttled: rollbacks go first".to_owned();
-        Ok(self.settling(wait, summary))
+        let reply = self.settling(wait, summary);
+        // What it waits, and not what it would: the sweep takes it for dead otherwise.
+        let waits = Span::from_secs(reply.wait_seconds);
+        self.touch_after(Routes::Unseen, MoveOn::Stay, waits).await?;
+        Ok(reply)
     }
 
     /// Keeps the sweep away, and records where to go from here.
@@ -203,8 +223,11 @@ where
         };
         let before = self.deployment.notices;
         let told = self.touch(Routes::Changed(found.clone()), MoveOn::Stay).await?;
-        let interval = self.deployment.plan.health.interval;
-        let reply = self.settling(interval, format!("holds: {found}"));
+        let (interval, summary) = (self.deployment.plan.health.interval, format!("holds: {found}"));
+        let reply = match self.deployment.plan.moves(self.ports.ambient().now()) {
+            Moves::NotBefore(_) => self.holding(interval, summary),
+            Moves::AtAnyTime | Moves::Since(_) => self.settling(interval, summary),
+        };
         Ok(reply.telling(told.notices > before))
     }
 

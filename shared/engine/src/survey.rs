@@ -110,7 +110,7 @@ where
     found.stored = stored;
     let groups: Vec<_> = found.target_groups.keys().cloned().collect();
     found.reaching = load_balancer.reaching(&request.target.routes, &groups).await?;
-    found.stack = stack.clone();
+    (found.now, found.stack) = (now, stack.clone());
     found.holders = holders(registry, &first).await?;
     let mut checked = preflight(&request, &found);
     if let (Err(_), Some(back)) = (&checked, &way_back) {
@@ -279,6 +279,7 @@ where
     let mut take =
         |count: usize| -> Vec<Option<Alarm>> { alarms_found.by_ref().take(count).collect() };
     Ok(Found {
+        now: Timestamp::default(),
         routes: routes?,
         blue,
         green,

@@ -63,6 +63,16 @@ fn placeholders_stand_for_what_the_lab_created() {
 }
 
 #[test]
+fn soon_is_a_full_minute_that_is_neither_here_nor_far_away() {
+    use std::time::{Duration, SystemTime};
+    let at = |seconds| super::soon(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    assert_eq!(at(0), "1970-01-01T00:01");
+    assert_eq!(at(35), "1970-01-01T00:01");
+    assert_eq!(at(36), "1970-01-01T00:02");
+    assert_eq!(at(23 * 3_600 + 59 * 60 + 50), "1970-01-02T00:01");
+}
+
+#[test]
 fn an_unknown_placeholder_names_the_known_ones() {
     let request = json!({ "a": "${shop.rout1}" });
     let error = complete_request(request.as_object().unwrap(), &services(), &[]).unwrap_err();

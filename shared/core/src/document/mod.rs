@@ -7,7 +7,7 @@ mod percent;
 mod words;
 
 pub use decode::member;
-pub(crate) use decode::{Decode, Node};
+pub(crate) use decode::{Decode, Fields, Node};
 pub use finding::{Finding, Findings, Place, Severity};
 pub use percent::Percent;
 pub use words::nearest;

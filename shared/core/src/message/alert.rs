@@ -38,9 +38,13 @@ impl Cause {
     const fn of(event: &Event) -> Self {
         match (event.urgency(), event) {
             (Urgency::Page, _) => Self::Page,
-            (_, Event::StageHeld { .. } | Event::NotPromoted { .. } | Event::CheckAlert { .. }) => {
-                Self::Stage
-            }
+            (
+                _,
+                Event::StageHeld { .. }
+                | Event::OutsideWindows { .. }
+                | Event::NotPromoted { .. }
+                | Event::CheckAlert { .. },
+            ) => Self::Stage,
             (_, Event::ForeignChange { .. }) => Self::Route,
             (Urgency::Attention | Urgency::Information, _) => Self::Rest,
         }
@@ -113,6 +117,7 @@ impl Alert {
             | Event::RollbackOverdue { .. }
             | Event::CheckAlert { .. }
             | Event::StageHeld { .. }
+            | Event::OutsideWindows { opens_at: None, .. }
             | Event::ForeignChange { .. }
             | Event::Undelivered { .. } => Self::Trigger(Cause::of(event)),
             Event::Validated { bad, .. } if !bad.is_empty() => Self::Trigger(Cause::of(event)),
@@ -126,6 +131,7 @@ impl Alert {
             | Event::Decided { .. }
             | Event::Resumed { .. }
             | Event::Waiting { .. }
+            | Event::OutsideWindows { opens_at: Some(_), .. }
             | Event::ScalingChanged { .. }
             | Event::ScalingNotSet { .. }
             | Event::Validated { .. }

@@ -1,6 +1,7 @@
 //! What there is to say of an event besides its headline, for whoever reads a timeline.
 
 use crate::failure::Failure;
+use crate::plan::outside_windows;
 use crate::record::Event;
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -20,6 +21,7 @@ pub fn details(event: &Event) -> Vec<String> {
         Event::Waiting { reasons, against, .. } | Event::StageHeld { reasons, against, .. } => {
             [reasons.as_slice(), against].concat()
         }
+        Event::OutsideWindows { opens_at, .. } => vec![outside_windows(*opens_at)],
         Event::Promoted { promotion, .. } => vec![promotion.reason.clone()],
         Event::Paused { pause, .. } => pause.reason.iter().cloned().collect(),
         Event::Resumed { reason, lasted, .. } => {

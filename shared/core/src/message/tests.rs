@@ -64,6 +64,15 @@ pub(super) fn events() -> Vec<Event> {
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],
             against: Vec::new(),
         },
+        Event::OutsideWindows {
+            stage: StageIndex(0),
+            opens_at: Some(NOW + Span::from_secs(54_000)),
+        },
+        Event::OutsideWindows {
+            stage: StageIndex(1),
+            opens_at: Some(NOW + Span::from_secs(54_000)),
+        },
+        Event::OutsideWindows { stage: StageIndex(1), opens_at: None },
         Event::StageHeld {
             stage: StageIndex(1),
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],

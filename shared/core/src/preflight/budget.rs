@@ -28,7 +28,7 @@ const FEWEST_LOOKS: u64 = 2;
 pub(super) fn check(request: &Request, plan: &Plan, findings: &mut Findings) {
     short_bakes(request, plan, findings);
     let strategy = format!("$.strategy.{}", plan.strategy);
-    let events = expected_history_events(&plan.stages, plan.health.interval);
+    let events = expected_history_events(&plan.stages, plan.health.interval, plan.windows.as_ref());
     if events > MANY_HISTORY_EVENTS {
         findings.warning(
             strategy.clone(),

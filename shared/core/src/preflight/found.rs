@@ -6,6 +6,7 @@ use crate::ids::{ChannelName, DeploymentId, ServiceLabel, TargetGroupArn, TaskDe
 use crate::people::ApprovalPolicy;
 use crate::plan::{ImageDigest, Slot, WayBack};
 use crate::record::{LockKey, Quarantined};
+use crate::time::Timestamp;
 use crate::urgency::Listening;
 use crate::world::{
     Alarm, EcsService, FoundRoute, FoundScaling, PrivateImage, Reaching, RegisteredVersion, Stored,
@@ -15,6 +16,8 @@ use crate::world::{
 /// What was read of the world for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
+    /// When it was.
+    pub now: Timestamp,
     /// Routes, in the order of the request.
     pub routes: Vec<FoundRoute>,
     /// The ECS service of the blue slot; `None`: there is none of this name.

@@ -20,6 +20,7 @@ mod suggest;
 mod task_roles;
 mod unlisted;
 mod validation;
+mod windows;
 
 use crate::document::Findings;
 use crate::failure::{Failure, FailureCode};
@@ -36,6 +37,7 @@ pub use forecast::{LastDay, forecast};
 pub use found::{Before, Found, FoundAlarms, Holder, SlotsScaling, StackSettings};
 pub use images::{takeable, wanted_images};
 pub use suggest::{SuggestedStage, Suggestion, suggest};
+pub use windows::resolve as openings;
 
 /// A request that can be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +149,10 @@ pub fn preflight(request: &Request, found: &Found) -> Result<Resolved, Refusal> 
             health: health(request, alarms),
             rollback: rollback(request),
             validation: None,
+            windows: request
+                .windows
+                .as_ref()
+                .map(|windows| windows::resolve(windows, found.now, &mut findings)),
             notify: request.notify.channels(),
             notify_by: request.notify.by_urgency().cloned(),
             unlisted,

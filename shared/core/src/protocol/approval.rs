@@ -41,15 +41,17 @@ impl Deployment {
         self.plan.people_needed(approval)
     }
 
-    /// Before which instant the weight of the stage that is asked for does not move, whoever approves; `None`: it
-    /// moves at once, or nobody is asked.
-    pub fn goes_on_at(&self) -> Option<Timestamp> {
+    /// Before which instant the weight of the stage that is asked for does not move, whoever approves now, or has;
+    /// `None`: it moves at once, nobody is asked, or no window is known to open again.
+    pub fn goes_on_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let Step::Approving { since, .. } = &self.progress.step else { return None };
         let stage = self.plan.stage(self.progress.stage)?;
-        let wait = stage.approval.as_ref()?.not_before?;
-        match self.progress.step {
-            Step::Approving { since, .. } => Some(since + wait),
-            Step::Settling { .. } | Step::Baking { .. } => None,
+        let wait = stage.approval.as_ref()?.not_before;
+        let earliest = wait.map(|wait| *since + wait);
+        if self.plan.windows.is_none() {
+            return earliest;
         }
+        self.plan.may_move_at(earliest.map_or(now, |earliest| earliest.max(now)))
     }
 
     fn person(&self, arn: &str) -> Person {

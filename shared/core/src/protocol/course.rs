@@ -6,7 +6,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::health::{AlarmSignal, Judgement, Reading, Readings, Verdict, Watched};
 use crate::pace::tick;
 use crate::people::people;
-use crate::plan::{OnInconclusive, OnTimeout, Plan};
+use crate::plan::{Moves, OnInconclusive, OnTimeout, Plan, StageIndex, outside_windows};
 use crate::record::{Decision, Deployment, Event, Phase, Promotion, RecordedHealth, Step};
 use crate::said::quoted;
 use crate::time::{Span, Timestamp};
@@ -123,8 +123,11 @@ impl Look<'_> {
                     format!("{} rejected stage {stage}{reason}", decision.by),
                 ));
             }
-            let earliest = self.deployment.goes_on_at().filter(|earliest| self.now < *earliest);
-            if let Some(earliest) = earliest {
+            if let Some(never) = self.never_opens(stage) {
+                return never;
+            }
+            let earliest = self.deployment.goes_on_at(self.now);
+            if let Some(earliest) = earliest.filter(|earliest| self.now < *earliest) {
                 let summary = format!("{} approved; it goes on at {earliest}", decision.by);
                 return self.stay(tick.min(earliest.since(self.now)), summary);
             }
@@ -144,6 +147,12 @@ impl Look<'_> {
             };
         }
         match approval.map(|approval| approval.on_timeout) {
+            // Until it may move whoever says no is in time.
+            Some(OnTimeout::Continue) if self.outside_windows().is_some() => {
+                let summary =
+                    format!("nobody answered until {until}: it goes on with its next window");
+                self.never_opens(stage).unwrap_or_else(|| self.stay(tick, summary))
+            }
             Some(OnTimeout::Continue) => {
                 self.shift(format!("nobody answered until {until}: it goes on, as planned"))
             }
@@ -183,6 +192,19 @@ impl Look<'_> {
             let summary = format!("{}: bakes until {until}", self.judged());
             return self.stay(tick.min(until.since(self.now)), summary);
         }
+        let next = (!plan.is_last(index)).then(|| index.next());
+        if let (Some(stage), Some(opens_at)) = (next, self.outside_windows()) {
+            let (why, judged) = (outside_windows(opens_at), self.judged());
+            // Whoever wanted to leave out the rest of the bake may have been too late for that.
+            let wait = if baked < bake { tick.min((since + bake).since(self.now)) } else { tick };
+            if promoted.is_some() {
+                // It would count in the morning, for whatever is lacking then.
+                return self.decline(vec![why], wait, judged);
+            }
+            // Whatever is lacking now, nobody has to be there for it: it is asked again when something can come of it.
+            let event = Event::OutsideWindows { stage, opens_at };
+            return self.tell(event, wait, format!("{why}: {judged}"));
+        }
         let reasons = self.verdict.texts(|judgement| judgement == Judgement::Inconclusive);
         let against = self.verdict.texts(|judgement| judgement == Judgement::Suspect);
         let summary = [reasons.as_slice(), &against].concat().join("; ");
@@ -206,7 +228,7 @@ impl Look<'_> {
             Some(_) => return self.decline(against, tick, format!("held: {summary}")),
             None => {}
         }
-        if baked < bake.plus(plan.health.extend_up_to) {
+        if self.deployment.extended_for(since + bake, self.now) < plan.health.extend_up_to {
             let event = Event::Waiting { stage: index, reasons, against };
             return self.tell(event, tick, format!("extended: {summary}"));
         }
@@ -218,6 +240,21 @@ impl Look<'_> {
             OnInconclusive::Rollback => self.end(Failure::new(FailureCode::Inconclusive, summary)),
             OnInconclusive::Continue => self.onward(format!("goes on regardless: {summary}")),
         }
+    }
+
+    /// Whether it is outside its windows, and when the next opens.
+    fn outside_windows(&self) -> Option<Option<Timestamp>> {
+        match self.deployment.plan.moves(self.now) {
+            Moves::NotBefore(opens_at) => Some(opens_at),
+            Moves::AtAnyTime | Moves::Since(_) => None,
+        }
+    }
+
+    /// What an answer comes to once no window is known to open again: somebody has to end it.
+    fn never_opens(&self, stage: StageIndex) -> Option<Course> {
+        let opens_at = self.outside_windows().filter(Option::is_none)?;
+        let event = Event::OutsideWindows { stage, opens_at };
+        Some(self.tell(event, tick(self.deployment, self.now), outside_windows(opens_at)))
     }
 
     fn judged(&self) -> String {
@@ -258,6 +295,18 @@ impl Look<'_> {
     }
 }
 
+impl Deployment {
+    /// For how long the present stage has been extended whose bake is over since then: a time outside its windows does
+    /// not count, if nothing could have come of it.
+    pub fn extended_for(&self, baked_at: Timestamp, now: Timestamp) -> Span {
+        if self.plan.is_last(self.progress.stage) {
+            now.since(baked_at)
+        } else {
+            self.plan.open_time(baked_at, now)
+        }
+    }
+}
+
 /// When a deployment that waits at its gate is looked at next, as [`course`] has it; `None` where it does not
 /// wait there, and on the way back. An answer, an alarm or the end of its execution comes before.
 pub fn next_look(deployment: &Deployment) -> Option<Timestamp> {
@@ -267,7 +316,7 @@ pub fn next_look(deployment: &Deployment) -> Option<Timestamp> {
     let stage = deployment.plan.stage(progress.stage);
     let sooner = match &progress.step {
         Step::Settling { .. } => None,
-        Step::Approving { decision: Some(_), .. } => deployment.goes_on_at(),
+        Step::Approving { decision: Some(_), .. } => deployment.goes_on_at(entered),
         Step::Approving { since, until, decision: None, reminded } => {
             let approval = stage.and_then(|stage| stage.approval.as_ref());
             let reminder = approval.and_then(|approval| approval.remind_after);
@@ -300,8 +349,8 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::health::Reason;
-    use crate::plan::{Approval, StageIndex};
-    use crate::protocol::approve;
+    use crate::plan::{Approval, Opening, Openings};
+    use crate::protocol::{Takes, approve};
     use crate::record::Pause;
 
     fn verdict(says: &[Judgement]) -> Verdict {
@@ -321,6 +370,12 @@ mod tests {
         deployment.progress.step = Step::Baking { since: NOW, promoted };
         deployment.progress.shifted_at = Some(NOW);
         deployment
+    }
+
+    /// One window, of an hour.
+    fn from(from: Timestamp) -> Openings {
+        let until = from + Span::from_secs(3_600);
+        Openings { open: vec![Opening { from, until }], known_until: until }
     }
 
     /// Where a look leads that comes so long after the bake began.
@@ -352,7 +407,7 @@ mod tests {
         #[test]
         fn the_next_look_is_the_one_that_the_course_waits_for(
             step in 0usize..4, elapsed in 1u64..20_000, remind: Option<u16>, reminded: bool, foreign: bool,
-            paused: bool,
+            paused: bool, opens: Option<u16>,
         ) {
             let mut deployment = deployment();
             let minutes = |minutes: u64| Span::from_secs(minutes * 60);
@@ -365,6 +420,7 @@ mod tests {
             let approved = Decision { approved: true, by: by(), at: NOW, reason: None, groups: Vec::new() };
             let pause = Pause { by: by(), at: NOW, reason: None };
             deployment.progress.paused = paused.then_some(pause);
+            deployment.plan.windows = opens.map(|after| from(NOW + Span::from_secs(u64::from(after) + 1)));
             let skips = Promotion { by: by(), at: NOW, reason: by(), skips_bake: true };
             deployment.progress.step = match step {
                 0 => Step::Baking { since: NOW, promoted: None },
@@ -415,6 +471,138 @@ mod tests {
         let year = Span::from_secs(365 * 86_400);
         let done = (MoveOn::Stay, NextStep::Complete);
         assert_eq!(leads(&deployment, &[Judgement::Pass], year), done);
+    }
+
+    #[test]
+    fn outside_its_windows_no_stage_begins_and_whatever_else_may_come_comes() {
+        let mut deployment = baking(false);
+        let bake = bake(&deployment);
+        let opens_at = NOW + bake.times(3);
+        deployment.plan.windows = Some(from(opens_at));
+        let look = course(&deployment, &verdict(&[Judgement::Pass]), &Routes::InOrder, NOW + bake);
+        let event = Event::OutsideWindows { stage: StageIndex(1), opens_at: Some(opens_at) };
+        assert_eq!((look.move_on, look.next), (MoveOn::Tell(event), NextStep::Gate));
+        assert!(look.summary.starts_with("outside its windows until "), "{}", look.summary);
+        let open = leads(&deployment, &[Judgement::Pass], bake.times(3));
+        assert_eq!(open, (MoveOn::Stage(StageIndex(1)), NextStep::Advance));
+        // Nobody is rung at night for what can come to nothing before the morning, and then there is time for it.
+        for says in [Judgement::Inconclusive, Judgement::Suspect] {
+            for then in [OnInconclusive::Hold, OnInconclusive::Rollback, OnInconclusive::Continue] {
+                deployment.plan.health.on_inconclusive = then;
+                let waits = leads(&deployment, &[says], bake.times(2));
+                let told =
+                    matches!(waits, (MoveOn::Tell(Event::OutsideWindows { .. }), NextStep::Gate));
+                assert!(told, "{waits:?}");
+                let opened = leads(&deployment, &[says], bake.times(3));
+                assert!(matches!(opened, (MoveOn::Tell(Event::Waiting { .. }), NextStep::Gate)));
+            }
+        }
+        // Nothing moves by a commit, and the old version stays a while.
+        deployment.progress.stage = StageIndex(deployment.plan.stages.len() - 1);
+        let year = Span::from_secs(365 * 86_400);
+        deployment.plan.windows = Some(from(NOW + year.times(2)));
+        let done = (MoveOn::Stay, NextStep::Complete);
+        assert_eq!(leads(&deployment, &[Judgement::Pass], year), done);
+    }
+
+    #[test]
+    fn whoever_approves_outside_the_windows_is_told_when_it_goes_on_and_may_think_again() {
+        let mut deployment = deployment();
+        let minutes = |minutes: u64| Span::from_secs(minutes * 60);
+        let opens_at = NOW + minutes(90);
+        deployment.plan.windows = Some(from(opens_at));
+        let by = "ada".to_owned();
+        let at = NOW + minutes(5);
+        let given = Decision { approved: true, by, at, reason: None, groups: Vec::new() };
+        let asks = |decision| Step::Approving {
+            since: NOW,
+            until: NOW + minutes(60),
+            decision,
+            reminded: false,
+        };
+        let approval = Approval::anybody(minutes(60), OnTimeout::Rollback);
+        deployment.plan.stages[0].approval = Some(approval);
+        deployment.progress.step = asks(Some(given.clone()));
+        assert_eq!(deployment.goes_on_at(at), Some(opens_at));
+        assert_eq!(deployment.takes(NOW + minutes(89)), Takes::Rejection);
+        assert_eq!(
+            leads(&deployment, &[Judgement::Pass], minutes(89)),
+            (MoveOn::Stay, NextStep::Gate)
+        );
+        assert_eq!(
+            leads(&deployment, &[Judgement::Pass], minutes(90)),
+            (MoveOn::Shift, NextStep::Advance)
+        );
+        assert_eq!(deployment.takes(opens_at), Takes::Nothing);
+        // Within a window it is the answer, or what it must wait for.
+        deployment.plan.windows = Some(from(NOW));
+        assert_eq!(deployment.goes_on_at(NOW + minutes(6)), Some(NOW + minutes(6)));
+        deployment.plan.stages[0].approval.as_mut().unwrap().not_before = Some(minutes(20));
+        assert_eq!(deployment.goes_on_at(at), Some(NOW + minutes(20)));
+        deployment.plan.stages[0].approval.as_mut().unwrap().not_before = Some(minutes(70));
+        deployment.plan.windows.as_mut().unwrap().open.push(from(NOW + minutes(600)).open[0]);
+        assert_eq!(deployment.goes_on_at(at), Some(NOW + minutes(600)));
+        // Whoever has not answered yet hears of the time from now on.
+        deployment.plan.stages[0].approval.as_mut().unwrap().not_before = None;
+        deployment.progress.step = asks(None);
+        assert_eq!(deployment.goes_on_at(NOW + minutes(59)), Some(NOW + minutes(59)));
+        assert_eq!(deployment.goes_on_at(NOW + minutes(61)), Some(NOW + minutes(600)));
+        // Of an answer of the day whose look comes in the night there is time for a second thought, too.
+        deployment.progress.step = asks(Some(given));
+        assert_eq!(deployment.takes(NOW + minutes(61)), Takes::Rejection);
+        // Where none opens any more somebody is told, whoever has answered or not.
+        deployment.plan.windows = Some(from(NOW));
+        let never = |deployment: &Deployment| {
+            let event = Event::OutsideWindows { stage: StageIndex(0), opens_at: None };
+            leads(deployment, &[Judgement::Pass], minutes(70)).0 == MoveOn::Tell(event)
+        };
+        assert!(never(&deployment));
+        deployment.progress.step = asks(None);
+        deployment.plan.stages[0].approval.as_mut().unwrap().on_timeout = OnTimeout::Continue;
+        assert!(never(&deployment));
+    }
+
+    #[test]
+    fn what_somebody_has_let_go_on_does_not_count_in_the_morning() {
+        let mut deployment = baking(true);
+        let bake = bake(&deployment);
+        deployment.plan.windows = Some(from(NOW + bake.times(3)));
+        let (move_on, next) = leads(&deployment, &[Judgement::Pass], bake.times(2));
+        assert!(
+            matches!(move_on, MoveOn::Decline(why) if why[0].starts_with("outside its windows"))
+        );
+        assert_eq!(next, NextStep::Gate);
+    }
+
+    #[test]
+    fn a_stage_is_extended_by_so_much_of_its_windows_and_the_last_one_by_the_clock() {
+        let mut deployment = baking(false);
+        let hour = Span::from_secs(3_600);
+        let day = |days: u64| from(NOW + hour.times(24 * days)).open[0];
+        deployment.plan.windows =
+            Some(Openings { open: (0..4).map(day).collect(), known_until: NOW + hour.times(96) });
+        let baked_at = NOW + hour.times(24);
+        assert_eq!(deployment.extended_for(baked_at, baked_at + hour.times(23)), hour);
+        assert_eq!(deployment.extended_for(baked_at, baked_at + hour.times(47)), hour.times(2));
+        deployment.progress.stage = StageIndex(deployment.plan.stages.len() - 1);
+        assert_eq!(deployment.extended_for(baked_at, baked_at + hour.times(47)), hour.times(47));
+    }
+
+    #[test]
+    fn nobodys_answer_that_goes_on_waits_for_the_window_and_may_still_be_refused() {
+        let mut deployment = deployment();
+        let minutes = |minutes: u64| Span::from_secs(minutes * 60);
+        deployment.plan.windows = Some(from(NOW + minutes(90)));
+        let approval = Approval::anybody(minutes(60), OnTimeout::Continue);
+        deployment.plan.stages[0].approval = Some(approval);
+        let until = NOW + minutes(60);
+        deployment.progress.step =
+            Step::Approving { since: NOW, until, decision: None, reminded: false };
+        let after = |after| leads(&deployment, &[Judgement::Pass], minutes(after));
+        assert_eq!(after(61), (MoveOn::Stay, NextStep::Gate));
+        assert_eq!(deployment.takes(NOW + minutes(61)), Takes::Rejection);
+        assert_eq!(after(90), (MoveOn::Shift, NextStep::Advance));
+        assert_eq!(deployment.takes(NOW + minutes(90)), Takes::Nothing);
     }
 
     #[test]

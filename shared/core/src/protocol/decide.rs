@@ -3,7 +3,7 @@
 use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
-use crate::plan::StageIndex;
+use crate::plan::{Moves, StageIndex, outside_windows};
 use crate::record::{Decision, Deployment, Event, Intent, Pause, Phase, Promotion, Step};
 use crate::said::quoted;
 use crate::time::Timestamp;
@@ -66,13 +66,14 @@ impl Deployment {
         if self.phase != Phase::Open || progress.ended_by.is_some() {
             return Takes::Nothing;
         }
-        let is_paused = progress.paused.is_some();
+        let is_held =
+            progress.paused.is_some() || matches!(self.plan.moves(now), Moves::NotBefore(_));
         match &progress.step {
             Step::Approving { decision: None, .. } if progress.step.awaits(now) => Takes::Either,
-            Step::Approving { decision: None, .. } if is_paused => Takes::Rejection,
+            Step::Approving { decision: None, .. } if is_held => Takes::Rejection,
             Step::Approving { decision: Some(given), .. }
                 if given.approved
-                    && (is_paused || self.goes_on_at().is_some_and(|at| now < at)) =>
+                    && (is_held || self.goes_on_at(now).is_some_and(|at| now < at)) =>
             {
                 Takes::Rejection
             }
@@ -186,6 +187,12 @@ pub fn promote(
     if let Some(pause) = &progress.paused {
         let id = &deployment.id;
         return refused(format!("{}: `glidepath resume {id}` comes first", pause.in_words()));
+    }
+    if let Moves::NotBefore(opens_at) = deployment.plan.moves(now)
+        && !deployment.plan.is_last(stage)
+    {
+        // It would count in the morning, for whatever is lacking then.
+        return refused(format!("it is {}: no stage begins before", outside_windows(opens_at)));
     }
     match &progress.step {
         Step::Settling { .. } => {

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::harm::RequestsPerMinute;
 use crate::health::{CheckAlert, Judgement, Reading, Readings, Verdict, check_alerts};
 use crate::ids::IntentId;
-use crate::plan::{Approval, Plan, Stage, StageIndex};
+use crate::plan::{Approval, Moves, Plan, Stage, StageIndex};
 use crate::record::{
     Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, LockKey, Pins, Progress,
     Promotion, Quarantined, RecordedHealth, Shift, Step,
@@ -254,6 +254,10 @@ pub fn observe(
     }
     let gap = seen.progress.gap();
     seen.progress = seen.progress.seeing(&routes, now);
+    let waits_for_window = matches!(seen.progress.told, Some(Event::OutsideWindows { .. }));
+    if waits_for_window && !matches!(seen.plan.moves(now), Moves::NotBefore(_)) {
+        seen.progress.told = None;
+    }
     match (routes, gap) {
         (Routes::Changed(found), _) => {
             writes.extend(tell_once(&mut seen, now, Event::ForeignChange { found }));

@@ -5,7 +5,7 @@
 use super::reply::NextStep;
 use crate::failure::{Failure, FailureCode};
 use crate::pace::tick;
-use crate::plan::{Approval, Stage};
+use crate::plan::{Approval, Moves, Stage};
 use crate::record::{Deployment, Step};
 use crate::route::RouteActions;
 use crate::time::{Span, Timestamp};
@@ -49,6 +49,8 @@ pub enum Settling {
     LookAtImages,
     /// A person is asked.
     Ask(Approval),
+    /// Nothing, and nothing is begun: it is outside its windows, of which the next opens then.
+    OutsideWindows(Option<Timestamp>),
     /// Nothing, and it is looked at like a bake: the weight would move, and somebody has paused it; in words.
     Paused(String),
     /// The weight moves.
@@ -74,11 +76,22 @@ pub fn settling(
     if let Some(found) = deployment.foreign(&looked.routes) {
         return Settling::Foreign(deployment.holds(found, now));
     }
+    // What was begun is finished: half of it would be traffic of which the record knows nothing. Its clock does not stand,
+    // either.
+    let is_begun = deployment.is_begun(&looked.routes, stage.weight);
+    match deployment.plan.moves(now) {
+        Moves::NotBefore(opens_at) if !is_begun => return Settling::OutsideWindows(opens_at),
+        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(_) => {}
+    }
     // Only possible before the first shift: every later state has both groups.
     if !deployment.is_attached(&looked.routes) {
         return Settling::Attach;
     }
-    let in_time = deployment.settles_in_time(now);
+    let in_time = if is_begun {
+        deployment.settles_by_the_clock(now)
+    } else {
+        deployment.settles_in_time(now)
+    };
     match &looked.tasks {
         None => return Settling::BringUp,
         Some(Readiness::Lacks(missing)) if in_time => return Settling::Wait(missing.clone()),
@@ -96,20 +109,28 @@ pub fn settling(
     let unasked = stage.approval.as_ref().filter(|_| !deployment.progress.step.is_approved());
     match (unasked, &deployment.progress.paused) {
         (Some(approval), _) => Settling::Ask(approval.clone()),
-        // What was begun is finished: half of it would be traffic of which the record knows nothing.
-        (None, Some(pause)) if !deployment.is_begun(&looked.routes, stage.weight) => {
-            Settling::Paused(pause.in_words())
-        }
+        // As above.
+        (None, Some(pause)) if !is_begun => Settling::Paused(pause.in_words()),
         (None, Some(_) | None) => Settling::Shift(stage.weight),
     }
 }
 
 impl Deployment {
-    /// Whether a stage that settles has time left for it; while it is paused its clock stands.
+    /// Whether a stage that settles has time left for it; while it is paused, or outside its windows, its clock
+    /// stands.
     pub fn settles_in_time(&self, now: Timestamp) -> bool {
+        self.settles_within(|since| self.plan.open_time(since, now))
+    }
+
+    /// The same, with the time outside its windows.
+    fn settles_by_the_clock(&self, now: Timestamp) -> bool {
+        self.settles_within(|since| now.since(since))
+    }
+
+    fn settles_within(&self, taken: impl FnOnce(Timestamp) -> Span) -> bool {
         match self.progress.step {
             Step::Settling { since, .. } => {
-                self.progress.paused.is_some() || now.since(since) <= self.plan.settle_within
+                self.progress.paused.is_some() || taken(since) <= self.plan.settle_within
             }
             Step::Approving { .. } | Step::Baking { .. } => true,
         }
@@ -165,7 +186,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::ids::DeploymentId;
-    use crate::plan::{OnTimeout, StageIndex, WayBack};
+    use crate::plan::{OnTimeout, Opening, Openings, StageIndex, WayBack};
     use crate::record::{Digests, Pause};
     use crate::route::{ActionKind, Forward, RouteAction, WeightedGroup};
     use crate::weight::AlbWeight;
@@ -183,13 +204,36 @@ mod tests {
         way_back: bool,
         in_time: bool,
         paused: bool,
+        window: Window,
+        /// Whether the weight is in the route already, and not recorded.
+        begun: bool,
         approved: Option<bool>,
     }
 
+    /// What the plan says of the time of the turn.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Window {
+        Any,
+        Opened,
+        Closed,
+    }
+
     fn case() -> impl Strategy<Value = Case> {
-        (any::<[bool; 7]>(), any::<Option<bool>>()).prop_map(|(flags, approved)| {
-            let [foreign, attached, ready, known, way_back, in_time, paused] = flags;
-            Case { foreign, attached, ready, known, way_back, in_time, paused, approved }
+        let window = prop_oneof![Just(Window::Any), Just(Window::Opened), Just(Window::Closed)];
+        (any::<[bool; 8]>(), window, any::<Option<bool>>()).prop_map(|(flags, window, approved)| {
+            let [foreign, attached, ready, known, way_back, in_time, paused, begun] = flags;
+            Case {
+                foreign,
+                attached,
+                ready,
+                known,
+                way_back,
+                in_time,
+                paused,
+                window,
+                begun,
+                approved,
+            }
         })
     }
 
@@ -227,7 +271,15 @@ mod tests {
             if !self.foreign {
                 deployment.progress.verified = vec![observed.clone()];
             }
+            if self.is_begun() {
+                return vec![Some(route.at(deployment.plan.stages[0].weight))];
+            }
             vec![Some(observed)]
+        }
+
+        /// Only a weight that may move is ever written.
+        fn is_begun(&self) -> bool {
+            self.begun && !self.foreign && self.approved != Some(false)
         }
 
         /// Everything that the turn does until it ends, by what it is told.
@@ -235,6 +287,15 @@ mod tests {
             let (mut deployment, stage) = self.deployment();
             let late = deployment.plan.settle_within.plus(Span::from_millis(1));
             let now = if self.in_time { NOW } else { NOW + late };
+            let opening =
+                |from, until| Openings { open: vec![Opening { from, until }], known_until: until };
+            let soon = now + Span::from_secs(3_600);
+            deployment.plan.windows = match self.window {
+                Window::Any => None,
+                // Just now: whatever it is late for, it could not do before.
+                Window::Opened => Some(opening(now, soon)),
+                Window::Closed => Some(opening(soon, soon + Span::from_secs(1))),
+            };
             let mut looked = Looked { routes: self.routes(&mut deployment), ..Looked::default() };
             let mut did = Vec::new();
             loop {
@@ -251,6 +312,7 @@ mod tests {
                     | Settling::Wait(_)
                     | Settling::NotReady(_)
                     | Settling::Ask(_)
+                    | Settling::OutsideWindows(_)
                     | Settling::Paused(_)
                     | Settling::Shift(_) => return did,
                 }
@@ -263,8 +325,11 @@ mod tests {
         fn a_turn_does_one_thing_after_the_other_and_ends_where_something_is_missing(case in case()) {
             let did = case.goes();
             let before = did[..did.len() - 1].to_vec();
-            // While it is paused its clock stands.
-            let in_time = case.in_time || case.paused;
+            // While it is paused, or before its window opened, its clock stands.
+            let stands = case.paused || case.window != Window::Any && !case.is_begun();
+            let in_time = case.in_time || stands;
+            let attached = case.attached || case.is_begun();
+            let may_begin = case.window != Window::Closed || case.is_begun();
             let (tasks, images) = (Settling::BringUp, Settling::LookAtImages);
             match did.last().unwrap() {
                 Settling::Foreign(Foreign::Hold(_)) => prop_assert!(case.foreign && in_time),
@@ -272,8 +337,12 @@ mod tests {
                     prop_assert!(case.foreign && !in_time);
                     prop_assert_eq!(failure.code, FailureCode::RouteChanged);
                 }
+                Settling::OutsideWindows(opens_at) => {
+                    prop_assert!(!case.foreign && !may_begin && opens_at.is_some());
+                    prop_assert_eq!(before, vec![]);
+                }
                 Settling::Attach => {
-                    prop_assert!(!case.foreign && !case.attached);
+                    prop_assert!(!case.foreign && !attached && may_begin);
                     prop_assert_eq!(before, vec![]);
                 }
                 Settling::NotReady(_) => {
@@ -289,19 +358,21 @@ mod tests {
                     prop_assert_eq!(before, vec![tasks, images]);
                 }
                 Settling::Ask(_) => {
+                    prop_assert!(may_begin);
                     prop_assert_eq!(case.approved, Some(false));
                     prop_assert_eq!(before, vec![tasks, images]);
                 }
                 Settling::Shift(_) => {
-                    prop_assert!(!case.foreign && case.attached && case.ready);
+                    prop_assert!(!case.foreign && attached && case.ready);
                     prop_assert!(case.known || case.way_back || !in_time);
-                    prop_assert!(!case.paused);
+                    prop_assert!(case.is_begun() || !case.paused && may_begin);
                     prop_assert_ne!(case.approved, Some(false));
                     prop_assert_eq!(before, vec![tasks, images]);
                 }
                 // All that comes before the weight has come.
                 Settling::Paused(_) => {
-                    prop_assert!(case.paused && !case.foreign && case.attached && case.ready);
+                    prop_assert!(case.paused && !case.foreign && attached && case.ready);
+                    prop_assert!(!case.is_begun() && may_begin);
                     prop_assert_ne!(case.approved, Some(false));
                     prop_assert_eq!(before, vec![tasks, images]);
                 }

@@ -224,13 +224,13 @@ mod told {
     use crate::record::Event;
     use crate::rollback::Forced;
     use crate::route::RouteRef;
-    use crate::time::Span;
+    use crate::time::{Span, Timestamp};
     use crate::weight::Weight;
 
     /// What is told once and then lasts. Not every event: a function that reads no timeline would be linked with all
     /// that reads one.
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
     enum Stored {
         Waiting {
             stage: StageIndex,
@@ -239,6 +239,10 @@ mod told {
             against: Vec<String>,
             #[serde(default)]
             held: bool,
+        },
+        OutsideWindows {
+            stage: StageIndex,
+            opens_at: Option<Timestamp>,
         },
         ForeignChange {
             found: String,
@@ -274,6 +278,9 @@ mod told {
                 }
                 Stored::Waiting { stage, reasons, against, held: false } => {
                     Self::Waiting { stage, reasons, against }
+                }
+                Stored::OutsideWindows { stage, opens_at } => {
+                    Self::OutsideWindows { stage, opens_at }
                 }
                 Stored::ForeignChange { found } => Self::ForeignChange { found },
                 Stored::TrafficRestored { failure, overwritten, forced } => {

@@ -65,6 +65,12 @@ pub enum Event {
         #[serde(default)]
         against: Vec<String>,
     },
+    /// A stage would begin, and it is outside its windows.
+    OutsideWindows {
+        stage: StageIndex,
+        /// When the next one opens; `None`: none is known to.
+        opens_at: Option<Timestamp>,
+    },
     /// Checks that only alert are out of bounds. It changes nothing.
     CheckAlert {
         stage: StageIndex,
@@ -236,6 +242,7 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Waiting { .. }
+            | Self::OutsideWindows { .. }
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
@@ -262,8 +269,12 @@ impl Event {
     pub const fn concern(&self) -> Concern {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,
-            Self::Waiting { .. } | Self::ForeignChange { .. } => Concern::Wait,
-            Self::StageHeld { .. } | Self::Paused { .. } => Concern::Hold,
+            Self::Waiting { .. }
+            | Self::OutsideWindows { opens_at: Some(_), .. }
+            | Self::ForeignChange { .. } => Concern::Wait,
+            Self::StageHeld { .. }
+            | Self::OutsideWindows { opens_at: None, .. }
+            | Self::Paused { .. } => Concern::Hold,
             Self::RollbackHeld | Self::SteppingBack { .. } | Self::RollbackOverdue { .. } => {
                 Concern::WeakStable
             }
@@ -297,6 +308,7 @@ impl Event {
             Self::Decided { .. } => "decided",
             Self::Shifted { .. } => "shifted",
             Self::Waiting { .. } => "waiting",
+            Self::OutsideWindows { .. } => "outsideWindows",
             Self::CheckAlert { .. } => "checkAlert",
             Self::StageHeld { .. } => "stageHeld",
             Self::Promoted { .. } => "promoted",
@@ -332,6 +344,7 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Waiting { .. }
+            | Self::OutsideWindows { .. }
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
@@ -368,6 +381,7 @@ impl Event {
             | Self::Waiting { .. }
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
+            | Self::OutsideWindows { opens_at: None, .. }
             | Self::NotPromoted { .. }
             | Self::Paused { .. }
             | Self::ForeignChange { .. }
@@ -384,6 +398,8 @@ impl Event {
             | Self::Decided { .. }
             | Self::Shifted { .. }
             | Self::Promoted { .. }
+            // It was planned so.
+            | Self::OutsideWindows { opens_at: Some(_), .. }
             | Self::Resumed { .. }
             | Self::RouteInOrder { .. }
             | Self::Succeeded

@@ -14,8 +14,8 @@ use crate::harm::RequestsPerMinute;
 use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
 use crate::plan::{
-    Bounds, Check, CheckMode, Hook, ImageDigest, LifecycleStage, Measure, MetricStatistic, Probe,
-    SlotValidation, StageIndex, Validation, WayBack,
+    Bounds, Check, CheckMode, Hook, ImageDigest, LifecycleStage, Measure, MetricStatistic, Opening,
+    Openings, Probe, SlotValidation, StageIndex, Validation, WayBack,
 };
 use crate::rollback::Forced;
 use crate::scaling::{Pin, ScalableTarget, Suspended};
@@ -105,6 +105,8 @@ fn baking() -> Deployment {
         information: Vec::new(),
     });
     deployment.plan.retry = Some(DeploymentId::new("shop-40"));
+    let opening = Opening { from: NOW, until: NOW + Span::from_secs(3_600) };
+    deployment.plan.windows = Some(Openings { open: vec![opening], known_until: opening.until });
     deployment.plan.canary.scaling = Some(scaling().idle());
     let weight = deployment.plan.stages[0].weight;
     let routes = deployment.plan.routes.iter();
@@ -286,6 +288,7 @@ fn notices() -> Vec<Notice> {
         Event::Retired,
         Event::RetirementPostponed,
         Event::StageHeld { stage, reasons: reasons.clone(), against },
+        Event::OutsideWindows { stage, opens_at: Some(NOW) },
         Event::Promoted { stage, promotion },
         Event::NotPromoted { stage, reasons: reasons.clone() },
         Event::RouteInOrder { lasted },
@@ -517,5 +520,5 @@ fn what_is_told_once_and_lasts_is_read_as_it_was_told() {
         let stored = serde_json::to_value(&progress).unwrap();
         assert_eq!(serde_json::from_value::<Progress>(stored).unwrap().told, progress.told);
     }
-    assert_eq!(seen.len(), 9, "{seen:?}");
+    assert_eq!(seen.len(), 10, "{seen:?}");
 }

@@ -30,6 +30,8 @@ mod values;
 
 mod way_back;
 
+mod windows;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -58,6 +60,8 @@ pub use validation::{ValidationHook, ValidationRequest};
 pub use values::AlarmName;
 
 pub use way_back::{WayBackRelease, WayBackRequest};
+
+pub use windows::{Clock, Day, Minute, Once, Weekly, Window, Windows, Zone};
 
 use crate::document::{Decode, Findings, Node};
 
@@ -134,6 +138,9 @@ pub struct Request {
     /// What happens when another deployment holds one of the resources.
     #[serde(default = "defaults::concurrency")]
     pub concurrency: Concurrency,
+    /// When weights may move forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
     /// Channels that hear about it, by the names that the stack has configured: a list, of which each hears
     /// everything, or lists by urgency. What each is: docs/channels.md.
     #[serde(default)]
@@ -176,6 +183,7 @@ impl Decode for Request {
             let health = fields.defaulted("health", Health::default);
             let rollback = fields.defaulted("rollback", Rollback::default);
             let concurrency = fields.defaulted("concurrency", defaults::concurrency);
+            let windows = fields.optional("windows");
             let notify = fields.defaulted("notify", Notify::default);
             let force = fields.defaulted("force", Force::default);
             let started_by = fields.optional_with("startedBy", started_by);
@@ -192,6 +200,7 @@ impl Decode for Request {
                 health: health?,
                 rollback: rollback?,
                 concurrency: concurrency?,
+                windows: windows?,
                 notify: notify?,
                 force: force?,
                 started_by: started_by?,

@@ -182,6 +182,7 @@ pub fn plan(stages: Vec<Stage>) -> Plan {
         validation: None,
         notify: vec![ChannelName::new("team")],
         notify_by: None,
+        windows: None,
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,

@@ -36,6 +36,7 @@ mod unreadable;
 mod upgrade;
 mod validated;
 mod weak;
+mod windows;
 
 use glidepath_core::protocol::NextStep;
 use glidepath_core::time::Span;

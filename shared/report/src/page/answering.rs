@@ -63,7 +63,7 @@ impl Page<'_> {
 
     /// Before when no weight moves, if that is still to come.
     fn goes_on_at(&self) -> Option<Timestamp> {
-        self.deployment.goes_on_at().filter(|at| *at > self.now)
+        self.deployment.goes_on_at(self.now).filter(|at| *at > self.now)
     }
 
     /// Until the weight may move, whoever says no is in time.
@@ -81,6 +81,11 @@ impl Page<'_> {
                     (said(&pause.in_words())) ". "
                     @if is_approved { "The weight moves once it is resumed." }
                     @else { "No approval is taken any more; once it is resumed, " (self.then()) "." }
+                }
+            }
+            @if !is_approved {
+                @if let Some(at) = self.deployment.plan.may_move_at(self.now).filter(|at| *at > self.now) {
+                    p { "It is outside its windows until " (time(at)) "; then " (self.then()) "." }
                 }
             }
             p { "Until then it may still be refused." }

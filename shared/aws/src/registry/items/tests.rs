@@ -73,6 +73,7 @@ fn plan() -> Plan {
         validation: None,
         notify: Vec::new(),
         notify_by: None,
+        windows: None,
         images: Vec::new(),
         stable_images: Vec::new(),
         started_by: None,

@@ -42,8 +42,10 @@ impl Told<'_> {
             lines.extend(
                 approval
                     .not_before
-                    .map(|wait| format!("The weight moves at {} at the earliest.", since + wait)),
+                    .and_then(|wait| self.deployment.plan.may_move_at(since + wait))
+                    .map(|at| format!("The weight moves at {at} at the earliest.")),
             );
+            lines.extend(self.window_ends());
             let until = since + approval.timeout;
             lines.push(match approval.on_timeout {
                 OnTimeout::Rollback => {
@@ -71,9 +73,14 @@ impl Told<'_> {
             (true, 0) if self.deployment.progress.paused.is_some() => {
                 "The weight moves once it is resumed.".to_owned()
             }
+            (true, 0) if self.deployment.plan.may_move_at(decision.at).is_none() => {
+                "None of its windows is known to open again, so the weight does not move."
+                    .to_owned()
+            }
             (true, 0) => {
                 let here = self.deployment.progress.stage == stage;
-                let later = self.deployment.goes_on_at().filter(|at| here && *at > decision.at);
+                let later = self.deployment.goes_on_at(decision.at);
+                let later = later.filter(|at| here && *at > decision.at);
                 later.map_or("The weight moves now.".to_owned(), |at| {
                     format!("The weight moves at {at}.")
                 })
@@ -129,6 +136,59 @@ impl Told<'_> {
         lines.push(self.to_look());
         lines.push(self.to_end_it());
         (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
+    }
+
+    /// That whoever answers late has the weight move in the next window.
+    fn window_ends(&self) -> Option<String> {
+        let plan = &self.deployment.plan;
+        let opening = plan.windows.as_ref()?.at_or_after(self.notice.at)?;
+        let (from, until) = (opening.from, opening.until);
+        if self.notice.at < from {
+            return Some(format!(
+                "It is outside its windows: approved now, the weight moves at {from}."
+            ));
+        }
+        Some(match plan.may_move_at(until) {
+            Some(next) => format!(
+                "Its window ends at {until}; approved after that, the weight moves at {next}."
+            ),
+            None => format!(
+                "Its window ends at {until}, and none is known after it: approved then, the weight does not move."
+            ),
+        })
+    }
+
+    pub(super) fn outside_windows(
+        &self,
+        stage: StageIndex,
+        opens_at: Option<Timestamp>,
+    ) -> (String, Lines) {
+        let mut lines = Lines::default();
+        let is_paused = self.deployment.progress.paused.is_some();
+        lines.push(match opens_at {
+            Some(opens_at) if is_paused => format!(
+                "It goes on once it is resumed, and not before {opens_at}, when its next window opens."
+            ),
+            Some(opens_at) => {
+                format!("It goes on by itself at {opens_at}, when its next window opens.")
+            }
+            None => "None of its windows is known to open again, so it does not go on by itself: end it, and start \
+                     it anew."
+                .to_owned(),
+        });
+        let before = self.weight_before(stage);
+        lines.push(if before == Weight::NONE {
+            "Meanwhile nothing is begun: no task starts and no weight moves.".to_owned()
+        } else {
+            format!(
+                "Meanwhile {} keeps {before} of the requests and is judged as before: an alarm or a bad verdict \
+                 still returns everything to stable.",
+                self.new_version()
+            )
+        });
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) waits for its window", self.weight(stage)), lines)
     }
 
     pub(super) fn check_alert(&self, stage: StageIndex, reasons: &[String]) -> (String, Lines) {
