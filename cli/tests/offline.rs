@@ -121,3 +121,25 @@ fn the_schema_is_the_published_one() {
     let published = include_str!("../../docs/request.schema.json");
     assert_output(&glidepath(&["schema"], ""), 0, published, "");
 }
+
+#[test]
+fn windows_are_worked_out_without_a_look_at_aws() {
+    let plan = |windows: &str| {
+        let request = format!("{}\nwindows: {windows}\n", include_str!("requests/good.yaml"));
+        glidepath(&["plan", "-", "--offline"], &request)
+    };
+    let never = plan("{ timeZone: Europe/Berlin, deny: [{}] }");
+    assert_eq!(never.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&never.stderr).into_owned();
+    assert!(error.contains("no weight may move within the sixty days to"), "{error}");
+    let later = plan(
+        r#"{ timeZone: UTC, deny: [{ from: "2020-01-01T00:00", until: "2999-01-01T00:00" }] }"#,
+    );
+    assert_eq!(later.status.code(), Some(2));
+    let always = plan(
+        r#"{ timeZone: UTC, deny: [{ from: "2020-01-01T00:00", until: "2020-01-02T00:00" }] }"#,
+    );
+    let text = String::from_utf8_lossy(&always.stdout).into_owned();
+    assert_eq!(always.status.code(), Some(0), "{text}");
+    assert!(text.contains("(as far as is known)"), "{text}");
+}

@@ -1,7 +1,7 @@
 //! Where a deployment is, in words.
 
 use glidepath_core::people::people;
-use glidepath_core::plan::RoutePlan;
+use glidepath_core::plan::{RoutePlan, StageIndex};
 use glidepath_core::record::{Deployment, Event, Outcome, Phase, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
@@ -210,9 +210,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
     let since = step_since(deployment);
     let state = |doing, tone, words, until| State { doing, tone, words, since, until };
     if let Some(Event::OutsideWindows { stage, opens_at }) = &deployment.progress.told {
-        let weight = deployment.plan.stage(*stage).map(|stage| stage.weight);
-        let weight = weight.map_or(String::new(), |weight| format!(" ({weight})"));
-        let words = format!("stage {stage}{weight} waits for its window");
+        let words = format!("{} waits for its window", named(deployment, *stage));
         return state(Doing::OutsideWindows, Tone::Waiting, words, *opens_at);
     }
     if let Some(promotion) = deployment.progress.promotion() {
@@ -311,7 +309,10 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
 
 /// The current stage: `stage 2 (25 %)`.
 fn stage(deployment: &Deployment) -> String {
-    let index = deployment.progress.stage;
+    named(deployment, deployment.progress.stage)
+}
+
+fn named(deployment: &Deployment, index: StageIndex) -> String {
     match deployment.plan.stage(index) {
         Some(stage) => format!("stage {index} ({})", stage.weight),
         None => format!("stage {index}"),

@@ -238,6 +238,41 @@ fn the_one_message_of_a_deployment_shows_how_far_it_has_come() {
 
 /// Whoever sees the buttons must see for what they are, whatever else has happened since it was asked.
 #[test]
+fn whoever_is_asked_hears_when_the_window_ends_and_what_an_answer_after_that_comes_to() {
+    use crate::plan::{Opening, Openings};
+    let hour = Span::from_secs(3_600);
+    let opening =
+        |hours| Opening { from: NOW + hour.times(hours), until: NOW + hour.times(hours + 7) };
+    let line = |openings: &[Opening], at| {
+        let mut deployment = deployment();
+        let known_until = NOW + hour.times(24 * 60);
+        deployment.plan.windows = Some(Openings { open: openings.to_vec(), known_until });
+        let event = Event::ApprovalNeeded { stage: StageIndex(2), judged: vec![], asked_at: None };
+        let notice = Notice { deployment: deployment.id.clone(), sequence: 3, at, event };
+        let mut lines = message(&notice, &deployment).lines.into_iter().map(|line| line.text);
+        lines.find(|line| line.contains("window"))
+    };
+    let (today, tomorrow) = (opening(0), opening(24));
+    assert_eq!(
+        line(&[today, tomorrow], NOW).unwrap(),
+        format!(
+            "Its window ends at {}; approved after that, the weight moves at {}.",
+            today.until, tomorrow.from
+        )
+    );
+    let alone = line(&[today], NOW).unwrap();
+    assert!(
+        alone.ends_with("none is known after it: approved then, the weight does not move."),
+        "{alone}"
+    );
+    let night = line(&[today, tomorrow], NOW + hour.times(8)).unwrap();
+    assert_eq!(
+        night,
+        format!("It is outside its windows: approved now, the weight moves at {}.", tomorrow.from)
+    );
+}
+
+#[test]
 fn while_something_is_asked_the_one_message_of_a_deployment_says_what() {
     let mut asking = deployment();
     asking.progress.stage = StageIndex(2);

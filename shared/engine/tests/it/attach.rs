@@ -1,11 +1,13 @@
 //! A rule that has only stable's group: the deployment attaches the canary's at weight 0 first, and
 //! knows that state for its own whatever becomes of the call or of its record.
 
+use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{Plan, Slot};
 use glidepath_core::record::Event;
 use glidepath_core::route::{ActionKind, Forward, RouteAction, RouteActions, WeightedGroup};
 use glidepath_core::time::Span;
 use glidepath_core::weight::{AlbWeight, Weight};
+use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::{Clock, PortError};
 use glidepath_engine::testing::example::{actions, begun, group, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Fault, Machine, MemoryRegistry, World};
@@ -64,6 +66,26 @@ async fn an_attach_of_which_one_attempt_was_not_answered_is_our_own() {
     machine.twice = true;
     machine.run().await.unwrap();
     assert_eq!(accusations(&registry), 0);
+}
+
+/// After a day its looks are rarer than a throttled write is tried: the sweep waits as long as the execution does.
+#[tokio::test]
+async fn nobody_takes_a_paused_deployment_for_dead_whose_writes_are_throttled() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let plan = first_deployment(&world);
+    let mut machine = crate::carried(&registry, &world, plan).await;
+    let (deployment, by) = (DeploymentId::new("d1"), "arn:aws:iam::1:user/ada".to_owned());
+    let word = Word::Pause { reason: None };
+    let pause = Answer { deployment, stage: None, by, groups: Vec::new(), word };
+    decide::run(&Bed::new(&registry, &world), &pause).await.unwrap();
+    world.pass(MINUTE.times(24 * 60));
+    let throttled = (PortError::Throttled { operation: "ModifyRule" }, false);
+    world.state().write_errors = vec![throttled; 50];
+    machine.step(None).await;
+    assert!(machine.reply.summary.contains("throttled"), "{:?}", machine.reply);
+    let waits = Span::from_secs(machine.reply.wait_seconds);
+    assert!(waits > MINUTE.times(9), "{waits}");
+    assert!(crate::kept(&registry).next_due_at > world.now() + waits);
 }
 
 #[tokio::test]

@@ -38,7 +38,10 @@ mod validated;
 mod weak;
 mod windows;
 
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::plan::Plan;
 use glidepath_core::protocol::NextStep;
+use glidepath_core::record::Deployment;
 use glidepath_core::time::Span;
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{begun, plan, stage};
@@ -55,4 +58,26 @@ async fn baking<'a>(registry: &'a MemoryRegistry, world: &'a World, bake: Span) 
     world.take_calls();
     machine.bed.take_operations();
     machine
+}
+
+/// A deployment of this plan, of which nothing has happened yet.
+async fn carried<'a>(registry: &'a MemoryRegistry, world: &'a World, plan: Plan) -> Machine<'a> {
+    let deployment = begun(registry, plan, "d1", world.now()).await;
+    Machine::after_plan(Bed::new(registry, world), &deployment.id)
+}
+
+/// So much time, or until its end.
+async fn passes(machine: &mut Machine<'_>, world: &World, span: Span) {
+    let until = world.now() + span;
+    drop(machine.run_until(|_| world.now() > until).await);
+}
+
+/// Its record.
+fn kept(registry: &MemoryRegistry) -> Deployment {
+    registry.items().deployments[&DeploymentId::new("d1")].clone()
+}
+
+/// The names of what was told of it.
+fn told(registry: &MemoryRegistry) -> Vec<&'static str> {
+    registry.items().notices.iter().map(|entry| entry.notice.event.name()).collect()
 }

@@ -18,6 +18,8 @@ use glidepath_engine::testing::example::{
 };
 use glidepath_engine::testing::{Bed, Between, Call, Machine, MemoryRegistry, World};
 
+use crate::{carried, kept, passes, told};
+
 const MINUTE: Span = Span::from_secs(60);
 
 fn ada(word: Word) -> Answer {
@@ -44,14 +46,6 @@ fn silent() -> Plan {
     plan(vec![stage(100, MINUTE), stage(1000, MINUTE)])
 }
 
-fn kept(registry: &MemoryRegistry) -> Deployment {
-    registry.items().deployments[&DeploymentId::new("d1")].clone()
-}
-
-fn told(registry: &MemoryRegistry) -> Vec<&'static str> {
-    registry.items().notices.iter().map(|entry| entry.notice.event.name()).collect()
-}
-
 /// The canary's shares that were written, in order.
 fn shares(world: &World) -> Vec<Weight> {
     let calls = world.take_calls().into_iter();
@@ -61,17 +55,6 @@ fn shares(world: &World) -> Vec<Weight> {
     });
     let pair = silent().routes[0].pair.clone();
     written.map(|actions| actions.canary_share(&pair).unwrap()).collect()
-}
-
-async fn carried<'a>(registry: &'a MemoryRegistry, world: &'a World, plan: Plan) -> Machine<'a> {
-    let deployment = begun(registry, plan, "d1", world.now()).await;
-    Machine::after_plan(Bed::new(registry, world), &deployment.id)
-}
-
-/// So much time, or until its end.
-async fn passes(machine: &mut Machine<'_>, world: &World, span: Span) {
-    let until = world.now() + span;
-    drop(machine.run_until(|_| world.now() > until).await);
 }
 
 fn refusal(refused: Result<Deployment, glidepath_core::failure::Failure>) -> String {

@@ -4,13 +4,15 @@ use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{OnInconclusive, StageIndex};
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{Deployment, Outcome, Phase};
+use glidepath_core::record::{Outcome, Phase};
 use glidepath_core::time::Span;
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::testing::example::{actions, begun, plan, route, stage, world};
 use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+
+use crate::{kept, told};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -47,14 +49,6 @@ async fn held(machine: &mut Machine<'_>) {
     machine.run_until(|reply| reply.summary.starts_with("held: ")).await.unwrap();
     machine.run_until(|reply| reply.next == NextStep::Gate).await.unwrap();
     machine.step(None).await;
-}
-
-fn kept(registry: &MemoryRegistry) -> Deployment {
-    registry.items().deployments[&DeploymentId::new("d1")].clone()
-}
-
-fn told(registry: &MemoryRegistry) -> Vec<&'static str> {
-    registry.items().notices.iter().map(|entry| entry.notice.event.name()).collect()
 }
 
 async fn refused(registry: &MemoryRegistry, world: &World) -> Failure {

@@ -2,18 +2,18 @@
 
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::plan::{Approval, OnTimeout, Opening, Openings, Plan, Slot, StageIndex};
+use glidepath_core::plan::{Approval, OnTimeout, Opening, Openings, Slot, StageIndex};
 use glidepath_core::protocol::NextStep;
-use glidepath_core::record::{Deployment, Outcome, Phase, Step};
+use glidepath_core::record::{Outcome, Phase, Step};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use glidepath_engine::decide::{self, Answer, Word};
 use glidepath_engine::ports::Clock;
 use glidepath_engine::rollback::{AlarmEvent, on_alarm};
-use glidepath_engine::testing::example::{
-    actions, alarm, begun, plan, requests, route, stage, world,
-};
-use glidepath_engine::testing::{Bed, Call, Machine, MemoryRegistry, World};
+use glidepath_engine::testing::example::{actions, alarm, plan, requests, route, stage, world};
+use glidepath_engine::testing::{Bed, Call, MemoryRegistry, World};
+
+use crate::{carried, kept, passes, told};
 
 const MINUTE: Span = Span::from_secs(60);
 const HOUR: Span = Span::from_secs(3_600);
@@ -28,24 +28,6 @@ fn daily(from: Timestamp, open: Span, times: u64) -> Openings {
     let open: Vec<_> = (0..times).map(opening).collect();
     let known_until = open.last().unwrap().until;
     Openings { open, known_until }
-}
-
-fn kept(registry: &MemoryRegistry) -> Deployment {
-    registry.items().deployments[&DeploymentId::new("d1")].clone()
-}
-
-fn told(registry: &MemoryRegistry) -> Vec<&'static str> {
-    registry.items().notices.iter().map(|entry| entry.notice.event.name()).collect()
-}
-
-async fn carried<'a>(registry: &'a MemoryRegistry, world: &'a World, plan: Plan) -> Machine<'a> {
-    let deployment = begun(registry, plan, "d1", world.now()).await;
-    Machine::after_plan(Bed::new(registry, world), &deployment.id)
-}
-
-async fn passes(machine: &mut Machine<'_>, world: &World, span: Span) {
-    let until = world.now() + span;
-    drop(machine.run_until(|_| world.now() > until).await);
 }
 
 /// The canary's share.
