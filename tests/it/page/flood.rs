@@ -132,7 +132,10 @@ fn a_flood_of_the_page_takes_nothing_of_a_decision_or_a_rollback() {
             // sandbox, and Slack's once more in a minute in which somebody forges it.
             let page = of("PageRole");
             let read = page.iter().filter(|call| call.service == "dynamodb").count();
-            assert!(read <= 2 * answered(200) as usize, "{read}: {counted:?}");
+            // A read that was answered late is made again: those are a few, and what is forged is many.
+            let refused: u32 = [401, 404, 405, 413].map(answered).iter().sum();
+            let most = 2 * answered(200) + refused / 10;
+            assert!(read <= most as usize, "{read}: {counted:?}");
             let (keys, apps) = (reads_of(&page, "PageKey"), reads_of(&page, "glidepath/app"));
             assert!((1..=SANDBOXES).contains(&keys), "{keys} reads of the key");
             let minutes = begun.elapsed().as_secs() as usize / 60 + 1;
