@@ -11,7 +11,8 @@ fn the_local_aws_does_what_the_functions_rely_on() {
     let paths = Paths::new();
     block_on(prepare(&paths)).unwrap();
     let status = Command::new(paths.python())
-        .args(["-m", "pytest", "-q", "lab/local_aws/tests"])
+        // What is left out is told, with its reason.
+        .args(["-m", "pytest", "-q", "-rs", "lab/local_aws/tests"])
         .current_dir(paths.root())
         .status()
         .unwrap();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-# Microsoft's SDK needs Python 3.11; the local AWS runs with 3.10 as well.
-cards = pytest.importorskip("microsoft_teams.cards")
+try:
+    from microsoft_teams import cards
+except ModuleNotFoundError:
+    # The local AWS runs with Python 3.10 as well.
+    left_out = "what Teams is sent is held against nothing: Microsoft's SDK needs Python 3.11 or newer"
+    if os.environ.get("GLIDEPATH_TEAMS") == "required":
+        pytest.fail(f"{left_out}, and GLIDEPATH_TEAMS asks for it", pytrace=False)
+    pytest.skip(left_out, allow_module_level=True)
 
 EXPECTED = Path(__file__).parents[3] / "shared" / "core" / "src" / "message" / "expected"
 MESSAGES = json.loads((EXPECTED / "teams.json").read_text())
