@@ -4,11 +4,8 @@ use serde::Serialize;
 
 use crate::ids::TaskDefinition;
 use crate::message::{details, message, paused_for, why};
-use crate::people::{LINK_HOLDER, SAID};
-use crate::plan::{Plan, StageIndex};
-use crate::record::{Deployment, Event, FenceTrigger, Notice};
-use crate::rollback::Forced;
-use crate::said::unquoted;
+use crate::record::{Deployment, Event, Notice};
+use crate::wish::{Known, Wish};
 
 /// One entry. Within a major version fields and words are added, and none changes its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,73 +45,10 @@ pub struct Entry {
     pub evidence: Vec<String>,
 }
 
-/// How it is known who somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Known {
-    /// AWS, Slack or the stack's issuer says so.
-    Proven,
-    /// They say so themselves.
-    Said,
-    /// Whoever had the link: nobody knows who.
-    Link,
-}
-
-impl Known {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Proven => "proven",
-            Self::Said => "said",
-            Self::Link => "link",
-        }
-    }
-}
-
-/// Who wanted it, how that is known, and why.
-struct Wish<'a> {
-    by: &'a str,
-    known: Known,
-    reason: Option<&'a str>,
-}
-
-impl<'a> Wish<'a> {
-    /// By one of the doors, which write beside a name if nobody but its bearer says it.
-    fn of(by: &'a str, reason: Option<&'a str>) -> Self {
-        match by.strip_suffix(SAID) {
-            Some(by) => Self { by, known: Known::Said, reason },
-            None if by == LINK_HOLDER => Self { by, known: Known::Link, reason },
-            None => Self { by, known: Known::Proven, reason },
-        }
-    }
-
-    fn of_start(plan: &'a Plan) -> Option<Self> {
-        let reason = plan.reason.as_deref();
-        let of = |by: &'a String, known| Self { by, known, reason };
-        let proven = plan.starter.as_ref().map(|by| of(by, Known::Proven));
-        proven.or_else(|| plan.started_by.as_ref().map(|by| of(by, Known::Said)))
-    }
-
-    /// Who has ended it.
-    fn of_end(deployment: &'a Deployment) -> Option<Self> {
-        let fence = deployment.fence.as_ref()?;
-        match &fence.trigger {
-            FenceTrigger::Operator(by) => {
-                // The cause of the failure is told as theirs; without a reason it is another sentence.
-                let cause = fence.failure.cause.strip_prefix(by.as_str());
-                Some(Self::of(by, cause.and_then(|cause| cause.strip_prefix(": ")).map(unquoted)))
-            }
-            FenceTrigger::Alarm(_)
-            | FenceTrigger::StateMachine
-            | FenceTrigger::ExecutionEnd
-            | FenceTrigger::Sweep => None,
-        }
-    }
-}
-
 /// The entry of a notice.
 pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
     let plan = &deployment.plan;
-    let (stage, wish, evidence) = about(&notice.event, deployment);
+    let wish = Wish::of(&notice.event, deployment);
     let proven = notice.event == Event::Started && plan.starter.is_some();
     let on_behalf_of =
         plan.started_by.clone().filter(|said| proven && plan.starter.as_ref() != Some(said));
@@ -127,55 +61,40 @@ pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
         version: plan.task_definition.clone(),
         version_before: plan.stable.task_definition.clone(),
         event: notice.event.name(),
-        stage: stage.map(|stage| stage.0 + 1),
+        stage: notice.event.stage().map(|stage| stage.0 + 1),
         by: wish.as_ref().map(|wish| wish.by.to_owned()),
         known: wish.as_ref().map(|wish| wish.known),
         on_behalf_of,
         reason: wish.and_then(|wish| wish.reason.map(str::to_owned)),
         what: message(notice, deployment).headline,
-        evidence,
+        evidence: evidence(&notice.event),
     }
 }
 
-/// The stage that an event is about, who wanted it, and what was seen. Of what somebody wanted, their words stand with
-/// who they are.
-fn about<'a>(
-    event: &'a Event,
-    deployment: &'a Deployment,
-) -> (Option<StageIndex>, Option<Wish<'a>>, Vec<String>) {
+/// What was seen. Of what somebody wanted, their words stand with who they are.
+fn evidence(event: &Event) -> Vec<String> {
     match event {
-        Event::Started => (None, Wish::of_start(&deployment.plan), Vec::new()),
-        Event::Decided { stage, decision, .. } => {
-            (Some(*stage), Some(Wish::of(&decision.by, decision.reason.as_deref())), Vec::new())
-        }
-        Event::Promoted { stage, promotion } => {
-            (Some(*stage), Some(Wish::of(&promotion.by, Some(&promotion.reason))), Vec::new())
-        }
-        Event::Paused { stage, pause } => {
-            (Some(*stage), Some(Wish::of(&pause.by, pause.reason.as_deref())), Vec::new())
-        }
-        Event::Resumed { stage, by, reason, lasted } => {
-            (Some(*stage), Some(Wish::of(by, reason.as_deref())), vec![paused_for(*lasted)])
-        }
-        Event::RetirementHastened { by, .. } => (None, Some(Wish::of(by, None)), Vec::new()),
-        Event::TrafficRestored { forced: Some(Forced::Operator(by)), .. } => {
-            (None, Some(Wish::of(by, None)), details(event))
-        }
-        Event::TrafficRestored { forced: Some(Forced::Plan) | None, .. }
-        | Event::Abandoned { .. } => (None, Wish::of_end(deployment), details(event)),
-        Event::RolledBack { failure } => (None, Wish::of_end(deployment), vec![why(failure)]),
-        Event::ApprovalNeeded { stage, judged, .. } => (Some(*stage), None, judged.clone()),
-        Event::Shifted { stage }
-        | Event::Waiting { stage, .. }
-        | Event::OutsideWindows { stage, .. }
-        | Event::CheckAlert { stage, .. }
-        | Event::StageHeld { stage, .. }
-        | Event::NotPromoted { stage, .. } => (Some(*stage), None, details(event)),
+        Event::Started
+        | Event::Decided { .. }
+        | Event::Promoted { .. }
+        | Event::Paused { .. }
+        | Event::RetirementHastened { .. } => Vec::new(),
+        Event::Resumed { lasted, .. } => vec![paused_for(*lasted)],
+        Event::RolledBack { failure } => vec![why(failure)],
+        Event::ApprovalNeeded { judged, .. } => judged.clone(),
         Event::Validated { good, .. } => {
             let good = good.iter().map(|text| format!("as it must be: {text}"));
-            (None, None, good.chain(details(event)).collect())
+            good.chain(details(event)).collect()
         }
-        Event::ForeignChange { .. }
+        Event::TrafficRestored { .. }
+        | Event::Abandoned { .. }
+        | Event::Shifted { .. }
+        | Event::Waiting { .. }
+        | Event::OutsideWindows { .. }
+        | Event::CheckAlert { .. }
+        | Event::StageHeld { .. }
+        | Event::NotPromoted { .. }
+        | Event::ForeignChange { .. }
         | Event::RouteInOrder { .. }
         | Event::RollbackHeld
         | Event::SteppingBack { .. }
@@ -186,7 +105,7 @@ fn about<'a>(
         | Event::Retired
         | Event::RetirementPostponed
         | Event::StillReached { .. }
-        | Event::Undelivered { .. } => (None, None, details(event)),
+        | Event::Undelivered { .. } => details(event),
     }
 }
 
@@ -195,7 +114,9 @@ mod tests {
     use super::*;
     use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
-    use crate::record::{Decision, Fence};
+    use crate::people::LINK_HOLDER;
+    use crate::plan::StageIndex;
+    use crate::record::{Decision, Fence, FenceTrigger};
 
     fn notice(event: Event) -> Notice {
         Notice { deployment: deployment().id, sequence: 7, at: NOW, event }

@@ -35,6 +35,7 @@ pub mod timetable;
 pub mod urgency;
 pub mod versions;
 pub mod weight;
+pub mod wish;
 pub mod world;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A notice as a document for programs: what a webhook is posted and what EventBridge carries. Its form is
-//! published (docs/notice.schema.json), so a field is added and none is changed.
+//! A notice as a document for programs, and a trial: what a webhook is posted and what EventBridge carries. Their forms
+//! are published (docs/notice.schema.json, docs/trial.schema.json), so a field is added and none is changed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use super::{Link, Message, Trial, limits};
 use crate::failure::FailureCode;
 use crate::record::{Deployment, Event, Notice};
 use crate::urgency::Urgency;
+use crate::wish::{Known, Wish};
 
 /// Room for the lines, in bytes. EventBridge takes 1 MB as a whole, and many who listen behind it 256 KB.
 const ROOM: usize = 96 * 1024;
@@ -31,6 +32,18 @@ pub struct NoticeDocument {
     pub at: String,
     /// What happened. Names may be added.
     pub event: String,
+    /// The stage that it is about, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<usize>,
+    /// Who wanted it: an ARN, or whom Slack or the stack's issuer names. Absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// How that name is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// Why they wanted it, in their words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// How urgent it is for a person.
     pub urgency: Urgency,
     /// Whether the deployment has ended with it. Each has exactly one such notice.
@@ -73,6 +86,20 @@ pub struct FailureDocument {
     pub cause: String,
 }
 
+/// A message that `glidepath doctor` sends on every channel, to see whether it arrives. Nothing has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialDocument {
+    /// Version of this form. Within one, fields are only added.
+    pub version: FormVersion,
+    /// The same for every delivery of a trial, and for no other.
+    pub id: String,
+    /// Understood alone.
+    pub headline: String,
+    /// What else a person is told, one sentence or command each.
+    pub lines: Vec<String>,
+}
+
 /// Version of the form of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum FormVersion {
@@ -89,12 +116,17 @@ pub fn document(
     message: &Message,
 ) -> NoticeDocument {
     let (event, plan) = (&notice.event, &deployment.plan);
+    let wish = Wish::of(event, deployment);
     NoticeDocument {
         version: FormVersion::V1,
         id: format!("{}/{}", deployment.execution, notice.sequence),
         sequence: notice.sequence,
         at: notice.at.to_string(),
         event: event.name().to_owned(),
+        stage: event.stage().map(|stage| stage.0 + 1),
+        by: wish.map(|wish| limits::line(wish.by, LONGEST_LINE)),
+        known: wish.map(|wish| wish.known),
+        reason: wish.and_then(|wish| wish.reason.map(|said| limits::line(said, LONGEST_LINE))),
         urgency: event.urgency(),
         terminal: event.terminal(),
         stack: stack.to_owned(),
@@ -120,11 +152,14 @@ fn failure(event: &Event) -> Option<FailureDocument> {
 }
 
 /// What `glidepath doctor` sends: it is no notice, so nobody who listens to those takes it for one.
-pub fn trial(trial: &Trial) -> Value {
+pub fn trial(trial: &Trial) -> TrialDocument {
     let message = trial.message();
-    let headline = message.headline.clone();
-    let lines: Vec<_> = message.texts().collect();
-    json!({ "version": FormVersion::V1, "id": trial.id, "headline": headline, "lines": lines })
+    TrialDocument {
+        version: FormVersion::V1,
+        id: trial.id.clone(),
+        headline: message.headline.clone(),
+        lines: message.texts().collect(),
+    }
 }
 
 /// The published schema of [`NoticeDocument`].
@@ -132,9 +167,18 @@ pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(NoticeDocument).to_value();
     schema["title"] = json!("Glidepath notice");
     // The width of a number of Rust's is no format: strict validators refuse the whole schema.
-    if let Some(sequence) = schema["properties"]["sequence"].as_object_mut() {
-        sequence.remove("format");
+    for number in ["sequence", "stage"] {
+        if let Some(number) = schema["properties"][number].as_object_mut() {
+            number.remove("format");
+        }
     }
+    schema
+}
+
+/// The published schema of [`TrialDocument`].
+pub fn trial_schema() -> Value {
+    let mut schema = schemars::schema_for!(TrialDocument).to_value();
+    schema["title"] = json!("Glidepath trial");
     schema
 }
 
@@ -146,9 +190,14 @@ mod tests {
     use crate::message::tests::{notices, told};
 
     #[test]
-    fn the_published_schema_is_the_generated_one() {
-        let schema = serde_json::to_string_pretty(&schema()).unwrap();
-        same_as_file("../../docs/notice.schema.json", &schema);
+    fn the_published_schemas_are_the_generated_ones() {
+        let published = [
+            ("../../docs/notice.schema.json", schema()),
+            ("../../docs/trial.schema.json", trial_schema()),
+        ];
+        for (file, schema) in published {
+            same_as_file(file, &serde_json::to_string_pretty(&schema).unwrap());
+        }
     }
 
     /// The lab holds these against the published schema with a validator (`test_notices.py`).
@@ -160,6 +209,14 @@ mod tests {
             .map(|notice| document(&notice, &deployment, "glidepath", &told(&notice, &deployment)));
         let shown = serde_json::to_string_pretty(&documents.collect::<Vec<_>>()).unwrap();
         same_as_file("src/message/expected/notice.json", &shown);
+    }
+
+    /// Held against its schema there, too.
+    #[test]
+    fn a_trial_is_a_document() {
+        let asked = Trial { id: "t".to_owned(), by: "arn:ada".to_owned() };
+        let shown = serde_json::to_string_pretty(&trial(&asked)).unwrap();
+        same_as_file("src/message/expected/trial.json", &shown);
     }
 
     #[test]

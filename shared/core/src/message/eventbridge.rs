@@ -1,7 +1,5 @@
 //! A notice as an event of EventBridge.
 
-use serde_json::Value;
-
 use super::Trial;
 use super::document::{NoticeDocument, trial as trial_document};
 
@@ -34,6 +32,6 @@ pub fn entry(document: &NoticeDocument) -> Entry {
 }
 
 pub fn trial(trial: &Trial) -> Entry {
-    let detail: Value = trial_document(trial);
-    Entry { detail_type: TRIAL, detail: detail.to_string(), resources: Vec::new() }
+    let detail = serde_json::json!(trial_document(trial)).to_string();
+    Entry { detail_type: TRIAL, detail, resources: Vec::new() }
 }

@@ -1,7 +1,7 @@
 //! A notice for a webhook of the user's own, in the form of Standard Webhooks: what is signed, and the names
 //! of the headers. Their specification has libraries that verify it in most languages.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Trial;
 use super::document::{NoticeDocument, trial as trial_document};
@@ -35,8 +35,11 @@ impl Post {
     }
 
     pub fn trial(trial: &Trial, now: Timestamp) -> Self {
-        let data: Value = trial_document(trial);
-        let body = json!({ "type": "glidepath.trial", "timestamp": now.to_string(), "data": data });
+        let body = json!({
+            "type": "glidepath.trial",
+            "timestamp": now.to_string(),
+            "data": trial_document(trial),
+        });
         Self { id: header(&trial.id), body: body.to_string() }
     }
 
@@ -65,6 +68,8 @@ fn header(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::fixtures::{NOW, deployment};
     use crate::message::document::document;

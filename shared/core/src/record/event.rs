@@ -266,6 +266,41 @@ impl Event {
         }
     }
 
+    /// The stage that it is about, if it is about one.
+    pub const fn stage(&self) -> Option<StageIndex> {
+        match self {
+            Self::ApprovalNeeded { stage, .. }
+            | Self::Decided { stage, .. }
+            | Self::Shifted { stage }
+            | Self::Waiting { stage, .. }
+            | Self::OutsideWindows { stage, .. }
+            | Self::CheckAlert { stage, .. }
+            | Self::StageHeld { stage, .. }
+            | Self::Promoted { stage, .. }
+            | Self::NotPromoted { stage, .. }
+            | Self::Paused { stage, .. }
+            | Self::Resumed { stage, .. } => Some(*stage),
+            Self::Started
+            | Self::ForeignChange { .. }
+            | Self::RouteInOrder { .. }
+            | Self::TrafficRestored { .. }
+            | Self::RollbackHeld
+            | Self::SteppingBack { .. }
+            | Self::RollbackOverdue { .. }
+            | Self::RolledBack { .. }
+            | Self::Abandoned { .. }
+            | Self::ScalingChanged { .. }
+            | Self::ScalingNotSet { .. }
+            | Self::Succeeded
+            | Self::Validated { .. }
+            | Self::RetirementHastened { .. }
+            | Self::Retired
+            | Self::RetirementPostponed
+            | Self::StillReached { .. }
+            | Self::Undelivered { .. } => None,
+        }
+    }
+
     pub const fn concern(&self) -> Concern {
         match self {
             Self::ApprovalNeeded { .. } => Concern::Question,
