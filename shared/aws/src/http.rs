@@ -10,7 +10,9 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::date_time::Format;
 use tokio::time::timeout;
 
 /// As much of an answer as anybody looks at, in bytes.
@@ -21,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// At most [`LONGEST_BODY`].
     pub(crate) body: Vec<u8>,
-    /// In seconds, if it says so. A date is not read: nobody who is asked here writes one.
+    /// In seconds, if it says so.
     pub(crate) retry_after: Option<u64>,
 }
 
@@ -59,8 +61,9 @@ impl LazyClient {
         let answered = async {
             let answer = connector.call(request).await.map_err(|error| cause(&error))?;
             let status = answer.status().as_u16();
-            let retry_after = answer.headers().get("retry-after");
-            let retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+            let header = |name| answer.headers().get(name);
+            let retry_after =
+                header("retry-after").and_then(|after| patience(after, header("date")));
             let mut stream = ByteStream::new(answer.into_body());
             let mut body = Vec::new();
             while let Some(chunk) = stream.next().await {
@@ -75,6 +78,19 @@ impl LazyClient {
         };
         timeout(within, answered).await.unwrap_or_else(|_| Err("timed out".to_owned()))
     }
+}
+
+/// For how many seconds a header `Retry-After` asks for patience: a number of them, or an instant by the clock of whoever
+/// has answered (RFC 9110, 10.2.3), who says how late it is there.
+fn patience(after: &str, date: Option<&str>) -> Option<u64> {
+    let instant = |text: &str| {
+        let read = DateTime::from_str(text.trim(), Format::HttpDate).ok()?;
+        Some(read.secs())
+    };
+    after.trim().parse().ok().or_else(|| {
+        let wait = instant(after)?.saturating_sub(instant(date?)?);
+        Some(u64::try_from(wait).unwrap_or(0))
+    })
 }
 
 /// The innermost of an error's causes: what is around it only says that there was one.

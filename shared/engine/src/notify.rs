@@ -26,7 +26,7 @@ use crate::ports::{
     Channels, Clock, Counted, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError,
     Ports, PostedMessage, Registry,
 };
-use crate::transition::{load, transition_even_if_fired};
+use crate::transition::{ATTEMPTS, load, too_busy, transition_even_if_fired};
 use crate::{StepInput, failed};
 
 /// Where a notice goes that no channel is configured for: it is done at once.
@@ -339,18 +339,30 @@ where
             ) => known == channel && before == how && told.urgency() >= event.urgency(),
             (_, _) => false,
         };
-        // It may have been told since the outbox was read, by this very turn.
-        let latest = self.ports.registry().notices(&self.deployment.id).await;
-        let latest = latest.map_err(|error| failed(&error))?;
-        let mut all = outbox.iter().chain(&latest).map(|entry| &entry.notice.event);
-        if all.any(known) {
-            return Ok(false);
-        }
+        // It may have been told since the outbox was read, by this very turn or by another invocation that has met the
+        // same; and be told while it is looked for: whatever is told meanwhile is looked at first.
         let id: &DeploymentId = &self.deployment.id;
-        let now = self.ports.ambient().now();
-        transition_even_if_fired(self.ports, id, |deployment| tell(deployment, event.clone(), now))
-            .await?;
-        Ok(true)
+        let mut looked_at = self.deployment.notices;
+        for _ in 0..ATTEMPTS {
+            let latest = self.ports.registry().notices(id).await.map_err(|error| failed(&error))?;
+            let mut all = outbox.iter().chain(&latest).map(|entry| &entry.notice.event);
+            if all.any(known) {
+                return Ok(false);
+            }
+            let now = self.ports.ambient().now();
+            let told = transition_even_if_fired(self.ports, id, |deployment| {
+                if deployment.notices > looked_at {
+                    return (Err(deployment.notices), Vec::new());
+                }
+                let (after, writes) = tell(deployment, event.clone(), now);
+                (Ok(after), writes)
+            });
+            match told.await? {
+                Ok(_) => return Ok(true),
+                Err(notices) => looked_at = notices,
+            }
+        }
+        Err(too_busy(id))
     }
 
     /// Has a channel show how it stands, of which nobody is told. What comes later does not wait for that, so a slow edit

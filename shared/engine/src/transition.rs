@@ -10,7 +10,7 @@ use crate::failed;
 use crate::ports::{Committed, PortError, Ports, Registry};
 
 /// How often a decision is made again because somebody wrote in between.
-const ATTEMPTS: u32 = 10;
+pub(crate) const ATTEMPTS: u32 = 10;
 
 /// Why a transition did not happen.
 #[derive(Debug)]
@@ -106,6 +106,9 @@ pub(crate) async fn transition_even_if_fired<Value>(
     for _ in 0..ATTEMPTS {
         let deployment = load(ports, id).await?;
         let (value, writes) = decide(&deployment);
+        if writes.is_empty() {
+            return Ok(value);
+        }
         match ports.registry().commit(writes).await.map_err(|error| failed(&error))? {
             Committed::Yes => return Ok(value),
             Committed::Conflict => {}
@@ -114,7 +117,7 @@ pub(crate) async fn transition_even_if_fired<Value>(
     Err(too_busy(id))
 }
 
-fn too_busy(id: &DeploymentId) -> Failure {
+pub(crate) fn too_busy(id: &DeploymentId) -> Failure {
     Failure::new(
         FailureCode::Transient,
         format!("deployment `{id}` was written by others {ATTEMPTS} times in a row"),

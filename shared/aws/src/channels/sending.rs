@@ -249,12 +249,23 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn a_limit_is_read_from_the_answer() {
-        let (url, _) = server(vec!["429 Too Many Requests\r\nretry-after: 17".to_owned()]).await;
-        let sending = Sending::new(&answering(vec![secret(&url)]));
-        let made = |url: &str| Ok(vec![Outgoing::new(url, &json!({}))]);
-        let limited = sending.send("slack webhook", "arn:s", made).await.unwrap_err();
-        assert_eq!(limited.error, PortError::Throttled { operation: "slack webhook" });
-        assert_eq!(limited.retry_after, Some(Span::from_secs(17)));
+        let date = "Mon, 30 Nov 2026 21:59:50 GMT";
+        for (headers, wait) in [
+            ("retry-after: 17".to_owned(), Some(17)),
+            // By the clock of whoever answers, and not by ours.
+            (format!("date: {date}\r\nretry-after: Mon, 30 Nov 2026 22:00:20 GMT"), Some(30)),
+            (format!("date: {date}\r\nretry-after: {date}"), Some(0)),
+            (format!("date: {date}\r\nretry-after: Mon, 30 Nov 2026 21:00:00 GMT"), Some(0)),
+            (format!("retry-after: {date}"), None),
+            (format!("date: {date}\r\nretry-after: soon"), None),
+        ] {
+            let (url, _) = server(vec![format!("429 Too Many Requests\r\n{headers}")]).await;
+            let sending = Sending::new(&answering(vec![secret(&url)]));
+            let made = |url: &str| Ok(vec![Outgoing::new(url, &json!({}))]);
+            let limited = sending.send("slack webhook", "arn:s", made).await.unwrap_err();
+            assert_eq!(limited.error, PortError::Throttled { operation: "slack webhook" });
+            assert_eq!(limited.retry_after, wait.map(Span::from_secs), "{headers}");
+        }
     }
 
     #[tokio::test]

@@ -97,6 +97,15 @@ pub trait Between: Sync {
         std::future::ready(())
     }
 
+    /// The timeline was read.
+    fn timeline_read(
+        &self,
+        _registry: &MemoryRegistry,
+        _world: &World,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// The registry was written.
     fn written(&self, _registry: &MemoryRegistry) {}
 }
@@ -301,7 +310,9 @@ impl<B: Between> Registry for Bed<'_, B> {
     }
 
     async fn notices(&self, deployment: &DeploymentId) -> PortResult<Vec<OutboxEntry>> {
-        self.call("notices", self.registry.notices(deployment)).await
+        let read = self.call("notices", self.registry.notices(deployment)).await;
+        self.between.timeline_read(self.registry, self.world).await;
+        read
     }
 
     async fn delivered(

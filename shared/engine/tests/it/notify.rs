@@ -204,6 +204,49 @@ async fn a_page_behind_what_was_put_off_is_told_elsewhere_within_a_minute() {
     assert_eq!(taken(&world.take_calls(), &team()), ["started", "rollbackHeld", "undelivered"]);
 }
 
+/// After the n-th look at the timeline, another invocation does all that it can.
+struct Beside<'a> {
+    deployment: &'a Deployment,
+    looks_left: Mutex<u32>,
+}
+
+impl Between for Beside<'_> {
+    async fn timeline_read(&self, registry: &MemoryRegistry, world: &World) {
+        let left = {
+            let mut left = self.looks_left.lock().unwrap();
+            *left = left.saturating_sub(1);
+            *left
+        };
+        if left == 1 {
+            deliver(registry, world, self.deployment).await.unwrap();
+        }
+    }
+}
+
+/// Both find a page put off, and neither has said so when the other looks.
+#[tokio::test]
+async fn two_that_meet_the_same_page_tell_once_that_it_waits() {
+    let mut met = 0;
+    for looks in 1..10 {
+        let (registry, world) = (MemoryRegistry::default(), world());
+        let mut plan = plan(vec![stage(1000, MINUTE)]);
+        plan.notify = vec![team(), night()];
+        let deployment = begun(&registry, plan, "d1", world.now()).await;
+        world.state().down.insert(team());
+        world.state().retry_after = Some(MINUTE.times(15));
+        assert!(deliver(&registry, &world, &deployment).await.is_err());
+        world.state().down.clear();
+        happens(&registry, &world, &deployment, Event::RollbackHeld).await;
+        world.pass(MINUTE.times(2));
+        let between = Beside { deployment: &deployment, looks_left: Mutex::new(looks + 1) };
+        let input = StepInput { deployment: deployment.id.clone() };
+        notify::run(&Bed::behind(&registry, &world, &between), &input).await.unwrap();
+        assert_eq!(told(&registry, &deployment).await, [Undelivered::Waits], "look {looks}");
+        met += u32::from(*between.looks_left.lock().unwrap() <= 1);
+    }
+    assert!(met >= 3, "{met}");
+}
+
 fn asks() -> Event {
     Event::ApprovalNeeded { stage: StageIndex(0), judged: Vec::new(), asked_at: None }
 }
