@@ -55,13 +55,16 @@ where
     Input: DeserializeOwned,
     Output: Serialize,
 {
-    let span = |deployment: &str, _: &Context| info_span!("invocation", deployment);
+    let span = |about: &About<'_>, _: &Context| match about {
+        About::Deployment(deployment) => info_span!("invocation", deployment),
+        About::WhatIsFound | About::Nothing => Span::none(),
+    };
     serve_telling(handle, span, |_| ()).await
 }
 
 async fn serve_telling<Input, Output>(
     handle: impl AsyncFn(Input) -> Result<Output, Failure>,
-    span: impl Fn(&str, &Context) -> Span,
+    span: impl Fn(&About<'_>, &Context) -> Span,
     tell: impl Fn(FailureCode),
 ) -> Result<(), lambda_runtime::Error>
 where
@@ -72,22 +75,56 @@ where
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
         let named = event.payload["deployment"].as_str().map(str::to_owned);
         let deployment = named.or_else(|| url::deployment(&event.payload)).unwrap_or_default();
-        let span = span(&deployment, &event.context);
-        let told = async { told(&deployment, answer(handle, event.payload).await, tell) };
+        let about = match deployment.as_str() {
+            "" if url::is_request(&event.payload) => About::WhatIsFound,
+            "" => About::Nothing,
+            named => About::Deployment(named),
+        };
+        let span = span(&about, &event.context);
+        let told = async {
+            let answered = if is_forged(&event) {
+                let cause = "an event of a URL that has not come by it: nothing was written";
+                Err(Failure::new(FailureCode::NotAllowed, cause))
+            } else {
+                answer(handle, event.payload).await
+            };
+            told(&deployment, answered, tell)
+        };
         // Boxed: the future of a whole use case is a type deeper than the compiler looks.
         Box::pin(told.instrument(span)).await
     }))
     .await
 }
 
-/// What is on every line of an invocation. An alarm's may be about several deployments: it has neither name nor
-/// stage, and its lines say themselves what they are about.
-fn span(deployment: &str, context: &Context) -> Span {
+/// The alias by which people invoke the rollback function where they cannot reach its URL (`RollbackByHand` of the
+/// template).
+const BY_HAND: &str = ":by-hand";
+
+/// Whether somebody who may invoke a function by hand has written an event as its URL would: with whom they want to be.
+fn is_forged(event: &LambdaEvent<Value>) -> bool {
+    event.context.invoked_function_arn.ends_with(BY_HAND) && url::is_request(&event.payload)
+}
+
+/// What an invocation is about, as far as it says so.
+enum About<'a> {
+    /// This deployment.
+    Deployment(&'a str),
+    /// What it turns out to lead to: a link, or a click.
+    WhatIsFound,
+    /// No single one: an alarm's may be about several deployments. It has neither name nor stage, and its lines say
+    /// themselves what they are about.
+    Nothing,
+}
+
+/// What is on every line of an invocation.
+fn span(about: &About<'_>, context: &Context) -> Span {
     let (request, trace) = (context.request_id.as_str(), trace_id(context));
-    if deployment.is_empty() {
-        return info_span!("invocation", requestId = request, traceId = trace);
-    }
-    // Whoever loads the deployment says which stage it is at.
+    let deployment = match about {
+        About::Nothing => return info_span!("invocation", requestId = request, traceId = trace),
+        About::WhatIsFound => None,
+        About::Deployment(deployment) => Some(*deployment),
+    };
+    // Whoever loads the deployment says at which stage it is, and which it is where nobody has said.
     let stage = tracing::field::Empty;
     info_span!("invocation", deployment, stage, requestId = request, traceId = trace)
 }

@@ -1,6 +1,7 @@
 //! People and CI with the stack's own policies, typing what the runbook says.
 
 mod approver;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -124,7 +125,7 @@ impl Stage {
     /// Types what the runbook's emergency says, with these values; the answer and whether it failed.
     async fn emergency(&self, deployment: &str) -> (String, bool) {
         let payload = RUNBOOK.split("--payload '").nth(1).unwrap().split('\'').next().unwrap();
-        let function = self.lab.glidepath().outputs()["RollbackFunctionName"].clone();
+        let function = self.lab.glidepath().outputs()["RollbackByHand"].clone();
         let payload = payload.replace("DEPLOYMENT", deployment).into_bytes();
         let lambda = &self.lab.clients().lambda;
         let invoke = lambda.invoke().function_name(function).payload(payload.into());
@@ -186,6 +187,7 @@ async fn play(stage: &Stage, viewer: &Person, ci: &Person, operator: &Person, ap
     let denied = stage.fails(ci, &approve).await;
     assert!(denied.contains("AccessDenied"), "{denied}");
     approver::does_nothing_else(stage, approver).await;
+    approver::operator_forges_nothing(stage, operator).await;
     stage.runs(approver, &approve).await;
     let kept: Value =
         serde_json::from_str(&stage.runs(viewer, &["status", "p-1", "--json"]).await).unwrap();
@@ -378,15 +380,15 @@ fn two_people_approve_and_neither_has_started_it() {
 #[test]
 fn a_stack_that_demands_an_approval_takes_no_request_without() {
     block_on(async {
-        let stage = Stage::new().await;
+        let mut stage = Stage::new().await;
         let root = Person::root();
         let policy = json!({
             "requiredFor": ["*"], "withoutApprovalUpTo": 10,
             "approvers": [format!("arn:aws:iam::{ACCOUNT}:user/ada")],
         });
-        let policy = policy.to_string();
-        let set = stage.lab.set_variable("PlanFunctionName", "GLIDEPATH_APPROVAL_POLICY", &policy);
-        set.await.unwrap();
+        // As whoever runs the stack demands it: a parameter that nobody reads would demand nothing.
+        let demanded = vec![("ApprovalPolicy", policy.to_string())];
+        stage.lab.set_parameters(demanded).await.unwrap();
         let mut request: Value =
             serde_json::from_str(&std::fs::read_to_string(&stage.request).unwrap()).unwrap();
         let silent = stage.lab.journal().with_file_name("silent.json");

@@ -435,7 +435,7 @@ fn who_approves_may_do_nothing_but_ask_the_function_that_records_it() {
     let expected = ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"].map(str::to_owned);
     assert_eq!(policy("ApproverPolicy"), BTreeSet::from(expected));
     // Past its URL nobody but the account's own administrators: the event would be theirs to write.
-    for function in ["DecideFunction", "StartFunction"] {
+    for function in ["DecideFunction", "StartFunction", "RollbackFunction"] {
         let named = format!("Resource: !GetAtt {function}.Arn");
         let invoking = statements("[lambda:InvokeFunction]").into_iter();
         let invoking: Vec<_> = invoking.filter(|statement| statement.contains(&named)).collect();

@@ -140,6 +140,33 @@ def test_only_advance_may_pass_roles_and_only_to_tasks(lab: Lab, deploy: Deploy)
     assert set(to) == {"ecs-tasks.amazonaws.com"}
 
 
+def test_whoever_writes_the_approver_s_policy_by_the_runbook_writes_the_stack_s_own(lab: Lab, deploy: Deploy) -> None:
+    """Without its conditions an approver could write who they are."""
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    shown = runbook.split("`ApproverPolicy`, for whoever writes their own", 1)[1].split("```json\n", 1)[1]
+    resources = deploy()
+    arn = lab.client("lambda").get_function(FunctionName=resources["DecideFunction"])["Configuration"]["FunctionArn"]
+    written = json.loads(shown.split("```", 1)[0].replace("DECIDE", arn))
+    iam = lab.client("iam")
+    policy = iam.get_policy_version(PolicyArn=resources["ApproverPolicy"], VersionId="v1")
+    assert policy["PolicyVersion"]["Document"] == written
+
+
+def test_what_is_demanded_of_approvals_comes_to_whoever_reads_it(lab: Lab, deploy: Deploy) -> None:
+    demanded = '{"requiredFor": ["production/*"]}'
+    resources = deploy(ApprovalPolicy=demanded)
+    mains = (ROOT / "functions").glob("*/main.rs")
+    readers = {main.parent.name for main in mains if "approval_policy()" in main.read_text(encoding="utf-8")}
+    given = {}
+    for logical in (logical for logical in resources if logical.endswith("Function")):
+        settings = lab.client("lambda").get_function_configuration(FunctionName=resources[logical])
+        variables = settings["Environment"]["Variables"]
+        if "GLIDEPATH_APPROVAL_POLICY" in variables:
+            given[logical.removesuffix("Function").lower()] = variables["GLIDEPATH_APPROVAL_POLICY"]
+    # Whoever reads it where it is not demands nothing.
+    assert readers and given == dict.fromkeys(readers, demanded)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "said"),
     [

@@ -291,7 +291,7 @@ impl Operator {
         let invoked = self
             .functions
             .invoke()
-            .function_name(&self.stack.rollback_function)
+            .function_name(&self.stack.rollback_by_hand)
             .payload(Blob::new(rollback_by(posted, by).to_string()))
             .send()
             .await
@@ -392,7 +392,7 @@ mod tests {
         let stack = Stack {
             state_machine: "arn:aws:states:x:1:stateMachine:glidepath".to_owned(),
             table: "registry".to_owned(),
-            rollback_function: "rollback".to_owned(),
+            rollback_by_hand: "rollback".to_owned(),
             ..Stack::default()
         };
         Operator::new(&answering(answers), stack)

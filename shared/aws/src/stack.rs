@@ -26,6 +26,9 @@ pub struct Stack {
     pub table: String,
     /// `RollbackFunctionName`.
     pub rollback_function: String,
+    /// `RollbackByHand`, by which it is invoked where its URL cannot be reached; its name in stacks from before there was this
+    /// output.
+    pub rollback_by_hand: String,
     /// `DecideUrl`; stacks from before there was this output have none.
     pub decide_url: Option<String>,
     /// `StartUrl`, likewise.
@@ -98,6 +101,8 @@ pub async fn describe(clients: &Clients, name: &str) -> PortResult<Stack> {
         parameters: parameters.filter_map(pair).collect(),
         state_machine: output(stack, "StateMachineArn")?,
         table: output(stack, "TableName")?,
+        rollback_by_hand: output(stack, "RollbackByHand")
+            .or_else(|_| output(stack, "RollbackFunctionName"))?,
         rollback_function: output(stack, "RollbackFunctionName")?,
         channels: channels(stack),
         approvals: approvals(stack),
@@ -175,6 +180,7 @@ mod tests {
         let channels = r#"{"team": {"sns": {"topic": "arn:t"}}}"#;
         let stack = described(&stack(channels, "TableName")).await.unwrap();
         assert_eq!((stack.table.as_str(), stack.rollback_function.as_str()), ("registry", "r"));
+        assert_eq!(stack.rollback_by_hand, "r", "an older stack has no other name for it");
         let settings = stack.settings().unwrap();
         assert_eq!(settings.channels.len(), 1);
         assert_eq!(settings.task_roles.as_deref(), Some("shop-*"));

@@ -41,17 +41,39 @@ fn is_denied<T: std::fmt::Debug>(what: &str, answer: Result<T, String>) {
     assert!(denied, "{what}: {answer:?}");
 }
 
-/// The way past the URL, by which an approver could say to be somebody else.
-async fn forges_nothing(stage: &Stage, approver: &Person) {
-    let forged = json!({
+/// As a URL writes it, with somebody else's name.
+fn forged(body: &Value) -> Value {
+    json!({
         "version": "2.0", "rawPath": "/", "headers": { "content-type": "application/json" },
         "requestContext": {
             "authorizer": { "iam": { "userArn": "arn:aws:iam::1:user/boss" } },
             "http": { "method": "POST" }, "timeEpoch": 0,
         },
-        "body": json!({ "deployment": "p-1", "decision": { "approve": { "stage": 2 } } }).to_string(),
+        "body": body.to_string(),
         "isBase64Encoded": false,
-    });
+    })
+}
+
+/// Whoever may roll back may do so past the URL, and not as somebody else.
+pub(super) async fn operator_forges_nothing(stage: &Stage, operator: &Person) {
+    let outputs = stage.lab.glidepath().outputs();
+    let lambda = stage.lab.clients_of(operator).lambda;
+    let payload = forged(&json!({ "deployment": "p-1" })).to_string().into_bytes();
+    let function = &outputs["RollbackFunctionName"];
+    for name in [function.clone(), format!("{function}:$LATEST"), format!("{function}:1")] {
+        let invoke = lambda.invoke().function_name(&name).payload(payload.clone().into());
+        is_denied(&name, invoke.send().await.map_err(|error| format!("{error:?}")));
+    }
+    let invoke = lambda.invoke().function_name(&outputs["RollbackByHand"]).payload(payload.into());
+    let answer = invoke.send().await.unwrap();
+    let told = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
+    let told = String::from_utf8(told).unwrap();
+    assert!(answer.function_error().is_some() && told.contains("NotAllowed"), "{told}");
+}
+
+/// The way past the URL, by which an approver could say to be somebody else.
+async fn forges_nothing(stage: &Stage, approver: &Person) {
+    let forged = forged(&json!({ "deployment": "p-1", "decision": { "approve": { "stage": 2 } } }));
     let function = stage.lab.glidepath().outputs()["DecideFunctionName"].clone();
     let lambda = stage.lab.clients_of(approver).lambda;
     let payload = forged.to_string().into_bytes();
