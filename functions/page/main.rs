@@ -18,12 +18,16 @@ use glidepath_engine::ports::{Adapters, Clock, Ports};
 use glidepath_engine::{click, decide};
 use glidepath_functions::click as slack_click;
 use glidepath_functions::open_url::{Asked, Visit, page, see, with_cookies};
-use glidepath_functions::sign_in::{Person, RETURN, SignIn, not_signed_in};
+use glidepath_functions::sign_in::{Person, RETURN, SignIn, not_signed_in, unanswered_by_aws};
+use glidepath_functions::telemetry::tell_failure;
 use glidepath_functions::{log_as_json, serve, settings};
 use glidepath_report::page::{Page, Visitor, notice, notice_with_way};
 use glidepath_report::report;
 use serde_json::Value;
 use tracing::{info, warn};
+
+/// What is logged by level is ours by its target, and a binary's own name does not say so.
+const OURS: &str = "glidepath::page";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -67,6 +71,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                     Ok(None) => return Ok(with_cookies(nowhere(), &back.cookies)),
                     Err(failure) => {
                         warn!(failure.code = %failure.code, failure.cause, "nobody was signed in");
+                        tell_failure(failure.code);
                         // The code is used up: to load this again would be refused.
                         let text =
                             "You are not signed in. Open the question, and sign in once more.";
@@ -87,7 +92,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 Ok(cookie) => cookies.push(cookie),
                 Err(error) => return Ok(with_cookies(refused(&error, Some(path)), &cookies)),
             }
-            info!(deployment = %found.link.deployment, by = signed_in(&session.name), "signed in");
+            info!(target: OURS, deployment = %found.link.deployment, by = signed_in(&session.name), "signed in");
             return Ok(with_cookies(see(path), &cookies));
         }
         // Only for a link that leads somewhere: nobody else's request reaches the issuer.
@@ -144,7 +149,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         };
         match answered {
             Ok(_) => {
-                info!(deployment = %found.link.deployment, approved, "answered on the page");
+                info!(target: OURS, deployment = %found.link.deployment, approved, "answered on the page");
                 Ok(see(&path))
             }
             // It may have been recorded, and what AWS says is for the log.
@@ -210,6 +215,9 @@ fn nowhere() -> Value {
 
 fn refused(error: &SignInError, back_to: Option<&str>) -> Value {
     warn!(%error, "not signed in");
+    if let Some(code) = unanswered_by_aws(error) {
+        tell_failure(code);
+    }
     let (status, told) = not_signed_in(error);
     page(status, &notice_with_way("You are not signed in", &told, back_to))
 }
@@ -217,6 +225,7 @@ fn refused(error: &SignInError, back_to: Option<&str>) -> Value {
 /// AWS could not be asked. What it says may be about anything, and is for the log.
 fn unanswered(failure: &Failure) -> Value {
     warn!(failure.code = %failure.code, failure.cause, "could not be shown");
+    tell_failure(failure.code);
     let text = "Nothing is known of an answer that was just sent: load this page again. `glidepath status` shows the \
                 same.";
     page(503, &notice("AWS did not answer", text))

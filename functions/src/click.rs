@@ -1,11 +1,13 @@
 //! A click on a button of a message in Slack, as Slack posts it to the page. Nothing of it is believed before its signature
 //! has been looked at.
 
+use glidepath_core::failure::FailureCode;
 use glidepath_engine::click::{Click, Signed, Taken};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http_event::{HttpEvent, Unfit};
+use crate::telemetry::tell_failure;
 
 /// Where Slack posts them: the stack's output `SlackInteractivityUrl`.
 const PATH: &str = "/slack";
@@ -82,11 +84,18 @@ struct Action {
 pub fn answer(taken: Taken) -> Value {
     match taken {
         Taken::Yes => answered(200, ""),
+        Taken::Undecided(code) => {
+            tell_failure(code);
+            answered(200, "")
+        }
         Taken::NotSigned => answered(401, "Slack has not signed this, or not within five minutes."),
-        Taken::NotKnown => answered(
-            503,
-            "Whether Slack has signed this is not known: its secret could not be read in time.",
-        ),
+        Taken::NotKnown => {
+            tell_failure(FailureCode::Transient);
+            answered(
+                503,
+                "Whether Slack has signed this is not known: its secret could not be read in time.",
+            )
+        }
     }
 }
 

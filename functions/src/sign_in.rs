@@ -3,6 +3,7 @@
 use glidepath_aws::clients::Clients;
 use glidepath_aws::links::StackLinks;
 use glidepath_aws::sign_in::{Begun, Issuer, Seals, SignInError};
+use glidepath_core::failure::FailureCode;
 use glidepath_core::sign_in::{Attempt, NotSignedIn, Returned, Session, SignedIn};
 use glidepath_core::time::{Span, Timestamp};
 use serde_json::Value;
@@ -204,6 +205,22 @@ pub fn not_signed_in(error: &SignInError) -> (u16, String) {
         SignInError::Port(_) | SignInError::NotSealed(_) => {
             (503, "AWS did not answer. Try again in a while.".to_owned())
         }
+    }
+}
+
+/// The failure that an error stands for, if it is one of this function: an issuer that is silent or set up otherwise, and
+/// whoever has come with something else, are not.
+pub const fn unanswered_by_aws(error: &SignInError) -> Option<FailureCode> {
+    match error {
+        SignInError::Port(error) if error.may_pass() => Some(FailureCode::Transient),
+        SignInError::Port(_) | SignInError::NotSealed(_) => Some(FailureCode::Unexpected),
+        SignInError::NoAnswer { .. }
+        | SignInError::Provider(_)
+        | SignInError::NotSignedIn(_)
+        | SignInError::NotExchanged(_)
+        | SignInError::NotSigned(_)
+        | SignInError::Token(_)
+        | SignInError::TooLong => None,
     }
 }
 

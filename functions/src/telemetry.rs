@@ -37,8 +37,9 @@ impl Telemetry for LogLines {
     }
 }
 
-/// Counts a failure of this function, unless it is an answer.
-pub(crate) fn tell_failure(code: FailureCode) {
+/// Counts a failure of this function, unless it is an answer. Whoever answers a browser does not fail, so that nothing else
+/// would count it.
+pub fn tell_failure(code: FailureCode) {
     if let Some(measurement) = Measurement::of_failure(code) {
         LogLines::from_environment().tell(&measurement);
     }

@@ -46,6 +46,9 @@ pub struct Click {
 pub enum Taken {
     /// It was Slack's, and whoever has clicked was told what became of it.
     Yes,
+    /// It was Slack's, and nobody knows what became of it: AWS has not answered, or not in time. Whoever has clicked was
+    /// told so.
+    Undecided(FailureCode),
     /// Slack has not signed it.
     NotSigned,
     /// Whether Slack has signed it is not known.
@@ -81,11 +84,20 @@ where
     }
     let Some(click) = click(body) else { return Taken::Yes };
     let left = DECIDED_WITHIN.minus(clock.now().since(now));
-    let told = within(clock, left, decided(ports, clicks, &click, now)).await.unwrap_or_else(|| {
-        "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it was \
-         recorded."
-            .to_owned()
-    });
+    let decided = within(clock, left, decided(ports, clicks, &click, now)).await;
+    let (told, failed) = match decided {
+        Some(Ok(told)) => (told, None),
+        Some(Err(code)) => (
+            "AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned(),
+            Some(code),
+        ),
+        None => (
+            "AWS has not answered in time. Nothing is known of your answer: the message shows it within a minute if it was \
+             recorded."
+                .to_owned(),
+            Some(FailureCode::Transient),
+        ),
+    };
     if let Some(url) = &click.response_url {
         match within(clock, TOLD_WITHIN, clicks.tell(url, &told, now)).await {
             Some(Ok(())) => {}
@@ -93,7 +105,7 @@ where
             None => tracing::warn!("whoever has clicked was not told in time"),
         }
     }
-    Taken::Yes
+    failed.map_or(Taken::Yes, Taken::Undecided)
 }
 
 /// What comes of it, unless the time is over first.
@@ -104,8 +116,14 @@ async fn within<T>(clock: &impl Clock, span: Span, work: impl Future<Output = T>
     }
 }
 
-/// What whoever has clicked is told: also that it was recorded, because the message shows it only with its next edit.
-async fn decided<P>(ports: &P, clicks: &impl Clicks, click: &Click, now: Timestamp) -> String
+/// What whoever has clicked is told: also that it was recorded, because the message shows it only with its next edit. An
+/// error: nobody knows whether it was.
+async fn decided<P>(
+    ports: &P,
+    clicks: &impl Clicks,
+    click: &Click,
+    now: Timestamp,
+) -> Result<String, FailureCode>
 where
     P: Ports<Registry: Registry, Orchestration: Orchestration, Links: Links, Ambient: Clock>,
 {
@@ -121,7 +139,7 @@ where
         tracing::info!(deployment = %answer.deployment, approved, by = answer.by, "answered in Slack");
         Ok(Some((found.link.stage, after)))
     };
-    match answered.await {
+    Ok(match answered.await {
         Ok(Some((stage, _))) if !approved => {
             format!("You have refused stage {stage}: all requests return to the version before.")
         }
@@ -139,7 +157,7 @@ where
         }
         Err(failure) => {
             tracing::warn!(failure.code = %failure.code, failure.cause, "could not be decided");
-            "AWS did not answer. Nothing is known of your answer: the message shows it if it was recorded.".to_owned()
+            return Err(failure.code);
         }
-    }
+    })
 }

@@ -65,6 +65,10 @@ where
     let registry = ports.registry();
     let deployment = registry.deployment(&link.deployment).await.map_err(|error| failed(&error))?;
     let Some(deployment) = deployment else { return Ok(None) };
+    // From here on the log says what it is about; before, nobody's word is put into it.
+    let span = tracing::Span::current();
+    span.record("deployment", link.deployment.as_str());
+    span.record("stage", deployment.progress.stage.0.saturating_add(1));
     // Without it the question can be answered all the same.
     let cells = registry.stored_cells(&link.deployment).await.unwrap_or_else(|error| {
         tracing::warn!(deployment.id = %link.deployment, %error, "the cells could not be read");

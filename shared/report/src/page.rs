@@ -8,7 +8,7 @@ mod style;
 use glidepath_core::link::QuestionLink;
 use glidepath_core::message::console;
 use glidepath_core::plan::{Stage, StageIndex};
-use glidepath_core::record::{Deployment, Phase};
+use glidepath_core::record::{Deployment, Event, Phase};
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_core::weight::Weight;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -140,6 +140,9 @@ impl Page<'_> {
             p.weights {
                 (self.new_version()) " gets " strong { (now) } " of the requests now, and would get "
                 strong { (next) } "; " (self.deployment.plan.stable.task_definition.short()) " the rest."
+            }
+            @if let Some(Event::ForeignChange { found }) = &self.deployment.progress.told {
+                p.against { strong { "Somebody else changed a route: " } (said(found)) ". Nothing moves until it is as it was." }
             }
             svg.bar viewBox="0 0 1000 24" preserveAspectRatio="none" role="img" aria-label=(format!("{now} now, {next} asked for")) {
                 rect.rest x=(next.permille()) width=(1_000 - next.permille()) height="24" {}

@@ -255,6 +255,23 @@ fn whoever_is_asked_sees_what_is_asked_and_what_speaks_for_it() {
 }
 
 #[test]
+fn weights_of_somebody_else_are_not_shown_as_ours() {
+    let mut deployment = asking();
+    let link = QuestionLink::of(&deployment).unwrap();
+    let now = link.asked_at + Span::from_secs(60);
+    let shown = |deployment: &Deployment| {
+        let (link, visitor) = (&link, Visitor::LinkHolder);
+        Page { deployment, link, report: None, stack: "glidepath", visitor, refused: None, now }
+            .html()
+    };
+    assert!(!shown(&deployment).contains("Somebody else changed a route"));
+    let found = "the rule gives green 40".to_owned();
+    deployment.progress.told = Some(Event::ForeignChange { found });
+    let page = shown(&deployment);
+    assert!(page.contains("Somebody else changed a route: </strong><bdi>the rule gives"), "{page}");
+}
+
+#[test]
 fn a_question_that_asks_for_somebody_is_answered_elsewhere() {
     for change in [
         (|approval: &mut Approval| approval.anyone_with_link = false) as fn(&mut Approval),
