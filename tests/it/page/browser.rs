@@ -23,6 +23,23 @@ fn program(names: &[&str]) -> Option<PathBuf> {
     all.into_iter().find(|found| found.is_file())
 }
 
+/// What is said of a test that is left out; where a browser is asked for, none is.
+fn left_out(test: &str, asked: &str) -> String {
+    assert!(asked != "required", "there is no browser, and GLIDEPATH_BROWSER asks for one");
+    format!(
+        "left out, for want of a browser: page::{test} (install the packages chromium and chromium-driver)"
+    )
+}
+
+#[test]
+fn a_test_without_a_browser_is_named_and_where_one_is_required_it_fails() {
+    let said = left_out(TEST, "");
+    assert!(said.contains(&format!(": page::{TEST} (")), "{said}");
+    assert!(said.contains("chromium and chromium-driver"), "{said}");
+    let refused = std::panic::catch_unwind(|| left_out(TEST, "required"));
+    assert!(refused.is_err(), "{refused:?}");
+}
+
 /// A browser and what drives it, until it is dropped.
 pub(super) struct Browser {
     pub(super) client: Client,
@@ -47,12 +64,8 @@ impl Browser {
             found => found,
         };
         let Some((driver, browser)) = found else {
-            let required =
-                std::env::var("GLIDEPATH_BROWSER").is_ok_and(|asked| asked == "required");
-            assert!(!required, "there is no browser, and GLIDEPATH_BROWSER asks for one");
-            glidepath_lab::say(format!(
-                "left out, for want of a browser: page::{test} (install the packages chromium and chromium-driver)",
-            ));
+            let asked = std::env::var("GLIDEPATH_BROWSER").unwrap_or_default();
+            glidepath_lab::say(left_out(test, &asked));
             return None;
         };
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -78,6 +91,19 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("the browser does not start");
+    }
+
+    /// Shows a question with its chart: what looks at a page without one proves little. No look waits long for its counts
+    /// to be kept, so that the chart may come with the next one.
+    pub(super) async fn shows_chart(&self, url: &str) {
+        for _ in 0..300 {
+            self.client.goto(url).await.unwrap();
+            if self.client.find(Locator::Css("figure svg")).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("no chart in {}", self.text().await);
     }
 
     /// A picture of the whole page, for people.
@@ -229,7 +255,7 @@ async fn is_read(url: &str) -> Option<()> {
         ("telephone", [WIDE, DARK], telephone()),
     ] {
         let browser = Browser::set_up(TEST, &arguments, options).await?;
-        browser.client.goto(url).await.unwrap();
+        browser.shows_chart(url).await;
         browser.picture(name).await;
         is_readable(&browser).await;
         has_no_obstacle(&browser, name).await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use glidepath_lab::{Call, Person, fetch};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clicks::seconds;
@@ -90,6 +90,16 @@ fn reads_of(calls: &[&Call], name: &str) -> usize {
     reads.filter(|call| call.request.to_string().contains(name)).count()
 }
 
+/// The requests to a function's URL, as the journal has them.
+fn requests_to(stage: &Stage, function: &str) -> Vec<Value> {
+    let journal = std::fs::read_to_string(stage.lab.journal()).unwrap();
+    let lines = journal.lines().filter(|line| line.contains(r#""kind": "url""#));
+    // The last line may be half written.
+    let requests = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_own = |name: &str| name.contains(function);
+    requests.filter(|request| request["function"].as_str().is_some_and(is_own)).collect()
+}
+
 #[test]
 fn a_flood_of_the_page_takes_nothing_of_a_decision_or_a_rollback() {
     block_on(async {
@@ -102,8 +112,7 @@ fn a_flood_of_the_page_takes_nothing_of_a_decision_or_a_rollback() {
             let (begun, from) = (Instant::now(), seconds());
             let deciding = async {
                 stage.runs(&root, &["approve", "l-1", "--stage", "2"]).await;
-                let half =
-                    |status: &serde_json::Value| status["now"]["traffic"][0]["canary"] == 50.0;
+                let half = |status: &Value| status["now"]["traffic"][0]["canary"] == 50.0;
                 stage.until(&root, "l-1", half).await;
                 stage.runs(&root, &["rollback", "l-1", "--reason", "seen enough"]).await;
                 let until = seconds();
@@ -143,11 +152,23 @@ fn a_flood_of_the_page_takes_nothing_of_a_decision_or_a_rollback() {
             assert!((1..=most).contains(&apps), "{apps} reads of the app's secret");
             let refused: Vec<_> = calls.iter().filter_map(|call| call.error.as_ref()).collect();
             assert!(!refused.iter().any(|error| error.contains("TooManyRequests")), "{refused:?}");
+            // Whoever is refused for want of room goes another way, and is later: so nobody was.
+            let decisions = requests_to(&stage, "DecideFunction");
+            let rollbacks = requests_to(&stage, "RollbackFunction");
+            for requests in [&decisions, &rollbacks] {
+                let had_room = requests.iter().all(|request| request["status"] != 429);
+                assert!(!requests.is_empty() && had_room, "{requests:?}");
+            }
+            // The request itself has written the route, and neither the state machine nor the sweep later on.
+            let asked_for = |call: &&Call| {
+                let invocation = call.invocation.as_deref();
+                rollbacks.iter().any(|request| request["invocation"].as_str() == invocation)
+            };
             let written = of("RollbackRole").into_iter().filter(|call| call.action == "ModifyRule");
             let amid =
                 written.filter(|call| (from as f64..=until as f64 + 1.0).contains(&call.time));
             assert!(
-                amid.count() >= 1,
+                amid.filter(asked_for).count() >= 1,
                 "the rollback did not write the route itself, amid the flood"
             );
         })

@@ -1,8 +1,8 @@
 """An issuer of OpenID Connect for the tests: authlib's, with a login form and people in memory.
 
 It is as strict as the texts: a redirect URI to the letter, PKCE with S256, a client's secret in a header, a nonce, and
-each code once. It says who it is when it sends somebody back (RFC 9207). Called with its client's id, secret and redirect
-URI; it prints its own URL once it listens.
+each code once and not for long. It says who it is when it sends somebody back (RFC 9207). Called with its client's id,
+secret and redirect URI; it prints its own URL once it listens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ PEOPLE = {
     "bob": {"groups": ["staff", "release"]},
     "eve": {"groups": ["staff"]},
     "nia": {},
+    "stray": {"groups": ["staff", "release"]},
+    "late": {"groups": ["staff", "release"]},
 }
+# Whose tokens are another client's, and whose codes nobody brings in time.
+OTHER_AUDIENCES = {"stray": "another"}
+LIFETIMES = {"late": 0}
+# The longest that RFC 6749 recommends, in seconds: a machine under load is slow.
+LIFETIME = 600
 
 app = Flask(__name__)
 codes: dict[str, Code] = {}
@@ -92,7 +99,11 @@ class Code(AuthorizationCodeMixin):
     nonce: str
     code_challenge: str
     code_challenge_method: str
+    expires_at: float
     auth_time: int = field(default_factory=lambda: int(time.time()))
+
+    def is_expired(self) -> bool:
+        return time.time() >= self.expires_at
 
     def get_redirect_uri(self) -> str:
         return self.redirect_uri
@@ -128,10 +139,12 @@ class Grant(AuthorizationCodeGrant):
             data["nonce"],
             data["code_challenge"],
             data["code_challenge_method"],
+            time.time() + LIFETIMES.get(request.user.name, LIFETIME),
         )
 
     def query_authorization_code(self, code: str, client: Client) -> Code | None:
-        return codes.get(code)
+        found = codes.get(code)
+        return None if found is None or found.is_expired() else found
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
         del codes[authorization_code.code]
@@ -160,7 +173,9 @@ class Tokens(OpenIDCode):
         return {"iss": issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
 
     def generate_user_info(self, user: Person, scope: str) -> dict[str, Any]:
-        return {"sub": user.name} | (PEOPLE[user.name] if "groups" in scope.split() else {})
+        claims = {"sub": user.name} | (PEOPLE[user.name] if "groups" in scope.split() else {})
+        # What stands here is written over the client's claims.
+        return claims | ({"aud": OTHER_AUDIENCES[user.name]} if user.name in OTHER_AUDIENCES else {})
 
 
 class Named(IssuerParameter):

@@ -3,8 +3,9 @@
 
 use glidepath_core::link::QuestionLink;
 use glidepath_lab::{ACCOUNT, Fetched, Person, fetch_as, signature};
+use serde_json::{Value, json};
 
-use super::{FORM, Stage, ask};
+use super::{FORM, Stage, ask, written};
 
 /// More than Lambda hands to any function.
 const SIX_MEGABYTES: usize = 6 * 1024 * 1024 + 1024;
@@ -103,6 +104,15 @@ async fn clicks(stage: &Stage) {
 
 /// By whoever may do everything, at the URLs that ask whose a request is.
 async fn requests(stage: &Stage) {
+    let before = stage.lab.calls(0.0).unwrap().len();
+    unfit(stage).await;
+    approvals(stage).await;
+    for role in ["DecideRole", "StartRole", "RollbackRole"] {
+        assert_eq!(written(stage, role, before), [] as [&str; 0], "{role}");
+    }
+}
+
+async fn unfit(stage: &Stage) {
     let root = Person::root();
     let json = ("content-type", "application/json");
     let longer = format!("\"{}\"", "x".repeat(SIX_MEGABYTES));
@@ -124,5 +134,22 @@ async fn requests(stage: &Stage) {
         }
         let unsigned = ask("POST", url, &[json], "{}").await;
         says_nothing(&unsigned, 403, output);
+    }
+}
+
+/// As they must be, of what there is not.
+async fn approvals(stage: &Stage) {
+    let (root, url) = (Person::root(), &stage.lab.glidepath().outputs()["DecideUrl"]);
+    for (deployment, number, status, cause) in [
+        ("nobody", 2, 404, "there is no deployment `nobody`"),
+        ("l-1", 99, 400, "stage 99 does not wait for an approval, stage 2 does"),
+    ] {
+        let decision = json!({ "approve": { "stage": number } });
+        let body = json!({ "deployment": deployment, "decision": decision }).to_string();
+        let headers = [("content-type", "application/json")];
+        let answer = fetch_as(&root, "lambda", "POST", url, &headers, &body).await.unwrap();
+        assert_eq!(answer.status, status, "{body}: {}", answer.body);
+        let told: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(told["cause"], cause, "{body}: {told}");
     }
 }

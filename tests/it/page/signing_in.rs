@@ -75,6 +75,7 @@ fn nobody_is_whom_the_issuer_does_not_name() {
                 assert_eq!(get(&forged).await.status, 404, "{forged}");
             }
             attempts_belong_to_their_browser(&url, &issuer).await;
+            neither_strays_nor_latecomers_are_signed_in(&stage, &url).await;
             sessions_belong_to_their_question(&url).await;
             strangers_are_told(&url).await;
 
@@ -165,6 +166,27 @@ async fn attempts_belong_to_their_browser(url: &str, issuer: &Issuer) {
     assert!(again.status == 403 && again.body.contains("invalid_grant"), "{}", again.body);
 }
 
+/// A token for another client, and a code that has expired before it is brought.
+async fn neither_strays_nor_latecomers_are_signed_in(stage: &Stage, url: &str) {
+    for (name, why) in [
+        ("stray", "Why: the token is not taken: it was made for another client."),
+        ("late", "Why: the issuer does not take the code that it has sent: `invalid_grant`."),
+    ] {
+        let (back, kept) = returns(url, name).await;
+        let told = with_cookie("GET", &back, &kept, "").await;
+        assert!(told.status == 403 && cookies(&told).is_empty(), "{name}: {}", told.body);
+        assert!(
+            told.body.contains("You are not signed in") && told.body.contains(why),
+            "{name}: {}",
+            told.body
+        );
+        let page = with_cookie("GET", url, &kept, "").await;
+        assert!(page.body.contains("Sign in to answer"), "{name}: {}", page.body);
+    }
+    assert_eq!(written(stage, "PageRole", 0), [] as [&str; 0]);
+    assert_eq!(decided(&status(stage, "s-1").await), 0);
+}
+
 async fn sessions_belong_to_their_question(url: &str) {
     let kept = session(url, "ada").await;
     let (name, value) = kept.split_once('=').unwrap();
@@ -232,7 +254,7 @@ fn four_eyes_sign_in_by_a_form_and_approve_without_a_script() {
             let (wide, narrow) = ("--window-size=1200,1600", "--window-size=500,1800");
             let dark = "--blink-settings=preferredColorScheme=0";
             let Some(ada) = Browser::start(TEST, &[wide]).await else { return };
-            ada.client.goto(&url).await.unwrap();
+            ada.shows_chart(&url).await;
             has_no_obstacle(&ada, "before signing in").await;
             // Somebody who changes their mind comes back.
             ada.client.find(Locator::Css("a.button")).await.unwrap().click().await.unwrap();

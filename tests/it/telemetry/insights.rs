@@ -10,9 +10,12 @@ enum Test {
     Contains(String),
 }
 
-/// The conditions of a query: of each `filter` at least one list has to hold whole.
+/// Of the lists at least one has to hold whole.
+type Conditions = Vec<Vec<(String, Test)>>;
+
+/// The conditions of a query: those of each `filter` have to hold.
 #[derive(Debug)]
-pub(super) struct Query(Vec<Vec<Vec<(String, Test)>>>);
+pub(super) struct Query(Vec<Conditions>);
 
 impl Query {
     /// Whether the query finds this line.
@@ -31,13 +34,38 @@ impl Query {
     }
 
     pub(super) fn read(text: &str) -> Self {
-        let filters = text.split(['|', '\n']).map(str::trim);
-        let filters = filters.filter_map(|command| command.strip_prefix("filter "));
-        Self(filters.map(conditions).collect())
+        let commands = text.split('|').map(str::trim).filter(|command| !command.is_empty());
+        Self(commands.filter_map(command).collect())
     }
 }
 
-fn conditions(filter: &str) -> Vec<Vec<(String, Test)>> {
+/// The conditions of a `filter`. The others find nothing, and a mistake in them would be refused as well.
+fn command(text: &str) -> Option<Conditions> {
+    let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match name {
+        "filter" => return Some(conditions(rest)),
+        "fields" => {
+            assert!(rest.split(',').map(str::trim).all(is_field), "no fields: {text}");
+        }
+        "sort" => {
+            let words: Vec<_> = rest.split_whitespace().collect();
+            let ([field] | [field, "asc" | "desc"]) = words[..] else {
+                panic!("no order: {text}");
+            };
+            assert!(is_field(field), "no order: {text}");
+        }
+        "limit" => assert!(rest.parse::<u16>().is_ok(), "no number: {text}"),
+        other => panic!("no command: {other}"),
+    }
+    None
+}
+
+fn is_field(name: &str) -> bool {
+    let plain = |character: char| character.is_alphanumeric() || "@._".contains(character);
+    !name.is_empty() && name.chars().all(plain)
+}
+
+fn conditions(filter: &str) -> Conditions {
     let any = filter.split(" or ");
     any.map(|all| all.split(" and ").map(|one| condition(one.trim())).collect()).collect()
 }
@@ -85,4 +113,22 @@ fn a_query_finds_what_it_asks_for() {
     let both = Query::read("| filter deployment = \"d1\" and ispresent(Verdict)");
     assert!(both.finds(&json!({ "deployment": "d1", "Verdict": 1 })));
     assert!(!both.finds(&json!({ "deployment": "d1", "Verdict": null })));
+}
+
+#[test]
+fn a_query_with_a_mistake_is_refused_whichever_command_has_it() {
+    for (mistaken, why) in [
+        ("fields answer | fliter answer like \"d1\"", "no command: fliter"),
+        ("fields answer\nsort answer", "no fields"),
+        ("fields", "no fields"),
+        ("fields answer,", "no fields"),
+        ("fields answer | sort answer down", "no order"),
+        ("fields answer | sort", "no order"),
+        ("fields answer | limit few", "no number"),
+    ] {
+        let refused = std::panic::catch_unwind(|| Query::read(mistaken)).unwrap_err();
+        let said = refused.downcast_ref::<String>().unwrap();
+        assert!(said.contains(why), "{mistaken}: {said}");
+    }
+    Query::read("fields @timestamp, span.stage\n| sort @timestamp desc | sort answer | limit 50");
 }
