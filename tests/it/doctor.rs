@@ -100,7 +100,9 @@ async fn left(lab: &Lab) -> Vec<String> {
     left.extend(items.iter().map(Value::to_string).filter(|item| item.contains(PREFIX)));
     let function = lab.glidepath().output("RollbackFunctionName").unwrap();
     let aliases = clients.lambda.list_aliases().function_name(function).send().await.unwrap();
-    left.extend(aliases.aliases().iter().filter_map(|alias| alias.name().map(str::to_owned)));
+    let aliases = aliases.aliases().iter().filter_map(|alias| alias.name().map(str::to_owned));
+    // The stack's own alias stays.
+    left.extend(aliases.filter(|alias| alias.starts_with(PREFIX)));
     left
 }
 
