@@ -1,12 +1,13 @@
 """Metric math: the expressions of GetMetricData and of alarms, over time series.
 
 A series is ``{timestamp: value}``; where a series has no value there is no data point, which is not
-zero. Python's own parser reads the expressions, of which only the listed nodes are accepted.
+zero. An expression is read and evaluated in one go, by precedence. Python's own `ast` would read most of
+it, but not in a server with threads: until 3.11.8 two of them that parse at once can fail each other's
+("AST constructor recursion depth mismatch"), and an alarm then could not be created.
 """
 
 from __future__ import annotations
 
-import ast
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,21 +21,39 @@ class MetricMathError(Exception):
     """The expression is not valid or not supported."""
 
 
-ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
+ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
 }
-COMPARISON: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+LOGIC: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "AND": lambda left, right: bool(left) and bool(right),
+    "OR": lambda left, right: bool(left) or bool(right),
 }
+COMPARISONS = frozenset({">", ">=", "<", "<=", "==", "!="})
+# What binds weakest comes first; what stands on one level is read from left to right.
+LEVELS: Sequence[frozenset[str]] = (
+    frozenset({"OR"}),
+    frozenset({"AND"}),
+    COMPARISONS,
+    frozenset({"+", "-"}),
+    frozenset({"*", "/"}),
+)
+SPELLED: Mapping[str, str] = {"&&": "AND", "||": "OR"}
+TOKEN = re.compile(
+    r"""\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"""
+    r"""|(?P<text>"[^"]*"|'[^']*')"""
+    r"""|(?P<name>[A-Za-z_]\w*)"""
+    r"""|(?P<sign>&&|\|\||[<>=!]=|[-+*/^<>()\[\],]))\s*"""
+)
 AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
     "AVG": lambda values: sum(values) / len(values),
@@ -83,45 +102,81 @@ class _Evaluation:
         self._period = period
 
     def run(self, expression: str) -> Value:
-        """Parse in Python's grammar and evaluate."""
-        text = re.sub(r"\bAND\b|&&", " and ", expression)
-        text = re.sub(r"\bOR\b|\|\|", " or ", text)
-        text = re.sub(r"\bIF\s*\(", "IF_(", text).replace("^", "**")
-        try:
-            tree = ast.parse(text.strip(), mode="eval")
-        except SyntaxError as error:
-            raise MetricMathError(f"not a valid expression: {expression}") from error
-        return self._value(tree.body)
+        """Read the whole expression and evaluate it."""
+        self._expression = expression
+        self._tokens = _tokens(expression)
+        value = self._level(0)
+        if self._tokens[0][1]:
+            raise self._invalid()
+        return value
 
-    def _value(self, node: ast.expr) -> Value:
-        if isinstance(node, ast.Constant):
-            if isinstance(node.value, (int, float)):
-                return float(node.value)
-            if isinstance(node.value, str):
-                return node.value
-        if isinstance(node, ast.Name):
-            return self._variables[node.id] if node.id in self._variables else node.id
-        if isinstance(node, ast.List):
-            return [self._value(item) for item in node.elts]
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return pointwise(operator.neg, self._value(node.operand))
-        if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-            return pointwise(ARITHMETIC[type(node.op)], self._value(node.left), self._value(node.right))
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARISON:
-            compare = COMPARISON[type(node.ops[0])]
-            left, right = self._value(node.left), self._value(node.comparators[0])
-            return pointwise(lambda a, b: float(compare(a, b)), left, right)
-        if isinstance(node, ast.BoolOp):
-            combine = all if isinstance(node.op, ast.And) else any
-            return pointwise(lambda *values: float(combine(values)), *map(self._value, node.values))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self._call(node.func.id, [self._value(argument) for argument in node.args])
-        raise MetricMathError(f"unsupported in an expression: {ast.unparse(node)}")
+    def _invalid(self) -> MetricMathError:
+        kind, text = self._tokens[0]
+        return MetricMathError(f"not a valid expression, at {text or 'its end'}: {self._expression}")
+
+    def _take(self, *texts: str) -> str | None:
+        """The next token if it is one of these; a string is none of them whatever it holds."""
+        kind, text = self._tokens[0]
+        if kind == "text" or text not in texts:
+            return None
+        self._tokens.pop(0)
+        return text
+
+    def _expect(self, text: str) -> None:
+        if self._take(text) is None:
+            raise self._invalid()
+
+    def _level(self, depth: int) -> Value:
+        if depth == len(LEVELS):
+            return self._signed()
+        value = self._level(depth + 1)
+        while sign := self._take(*LEVELS[depth]):
+            value = _combine(sign, value, self._level(depth + 1))
+            if sign in COMPARISONS:
+                break  # What a comparison says is not compared again.
+        return value
+
+    def _signed(self) -> Value:
+        if self._take("-"):
+            return pointwise(operator.neg, self._signed())
+        base = self._operand()
+        # Binds tighter than a sign before it, and its exponent may have one.
+        return _combine("^", base, self._signed()) if self._take("^") else base
+
+    def _operand(self) -> Value:
+        if self._take("("):
+            value = self._level(0)
+            self._expect(")")
+            return value
+        if self._take("["):
+            return self._items("]")
+        kind, text = self._tokens[0]
+        if kind not in ("number", "text", "name") or text in ("AND", "OR"):
+            raise self._invalid()
+        self._tokens.pop(0)
+        if kind == "number":
+            return float(text)
+        if kind == "text":
+            return text[1:-1]
+        if self._take("("):
+            return self._call(text, self._items(")"))
+        return self._variables[text] if text in self._variables else text
+
+    def _items(self, end: str) -> list[Value]:
+        """What stands between commas until `end`."""
+        items: list[Value] = []
+        if self._take(end):
+            return items
+        items.append(self._level(0))
+        while self._take(","):
+            items.append(self._level(0))
+        self._expect(end)
+        return items
 
     def _call(self, name: str, arguments: list[Value]) -> Value:
         if name in AGGREGATES and len(arguments) == 1:
             return _aggregate(AGGREGATES[name], arguments[0])
-        if name == "IF_" and len(arguments) in (2, 3):
+        if name == "IF" and len(arguments) in (2, 3):
             return _if(arguments)
         if name == "FILL" and len(arguments) == 2:
             return self._fill(arguments[0], arguments[1])
@@ -173,6 +228,26 @@ class _Evaluation:
                 if left < timestamp < right:
                     result[timestamp] = series[left] + slope * (timestamp - left)
         return result
+
+
+def _tokens(expression: str) -> list[tuple[str, str]]:
+    """What the expression is made of, each with its kind; an empty one says where it ends."""
+    tokens: list[tuple[str, str]] = []
+    at = 0
+    while at < len(expression.rstrip()):
+        match = TOKEN.match(expression, at)
+        if match is None or match.lastgroup is None:
+            raise MetricMathError(f"not a valid expression, at {expression[at:].strip()}: {expression}")
+        text = match[match.lastgroup]
+        tokens.append((match.lastgroup, SPELLED.get(text, text)))
+        at = match.end()
+    return [*tokens, ("end", "")]
+
+
+def _combine(sign: str, left: Value, right: Value) -> Value:
+    if sign in ARITHMETIC:
+        return pointwise(ARITHMETIC[sign], left, right)
+    return pointwise(lambda a, b: float(LOGIC[sign](a, b)), left, right)
 
 
 def pointwise(function: Callable[..., float], *values: Value) -> Value:

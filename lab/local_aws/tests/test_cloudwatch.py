@@ -106,6 +106,11 @@ def test_metric_math_over_the_api(lab: Lab, unique: str) -> None:
         ("a / PERIOD(a)", {0: 1 / 60, 1: 4 / 60}),
         ("TIME_SERIES(3) * a", {0: 3.0, 1: 12.0}),
         ("a > MAX(b)", {0: 0.0, 1: 0.0}),
+        ("2 ^ 3 ^ 2 - 2 ^ -1 + 0 * a", {0: 511.5, 1: 511.5}),
+        ("b - a - 1", {0: 0.0}),
+        ("a > 3 OR a < 2 AND a > 3", {0: 0.0, 1: 1.0}),
+        ("(a > 3 OR a < 2) AND a > 3", {0: 0.0, 1: 1.0}),
+        ("SUM(METRICS('AND')) + a", {}),
     ],
 )
 def test_metric_math(expression: str, expected: dict[int, float]) -> None:
@@ -113,7 +118,10 @@ def test_metric_math(expression: str, expected: dict[int, float]) -> None:
     assert evaluate(expression, variables, ["a", "b", "z"], range(4), 60) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("expression", ["a +", "unknown + a", "__import__('os')", "a.b", "SEARCH('x', 'Sum')"])
+@pytest.mark.parametrize(
+    "expression",
+    ["a +", "unknown + a", "__import__('os')", "a.b", "a b", "(a", "a < 1 < 2", "SEARCH('x', 'Sum')"],
+)
 def test_an_expression_that_cannot_be_evaluated_is_refused(lab: Lab, unique: str, expression: str) -> None:
     with pytest.raises(ClientError) as error:
         get(lab, stat("a", unique), {"Id": "e", "Expression": expression})
