@@ -7,7 +7,7 @@ use glidepath_core::health::SlotRequests;
 use glidepath_core::ids::{ChannelName, DeploymentId, EcsServiceName, ExecutionArn, TaskToken};
 use glidepath_core::plan::{Approval, OnTimeout, Opening, Openings, StageIndex};
 use glidepath_core::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Gate, Notice, Outcome, Pause, Phase,
+    Decision, Deployment, Event, Fence, FenceTrigger, Freeze, Gate, Notice, Outcome, Pause, Phase,
     Progress, Promotion, RecordedHealth, Revision, Step, Tick, Undelivered,
 };
 use glidepath_core::route::RouteRef;
@@ -103,6 +103,7 @@ pub(crate) fn baking() -> Deployment {
         next_due_at: NOW + minutes(10),
         epochs: None,
         validating: None,
+        freeze: None,
         progress,
         plan,
     }
@@ -146,6 +147,27 @@ pub(crate) fn outside_windows() -> Deployment {
     let opens_at = Some(opening.from);
     deployment.progress.told = Some(Event::OutsideWindows { stage: StageIndex(1), opens_at });
     deployment
+}
+
+/// A stage waits until somebody thaws what they have frozen.
+pub(crate) fn frozen() -> Deployment {
+    let mut deployment = baking();
+    let freeze = freeze();
+    let told = Event::Frozen { stage: StageIndex(1), freeze: freeze.clone(), goes_on_at: None };
+    deployment.freeze = Some(freeze);
+    deployment.progress.told = Some(told);
+    deployment
+}
+
+pub(crate) fn freeze() -> Freeze {
+    Freeze {
+        services: "production/*".to_owned(),
+        by: "arn:aws:sts::1:assumed-role/operator/ada".to_owned(),
+        at: NOW,
+        since: NOW,
+        reason: "the sale".to_owned(),
+        until: None,
+    }
 }
 
 /// Somebody has paused a bake.
@@ -238,6 +260,7 @@ pub(crate) fn all() -> Vec<Deployment> {
         waiting(),
         paused(),
         outside_windows(),
+        frozen(),
         held_by_others(),
         rolling_back(),
         held(),
@@ -343,6 +366,7 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             against: Vec::new(),
         },
         Event::OutsideWindows { stage, opens_at: Some(NOW + minutes(900)) },
+        Event::Frozen { stage, freeze: freeze(), goes_on_at: None },
         Event::StageHeld {
             stage,
             reasons: vec!["12 of 200 requests".to_owned()],

@@ -20,9 +20,14 @@ impl Commands {
         command
     }
 
+    /// `glidepath COMMAND`, with the stack where it is not the default one.
+    pub(crate) fn plain(&self, command: &str) -> String {
+        format!("glidepath {command}{}", self.options())
+    }
+
     /// `glidepath status`, with the stack where it is not the default one.
     pub(crate) fn all(&self) -> String {
-        format!("glidepath status{}", self.options())
+        self.plain("status")
     }
 
     /// The options of every command, each with a space before it.

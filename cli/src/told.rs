@@ -22,6 +22,8 @@ pub(crate) enum Done {
     Promoted,
     Paused,
     Resumed,
+    Frozen,
+    Thawed,
     RolledBack,
     Retired,
     Nothing,
@@ -40,6 +42,8 @@ impl Done {
             Self::Promoted => "it is recorded that the stage may go on",
             Self::Paused => "the pause is recorded",
             Self::Resumed => "its end is recorded",
+            Self::Frozen => "the freeze is recorded",
+            Self::Thawed => "its end is recorded, and what waited for it goes on",
             Self::RolledBack => {
                 "all traffic is back on stable, and the load balancer has confirmed it"
             }
@@ -48,13 +52,15 @@ impl Done {
         }
     }
 
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Started,
         Self::Approved,
         Self::Rejected,
         Self::Promoted,
         Self::Paused,
         Self::Resumed,
+        Self::Frozen,
+        Self::Thawed,
         Self::RolledBack,
         Self::Retired,
         Self::Nothing,

@@ -4,13 +4,23 @@ use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
 use glidepath_aws::orchestration::StepFunctions;
 use glidepath_aws::registry::DynamoRegistry;
-use glidepath_engine::decide::{self, Decided, Posted, Wanted};
+use glidepath_engine::decide::{self, Decided, PostedBody, Wanted};
+use glidepath_engine::freeze::{self, FreezeDone};
 use glidepath_engine::page::path_of_question;
 use glidepath_engine::ports::{Adapters, Clock, Ports};
 use glidepath_engine::retire;
 use glidepath_functions::url::{self, UrlRequest};
 use glidepath_functions::{log_as_json, serve, settings};
+use serde::Serialize;
 use serde_json::Value;
+
+/// What is answered to what was posted.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answered {
+    Decision(Decided),
+    Freeze(FreezeDone),
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -22,9 +32,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_orchestration(StepFunctions::new(&clients))
         .with_ambient(System::default());
     serve(async |payload: Value| {
-        let decided = async |UrlRequest { by, body }: UrlRequest<Posted>| {
+        let decided = async |UrlRequest { by, body }: UrlRequest<PostedBody>| {
+            let posted = match body {
+                PostedBody::Decision(posted) => posted,
+                PostedBody::Freeze(posted) => {
+                    return freeze::run(&ports, &posted, &by).await.map(Answered::Freeze);
+                }
+            };
             // Not the record: it holds the token of the pause.
-            Ok(match body.by(by)? {
+            Ok(Answered::Decision(match posted.by(by)? {
                 Wanted::Answer(answer) => {
                     let after = decide::run(&ports, &answer).await?;
                     Decided::answer(&answer, &after, ports.ambient().now())
@@ -43,7 +59,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                     };
                     Decided::link(deployment, shown)
                 }
-            })
+            }))
         };
         Ok(url::answer(&payload, decided).await)
     })

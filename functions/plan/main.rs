@@ -18,7 +18,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let ports = Adapters::none()
-        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_registry(
+            DynamoRegistry::new(&clients, settings::text(settings::TABLE)?).without_freezes(),
+        )
         .with_load_balancer(ElasticLoadBalancing::new(&clients))
         .with_containers(ElasticContainers::new(&clients))
         .with_scaling(ApplicationAutoScaling::new(&clients))

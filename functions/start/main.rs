@@ -15,7 +15,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json()?;
     let clients = Clients::in_lambda()?;
     let ports = Adapters::none()
-        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_registry(
+            DynamoRegistry::new(&clients, settings::text(settings::TABLE)?).without_freezes(),
+        )
         .with_orchestration(StateMachine::new(&clients, settings::text(settings::STATE_MACHINE)?))
         .with_ambient(System::default());
     serve(async |payload: Value| {

@@ -21,7 +21,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         notify: settings::text(settings::NOTIFY_FUNCTION)?,
     };
     let ports = Adapters::none()
-        .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
+        .with_registry(
+            DynamoRegistry::new(&clients, settings::text(settings::TABLE)?).without_freezes(),
+        )
         .with_functions(LambdaFunctions::new(&clients, names))
         .with_telemetry(LogLines::from_environment())
         .with_ambient(System::default());

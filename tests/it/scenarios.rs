@@ -46,6 +46,7 @@ scenarios! {
     a_refusal_brings_everything_back: "approval-refused",
     silence_does_what_the_plan_says: "approval-timed-out",
     outside_its_windows_nothing_begins: "windows",
+    what_is_frozen_waits_for_the_thaw: "frozen",
     an_alarm_ends_the_wait_for_a_person: "alarm-during-approval",
     a_canary_that_never_becomes_healthy_gets_no_request: "never-healthy",
     a_version_that_does_not_start_is_given_up: "fails-to-start",

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use glidepath_aws::clock::System;
-use glidepath_core::audit::{Entry, entry};
+use glidepath_core::audit::{Entry, entry, entry_of_freeze};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::Deployment;
 use glidepath_core::time::{Span, Timestamp};
@@ -40,7 +40,7 @@ const COLUMNS: [&str; 15] = [
 
 /// Show who did what, when, why and on what evidence, of every deployment that was started in a time
 ///
-/// Each entry is kept for 400 days.
+/// What was frozen and thawed in that time is among it. Each entry is kept for 400 days.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// From when on deployments were started: a day (2026-11-01, in UTC) or an instant (RFC 3339)
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Until when: to the end of that day, or before that instant; until now without it
     #[arg(long, value_name = "TIME", value_parser = day_or_instant)]
     to: Option<Moment>,
-    /// Only deployments of this service
+    /// Only deployments of this service, and nothing of what was frozen
     #[arg(long)]
     service: Option<String>,
     /// Print JSON: one object a line for each entry
@@ -109,7 +109,11 @@ pub(crate) async fn run(
     let connection = options.connect().await?;
     let registry = &connection.ports.registry;
     let found = registry.started(from, before).await?;
-    let told = told(registry, &found, arguments.filter()).await?;
+    let mut told = told(registry, &found, arguments.filter()).await?;
+    if arguments.service.is_none() {
+        let frozen = registry.freeze_entries(from, before).await?;
+        told.entries.extend(frozen.iter().map(entry_of_freeze));
+    }
     let text = if arguments.csv {
         as_csv(&told.entries)?
     } else if arguments.json {
@@ -163,12 +167,12 @@ fn as_csv(entries: &[Entry]) -> std::io::Result<String> {
     for entry in entries {
         let row = [
             entry.at.clone(),
-            entry.deployment.clone(),
-            entry.sequence.to_string(),
-            entry.cluster.clone(),
+            entry.deployment.clone().unwrap_or_default(),
+            entry.sequence.map(|sequence| sequence.to_string()).unwrap_or_default(),
+            entry.cluster.clone().unwrap_or_default(),
             entry.service.clone(),
-            entry.version.to_string(),
-            entry.version_before.to_string(),
+            entry.version.as_ref().map(ToString::to_string).unwrap_or_default(),
+            entry.version_before.as_ref().map(ToString::to_string).unwrap_or_default(),
             entry.event.to_owned(),
             entry.stage.map(|stage| stage.to_string()).unwrap_or_default(),
             entry.by.clone().unwrap_or_default(),
@@ -202,6 +206,7 @@ fn shown(entries: &[Entry]) -> String {
         let more: String = more
             .flat_map(|more| more.lines().map(|line| format!("    {line}\n")).collect::<Vec<_>>())
             .collect();
+        let deployment = deployment.as_deref().unwrap_or("-");
         format!("{at}  {deployment}  {what}\n{more}")
     };
     entries.iter().map(line).collect()

@@ -186,7 +186,7 @@ mod tests {
     use crate::fixtures;
 
     fn known(deployments: Vec<glidepath_core::record::Deployment>) -> Recent {
-        Recent { deployments, unreadable: std::collections::BTreeMap::new() }
+        Recent { deployments, ..Recent::default() }
     }
 
     fn refused(known: &Recent, to: &str) -> (String, String) {

@@ -6,6 +6,7 @@ mod back;
 mod completions;
 mod doctor;
 mod drift;
+mod freeze;
 mod history;
 mod judge;
 mod man;
@@ -22,6 +23,7 @@ mod schema;
 mod start;
 mod status;
 mod switch;
+mod thaw;
 
 use std::io::Write;
 
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Promote(promote::Arguments),
     Pause(pause::Arguments),
     Resume(resume::Arguments),
+    Freeze(freeze::Arguments),
+    Thaw(thaw::Arguments),
     #[command(visible_alias = "abort")]
     Rollback(rollback::Arguments),
     Switch(switch::Arguments),
@@ -79,6 +83,8 @@ impl Command {
             Self::Promote(arguments) => Box::pin(promote::run(arguments, options, output)).await,
             Self::Pause(arguments) => Box::pin(pause::run(arguments, options, output)).await,
             Self::Resume(arguments) => Box::pin(resume::run(arguments, options, output)).await,
+            Self::Freeze(arguments) => Box::pin(freeze::run(arguments, options, output)).await,
+            Self::Thaw(arguments) => Box::pin(thaw::run(arguments, options, output)).await,
             Self::Rollback(arguments) => Box::pin(rollback::run(arguments, options, output)).await,
             Self::Switch(arguments) => Box::pin(switch::run(arguments, options, output)).await,
             Self::Retire(arguments) => Box::pin(retire::run(arguments, options, output)).await,

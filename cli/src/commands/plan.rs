@@ -9,7 +9,7 @@ use glidepath_core::preflight::{Resolved, openings};
 use glidepath_core::request::Asked;
 use glidepath_core::timetable::Timetable;
 use glidepath_engine::forecast::{forecast, suggest, try_checks};
-use glidepath_engine::ports::Clock;
+use glidepath_engine::ports::{Clock, Registry};
 use glidepath_engine::survey::{Unfit, survey};
 use serde_json::{Value, json};
 
@@ -200,8 +200,17 @@ pub(super) async fn surveyed(
         return Err(document.refused(findings));
     }
     let Connection { stack, ports, .. } = connection;
-    match survey(ports, &stack.settings()?, ports.ambient.now(), &document.value).await {
-        Ok(surveyed) => Ok((surveyed.resolved, findings)),
+    let now = ports.ambient.now();
+    match survey(ports, &stack.settings()?, now, &document.value).await {
+        Ok(surveyed) => {
+            let freezes = ports.registry.freezes().await?;
+            let plan = &surveyed.resolved.plan;
+            if let Some(freeze) = freezes.of(plan).filter(|freeze| freeze.in_force(now)) {
+                let frozen = freeze.in_words();
+                findings.warning("$", format!("it is {frozen}"), "it begins once it is thawed");
+            }
+            Ok((surveyed.resolved, findings))
+        }
         Err(Unfit::Refused(refusal)) => {
             findings.extend(refusal.findings().clone());
             Err(document.refused(findings.errors_first()))

@@ -125,7 +125,6 @@ fn refused(none: &NoWayBack, subject: &str, commands: &Commands) -> Stopped {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use glidepath_core::record::{Event, Retirement};
     use glidepath_core::time::Span;
@@ -139,7 +138,7 @@ mod tests {
         let (registry, world) = (MemoryRegistry::default(), example::world());
         let ports = Bed::new(&registry, &world);
         let succeeded = fixtures::succeeded();
-        let known = Recent { deployments: vec![succeeded.clone()], unreadable: BTreeMap::new() };
+        let known = Recent { deployments: vec![succeeded.clone()], ..Recent::default() };
         let commands = Commands::default();
         registry.items().deployments.insert(succeeded.id.clone(), succeeded.clone());
         // With the function itself in place of its URL.
@@ -183,7 +182,7 @@ mod tests {
         newer.id = DeploymentId::new("shop-43");
         registry.items().deployments.insert(newer.id.clone(), newer.clone());
         let deployments = vec![newer, known.deployments[0].clone()];
-        let known = Recent { deployments, unreadable: BTreeMap::new() };
+        let known = Recent { deployments, ..Recent::default() };
         kept.revision = registry.items().retirements[&kept.key()].revision;
         registry.items().retirements.insert(kept.key(), kept.clone());
         let stopped = end(&ports, &known, "shop-42", &retire, &commands).await.unwrap_err();

@@ -7,7 +7,7 @@ use glidepath_core::document::Findings;
 use glidepath_core::ids::{DeploymentId, ExecutionArn, TaskDefinition};
 use glidepath_core::record::{Deployment, Outcome, Phase};
 use glidepath_core::request::{Asked, Request};
-use glidepath_core::time::Span;
+use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{Clock, Containers, LoadBalancer, Ports, Registry};
 use serde_json::json;
 
@@ -181,7 +181,7 @@ pub(super) async fn begin(
     let told = match answer(&connection.ports, id, &execution, LAG, find).await? {
         Answer::Accepted(deployment) => {
             let now = connection.ports.ambient.now();
-            Told::of(Done::Started, &deployment, now, accepted(&deployment))
+            Told::of(Done::Started, &deployment, now, accepted(&deployment, now))
                 .with("warnings", json!(deployment.warnings))
         }
         Answer::Refused(refused) => return refused.outcome(id, commands),
@@ -226,12 +226,18 @@ async fn ended_before(connection: &Connection, id: &DeploymentId) -> Result<Told
 }
 
 /// What begins, and what somebody should know about it.
-fn accepted(deployment: &Deployment) -> String {
+fn accepted(deployment: &Deployment, now: Timestamp) -> String {
     let Deployment { id, plan, warnings, .. } = deployment;
     let (old, new) = (plan.stable.task_definition.short(), plan.task_definition.short());
     let mut text = format!("{id} has begun: {new} replaces {old} of {}", plan.service);
     for warning in warnings {
         text.push_str(&format!("\n{WARNING}warning:{WARNING:#} {warning}"));
+    }
+    if let Some(freeze) = deployment.frozen(now) {
+        let frozen = freeze.in_words();
+        text.push_str(&format!(
+            "\n{WARNING}warning:{WARNING:#} it is {frozen}: it begins once it is thawed"
+        ));
     }
     text
 }

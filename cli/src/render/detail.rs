@@ -70,6 +70,7 @@ impl Detail<'_> {
         let rows = [
             self.state(),
             self.origin(),
+            self.frozen(),
             self.failure(),
             self.what_now(),
             labelled("warnings", self.deployment.warnings.iter().cloned()),
@@ -113,6 +114,18 @@ impl Detail<'_> {
         let whom = plan.started_by_whom().map(|whom| ("started by", whom));
         let because = plan.reason.clone().map(|reason| ("because", reason));
         whom.into_iter().chain(because).collect()
+    }
+
+    /// What will hold it, before it does: then its state says so.
+    fn frozen(&self) -> Vec<Row> {
+        let Deployment { phase, progress, .. } = self.deployment;
+        let told = matches!(progress.told, Some(Event::Frozen { .. }));
+        let freeze = self.deployment.frozen(self.now).filter(|_| *phase == Phase::Open && !told);
+        let freeze = freeze.map(|freeze| {
+            let style = Tone::Waiting.style();
+            ("frozen", format!("{style}{}{style:#}: no stage begins", freeze.in_words()))
+        });
+        freeze.into_iter().collect()
     }
 
     /// Who must approve what is asked, and who has; `None`: one person, whoever may, or nobody is asked.
@@ -180,7 +193,7 @@ impl Detail<'_> {
             Concern::Wait | Concern::Hold => {
                 progress.told.as_ref().is_some_and(|told| told.name() == event.name())
                     && (progress.promotion().is_none()
-                        || matches!(event, Event::OutsideWindows { .. }))
+                        || matches!(event, Event::OutsideWindows { .. } | Event::Frozen { .. }))
                     && *phase == Phase::Open
             }
             Concern::WeakStable => weak,

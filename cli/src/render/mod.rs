@@ -21,7 +21,7 @@ pub(crate) use overview::overview;
 pub(crate) use state::{Doing, waits_for_a_person, words};
 pub(crate) use timeline::followed;
 pub(crate) use tree::{Size, Tree, height, tree};
-pub(crate) use view::View;
+pub(crate) use view::{View, frozen_view};
 
 /// Of headings and of what is named.
 const STRONG: Style = Style::new().bold();

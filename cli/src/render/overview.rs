@@ -29,6 +29,12 @@ pub(crate) fn overview(
 ) -> String {
     let rows: Vec<_> = found.deployments.iter().map(|deployment| row(deployment, now)).collect();
     let mut text = table(TITLES, &rows);
+    let style = Tone::Waiting.style();
+    let frozen: String = known
+        .freezes
+        .in_force(now)
+        .map(|freeze| format!("{style}{} is {}{style:#}\n", freeze.what(), freeze.in_words()))
+        .collect();
     let style = Tone::Bad.style();
     for (id, why) in &found.unreadable {
         // Writing to a text cannot fail.
@@ -39,15 +45,16 @@ pub(crate) fn overview(
         );
     }
     if text.is_empty() {
-        return match asked.offered(known) {
+        let none = match asked.offered(known) {
             _ if asked.is_for_all() => {
                 "no deployments yet; `glidepath start FILE` begins one\n".to_owned()
             }
             Some(offered) => format!("no deployments{}; {offered}\n", asked.in_words()),
             None => format!("no deployments{}\n", asked.in_words()),
         };
+        return frozen + &none;
     }
-    text
+    frozen + &text
 }
 
 fn row(deployment: &Deployment, now: Timestamp) -> [Cell; TITLES.len()] {
@@ -80,6 +87,7 @@ fn weights(deployment: &Deployment) -> String {
 #[cfg(test)]
 mod tests {
     use glidepath_core::ids::DeploymentId;
+    use glidepath_core::record::Freezes;
 
     use super::*;
     use crate::fixtures::{self, NOW, same_as_file};
@@ -102,7 +110,8 @@ mod tests {
         let unreadable = DeploymentId::new("shop-9");
         let why = "item `deployment#shop-9` / `deployment` is corrupt: there is no phase `x`";
         let unreadable = [(unreadable, why.to_owned())].into();
-        let found = Recent { deployments, unreadable };
+        let freezes = Freezes { all: vec![fixtures::freeze()], ..Freezes::default() };
+        let found = Recent { deployments, unreadable, freezes };
         same_as_file("overview.txt", &overview(&found, Filter::default(), &found, NOW));
     }
 

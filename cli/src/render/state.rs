@@ -36,6 +36,7 @@ pub(crate) enum Doing {
     Extended,
     Held,
     OutsideWindows,
+    Frozen,
     ForeignChange,
     Promoted,
     Paused,
@@ -66,6 +67,9 @@ impl Doing {
             Self::Extended => "the bake is over, and goes on because a verdict lacks something",
             Self::Held => "the weights stay until a person decides, or what was lacking is there",
             Self::OutsideWindows => "a stage waits for its window; nothing of it is begun before",
+            Self::Frozen => {
+                "somebody has frozen the service: nothing of a stage is begun until it is thawed"
+            }
             Self::ForeignChange => {
                 "somebody else has changed a route; it goes on once that is undone"
             }
@@ -87,7 +91,7 @@ impl Doing {
         }
     }
 
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Planning,
         Self::Refused,
         Self::Settling,
@@ -99,6 +103,7 @@ impl Doing {
         Self::Extended,
         Self::Held,
         Self::OutsideWindows,
+        Self::Frozen,
         Self::ForeignChange,
         Self::Promoted,
         Self::Paused,
@@ -184,7 +189,10 @@ pub(crate) fn waits_for_a_person(deployment: &Deployment, now: Timestamp) -> boo
     }
     let unanswered = matches!(progress.step, Step::Approving { decision: None, .. });
     let held = matches!(progress.told, Some(Event::StageHeld { .. } | Event::ForeignChange { .. }));
-    let never_opens = matches!(progress.told, Some(Event::OutsideWindows { opens_at: None, .. }));
+    let never_opens = matches!(
+        progress.told,
+        Some(Event::OutsideWindows { opens_at: None, .. } | Event::Frozen { goes_on_at: None, .. })
+    );
     unanswered && progress.step.awaits(now)
         || held && progress.promotion().is_none()
         || never_opens
@@ -213,6 +221,13 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
         let words = format!("{} waits for its window", named(deployment, *stage));
         return state(Doing::OutsideWindows, Tone::Waiting, words, *opens_at);
     }
+    // What was thawed since goes on with its next look.
+    if let Some(Event::Frozen { stage, goes_on_at, .. }) = &deployment.progress.told
+        && let Some(freeze) = deployment.frozen(now)
+    {
+        let words = format!("{} waits: {}", named(deployment, *stage), freeze.in_words());
+        return state(Doing::Frozen, Tone::Waiting, words, *goes_on_at);
+    }
     if let Some(promotion) = deployment.progress.promotion() {
         let words =
             format!("{} lets {} go on: the next look decides", promotion.by, stage(deployment));
@@ -238,7 +253,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             return state(Doing::Held, Tone::Waiting, words, None);
         }
         // Above.
-        Some(Event::OutsideWindows { .. })
+        Some(Event::OutsideWindows { .. } | Event::Frozen { .. })
         // The rest is told of an event, not of a wait.
         | Some(
             Event::Started

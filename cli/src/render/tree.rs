@@ -473,6 +473,7 @@ mod tests {
                 ("lacks something", fixtures::waiting(), 5),
                 ("paused", fixtures::paused(), 5),
                 ("outside its windows", fixtures::outside_windows(), 5),
+                ("frozen", fixtures::frozen(), 5),
                 ("somebody else", fixtures::held_by_others(), 50),
                 ("rolls back", fixtures::rolling_back(), 5),
                 ("rollback held", fixtures::held(), 5),

@@ -5,7 +5,7 @@ use glidepath_core::health::SlotRequests;
 use glidepath_core::message::details;
 use glidepath_core::plan::OnTimeout;
 use glidepath_core::protocol::next_look;
-use glidepath_core::record::{Decision, Deployment, Notice, Step};
+use glidepath_core::record::{Decision, Deployment, Freeze, Notice, Phase, Step};
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
 use serde::Serialize;
@@ -46,6 +46,9 @@ pub(crate) struct View<'a> {
     read_back_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<ApprovalView>,
+    /// What somebody has frozen of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<FreezeView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView<'a>>,
     execution: &'a str,
@@ -68,6 +71,24 @@ struct NowView<'a> {
     requests: Vec<RequestsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<EvidenceView>,
+}
+
+/// A freeze for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FreezeView<'a> {
+    services: &'a str,
+    by: &'a str,
+    at: String,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+pub(crate) fn frozen_view(freeze: &Freeze) -> FreezeView<'_> {
+    let Freeze { services, by, at, reason, until, .. } = freeze;
+    let until = until.map(|until| until.to_string());
+    FreezeView { services, by, at: at.to_string(), reason, until }
 }
 
 #[derive(Debug, Serialize)]
@@ -224,6 +245,10 @@ impl<'a> View<'a> {
                 .collect(),
             read_back_at: read_back_at(deployment).map(|at| at.to_string()),
             approval: approval(deployment, now),
+            frozen: deployment
+                .frozen(now)
+                .filter(|_| deployment.phase == Phase::Open)
+                .map(frozen_view),
             failure: failed(deployment, &[]),
             execution: deployment.execution.as_str(),
             timeline: None,

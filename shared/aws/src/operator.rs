@@ -14,6 +14,7 @@ use glidepath_core::record::FenceTrigger;
 use glidepath_core::request::can_be_starter;
 use glidepath_core::time::Timestamp;
 use glidepath_engine::decide::{Decided, Posted};
+use glidepath_engine::freeze::{FreezeDone, PostedFreeze};
 use glidepath_engine::ports::{Begun, PortError, PortResult};
 use glidepath_engine::rollback::PostedRollback;
 use glidepath_engine::start::PostedStart;
@@ -241,6 +242,18 @@ impl Operator {
 
     /// Has a decision recorded as the caller's, or says why it was not.
     pub async fn decide(&self, posted: &Posted) -> PortResult<Result<Decided, Failure>> {
+        self.post_decision(&json!(posted)).await
+    }
+
+    /// Has services frozen or thawed by the caller, or says why they were not.
+    pub async fn freeze(&self, posted: &PostedFreeze) -> PortResult<Result<FreezeDone, Failure>> {
+        self.post_decision(&json!(posted)).await
+    }
+
+    async fn post_decision<Answer: DeserializeOwned>(
+        &self,
+        posted: &Value,
+    ) -> PortResult<Result<Answer, Failure>> {
         let url = self.stack.decide_url.as_deref().ok_or_else(|| PortError::Refused {
             operation: "lambda:InvokeFunctionUrl",
             detail:
@@ -248,7 +261,7 @@ impl Operator {
                      Glidepath's"
                     .to_owned(),
         })?;
-        match self.urls.post(url, &json!(posted), DECISION).await? {
+        match self.urls.post(url, posted, DECISION).await? {
             Ok(decided) => answered(decided).map(Ok),
             Err(failure) => Ok(Err(failure)),
         }

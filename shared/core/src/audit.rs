@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::ids::TaskDefinition;
 use crate::message::{details, message, paused_for, why};
-use crate::record::{Deployment, Event, Notice};
+use crate::record::{
+    Deployment, Event, FreezeChange, FreezeEntry, Notice, frozen_services as what,
+};
 use crate::wish::{Known, Wish};
 
 /// One entry. Within a major version fields and words are added, and none changes its meaning.
@@ -13,14 +15,21 @@ use crate::wish::{Known, Wish};
 pub struct Entry {
     /// When, in UTC.
     pub at: String,
-    pub deployment: String,
-    pub sequence: u32,
-    pub cluster: String,
+    /// `None`: it is about no deployment, as a freeze is; so are its number, its cluster and its versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Of a freeze, the pattern of its services.
     pub service: String,
     /// The new version, a task definition.
-    pub version: TaskDefinition,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<TaskDefinition>,
     /// The one that served before.
-    pub version_before: TaskDefinition,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_before: Option<TaskDefinition>,
     /// What happened, as notices name it.
     pub event: &'static str,
     /// The stage that it is about, from 1.
@@ -54,12 +63,12 @@ pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
         plan.started_by.clone().filter(|said| proven && plan.starter.as_ref() != Some(said));
     Entry {
         at: notice.at.to_string(),
-        deployment: notice.deployment.to_string(),
-        sequence: notice.sequence,
-        cluster: plan.cluster.short().to_owned(),
+        deployment: Some(notice.deployment.to_string()),
+        sequence: Some(notice.sequence),
+        cluster: Some(plan.cluster.short().to_owned()),
         service: plan.service.to_string(),
-        version: plan.task_definition.clone(),
-        version_before: plan.stable.task_definition.clone(),
+        version: Some(plan.task_definition.clone()),
+        version_before: Some(plan.stable.task_definition.clone()),
         event: notice.event.name(),
         stage: notice.event.stage().map(|stage| stage.0 + 1),
         by: wish.as_ref().map(|wish| wish.by.to_owned()),
@@ -68,6 +77,35 @@ pub fn entry(notice: &Notice, deployment: &Deployment) -> Entry {
         reason: wish.and_then(|wish| wish.reason.map(str::to_owned)),
         what: message(notice, deployment).headline,
         evidence: evidence(&notice.event),
+    }
+}
+
+/// The entry of what was frozen or thawed, of whatever deployments.
+pub fn entry_of_freeze(entry: &FreezeEntry) -> Entry {
+    let FreezeEntry { at, services, by, reason, change } = entry;
+    let evidence = match change {
+        FreezeChange::Frozen { until } => until.map(|until| format!("until {until}")),
+        FreezeChange::Thawed { lasted } => Some(format!("it was frozen for {lasted}")),
+    };
+    Entry {
+        at: at.to_string(),
+        deployment: None,
+        sequence: None,
+        cluster: None,
+        service: services.clone(),
+        version: None,
+        version_before: None,
+        event: change.name(),
+        stage: None,
+        by: Some(by.clone()),
+        known: Some(Known::Proven),
+        on_behalf_of: None,
+        reason: reason.clone(),
+        what: match change {
+            FreezeChange::Frozen { .. } => format!("{by} has frozen {}", what(services)),
+            FreezeChange::Thawed { .. } => format!("{by} has thawed {}", what(services)),
+        },
+        evidence: evidence.into_iter().collect(),
     }
 }
 
@@ -91,6 +129,7 @@ fn evidence(event: &Event) -> Vec<String> {
         | Event::Shifted { .. }
         | Event::Waiting { .. }
         | Event::OutsideWindows { .. }
+        | Event::Frozen { .. }
         | Event::CheckAlert { .. }
         | Event::StageHeld { .. }
         | Event::NotPromoted { .. }
@@ -143,7 +182,7 @@ mod tests {
             let found = entry(&notice(decided(by)), &deployment());
             assert_eq!((found.by.as_deref(), found.known), (Some(name), Some(known)), "{by}");
             assert_eq!(found.reason.as_deref(), Some("graphs are fine"));
-            assert_eq!((found.stage, found.event, found.sequence), (Some(2), "decided", 7));
+            assert_eq!((found.stage, found.event, found.sequence), (Some(2), "decided", Some(7)));
         }
     }
 

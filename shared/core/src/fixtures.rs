@@ -10,7 +10,9 @@ use crate::ids::{
 use crate::people::ApprovalPolicy;
 use crate::plan::Plan;
 use crate::preflight::{Found, FoundAlarms, SlotsScaling, StackSettings, preflight};
-use crate::record::{Deployment, Event, Gate, Phase, Progress, RecordedHealth, Revision, Tick};
+use crate::record::{
+    Deployment, Event, Freeze, Gate, Phase, Progress, RecordedHealth, Revision, Tick,
+};
 use crate::request::{Request, decode};
 use crate::route::{ActionKind, Forward, RouteAction, RouteActions, Stickiness, WeightedGroup};
 use crate::scaling::{ScalableTarget, Suspended};
@@ -207,6 +209,7 @@ pub(crate) fn deployment() -> Deployment {
         next_due_at: NOW,
         epochs: None,
         validating: None,
+        freeze: None,
         plan,
     }
 }
@@ -228,6 +231,17 @@ pub(crate) fn same_as_file(path: &str, actual: &str) {
          expected:\n{expected}\nactual:\n{actual}",
         path.display()
     );
+}
+
+pub(crate) fn freeze(services: &str) -> Freeze {
+    Freeze {
+        services: services.to_owned(),
+        by: "arn:aws:iam::123456789012:user/ada".to_owned(),
+        at: NOW,
+        since: NOW,
+        reason: "the sale of the year".to_owned(),
+        until: None,
+    }
 }
 
 pub(crate) fn scaling_changed() -> Event {

@@ -1,7 +1,7 @@
 //! How often a deployment is looked at, and what that costs of the execution's history.
 
-use crate::plan::{Moves, Openings, Stage};
-use crate::record::{Deployment, Step};
+use crate::plan::{Openings, Stage};
+use crate::record::{Deployment, Moves, Step};
 use crate::time::{Span, Timestamp};
 
 /// Ticks of the first stretch, after which they become rarer in proportion to the time elapsed:
@@ -24,8 +24,9 @@ pub fn tick_wait(interval: Span, elapsed: Span) -> Span {
 /// be a short one.
 pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     let plan = &deployment.plan;
-    let moves = plan.moves(now);
-    let (started_at, shifted_at) = (deployment.started_at, deployment.progress.shifted_at);
+    let moves = deployment.moves(now);
+    let started_at = deployment.started_at;
+    let shifted_at = deployment.progress.shifted_at.max(deployment.progress.thawed_at);
     let bake = plan.stage(deployment.progress.stage).map_or(Span::ZERO, |stage| stage.bake);
     let bakes = match deployment.progress.step {
         Step::Baking { since, .. } => now < since + bake,
@@ -34,22 +35,23 @@ pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     let anew = match moves {
         Moves::Since(opened_at) => shifted_at.max(Some(opened_at)),
         Moves::AtAnyTime => shifted_at,
-        Moves::NotBefore(_) => shifted_at.filter(|_| bakes),
+        Moves::Held(_) => shifted_at.filter(|_| bakes),
     };
     // A night outside its windows is no reason to look rarely at what the morning shifts; and in the night itself, where
     // it only holds, there would be no room for as many looks.
     let anew = anew.map_or(started_at, |anew| anew.max(started_at));
     let elapsed = match moves {
-        Moves::NotBefore(_) if !bakes => now.since(started_at),
-        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(_) => {
-            plan.open_time(started_at, anew).plus(now.since(anew))
+        Moves::Held(_) if !bakes => now.since(started_at),
+        Moves::AtAnyTime | Moves::Since(_) | Moves::Held(_) => {
+            deployment.open_time(started_at, anew).plus(now.since(anew))
         }
     };
     let wait = tick_wait(plan.health.interval, elapsed);
-    match moves {
-        Moves::NotBefore(Some(opens_at)) => wait.min(opens_at.since(now)),
-        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(None) => wait,
-    }
+    let until = match moves {
+        Moves::Held(held) => held.until(),
+        Moves::AtAnyTime | Moves::Since(_) => None,
+    };
+    until.map_or(wait, |until| wait.min(until.since(now)))
 }
 
 /// Rollbacks that wait for stable look this often at first: traffic is where it should not be.

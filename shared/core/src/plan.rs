@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 pub use validation::{SlotValidation, Validation};
-pub use windows::{Moves, Opening, Openings, outside_windows};
+pub use windows::{Opening, Openings, outside_windows};
 
 use crate::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ServiceLabel, TargetGroupArn,

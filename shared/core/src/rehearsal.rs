@@ -84,6 +84,7 @@ impl Rehearsal {
                 next_due_at: now,
                 epochs: None,
                 validating: None,
+                freeze: None,
             },
         }
     }
@@ -114,7 +115,7 @@ impl Rehearsal {
                 | Settling::Wait(_)
                 | Settling::NotReady(_)
                 | Settling::Ask(_)
-                | Settling::OutsideWindows(_)
+                | Settling::Held { .. }
                 | Settling::Paused(_) => return,
             }
         }

@@ -54,6 +54,7 @@ impl<'a> Wish<'a> {
             Event::Paused { pause, .. } => {
                 Some(Self::at_a_door(&pause.by, pause.reason.as_deref()))
             }
+            Event::Frozen { freeze, .. } => Some(Self::at_a_door(&freeze.by, Some(&freeze.reason))),
             Event::Resumed { by, reason, .. } => Some(Self::at_a_door(by, reason.as_deref())),
             Event::RetirementHastened { by, .. }
             | Event::TrafficRestored { forced: Some(Forced::Operator(by)), .. } => {

@@ -4,7 +4,7 @@
 mod tasks;
 
 use glidepath_core::failure::Failure;
-use glidepath_core::plan::{Moves, RoutePlan, Stage, outside_windows};
+use glidepath_core::plan::{RoutePlan, Stage};
 use glidepath_core::protocol::{
     Foreign, Looked, MoveOn, NextStep, Observed, Refused, Reply, Routes, Settling, claim_forward,
     observe, reads_back, record_shift, release_forward, settling,
@@ -125,9 +125,7 @@ where
                     let reply = Reply::new(id, NextStep::Gate, "waits for a person");
                     return Ok(reply.after(tick).telling(true));
                 }
-                Settling::OutsideWindows(opens_at) => {
-                    return self.hold_outside_windows(opens_at).await;
-                }
+                Settling::Held { why, tell } => return self.hold_back(why, tell).await,
                 Settling::Paused(summary) => {
                     self.touch(Routes::InOrder, MoveOn::Stay).await?;
                     let tick = pace::tick(&self.deployment, self.ports.ambient().now());
@@ -155,13 +153,11 @@ where
         Reply::new(&self.deployment.id, next, summary).after(wait.max(tick))
     }
 
-    /// No window is open: nothing begins.
-    async fn hold_outside_windows(&self, opens_at: Option<Timestamp>) -> Result<Reply, Stop> {
-        let stage = self.deployment.progress.stage;
-        let tell = MoveOn::Tell(Event::OutsideWindows { stage, opens_at });
+    /// No weight may move: nothing begins.
+    async fn hold_back(&self, why: String, tell: Event) -> Result<Reply, Stop> {
         let before = self.deployment.notices;
-        let told = self.touch(Routes::InOrder, tell).await?;
-        let reply = self.holding(Span::ZERO, outside_windows(opens_at));
+        let told = self.touch(Routes::InOrder, MoveOn::Tell(tell)).await?;
+        let reply = self.holding(Span::ZERO, why);
         Ok(reply.telling(told.notices > before))
     }
 
@@ -224,9 +220,9 @@ where
         let before = self.deployment.notices;
         let told = self.touch(Routes::Changed(found.clone()), MoveOn::Stay).await?;
         let (interval, summary) = (self.deployment.plan.health.interval, format!("holds: {found}"));
-        let reply = match self.deployment.plan.moves(self.ports.ambient().now()) {
-            Moves::NotBefore(_) => self.holding(interval, summary),
-            Moves::AtAnyTime | Moves::Since(_) => self.settling(interval, summary),
+        let reply = match self.deployment.held_back(self.ports.ambient().now()) {
+            Some(_) => self.holding(interval, summary),
+            None => self.settling(interval, summary),
         };
         Ok(reply.telling(told.notices > before))
     }

@@ -8,6 +8,7 @@ pub mod complete;
 pub mod decide;
 pub mod drift;
 pub mod forecast;
+pub mod freeze;
 pub mod gate;
 mod gather;
 pub mod notify;

@@ -8,6 +8,8 @@
 //! | `deployment#ID` | `cells` | `document` (what its report shows), `expiresAt` |
 //! | `alarm#ARN` | `alarm` | `revision`, `firedAt`, `binding:DEPLOYMENT`..., `intent:ID`... |
 //! | `lock#KEY` | `lock` | `holder`, `epoch`, `quarantined:VERSION`... |
+//! | `freezes` | `freezes` | `revision`, `documents` (a list of JSON, one for each freeze) |
+//! | `freezes` | `entry#TIME#NN` | `document` (what was done about freezes), `expiresAt` |
 //! | `retirement#KEY` | `retirement` | `revision`, `deployment`, `document`, `nextDueAt`, `due` |
 //!
 //! What several writers touch is an attribute of its own, so that an update needs no map to exist.
@@ -19,7 +21,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::record::{
-    AlarmItem, Deployment, Lock, LockKey, Notice, Phase, Retirement, Revision, Start,
+    AlarmItem, Deployment, EVERY_SERVICE, Freeze, FreezeEntry, Freezes, Lock, LockKey, Notice,
+    Phase, Retirement, Revision, Start,
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{OutboxEntry, PortError, PortResult, PostedMessage};
@@ -44,6 +47,14 @@ pub(super) const BINDING: &str = "binding:";
 
 /// Before the version that was rolled back.
 pub(super) const QUARANTINED: &str = "quarantined:";
+
+/// The partition of what people have frozen.
+pub(super) const FREEZES: &str = "freezes";
+
+/// The sort key of what was done about freezes at this instant, in the order of time.
+pub(super) fn entry_sort(at: Timestamp) -> String {
+    format!("entry#{:015}", at.as_millis())
+}
 
 /// How long closed deployments and notices are kept: longer than an execution can last or a
 /// retirement can be due, so that nothing that is still referred to goes.
@@ -114,6 +125,16 @@ impl Key {
 
     pub(super) fn retirement(key: &LockKey) -> Self {
         Self { partition: format!("retirement#{}", key.as_str()), sort: "retirement".to_owned() }
+    }
+
+    pub(super) fn freezes() -> Self {
+        Self { partition: FREEZES.to_owned(), sort: FREEZES.to_owned() }
+    }
+
+    fn freeze_entry(entry: &FreezeEntry, revision: Revision) -> Self {
+        // Two may be made in a millisecond.
+        let sort = format!("{}#{}", entry_sort(entry.at), revision.0);
+        Self { partition: FREEZES.to_owned(), sort }
     }
 
     /// Whose partition it is, if it is a deployment's.
@@ -265,6 +286,58 @@ pub(super) fn read_lock(lock: &LockKey, item: &Item) -> PortResult<Lock> {
         epoch: read.whole("epoch")?,
         quarantined,
     })
+}
+
+pub(super) fn write_freezes(freezes: &Freezes) -> PortResult<Item> {
+    let key = Key::freezes();
+    let mut item = key.attributes();
+    let documents = freezes.all.iter().map(|freeze| json(&key, freeze));
+    item.insert("revision".to_owned(), number(freezes.revision.0));
+    item.insert("documents".to_owned(), AttributeValue::L(documents.collect::<Result<_, _>>()?));
+    Ok(item)
+}
+
+pub(super) fn read_freezes(item: &Item) -> PortResult<Freezes> {
+    let key = Key::freezes();
+    let revision = Revision(Reader { key: &key, item }.whole("revision")?);
+    let Some(AttributeValue::L(documents)) = item.get("documents") else {
+        return Err(key.corrupt("it has no list of freezes"));
+    };
+    let all = documents.iter().map(|document| read_freeze(&key, document));
+    Ok(Freezes { revision, all: all.collect() })
+}
+
+/// One that a newer version has written freezes everything: which services it means nobody here can tell.
+fn read_freeze(key: &Key, document: &AttributeValue) -> Freeze {
+    let text = document.as_s().map_err(|_| "a freeze is no text".to_owned());
+    let read = text.and_then(|text| {
+        let value: serde_json::Result<Value> = serde_json::from_str(text);
+        value.and_then(serde_json::from_value).map_err(|error| error.to_string())
+    });
+    read.unwrap_or_else(|error| {
+        tell_unreadable(&key.corrupt(error));
+        Freeze {
+            services: EVERY_SERVICE.to_owned(),
+            by: "somebody".to_owned(),
+            at: Timestamp::from_millis(0),
+            since: Timestamp::from_millis(0),
+            reason: "this version cannot read what was frozen: deploy the newer one".to_owned(),
+            until: None,
+        }
+    })
+}
+
+pub(super) fn write_freeze_entry(entry: &FreezeEntry, revision: Revision) -> PortResult<Item> {
+    let key = Key::freeze_entry(entry, revision);
+    let mut item = key.attributes();
+    item.insert("document".to_owned(), json(&key, entry)?);
+    item.insert("expiresAt".to_owned(), expiry(entry.at));
+    Ok(item)
+}
+
+pub(super) fn read_freeze_entry(item: &Item) -> PortResult<FreezeEntry> {
+    let key = Key::of(item)?;
+    Reader { key: &key, item }.json("document")
 }
 
 pub(super) fn write_retirement(retirement: &Retirement) -> PortResult<Item> {

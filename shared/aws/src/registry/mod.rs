@@ -12,12 +12,13 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Retirement,
+    Start,
 };
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
@@ -46,6 +47,8 @@ pub struct DynamoRegistry {
     client: Client,
     table: String,
     system: System,
+    /// Whether what is read of a deployment says what freezes it.
+    knows_freezes: bool,
 }
 
 /// How one attempt of a transaction ended.
@@ -61,7 +64,14 @@ impl DynamoRegistry {
             client: Client::new(clients.registry()),
             table: table.into(),
             system: System::default(),
+            knows_freezes: true,
         }
+    }
+
+    /// For whoever leads nothing forward: no freeze holds what they do, and one that cannot be read must not either.
+    #[must_use]
+    pub fn without_freezes(self) -> Self {
+        Self { knows_freezes: false, ..self }
     }
 
     /// Opens the connection over which the first call will go. Only the connection counts, and
@@ -101,8 +111,21 @@ impl DynamoRegistry {
         answer.map(|_| ()).map_err(|error| port_error("dynamodb:PutItem", error))
     }
 
-    async fn transact(&self, token: &str, writes: &[RegistryWrite]) -> PortResult<Transacted> {
-        let items = writes::transaction(&self.table, writes)?;
+    /// All of these writes, or none.
+    async fn committed(&self, items: Vec<TransactWriteItem>) -> PortResult<Committed> {
+        // Two decisions may want the same writes: the token stands for this call, not for them.
+        let token = format!("{:016x}{:016x}", self.system.number(), self.system.number());
+        for _ in 0..CONTENDED {
+            match self.repeated(|| self.transact(&token, items.clone())).await? {
+                Transacted::Done => return Ok(Committed::Yes),
+                Transacted::ConditionFailed => return Ok(Committed::Conflict),
+                Transacted::MetAnother => self.pause(FIRST_WINDOW).await,
+            }
+        }
+        Ok(Committed::Conflict)
+    }
+
+    async fn transact(&self, token: &str, items: Vec<TransactWriteItem>) -> PortResult<Transacted> {
         let call = self.client.transact_write_items().client_request_token(token);
         let error = match call.set_transact_items(Some(items)).send().await {
             Ok(_) => return Ok(Transacted::Done),
@@ -144,6 +167,9 @@ fn canceled_because(
 
 impl Registry for DynamoRegistry {
     async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
+        if self.knows_freezes {
+            return self.read_deployment(id).await;
+        }
         let item = self.repeated(|| self.get(items::Key::deployment(id))).await?;
         item.as_ref().map(items::read_deployment).transpose()
     }
@@ -176,16 +202,7 @@ impl Registry for DynamoRegistry {
     }
 
     async fn commit(&self, writes: Vec<RegistryWrite>) -> PortResult<Committed> {
-        // Two decisions may want the same writes: the token stands for this call, not for them.
-        let token = format!("{:016x}{:016x}", self.system.number(), self.system.number());
-        for _ in 0..CONTENDED {
-            match self.repeated(|| self.transact(&token, &writes)).await? {
-                Transacted::Done => return Ok(Committed::Yes),
-                Transacted::ConditionFailed => return Ok(Committed::Conflict),
-                Transacted::MetAnother => self.pause(FIRST_WINDOW).await,
-            }
-        }
-        Ok(Committed::Conflict)
+        self.committed(writes::transaction(&self.table, &writes)?).await
     }
 
     async fn fence_alarm(
@@ -278,6 +295,27 @@ impl Registry for DynamoRegistry {
 
     async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
         self.read_starts(deployment).await
+    }
+
+    async fn freezes(&self) -> PortResult<Freezes> {
+        let item = self.repeated(|| self.get(items::Key::freezes())).await?;
+        item.as_ref().map_or(Ok(Freezes::default()), items::read_freezes)
+    }
+
+    async fn store_freezes(
+        &self,
+        freezes: &Freezes,
+        entries: &[FreezeEntry],
+    ) -> PortResult<Committed> {
+        self.committed(writes::freezes(&self.table, freezes, entries)?).await
+    }
+
+    async fn freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Vec<FreezeEntry>> {
+        self.read_freeze_entries(from, before).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

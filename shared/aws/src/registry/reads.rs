@@ -1,19 +1,19 @@
 //! Reads. Consistent, but for the two indexes: what they name is read again where it matters.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::record::{LockKey, Phase, Start};
+use glidepath_core::record::{Deployment, FreezeEntry, Freezes, LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{Due, OutboxEntry, Overdue, PortError, PortResult, Recent};
 
 use super::DynamoRegistry;
 use super::items::{
-    DEPLOYMENT, DUE, Item, Key, START, due_at, number, read_deployment, read_notice, read_start,
-    tell_unreadable, text,
+    DEPLOYMENT, DUE, FREEZES, Item, Key, START, due_at, entry_sort, number, read_deployment,
+    read_freeze_entry, read_freezes, read_notice, read_start, tell_unreadable, text,
 };
 use crate::error::port_error;
 
@@ -141,6 +141,35 @@ impl DynamoRegistry {
         Ok(read.collect())
     }
 
+    /// A deployment with what freezes it, in one call.
+    pub(super) async fn read_deployment(
+        &self,
+        id: &DeploymentId,
+    ) -> PortResult<Option<Deployment>> {
+        let (key, freezes) = (Key::deployment(id), Key::freezes());
+        let found = self.batch(vec![key.clone(), freezes.clone()]).await?;
+        let Some(item) = found.get(&key) else { return Ok(None) };
+        let freezes = found.get(&freezes).map_or(Ok(Freezes::default()), read_freezes)?;
+        Ok(Some(freezes.onto(read_deployment(item)?)))
+    }
+
+    pub(super) async fn read_freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Vec<FreezeEntry>> {
+        let query = self
+            .client
+            .query()
+            .consistent_read(true)
+            .key_condition_expression("pk = :partition AND sk BETWEEN :from AND :before")
+            .expression_attribute_values(":partition", text(FREEZES))
+            .expression_attribute_values(":from", text(entry_sort(from)))
+            .expression_attribute_values(":before", text(entry_sort(before)));
+        let items = self.all(query).await?;
+        items.iter().map(read_freeze_entry).collect()
+    }
+
     /// The items of a deployment whose sort key begins so, in its order.
     async fn of_deployment(&self, id: &DeploymentId, beginning: &str) -> PortResult<Vec<Item>> {
         let query = self
@@ -160,7 +189,7 @@ impl DynamoRegistry {
             Due::Deployment(id) => Some(Key::deployment(&id).partition),
             Due::Retirement(_) | Due::Notices(_) => None,
         });
-        let Recent { mut deployments, unreadable } =
+        let Recent { mut deployments, unreadable, freezes } =
             self.deployments(newest.into_iter().chain(open).collect()).await?;
         let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
         deployments.retain(|deployment| {
@@ -168,7 +197,7 @@ impl DynamoRegistry {
             left = left.saturating_sub(1);
             shown
         });
-        Ok(Recent { deployments, unreadable })
+        Ok(Recent { deployments, unreadable, freezes })
     }
 
     pub(super) async fn read_started(
@@ -190,23 +219,24 @@ impl DynamoRegistry {
 
     /// The deployments of these partitions, newest first.
     async fn deployments(&self, partitions: BTreeSet<String>) -> PortResult<Recent> {
-        let keys = partitions
-            .into_iter()
-            .map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() })
-            .collect();
-        let items = self.batch(keys).await?;
-        let Recent { mut deployments, mut unreadable } = Recent::default();
+        let keys =
+            partitions.into_iter().map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() });
+        let key = Key::freezes();
+        let mut items = self.batch(keys.chain([key.clone()]).collect()).await?;
+        let freezes = items.remove(&key);
+        let freezes = freezes.as_ref().map_or(Ok(Freezes::default()), read_freezes)?;
+        let (mut deployments, mut unreadable) = (Vec::new(), BTreeMap::new());
         for (key, item) in &items {
             match read_deployment(item) {
-                Ok(deployment) => deployments.push(deployment),
+                Ok(deployment) => deployments.push(freezes.onto(deployment)),
                 Err(error) => {
                     tell_unreadable(&error);
                     unreadable.insert(key.to_deployment(), error.to_string());
                 }
             }
         }
-        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
-        Ok(Recent { deployments, unreadable })
+        deployments.sort_by_key(|deployment: &Deployment| std::cmp::Reverse(deployment.started_at));
+        Ok(Recent { deployments, unreadable, freezes })
     }
 
     /// Partitions of the newest deployments.

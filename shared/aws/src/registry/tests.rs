@@ -1,6 +1,7 @@
 //! What becomes of DynamoDB's answers.
 
-use glidepath_core::record::{Phase, Purpose};
+use aws_sdk_dynamodb::types::AttributeValue;
+use glidepath_core::record::{Freeze, FreezeChange, Phase, Purpose, Revision};
 use serde_json::json;
 
 use super::*;
@@ -129,14 +130,87 @@ async fn a_fence_that_was_closed_before_still_returns_the_routes() {
 
 #[tokio::test]
 async fn an_item_that_is_not_as_it_must_be_is_named() {
-    let broken = json!({ "Item": {
+    let broken = json!({
         "pk": { "S": "deployment#d" }, "sk": { "S": "deployment" }, "phase": { "S": "dancing" },
         "document": { "S": "{}" },
-    } });
-    let error =
-        registry(vec![answer(&broken)]).deployment(&DeploymentId::new("d")).await.unwrap_err();
-    assert!(error.to_string().contains("`deployment#d`"), "{error}");
-    assert!(error.to_string().contains("dancing") && !error.may_pass(), "{error}");
+    });
+    let one = registry(vec![answer(&json!({ "Item": broken }))]).without_freezes();
+    let both = registry(vec![answer(&json!({ "Responses": { "table": [broken] } }))]);
+    for registry in [one, both] {
+        let error = registry.deployment(&DeploymentId::new("d")).await.unwrap_err();
+        assert!(error.to_string().contains("`deployment#d`"), "{error}");
+        assert!(error.to_string().contains("dancing") && !error.may_pass(), "{error}");
+    }
+}
+
+/// As DynamoDB answers it.
+fn answered(item: &items::Item) -> serde_json::Map<String, serde_json::Value> {
+    let typed = |value: &AttributeValue| match (value.as_s(), value.as_n(), value.as_l()) {
+        (Ok(text), _, _) => json!({ "S": text }),
+        (_, Ok(number), _) => json!({ "N": number }),
+        (_, _, Ok(list)) => {
+            let texts = list.iter().map(|text| json!({ "S": text.as_s().unwrap() }));
+            json!({ "L": texts.collect::<Vec<_>>() })
+        }
+        _ => panic!("{value:?}"),
+    };
+    let typed = item.iter().map(|(name, value)| (name.clone(), typed(value)));
+    typed.collect()
+}
+
+fn freezes(services: &str) -> Freezes {
+    let (by, reason) = ("arn:ada".to_owned(), "the sale".to_owned());
+    let (at, services) = (Timestamp::from_millis(1_000), services.to_owned());
+    let freeze = Freeze { services, by, at, since: at, reason, until: None };
+    Freezes { revision: Revision(1), all: vec![freeze] }
+}
+
+#[tokio::test]
+async fn a_deployment_is_read_with_what_freezes_it_in_one_call() {
+    let deployment = items::tests::deployment(Phase::Open);
+    let record = answered(&items::write_deployment(&deployment).unwrap());
+    let read = async |item: serde_json::Map<String, serde_json::Value>| {
+        let both = json!({ "Responses": { "table": [record.clone(), item] } });
+        let (clients, replay) = watched(vec![answer(&both)]);
+        let read = DynamoRegistry::new(&clients, "table").deployment(&deployment.id).await;
+        assert_eq!(replay.actual_requests().count(), 1);
+        read.unwrap().unwrap().freeze
+    };
+    let written = |services| answered(&items::write_freezes(&freezes(services)).unwrap());
+    assert_eq!(read(written("*")).await, freezes("*").all.pop());
+    assert_eq!(read(written("elsewhere/*")).await, None);
+    // What a newer version has written holds everything: nobody here can tell what it means.
+    for unknown in
+        [json!({ "S": "{\"services\": [\"a\"]}" }), json!({ "S": "?" }), json!({ "N": "1" })]
+    {
+        let mut newer = written("elsewhere/*");
+        newer.insert("documents".to_owned(), json!({ "L": [unknown] }));
+        let freeze = read(newer).await.unwrap();
+        assert_eq!((freeze.services.as_str(), freeze.until), ("*", None));
+    }
+}
+
+#[tokio::test]
+async fn freezes_are_written_by_whoever_has_read_them_last() {
+    for (revision, condition) in [(1, "attribute_not_exists(pk)"), (2, "revision = :before")] {
+        let (clients, replay) = watched(vec![answer(&json!({}))]);
+        let freezes = Freezes { revision: Revision(revision), ..freezes("*") };
+        let entry = FreezeEntry {
+            at: Timestamp::from_millis(1_000),
+            services: "*".to_owned(),
+            by: "arn:ada".to_owned(),
+            reason: None,
+            change: FreezeChange::Frozen { until: None },
+        };
+        let registry = DynamoRegistry::new(&clients, "table");
+        assert_eq!(registry.store_freezes(&freezes, &[entry]).await, Ok(Committed::Yes));
+        let sent: Vec<_> = replay.actual_requests().collect();
+        let body: serde_json::Value =
+            serde_json::from_slice(sent[0].body().bytes().unwrap()).unwrap();
+        let puts = body["TransactItems"].as_array().unwrap();
+        assert_eq!(puts[0]["Put"]["ConditionExpression"], condition);
+        assert_eq!(puts[1]["Put"]["Item"]["sk"]["S"], format!("entry#000000000001000#{revision}"));
+    }
 }
 
 #[tokio::test]
@@ -156,14 +230,7 @@ async fn cells_are_written_once_whatever_the_answer() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
     let item = items::write_deployment(&items::tests::deployment(Phase::Open)).unwrap();
-    let read: serde_json::Map<_, _> = item
-        .iter()
-        .map(|(name, value)| match (value.as_s(), value.as_n()) {
-            (Ok(text), _) => (name.clone(), json!({ "S": text })),
-            (_, Ok(number)) => (name.clone(), json!({ "N": number })),
-            _ => panic!("{name}: {value:?}"),
-        })
-        .collect();
+    let read = answered(&item);
     let mut newer = read.clone();
     newer.insert("pk".to_owned(), json!({ "S": "deployment#newer" }));
     newer.insert("phase".to_owned(), json!({ "S": "promoting" }));

@@ -5,12 +5,12 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use glidepath_core::ids::TaskDefinition;
 use glidepath_core::protocol::RegistryWrite;
-use glidepath_core::record::{QuarantineChange, Revision};
+use glidepath_core::record::{FreezeEntry, Freezes, QuarantineChange, Revision};
 use glidepath_engine::ports::{PortError, PortResult};
 
 use super::items::{
-    BINDING, INTENT, Item, Key, QUARANTINED, json, number, text, write_deployment, write_notice,
-    write_retirement,
+    BINDING, INTENT, Item, Key, QUARANTINED, json, number, text, write_deployment,
+    write_freeze_entry, write_freezes, write_notice, write_retirement,
 };
 
 /// Most items that one transaction takes.
@@ -36,6 +36,29 @@ pub(super) fn transaction(
     }
     let table = Table(table);
     writes.iter().map(|write| table.item(write)).collect()
+}
+
+/// What is frozen from now on, if nobody has written it since it was read, with what was done.
+pub(super) fn freezes(
+    table: &str,
+    freezes: &Freezes,
+    entries: &[FreezeEntry],
+) -> PortResult<Vec<TransactWriteItem>> {
+    let table = Table(table);
+    let before = before(freezes.revision);
+    let item = table.put(write_freezes(freezes)?, |put| {
+        if before == Revision::default() {
+            return put.condition_expression(ABSENT);
+        }
+        put.condition_expression("revision = :before")
+            .expression_attribute_values(":before", number(before.0))
+    })?;
+    let entries = entries.iter().map(|entry| {
+        table.put(write_freeze_entry(entry, freezes.revision)?, |put| {
+            put.condition_expression(ABSENT)
+        })
+    });
+    [Ok(item)].into_iter().chain(entries).collect()
 }
 
 struct Table<'name>(&'name str);

@@ -132,6 +132,8 @@ impl Alert {
             | Event::Resumed { .. }
             | Event::Waiting { .. }
             | Event::OutsideWindows { opens_at: Some(_), .. }
+            // Somebody wants it so.
+            | Event::Frozen { .. }
             | Event::ScalingChanged { .. }
             | Event::ScalingNotSet { .. }
             | Event::Validated { .. }

@@ -22,6 +22,7 @@ pub fn details(event: &Event) -> Vec<String> {
             [reasons.as_slice(), against].concat()
         }
         Event::OutsideWindows { opens_at, .. } => vec![outside_windows(*opens_at)],
+        Event::Frozen { freeze, .. } => vec![freeze.in_words()],
         Event::Promoted { promotion, .. } => vec![promotion.reason.clone()],
         Event::Paused { pause, .. } => pause.reason.iter().cloned().collect(),
         Event::Resumed { reason, lasted, .. } => {

@@ -1,12 +1,12 @@
 use super::*;
 use crate::failure::{Failure, FailureCode};
-use crate::fixtures::{self, NOW, deployment};
+use crate::fixtures::{self, NOW, deployment, freeze};
 use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionArn};
 use crate::plan::{StageIndex, WayBack};
 use crate::record::{
-    Decision, Deployment, Event, Fence, FenceTrigger, Notice, Outcome, Pause, Phase, Promotion,
-    Shift, Step, Undelivered,
+    Decision, Deployment, Event, Fence, FenceTrigger, Freeze, Notice, Outcome, Pause, Phase,
+    Promotion, Shift, Step, Undelivered,
 };
 use crate::rollback::Forced;
 use crate::time::Span;
@@ -73,6 +73,12 @@ pub(super) fn events() -> Vec<Event> {
             opens_at: Some(NOW + Span::from_secs(54_000)),
         },
         Event::OutsideWindows { stage: StageIndex(1), opens_at: None },
+        Event::Frozen { stage: StageIndex(1), freeze: freeze("*"), goes_on_at: None },
+        Event::Frozen {
+            stage: StageIndex(0),
+            freeze: freeze("production/shop-*"),
+            goes_on_at: Some(NOW + Span::from_secs(54_000)),
+        },
         Event::StageHeld {
             stage: StageIndex(1),
             reasons: vec!["57 more canary requests are needed to judge".to_owned()],
@@ -270,6 +276,24 @@ fn whoever_is_asked_hears_when_the_window_ends_and_what_an_answer_after_that_com
         night,
         format!("It is outside its windows: approved now, the weight moves at {}.", tomorrow.from)
     );
+}
+
+#[test]
+fn whoever_is_asked_hears_that_it_is_frozen() {
+    let asked = Event::ApprovalNeeded { stage: StageIndex(2), judged: Vec::new(), asked_at: None };
+    let until = NOW + Span::from_secs(3_600);
+    for (ends_at, expected) in [
+        (None, "approved now, the weight moves once it is thawed.".to_owned()),
+        (Some(until), format!("approved now, the weight moves at {until}.")),
+    ] {
+        let frozen = Freeze { until: ends_at, ..freeze("*") };
+        let deployment = Deployment { freeze: Some(frozen), ..deployment() };
+        let id = deployment.id.clone();
+        let notice = Notice { deployment: id, sequence: 7, at: NOW, event: asked.clone() };
+        let text = message(&notice, &deployment).text(4_000);
+        let said = format!("It is frozen by arn:aws:iam::123456789012:user/ada at {NOW}");
+        assert!(text.contains(&said) && text.contains(&expected), "{text}");
+    }
 }
 
 #[test]

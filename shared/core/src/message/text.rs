@@ -55,6 +55,7 @@ impl Told<'_> {
             Event::Shifted { stage } => self.shifted(*stage),
             Event::Waiting { stage, reasons, against } => self.waiting(*stage, reasons, against),
             Event::OutsideWindows { stage, opens_at } => self.outside_windows(*stage, *opens_at),
+            Event::Frozen { stage, freeze, goes_on_at } => self.frozen(*stage, freeze, *goes_on_at),
             Event::CheckAlert { stage, reasons } => self.check_alert(*stage, reasons),
             Event::StageHeld { stage, reasons, against } => {
                 self.stage_held(*stage, reasons, against)

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
 use crate::time::{Span, Timestamp};
 
 /// When weights may move forward.
@@ -57,47 +56,10 @@ impl Openings {
     }
 
     /// How much of this time they are open.
-    fn within(&self, from: Timestamp, until: Timestamp) -> Span {
+    pub(crate) fn within(&self, from: Timestamp, until: Timestamp) -> Span {
         let open = self.open.iter();
         let parts = open.map(|opening| opening.until.min(until).since(opening.from.max(from)));
         parts.fold(Span::ZERO, Span::plus)
-    }
-}
-
-/// Whether a weight may move forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moves {
-    AtAnyTime,
-    /// It is in a window that opened then.
-    Since(Timestamp),
-    /// It is in none; when the next opens, if one is known to.
-    NotBefore(Option<Timestamp>),
-}
-
-impl Plan {
-    /// Whether a weight may move forward now. What goes back never asks.
-    pub fn moves(&self, now: Timestamp) -> Moves {
-        let Some(openings) = &self.windows else { return Moves::AtAnyTime };
-        match openings.at_or_after(now) {
-            Some(opening) if opening.from <= now => Moves::Since(opening.from),
-            next => Moves::NotBefore(next.map(|next| next.from)),
-        }
-    }
-
-    /// The first instant from this one on at which a weight may move; `None`: none is known.
-    pub fn may_move_at(&self, instant: Timestamp) -> Option<Timestamp> {
-        match &self.windows {
-            Some(openings) => Some(openings.at_or_after(instant)?.from.max(instant)),
-            None => Some(instant),
-        }
-    }
-
-    /// How much of this time a weight might have moved.
-    pub fn open_time(&self, from: Timestamp, until: Timestamp) -> Span {
-        match &self.windows {
-            Some(openings) => openings.within(from, until),
-            None => until.since(from),
-        }
     }
 }
 

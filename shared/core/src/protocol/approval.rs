@@ -42,16 +42,17 @@ impl Deployment {
     }
 
     /// Before which instant the weight of the stage that is asked for does not move, whoever approves now, or has;
-    /// `None`: it moves at once, nobody is asked, or no window is known to open again.
+    /// `None`: it moves at once, nobody is asked, or nobody knows when it
+    /// is thawed, or a window opens again.
     pub fn goes_on_at(&self, now: Timestamp) -> Option<Timestamp> {
         let Step::Approving { since, .. } = &self.progress.step else { return None };
         let stage = self.plan.stage(self.progress.stage)?;
         let wait = stage.approval.as_ref()?.not_before;
         let earliest = wait.map(|wait| *since + wait);
-        if self.plan.windows.is_none() {
+        if self.plan.windows.is_none() && self.frozen(now).is_none() {
             return earliest;
         }
-        self.plan.may_move_at(earliest.map_or(now, |earliest| earliest.max(now)))
+        self.may_move_at(earliest.map_or(now, |earliest| earliest.max(now)))
     }
 
     fn person(&self, arn: &str) -> Person {

@@ -6,7 +6,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::health::{AlarmSignal, Judgement, Reading, Readings, Verdict, Watched};
 use crate::pace::tick;
 use crate::people::people;
-use crate::plan::{Moves, OnInconclusive, OnTimeout, Plan, StageIndex, outside_windows};
+use crate::plan::{OnInconclusive, OnTimeout, Plan, StageIndex};
 use crate::record::{Decision, Deployment, Event, Phase, Promotion, RecordedHealth, Step};
 use crate::said::quoted;
 use crate::time::{Span, Timestamp};
@@ -123,8 +123,8 @@ impl Look<'_> {
                     format!("{} rejected stage {stage}{reason}", decision.by),
                 ));
             }
-            if let Some(never) = self.never_opens(stage) {
-                return never;
+            if let Some(held) = self.held_for_good(stage) {
+                return held;
             }
             let earliest = self.deployment.goes_on_at(self.now);
             if let Some(earliest) = earliest.filter(|earliest| self.now < *earliest) {
@@ -148,10 +148,9 @@ impl Look<'_> {
         }
         match approval.map(|approval| approval.on_timeout) {
             // Until it may move whoever says no is in time.
-            Some(OnTimeout::Continue) if self.outside_windows().is_some() => {
-                let summary =
-                    format!("nobody answered until {until}: it goes on with its next window");
-                self.never_opens(stage).unwrap_or_else(|| self.stay(tick, summary))
+            Some(OnTimeout::Continue) if self.deployment.held_back(self.now).is_some() => {
+                let summary = format!("nobody answered until {until}: it goes on once it may");
+                self.held_for_good(stage).unwrap_or_else(|| self.stay(tick, summary))
             }
             Some(OnTimeout::Continue) => {
                 self.shift(format!("nobody answered until {until}: it goes on, as planned"))
@@ -193,8 +192,8 @@ impl Look<'_> {
             return self.stay(tick.min(until.since(self.now)), summary);
         }
         let next = (!plan.is_last(index)).then(|| index.next());
-        if let (Some(stage), Some(opens_at)) = (next, self.outside_windows()) {
-            let (why, judged) = (outside_windows(opens_at), self.judged());
+        if let (Some(stage), Some(held)) = (next, self.deployment.held_back(self.now)) {
+            let (why, judged) = (held.in_words(), self.judged());
             // Whoever wanted to leave out the rest of the bake may have been too late for that.
             let wait = if baked < bake { tick.min((since + bake).since(self.now)) } else { tick };
             if promoted.is_some() {
@@ -202,8 +201,7 @@ impl Look<'_> {
                 return self.decline(vec![why], wait, judged);
             }
             // Whatever is lacking now, nobody has to be there for it: it is asked again when something can come of it.
-            let event = Event::OutsideWindows { stage, opens_at };
-            return self.tell(event, wait, format!("{why}: {judged}"));
+            return self.tell(held.event(stage), wait, format!("{why}: {judged}"));
         }
         let reasons = self.verdict.texts(|judgement| judgement == Judgement::Inconclusive);
         let against = self.verdict.texts(|judgement| judgement == Judgement::Suspect);
@@ -242,19 +240,11 @@ impl Look<'_> {
         }
     }
 
-    /// Whether it is outside its windows, and when the next opens.
-    fn outside_windows(&self) -> Option<Option<Timestamp>> {
-        match self.deployment.plan.moves(self.now) {
-            Moves::NotBefore(opens_at) => Some(opens_at),
-            Moves::AtAnyTime | Moves::Since(_) => None,
-        }
-    }
-
-    /// What an answer comes to once no window is known to open again: somebody has to end it.
-    fn never_opens(&self, stage: StageIndex) -> Option<Course> {
-        let opens_at = self.outside_windows().filter(Option::is_none)?;
-        let event = Event::OutsideWindows { stage, opens_at };
-        Some(self.tell(event, tick(self.deployment, self.now), outside_windows(opens_at)))
+    /// What an answer comes to if nobody knows when a weight may move again: somebody has to end it, or to thaw it.
+    fn held_for_good(&self, stage: StageIndex) -> Option<Course> {
+        let held = self.deployment.held_back(self.now).filter(|held| held.until().is_none())?;
+        let tick = tick(self.deployment, self.now);
+        Some(self.tell(held.event(stage), tick, held.in_words()))
     }
 
     fn judged(&self) -> String {
@@ -296,13 +286,13 @@ impl Look<'_> {
 }
 
 impl Deployment {
-    /// For how long the present stage has been extended whose bake is over since then: a time outside its windows does
-    /// not count, if nothing could have come of it.
+    /// For how long the present stage has been extended whose bake is over since then: a time outside its windows, or frozen,
+    /// does not count, if nothing could have come of it.
     pub fn extended_for(&self, baked_at: Timestamp, now: Timestamp) -> Span {
         if self.plan.is_last(self.progress.stage) {
             now.since(baked_at)
         } else {
-            self.plan.open_time(baked_at, now)
+            self.open_time(baked_at, now)
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::refused::Refused;
 use super::telling::notice;
 use super::write::RegistryWrite;
-use crate::plan::{Moves, StageIndex, outside_windows};
+use crate::plan::StageIndex;
 use crate::record::{Decision, Deployment, Event, Intent, Pause, Phase, Promotion, Step};
 use crate::said::quoted;
 use crate::time::Timestamp;
@@ -66,8 +66,7 @@ impl Deployment {
         if self.phase != Phase::Open || progress.ended_by.is_some() {
             return Takes::Nothing;
         }
-        let is_held =
-            progress.paused.is_some() || matches!(self.plan.moves(now), Moves::NotBefore(_));
+        let is_held = progress.paused.is_some() || self.held_back(now).is_some();
         match &progress.step {
             Step::Approving { decision: None, .. } if progress.step.awaits(now) => Takes::Either,
             Step::Approving { decision: None, .. } if is_held => Takes::Rejection,
@@ -188,11 +187,11 @@ pub fn promote(
         let id = &deployment.id;
         return refused(format!("{}: `glidepath resume {id}` comes first", pause.in_words()));
     }
-    if let Moves::NotBefore(opens_at) = deployment.plan.moves(now)
+    if let Some(held) = deployment.held_back(now)
         && !deployment.plan.is_last(stage)
     {
         // It would count in the morning, for whatever is lacking then.
-        return refused(format!("it is {}: no stage begins before", outside_windows(opens_at)));
+        return refused(format!("it is {}: no stage begins before", held.in_words()));
     }
     match &progress.step {
         Step::Settling { .. } => {

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::harm::RequestsPerMinute;
 use crate::health::{CheckAlert, Judgement, Reading, Readings, Verdict, check_alerts};
 use crate::ids::IntentId;
-use crate::plan::{Approval, Moves, Plan, Stage, StageIndex};
+use crate::plan::{Approval, Plan, Stage, StageIndex};
 use crate::record::{
     Binding, Demand, Deployment, Event, Gap, Gate, HookRun, Intent, Lock, LockKey, Pins, Progress,
     Promotion, Quarantined, RecordedHealth, Shift, Step,
@@ -70,6 +70,10 @@ pub fn claim_forward(
     deployment.require_open()?;
     if !deployment.is_where(read) {
         return Err(Refused::NotNewer);
+    }
+    // Since it was read. What was begun before is finished.
+    if let Some(freeze) = deployment.frozen(now).filter(|_| read.frozen(now).is_none()) {
+        return Err(Refused::Paused(freeze.in_words()));
     }
     deployment.require_idle(now)?;
     let mut claimed = deployment.revised(now, next_due_at);
@@ -254,10 +258,7 @@ pub fn observe(
     }
     let gap = seen.progress.gap();
     seen.progress = seen.progress.seeing(&routes, now);
-    let waits_for_window = matches!(seen.progress.told, Some(Event::OutsideWindows { .. }));
-    if waits_for_window && !matches!(seen.plan.moves(now), Moves::NotBefore(_)) {
-        seen.progress.told = None;
-    }
+    seen.progress = goes_on(&seen, now);
     match (routes, gap) {
         (Routes::Changed(found), _) => {
             writes.extend(tell_once(&mut seen, now, Event::ForeignChange { found }));
@@ -330,6 +331,24 @@ pub fn observe(
     Ok((seen, writes))
 }
 
+/// Without what was told of a window or a freeze that holds nothing any more.
+fn goes_on(deployment: &Deployment, now: Timestamp) -> Progress {
+    let mut progress = deployment.progress.clone();
+    let (windows, frozen) = match &progress.told {
+        Some(Event::OutsideWindows { .. }) => (true, false),
+        Some(Event::Frozen { .. }) => (false, true),
+        Some(_) | None => (false, false),
+    };
+    if frozen && deployment.frozen(now).is_none() {
+        progress.thawed_at = Some(now);
+        progress.told = None;
+    }
+    if windows && deployment.held_back(now).is_none() {
+        progress.told = None;
+    }
+    progress
+}
+
 /// Tells of checks that are out of bounds, each once in a stage.
 fn alert_once(
     deployment: &mut Deployment,
@@ -365,6 +384,7 @@ impl Progress {
             decisions: Vec::new(),
             ended_by: None,
             paused: None,
+            thawed_at: None,
             hooks: Vec::new(),
             digests: None,
             restored_at: None,

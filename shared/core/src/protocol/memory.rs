@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use super::fence::fence;
 use super::write::RegistryWrite;
 use crate::ids::{AlarmArn, DeploymentId, IntentId};
-use crate::record::{AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement};
+use crate::record::{
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Retirement,
+};
 
 /// Items by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub struct Items {
     /// Locks that were ever taken.
     pub locks: BTreeMap<LockKey, Lock>,
     pub retirements: BTreeMap<LockKey, Retirement>,
+    /// What people have frozen.
+    pub freezes: Freezes,
+    /// What was done about that, in order.
+    pub freeze_entries: Vec<FreezeEntry>,
 }
 
 /// How a fence ended, with the item as it is afterwards.
@@ -164,7 +170,9 @@ impl Items {
         match write {
             RegistryWrite::CreateDeployment(deployment)
             | RegistryWrite::PutDeployment(deployment) => {
-                self.deployments.insert(deployment.id.clone(), *deployment);
+                // What freezes it is no part of the record.
+                let stored = Deployment { freeze: None, ..*deployment };
+                self.deployments.insert(stored.id.clone(), stored);
             }
             RegistryWrite::RequireQuiet { .. } | RegistryWrite::RequireFree(_) => {}
             RegistryWrite::Bind { alarm, deployment, binding }

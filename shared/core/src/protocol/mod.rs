@@ -25,6 +25,7 @@ mod digests;
 mod ended;
 mod fence;
 mod forward;
+mod freeze;
 #[cfg(feature = "testing")]
 mod memory;
 mod ours;
@@ -53,6 +54,7 @@ pub use forward::{
     Judged, MoveOn, Observed, Routes, begin, claim_forward, observe, record_shift, release_forward,
     store_gate,
 };
+pub use freeze::{Thaw, freeze, thaw};
 #[cfg(feature = "testing")]
 pub use memory::{Fenced, Items};
 pub use ours::{Overwrites, Overwritten, SeenRoutes, Whose, reads_back};

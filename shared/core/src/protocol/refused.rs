@@ -31,7 +31,7 @@ pub enum Refused {
     /// a person to let it go on.
     #[error("{0}")]
     NothingToDecide(String),
-    /// Somebody has paused it; in words.
+    /// Somebody has paused or frozen it; in words.
     #[error("{0}")]
     Paused(String),
     /// Somebody else may decide it.

@@ -5,8 +5,8 @@
 use super::reply::NextStep;
 use crate::failure::{Failure, FailureCode};
 use crate::pace::tick;
-use crate::plan::{Approval, Moves, Stage};
-use crate::record::{Deployment, Step};
+use crate::plan::{Approval, Stage};
+use crate::record::{Deployment, Event, Step};
 use crate::route::RouteActions;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
@@ -49,8 +49,13 @@ pub enum Settling {
     LookAtImages,
     /// A person is asked.
     Ask(Approval),
-    /// Nothing, and nothing is begun: it is outside its windows, of which the next opens then.
-    OutsideWindows(Option<Timestamp>),
+    /// Nothing, and nothing is begun: it is outside its windows, or frozen.
+    Held {
+        /// In words.
+        why: String,
+        /// What somebody is told, once.
+        tell: Event,
+    },
     /// Nothing, and it is looked at like a bake: the weight would move, and somebody has paused it; in words.
     Paused(String),
     /// The weight moves.
@@ -79,9 +84,9 @@ pub fn settling(
     // What was begun is finished: half of it would be traffic of which the record knows nothing. Its clock does not stand,
     // either.
     let is_begun = deployment.is_begun(&looked.routes, stage.weight);
-    match deployment.plan.moves(now) {
-        Moves::NotBefore(opens_at) if !is_begun => return Settling::OutsideWindows(opens_at),
-        Moves::AtAnyTime | Moves::Since(_) | Moves::NotBefore(_) => {}
+    if let Some(held) = deployment.held_back(now).filter(|_| !is_begun) {
+        let (why, tell) = (held.in_words(), held.event(deployment.progress.stage));
+        return Settling::Held { why, tell };
     }
     // Only possible before the first shift: every later state has both groups.
     if !deployment.is_attached(&looked.routes) {
@@ -116,10 +121,10 @@ pub fn settling(
 }
 
 impl Deployment {
-    /// Whether a stage that settles has time left for it; while it is paused, or outside its windows, its clock
-    /// stands.
+    /// Whether a stage that settles has time left for it; while it is paused, frozen or outside its windows, its
+    /// clock stands.
     pub fn settles_in_time(&self, now: Timestamp) -> bool {
-        self.settles_within(|since| self.plan.open_time(since, now))
+        self.settles_within(|since| self.open_time(since, now))
     }
 
     /// The same, with the time outside its windows.
@@ -312,7 +317,7 @@ mod tests {
                     | Settling::Wait(_)
                     | Settling::NotReady(_)
                     | Settling::Ask(_)
-                    | Settling::OutsideWindows(_)
+                    | Settling::Held { .. }
                     | Settling::Paused(_)
                     | Settling::Shift(_) => return did,
                 }
@@ -337,8 +342,9 @@ mod tests {
                     prop_assert!(case.foreign && !in_time);
                     prop_assert_eq!(failure.code, FailureCode::RouteChanged);
                 }
-                Settling::OutsideWindows(opens_at) => {
-                    prop_assert!(!case.foreign && !may_begin && opens_at.is_some());
+                Settling::Held { tell, .. } => {
+                    let waits = matches!(tell, Event::OutsideWindows { opens_at: Some(_), .. });
+                    prop_assert!(!case.foreign && !may_begin && waits);
                     prop_assert_eq!(before, vec![]);
                 }
                 Settling::Attach => {

@@ -9,6 +9,7 @@ use super::demand::Demand;
 use super::digests::Digests;
 use super::event::Event;
 use super::fence::Fence;
+use super::freeze::Freeze;
 use super::hook_run::HookRun;
 use super::intent::Intent;
 use super::pins::Pins;
@@ -71,6 +72,10 @@ pub struct Deployment {
     /// Set while what serves again is asked, after the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validating: Option<Validating>,
+    /// What people have frozen of it, as it was read beside the record, of which it is no part: nobody who thaws a
+    /// service writes its deployments.
+    #[serde(skip)]
+    pub freeze: Option<Freeze>,
 }
 
 /// What follows the end of a rollback, or of a way back.
@@ -181,6 +186,9 @@ pub struct Progress {
     /// Who has paused it; `None`: nobody, or it was resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// When it was last seen not to be frozen any more: evidence and tasks have their time from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thawed_at: Option<Timestamp>,
     /// What the plan's hooks have answered at this stage.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
@@ -221,7 +229,7 @@ mod told {
 
     use crate::failure::Failure;
     use crate::plan::StageIndex;
-    use crate::record::Event;
+    use crate::record::{Event, Freeze};
     use crate::rollback::Forced;
     use crate::route::RouteRef;
     use crate::time::{Span, Timestamp};
@@ -243,6 +251,11 @@ mod told {
         OutsideWindows {
             stage: StageIndex,
             opens_at: Option<Timestamp>,
+        },
+        Frozen {
+            stage: StageIndex,
+            freeze: Freeze,
+            goes_on_at: Option<Timestamp>,
         },
         ForeignChange {
             found: String,
@@ -281,6 +294,9 @@ mod told {
                 }
                 Stored::OutsideWindows { stage, opens_at } => {
                     Self::OutsideWindows { stage, opens_at }
+                }
+                Stored::Frozen { stage, freeze, goes_on_at } => {
+                    Self::Frozen { stage, freeze, goes_on_at }
                 }
                 Stored::ForeignChange { found } => Self::ForeignChange { found },
                 Stored::TrafficRestored { failure, overwritten, forced } => {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, Pause, Promotion};
+use super::freeze::Freeze;
 use crate::failure::Failure;
 use crate::ids::{ChannelName, DeploymentId, EcsServiceName};
 use crate::plan::StageIndex;
@@ -70,6 +71,13 @@ pub enum Event {
         stage: StageIndex,
         /// When the next one opens; `None`: none is known to.
         opens_at: Option<Timestamp>,
+    },
+    /// A stage would begin, and somebody has frozen the service.
+    Frozen {
+        stage: StageIndex,
+        freeze: Freeze,
+        /// When it ends by itself and a window is open; `None`: somebody has to thaw it.
+        goes_on_at: Option<Timestamp>,
     },
     /// Checks that only alert are out of bounds. It changes nothing.
     CheckAlert {
@@ -243,6 +251,7 @@ impl Event {
             | Self::Shifted { .. }
             | Self::Waiting { .. }
             | Self::OutsideWindows { .. }
+            | Self::Frozen { .. }
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
@@ -274,6 +283,7 @@ impl Event {
             | Self::Shifted { stage }
             | Self::Waiting { stage, .. }
             | Self::OutsideWindows { stage, .. }
+            | Self::Frozen { stage, .. }
             | Self::CheckAlert { stage, .. }
             | Self::StageHeld { stage, .. }
             | Self::Promoted { stage, .. }
@@ -306,9 +316,11 @@ impl Event {
             Self::ApprovalNeeded { .. } => Concern::Question,
             Self::Waiting { .. }
             | Self::OutsideWindows { opens_at: Some(_), .. }
+            | Self::Frozen { goes_on_at: Some(_), .. }
             | Self::ForeignChange { .. } => Concern::Wait,
             Self::StageHeld { .. }
             | Self::OutsideWindows { opens_at: None, .. }
+            | Self::Frozen { goes_on_at: None, .. }
             | Self::Paused { .. } => Concern::Hold,
             Self::RollbackHeld | Self::SteppingBack { .. } | Self::RollbackOverdue { .. } => {
                 Concern::WeakStable
@@ -344,6 +356,7 @@ impl Event {
             Self::Shifted { .. } => "shifted",
             Self::Waiting { .. } => "waiting",
             Self::OutsideWindows { .. } => "outsideWindows",
+            Self::Frozen { .. } => "frozen",
             Self::CheckAlert { .. } => "checkAlert",
             Self::StageHeld { .. } => "stageHeld",
             Self::Promoted { .. } => "promoted",
@@ -380,6 +393,7 @@ impl Event {
             | Self::Shifted { .. }
             | Self::Waiting { .. }
             | Self::OutsideWindows { .. }
+            | Self::Frozen { .. }
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::Promoted { .. }
@@ -417,6 +431,7 @@ impl Event {
             | Self::CheckAlert { .. }
             | Self::StageHeld { .. }
             | Self::OutsideWindows { opens_at: None, .. }
+            | Self::Frozen { goes_on_at: None, .. }
             | Self::NotPromoted { .. }
             | Self::Paused { .. }
             | Self::ForeignChange { .. }
@@ -435,6 +450,7 @@ impl Event {
             | Self::Promoted { .. }
             // It was planned so.
             | Self::OutsideWindows { opens_at: Some(_), .. }
+            | Self::Frozen { goes_on_at: Some(_), .. }
             | Self::Resumed { .. }
             | Self::RouteInOrder { .. }
             | Self::Succeeded

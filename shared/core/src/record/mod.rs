@@ -11,10 +11,12 @@ mod deployment;
 mod digests;
 mod event;
 mod fence;
+mod freeze;
 mod gate;
 mod hook_run;
 mod intent;
 mod lock;
+mod moves;
 mod pins;
 mod quarantined;
 mod retirement;
@@ -30,11 +32,15 @@ pub use deployment::{Deployment, Outcome, Phase, Progress, Step, Throttled, Vali
 pub use digests::Digests;
 pub use event::{Concern, Event, Notice, Undelivered};
 pub use fence::{Fence, FenceTrigger};
+pub use freeze::{
+    EVERY_SERVICE, Freeze, FreezeChange, FreezeEntry, Freezes, MOST_FREEZES, frozen_services,
+};
 pub use gate::{Gate, Tick};
 pub use hook_run::{HookRun, HookStatus};
 pub(crate) use intent::all_dead_at;
 pub use intent::{ATTEMPT_TIMEOUT, Intent, LANDING_GRACE, Purpose};
 pub use lock::{Lock, LockKey, LockKind};
+pub use moves::{Held, Moves};
 pub use pins::{Pins, SlotPin};
 pub use quarantined::{QuarantineChange, Quarantined, is_pinned};
 pub use retirement::Retirement;

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::failure::{Failure, FailureCode};
-use crate::fixtures::{NOW, alarm_arn, deployment, same_as_file, scaling_changed, scaling_not_set};
+use crate::fixtures::{
+    NOW, alarm_arn, deployment, freeze, same_as_file, scaling_changed, scaling_not_set,
+};
 use crate::harm::RequestsPerMinute;
 use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
 use crate::ids::{ChannelName, DeploymentId, ExecutionStart, IntentId};
@@ -289,6 +291,7 @@ fn notices() -> Vec<Notice> {
         Event::RetirementPostponed,
         Event::StageHeld { stage, reasons: reasons.clone(), against },
         Event::OutsideWindows { stage, opens_at: Some(NOW) },
+        Event::Frozen { stage, freeze: freeze("*"), goes_on_at: Some(NOW) },
         Event::Promoted { stage, promotion },
         Event::NotPromoted { stage, reasons: reasons.clone() },
         Event::RouteInOrder { lasted },
@@ -520,5 +523,5 @@ fn what_is_told_once_and_lasts_is_read_as_it_was_told() {
         let stored = serde_json::to_value(&progress).unwrap();
         assert_eq!(serde_json::from_value::<Progress>(stored).unwrap().told, progress.told);
     }
-    assert_eq!(seen.len(), 10, "{seen:?}");
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }

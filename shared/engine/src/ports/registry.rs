@@ -7,7 +7,8 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Retirement,
+    Start,
 };
 use glidepath_core::time::Timestamp;
 
@@ -65,7 +66,7 @@ pub struct Overdue {
 
 /// Locks, deployments, alarms, retirements and notices. Every read is consistent.
 pub trait Registry: Sync {
-    /// The deployment, if there is one of this name.
+    /// The deployment, if there is one of this name, with what freezes it.
     fn deployment(
         &self,
         id: &DeploymentId,
@@ -166,6 +167,20 @@ pub trait Registry: Sync {
         &self,
         deployment: &DeploymentId,
     ) -> impl Future<Output = PortResult<Vec<Start>>> + Send;
+    /// What people have frozen.
+    fn freezes(&self) -> impl Future<Output = PortResult<Freezes>> + Send;
+    /// What they have frozen from now on, if nobody has written it since it was read, with what was done.
+    fn store_freezes(
+        &self,
+        freezes: &Freezes,
+        entries: &[FreezeEntry],
+    ) -> impl Future<Output = PortResult<Committed>> + Send;
+    /// What was done about freezes from the one instant on and before the other, in order.
+    fn freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> impl Future<Output = PortResult<Vec<FreezeEntry>>> + Send;
     /// The deployments that have not ended, and the newest that have.
     fn recent(&self, limit: u32) -> impl Future<Output = PortResult<Recent>> + Send;
     /// The deployments that were started from the one instant on and before the other.
@@ -179,8 +194,10 @@ pub trait Registry: Sync {
 /// Deployments as a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
-    /// Newest first.
+    /// Newest first, each with what freezes it.
     pub deployments: Vec<Deployment>,
+    /// Everything that is frozen.
+    pub freezes: Freezes,
     /// Those whose records this version cannot read, and why.
     pub unreadable: BTreeMap<DeploymentId, String>,
 }

@@ -16,7 +16,8 @@ use glidepath_core::message::Trial;
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Retirement,
+    Start,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -360,6 +361,29 @@ impl<B: Between> Registry for Bed<'_, B> {
 
     async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
         self.call("starts", self.registry.starts(deployment)).await
+    }
+
+    async fn freezes(&self) -> PortResult<Freezes> {
+        self.call("freezes", self.registry.freezes()).await
+    }
+
+    async fn store_freezes(
+        &self,
+        freezes: &Freezes,
+        entries: &[FreezeEntry],
+    ) -> PortResult<Committed> {
+        let stored = self.registry.store_freezes(freezes, entries);
+        let stored = self.call("store_freezes", stored).await;
+        self.between.written(self.registry);
+        stored
+    }
+
+    async fn freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Vec<FreezeEntry>> {
+        self.call("freeze_entries", self.registry.freeze_entries(from, before)).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

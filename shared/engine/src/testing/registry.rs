@@ -8,7 +8,8 @@ use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{AlarmArn, ChannelName, DeploymentId, IntentId};
 use glidepath_core::protocol::{self, Fenced, RegistryWrite};
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Retirement, Start,
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Retirement,
+    Start,
 };
 use glidepath_core::time::Timestamp;
 
@@ -86,7 +87,8 @@ impl Items {
 impl Registry for MemoryRegistry {
     async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
         self.items().require_readable(id)?;
-        Ok(self.items().deployments.get(id).cloned())
+        let items = self.items();
+        Ok(items.deployments.get(id).cloned().map(|found| items.freezes.onto(found)))
     }
 
     async fn alarms(&self, arns: &[AlarmArn]) -> PortResult<Vec<AlarmItem>> {
@@ -283,15 +285,44 @@ impl Registry for MemoryRegistry {
         Ok(items.starts.iter().filter(|start| start.deployment == *deployment).cloned().collect())
     }
 
+    async fn freezes(&self) -> PortResult<Freezes> {
+        Ok(self.items().freezes.clone())
+    }
+
+    async fn store_freezes(
+        &self,
+        freezes: &Freezes,
+        entries: &[FreezeEntry],
+    ) -> PortResult<Committed> {
+        let mut items = self.items();
+        if items.freezes.revision.next() != freezes.revision {
+            return Ok(Committed::Conflict);
+        }
+        items.freezes = freezes.clone();
+        items.freeze_entries.extend_from_slice(entries);
+        Ok(Committed::Yes)
+    }
+
+    async fn freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Vec<FreezeEntry>> {
+        let items = self.items();
+        let entries = items.freeze_entries.iter();
+        Ok(entries.filter(|entry| entry.at >= from && entry.at < before).cloned().collect())
+    }
+
     async fn recent(&self, limit: u32) -> PortResult<Recent> {
         let items = self.items();
         let read = items.deployments.values().filter(|found| !items.unreadable.contains(&found.id));
-        let mut deployments: Vec<_> = read.cloned().collect();
+        let read = read.cloned().map(|deployment| items.freezes.onto(deployment));
+        let mut deployments: Vec<_> = read.collect();
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.started_at));
         deployments.truncate(limit as usize);
         let unreadable = items.unreadable.iter();
         let unreadable = unreadable.map(|id| (id.clone(), unread(id).to_string())).collect();
-        Ok(Recent { deployments, unreadable })
+        Ok(Recent { deployments, unreadable, freezes: items.freezes.clone() })
     }
 
     async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {

@@ -9,7 +9,8 @@ use glidepath_core::ids::{
 use glidepath_core::plan::ImageDigest;
 use glidepath_core::protocol::RegistryWrite;
 use glidepath_core::record::{
-    AlarmItem, Deployment, Fence, Intent, Lock, LockKey, Notice, Phase, Retirement, Start,
+    AlarmItem, Deployment, Fence, FreezeEntry, Freezes, Intent, Lock, LockKey, Notice, Phase,
+    Retirement, Start,
 };
 use glidepath_core::route::{RouteActions, RouteRef};
 use glidepath_core::scaling::ScalableTarget;
@@ -105,7 +106,10 @@ impl Registry for Boundary {
             }
             match self.touched() {
                 Some(registry) => registry.deployment(id).await,
-                None => Ok(self.items.deployments.get(id).cloned()),
+                None => {
+                    let found = self.items.deployments.get(id).cloned();
+                    Ok(found.map(|found| self.items.freezes.onto(found)))
+                }
             }
         };
         let found = self.call_marked("deployment", What::Read, read, deployment_print).await?;
@@ -312,6 +316,28 @@ impl Registry for Boundary {
 
     async fn starts(&self, deployment: &DeploymentId) -> PortResult<Vec<Start>> {
         self.call("starts", What::Quiet, async { self.registry().starts(deployment).await }).await
+    }
+
+    async fn freezes(&self) -> PortResult<Freezes> {
+        self.call("freezes", What::Read, async { self.registry().freezes().await }).await
+    }
+
+    async fn store_freezes(
+        &self,
+        freezes: &Freezes,
+        entries: &[FreezeEntry],
+    ) -> PortResult<Committed> {
+        let stored = async { self.registry().store_freezes(freezes, entries).await };
+        self.call("store_freezes", What::Write, stored).await
+    }
+
+    async fn freeze_entries(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> PortResult<Vec<FreezeEntry>> {
+        let read = async { self.registry().freeze_entries(from, before).await };
+        self.call("freeze_entries", What::Quiet, read).await
     }
 
     async fn recent(&self, limit: u32) -> PortResult<Recent> {

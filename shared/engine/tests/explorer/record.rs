@@ -27,9 +27,10 @@ pub(crate) fn print_deployment(printer: &mut Printer, deployment: &Deployment) {
         next_due_at,
         epochs: _,
         validating,
+        freeze,
     } = deployment;
     printer.debug((id, revision, phase, fence, intents, started_at));
-    printer.debug((progress, health, traffic, notices, next_due_at, validating));
+    printer.debug((progress, health, traffic, notices, next_due_at, validating, freeze));
     printer.debug(gate.as_ref().map(|gate| (gate.tick, gate.token.expose())));
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn print_items(items: &Items) -> u64 {
     let mut printer = Printer::new();
     items.deployments.values().for_each(|item| print_deployment(&mut printer, item));
     items.alarms.values().for_each(|item| print_alarm(&mut printer, item));
-    printer.debug((&items.locks, &items.retirements));
+    printer.debug((&items.locks, &items.retirements, &items.freezes));
     printer.finish()
 }
 

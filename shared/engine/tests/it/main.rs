@@ -12,6 +12,7 @@ mod digests;
 mod faults;
 mod forecast;
 mod foreign;
+mod freezes;
 mod images;
 mod kept;
 mod notify;

@@ -36,6 +36,13 @@ impl Page<'_> {
             @if let Some(at) = self.goes_on_at() {
                 p { "Whoever approves: the weight moves at " (time(at)) " at the earliest, in " (in_short(at.since(self.now))) "." }
             }
+            @if let Some(freeze) = deployment.frozen(self.now) {
+                p {
+                    "It is " (said(&freeze.in_words())) ". An approval is taken"
+                    @if freeze.until.is_none() { ", and the weight moves once it is thawed" }
+                    "."
+                }
+            }
             @if let Some(pause) = &deployment.progress.paused {
                 p { (said(&pause.in_words())) ". An approval is taken, and the weight moves once it is resumed." }
             }
@@ -83,8 +90,14 @@ impl Page<'_> {
                     @else { "No approval is taken any more; once it is resumed, " (self.then()) "." }
                 }
             }
-            @if !is_approved {
-                @if let Some(at) = self.deployment.plan.may_move_at(self.now).filter(|at| *at > self.now) {
+            @if let Some(freeze) = self.deployment.frozen(self.now) {
+                p {
+                    "It is " (said(&freeze.in_words())) ". "
+                    @if is_approved { "The weight moves once it is thawed." }
+                    @else { "No approval is taken any more; once it is thawed, " (self.then()) "." }
+                }
+            } @else if !is_approved {
+                @if let Some(at) = self.deployment.may_move_at(self.now).filter(|at| *at > self.now) {
                     p { "It is outside its windows until " (time(at)) "; then " (self.then()) "." }
                 }
             }

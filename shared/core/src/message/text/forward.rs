@@ -3,7 +3,7 @@
 use super::{Lines, Told};
 use crate::people::people;
 use crate::plan::{OnInconclusive, OnTimeout, StageIndex};
-use crate::record::{Decision, Pause, Promotion};
+use crate::record::{Decision, EVERY_SERVICE, Freeze, Pause, Promotion};
 use crate::said::quoted;
 use crate::time::{Span, Timestamp};
 use crate::weight::Weight;
@@ -42,10 +42,10 @@ impl Told<'_> {
             lines.extend(
                 approval
                     .not_before
-                    .and_then(|wait| self.deployment.plan.may_move_at(since + wait))
+                    .and_then(|wait| self.deployment.may_move_at(since + wait))
                     .map(|at| format!("The weight moves at {at} at the earliest.")),
             );
-            lines.extend(self.window_ends());
+            lines.extend(self.is_frozen().or_else(|| self.window_ends()));
             let until = since + approval.timeout;
             lines.push(match approval.on_timeout {
                 OnTimeout::Rollback => {
@@ -73,7 +73,15 @@ impl Told<'_> {
             (true, 0) if self.deployment.progress.paused.is_some() => {
                 "The weight moves once it is resumed.".to_owned()
             }
-            (true, 0) if self.deployment.plan.may_move_at(decision.at).is_none() => {
+            (true, 0)
+                if self
+                    .deployment
+                    .frozen(decision.at)
+                    .is_some_and(|freeze| freeze.until.is_none()) =>
+            {
+                "The weight moves once it is thawed.".to_owned()
+            }
+            (true, 0) if self.deployment.may_move_at(decision.at).is_none() => {
                 "None of its windows is known to open again, so the weight does not move."
                     .to_owned()
             }
@@ -138,6 +146,15 @@ impl Told<'_> {
         (format!("stage {stage} ({}) waits", self.weight(stage)), lines)
     }
 
+    /// That whoever approves now has the weight move later.
+    fn is_frozen(&self) -> Option<String> {
+        let frozen = self.deployment.frozen(self.notice.at)?.in_words();
+        Some(match self.deployment.may_move_at(self.notice.at) {
+            Some(at) => format!("It is {frozen}: approved now, the weight moves at {at}."),
+            None => format!("It is {frozen}: approved now, the weight moves once it is thawed."),
+        })
+    }
+
     /// That whoever answers late has the weight move in the next window.
     fn window_ends(&self) -> Option<String> {
         let plan = &self.deployment.plan;
@@ -148,7 +165,7 @@ impl Told<'_> {
                 "It is outside its windows: approved now, the weight moves at {from}."
             ));
         }
-        Some(match plan.may_move_at(until) {
+        Some(match self.deployment.may_move_at(until) {
             Some(next) => format!(
                 "Its window ends at {until}; approved after that, the weight moves at {next}."
             ),
@@ -176,8 +193,16 @@ impl Told<'_> {
                      it anew."
                 .to_owned(),
         });
+        lines.push(self.meanwhile(stage));
+        lines.push(self.to_look());
+        lines.push(self.to_end_it());
+        (format!("stage {stage} ({}) waits for its window", self.weight(stage)), lines)
+    }
+
+    /// What is so while a stage is not begun.
+    fn meanwhile(&self, stage: StageIndex) -> String {
         let before = self.weight_before(stage);
-        lines.push(if before == Weight::NONE {
+        if before == Weight::NONE {
             "Meanwhile nothing is begun: no task starts and no weight moves.".to_owned()
         } else {
             format!(
@@ -185,10 +210,34 @@ impl Told<'_> {
                  still returns everything to stable.",
                 self.new_version()
             )
+        }
+    }
+
+    pub(super) fn frozen(
+        &self,
+        stage: StageIndex,
+        freeze: &Freeze,
+        goes_on_at: Option<Timestamp>,
+    ) -> (String, Lines) {
+        let mut lines = Lines::default();
+        let thaw = if freeze.services == EVERY_SERVICE {
+            "`glidepath thaw`".to_owned()
+        } else {
+            format!("`glidepath thaw '{}'`", freeze.services)
+        };
+        lines.spare(their_reason(Some(&freeze.reason)));
+        lines.push(match goes_on_at {
+            Some(at) => format!("It goes on by itself at {at}, or once that is thawed: {thaw}"),
+            None => format!("It goes on once that is thawed: {thaw}"),
         });
+        if self.deployment.progress.paused.is_some() {
+            lines.push("It is paused besides, and goes on once it is resumed as well.".to_owned());
+        }
+        lines.push(self.meanwhile(stage));
         lines.push(self.to_look());
         lines.push(self.to_end_it());
-        (format!("stage {stage} ({}) waits for its window", self.weight(stage)), lines)
+        let (weight, by, what) = (self.weight(stage), &freeze.by, freeze.what());
+        (format!("stage {stage} ({weight}) waits: {by} has frozen {what}"), lines)
     }
 
     pub(super) fn check_alert(&self, stage: StageIndex, reasons: &[String]) -> (String, Lines) {

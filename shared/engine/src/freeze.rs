@@ -1,0 +1,133 @@
+//! A person freezes services, so that no weight moves forward there, or thaws them.
+
+use glidepath_core::failure::{Failure, FailureCode};
+use glidepath_core::ids::DeploymentId;
+use glidepath_core::protocol::{Refused, Thaw, freeze, thaw};
+use glidepath_core::record::{EVERY_SERVICE, Freeze, FreezeEntry, Freezes, Phase};
+use glidepath_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decide::require_said;
+use crate::failed;
+use crate::ports::{Clock, Committed, Due, Orchestration, Overdue, PortResult, Ports, Registry};
+
+/// How often it is decided again because somebody else was faster.
+const ATTEMPTS: u32 = 10;
+
+/// What is posted to the function `decide`: `{"freeze": {"reason": "the sale"}}`. It refuses what it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum PostedFreeze {
+    Freeze {
+        /// A pattern of `CLUSTER/SERVICE`, by the names of ECS services; without it, every service.
+        #[serde(default = "every_service")]
+        services: String,
+        reason: String,
+        /// When it ends by itself, in milliseconds of Unix time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    Thaw {
+        /// As it was frozen; without it whatever is, if that is one thing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        services: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+fn every_service() -> String {
+    EVERY_SERVICE.to_owned()
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FreezeDone {
+    Frozen(Freeze),
+    /// What was frozen until now.
+    Thawed(Freeze),
+}
+
+/// Records it, for this person; what waits for a thaw looks again at once.
+pub async fn run<P>(ports: &P, posted: &PostedFreeze, by: &str) -> Result<FreezeDone, Failure>
+where
+    P: Ports<Registry: Registry, Orchestration: Orchestration, Ambient: Clock>,
+{
+    let reason = match posted {
+        PostedFreeze::Freeze { reason, .. } => Some(reason),
+        PostedFreeze::Thaw { reason, .. } => reason.as_ref(),
+    };
+    reason.map_or(Ok(()), |reason| require_said(reason))?;
+    let registry = ports.registry();
+    for _ in 0..ATTEMPTS {
+        let freezes = registry.freezes().await.map_err(|error| failed(&error))?;
+        let (after, entries, done) = decided(posted, by, &freezes, ports.ambient().now())?;
+        let stored = registry.store_freezes(&after, &entries).await;
+        match stored.map_err(|error| failed(&error))? {
+            Committed::Yes => {
+                if let FreezeDone::Thawed(thawed) = &done {
+                    wake(ports, thawed).await;
+                }
+                return Ok(done);
+            }
+            Committed::Conflict => {}
+        }
+    }
+    Err(Failure::new(FailureCode::Transient, "others write the freezes all the time"))
+}
+
+fn decided(
+    posted: &PostedFreeze,
+    by: &str,
+    freezes: &Freezes,
+    now: Timestamp,
+) -> Result<(Freezes, Vec<FreezeEntry>, FreezeDone), Failure> {
+    let refused = |refused: Refused| Failure::new(FailureCode::InvalidRequest, refused.to_string());
+    let by = by.to_owned();
+    match posted.clone() {
+        PostedFreeze::Freeze { services, reason, until } => {
+            let wanted = Freeze { services, by, at: now, since: now, reason, until };
+            let (after, entries) = freeze(freezes, wanted.clone(), now).map_err(refused)?;
+            Ok((after, entries, FreezeDone::Frozen(wanted)))
+        }
+        PostedFreeze::Thaw { services, reason } => {
+            let wanted = Thaw { services, by, reason };
+            let (after, thawed, entries) = thaw(freezes, &wanted, now).map_err(refused)?;
+            Ok((after, entries, FreezeDone::Thawed(thawed)))
+        }
+    }
+}
+
+/// Ends the pauses of what was frozen. Whoever is not woken finds at its next look that nothing is frozen.
+async fn wake<P>(ports: &P, thawed: &Freeze)
+where
+    P: Ports<Registry: Registry, Orchestration: Orchestration>,
+{
+    let ever = Timestamp::from_millis(i64::MAX);
+    let open = match ports.registry().due(ever).await {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::warn!(error = %error, "nothing that was thawed is woken: it goes on with its next look");
+            return;
+        }
+    };
+    for Overdue { due, .. } in open {
+        let Due::Deployment(id) = due else { continue };
+        if let Err(error) = wake_one(ports, &id, thawed).await {
+            tracing::warn!(deployment.id = %id, error = %error, "it goes on with its next look");
+        }
+    }
+}
+
+async fn wake_one<P>(ports: &P, id: &DeploymentId, thawed: &Freeze) -> PortResult<()>
+where
+    P: Ports<Registry: Registry, Orchestration: Orchestration>,
+{
+    let found = ports.registry().deployment(id).await?;
+    let held = found.filter(|found| found.phase == Phase::Open && thawed.holds(&found.plan));
+    if let Some(gate) = held.and_then(|deployment| deployment.gate) {
+        ports.orchestration().open_gate(&gate.token).await?;
+    }
+    Ok(())
+}
