@@ -103,6 +103,7 @@ pub(crate) fn baking() -> Deployment {
         next_due_at: NOW + minutes(10),
         epochs: None,
         validating: None,
+        drift: Vec::new(),
         progress,
         plan,
     }
@@ -399,6 +400,9 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             by: vec![RouteRef::Listener(
                 "arn:aws:elasticloadbalancing:x:1:listener/app/s/1/2".to_owned(),
             )],
+        },
+        Event::Drifted {
+            differences: vec!["shop-green: it runs shop:7, and was left with shop:42".to_owned()],
         },
         Event::Undelivered {
             channel: ChannelName::new("team"),

@@ -84,6 +84,7 @@ impl Rehearsal {
                 next_due_at: now,
                 epochs: None,
                 validating: None,
+                drift: Vec::new(),
             },
         }
     }

@@ -171,6 +171,7 @@ where
         next_due_at: overdue(&plan, now, Span::ZERO),
         epochs: None,
         validating: None,
+        drift: Vec::new(),
         plan,
     };
     let mut writes = begin(&deployment, &locks);

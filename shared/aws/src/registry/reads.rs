@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Due, OutboxEntry, Overdue, PortError, PortResult, Recent};
+use glidepath_engine::ports::{
+    Due, OutboxEntry, Overdue, Page, Place, PortError, PortResult, Recent,
+};
 
 use super::DynamoRegistry;
 use super::items::{
-    DEPLOYMENT, DUE, Item, Key, START, due_at, number, read_deployment, read_notice, read_start,
-    tell_unreadable, text,
+    DEPLOYMENT, DUE, Item, Key, START, due_at, number, place_of, read_deployment, read_notice,
+    read_start, start_after, tell_unreadable, text,
 };
 use crate::error::port_error;
 
@@ -211,23 +214,36 @@ impl DynamoRegistry {
 
     /// Partitions of the newest deployments.
     async fn newest(&self, limit: u32) -> PortResult<Vec<String>> {
-        let limit = i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
-        let answer = self
-            .repeated(async || {
-                self.client
-                    .query()
-                    .table_name(&self.table)
-                    .index_name("recent")
-                    .key_condition_expression("kind = :kind")
-                    .expression_attribute_values(":kind", text(DEPLOYMENT))
-                    .scan_index_forward(false)
-                    .limit(limit)
-                    .send()
-                    .await
-                    .map_err(|error| port_error("dynamodb:Query", error))
-            })
-            .await?;
+        let answer = self.listed(None, limit).await?;
         Ok(answer.items().iter().filter_map(partition).collect())
+    }
+
+    pub(super) async fn read_page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        let answer = self.listed(after, limit).await?;
+        let found = self.deployments(answer.items().iter().filter_map(partition).collect()).await?;
+        let last = answer.last_evaluated_key().filter(|key| !key.is_empty());
+        Ok(Page { found, last: last.map(place_of).transpose()? })
+    }
+
+    /// Keys of deployments, the newest first.
+    async fn listed(&self, after: Option<&Place>, limit: u32) -> PortResult<QueryOutput> {
+        let limit = i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
+        let start = after.map(start_after);
+        self.repeated(async || {
+            self.client
+                .query()
+                .table_name(&self.table)
+                .index_name("recent")
+                .key_condition_expression("kind = :kind")
+                .expression_attribute_values(":kind", text(DEPLOYMENT))
+                .scan_index_forward(false)
+                .limit(limit)
+                .set_exclusive_start_key(start.clone())
+                .send()
+                .await
+                .map_err(|error| port_error("dynamodb:Query", error))
+        })
+        .await
     }
 }
 

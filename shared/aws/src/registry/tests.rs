@@ -153,17 +153,21 @@ async fn cells_are_written_once_whatever_the_answer() {
     assert_eq!(registry(vec![answer(&json!({}))]).store_cells(&cells).await, Ok(()));
 }
 
-#[tokio::test]
-async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
-    let item = items::write_deployment(&items::tests::deployment(Phase::Open)).unwrap();
-    let read: serde_json::Map<_, _> = item
-        .iter()
+/// An item as DynamoDB answers it.
+fn as_answered(item: &items::Item) -> serde_json::Map<String, serde_json::Value> {
+    item.iter()
         .map(|(name, value)| match (value.as_s(), value.as_n()) {
             (Ok(text), _) => (name.clone(), json!({ "S": text })),
             (_, Ok(number)) => (name.clone(), json!({ "N": number })),
             _ => panic!("{name}: {value:?}"),
         })
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
+    let item = items::write_deployment(&items::tests::deployment(Phase::Open)).unwrap();
+    let read = as_answered(&item);
     let mut newer = read.clone();
     newer.insert("pk".to_owned(), json!({ "S": "deployment#newer" }));
     newer.insert("phase".to_owned(), json!({ "S": "promoting" }));
@@ -179,6 +183,36 @@ async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
     let (id, why) = recent.unreadable.first_key_value().unwrap();
     assert_eq!(id.as_str(), "newer");
     assert!(why.contains("there is no phase `promoting`"), "{why}");
+}
+
+#[tokio::test]
+async fn a_page_begins_after_the_last_of_the_one_before() {
+    let mut written = items::tests::deployment(Phase::Open);
+    written.started_at = Timestamp::from_millis(7_000);
+    let item = items::write_deployment(&written).unwrap();
+    let read = as_answered(&item);
+    let key = json!({
+        "pk": { "S": "deployment#d-1" }, "sk": { "S": "deployment" },
+        "kind": { "S": "deployment" }, "startedAt": { "N": "7000" },
+    });
+    let (clients, replay) = watched(vec![
+        answer(&json!({ "Items": [key], "LastEvaluatedKey": key })),
+        answer(&json!({ "Responses": { "table": [read] } })),
+        answer(&json!({ "Items": [] })),
+    ]);
+    let registry = DynamoRegistry::new(&clients, "table");
+    let first = registry.page(None, 1).await.unwrap();
+    let ids: Vec<_> = first.found.deployments.iter().map(|found| found.id.as_str()).collect();
+    assert_eq!(ids, ["d-1"]);
+    let (started_at, deployment) = (Timestamp::from_millis(7_000), DeploymentId::new("d-1"));
+    assert_eq!(first.last, Some(Place { started_at, deployment }));
+    assert_eq!(registry.page(first.last.as_ref(), 1).await, Ok(Page::default()));
+    let asked: Vec<serde_json::Value> = replay
+        .actual_requests()
+        .map(|request| serde_json::from_slice(request.body().bytes().unwrap()).unwrap())
+        .collect();
+    assert_eq!(asked[0].get("ExclusiveStartKey"), None);
+    assert_eq!(asked[2]["ExclusiveStartKey"], key);
 }
 
 #[tokio::test]

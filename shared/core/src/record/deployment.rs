@@ -71,6 +71,9 @@ pub struct Deployment {
     /// Set while what serves again is asked, after the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validating: Option<Validating>,
+    /// What was told of how its service is otherwise than it has left it, in words; nothing while it is as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
 }
 
 /// What follows the end of a rollback, or of a way back.

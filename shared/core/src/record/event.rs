@@ -189,6 +189,11 @@ pub enum Event {
         /// Which rules and listeners.
         by: Vec<RouteRef>,
     },
+    /// After the end: its service is otherwise than it has left it. Told once for as long as it is the same.
+    Drifted {
+        /// What is otherwise, in words.
+        differences: Vec<String>,
+    },
     /// A channel does not get what is told: for whoever reads the other ones.
     Undelivered {
         channel: ChannelName,
@@ -262,6 +267,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => None,
         }
     }
@@ -297,6 +303,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => None,
         }
     }
@@ -332,6 +339,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => Concern::News,
         }
     }
@@ -366,6 +374,7 @@ impl Event {
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
             Self::StillReached { .. } => "stillReached",
+            Self::Drifted { .. } => "drifted",
             Self::Undelivered { .. } => "undelivered",
         }
     }
@@ -399,6 +408,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => false,
         }
     }
@@ -428,6 +438,7 @@ impl Event {
             | Self::Abandoned { .. }
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => Urgency::Attention,
             Self::Started
             | Self::Decided { .. }

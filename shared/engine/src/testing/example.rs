@@ -224,6 +224,7 @@ pub async fn begun(
         next_due_at: now + Span::from_secs(600),
         epochs: None,
         validating: None,
+        drift: Vec::new(),
         plan,
     };
     let keys = LockKey::of(&deployment.plan);

@@ -27,6 +27,8 @@ pub(crate) fn print_deployment(printer: &mut Printer, deployment: &Deployment) {
         next_due_at,
         epochs: _,
         validating,
+        // Only once it has ended, and nothing is decided by it.
+        drift: _,
     } = deployment;
     printer.debug((id, revision, phase, fence, intents, started_at));
     printer.debug((progress, health, traffic, notices, next_due_at, validating));

@@ -111,6 +111,7 @@ pub(crate) fn deployment(phase: Phase) -> Deployment {
         next_due_at: NOW + Span::from_secs(90),
         epochs: None,
         validating: None,
+        drift: Vec::new(),
     }
 }
 

@@ -199,6 +199,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
         next_due_at: START + Span::from_secs(180),
         epochs: None,
         validating: None,
+        drift: Vec::new(),
         plan,
     }
 }
