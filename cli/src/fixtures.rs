@@ -104,6 +104,7 @@ pub(crate) fn baking() -> Deployment {
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
         progress,
         plan,
     }
@@ -423,6 +424,9 @@ pub(crate) fn every_notice() -> Vec<Notice> {
             by: vec![RouteRef::Listener(
                 "arn:aws:elasticloadbalancing:x:1:listener/app/s/1/2".to_owned(),
             )],
+        },
+        Event::Drifted {
+            differences: vec!["shop-green: it runs shop:7, and was left with shop:42".to_owned()],
         },
         Event::Undelivered {
             channel: ChannelName::new("team"),

@@ -121,6 +121,21 @@ impl Lab {
         Ok(())
     }
 
+    /// Has every service looked at for drift, as the schedule does once a day; what the function answers.
+    pub async fn look_for_drift(&self) -> LabResult<serde_json::Value> {
+        let doing = "looking for drift";
+        let name = self.glidepath.output("DriftFunctionName")?;
+        let answer = self.clients.lambda.invoke().function_name(name).send().await.doing(doing)?;
+        let payload = answer.payload().map(|payload| payload.as_ref()).unwrap_or_default();
+        match answer.function_error() {
+            None => serde_json::from_slice(payload).doing(doing),
+            Some(_) => {
+                let told = String::from_utf8_lossy(payload);
+                Err(LabError::new(format!("the look for drift failed: {told}")))
+            }
+        }
+    }
+
     /// Sets a variable in the environment of a function, named by an output of the stack, as another value of a
     /// parameter would.
     pub async fn set_variable(&self, function: &str, name: &str, value: &str) -> LabResult<()> {

@@ -15,9 +15,9 @@ use crate::progress::Waiting;
 
 const STAMP: &str = "requirements.sha256";
 /// The binaries that template.yaml deploys, one for each folder of `functions/`.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 12] = [
     "start", "plan", "advance", "gate", "validate", "decide", "complete", "rollback", "notify",
-    "page", "sweep",
+    "page", "sweep", "drift",
 ];
 const COMMAND_LINE: &str = "glidepath";
 

@@ -155,7 +155,7 @@ const CHANNELS: [&str; 7] = [
 ];
 const PAGE: [&str; 2] = ["url.page", "concurrency.page"];
 const URLS: [&str; 3] = ["url.decide", "url.start", "url.rollback"];
-const ROLES: [&str; 12] = [
+const ROLES: [&str; 13] = [
     "permissions.start",
     "permissions.plan",
     "permissions.advance",
@@ -167,6 +167,7 @@ const ROLES: [&str; 12] = [
     "permissions.rollback",
     "permissions.notify",
     "permissions.sweep",
+    "permissions.drift",
     "permissions.deployment",
 ];
 const ACCOUNT: [&str; 6] =

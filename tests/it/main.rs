@@ -4,6 +4,7 @@
 mod ci;
 mod contracts;
 mod doctor;
+mod drift;
 mod faults;
 mod features;
 mod house;

@@ -204,6 +204,22 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("lambda:InvokeFunction", "hands it over"),
         ],
     ),
+    (
+        "Drift",
+        &[
+            ("application-autoscaling:DescribeScalableTargets", "reads what scales the services"),
+            ("application-autoscaling:DescribeScalingPolicies", "comes with what scales them"),
+            ("application-autoscaling:DescribeScheduledActions", "knows what a clock has set"),
+            ("dynamodb:BatchGetItem", "reads deployments and the locks of their slots"),
+            ("dynamodb:ConditionCheckItem", "tells only while nobody else has the slots"),
+            ("dynamodb:GetItem", "reads a deployment that was written meanwhile"),
+            ("dynamodb:PutItem", "tells, and records what it has told"),
+            ("dynamodb:Query", "finds every service"),
+            ("ecs:DescribeServices", "looks at the slot that serves"),
+            ("elasticloadbalancing:DescribeListeners", "reads routes"),
+            ("elasticloadbalancing:DescribeRules", "reads routes"),
+        ],
+    ),
 ];
 
 /// Actions by role, from the template's text.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use glidepath_core::back::{KNOWN, newest_of_each};
-use glidepath_core::drift::{Difference, Kind};
+use glidepath_core::drift::{Difference, is_replaced};
 use glidepath_core::record::Deployment;
 use glidepath_engine::drift::{self, Looked};
 use glidepath_engine::ports::{
@@ -40,16 +40,6 @@ impl Service<'_> {
             Looked::Ended(differences) => differences,
             Looked::Runs(_) => &[],
         }
-    }
-
-    /// Whether it is gone, and a newer one has its name.
-    fn is_replaced(&self, others: &[&Deployment]) -> bool {
-        let Deployment { plan, started_at, .. } = self.deployment;
-        let mut others = others.iter().filter(|other| other.started_at > *started_at);
-        let gone = self.differences().iter().any(|difference| difference.kind == Kind::Gone);
-        gone && others.any(|other| {
-            other.plan.service == plan.service && other.plan.cluster.short() == plan.cluster.short()
-        })
     }
 }
 
@@ -107,7 +97,9 @@ where
     for deployment in newest.iter().filter(|deployment| asked.takes(deployment)) {
         found.push(Service { deployment, looked: drift::run(ports, deployment).await? });
     }
-    found.retain(|service| !service.is_replaced(&newest));
+    found.retain(|service| {
+        !is_replaced(service.deployment, service.differences(), newest.iter().copied())
+    });
     found.sort_by_key(|service| service.deployment.plan.service.to_string());
     Ok(found)
 }
@@ -142,7 +134,7 @@ fn shown(services: &[Service<'_>], commands: &Commands) -> String {
                 format!("{name}: as {id} has left it\n")
             }
             Looked::Ended(differences) => {
-                let line = |Difference { of, found, .. }: &Difference| format!("  {of}: {found}\n");
+                let line = |difference: &Difference| format!("  {difference}\n");
                 let lines: String = differences.iter().map(line).collect();
                 format!("{name}: not as {id} has left it\n{lines}")
             }

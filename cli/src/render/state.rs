@@ -280,6 +280,7 @@ fn moving(deployment: &Deployment, now: Timestamp) -> State {
             | Event::Retired
             | Event::RetirementPostponed
             | Event::StillReached { .. }
+            | Event::Drifted { .. }
             | Event::Undelivered { .. },
         )
         | None => {}

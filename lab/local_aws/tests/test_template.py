@@ -21,7 +21,7 @@ from local_aws.tests.support import ACCOUNT, PACKAGE_PARENT, REGION, Lab
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = (
-    "advance", "complete", "decide", "gate", "notify", "page", "plan", "rollback", "start", "sweep", "validate",
+    "advance", "complete", "decide", "drift", "gate", "notify", "page", "plan", "rollback", "start", "sweep", "validate",
 )  # fmt: skip
 KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("1234abcd", "mrk-5678")]
 Deploy = Callable[..., dict[str, str]]

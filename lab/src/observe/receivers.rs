@@ -140,6 +140,12 @@ impl Hearing {
         heard
             .unwrap_or_else(|_| Err(LabError::new(format!("{texts:?} was not told; last: {last}"))))
     }
+
+    /// How many of the bodies that have come since then have this in them.
+    pub fn count(&mut self, text: &str) -> usize {
+        let heard = std::iter::from_fn(|| self.0.try_recv().ok());
+        heard.filter(|arrived| arrived.body.contains(text)).count()
+    }
 }
 
 impl Drop for Receivers {

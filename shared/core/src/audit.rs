@@ -144,6 +144,7 @@ fn evidence(event: &Event) -> Vec<String> {
         | Event::Retired
         | Event::RetirementPostponed
         | Event::StillReached { .. }
+        | Event::Drifted { .. }
         | Event::Undelivered { .. } => details(event),
     }
 }

@@ -176,13 +176,15 @@ fn went_back(serving: &Deployment, here: &[&Deployment]) -> bool {
     served(&before.copied().collect::<Vec<_>>()).contains(&serving.plan.task_definition)
 }
 
-/// A cluster may be given by its name or its ARN.
 fn same_slots(one: &Plan, other: &Plan) -> bool {
-    let keys = |plan: &Plan| {
-        let Slots { blue, green } = slots(plan);
-        [blue, green].map(|service| LockKey::service(&plan.cluster, &service))
-    };
-    keys(one) == keys(other)
+    slot_keys(one) == slot_keys(other)
+}
+
+/// What tells the slots of one service from those of another, blue's first. A cluster may be given by its name or its
+/// ARN.
+pub fn slot_keys(plan: &Plan) -> [LockKey; 2] {
+    let Slots { blue, green } = slots(plan);
+    [blue, green].map(|service| LockKey::service(&plan.cluster, &service))
 }
 
 fn slots(plan: &Plan) -> Slots {

@@ -1,6 +1,8 @@
 //! How a service differs from what its last deployment has left: somebody, or infrastructure code, has set something
 //! since, and the next deployment or rollback would meet it.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::ids::TaskDefinition;
@@ -20,6 +22,12 @@ pub struct Difference {
     pub of: String,
     /// What was found, and what was left, in a sentence.
     pub found: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.of, self.found)
+    }
 }
 
 /// What is otherwise.
@@ -98,6 +106,22 @@ pub fn differences(deployment: &Deployment, seen: &Seen) -> Vec<Difference> {
         tell(Kind::Scaling, text);
     }
     found
+}
+
+/// Whether the service is gone and a newer deployment has another one of its name: it has got other slots, and nobody
+/// misses these.
+pub fn is_replaced<'a>(
+    deployment: &Deployment,
+    differences: &[Difference],
+    others: impl IntoIterator<Item = &'a Deployment>,
+) -> bool {
+    let Deployment { plan, started_at, .. } = deployment;
+    let gone = differences.iter().any(|difference| difference.kind == Kind::Gone);
+    gone && others.into_iter().any(|other| {
+        other.started_at > *started_at
+            && other.plan.service == plan.service
+            && other.plan.cluster.short() == plan.cluster.short()
+    })
 }
 
 fn of_route(
@@ -233,6 +257,25 @@ mod tests {
         seen.serving = None;
         let kinds: Vec<_> = found(&deployment, &seen).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [Kind::Route, Kind::Gone]);
+    }
+
+    #[test]
+    fn slots_that_are_gone_are_missed_unless_the_service_has_got_others() {
+        let deployment = ended(Outcome::Succeeded);
+        let mut seen = in_order(&deployment);
+        seen.serving = None;
+        let gone = differences(&deployment, &seen);
+        let newer = Deployment {
+            started_at: deployment.started_at + crate::time::Span::from_secs(1),
+            ..deployment.clone()
+        };
+        assert!(!is_replaced(&deployment, &gone, [&deployment]));
+        assert!(is_replaced(&deployment, &gone, [&deployment, &newer]));
+        assert!(!is_replaced(&newer, &gone, [&deployment, &newer]));
+        assert!(!is_replaced(&deployment, &[], [&newer]));
+        let mut other = newer;
+        other.plan.service = crate::ids::ServiceLabel::new("basket");
+        assert!(!is_replaced(&deployment, &gone, [&other]));
     }
 
     #[test]

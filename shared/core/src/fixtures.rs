@@ -210,6 +210,7 @@ pub(crate) fn deployment() -> Deployment {
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
         plan,
     }
 }
@@ -248,6 +249,16 @@ pub(crate) fn scaling_changed() -> Event {
     Event::ScalingChanged {
         service: EcsServiceName::new("shop-blue"),
         found: vec!["its minimum is 6 instead of 10".to_owned()],
+    }
+}
+
+pub(crate) fn drifted() -> Event {
+    let route = deployment().plan.routes.remove(0).route;
+    Event::Drifted {
+        differences: vec![
+            format!("{route}: 10 % of its requests go to blue, which was left idle"),
+            "shop-green: it runs shop:7, and was left with shop:42".to_owned(),
+        ],
     }
 }
 

@@ -85,6 +85,7 @@ impl Rehearsal {
                 epochs: None,
                 validating: None,
                 freeze: None,
+                drift: Vec::new(),
             },
         }
     }

@@ -82,6 +82,7 @@ impl<'a> Wish<'a> {
             | Event::Retired
             | Event::RetirementPostponed
             | Event::StillReached { .. }
+            | Event::Drifted { .. }
             | Event::Undelivered { .. } => None,
         }
     }

@@ -172,6 +172,7 @@ where
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
         plan,
     };
     let mut writes = begin(&deployment, &locks);

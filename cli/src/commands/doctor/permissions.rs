@@ -19,7 +19,7 @@ pub(super) async fn check(doctor: &Doctor) -> Vec<Row> {
         let functions = roles.iter().map(|(function, _)| function.clone()).collect();
         PortResult::Ok((subject(doctor, functions).await?, roles))
     };
-    let there = |role: &Role| *role != Role::Page || page(doctor).is_some();
+    let there = |role: &Role| is_there(doctor, *role);
     let (subject, roles) = match found.await {
         Ok(found) => found,
         Err(error) => {
@@ -56,6 +56,13 @@ fn page(doctor: &Doctor) -> Option<&String> {
     doctor.connection.stack.outputs.get("PageFunctionName")
 }
 
+/// Whether the stack has a function of this role: a page is up to its owner, and an older stack looks for no drift.
+fn is_there(doctor: &Doctor, role: Role) -> bool {
+    let may_lack = matches!(role, Role::Page | Role::Drift);
+    let output = format!("{}FunctionName", role.name());
+    !may_lack || doctor.connection.stack.outputs.contains_key(&output)
+}
+
 /// By role: the ARN of its function (of the state machine nothing) and its own; both are empty of one that the stack
 /// does not have.
 async fn roles(doctor: &Doctor) -> PortResult<Vec<(String, String)>> {
@@ -66,7 +73,7 @@ async fn roles(doctor: &Doctor) -> PortResult<Vec<(String, String)>> {
             found.push((String::new(), doctor.instruments.machine_role().await?));
             continue;
         }
-        if role == Role::Page && page(doctor).is_none() {
+        if !is_there(doctor, role) {
             found.push(Default::default());
             continue;
         }

@@ -25,7 +25,7 @@ use glidepath_core::record::{
     Phase, Retirement, Revision, Start,
 };
 use glidepath_core::time::{Span, Timestamp};
-use glidepath_engine::ports::{OutboxEntry, PortError, PortResult, PostedMessage};
+use glidepath_engine::ports::{OutboxEntry, Place, PortError, PortResult, PostedMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -392,6 +392,21 @@ pub(super) fn read_notice(item: &Item) -> PortResult<OutboxEntry> {
 pub(super) fn due_at(item: &Item) -> PortResult<Timestamp> {
     let key = Key::of(item)?;
     Reader { key: &key, item }.instant("nextDueAt")
+}
+
+/// Where an item of the index of deployments is in it.
+pub(super) fn place_of(item: &Item) -> PortResult<Place> {
+    let key = Key::of(item)?;
+    let started_at = Reader { key: &key, item }.instant("startedAt")?;
+    Ok(Place { started_at, deployment: key.to_deployment() })
+}
+
+/// The key of that item, after which a query goes on.
+pub(super) fn start_after(place: &Place) -> Item {
+    let mut item = Key::deployment(&place.deployment).attributes();
+    item.insert("kind".to_owned(), text(DEPLOYMENT));
+    item.insert("startedAt".to_owned(), number(place.started_at.as_millis()));
+    item
 }
 
 pub(super) fn write_cells(cells: &StoredCells) -> PortResult<Item> {

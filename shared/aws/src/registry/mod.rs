@@ -23,7 +23,7 @@ use glidepath_core::record::{
 use glidepath_core::time::{Span, Timestamp};
 use glidepath_engine::ports::{
     AlarmFence, Clock, Committed, Delivery, DeliveryClaim, DeploymentFence, OutboxEntry, Overdue,
-    PortError, PortResult, Random, Recent, Registry,
+    Page, Place, PortError, PortResult, Random, Recent, Registry,
 };
 
 #[cfg(test)]
@@ -324,6 +324,10 @@ impl Registry for DynamoRegistry {
 
     async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
         self.read_started(from, before).await
+    }
+
+    async fn page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        self.read_page(after, limit).await
     }
 }
 

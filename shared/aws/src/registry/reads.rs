@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::{Deployment, FreezeEntry, Freezes, LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
-use glidepath_engine::ports::{Due, OutboxEntry, Overdue, PortError, PortResult, Recent};
+use glidepath_engine::ports::{
+    Due, OutboxEntry, Overdue, Page, Place, PortError, PortResult, Recent,
+};
 
 use super::DynamoRegistry;
 use super::items::{
-    DEPLOYMENT, DUE, FREEZES, Item, Key, START, due_at, entry_sort, number, read_deployment,
-    read_freeze_entry, read_freezes, read_notice, read_start, tell_unreadable, text,
+    DEPLOYMENT, DUE, FREEZES, Item, Key, START, due_at, entry_sort, number, place_of,
+    read_deployment, read_freeze_entry, read_freezes, read_notice, read_start, start_after,
+    tell_unreadable, text,
 };
 use crate::error::port_error;
 
@@ -222,7 +226,8 @@ impl DynamoRegistry {
         let keys =
             partitions.into_iter().map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() });
         let key = Key::freezes();
-        let mut items = self.batch(keys.chain([key.clone()]).collect()).await?;
+        let frozen = self.knows_freezes.then(|| key.clone());
+        let mut items = self.batch(keys.chain(frozen).collect()).await?;
         let freezes = items.remove(&key);
         let freezes = freezes.as_ref().map_or(Ok(Freezes::default()), read_freezes)?;
         let (mut deployments, mut unreadable) = (Vec::new(), BTreeMap::new());
@@ -241,23 +246,36 @@ impl DynamoRegistry {
 
     /// Partitions of the newest deployments.
     async fn newest(&self, limit: u32) -> PortResult<Vec<String>> {
-        let limit = i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
-        let answer = self
-            .repeated(async || {
-                self.client
-                    .query()
-                    .table_name(&self.table)
-                    .index_name("recent")
-                    .key_condition_expression("kind = :kind")
-                    .expression_attribute_values(":kind", text(DEPLOYMENT))
-                    .scan_index_forward(false)
-                    .limit(limit)
-                    .send()
-                    .await
-                    .map_err(|error| port_error("dynamodb:Query", error))
-            })
-            .await?;
+        let answer = self.listed(None, limit).await?;
         Ok(answer.items().iter().filter_map(partition).collect())
+    }
+
+    pub(super) async fn read_page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        let answer = self.listed(after, limit).await?;
+        let found = self.deployments(answer.items().iter().filter_map(partition).collect()).await?;
+        let last = answer.last_evaluated_key().filter(|key| !key.is_empty());
+        Ok(Page { found, last: last.map(place_of).transpose()? })
+    }
+
+    /// Keys of deployments, the newest first.
+    async fn listed(&self, after: Option<&Place>, limit: u32) -> PortResult<QueryOutput> {
+        let limit = i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
+        let start = after.map(start_after);
+        self.repeated(async || {
+            self.client
+                .query()
+                .table_name(&self.table)
+                .index_name("recent")
+                .key_condition_expression("kind = :kind")
+                .expression_attribute_values(":kind", text(DEPLOYMENT))
+                .scan_index_forward(false)
+                .limit(limit)
+                .set_exclusive_start_key(start.clone())
+                .send()
+                .await
+                .map_err(|error| port_error("dynamodb:Query", error))
+        })
+        .await
     }
 }
 

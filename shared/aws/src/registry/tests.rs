@@ -249,6 +249,36 @@ async fn a_record_that_cannot_be_read_is_listed_as_such_beside_the_others() {
 }
 
 #[tokio::test]
+async fn a_page_begins_after_the_last_of_the_one_before() {
+    let mut written = items::tests::deployment(Phase::Open);
+    written.started_at = Timestamp::from_millis(7_000);
+    let item = items::write_deployment(&written).unwrap();
+    let read = answered(&item);
+    let key = json!({
+        "pk": { "S": "deployment#d-1" }, "sk": { "S": "deployment" },
+        "kind": { "S": "deployment" }, "startedAt": { "N": "7000" },
+    });
+    let (clients, replay) = watched(vec![
+        answer(&json!({ "Items": [key], "LastEvaluatedKey": key })),
+        answer(&json!({ "Responses": { "table": [read] } })),
+        answer(&json!({ "Items": [] })),
+    ]);
+    let registry = DynamoRegistry::new(&clients, "table").without_freezes();
+    let first = registry.page(None, 1).await.unwrap();
+    let ids: Vec<_> = first.found.deployments.iter().map(|found| found.id.as_str()).collect();
+    assert_eq!(ids, ["d-1"]);
+    let (started_at, deployment) = (Timestamp::from_millis(7_000), DeploymentId::new("d-1"));
+    assert_eq!(first.last, Some(Place { started_at, deployment }));
+    assert_eq!(registry.page(first.last.as_ref(), 1).await, Ok(Page::default()));
+    let asked: Vec<serde_json::Value> = replay
+        .actual_requests()
+        .map(|request| serde_json::from_slice(request.body().bytes().unwrap()).unwrap())
+        .collect();
+    assert_eq!(asked[0].get("ExclusiveStartKey"), None);
+    assert_eq!(asked[2]["ExclusiveStartKey"], key);
+}
+
+#[tokio::test]
 async fn a_claimed_notice_is_ones_own_somebody_elses_or_done_with() {
     let id = DeploymentId::new("d-1");
     let (now, until) = (Timestamp::from_millis(1_000), Timestamp::from_millis(9_000));

@@ -17,10 +17,11 @@ pub enum Role {
     Rollback,
     Notify,
     Sweep,
+    Drift,
     Deployment,
 }
 
-pub const ROLES: [Role; 12] = [
+pub const ROLES: [Role; 13] = [
     Role::Start,
     Role::Plan,
     Role::Advance,
@@ -32,6 +33,7 @@ pub const ROLES: [Role; 12] = [
     Role::Rollback,
     Role::Notify,
     Role::Sweep,
+    Role::Drift,
     Role::Deployment,
 ];
 
@@ -50,6 +52,7 @@ impl Role {
             Self::Rollback => "Rollback",
             Self::Notify => "Notify",
             Self::Sweep => "Sweep",
+            Self::Drift => "Drift",
             Self::Deployment => "Deployment",
         }
     }
@@ -217,7 +220,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             "dynamodb:UpdateItem",
             "dynamodb:ConditionCheckItem",
         ],
-        Role::Gate | Role::Decide | Role::Page => &[
+        Role::Gate | Role::Decide | Role::Page | Role::Drift => &[
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
@@ -282,6 +285,16 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
                 "application-autoscaling:DescribeScalableTargets",
             ],
         ),
+        Role::Drift => needs.on(
+            &any,
+            &[
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeRules",
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+                "application-autoscaling:DescribeScheduledActions",
+            ],
+        ),
         Role::Start
         | Role::Gate
         | Role::Decide
@@ -326,6 +339,10 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             let index = [format!("{}/index/due", table[0])];
             needs.on(&index, &["dynamodb:Query"]);
             needs.on(&functions(subject, &[Role::Rollback, Role::Complete, Role::Notify]), INVOKE);
+        }
+        Role::Drift => {
+            let index = [format!("{}/index/recent", table[0])];
+            needs.on(&index, &["dynamodb:Query"]);
         }
         Role::Deployment => {
             let all = [
@@ -398,7 +415,7 @@ fn of_service(needs: &mut Needs, role: Role, scope: &Scope, service: &ServiceSub
         needs.on(&services, &["ecs:DescribeServices", "ecs:UpdateService"]);
         scaling(needs, scope);
     }
-    if matches!(role, Role::Plan | Role::Validate) {
+    if matches!(role, Role::Plan | Role::Validate | Role::Drift) {
         needs.on(&services, &["ecs:DescribeServices"]);
     }
     if matches!(role, Role::Advance | Role::Validate) {

@@ -140,7 +140,8 @@ impl Alert {
             | Event::RetirementHastened { .. }
             | Event::Retired
             | Event::RetirementPostponed
-            | Event::StillReached { .. } => Self::Silent,
+            | Event::StillReached { .. }
+            | Event::Drifted { .. } => Self::Silent,
         }
     }
 }

@@ -42,6 +42,7 @@ pub fn details(event: &Event) -> Vec<String> {
         Event::Abandoned { failure } => vec![why(failure)],
         Event::StillReached { by } => by.iter().map(|route| format!("by {route}")).collect(),
         Event::ScalingChanged { found, .. } => found.clone(),
+        Event::Drifted { differences } => differences.clone(),
         Event::ScalingNotSet { why, .. } => vec![why.clone()],
         Event::Validated { bad, unknown, .. } => {
             let bad = bad.iter().map(|text| format!("not as it must be: {text}"));

@@ -172,6 +172,7 @@ pub(super) fn events() -> Vec<Event> {
             how: Undelivered::Waits,
             lost: Urgency::Attention,
         },
+        fixtures::drifted(),
     ]
 }
 
@@ -450,6 +451,7 @@ fn nobody_can_put_a_line_into_a_message() {
         },
         Event::RolledBack { failure },
         Event::Validated { good: all(), bad: all(), unknown: all() },
+        Event::Drifted { differences: all() },
     ] {
         let notice = Notice { event, ..notices().remove(0) };
         let told = told(&notice, &deployment);

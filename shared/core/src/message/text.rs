@@ -92,6 +92,7 @@ impl Told<'_> {
             Event::Retired => self.retired(),
             Event::RetirementPostponed => self.retirement_postponed(),
             Event::StillReached { by } => self.still_reached(by),
+            Event::Drifted { differences } => self.drifted(differences),
             Event::Undelivered { channel, sequence, reason, how, lost } => {
                 self.undelivered(channel, *sequence, reason, (*how, *lost))
             }
@@ -273,6 +274,21 @@ impl Told<'_> {
             self.deployment.plan.canary.slot, old.service
         ));
         (format!("the {} slot keeps its tasks, because it has traffic", old.slot), lines)
+    }
+
+    fn drifted(&self, differences: &[String]) -> (String, Lines) {
+        let mut lines = Lines::default();
+        lines.spare(differences.iter().map(|difference| format!("Found: {difference}.")));
+        lines.extend([
+            "Glidepath has changed nothing. The next deployment or rollback meets it as it is now."
+                .to_owned(),
+            format!(
+                "To look: `glidepath drift {}`. Then set back what was not meant, and deploy what \
+                 was. It is told once, and anew when it changes.",
+                self.deployment.plan.service
+            ),
+        ]);
+        (format!("it is not as {} has left it", self.deployment.id), lines)
     }
 
     fn undelivered(

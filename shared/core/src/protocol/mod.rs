@@ -22,6 +22,7 @@ mod conclude;
 mod course;
 mod decide;
 mod digests;
+mod drift;
 mod ended;
 mod fence;
 mod forward;
@@ -45,6 +46,7 @@ pub use commit::{Unfitting, claim_detach, commit, finish};
 pub use course::{Course, course, failing, next_look, stable_health};
 pub use decide::{Takes, answer, approve, pause, promote, resume};
 pub use digests::record_digests;
+pub use drift::drifted;
 pub use ended::Work;
 pub use fence::{
     Look, Restored, Unwritten, claim_scale_in, close, fence, leave_to_sweep, may_restore, put_off,

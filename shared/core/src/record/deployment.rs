@@ -76,6 +76,9 @@ pub struct Deployment {
     /// service writes its deployments.
     #[serde(skip)]
     pub freeze: Option<Freeze>,
+    /// What was told of how its service is otherwise than it has left it, in words; nothing while it is as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
 }
 
 /// What follows the end of a rollback, or of a way back.

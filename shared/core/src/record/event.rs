@@ -197,6 +197,11 @@ pub enum Event {
         /// Which rules and listeners.
         by: Vec<RouteRef>,
     },
+    /// After the end: its service is otherwise than it has left it. Told once for as long as it is the same.
+    Drifted {
+        /// What is otherwise, in words.
+        differences: Vec<String>,
+    },
     /// A channel does not get what is told: for whoever reads the other ones.
     Undelivered {
         channel: ChannelName,
@@ -271,6 +276,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => None,
         }
     }
@@ -307,6 +313,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => None,
         }
     }
@@ -344,6 +351,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => Concern::News,
         }
     }
@@ -379,6 +387,7 @@ impl Event {
             Self::Retired => "retired",
             Self::RetirementPostponed => "retirementPostponed",
             Self::StillReached { .. } => "stillReached",
+            Self::Drifted { .. } => "drifted",
             Self::Undelivered { .. } => "undelivered",
         }
     }
@@ -413,6 +422,7 @@ impl Event {
             | Self::Retired
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => false,
         }
     }
@@ -443,6 +453,7 @@ impl Event {
             | Self::Abandoned { .. }
             | Self::RetirementPostponed
             | Self::StillReached { .. }
+            | Self::Drifted { .. }
             | Self::Undelivered { .. } => Urgency::Attention,
             Self::Started
             | Self::Decided { .. }

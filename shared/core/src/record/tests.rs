@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::failure::{Failure, FailureCode};
 use crate::fixtures::{
-    NOW, alarm_arn, deployment, freeze, same_as_file, scaling_changed, scaling_not_set,
+    NOW, alarm_arn, deployment, drifted, freeze, same_as_file, scaling_changed, scaling_not_set,
 };
 use crate::harm::RequestsPerMinute;
 use crate::health::{Cell, CountedCells, SlotRequests, StoredCells};
@@ -314,6 +314,7 @@ fn notices() -> Vec<Notice> {
         Event::Resumed { stage, by: person(), reason: Some("a reason".to_owned()), lasted },
         Event::CheckAlert { stage, reasons: reasons.clone() },
         Event::RetirementHastened { by: person(), was_due_at: NOW },
+        drifted(),
     ];
     let deployment = DeploymentId::new("shop-42");
     let numbered = events.into_iter().zip(1..);
@@ -364,6 +365,8 @@ fn written() -> BTreeMap<&'static str, Value> {
     committed.intents.insert(IntentId::new("0000000000000004"), claim(Purpose::Detach));
     let mut rolled_back = in_phase(rolling_back(), Phase::Closed(Outcome::RolledBack));
     rolled_back.progress.restored_at = Some(NOW);
+    let mut succeeded = in_phase(baking.clone(), Phase::Closed(Outcome::Succeeded));
+    succeeded.drift = vec!["shop-green: it runs shop:7, and was left with shop:42".to_owned()];
     BTreeMap::from([
         ("deployment-settling", json!(deployment())),
         ("deployment-approving", json!(approving())),
@@ -371,10 +374,7 @@ fn written() -> BTreeMap<&'static str, Value> {
         ("deployment-rolling-back", json!(rolling_back())),
         ("deployment-held", json!(in_phase(rolling_back(), Phase::Held))),
         ("deployment-committed", json!(committed)),
-        (
-            "deployment-succeeded",
-            json!(in_phase(baking.clone(), Phase::Closed(Outcome::Succeeded))),
-        ),
+        ("deployment-succeeded", json!(succeeded)),
         ("deployment-rolled-back", json!(rolled_back)),
         ("deployment-validating", json!(validating())),
         ("binding", json!(binding)),

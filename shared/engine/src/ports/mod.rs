@@ -39,7 +39,7 @@ pub use glidepath_core::world::{
 
 pub use self::registry::{
     AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Overdue,
-    PostedMessage, Recent, Registry,
+    Page, Place, PostedMessage, Recent, Registry,
 };
 pub use self::repositories::Repositories;
 pub use self::scaling::Scaling;

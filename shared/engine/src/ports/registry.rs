@@ -189,6 +189,27 @@ pub trait Registry: Sync {
         from: Timestamp,
         before: Timestamp,
     ) -> impl Future<Output = PortResult<Recent>> + Send;
+    /// So many of all deployments at most, the newest first: from the beginning on, or after this place.
+    fn page(
+        &self,
+        after: Option<&Place>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page>> + Send;
+}
+
+/// Where a deployment is in the list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub started_at: Timestamp,
+    pub deployment: DeploymentId,
+}
+
+/// Some of the list of all deployments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub found: Recent,
+    /// After which the next page begins; `None`: it is the last one.
+    pub last: Option<Place>,
 }
 
 /// Deployments as a list.

@@ -32,8 +32,8 @@ use crate::ports::{
     Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
     DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, Links,
     LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, Overdue,
-    PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Recent,
-    RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup,
+    Page, Place, PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching,
+    Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup,
     TargetGroups, TargetHealth, Telemetry, Woken,
 };
 
@@ -392,6 +392,10 @@ impl<B: Between> Registry for Bed<'_, B> {
 
     async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
         self.call("started", self.registry.started(from, before)).await
+    }
+
+    async fn page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        self.call("page", self.registry.page(after, limit)).await
     }
 }
 

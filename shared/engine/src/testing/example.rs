@@ -225,6 +225,7 @@ pub async fn begun(
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
         plan,
     };
     let keys = LockKey::of(&deployment.plan);

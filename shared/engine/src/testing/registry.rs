@@ -15,7 +15,7 @@ use glidepath_core::time::Timestamp;
 
 use crate::ports::{
     AlarmFence, Committed, Delivery, DeliveryClaim, DeploymentFence, Due, OutboxEntry, Overdue,
-    PortError, PortResult, Recent, Registry,
+    Page, Place, PortError, PortResult, Recent, Registry,
 };
 
 /// Everything that the registry holds.
@@ -331,5 +331,32 @@ impl Registry for MemoryRegistry {
             .deployments
             .retain(|deployment| deployment.started_at >= from && deployment.started_at < before);
         Ok(found)
+    }
+
+    async fn page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        let order =
+            |started_at: Timestamp, id: &DeploymentId| (std::cmp::Reverse(started_at), id.clone());
+        let items = self.items();
+        let mut listed: Vec<_> = items.deployments.values().collect();
+        listed.sort_by_key(|found| order(found.started_at, &found.id));
+        if let Some(Place { started_at, deployment }) = after {
+            let after = order(*started_at, deployment);
+            listed.retain(|found| order(found.started_at, &found.id) > after);
+        }
+        let whole = listed.len();
+        listed.truncate(limit as usize);
+        let last = listed.last().filter(|_| listed.len() < whole);
+        let last = last.map(|last| {
+            let (started_at, deployment) = (last.started_at, last.id.clone());
+            Place { started_at, deployment }
+        });
+        let mut found = Recent::default();
+        for listed in listed {
+            match items.require_readable(&listed.id) {
+                Ok(()) => found.deployments.push(listed.clone()),
+                Err(error) => drop(found.unreadable.insert(listed.id.clone(), error.to_string())),
+            }
+        }
+        Ok(Page { found, last })
     }
 }

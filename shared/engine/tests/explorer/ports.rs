@@ -20,9 +20,9 @@ use glidepath_core::world::{FoundScaling, PrivateImage, Stored};
 use glidepath_engine::ports::{
     Alarm, AlarmFence, Clock, Committed, Containers, Delivery, DeliveryClaim, DeploymentFence,
     Double, Due, EcsService, FoundRoute, Functions, Hooks, LoadBalancer, Metrics, MetricsQuery,
-    Monitoring, Orchestration, OutboxEntry, Overdue, PortError, PortResult, ProbeAnswer, Probing,
-    Random, Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling,
-    TargetGroup, TargetGroups, TargetHealth, Telemetry, Woken,
+    Monitoring, Orchestration, OutboxEntry, Overdue, Page, Place, PortError, PortResult,
+    ProbeAnswer, Probing, Random, Reaching, Recent, RegisteredVersion, Registry, Repositories,
+    ScaleTo, Scaling, TargetGroup, TargetGroups, TargetHealth, Telemetry, Woken,
 };
 use glidepath_engine::testing::MemoryRegistry;
 
@@ -347,6 +347,10 @@ impl Registry for Boundary {
     async fn started(&self, from: Timestamp, before: Timestamp) -> PortResult<Recent> {
         self.call("started", What::Read, async { self.registry().started(from, before).await })
             .await
+    }
+
+    async fn page(&self, after: Option<&Place>, limit: u32) -> PortResult<Page> {
+        self.call("page", What::Read, async { self.registry().page(after, limit).await }).await
     }
 }
 

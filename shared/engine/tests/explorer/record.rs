@@ -28,6 +28,8 @@ pub(crate) fn print_deployment(printer: &mut Printer, deployment: &Deployment) {
         epochs: _,
         validating,
         freeze,
+        // Only once it has ended, and nothing is decided by it.
+        drift: _,
     } = deployment;
     printer.debug((id, revision, phase, fence, intents, started_at));
     printer.debug((progress, health, traffic, notices, next_due_at, validating, freeze));

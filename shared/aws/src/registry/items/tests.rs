@@ -112,6 +112,7 @@ pub(crate) fn deployment(phase: Phase) -> Deployment {
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
     }
 }
 

@@ -200,6 +200,7 @@ fn settled(index: usize, weight: Weight) -> Deployment {
         epochs: None,
         validating: None,
         freeze: None,
+        drift: Vec::new(),
         plan,
     }
 }
