@@ -1,5 +1,7 @@
-//! Delivers the outbox of a deployment, or a message that only tries a channel out.
+//! Delivers the outbox of a deployment, to its channels and to the audit bucket, or a message that only tries a channel
+//! out.
 
+use glidepath_aws::archive::StackArchive;
 use glidepath_aws::channels::StackChannels;
 use glidepath_aws::clients::Clients;
 use glidepath_aws::clock::System;
@@ -16,12 +18,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let stack = settings::text(settings::STACK)?;
     let page = settings::question_page(&clients, &stack);
     let clicks = settings::given(settings::SLACK_APP);
+    let bucket = settings::given(settings::AUDIT_BUCKET);
+    let archive = StackArchive::new(&clients, bucket, stack.clone());
     let channels = StackChannels::new(&clients, settings::channels()?, stack);
     let channels = channels.with_page(page).with_clicks(clicks);
     let ports = Adapters::none()
         .with_registry(DynamoRegistry::new(&clients, settings::text(settings::TABLE)?))
         .with_channels(channels)
-        .with_ambient(System::default());
+        .with_ambient(System::default())
+        .with_archive(archive);
     serve(async |asked| {
         let delivered = notify::answer(&ports, &asked).await?;
         Ok(json!({ "deliveries": delivered.deliveries, "refused": delivered.refused }))

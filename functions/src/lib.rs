@@ -73,7 +73,8 @@ where
 {
     let (handle, span, tell) = (&handle, &span, &tell);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let named = event.payload["deployment"].as_str().map(str::to_owned);
+        let named = event.payload["deployment"].as_str();
+        let named = named.map(|named| named.chars().take(url::LONGEST_NAME).collect());
         let deployment = named.or_else(|| url::deployment(&event.payload)).unwrap_or_default();
         let about = match deployment.as_str() {
             "" if url::is_request(&event.payload) => About::WhatIsFound,
@@ -83,7 +84,7 @@ where
         let span = span(&about, &event.context);
         let told = async {
             let answered = if is_forged(&event) {
-                let cause = "an event of a URL that has not come by it: nothing was written";
+                let cause = "by hand it takes {\"deployment\", \"by\": {\"operator\"}}: nothing was written";
                 Err(Failure::new(FailureCode::NotAllowed, cause))
             } else {
                 answer(handle, event.payload).await
@@ -100,9 +101,16 @@ where
 /// template).
 const BY_HAND: &str = ":by-hand";
 
-/// Whether somebody who may invoke a function by hand has written an event as its URL would: with whom they want to be.
+/// What only AWS or the state machine writes: an event of the URL, of EventBridge, of an alarm's action, of SNS.
+const OF_AWS: [&str; 4] = ["requestContext", "detail-type", "alarmData", "Records"];
+
+/// Whether somebody who may invoke a function by hand is in it as somebody else: as whom its URL names, as an alarm, or
+/// as the state machine, whose words are told as they are.
 fn is_forged(event: &LambdaEvent<Value>) -> bool {
-    event.context.invoked_function_arn.ends_with(BY_HAND) && url::is_request(&event.payload)
+    let payload = &event.payload;
+    let is_said = payload["by"]["operator"].is_string();
+    event.context.invoked_function_arn.ends_with(BY_HAND)
+        && (!is_said || OF_AWS.iter().any(|field| payload.get(field).is_some()))
 }
 
 /// What an invocation is about, as far as it says so.

@@ -49,6 +49,8 @@ pub const OIDC_GROUPS_CLAIM: &str = "GLIDEPATH_OIDC_GROUPS_CLAIM";
 pub const CHANNELS: &str = "GLIDEPATH_CHANNELS";
 /// ARN of the topic of the stack's parameter `AlertEmail`, or nothing.
 pub const ALERT_TOPIC: &str = "GLIDEPATH_ALERT_TOPIC";
+/// Name of the bucket that keeps what happened for auditors; empty where there is none.
+pub const AUDIT_BUCKET: &str = "GLIDEPATH_AUDIT_BUCKET";
 /// What the stack demands of approvals, as JSON.
 pub const APPROVAL_POLICY: &str = "GLIDEPATH_APPROVAL_POLICY";
 /// Names of the roles, with their paths, that the stack may pass to tasks, as a pattern of IAM.

@@ -13,6 +13,9 @@ use crate::telemetry;
 /// an execution takes.
 const LONGEST_BODY: usize = 262_144;
 
+/// Longest name of a deployment, in characters, as Step Functions takes it for an execution.
+pub(crate) const LONGEST_NAME: usize = 80;
+
 /// Who asks for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlRequest<Body> {
@@ -67,7 +70,7 @@ pub(crate) fn deployment(payload: &Value) -> Option<String> {
     payload.get("requestContext")?.get("authorizer")?.get("iam")?.get("userArn")?.as_str()?;
     let body = payload.get("body")?.as_str().filter(|body| body.len() <= LONGEST_BODY)?;
     let Named { deployment } = serde_json::from_str(body).ok()?;
-    Some(deployment.chars().take(80).collect())
+    Some(deployment.chars().take(LONGEST_NAME).collect())
 }
 
 /// Without the rest of what was written, of which an error may repeat as much as there is.

@@ -85,6 +85,10 @@ class Call:
     def failure(self, status: int, code: str, message: str) -> Answer:
         """An error answer in the protocol the caller speaks."""
         kind = self.headers.get("content-type", "")
+        if self.service == "s3":
+            # Whatever kind of object it puts there.
+            body = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>".encode()
+            return status, {"Content-Type": "application/xml"}, body
         if "x-www-form-urlencoded" in kind:
             fault = "Sender" if status < 500 else "Receiver"
             body = (

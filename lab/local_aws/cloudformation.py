@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services import alb, ecs, lambda_svc, secretsmanager
+from ministack.services import alb, ecs, lambda_svc, s3, secretsmanager
 from ministack.services import cloudformation as stacks_of_ministack
 from ministack.services import cloudwatch as cloudwatch_of_ministack
 from ministack.services.cloudformation import provisioners, stacks
@@ -38,6 +38,7 @@ Create = Callable[[str, Document, str], Created]
 Update = Callable[[str, Document, Document, str, str | None], Created]
 Delete = Callable[[str, Document], None]
 
+BUCKET = "AWS::S3::Bucket"
 FUNCTION = "AWS::Lambda::Function"
 URL = "AWS::Lambda::Url"
 POLICY = "AWS::Lambda::ResourcePolicy"
@@ -270,6 +271,26 @@ def _with_function_settings(name: str, props: Document) -> None:
     function["concurrency"] = None if reserved is None else int(reserved)
 
 
+def _bucket_create(original: Create) -> Create:
+    """ministack has locks by its API only: what is put into a bucket of a template would never be kept."""
+
+    def create(logical_id: str, props: Document, stack_name: str) -> Created:
+        created = original(logical_id, props, stack_name)
+        lock = props.get("ObjectLockConfiguration") or {}
+        if str(props.get("ObjectLockEnabled", "")).lower() == "true":
+            # Versions come with it.
+            s3._bucket_versioning[created[0]] = "Enabled"
+            retention = (lock.get("Rule") or {}).get("DefaultRetention")
+            numbers = {key: int(value) for key, value in (retention or {}).items() if key != "Mode"}
+            s3._bucket_object_lock[created[0]] = {
+                "enabled": True,
+                "default_retention": {"Mode": retention["Mode"], **numbers} if retention else None,
+            }
+        return created
+
+    return create
+
+
 def _function_create(original: Create) -> Create:
     def create(logical_id: str, props: Document, stack_name: str) -> Created:
         created = original(logical_id, props, stack_name)
@@ -467,6 +488,7 @@ def install(settings: Settings) -> None:
     _replace("AWS::ECS::Service", "delete", _service_delete, DELETE)
     _replace("AWS::CloudWatch::Alarm", "create", _alarm_put, CREATE)
     _replace("AWS::CloudWatch::Alarm", "update", _alarm_update, UPDATE_WITH_NAME)
+    _replace(BUCKET, "create", _bucket_create(handlers[BUCKET]["create"]), CREATE)
     function = handlers[FUNCTION]
     _replace(FUNCTION, "create", _function_create(function["create"]), CREATE)
     _replace(FUNCTION, "update", _function_update(function["update"]), UPDATE_WITH_NAME)

@@ -31,12 +31,12 @@ from local_aws import journal
 from local_aws.calls import CBOR, ROOT, Answer, Call, Proceed, add_interceptor
 from local_aws.settings import Settings
 from local_aws.shapes import FINE, Check, Checks, Problem, Problems
-from local_aws.wire_documents import NOTHING, Undecodable, answer_document, request_document, rest_operation
+from local_aws.wire_documents import NOTHING, REST, Undecodable, answer_document, request_document, rest_operation
 
 # botocore's names of services, where they are not the prefix of their IAM actions.
 MODEL_NAMES = {"elasticloadbalancing": "elbv2", "states": "stepfunctions"}
 # The protocols that can be checked: all that the product's services speak.
-PROTOCOLS = frozenset({"query", "json", "rest-json", "smithy-rpc-v2-cbor"})
+PROTOCOLS = frozenset({"query", "json", "smithy-rpc-v2-cbor", *REST})
 # The services whose answers the product reads.
 PRODUCTS_SERVICES = frozenset({
     "application-autoscaling",
@@ -58,6 +58,7 @@ REFUSALS = {
     "ecr": "InvalidParameterException",
     "ecs": "InvalidParameterException",
     "elasticloadbalancing": "ValidationError",
+    "s3": "InvalidRequest",
     "sns": "InvalidParameter",
 }
 MOST_PROBLEMS = 20
@@ -149,7 +150,7 @@ def request_problems(call: Call) -> Problems:
         except Undecodable as error:
             return (Problem("", str(error)),)
 
-    if known.model.metadata["protocol"] == "rest-json":
+    if known.model.metadata["protocol"] in REST:
         # Much of it is in the path, the query and the headers, and the rest is an event of its own.
         return judge()
     same = ("request", call.service, contract.operation.name, http.headers.get("content-type"), http.body)

@@ -25,6 +25,7 @@ SERVICES = (
     "journal",
     "calls",
     "corrections",
+    "buckets",
     "iam",
     "role_clients",
     "lambda_functions",

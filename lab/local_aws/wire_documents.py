@@ -23,6 +23,7 @@ from local_aws.calls import CBOR, HttpRequest
 
 FORM = "x-www-form-urlencoded"
 ENVELOPE = ("Action", "Version")
+REST = frozenset({"rest-json", "rest-xml"})
 # The places of a member outside the body, of a REST protocol.
 ELSEWHERE = frozenset({"uri", "querystring", "header", "headers", "statusCode"})
 
@@ -39,7 +40,7 @@ class Undecodable(ValueError):
 def request_document(model: ServiceModel, operation: OperationModel, http: HttpRequest) -> dict[str, Any]:
     """What a request asks for."""
     shape = operation.input_shape or NOTHING
-    if model.metadata["protocol"] == "rest-json":
+    if model.metadata["protocol"] in REST:
         return _rest_request(operation, shape, http)
     kind = http.headers.get("content-type", "")
     if FORM in kind:
@@ -123,9 +124,29 @@ def rest_operation(model: ServiceModel, method: str, path: str) -> tuple[Operati
     return None
 
 
-def _rest_request(operation: OperationModel, shape: StructureShape, http: HttpRequest) -> dict[str, Any]:
+@functools.cache
+def _path(operation: OperationModel) -> tuple[re.Pattern[str], list[str]]:
+    """The path of one operation; a label with a plus has slashes in it."""
+    parts = re.split(r"\{([^}]+)\}", operation.http["requestUri"].split("?")[0])
+    expression = "".join(
+        ("(.+)" if part.endswith("+") else "([^/]+)") if index % 2 else re.escape(part)
+        for index, part in enumerate(parts)
+    )
+    return re.compile(expression), [part.rstrip("+") for part in parts[1::2]]
+
+
+def _labels(operation: OperationModel, http: HttpRequest) -> dict[str, str]:
+    """What the path of a request says. Operations of S3 share theirs, and are told apart by more than that."""
+    if operation.service_model.metadata["protocol"] == "rest-xml":
+        expression, labels = _path(operation)
+        found = expression.fullmatch(http.path)
+        return dict(zip(labels, map(unquote, found.groups()), strict=True)) if found is not None else {}
     route = rest_operation(operation.service_model, http.method, http.path)
-    labels = route[1] if route is not None else {}
+    return route[1] if route is not None else {}
+
+
+def _rest_request(operation: OperationModel, shape: StructureShape, http: HttpRequest) -> dict[str, Any]:
+    labels = _labels(operation, http)
     document: dict[str, Any] = {}
     query = {name: values[0] for name, values in http.query.items()}
     for name, member in shape.members.items():
@@ -142,8 +163,10 @@ def _rest_request(operation: OperationModel, shape: StructureShape, http: HttpRe
             document[name] = _scalar(member, found)
     document.update(query)
     if "payload" in shape.serialization:
-        # An event, for which the model has nothing but bytes.
+        # An event or an object, for which the model has nothing but bytes.
         return document
+    if operation.service_model.metadata["protocol"] == "rest-xml":
+        raise Undecodable("of S3 only what puts and gets bytes can be checked")
     return {**document, **_named_by_model(shape, _decoded_json(http.body))}
 
 
@@ -156,6 +179,9 @@ def answer_document(
     """What the answer to a call says."""
     shape = operation.output_shape or NOTHING
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if model.metadata["protocol"] == "rest-xml":
+        # What puts an object is answered by headers alone.
+        return {}
     if "xml" in kind:
         return _xml_answer(operation, shape, body)
     if "cbor" in kind:

@@ -1,6 +1,7 @@
 //! Tests of the whole: what the parts promise each other, and scenarios in the lab.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod audit_bucket;
 mod ci;
 mod contracts;
 mod doctor;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use glidepath_core::audit::KEPT_BELOW;
 use glidepath_core::message::eventbridge;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -99,6 +100,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
         &[
             ("dynamodb:BatchGetItem", "finds out which alarm fired"),
             ("dynamodb:ConditionCheckItem", "decides only while every alarm is quiet"),
+            ("dynamodb:Query", "wakes what was frozen once it is thawed"),
             ("dynamodb:GetItem", "reads the deployment, or the retirement"),
             ("dynamodb:PutItem", "records the decision and tells it"),
             ("secretsmanager:GetSecretValue", "signs the link to the question's page"),
@@ -192,6 +194,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
             ("events:PutEvents", "delivers to a bus"),
             ("kms:Decrypt", "SNS and Secrets Manager open what a key of the user's own encrypts"),
             ("kms:GenerateDataKey*", "SNS encrypts for a topic with a key of the user's own"),
+            ("s3:PutObject", "keeps what happened in the audit bucket"),
             ("secretsmanager:GetSecretValue", "reads URLs and keys of channels"),
             ("sns:Publish", "delivers to a topic"),
         ],
@@ -279,6 +282,7 @@ fn doctor_simulates_what_the_roles_are_for() {
         topics: some("topic"),
         buses: some("bus"),
         secrets: some("secret"),
+        audited: some("bucket/glidepath/any"),
         keys: some("key"),
         page_key: Some("arn:page-key".to_owned()),
         page_secrets: some("page-secret"),
@@ -344,6 +348,21 @@ fn changes_are_allowed_only_on_named_resources() {
             assert!(named.iter().any(|name| statement.contains(name)), "{action} in {statement}");
         }
     }
+}
+
+/// The bucket is the user's: nobody reads, lists or deletes there, and what it locks nobody here unlocks.
+#[test]
+fn in_the_audit_bucket_one_function_puts_below_one_prefix_and_nobody_does_anything_else() {
+    let found = statements("s3:");
+    let [statement] = &found[..] else { panic!("several roles use a bucket: {found:?}") };
+    for part in [
+        "Action: [s3:PutObject]\n".to_owned(),
+        format!("arn:${{AWS::Partition}}:s3:::${{AuditBucket}}/{KEPT_BELOW}*"),
+    ] {
+        assert!(statement.contains(&part), "{part}: {statement}");
+    }
+    let before = TEMPLATE.split_once(statement.as_str()).unwrap().0;
+    assert!(before.trim_end().ends_with("- HasAuditBucket"), "it is allowed without a bucket");
 }
 
 #[test]

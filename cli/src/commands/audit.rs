@@ -4,7 +4,7 @@ use std::io::Write;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use glidepath_aws::clock::System;
-use glidepath_core::audit::{Entry, entry, entry_of_freeze};
+use glidepath_core::audit::{Entry, entry, entry_of_freeze, json_lines};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::record::Deployment;
 use glidepath_core::time::{Span, Timestamp};
@@ -117,7 +117,7 @@ pub(crate) async fn run(
     let text = if arguments.csv {
         as_csv(&told.entries)?
     } else if arguments.json {
-        as_json(&told.entries)
+        json_lines(&told.entries)
     } else {
         shown(&told.entries)
     };
@@ -155,10 +155,6 @@ async fn told(registry: &impl Registry, found: &Recent, asked: Filter<'_>) -> Po
         told.entries.extend(notices.iter().map(|told| entry(&told.notice, deployment)));
     }
     Ok(told)
-}
-
-fn as_json(entries: &[Entry]) -> String {
-    entries.iter().map(|entry| format!("{}\n", serde_json::json!(entry))).collect()
 }
 
 fn as_csv(entries: &[Entry]) -> std::io::Result<String> {
@@ -302,7 +298,7 @@ mod tests {
         assert_eq!((cell("event").as_str(), cell("stage").as_str()), ("decided", "2"));
         assert_eq!(cell("known"), "proven");
         assert_eq!(cell("reason"), "'=HYPERLINK(\"https://evil\"), and, more");
-        let lines = as_json(&entries);
+        let lines = json_lines(&entries);
         let lines: Vec<serde_json::Value> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         // The same names in both.

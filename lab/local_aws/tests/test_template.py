@@ -167,6 +167,20 @@ def test_what_is_demanded_of_approvals_comes_to_whoever_reads_it(lab: Lab, deplo
     assert readers and given == dict.fromkeys(readers, demanded)
 
 
+@pytest.mark.parametrize("bucket", ["", "kept-for-auditors"])
+def test_only_a_stack_with_an_audit_bucket_may_put_anything_and_only_one_function_knows_of_it(
+    lab: Lab, deploy: Deploy, bucket: str
+) -> None:
+    resources = deploy(AuditBucket=bucket)
+    puts = [statement for statement in statements(lab, resources, "notify") if "s3" in str(statement)]
+    resource = f"arn:aws:s3:::{bucket}/glidepath/*"
+    assert puts == ([{"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": resource}] if bucket else [])
+    for logical in (logical for logical in resources if logical.endswith("Function")):
+        settings = lab.client("lambda").get_function_configuration(FunctionName=resources[logical])
+        given = settings["Environment"]["Variables"].get("GLIDEPATH_AUDIT_BUCKET")
+        assert given == (bucket if logical == "NotifyFunction" else None)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "said"),
     [
@@ -174,6 +188,7 @@ def test_what_is_demanded_of_approvals_comes_to_whoever_reads_it(lab: Lab, deplo
         ("ChannelKeyArns", ", ".join(KEYS), "separated by commas and nothing else"),
         ("AlarmTopic", f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms.fifo", "ARN of a standard SNS topic"),
         ("AlarmTopic", "alarms", "ARN of a standard SNS topic"),
+        ("AuditBucket", "arn:aws:s3:::kept", "the name of a bucket, not its ARN"),
         ("Channels", "x" * 3501, "at most 3500 characters"),
         ("MetricPeriodSeconds", "2", "AllowedValues"),
         ("AlarmTopicDeadLetters", "elsewhere", "AllowedValues"),

@@ -3,6 +3,7 @@
 
 mod actions;
 mod alarm_rule;
+pub mod archive;
 pub mod channels;
 pub mod clicks;
 pub mod clients;
@@ -26,6 +27,7 @@ pub mod repositories;
 pub mod scaling;
 mod secrets;
 pub mod sign_in;
+mod signing;
 #[cfg(feature = "stack")]
 pub mod stack;
 #[cfg(feature = "stack")]

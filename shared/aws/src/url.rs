@@ -1,26 +1,20 @@
 //! Requests to the URLs of the stack's own functions, signed, so that AWS says whose they are.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use glidepath_core::failure::Failure;
 use glidepath_engine::ports::{PortError, PortResult};
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::http::{Answer, LazyClient};
+use crate::signing::{Service, Unsigned};
 
 /// Longest time until somebody takes the connection: where nobody does, the next way is tried.
 const CONNECT: Duration = Duration::from_secs(2);
-
-/// Longest time until there are credentials: some ask a person.
-const CREDENTIALS: Duration = Duration::from_secs(30);
 
 /// The action that AWS asks for.
 const OPERATION: &str = "lambda:InvokeFunctionUrl";
@@ -50,10 +44,16 @@ impl FunctionUrls {
         {
             return Err(refused("the stack's URL is not https"));
         }
-        let Ok(request) = timeout(CREDENTIALS, self.signed(url, body.to_string())).await else {
-            return Err(refused("no credentials within 30 s"));
+        let request = Unsigned {
+            service: Service::Lambda,
+            operation: OPERATION,
+            method: "POST",
+            url,
+            headers: vec![("content-type", "application/json")],
+            body: body.to_string(),
         };
-        let answered = self.http.send(request?, within).await;
+        let request = request.signed(&self.config).await?;
+        let answered = self.http.send(request, within).await;
         let Answer { status, body, .. } =
             answered.map_err(|detail| PortError::Unanswered { operation: OPERATION, detail })?;
         read(status, &body)
@@ -66,37 +66,6 @@ impl FunctionUrls {
         let answered = self.http.send(request, within).await;
         let unanswered = |detail| PortError::Unanswered { operation: OPERATION, detail };
         answered.map(|answer| answer.status).map_err(unanswered)
-    }
-
-    async fn signed(&self, url: &str, body: String) -> PortResult<HttpRequest> {
-        let provider = self
-            .config
-            .credentials_provider()
-            .ok_or_else(|| refused("there are no credentials"))?;
-        let credentials = provider.provide_credentials().await.map_err(refused)?;
-        let region = self.config.region().ok_or_else(|| refused("there is no Region"))?;
-        let identity = credentials.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region.as_ref())
-            .name("lambda")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(refused)?
-            .into();
-        let headers = [("content-type", "application/json")];
-        let signable = SignableBody::Bytes(body.as_bytes());
-        let signable =
-            SignableRequest::new("POST", url, headers.into_iter(), signable).map_err(refused)?;
-        let (instructions, _) = sign(signable, &parameters).map_err(refused)?.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST").map_err(refused)?;
-        request.set_uri(url).map_err(refused)?;
-        for (name, value) in headers.into_iter().chain(instructions.headers()) {
-            request.headers_mut().insert(name.to_owned(), value.to_owned());
-        }
-        Ok(request)
     }
 }
 

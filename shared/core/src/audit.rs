@@ -1,13 +1,21 @@
 //! What auditors ask of a deployment, a year later: who, what, when and why, entry by entry.
 
 use serde::Serialize;
+use serde_json::json;
 
-use crate::ids::TaskDefinition;
+use crate::ids::{DeploymentId, ServiceLabel, TaskDefinition};
 use crate::message::{details, message, paused_for, why};
 use crate::record::{
     Deployment, Event, FreezeChange, FreezeEntry, Notice, frozen_services as what,
 };
+use crate::time::Timestamp;
 use crate::wish::{Known, Wish};
+
+/// What every document that is kept is below of, in the bucket.
+pub const KEPT_BELOW: &str = "glidepath/";
+
+/// Most characters of a service's label in the key of a document, which has room for 1,024 bytes.
+const LONGEST_LABEL: usize = 80;
 
 /// One entry. Within a major version fields and words are added, and none changes its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -109,6 +117,75 @@ pub fn entry_of_freeze(entry: &FreezeEntry) -> Entry {
     }
 }
 
+/// Entries as `glidepath audit --json` prints them and documents keep them: one object a line.
+pub fn json_lines(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| format!("{}\n", json!(entry))).collect()
+}
+
+/// What is kept of a deployment for longer than the registry has it: with the end everything that led to it, and
+/// afterwards each entry by itself. So nothing is lost that comes later and nothing is twice, and what is once written
+/// never has to change: in the order of their keys the documents are what `glidepath audit --json` prints of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// When the deployment ended: all that is kept of it stands below that day.
+    ended_at: Timestamp,
+    /// Several accounts may share a bucket.
+    account: String,
+    service: ServiceLabel,
+    deployment: DeploymentId,
+    /// Of the last entry in it.
+    sequence: u32,
+    text: String,
+}
+
+impl Document {
+    /// What is kept with the last of a deployment's first notices; nothing before its end.
+    pub fn of(deployment: &Deployment, notices: &[&Notice]) -> Option<Self> {
+        let (last, before) = notices.split_last()?;
+        let ended_before = before.iter().find(|notice| notice.event.terminal());
+        let (ended, kept) = match ended_before {
+            Some(ended) => (*ended, std::slice::from_ref(last)),
+            None => (*last, notices),
+        };
+        if !ended.event.terminal() {
+            return None;
+        }
+        let entries: Vec<_> = kept.iter().map(|notice| entry(notice, deployment)).collect();
+        let account = deployment.execution.as_str().split(':').nth(4).unwrap_or_default();
+        Some(Self {
+            ended_at: ended.at,
+            account: account.to_owned(),
+            service: deployment.plan.service.clone(),
+            deployment: deployment.id.clone(),
+            sequence: last.sequence,
+            text: json_lines(&entries),
+        })
+    }
+
+    /// Its key in the bucket: by the day of the end in UTC, then by whose it is. Documents of one deployment differ in
+    /// the number of the last entry, which sorts as it counts.
+    pub fn key(&self, stack: &str) -> String {
+        let Self { ended_at, account, service, deployment, sequence, text: _ } = self;
+        let day = ended_at.to_string();
+        let day = day.get(.."2026-12-01".len()).unwrap_or(&day).replace('-', "/");
+        let service = plain(service.as_str());
+        format!("{KEPT_BELOW}{day}/{account}/{stack}/{service}/{deployment}.{sequence:06}.jsonl")
+    }
+
+    /// One object a line.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A label as one part of a key: it may be any text, and what it is exactly every entry says.
+fn plain(label: &str) -> String {
+    let kept = |character: char| {
+        if character.is_alphanumeric() || "-_.".contains(character) { character } else { '_' }
+    };
+    label.chars().take(LONGEST_LABEL).map(kept).collect()
+}
+
 /// What was seen. Of what somebody wanted, their words stand with who they are.
 fn evidence(event: &Event) -> Vec<String> {
     match event {
@@ -154,9 +231,11 @@ mod tests {
     use super::*;
     use crate::failure::{Failure, FailureCode};
     use crate::fixtures::{NOW, deployment};
+    use crate::ids::ExecutionArn;
+    use crate::link::QuestionLink;
     use crate::people::LINK_HOLDER;
     use crate::plan::StageIndex;
-    use crate::record::{Decision, Fence, FenceTrigger};
+    use crate::record::{Decision, Fence, FenceTrigger, Step};
 
     fn notice(event: Event) -> Notice {
         Notice { deployment: deployment().id, sequence: 7, at: NOW, event }
@@ -220,5 +299,114 @@ mod tests {
         assert_eq!(entry(&told, &ended).reason.as_deref(), Some("errors in the basket"));
         ended.fence.as_mut().unwrap().trigger = FenceTrigger::StateMachine;
         assert_eq!(entry(&told, &ended).by, None);
+    }
+
+    /// A timeline of these events.
+    fn timeline(events: Vec<Event>) -> Vec<Notice> {
+        let notices = (1..).zip(events).map(|(sequence, event)| Notice {
+            deployment: deployment().id,
+            sequence,
+            at: NOW,
+            event,
+        });
+        notices.collect()
+    }
+
+    /// What is kept with each notice, by its key.
+    fn kept(deployment: &Deployment, notices: &[Notice]) -> Vec<Option<(String, String)>> {
+        let notices: Vec<_> = notices.iter().collect();
+        let kept = (1..=notices.len()).map(|first| {
+            let document = Document::of(deployment, &notices[..first])?;
+            Some((document.key("glidepath"), document.text().to_owned()))
+        });
+        kept.collect()
+    }
+
+    #[test]
+    fn what_is_kept_one_after_the_other_is_everything_once() {
+        let deployment = deployment();
+        let notices = timeline(vec![
+            Event::Started,
+            Event::Succeeded,
+            Event::RetirementHastened { by: "arn:ada".to_owned(), was_due_at: NOW },
+            Event::Retired,
+        ]);
+        let documents = kept(&deployment, &notices);
+        assert_eq!(documents[0], None, "nothing has ended");
+        let documents: Vec<_> = documents.into_iter().flatten().collect();
+        let entries: Vec<_> = notices.iter().map(|notice| entry(notice, &deployment)).collect();
+        let (mut keys, texts): (Vec<_>, Vec<_>) = documents.into_iter().unzip();
+        assert_eq!(texts.concat(), json_lines(&entries));
+        assert_eq!(texts.iter().map(|text| text.lines().count()).collect::<Vec<_>>(), [2, 1, 1]);
+        // As a list of the bucket shows them.
+        let in_order = keys.clone();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys, in_order);
+    }
+
+    #[test]
+    fn a_key_sorts_by_the_day_of_the_end_and_names_whose_it_is() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let document = Document {
+            // Early in the evening of the day before, in New York.
+            ended_at: at("2026-12-01T00:30:00Z"),
+            account: "111122223333".to_owned(),
+            service: ServiceLabel::new("shop / ../größe"),
+            deployment: DeploymentId::new("shop-42"),
+            sequence: 7,
+            text: String::new(),
+        };
+        let expected =
+            "glidepath/2026/12/01/111122223333/production/shop___.._größe/shop-42.000007.jsonl";
+        assert_eq!(document.key("production"), expected);
+        let later =
+            Document { ended_at: at("2027-01-01T00:00:00Z"), sequence: 1, ..document.clone() };
+        assert!(later.key("production") > document.key("production"));
+        let long = Document { service: ServiceLabel::new("ß".repeat(2_000)), ..document };
+        assert!(long.key("production").len() < 512);
+    }
+
+    #[test]
+    fn the_document_of_an_end_names_the_account_and_the_deployment() {
+        let mut ended = deployment();
+        ended.execution = ExecutionArn::new("arn:aws:states:eu-west-1:111122223333:execution:m:d");
+        let failure = Failure::new(FailureCode::AlarmFired, "alarm `x` fired");
+        for end in [
+            Event::Succeeded,
+            Event::RolledBack { failure: failure.clone() },
+            Event::Abandoned { failure },
+        ] {
+            let documents = kept(&ended, &timeline(vec![Event::Started, end]));
+            let (key, _) = documents[1].clone().unwrap();
+            let named =
+                format!("/111122223333/glidepath/{}/{}.000002.", ended.plan.service, ended.id);
+            assert!(key.contains(&named), "{key}");
+        }
+    }
+
+    /// Whoever has a token ends a pause of the state machine, and whoever has a link answers its question.
+    #[test]
+    fn nothing_that_is_kept_lets_anybody_do_anything() {
+        let mut asked = deployment();
+        let step = Step::Approving { since: NOW, until: NOW, decision: None, reminded: false };
+        asked.progress.step = step;
+        let judged = vec!["3 of 3 targets healthy".to_owned()];
+        let documents = kept(
+            &asked,
+            &timeline(vec![
+                Event::Started,
+                Event::ApprovalNeeded { stage: StageIndex(1), judged, asked_at: None },
+                decided(LINK_HOLDER),
+                Event::Succeeded,
+            ]),
+        );
+        let (_, text) = documents[3].clone().unwrap();
+        assert_eq!(text.lines().count(), 4);
+        let link = QuestionLink::of(&asked).unwrap().path("");
+        let token = asked.gate.unwrap().token;
+        for secret in [token.expose(), link.as_str()] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
     }
 }

@@ -54,6 +54,22 @@ names! {
     ChannelName;
 }
 
+impl ChannelName {
+    /// As what the stack's parameter of that name stands beside the channels, where it is remembered who has what of a
+    /// timeline. No channel: nobody is told anything there, and no plan takes one of this name.
+    pub const AUDIT_BUCKET: &str = "AuditBucket";
+
+    /// The audit bucket, among channels.
+    pub fn audit_bucket() -> Self {
+        Self::new(Self::AUDIT_BUCKET)
+    }
+
+    /// Whether the audit bucket is meant.
+    pub fn is_audit_bucket(&self) -> bool {
+        self.0 == Self::AUDIT_BUCKET
+    }
+}
+
 /// Most characters of an execution's name.
 const LONGEST_NAME: usize = 80;
 

@@ -12,12 +12,9 @@ use glidepath_core::record::{Decision, Deployment, Pause, Phase, Promotion, Step
 use glidepath_core::request::can_be_said;
 use glidepath_core::time::Timestamp;
 use glidepath_core::weight::Weight;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::failed;
-use crate::freeze::PostedFreeze;
 use crate::ports::{Clock, Orchestration, Ports, Registry};
 use crate::transition::{Stop, transition};
 
@@ -109,27 +106,6 @@ pub enum PostedDecision {
     Retire {},
     /// Nothing: where the question is shown.
     Link {},
-}
-
-/// Everything that may be posted to the function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PostedBody {
-    /// About a deployment.
-    Decision(Posted),
-    /// About services, whatever is deployed.
-    Freeze(PostedFreeze),
-}
-
-impl<'de> Deserialize<'de> for PostedBody {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not untagged: that would say of a mistake only that nothing fits.
-        let body = Value::deserialize(deserializer)?;
-        if body.get("freeze").is_some() || body.get("thaw").is_some() {
-            PostedFreeze::deserialize(body).map(Self::Freeze).map_err(D::Error::custom)
-        } else {
-            Posted::deserialize(body).map(Self::Decision).map_err(D::Error::custom)
-        }
-    }
 }
 
 /// What the function answers.

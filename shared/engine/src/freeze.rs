@@ -5,9 +5,11 @@ use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{Refused, Thaw, freeze, thaw};
 use glidepath_core::record::{EVERY_SERVICE, Freeze, FreezeEntry, Freezes, Phase};
 use glidepath_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use crate::decide::require_said;
+use crate::decide::{Posted, require_said};
 use crate::failed;
 use crate::ports::{Clock, Committed, Due, Orchestration, Overdue, PortResult, Ports, Registry};
 
@@ -34,6 +36,27 @@ pub enum PostedFreeze {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+}
+
+/// Everything that may be posted to the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostedBody {
+    /// About a deployment.
+    Decision(Posted),
+    /// About services, whatever is deployed.
+    Freeze(PostedFreeze),
+}
+
+impl<'de> Deserialize<'de> for PostedBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not untagged: that would say of a mistake only that nothing fits.
+        let body = Value::deserialize(deserializer)?;
+        if body.get("freeze").is_some() || body.get("thaw").is_some() {
+            PostedFreeze::deserialize(body).map(Self::Freeze).map_err(D::Error::custom)
+        } else {
+            Posted::deserialize(body).map(Self::Decision).map_err(D::Error::custom)
+        }
+    }
 }
 
 fn every_service() -> String {

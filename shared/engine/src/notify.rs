@@ -3,12 +3,16 @@
 //! A channel that is down keeps its notices in their order until it is back. One that refuses a
 //! notice for good loses that notice and no other: what comes after it may be the page. Either way
 //! the other channels and the timeline are told, once.
+//!
+//! The stack's audit bucket is handed over to like one more channel, from the end of a deployment on: what it does not
+//! take waits there and nowhere else, is tried again and told of. Nothing is ever lost for it.
 
 mod part;
 
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use glidepath_core::audit::Document;
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::health::StoredCells;
 use glidepath_core::ids::{ChannelName, DeploymentId};
@@ -21,10 +25,10 @@ use glidepath_core::time::Span;
 use glidepath_core::urgency::Urgency;
 use serde::Deserialize;
 
-use self::part::{Part, after, parts};
+use self::part::{Part, after, kept, parts};
 use crate::ports::{
-    Channels, Clock, Counted, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry, PortError,
-    Ports, PostedMessage, Registry,
+    Archive, Channels, Clock, Counted, Delivery, DeliveryClaim, Handover, NotTaken, OutboxEntry,
+    PortError, Ports, PostedMessage, Registry,
 };
 use crate::transition::{ATTEMPTS, load, too_busy, transition_even_if_fired};
 use crate::{StepInput, failed};
@@ -54,7 +58,7 @@ pub enum Asked {
 
 pub async fn answer<P>(ports: &P, asked: &Asked) -> Result<Delivered, Failure>
 where
-    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+    P: Ports<Registry: Registry, Channels: Channels, Archive: Archive, Ambient: Clock>,
 {
     match asked {
         Asked::TryOut { channel, trial } => {
@@ -80,15 +84,18 @@ pub struct Delivered {
 /// again.
 pub async fn run<P>(ports: &P, input: &StepInput) -> Result<Delivered, Failure>
 where
-    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+    P: Ports<Registry: Registry, Channels: Channels, Archive: Archive, Ambient: Clock>,
 {
     let deployment = load(ports, &input.deployment).await?;
     let plan = deployment.plan.clone();
     let audience = Audience::new(&plan, |channel| ports.channels().listening(channel));
+    let archive = ports.archive().keeps().then(ChannelName::audit_bucket);
+    let takers = plan.notify.iter().cloned().chain(archive).collect();
     let mut round = Round {
         ports,
         deployment,
         audience,
+        takers,
         cells: Ok(None),
         delivered: Delivered::default(),
         stopped: BTreeSet::new(),
@@ -109,6 +116,8 @@ struct Round<'a, P> {
     /// As it was after everything that is told, or later.
     deployment: Deployment,
     audience: Audience<'a>,
+    /// Its channels, and the audit bucket where the stack has one.
+    takers: Vec<ChannelName>,
     /// What was counted of its requests, once its end is to be told; or that it could not be read.
     cells: Cells,
     delivered: Delivered,
@@ -135,7 +144,7 @@ struct Turn {
 
 impl<P> Round<'_, P>
 where
-    P: Ports<Registry: Registry, Channels: Channels, Ambient: Clock>,
+    P: Ports<Registry: Registry, Channels: Channels, Archive: Archive, Ambient: Clock>,
 {
     /// Every channel's turn; whether another one may find something.
     async fn go(&mut self) -> Result<bool, Failure> {
@@ -148,8 +157,7 @@ where
         }
         self.settle(&outbox).await?;
         self.count(&outbox).await;
-        let wanted = &self.deployment.plan.notify;
-        let channels = wanted.iter().filter(|channel| !self.stopped.contains(*channel));
+        let channels = self.takers.iter().filter(|channel| !self.stopped.contains(*channel));
         let channels: Vec<_> = channels.collect();
         let turns = join_all(channels.iter().map(|channel| self.turn(channel, &outbox))).await;
         let mut again = false;
@@ -189,7 +197,7 @@ where
     /// What is for nobody, and what every channel is done with, is nothing that the sweep has to look after:
     /// channels that take their turns at the same time do not know of each other.
     async fn settle(&self, outbox: &[OutboxEntry]) -> Result<(), Failure> {
-        let wanted: Vec<_> = self.deployment.plan.notify.iter().collect();
+        let wanted = &self.takers;
         let parts: Vec<_> = wanted.iter().map(|channel| self.parts(channel, outbox)).collect();
         for (at, entry) in outbox.iter().enumerate().filter(|(_, entry)| entry.due) {
             let mut left =
@@ -211,7 +219,11 @@ where
     }
 
     fn parts(&self, channel: &ChannelName, outbox: &[OutboxEntry]) -> Vec<Part> {
-        parts(&self.audience, channel, outbox)
+        if channel.is_audit_bucket() {
+            kept(outbox)
+        } else {
+            parts(&self.audience, channel, outbox)
+        }
     }
 
     /// Hands one channel what is for it, until it does not take it.
@@ -245,6 +257,7 @@ where
                 DeliveryClaim::Claimed if part == Part::Shown => {
                     self.show(channel, &outbox).await?
                 }
+                DeliveryClaim::Claimed if part == Part::Kept => self.keep(&outbox, at).await,
                 DeliveryClaim::Claimed => {
                     let known = (&self.deployment, &self.cells);
                     self.hand_over(channel, (&outbox, at), true, known).await
@@ -253,7 +266,8 @@ where
             let delivery = match delivery {
                 Ok(None) => Delivery::Taken,
                 Ok(Some(posted)) => Delivery::Posted(posted),
-                Err(NotTaken { error, retry_after }) if waits(&error) => {
+                // A bucket that is not there, or not yet, is mended without touching what it is to keep.
+                Err(NotTaken { error, retry_after }) if waits(&error) || part == Part::Kept => {
                     let why = error.to_string();
                     turn.told |= self.tell_of_waiting(channel, &outbox, at, &why).await?;
                     let now = self.ports.ambient().now();
@@ -300,7 +314,7 @@ where
     /// Whether every other channel was done with an entry when the outbox was read.
     fn is_last(&self, channel: &ChannelName, outbox: &[OutboxEntry], at: usize) -> bool {
         let Some(entry) = outbox.get(at) else { return false };
-        let mut others = self.deployment.plan.notify.iter().filter(|other| *other != channel);
+        let mut others = self.takers.iter().filter(|other| *other != channel);
         others.all(|other| self.part(other, outbox, at) == Part::Nothing || entry.done_with(other))
     }
 
@@ -321,7 +335,11 @@ where
         why: &str,
     ) -> Result<bool, Failure> {
         let (part, lost) = (self.part(channel, outbox, at), self.lost(channel, outbox));
-        let Some(entry) = outbox.get(at).filter(|_| part == Part::Told) else { return Ok(false) };
+        let is_missed = match part {
+            Part::Told | Part::Kept => true,
+            Part::Shown | Part::Nothing => false,
+        };
+        let Some(entry) = outbox.get(at).filter(|_| is_missed) else { return Ok(false) };
         if self.ports.ambient().now().since(entry.notice.at) < overdue(lost) {
             return Ok(false);
         }
@@ -383,6 +401,14 @@ where
             deployment = load(self.ports, &deployment.id).await?;
             outbox = latest;
         }
+    }
+
+    /// Has the audit bucket keep what ends with an entry.
+    async fn keep(&self, outbox: &[OutboxEntry], at: usize) -> Handed {
+        let notices: Vec<_> = outbox.iter().take(at + 1).map(|entry| &entry.notice).collect();
+        let Some(document) = Document::of(&self.deployment, &notices) else { return Ok(None) };
+        self.ports.archive().keep(&document).await?;
+        Ok(None)
     }
 
     async fn hand_over(

@@ -36,7 +36,7 @@ pub(super) async fn is_found(stage: &Stage, url: &str, deployment: &str) {
     assert!(span["requestId"].is_string(), "{line}");
 
     let fault = Fault::Fail(FailCalls {
-        action: "dynamodb:GetItem".to_owned(),
+        action: "dynamodb:BatchGetItem".to_owned(),
         by: None,
         nth: 1,
         times: 1,

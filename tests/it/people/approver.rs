@@ -64,11 +64,27 @@ pub(super) async fn operator_forges_nothing(stage: &Stage, operator: &Person) {
         let invoke = lambda.invoke().function_name(&name).payload(payload.clone().into());
         is_denied(&name, invoke.send().await.map_err(|error| format!("{error:?}")));
     }
-    let invoke = lambda.invoke().function_name(&outputs["RollbackByHand"]).payload(payload.into());
-    let answer = invoke.send().await.unwrap();
-    let told = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
-    let told = String::from_utf8(told).unwrap();
-    assert!(answer.function_error().is_some() && told.contains("NotAllowed"), "{told}");
+    let boss = "arn:aws:iam::111122223333:user/boss";
+    let error = json!({ "name": "Aborted", "cause": format!("{boss}: \"too slow\"") });
+    let alarm = json!({ "detail-type": "CloudWatch Alarm State Change", "detail": {} });
+    for payload in [
+        forged(&json!({ "deployment": "p-1" })),
+        // As the state machine, whose cause is told as it is.
+        json!({ "deployment": "p-1", "error": error }),
+        json!({ "deployment": "p-1", "by": "sweep" }),
+        json!({ "deployment": "p-1", "by": { "alarm": boss } }),
+        alarm.clone(),
+        json!({ "by": { "operator": "somebody" }, "detail-type": alarm["detail-type"], "detail": {} }),
+        json!({ "alarmData": {} }),
+        json!({ "Records": [] }),
+    ] {
+        let invoke = lambda.invoke().function_name(&outputs["RollbackByHand"]);
+        let answer = invoke.payload(payload.to_string().into_bytes().into()).send().await.unwrap();
+        let told = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
+        let told = String::from_utf8(told).unwrap();
+        let refused = answer.function_error().is_some() && told.contains("NotAllowed");
+        assert!(refused, "{payload}: {told}");
+    }
 }
 
 /// The way past the URL, by which an approver could say to be somebody else.

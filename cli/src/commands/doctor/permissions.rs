@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use glidepath_aws::channels::ChannelKind;
+use glidepath_core::audit::KEPT_BELOW;
 use glidepath_core::doctor::{
     Decision, ROLES, Role, Row, Scope, ServiceSubject, Subject, about_role, needs, permissions,
 };
@@ -140,6 +141,11 @@ async fn subject(doctor: &Doctor, functions: Vec<String>) -> PortResult<Subject>
         topics,
         buses,
         secrets,
+        audited: stack.parameters.get("AuditBucket").map_or(Vec::new(), |bucket| {
+            let partition = &doctor.scope.partition;
+            let object = format!("arn:{partition}:s3:::{bucket}/{KEPT_BELOW}{}", doctor.run);
+            Some(object).filter(|_| !bucket.is_empty()).into_iter().collect()
+        }),
         keys: keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
         service: match &doctor.request {
             Some(request) => Some(service(doctor, request).await?),

@@ -27,7 +27,7 @@ enum Updated {
     No(Option<Item>),
 }
 
-impl DynamoRegistry {
+impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
     /// [`glidepath_core::record::AlarmItem::fire`]. The item comes back either way, so that a
     /// repetition after a lost answer still learns the routes.
     pub(super) async fn close_alarm(

@@ -41,14 +41,13 @@ const FIRST_WINDOW: Span = Span::from_millis(50);
 /// How often a transaction that met another one is tried again.
 const CONTENDED: u32 = 5;
 
-/// [`Registry`] in a DynamoDB table.
+/// [`Registry`] in a DynamoDB table. What is read of a deployment says what freezes it, if that is to be known: nobody
+/// else is linked with how it is read.
 #[derive(Debug)]
-pub struct DynamoRegistry {
+pub struct DynamoRegistry<const KNOWS_FREEZES: bool = true> {
     client: Client,
     table: String,
     system: System,
-    /// Whether what is read of a deployment says what freezes it.
-    knows_freezes: bool,
 }
 
 /// How one attempt of a transaction ended.
@@ -64,16 +63,18 @@ impl DynamoRegistry {
             client: Client::new(clients.registry()),
             table: table.into(),
             system: System::default(),
-            knows_freezes: true,
         }
     }
 
     /// For whoever leads nothing forward: no freeze holds what they do, and one that cannot be read must not either.
     #[must_use]
-    pub fn without_freezes(self) -> Self {
-        Self { knows_freezes: false, ..self }
+    pub fn without_freezes(self) -> DynamoRegistry<false> {
+        let Self { client, table, system } = self;
+        DynamoRegistry { client, table, system }
     }
+}
 
+impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
     /// Opens the connection over which the first call will go. Only the connection counts, and
     /// whoever needs it will tell if there is none.
     pub async fn warm_up(&self) {
@@ -165,9 +166,9 @@ fn canceled_because(
     Err(PortError::Refused { operation, detail: format!("cancelled ({})", told.join("; ")) })
 }
 
-impl Registry for DynamoRegistry {
+impl<const KNOWS_FREEZES: bool> Registry for DynamoRegistry<KNOWS_FREEZES> {
     async fn deployment(&self, id: &DeploymentId) -> PortResult<Option<Deployment>> {
-        if self.knows_freezes {
+        if KNOWS_FREEZES {
             return self.read_deployment(id).await;
         }
         let item = self.repeated(|| self.get(items::Key::deployment(id))).await?;

@@ -24,7 +24,7 @@ use crate::error::port_error;
 /// Most keys that one BatchGetItem call takes.
 const KEYS_PER_CALL: usize = 100;
 
-impl DynamoRegistry {
+impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
     pub(super) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
         let call = self.client.get_item().table_name(&self.table).consistent_read(true);
         let answer = call.set_key(Some(key.attributes())).send().await;
@@ -226,7 +226,7 @@ impl DynamoRegistry {
         let keys =
             partitions.into_iter().map(|partition| Key { partition, sort: DEPLOYMENT.to_owned() });
         let key = Key::freezes();
-        let frozen = self.knows_freezes.then(|| key.clone());
+        let frozen = KNOWS_FREEZES.then(|| key.clone());
         let mut items = self.batch(keys.chain(frozen).collect()).await?;
         let freezes = items.remove(&key);
         let freezes = freezes.as_ref().map_or(Ok(Freezes::default()), read_freezes)?;

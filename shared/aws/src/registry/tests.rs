@@ -136,8 +136,9 @@ async fn an_item_that_is_not_as_it_must_be_is_named() {
     });
     let one = registry(vec![answer(&json!({ "Item": broken }))]).without_freezes();
     let both = registry(vec![answer(&json!({ "Responses": { "table": [broken] } }))]);
-    for registry in [one, both] {
-        let error = registry.deployment(&DeploymentId::new("d")).await.unwrap_err();
+    let id = DeploymentId::new("d");
+    for error in [one.deployment(&id).await, both.deployment(&id).await] {
+        let error = error.unwrap_err();
         assert!(error.to_string().contains("`deployment#d`"), "{error}");
         assert!(error.to_string().contains("dancing") && !error.may_pass(), "{error}");
     }

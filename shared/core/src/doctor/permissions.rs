@@ -108,7 +108,9 @@ pub struct Subject {
     pub buses: Vec<String>,
     /// ARNs of the secrets of channels.
     pub secrets: Vec<String>,
-    /// ARNs of the keys that these are encrypted with.
+    /// ARNs of what is put into the audit bucket, where the stack has one.
+    pub audited: Vec<String>,
+    /// ARNs of the keys that channels' topics and secrets are encrypted with.
     pub keys: Vec<String>,
     /// What a request names; nothing without one.
     pub service: Option<ServiceSubject>,
@@ -314,6 +316,7 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
         Role::Notify => {
             channels(&mut needs, subject);
             needs.on(subject.page_key.as_slice(), READ_SECRET);
+            needs.on(&subject.audited, &["s3:PutObject"]);
         }
         Role::Page => {
             needs.on(subject.page_key.as_slice(), READ_SECRET);
@@ -508,6 +511,7 @@ mod tests {
             topics: vec![],
             buses: vec![],
             secrets: vec![],
+            audited: vec![],
             keys: vec!["arn:key".to_owned()],
             page_key: None,
             page_secrets: vec![],
@@ -530,6 +534,7 @@ mod tests {
         let bare = subject();
         assert!(!of(Role::Advance, &bare).contains(&"ecs:UpdateService"));
         assert!(!of(Role::Notify, &bare).contains(&"kms:Decrypt"));
+        assert!(!of(Role::Notify, &bare).contains(&"s3:PutObject"));
         let mut whole = subject();
         whole.topics = vec!["arn:t".to_owned()];
         whole.service = Some(ServiceSubject {

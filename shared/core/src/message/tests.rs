@@ -202,6 +202,25 @@ fn every_event_says_what_happened_why_and_what_now() {
     fixtures::same_as_file("src/message/expected/text.txt", &shown.join("\n"));
 }
 
+/// Whoever reads it must not look for a channel of that name, nor be woken by it.
+#[test]
+fn a_bucket_that_takes_nothing_is_told_of_as_what_it_is() {
+    let event = Event::Undelivered {
+        channel: ChannelName::audit_bucket(),
+        sequence: 7,
+        reason: "s3:PutObject: NoSuchBucket: it does not exist".to_owned(),
+        how: Undelivered::Waits,
+        lost: Urgency::Attention,
+    };
+    let told = message(&Notice { event, ..notices().remove(0) }, &deployment());
+    assert!(told.headline.ends_with(": the audit bucket does not take what happened"));
+    let texts: Vec<_> = told.texts().collect();
+    for part in ["NoSuchBucket", "entry 7", "`AuditBucket`"] {
+        assert!(texts.iter().any(|text| text.contains(part)), "{part}: {texts:?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("`Channels`")), "{texts:?}");
+}
+
 #[test]
 fn every_event_is_a_message_that_slack_takes() {
     let deployment = deployment();

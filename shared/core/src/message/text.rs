@@ -298,6 +298,9 @@ impl Told<'_> {
         reason: &str,
         (how, lost): (Undelivered, Urgency),
     ) -> (String, Lines) {
+        if channel.is_audit_bucket() {
+            return self.not_kept(sequence, reason);
+        }
         let (what, then) = match how {
             Undelivered::Refused => (
                 format!("channel `{channel}` refuses what it is told"),
@@ -328,6 +331,22 @@ impl Told<'_> {
             self.to_look(),
         ]);
         (what, lines)
+    }
+
+    /// The audit bucket loses nothing, however long it refuses.
+    fn not_kept(&self, sequence: u32, reason: &str) -> (String, Lines) {
+        let lines = Lines::from(vec![
+            format!("Why: {reason}"),
+            format!(
+                "Everything from entry {sequence} of the timeline waits, and is put there as soon as it can be. \
+                 Until then only the registry has it, for 400 days."
+            ),
+            "Look at what the stack's parameter `AuditBucket` names: whether the bucket is there and in the stack's \
+             Region, and what its policy and its key allow."
+                .to_owned(),
+            self.to_look(),
+        ]);
+        ("the audit bucket does not take what happened".to_owned(), lines)
     }
 
     /// What the new version is made of.

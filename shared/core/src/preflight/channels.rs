@@ -11,6 +11,14 @@ pub(super) fn known(request: &Request, found: &Found, findings: &mut Findings) {
     let channels = &found.stack.channels;
     let configured = || channels.keys().map(ChannelName::as_str);
     for (path, name) in request.notify.written() {
+        if name.is_audit_bucket() {
+            findings.error(
+                path,
+                format!("`{name}` is the stack's audit bucket, and no channel"),
+                "leave it out: the bucket keeps what happens in every deployment; a channel needs another name",
+            );
+            continue;
+        }
         if channels.contains_key(name) {
             continue;
         }

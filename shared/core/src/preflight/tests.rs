@@ -11,7 +11,7 @@ use crate::ids::{ChannelName, DeploymentId};
 use crate::plan::CanaryCapacity;
 use crate::route::{Role, RouteRef};
 use crate::time::Span;
-use crate::urgency::Urgency;
+use crate::urgency::{Listening, Urgency};
 use crate::world::{Alarm, EcsService, FoundRoute, Reaching, Rollout};
 
 mod alarms;
@@ -379,6 +379,17 @@ fn unknown_channels_are_refused_with_those_that_there_are() {
     let refusal = preflight(&decoded(&document), &found).expect_err("there are no such channels");
     let hints: Vec<_> = refusal.findings().iter().map(|finding| finding.hint.as_str()).collect();
     assert_eq!(hints, ["did you mean `team-shop`?", "the stack has `operators`, `team-shop`"]);
+}
+
+/// Who has what of a timeline would be mixed up, and the bucket would miss what the channel has.
+#[test]
+fn the_audit_bucket_is_no_channel_even_where_one_has_its_name() {
+    let (mut document, mut found) = (document(), found());
+    document["notify"] = json!(["team-shop", ChannelName::AUDIT_BUCKET]);
+    found.stack.channels.insert(ChannelName::audit_bucket(), Listening::EVERYTHING);
+    let refusal = preflight(&decoded(&document), &found).expect_err("it is no channel");
+    let paths: Vec<_> = refusal.findings().iter().map(|finding| finding.path.as_str()).collect();
+    assert_eq!(paths, ["$.notify[1]"]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::deployment::Deployment;
 use super::revision::Revision;
 use crate::ids::{ClusterName, EcsServiceName};
 use crate::pattern::matches;
@@ -86,11 +85,6 @@ impl Freezes {
         let holding = self.all.iter().filter(holds);
         // `max_by_key` has the last of equals.
         holding.rev().max_by_key(|freeze| (freeze.until.is_none(), freeze.until))
-    }
-
-    /// A deployment as it was read, with what freezes it.
-    pub fn onto(&self, deployment: Deployment) -> Deployment {
-        Deployment { freeze: self.of(&deployment.plan).cloned(), ..deployment }
     }
 
     /// Those that hold something now.

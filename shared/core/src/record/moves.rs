@@ -2,7 +2,7 @@
 
 use super::deployment::Deployment;
 use super::event::Event;
-use super::freeze::Freeze;
+use super::freeze::{Freeze, Freezes};
 use crate::plan::{StageIndex, outside_windows};
 use crate::time::{Span, Timestamp};
 
@@ -51,6 +51,13 @@ impl Held<'_> {
                 Event::Frozen { stage, freeze: freeze.clone(), goes_on_at }
             }
         }
+    }
+}
+
+impl Freezes {
+    /// A deployment as it was read, with what freezes it.
+    pub fn onto(&self, deployment: Deployment) -> Deployment {
+        Deployment { freeze: self.of(&deployment.plan).cloned(), ..deployment }
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Part {
     Told,
     /// It is not told, and the message that the channel has must not show what was before it.
     Shown,
+    /// The audit bucket keeps it.
+    Kept,
     /// It is none of the channel's business.
     Nothing,
 }
@@ -25,6 +27,8 @@ impl Part {
         match self {
             Self::Told => Some(event.urgency()),
             Self::Shown => Some(Urgency::Information),
+            // Nobody has to be woken: the registry has it for a year. But somebody must mend the bucket.
+            Self::Kept => Some(Urgency::Attention),
             Self::Nothing => None,
         }
     }
@@ -56,6 +60,16 @@ pub(super) fn parts(
         Some(_) | None => {}
     }
     parts
+}
+
+/// What each entry is to the audit bucket: the end and whatever comes after it are kept, each for itself.
+pub(super) fn kept(outbox: &[OutboxEntry]) -> Vec<Part> {
+    let mut ended = false;
+    let parts = outbox.iter().map(|entry| {
+        ended |= entry.notice.event.terminal();
+        if ended { Part::Kept } else { Part::Nothing }
+    });
+    parts.collect()
 }
 
 /// What a channel rings somebody for after an event. `told`: whether it has taken it; nothing where it is not

@@ -88,4 +88,5 @@ adapters! {
     repositories: Repositories, with_repositories;
     links: Links, with_links;
     telemetry: Telemetry, with_telemetry;
+    archive: Archive, with_archive;
 }

@@ -13,6 +13,7 @@ mod scaling;
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use glidepath_core::audit::Document;
 use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
     ChannelName, ClusterName, DeploymentId, EcsServiceName, ExecutionArn, TargetGroupArn,
@@ -139,6 +140,8 @@ pub trait Ports: Sync {
     type Repositories;
     /// What Glidepath measures of itself.
     type Telemetry;
+    /// What is kept for longer than the registry has it.
+    type Archive;
 
     fn registry(&self) -> &Self::Registry;
     fn load_balancer(&self) -> &Self::LoadBalancer;
@@ -154,6 +157,7 @@ pub trait Ports: Sync {
     fn scaling(&self) -> &Self::Scaling;
     fn repositories(&self) -> &Self::Repositories;
     fn telemetry(&self) -> &Self::Telemetry;
+    fn archive(&self) -> &Self::Archive;
 }
 
 /// The time, and waiting.
@@ -460,4 +464,12 @@ pub trait Channels: Sync {
         channel: &ChannelName,
         trial: &Trial,
     ) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// Where the timelines of deployments that have ended are kept for longer than the registry has them.
+pub trait Archive: Sync {
+    /// Whether the stack has such a place. Without one nothing is asked of anybody.
+    fn keeps(&self) -> bool;
+    /// Keeps a document. One that is there already under its key stays as it is, and is as good.
+    fn keep(&self, document: &Document) -> impl Future<Output = PortResult<()>> + Send;
 }

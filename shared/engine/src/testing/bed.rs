@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use glidepath_core::audit::Document;
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{ServiceDeployment, StoppedTask, StoredCells};
 use glidepath_core::ids::{
@@ -29,12 +30,12 @@ use serde_json::Value;
 
 use super::{MemoryRegistry, World};
 use crate::ports::{
-    Alarm, AlarmFence, Begun, Channels, Clock, Committed, Containers, Delivery, DeliveryClaim,
-    DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover, Hooks, Links,
-    LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration, OutboxEntry, Overdue,
-    Page, Place, PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching,
-    Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling, Starting, TargetGroup,
-    TargetGroups, TargetHealth, Telemetry, Woken,
+    Alarm, AlarmFence, Archive, Begun, Channels, Clock, Committed, Containers, Delivery,
+    DeliveryClaim, DeploymentFence, Double, Due, EcsService, FoundRoute, Functions, Handover,
+    Hooks, Links, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration,
+    OutboxEntry, Overdue, Page, Place, PortError, PortResult, PostedMessage, ProbeAnswer, Probing,
+    Random, Reaching, Recent, RegisteredVersion, Registry, Repositories, ScaleTo, Scaling,
+    Starting, TargetGroup, TargetGroups, TargetHealth, Telemetry, Woken,
 };
 
 /// What goes wrong at one call.
@@ -610,5 +611,15 @@ impl<B: Between> Channels for Bed<'_, B> {
 
     async fn try_out(&self, channel: &ChannelName, trial: &Trial) -> PortResult<()> {
         self.call("try_out", self.world.try_out(channel, trial)).await
+    }
+}
+
+impl<B: Between> Archive for Bed<'_, B> {
+    fn keeps(&self) -> bool {
+        self.world.keeps()
+    }
+
+    async fn keep(&self, document: &Document) -> PortResult<()> {
+        self.call("keep", self.world.keep(document)).await
     }
 }

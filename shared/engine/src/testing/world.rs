@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use glidepath_core::audit::Document;
 use glidepath_core::failure::Failure;
 use glidepath_core::health::{
     AlarmSignal, ConnectionErrors, LoadBalancerErrors, Period, Periods, Series, SlotRequests,
@@ -30,10 +31,10 @@ use serde_json::Value;
 
 pub use self::containers::GivingUp;
 use crate::ports::{
-    Alarm, Begun, Channels, CheckAnswer, Clock, Counted, Due, EcsService, FoundRoute, Functions,
-    Handover, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken, Orchestration,
-    PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching, Repositories,
-    ScaleTo, Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
+    Alarm, Archive, Begun, Channels, CheckAnswer, Clock, Counted, Due, EcsService, FoundRoute,
+    Functions, Handover, Hooks, LoadBalancer, Metrics, MetricsQuery, Monitoring, NotTaken,
+    Orchestration, PortError, PortResult, PostedMessage, ProbeAnswer, Probing, Random, Reaching,
+    Repositories, ScaleTo, Starting, TargetGroup, TargetGroups, TargetHealth, Woken,
 };
 
 /// A call that changed the world or somebody's mind, in order.
@@ -141,6 +142,10 @@ pub struct State {
     pub unread: Vec<(ChannelName, &'static str)>,
     /// Channels that refuse notices, each by its number; with none given every one.
     pub refusing: BTreeMap<ChannelName, Option<u32>>,
+    /// What the audit bucket holds, by key; `None`: the stack has none.
+    pub archive: Option<BTreeMap<String, String>>,
+    /// Why it takes nothing.
+    pub archive_refuses: Option<PortError>,
     /// Errors that the next writes of a route end with, the first first. `false`: no effect.
     pub write_errors: Vec<(PortError, bool)>,
     /// What was called, in order.
@@ -491,6 +496,22 @@ impl Channels for World {
         if self.state().down.contains(channel) {
             return Err(PortError::Throttled { operation: "try out" });
         }
+        Ok(())
+    }
+}
+
+impl Archive for World {
+    fn keeps(&self) -> bool {
+        self.state().archive.is_some()
+    }
+
+    async fn keep(&self, document: &Document) -> PortResult<()> {
+        let mut state = self.state();
+        if let Some(error) = &state.archive_refuses {
+            return Err(error.clone());
+        }
+        let bucket = state.archive.get_or_insert_default();
+        bucket.entry(document.key("glidepath")).or_insert_with(|| document.text().to_owned());
         Ok(())
     }
 }

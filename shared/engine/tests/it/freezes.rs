@@ -318,7 +318,7 @@ async fn what_cannot_be_meant_is_refused() {
         r#"{"thaw": {"all": true}}"#,
         r#"{"thaw": {}, "deployment": "d1"}"#,
     ] {
-        assert!(serde_json::from_str::<decide::PostedBody>(body).is_err(), "{body}");
+        assert!(serde_json::from_str::<freeze::PostedBody>(body).is_err(), "{body}");
     }
     assert_eq!(registry.items().freeze_entries, []);
 }

@@ -1,14 +1,16 @@
 //! The outbox: order, channels that are down, channels that refuse.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use glidepath_core::audit::{entry, json_lines};
 use glidepath_core::ids::ChannelName;
 use glidepath_core::plan::StageIndex;
 use glidepath_core::protocol;
 use glidepath_core::record::{Deployment, Event, Notice, Undelivered};
 use glidepath_core::time::Span;
 use glidepath_core::urgency::{ByUrgency, Listening, Manner, Urgency};
-use glidepath_engine::ports::{Clock, Registry};
+use glidepath_engine::ports::{Clock, Due, PortError, Registry};
 use glidepath_engine::testing::example::{begun, plan, requests, stage, world};
 use glidepath_engine::testing::{Bed, Between, Call, Fault, Machine, MemoryRegistry, World};
 use glidepath_engine::{StepInput, notify, sweep};
@@ -385,4 +387,132 @@ async fn an_edit_that_is_refused_is_told_to_nobody_and_one_that_may_come_later_k
         (taken(&world.take_calls(), &team()), seen(&world)),
         (vec!["retirementPostponed"], vec![])
     );
+}
+
+/// Everything that the audit bucket holds, in the order of its keys.
+fn kept(world: &World) -> Vec<String> {
+    world.state().archive.clone().unwrap_or_default().into_values().collect()
+}
+
+/// What `glidepath audit --json` prints of a deployment.
+async fn audited(registry: &MemoryRegistry, deployment: &Deployment) -> String {
+    let deployment = registry.deployment(&deployment.id).await.unwrap().unwrap();
+    let notices = registry.notices(&deployment.id).await.unwrap();
+    let entries = notices.iter().map(|told| entry(&told.notice, &deployment));
+    json_lines(&entries.collect::<Vec<_>>())
+}
+
+/// How often a delivery has asked the bucket to keep something.
+async fn asked_to_keep(registry: &MemoryRegistry, world: &World, deployment: &Deployment) -> usize {
+    let bed = Bed::new(registry, world);
+    notify::run(&bed, &StepInput { deployment: deployment.id.clone() }).await.unwrap();
+    bed.take_operations().iter().filter(|operation| **operation == "keep").count()
+}
+
+#[tokio::test]
+async fn the_audit_bucket_keeps_the_end_and_each_thing_that_comes_after_it_once() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().archive = Some(BTreeMap::new());
+    let deployment = ended(&registry, &world).await;
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 1);
+    let end = kept(&world);
+    assert_eq!((end.len(), end.concat()), (1, audited(&registry, &deployment).await));
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 0, "it has it");
+
+    for event in [Event::RetirementPostponed, Event::Retired] {
+        happens(&registry, &world, &deployment, event).await;
+    }
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 2);
+    let all = kept(&world);
+    assert_eq!((&all[..1], all.len()), (&end[..], 3), "what was kept stays as it was");
+    assert_eq!(all.concat(), audited(&registry, &deployment).await);
+    world.take_calls();
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
+    assert_eq!(world.take_calls(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_before_the_end_and_nothing_at_all_without_a_bucket() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().archive = Some(BTreeMap::new());
+    let deployment = edits_and_hears_attention(&registry, &world).await;
+    happens(&registry, &world, &deployment, asks()).await;
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 0);
+    assert_eq!(kept(&world), [] as [String; 0]);
+
+    let calls = async |archive: Option<BTreeMap<String, String>>| {
+        let (registry, world) = (MemoryRegistry::default(), self::world());
+        let deployment = ended(&registry, &world).await;
+        world.state().archive = archive;
+        let bed = Bed::new(&registry, &world);
+        notify::run(&bed, &StepInput { deployment: deployment.id.clone() }).await.unwrap();
+        bed.take_operations()
+    };
+    let without = calls(None).await;
+    assert!(!without.contains(&"keep"), "{without:?}");
+    // Claimed, put and marked.
+    let with = calls(Some(BTreeMap::new())).await;
+    assert_eq!(with.len(), without.len() + 3, "{without:?} {with:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_keeps_nothing_back_is_told_of_and_gets_all_of_it_later() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().archive = Some(BTreeMap::new());
+    // For good, as S3 says it: a channel would have lost it.
+    let missing =
+        PortError::Refused { operation: "s3:PutObject", detail: "NoSuchBucket".to_owned() };
+    world.state().archive_refuses = Some(missing);
+    let deployment = ended(&registry, &world).await;
+    let failed = deliver(&registry, &world, &deployment).await.unwrap_err();
+    assert!(failed.cause.contains("AuditBucket: s3:PutObject: NoSuchBucket"), "{failed:?}");
+    let calls = world.take_calls();
+    for channel in [team(), night()] {
+        assert_eq!(taken(&calls, &channel), ["started", "shifted", "succeeded"]);
+    }
+    assert_eq!(told(&registry, &deployment).await, []);
+
+    // The sweep brings it again, and nobody hears the rest twice.
+    world.pass(MINUTE.times(11));
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
+    let delivers = Call::Start(Due::Notices(deployment.id.clone()));
+    assert!(world.take_calls().contains(&delivers));
+    assert!(deliver(&registry, &world, &deployment).await.is_err());
+    assert_eq!(told(&registry, &deployment).await, [Undelivered::Waits]);
+    let outbox = registry.notices(&deployment.id).await.unwrap();
+    assert_eq!(outbox.last().unwrap().notice.event.urgency(), Urgency::Attention);
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let calls = world.take_calls();
+    assert_eq!(taken(&calls, &team()), ["undelivered"]);
+    assert_eq!(taken(&calls, &night()), ["undelivered"]);
+
+    world.state().archive_refuses = None;
+    world.pass(MINUTE);
+    deliver(&registry, &world, &deployment).await.unwrap();
+    let all = kept(&world);
+    assert_eq!(all.len(), 2, "the end, and that it was late");
+    assert_eq!(all.concat(), audited(&registry, &deployment).await);
+    sweep::run(&Bed::new(&registry, &world)).await.unwrap();
+    assert!(!world.take_calls().contains(&delivers), "nothing is left");
+}
+
+/// A function that dies after S3 has taken it puts it once more, and what is there stays.
+#[tokio::test]
+async fn a_document_whose_answer_was_lost_is_there_once_and_is_done_with() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let deployment = ended(&registry, &world).await;
+    // The channels are done with it before the stack has a bucket, so that only that is left.
+    deliver(&registry, &world, &deployment).await.unwrap();
+    world.state().archive = Some(BTreeMap::new());
+    let input = StepInput { deployment: deployment.id.clone() };
+    // Deployment, timeline, claim, and then the bucket.
+    let bed = Bed::with_fault(&registry, &world, Some((3, Fault::LostAfter)));
+    let failed = notify::run(&bed, &input).await.unwrap_err();
+    assert!(failed.cause.contains("AuditBucket: keep: no answer"), "{failed:?}");
+    let end = kept(&world);
+    assert_eq!(end.len(), 1);
+    world.pass(MINUTE);
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 1);
+    assert_eq!(kept(&world), end);
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 0);
 }
