@@ -186,6 +186,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
     (
         "Notify",
         &[
+            ("dynamodb:BatchGetItem", "reads the deployment with what freezes it"),
             ("dynamodb:GetItem", "reads the deployment"),
             ("dynamodb:PutItem", "tells of a channel that does not take what it is told"),
             ("dynamodb:Query", "reads the outbox"),

@@ -234,9 +234,13 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
         ],
-        Role::Notify => {
-            &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        }
+        Role::Notify => &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ],
         Role::Start => &["dynamodb:PutItem"],
         Role::Sweep => &["dynamodb:GetItem"],
         Role::Deployment => &[],
@@ -335,6 +339,8 @@ pub fn needs(role: Role, subject: &Subject) -> Vec<Need> {
             needs.on(std::slice::from_ref(&subject.state_machine), &["states:StartExecution"]);
         }
         Role::Decide => {
+            let index = [format!("{}/index/due", table[0])];
+            needs.on(&index, &["dynamodb:Query"]);
             needs.on(subject.page_key.as_slice(), READ_SECRET);
             needs.on(&any, &["states:SendTaskSuccess"]);
         }
