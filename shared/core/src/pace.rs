@@ -43,7 +43,7 @@ pub fn tick(deployment: &Deployment, now: Timestamp) -> Span {
     let elapsed = match moves {
         Moves::Held(_) if !bakes => now.since(started_at),
         Moves::AtAnyTime | Moves::Since(_) | Moves::Held(_) => {
-            deployment.open_time(started_at, anew).plus(now.since(anew))
+            deployment.age(anew).plus(now.since(anew))
         }
     };
     let wait = tick_wait(plan.health.interval, elapsed);

@@ -53,7 +53,10 @@ pub async fn run(
     };
     let stored = transition(ports, &input.deployment, |deployment| {
         let now = ports.ambient().now();
+        // Not before what the step before has said: that is what the state machine waits, whatever was frozen or thawed
+        // since.
         let due = overdue(&deployment.plan, now, pace::tick(deployment, now));
+        let due = due.max(deployment.next_due_at);
         store_gate(deployment, gate.clone(), now, due).map(|writes| ((), writes))
     })
     .await;

@@ -258,7 +258,15 @@ pub fn observe(
     }
     let gap = seen.progress.gap();
     seen.progress = seen.progress.seeing(&routes, now);
-    seen.progress = goes_on(&seen, now);
+    seen.remember_freeze(now);
+    let is_over = match &seen.progress.told {
+        Some(Event::OutsideWindows { .. }) => seen.held_back(now).is_none(),
+        Some(Event::Frozen { .. }) => seen.frozen(now).is_none(),
+        Some(_) | None => false,
+    };
+    if is_over {
+        seen.progress.told = None;
+    }
     match (routes, gap) {
         (Routes::Changed(found), _) => {
             writes.extend(tell_once(&mut seen, now, Event::ForeignChange { found }));
@@ -275,6 +283,8 @@ pub fn observe(
     }
     match move_on {
         MoveOn::Stay => {}
+        // It was thawed during the look.
+        MoveOn::Tell(Event::Frozen { .. }) if seen.frozen(now).is_none() => {}
         MoveOn::Tell(event) => writes.extend(tell_once(&mut seen, now, event)),
         MoveOn::Ask(approval) => {
             let stage = seen.progress.stage;
@@ -331,24 +341,6 @@ pub fn observe(
     Ok((seen, writes))
 }
 
-/// Without what was told of a window or a freeze that holds nothing any more.
-fn goes_on(deployment: &Deployment, now: Timestamp) -> Progress {
-    let mut progress = deployment.progress.clone();
-    let (windows, frozen) = match &progress.told {
-        Some(Event::OutsideWindows { .. }) => (true, false),
-        Some(Event::Frozen { .. }) => (false, true),
-        Some(_) | None => (false, false),
-    };
-    if frozen && deployment.frozen(now).is_none() {
-        progress.thawed_at = Some(now);
-        progress.told = None;
-    }
-    if windows && deployment.held_back(now).is_none() {
-        progress.told = None;
-    }
-    progress
-}
-
 /// Tells of checks that are out of bounds, each once in a stage.
 fn alert_once(
     deployment: &mut Deployment,
@@ -384,6 +376,8 @@ impl Progress {
             decisions: Vec::new(),
             ended_by: None,
             paused: None,
+            frozen_since: None,
+            frozen_for: None,
             thawed_at: None,
             hooks: Vec::new(),
             digests: None,

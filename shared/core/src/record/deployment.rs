@@ -189,6 +189,12 @@ pub struct Progress {
     /// Who has paused it; `None`: nobody, or it was resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// Since when it has been frozen without a break, as far as looks have seen it; `None`: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_since: Option<Timestamp>,
+    /// For how long it was frozen before, within its windows: no reason to look more rarely, nor as often again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_for: Option<Span>,
     /// When it was last seen not to be frozen any more: evidence and tasks have their time from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thawed_at: Option<Timestamp>,

@@ -100,26 +100,51 @@ impl Deployment {
         }
     }
 
-    /// How much of this time a weight might have moved.
+    /// How much of this time a weight might have moved. Until a look has found that nothing freezes it any more, all that
+    /// has passed since is taken for frozen: nobody knows when it was thawed.
     pub fn open_time(&self, from: Timestamp, until: Timestamp) -> Span {
-        let from = self.progress.thawed_at.map_or(from, |thawed_at| from.max(thawed_at));
-        let open = |from: Timestamp, until: Timestamp| match &self.plan.windows {
+        let progress = &self.progress;
+        let from = progress.thawed_at.map_or(from, |thawed_at| from.max(thawed_at));
+        let here = self.freeze.as_ref();
+        let since = here.map(|freeze| freeze.since).into_iter().chain(progress.frozen_since).min();
+        let Some(since) = since else { return self.within_windows(from, until) };
+        // One that has come and gone between two looks has held nothing.
+        let ended =
+            here.and_then(|freeze| freeze.until).filter(|_| progress.frozen_since.is_none());
+        let after = ended.map_or(Span::ZERO, |ended| self.within_windows(from.max(ended), until));
+        self.within_windows(from, until.min(since)).plus(after)
+    }
+
+    /// How long it has run until then: without the time outside its windows, and without what it was frozen.
+    pub fn age(&self, until: Timestamp) -> Span {
+        self.within_windows(self.started_at, until)
+            .minus(self.progress.frozen_for.unwrap_or_default())
+    }
+
+    /// How much of this time is within its windows.
+    fn within_windows(&self, from: Timestamp, until: Timestamp) -> Span {
+        match &self.plan.windows {
             Some(openings) => openings.within(from, until),
             None => until.since(from),
-        };
-        // One that was thawed since the last look is known only by what was told of it, and not until when it lasted.
-        let told = match &self.progress.told {
-            Some(Event::Frozen { freeze, .. }) => Some((freeze.since, None)),
-            Some(_) | None => None,
-        };
-        let here = self.freeze.as_ref();
-        match here.map(|freeze| (freeze.since, freeze.until)).or(told) {
-            Some((since, ends_at)) => {
-                let before = open(from, until.min(since));
-                let after = ends_at.map_or(Span::ZERO, |ends_at| open(from.max(ends_at), until));
-                before.plus(after)
+        }
+    }
+
+    /// What a look remembers of freezes. What was told is no memory of them: it is of one, and another event takes its
+    /// place.
+    pub(crate) fn remember_freeze(&mut self, now: Timestamp) {
+        let known = self.progress.frozen_since;
+        match (self.frozen(now).map(|freeze| freeze.since), known) {
+            (Some(since), known) => {
+                self.progress.frozen_since = Some(known.map_or(since, |known| known.min(since)));
             }
-            None => open(from, until),
+            (None, Some(since)) => {
+                let frozen = self.within_windows(since.max(self.started_at), now);
+                let progress = &mut self.progress;
+                progress.frozen_for = Some(progress.frozen_for.unwrap_or_default().plus(frozen));
+                progress.thawed_at = Some(now);
+                progress.frozen_since = None;
+            }
+            (None, None) => {}
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What people freeze: nothing begins there until it is thawed, and everything that goes back goes back.
 
+use std::collections::BTreeMap;
+
 use glidepath_core::failure::FailureCode;
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::plan::{Approval, OnInconclusive, OnTimeout, Plan, Slot, StageIndex, WayBack};
@@ -21,20 +23,37 @@ const MINUTE: Span = Span::from_secs(60);
 const HOUR: Span = Span::from_secs(3_600);
 const ADA: &str = "arn:aws:iam::1:user/ada";
 
-fn every(until: Option<Timestamp>) -> PostedFreeze {
-    let (services, reason) = (EVERY_SERVICE.to_owned(), "the sale".to_owned());
+/// A pattern beside `*` of which everything is, too.
+const ALL_THE_SAME: &str = "*/*";
+
+fn of(services: &str, until: Option<Timestamp>) -> PostedFreeze {
+    let (services, reason) = (services.to_owned(), "the sale".to_owned());
     PostedFreeze::Freeze { services, reason, until }
 }
 
-async fn frozen(registry: &MemoryRegistry, world: &World, until: Option<Timestamp>) {
-    let done = freeze::run(&Bed::new(registry, world), &every(until), ADA).await.unwrap();
+async fn frozen_as(
+    registry: &MemoryRegistry,
+    world: &World,
+    services: &str,
+    until: Option<Timestamp>,
+) {
+    let posted = of(services, until);
+    let done = freeze::run(&Bed::new(registry, world), &posted, ADA).await.unwrap();
     assert!(matches!(done, FreezeDone::Frozen(_)), "{done:?}");
 }
 
-async fn thawed(registry: &MemoryRegistry, world: &World) {
-    let thaw = PostedFreeze::Thaw { services: None, reason: None };
+async fn frozen(registry: &MemoryRegistry, world: &World, until: Option<Timestamp>) {
+    frozen_as(registry, world, EVERY_SERVICE, until).await;
+}
+
+async fn thawed_as(registry: &MemoryRegistry, world: &World, services: &str) {
+    let thaw = PostedFreeze::Thaw { services: Some(services.to_owned()), reason: None };
     let done = freeze::run(&Bed::new(registry, world), &thaw, ADA).await.unwrap();
     assert!(matches!(done, FreezeDone::Thawed(_)), "{done:?}");
+}
+
+async fn thawed(registry: &MemoryRegistry, world: &World) {
+    thawed_as(registry, world, EVERY_SERVICE).await;
 }
 
 fn two_stages() -> Plan {
@@ -50,6 +69,7 @@ fn share(world: &World) -> Weight {
 /// What a freeze is like.
 #[derive(Clone, Copy, Debug)]
 struct Frost {
+    services: &'static str,
     /// Before which step of the execution it comes.
     at: usize,
     /// For how many minutes it lasts.
@@ -59,38 +79,56 @@ struct Frost {
 }
 
 fn frost() -> impl Strategy<Value = Frost> {
-    (0_usize..30, 0_u64..6_000, any::<bool>()).prop_map(|(at, minutes, ends)| Frost {
-        at,
-        minutes,
-        ends,
-    })
+    let services = prop::sample::select(vec![EVERY_SERVICE, ALL_THE_SAME]);
+    (services, 0_usize..30, 0_u64..6_000, any::<bool>())
+        .prop_map(|(services, at, minutes, ends)| Frost { services, at, minutes, ends })
 }
 
-/// Whenever it comes, however long it lasts and however it ends: no share grows while it is in force, nothing rolls
-/// back for it, and afterwards the deployment comes to its end.
+/// For how long its tasks are not healthy after a thaw: less than a stage has for them.
+const TASKS_TAKE: Span = Span::from_secs(300);
+
+/// Whenever they come, however long they last, however they overlap and end: no share grows while one is in force, nothing
+/// rolls back for it, the sweep has nothing to look after, and afterwards the deployment comes to its end.
 async fn carried_through(frosts: &[Frost]) {
     let (registry, world) = (MemoryRegistry::default(), world());
     let mut plan = plan(vec![stage(100, MINUTE.times(5)), stage(500, MINUTE), stage(1000, MINUTE)]);
     plan.stages[1].approval = Some(Approval::anybody(MINUTE.times(30), OnTimeout::Continue));
+    let canary = plan.routes[0].pair.canary.clone();
     let mut machine = carried(&registry, &world, plan).await;
-    let mut thaw_at = None;
+    let (mut thaws, mut frozen_at) = (BTreeMap::new(), None);
     while machine.reply.next != NextStep::Succeeded {
         let place = machine.steps.len();
-        if let Some(frost) = frosts.iter().find(|frost| frost.at == place) {
+        for frost in frosts.iter().filter(|frost| frost.at == place) {
             let until = world.now() + MINUTE.times(frost.minutes) + Span::from_millis(1);
-            frozen(&registry, &world, frost.ends.then_some(until)).await;
-            thaw_at = (!frost.ends).then_some(until);
+            frozen_as(&registry, &world, frost.services, frost.ends.then_some(until)).await;
+            thaws.remove(frost.services);
+            if !frost.ends {
+                thaws.insert(frost.services, until);
+            }
         }
-        if thaw_at.is_some_and(|at| world.now() >= at) {
-            thawed(&registry, &world).await;
-            thaw_at = None;
+        let now = world.now();
+        let over: Vec<_> = thaws.extract_if(.., |_, at| now >= *at).collect();
+        for (services, _) in over {
+            thawed_as(&registry, &world, services).await;
+        }
+        if registry.freezes().await.unwrap().in_force(now).count() > 0 {
+            frozen_at = Some(now);
         }
         let before = share(&world);
+        let starts = frozen_at.is_some_and(|at| now < at + TASKS_TAKE) && before == Weight::NONE;
+        if starts {
+            world.state().weak.insert(canary.clone(), 0);
+        } else {
+            world.state().weak.remove(&canary);
+        }
+        let gate = machine.reply.next == NextStep::Gate;
         machine.step(None).await;
         let freezes = registry.freezes().await.unwrap();
         let (now, after) = (world.now(), share(&world));
         assert!(before >= after || freezes.in_force(now).count() == 0, "{after} at {now}");
-        assert_eq!(kept(&registry).fence, None, "{now}: {:?}", machine.reply);
+        let here = kept(&registry);
+        assert_eq!(here.fence, None, "{now}: {:?}", machine.reply);
+        assert!(!gate || here.next_due_at >= now, "{} was due at {now}", here.next_due_at);
         assert!(machine.steps.len() < 6_000, "{:?} at {now}", machine.reply);
     }
     assert_eq!(kept(&registry).phase, Phase::Closed(Outcome::Succeeded));
@@ -147,6 +185,73 @@ async fn the_clock_of_a_stage_begins_with_the_thaw() {
     let failure = machine.run().await.unwrap_err();
     assert!(failure.cause.contains("healthy"), "{failure}");
     assert!(world.now().since(thawed_at) < within.plus(MINUTE.times(3)));
+}
+
+/// One freeze in place of another is the same time to what they hold.
+#[tokio::test]
+async fn what_is_frozen_by_one_after_the_other_has_its_time_after_the_last() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    frozen(&registry, &world, None).await;
+    let plan = two_stages();
+    let canary = plan.routes[0].pair.canary.clone();
+    let mut machine = carried(&registry, &world, plan).await;
+    passes(&mut machine, &world, HOUR.times(46)).await;
+    frozen_as(&registry, &world, ALL_THE_SAME, None).await;
+    thawed(&registry, &world).await;
+    passes(&mut machine, &world, HOUR.times(20)).await;
+    thawed_as(&registry, &world, ALL_THE_SAME).await;
+    world.state().weak.insert(canary.clone(), 0);
+    passes(&mut machine, &world, MINUTE.times(10)).await;
+    assert_eq!(kept(&registry).fence, None);
+    world.state().weak.remove(&canary);
+    machine.run().await.unwrap();
+    assert_eq!(share(&world), Weight::ALL);
+}
+
+/// Somebody else's change is told in place of the freeze, which is not forgotten for that.
+#[tokio::test]
+async fn a_foreign_change_while_it_is_frozen_has_its_time_after_the_thaw() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let mut machine = carried(&registry, &world, two_stages()).await;
+    machine.step(None).await;
+    machine.step(None).await;
+    frozen(&registry, &world, None).await;
+    passes(&mut machine, &world, HOUR.times(30)).await;
+    let own = world.state().routes[&route()].clone();
+    world.state().routes.insert(route(), actions(Weight::from_permille(400).unwrap()));
+    passes(&mut machine, &world, HOUR.times(18)).await;
+    assert!(told(&registry).contains(&"foreignChange"), "{:?}", told(&registry));
+    thawed(&registry, &world).await;
+    // Its next look comes within a 150th of its age.
+    passes(&mut machine, &world, MINUTE.times(25)).await;
+    assert_eq!(kept(&registry).fence, None);
+    world.state().routes.insert(route(), own);
+    machine.run().await.unwrap();
+    assert_eq!(share(&world), Weight::ALL);
+}
+
+/// A freeze every night is no reason to look as often in the morning as on the first day: an execution has room for
+/// 25,000 events.
+#[tokio::test]
+async fn freezes_every_night_leave_the_execution_its_history() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    let stages = [50, 100, 200, 400, 700, 1000].map(|weight| stage(weight, HOUR.times(20)));
+    let mut machine = carried(&registry, &world, plan(stages.to_vec())).await;
+    let (began, day) = (world.now(), HOUR.times(24));
+    let mut night = began + HOUR.times(10);
+    while machine.reply.next != NextStep::Succeeded {
+        if world.now() >= night {
+            frozen(&registry, &world, None).await;
+            passes(&mut machine, &world, HOUR.times(14)).await;
+            thawed(&registry, &world).await;
+            night = night + day;
+        }
+        machine.step(None).await;
+        assert_eq!(kept(&registry).fence, None, "{}", world.now().since(began));
+    }
+    let looks = machine.steps.iter().filter(|step| **step == NextStep::Validate).count() as u64;
+    let events = looks * glidepath_core::pace::EVENTS_PER_TICK;
+    assert!(events < 20_000, "{events} in {}", world.now().since(began));
 }
 
 /// Evidence that was lacking when it was frozen has all of its time again, also where nobody looked in between.
@@ -253,9 +358,7 @@ async fn an_approval_is_taken_while_it_is_frozen_and_counts_with_the_thaw() {
 async fn what_is_not_meant_goes_on() {
     for (services, way_back) in [("elsewhere/*", false), (EVERY_SERVICE, true)] {
         let (registry, world) = (MemoryRegistry::default(), world());
-        let (services, reason) = (services.to_owned(), "the sale".to_owned());
-        let posted = PostedFreeze::Freeze { services, reason, until: None };
-        freeze::run(&Bed::new(&registry, &world), &posted, ADA).await.unwrap();
+        frozen_as(&registry, &world, services, None).await;
         let mut plan = two_stages();
         plan.way_back = way_back.then(|| WayBack {
             from: DeploymentId::new("d0"),
@@ -271,7 +374,7 @@ async fn what_is_not_meant_goes_on() {
 /// Whatever call is lost: either nothing is recorded and it is an error, or it counts.
 #[tokio::test]
 async fn a_freeze_counts_or_is_an_error() {
-    for posted in [every(None), PostedFreeze::Thaw { services: None, reason: None }] {
+    for posted in [of(EVERY_SERVICE, None), PostedFreeze::Thaw { services: None, reason: None }] {
         let thaws = matches!(posted, PostedFreeze::Thaw { .. });
         for call in 0..6 {
             for fault in [Fault::Throttled, Fault::LostBefore, Fault::LostAfter] {
