@@ -18,7 +18,7 @@ use crate::names::Named;
 use crate::next_command::Commands;
 use crate::render::words;
 use crate::stopped::Stopped;
-use crate::told::{Done, Told, ended};
+use crate::told::{Done, Told, finished};
 
 /// What somebody decides about, and why.
 #[derive(clap::Args)]
@@ -52,11 +52,7 @@ pub(crate) async fn answer(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let answered = match asked(&about.deployment, stage, word, options).await {
-        Ok(told) => told.write(about.json, output).map_err(Stopped::from),
-        Err(stopped) => Err(stopped),
-    };
-    ended(about.json, answered, output)
+    finished(about.json, asked(&about.deployment, stage, word, options).await, output)
 }
 
 async fn asked(

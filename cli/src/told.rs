@@ -123,6 +123,16 @@ impl Told {
     }
 }
 
+/// The end of a command that has done one thing, or why it has not.
+pub(crate) fn finished(
+    json: bool,
+    done: Result<Told, Stopped>,
+    output: &mut impl Write,
+) -> Result<(), Stopped> {
+    let written = done.and_then(|told| Ok(told.write(json, output)?));
+    ended(json, written, output)
+}
+
 /// The end of a command, told in the form that was asked for: for programs it is an object, too, the last one.
 pub(crate) fn ended(
     json: bool,

@@ -14,7 +14,7 @@ use crate::connection::Options;
 use crate::names::Named;
 use crate::next_command::Commands;
 use crate::stopped::Stopped;
-use crate::told::{Done, Told, ended};
+use crate::told::{Done, Told, finished};
 
 /// Stop the tasks of the old version now, before its retention is over
 ///
@@ -33,11 +33,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let retired = match retired(arguments, options).await {
-        Ok(told) => told.write(arguments.json, output).map_err(Stopped::from),
-        Err(stopped) => Err(stopped),
-    };
-    ended(arguments.json, retired, output)
+    finished(arguments.json, retired(arguments, options).await, output)
 }
 
 async fn retired(arguments: &Arguments, options: &Options) -> Result<Told, Stopped> {

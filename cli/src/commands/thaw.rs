@@ -13,7 +13,7 @@ use crate::connection::{Connection, Options};
 use crate::decision::reason;
 use crate::render::frozen_view;
 use crate::stopped::Stopped;
-use crate::told::{Done, Told, ended};
+use crate::told::{Done, Told, finished};
 
 /// Let weights move again where they were frozen
 ///
@@ -35,11 +35,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let thawed = match thawed(arguments, options).await {
-        Ok(told) => told.write(arguments.json, output).map_err(Stopped::from),
-        Err(stopped) => Err(stopped),
-    };
-    ended(arguments.json, thawed, output)
+    finished(arguments.json, thawed(arguments, options).await, output)
 }
 
 async fn thawed(arguments: &Arguments, options: &Options) -> Result<Told, Stopped> {

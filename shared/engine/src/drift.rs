@@ -243,38 +243,9 @@ mod tests {
 
     fn told(registry: &MemoryRegistry) -> Vec<Vec<String>> {
         let notices = registry.items().notices.clone().into_iter();
-        let differences = notices.filter_map(|entry| match entry.notice.event {
-            Event::Drifted { differences } => Some(differences),
-            Event::Started
-            | Event::ApprovalNeeded { .. }
-            | Event::Decided { .. }
-            | Event::Shifted { .. }
-            | Event::Waiting { .. }
-            | Event::OutsideWindows { .. }
-            | Event::Frozen { .. }
-            | Event::CheckAlert { .. }
-            | Event::StageHeld { .. }
-            | Event::Promoted { .. }
-            | Event::NotPromoted { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::ForeignChange { .. }
-            | Event::RouteInOrder { .. }
-            | Event::TrafficRestored { .. }
-            | Event::RollbackHeld
-            | Event::SteppingBack { .. }
-            | Event::RollbackOverdue { .. }
-            | Event::ScalingChanged { .. }
-            | Event::ScalingNotSet { .. }
-            | Event::Succeeded
-            | Event::RolledBack { .. }
-            | Event::Abandoned { .. }
-            | Event::Validated { .. }
-            | Event::RetirementHastened { .. }
-            | Event::Retired
-            | Event::RetirementPostponed
-            | Event::StillReached { .. }
-            | Event::Undelivered { .. } => None,
+        let differences = notices.filter_map(|entry| {
+            let Event::Drifted { differences } = entry.notice.event else { return None };
+            Some(differences)
         });
         differences.collect()
     }
