@@ -15,7 +15,7 @@ use crate::decision::reason;
 use crate::next_command::Commands;
 use crate::render::{frozen_view, words};
 use crate::stopped::Stopped;
-use crate::told::{Done, Told, ended};
+use crate::told::{Done, Told, finished};
 
 const STRONG: Style = Style::new().bold();
 
@@ -50,11 +50,7 @@ pub(crate) async fn run(
     options: &Options,
     output: &mut impl Write,
 ) -> Result<(), Stopped> {
-    let frozen = match frozen(arguments, options).await {
-        Ok(told) => told.write(arguments.json, output).map_err(Stopped::from),
-        Err(stopped) => Err(stopped),
-    };
-    ended(arguments.json, frozen, output)
+    finished(arguments.json, frozen(arguments, options).await, output)
 }
 
 async fn frozen(arguments: &Arguments, options: &Options) -> Result<Told, Stopped> {
@@ -107,7 +103,7 @@ fn told(freeze: &Freeze, known: &Recent, commands: &Commands, now: Timestamp) ->
 #[cfg(test)]
 mod tests {
     use glidepath_core::ids::IntentId;
-    use glidepath_core::record::{Freezes, Intent, Purpose, Revision};
+    use glidepath_core::record::{Freezes, Intent, Purpose};
     use glidepath_core::weight::Weight;
 
     use super::*;
@@ -116,7 +112,7 @@ mod tests {
     #[test]
     fn what_runs_there_is_said_and_what_may_still_come() {
         let freeze = fixtures::freeze();
-        let freezes = Freezes { revision: Revision(1), all: vec![freeze.clone()] };
+        let freezes = Freezes { all: vec![freeze.clone()], ..Freezes::default() };
         let mut moving = fixtures::settling();
         let intent = Intent::new(Purpose::Shift(Weight::ALL), NOW, minutes(1));
         moving.intents.insert(IntentId::new("shift"), intent);

@@ -1,5 +1,6 @@
 //! A person freezes services, so that no weight moves forward there, or thaws them.
 
+use futures_util::{StreamExt, stream};
 use glidepath_core::failure::{Failure, FailureCode};
 use glidepath_core::ids::DeploymentId;
 use glidepath_core::protocol::{Refused, Thaw, freeze, thaw};
@@ -15,6 +16,9 @@ use crate::ports::{Clock, Committed, Due, Orchestration, Overdue, PortResult, Po
 
 /// How often it is decided again because somebody else was faster.
 const ATTEMPTS: u32 = 10;
+
+/// How many deployments are woken at a time: all of them within the function's time.
+const AT_A_TIME: usize = 16;
 
 /// What is posted to the function `decide`: `{"freeze": {"reason": "the sale"}}`. It refuses what it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,12 +89,17 @@ where
     let registry = ports.registry();
     for _ in 0..ATTEMPTS {
         let freezes = registry.freezes().await.map_err(|error| failed(&error))?;
-        let (after, entries, done) = decided(posted, by, &freezes, ports.ambient().now())?;
-        let stored = registry.store_freezes(&after, &entries).await;
+        let (after, entry, done) = decided(posted, by, &freezes, ports.ambient().now())?;
+        let stored = registry.store_freezes(&after, &entry).await;
         match stored.map_err(|error| failed(&error))? {
             Committed::Yes => {
-                if let FreezeDone::Thawed(thawed) = &done {
-                    wake(ports, thawed).await;
+                match &done {
+                    // It may end sooner than the one before it.
+                    FreezeDone::Frozen(freeze) if freeze.since < freeze.at => {
+                        wake(ports, freeze).await
+                    }
+                    FreezeDone::Frozen(_) => {}
+                    FreezeDone::Thawed(thawed) => wake(ports, thawed).await,
                 }
                 return Ok(done);
             }
@@ -105,25 +114,25 @@ fn decided(
     by: &str,
     freezes: &Freezes,
     now: Timestamp,
-) -> Result<(Freezes, Vec<FreezeEntry>, FreezeDone), Failure> {
+) -> Result<(Freezes, FreezeEntry, FreezeDone), Failure> {
     let refused = |refused: Refused| Failure::new(FailureCode::InvalidRequest, refused.to_string());
     let by = by.to_owned();
     match posted.clone() {
         PostedFreeze::Freeze { services, reason, until } => {
             let wanted = Freeze { services, by, at: now, since: now, reason, until };
-            let (after, entries) = freeze(freezes, wanted.clone(), now).map_err(refused)?;
-            Ok((after, entries, FreezeDone::Frozen(wanted)))
+            let (after, frozen, entry) = freeze(freezes, wanted, now).map_err(refused)?;
+            Ok((after, entry, FreezeDone::Frozen(frozen)))
         }
         PostedFreeze::Thaw { services, reason } => {
             let wanted = Thaw { services, by, reason };
-            let (after, thawed, entries) = thaw(freezes, &wanted, now).map_err(refused)?;
-            Ok((after, entries, FreezeDone::Thawed(thawed)))
+            let (after, thawed, entry) = thaw(freezes, &wanted, now).map_err(refused)?;
+            Ok((after, entry, FreezeDone::Thawed(thawed)))
         }
     }
 }
 
-/// Ends the pauses of what was frozen. Whoever is not woken finds at its next look that nothing is frozen.
-async fn wake<P>(ports: &P, thawed: &Freeze)
+/// Ends the pauses of what waits there. Whoever is not woken finds at its next look what is frozen.
+async fn wake<P>(ports: &P, frozen: &Freeze)
 where
     P: Ports<Registry: Registry, Orchestration: Orchestration>,
 {
@@ -131,24 +140,28 @@ where
     let open = match ports.registry().due(ever).await {
         Ok(open) => open,
         Err(error) => {
-            tracing::warn!(error = %error, "nothing that was thawed is woken: it goes on with its next look");
+            tracing::warn!(error = %error, "nobody is woken: what waits goes on with its next look");
             return;
         }
     };
-    for Overdue { due, .. } in open {
-        let Due::Deployment(id) = due else { continue };
-        if let Err(error) = wake_one(ports, &id, thawed).await {
+    let open = open.into_iter().filter_map(|Overdue { due, .. }| match due {
+        Due::Deployment(id) => Some(id),
+        Due::Retirement(_) | Due::Notices(_) => None,
+    });
+    let woken = stream::iter(open).for_each_concurrent(AT_A_TIME, async |id| {
+        if let Err(error) = wake_one(ports, &id, frozen).await {
             tracing::warn!(deployment.id = %id, error = %error, "it goes on with its next look");
         }
-    }
+    });
+    woken.await;
 }
 
-async fn wake_one<P>(ports: &P, id: &DeploymentId, thawed: &Freeze) -> PortResult<()>
+async fn wake_one<P>(ports: &P, id: &DeploymentId, frozen: &Freeze) -> PortResult<()>
 where
     P: Ports<Registry: Registry, Orchestration: Orchestration>,
 {
     let found = ports.registry().deployment(id).await?;
-    let held = found.filter(|found| found.phase == Phase::Open && thawed.holds(&found.plan));
+    let held = found.filter(|found| found.phase == Phase::Open && frozen.holds(&found.plan));
     if let Some(gate) = held.and_then(|deployment| deployment.gate) {
         ports.orchestration().open_gate(&gate.token).await?;
     }

@@ -406,6 +406,12 @@ where
     /// Has the audit bucket keep what ends with an entry.
     async fn keep(&self, outbox: &[OutboxEntry], at: usize) -> Handed {
         let notices: Vec<_> = outbox.iter().take(at + 1).map(|entry| &entry.notice).collect();
+        let ends = notices.last().is_some_and(|notice| notice.event.terminal());
+        if ends && notices.iter().zip(1..).any(|(notice, sequence)| notice.sequence != sequence) {
+            // What is put stays as it is: it waits for the version that can read all of it.
+            let detail = "an entry of the timeline cannot be read, or is not there".to_owned();
+            return Err(PortError::Unanswered { operation: "keep", detail }.into());
+        }
         let Some(document) = Document::of(&self.deployment, &notices) else { return Ok(None) };
         self.ports.archive().keep(&document).await?;
         Ok(None)

@@ -297,34 +297,41 @@ pub(super) fn write_freezes(freezes: &Freezes) -> PortResult<Item> {
     Ok(item)
 }
 
-pub(super) fn read_freezes(item: &Item) -> PortResult<Freezes> {
+/// What could not be read freezes everything: a newer version has written it, and which services it means nobody here can
+/// tell.
+pub(super) fn read_freezes(item: &Item) -> Freezes {
     let key = Key::freezes();
-    let revision = Revision(Reader { key: &key, item }.whole("revision")?);
-    let Some(AttributeValue::L(documents)) = item.get("documents") else {
-        return Err(key.corrupt("it has no list of freezes"));
+    let read = Reader { key: &key, item };
+    let found: Vec<_> = match item.get("documents") {
+        Some(AttributeValue::L(documents)) => {
+            documents.iter().map(|document| read_freeze(&key, document)).collect()
+        }
+        Some(_) | None => vec![Err(key.corrupt("it has no list of freezes"))],
     };
-    let all = documents.iter().map(|document| read_freeze(&key, document));
-    Ok(Freezes { revision, all: all.collect() })
+    let (mut all, mut unread) = (Vec::new(), Vec::new());
+    for freeze in found {
+        match freeze {
+            Ok(freeze) => all.push(freeze),
+            Err(error) => unread.push(error),
+        }
+    }
+    let revision = read.whole("revision");
+    unread.iter().chain(revision.as_ref().err()).for_each(tell_unreadable);
+    let unreadable = !unread.is_empty() || revision.is_err();
+    all.extend(unreadable.then(unknown_freeze));
+    Freezes { revision: Revision(revision.unwrap_or_default()), all, unreadable }
 }
 
-/// One that a newer version has written freezes everything: which services it means nobody here can tell.
-fn read_freeze(key: &Key, document: &AttributeValue) -> Freeze {
-    let text = document.as_s().map_err(|_| "a freeze is no text".to_owned());
-    let read = text.and_then(|text| {
-        let value: serde_json::Result<Value> = serde_json::from_str(text);
-        value.and_then(serde_json::from_value).map_err(|error| error.to_string())
-    });
-    read.unwrap_or_else(|error| {
-        tell_unreadable(&key.corrupt(error));
-        Freeze {
-            services: EVERY_SERVICE.to_owned(),
-            by: "somebody".to_owned(),
-            at: Timestamp::from_millis(0),
-            since: Timestamp::from_millis(0),
-            reason: "this version cannot read what was frozen: deploy the newer one".to_owned(),
-            until: None,
-        }
-    })
+fn read_freeze(key: &Key, document: &AttributeValue) -> PortResult<Freeze> {
+    let text = document.as_s().map_err(|_| key.corrupt("a freeze is no text"))?;
+    let value: serde_json::Result<Value> = serde_json::from_str(text);
+    value.and_then(serde_json::from_value).map_err(|error| key.corrupt(error))
+}
+
+fn unknown_freeze() -> Freeze {
+    let (at, by) = (Timestamp::from_millis(0), "somebody".to_owned());
+    let reason = "this version cannot read what was frozen: deploy the newer one".to_owned();
+    Freeze { services: EVERY_SERVICE.to_owned(), by, at, since: at, reason, until: None }
 }
 
 pub(super) fn write_freeze_entry(entry: &FreezeEntry, revision: Revision) -> PortResult<Item> {

@@ -300,15 +300,11 @@ impl<const KNOWS_FREEZES: bool> Registry for DynamoRegistry<KNOWS_FREEZES> {
 
     async fn freezes(&self) -> PortResult<Freezes> {
         let item = self.repeated(|| self.get(items::Key::freezes())).await?;
-        item.as_ref().map_or(Ok(Freezes::default()), items::read_freezes)
+        Ok(item.as_ref().map(items::read_freezes).unwrap_or_default())
     }
 
-    async fn store_freezes(
-        &self,
-        freezes: &Freezes,
-        entries: &[FreezeEntry],
-    ) -> PortResult<Committed> {
-        self.committed(writes::freezes(&self.table, freezes, entries)?).await
+    async fn store_freezes(&self, freezes: &Freezes, entry: &FreezeEntry) -> PortResult<Committed> {
+        self.committed(writes::freezes(&self.table, freezes, entry)?).await
     }
 
     async fn freeze_entries(

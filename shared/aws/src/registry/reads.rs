@@ -7,18 +7,18 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join;
 use glidepath_core::ids::DeploymentId;
-use glidepath_core::record::{Deployment, FreezeEntry, Freezes, LockKey, Phase, Start};
+use glidepath_core::record::{Deployment, FreezeEntry, LockKey, Phase, Start};
 use glidepath_core::time::Timestamp;
 use glidepath_engine::ports::{
     Due, OutboxEntry, Overdue, Page, Place, PortError, PortResult, Recent,
 };
 
-use super::DynamoRegistry;
 use super::items::{
     DEPLOYMENT, DUE, FREEZES, Item, Key, START, due_at, entry_sort, number, place_of,
     read_deployment, read_freeze_entry, read_freezes, read_notice, read_start, start_after,
     tell_unreadable, text,
 };
+use super::{DynamoRegistry, FIRST_WINDOW};
 use crate::error::port_error;
 
 /// Most keys that one BatchGetItem call takes.
@@ -50,6 +50,9 @@ impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
                     return Err(PortError::Throttled { operation: "dynamodb:BatchGetItem" });
                 }
                 open = left;
+                if !open.is_empty() {
+                    self.pause(FIRST_WINDOW).await;
+                }
             }
         }
         Ok(found)
@@ -153,7 +156,7 @@ impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
         let (key, freezes) = (Key::deployment(id), Key::freezes());
         let found = self.batch(vec![key.clone(), freezes.clone()]).await?;
         let Some(item) = found.get(&key) else { return Ok(None) };
-        let freezes = found.get(&freezes).map_or(Ok(Freezes::default()), read_freezes)?;
+        let freezes = found.get(&freezes).map(read_freezes).unwrap_or_default();
         Ok(Some(freezes.onto(read_deployment(item)?)))
     }
 
@@ -229,7 +232,7 @@ impl<const KNOWS_FREEZES: bool> DynamoRegistry<KNOWS_FREEZES> {
         let frozen = KNOWS_FREEZES.then(|| key.clone());
         let mut items = self.batch(keys.chain(frozen).collect()).await?;
         let freezes = items.remove(&key);
-        let freezes = freezes.as_ref().map_or(Ok(Freezes::default()), read_freezes)?;
+        let freezes = freezes.as_ref().map(read_freezes).unwrap_or_default();
         let (mut deployments, mut unreadable) = (Vec::new(), BTreeMap::new());
         for (key, item) in &items {
             match read_deployment(item) {

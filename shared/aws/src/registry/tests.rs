@@ -163,7 +163,7 @@ fn freezes(services: &str) -> Freezes {
     let (by, reason) = ("arn:ada".to_owned(), "the sale".to_owned());
     let (at, services) = (Timestamp::from_millis(1_000), services.to_owned());
     let freeze = Freeze { services, by, at, since: at, reason, until: None };
-    Freezes { revision: Revision(1), all: vec![freeze] }
+    Freezes { revision: Revision(1), all: vec![freeze], unreadable: false }
 }
 
 #[tokio::test]
@@ -189,6 +189,11 @@ async fn a_deployment_is_read_with_what_freezes_it_in_one_call() {
         let freeze = read(newer).await.unwrap();
         assert_eq!((freeze.services.as_str(), freeze.until), ("*", None));
     }
+    for lost in ["documents", "revision"] {
+        let mut newer = written("elsewhere/*");
+        newer.remove(lost);
+        assert!(read(newer).await.is_some(), "{lost}");
+    }
 }
 
 #[tokio::test]
@@ -204,7 +209,7 @@ async fn freezes_are_written_by_whoever_has_read_them_last() {
             change: FreezeChange::Frozen { until: None },
         };
         let registry = DynamoRegistry::new(&clients, "table");
-        assert_eq!(registry.store_freezes(&freezes, &[entry]).await, Ok(Committed::Yes));
+        assert_eq!(registry.store_freezes(&freezes, &entry).await, Ok(Committed::Yes));
         let sent: Vec<_> = replay.actual_requests().collect();
         let body: serde_json::Value =
             serde_json::from_slice(sent[0].body().bytes().unwrap()).unwrap();

@@ -42,7 +42,7 @@ pub(super) fn transaction(
 pub(super) fn freezes(
     table: &str,
     freezes: &Freezes,
-    entries: &[FreezeEntry],
+    entry: &FreezeEntry,
 ) -> PortResult<Vec<TransactWriteItem>> {
     let table = Table(table);
     let before = before(freezes.revision);
@@ -53,12 +53,8 @@ pub(super) fn freezes(
         put.condition_expression("revision = :before")
             .expression_attribute_values(":before", number(before.0))
     })?;
-    let entries = entries.iter().map(|entry| {
-        table.put(write_freeze_entry(entry, freezes.revision)?, |put| {
-            put.condition_expression(ABSENT)
-        })
-    });
-    [Ok(item)].into_iter().chain(entries).collect()
+    let entry = write_freeze_entry(entry, freezes.revision)?;
+    Ok(vec![item, table.put(entry, |put| put.condition_expression(ABSENT))?])
 }
 
 struct Table<'name>(&'name str);

@@ -8,13 +8,14 @@ use crate::time::Timestamp;
 const LONGEST_PATTERN: usize = 511;
 
 /// Records that no weight moves forward where this freeze says. One of the same services takes the place of the
-/// earlier one.
+/// earlier one. What is frozen besides, as it is kept.
 pub fn freeze(
     freezes: &Freezes,
     freeze: Freeze,
     now: Timestamp,
-) -> Result<(Freezes, Vec<FreezeEntry>), Refused> {
+) -> Result<(Freezes, Freeze, FreezeEntry), Refused> {
     require_pattern(&freeze.services)?;
+    require_readable(freezes)?;
     if let Some(until) = freeze.until.filter(|until| *until <= now) {
         return Err(Refused::NothingToDecide(format!("{until} is over: it is {now}")));
     }
@@ -25,11 +26,12 @@ pub fn freeze(
         let what = format!("{MOST_FREEZES} freezes are in force, and there is no room for more");
         return Err(Refused::NothingToDecide(format!("{what}: `glidepath thaw` ends one")));
     }
-    let Freeze { services, by, at, reason, until, .. } = freeze.clone();
+    let frozen = Freeze { since, ..freeze };
+    all.push(frozen.clone());
+    let Freeze { services, by, at, reason, until, .. } = frozen.clone();
     let change = FreezeChange::Frozen { until };
-    all.push(Freeze { since, ..freeze });
     let entry = FreezeEntry { at, services, by, reason: Some(reason), change };
-    Ok((Freezes { revision: freezes.revision.next(), all }, vec![entry]))
+    Ok((freezes.followed_by(all), frozen, entry))
 }
 
 /// Who wants what thawed.
@@ -48,7 +50,8 @@ pub fn thaw(
     freezes: &Freezes,
     thaw: &Thaw,
     now: Timestamp,
-) -> Result<(Freezes, Freeze, Vec<FreezeEntry>), Refused> {
+) -> Result<(Freezes, Freeze, FreezeEntry), Refused> {
+    require_readable(freezes)?;
     let refused = |why: String| Err(Refused::NothingToDecide(why));
     let mut all: Vec<_> = freezes.in_force(now).cloned().collect();
     let frozen = || {
@@ -78,7 +81,17 @@ pub fn thaw(
         reason: thaw.reason.clone(),
         change: FreezeChange::Thawed { lasted: now.since(thawed.since) },
     };
-    Ok((Freezes { revision: freezes.revision.next(), all }, thawed, vec![entry]))
+    Ok((freezes.followed_by(all), thawed, entry))
+}
+
+/// Refuses to write what stands in place of something that nobody here can read.
+fn require_readable(freezes: &Freezes) -> Result<(), Refused> {
+    if freezes.unreadable {
+        let why =
+            "a newer version has frozen something that this one cannot read: deploy the newer one";
+        return Err(Refused::NothingToDecide(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Refuses a pattern that no service matches, or that nobody can read.
@@ -117,31 +130,32 @@ mod tests {
     #[test]
     fn one_takes_the_place_of_another_of_the_same_services() {
         let minute = Span::from_secs(60);
-        let (first, told) = freeze(&Freezes::default(), of("*", NOW, None), NOW).unwrap();
-        assert_eq!((first.revision, told.len()), (Revision(1), 1));
-        assert_eq!(told[0].change, FreezeChange::Frozen { until: None });
+        let (first, _, told) = freeze(&Freezes::default(), of("*", NOW, None), NOW).unwrap();
+        assert_eq!(first.revision, Revision(1));
+        assert_eq!(told.change, FreezeChange::Frozen { until: None });
         let later = NOW + minute;
         let until = Some(later + minute);
-        let (second, _) = freeze(&first, of("*", later, until), later).unwrap();
+        let (second, kept, _) = freeze(&first, of("*", later, until), later).unwrap();
         // It is the same time to those that are held.
-        assert_eq!(second.all, [Freeze { since: NOW, ..of("*", later, until) }]);
-        let (third, _) = freeze(&second, of("a/b", later, None), later).unwrap();
+        assert_eq!(kept, Freeze { since: NOW, ..of("*", later, until) });
+        assert_eq!(second.all, [kept]);
+        let (third, ..) = freeze(&second, of("a/b", later, None), later).unwrap();
         assert_eq!(third.all.len(), 2);
         // What has ended by itself is kept no more, and what comes after it is another.
         let later = later + minute;
-        let (fourth, _) = freeze(&third, of("*", later, None), later).unwrap();
+        let (fourth, ..) = freeze(&third, of("*", later, None), later).unwrap();
         assert_eq!(fourth.all, [of("a/b", NOW + minute, None), of("*", later, None)]);
     }
 
     #[test]
     fn what_is_frozen_is_thawed_by_its_name_or_if_it_is_the_only_one() {
-        let (one, _) = freeze(&Freezes::default(), of("a/b", NOW, None), NOW).unwrap();
+        let (one, ..) = freeze(&Freezes::default(), of("a/b", NOW, None), NOW).unwrap();
         let later = NOW + Span::from_secs(60);
         let (none, thawed, told) = thaw(&one, &bob(None), later).unwrap();
         assert_eq!((none.all.len(), thawed.services.as_str()), (0, "a/b"));
-        assert_eq!(told[0].change, FreezeChange::Thawed { lasted: Span::from_secs(60) });
-        assert_eq!((told[0].by.as_str(), told[0].reason.as_deref()), ("arn:bob", Some("over")));
-        let (two, _) = freeze(&one, of("*", NOW, None), NOW).unwrap();
+        assert_eq!(told.change, FreezeChange::Thawed { lasted: Span::from_secs(60) });
+        assert_eq!((told.by.as_str(), told.reason.as_deref()), ("arn:bob", Some("over")));
+        let (two, ..) = freeze(&one, of("*", NOW, None), NOW).unwrap();
         let why = |services| thaw(&two, &bob(services), later).unwrap_err().to_string();
         assert_eq!(why(None), "say which: 'a/b', '*' are frozen");
         assert_eq!(why(Some("a/*")), "'a/*' is not what was frozen: 'a/b', '*'");
@@ -160,6 +174,13 @@ mod tests {
         ] {
             let refused = freeze(&Freezes::default(), of(services, NOW, until), NOW);
             assert!(refused.unwrap_err().to_string().contains(why), "{services}");
+        }
+        let newer = Freezes { unreadable: true, ..Freezes::default() };
+        for refused in [
+            freeze(&newer, of("*", NOW, None), NOW).unwrap_err(),
+            thaw(&newer, &bob(None), NOW).unwrap_err(),
+        ] {
+            assert!(refused.to_string().starts_with("a newer version"), "{refused}");
         }
         let mut freezes = Freezes::default();
         for number in 0..MOST_FREEZES {

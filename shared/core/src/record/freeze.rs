@@ -9,8 +9,9 @@ use crate::plan::Plan;
 use crate::said::quoted;
 use crate::time::{Span, Timestamp};
 
-/// Most freezes at a time: they are one item of the registry, which every look reads.
-pub const MOST_FREEZES: usize = 50;
+/// Most freezes at a time: they are one item of the registry, which every look reads, and which has room for 400 KB
+/// however long their reasons are.
+pub const MOST_FREEZES: usize = 30;
 
 /// The pattern of every service.
 pub const EVERY_SERVICE: &str = "*";
@@ -75,6 +76,8 @@ pub struct Freezes {
     pub revision: Revision,
     /// One for each pattern, in the order in which they came.
     pub all: Vec<Freeze>,
+    /// Whether something is among them that stands for what could not be read.
+    pub unreadable: bool,
 }
 
 impl Freezes {
@@ -85,6 +88,11 @@ impl Freezes {
         let holding = self.all.iter().filter(holds);
         // `max_by_key` has the last of equals.
         holding.rev().max_by_key(|freeze| (freeze.until.is_none(), freeze.until))
+    }
+
+    /// With these in their place.
+    pub(crate) fn followed_by(&self, all: Vec<Freeze>) -> Self {
+        Self { revision: self.revision.next(), all, unreadable: false }
     }
 
     /// Those that hold something now.
@@ -145,9 +153,8 @@ mod tests {
         let plan = deployment().plan;
         let cluster = plan.cluster.short().to_owned();
         let (own, other) = (format!("{cluster}/{}", plan.canary.service), "elsewhere/*".to_owned());
-        let of = |all: &[Freeze]| {
-            Freezes { revision: Revision(1), all: all.to_vec() }.of(&plan).cloned()
-        };
+        let of =
+            |all: &[Freeze]| Freezes { all: all.to_vec(), ..Freezes::default() }.of(&plan).cloned();
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[freeze(&other, None)]), None);
         let (short, long) = (freeze("*", Some(60)), freeze(&own, Some(90)));

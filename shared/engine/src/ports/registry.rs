@@ -173,7 +173,7 @@ pub trait Registry: Sync {
     fn store_freezes(
         &self,
         freezes: &Freezes,
-        entries: &[FreezeEntry],
+        entry: &FreezeEntry,
     ) -> impl Future<Output = PortResult<Committed>> + Send;
     /// What was done about freezes from the one instant on and before the other, in order.
     fn freeze_entries(

@@ -289,17 +289,13 @@ impl Registry for MemoryRegistry {
         Ok(self.items().freezes.clone())
     }
 
-    async fn store_freezes(
-        &self,
-        freezes: &Freezes,
-        entries: &[FreezeEntry],
-    ) -> PortResult<Committed> {
+    async fn store_freezes(&self, freezes: &Freezes, entry: &FreezeEntry) -> PortResult<Committed> {
         let mut items = self.items();
         if items.freezes.revision.next() != freezes.revision {
             return Ok(Committed::Conflict);
         }
         items.freezes = freezes.clone();
-        items.freeze_entries.extend_from_slice(entries);
+        items.freeze_entries.push(entry.clone());
         Ok(Committed::Yes)
     }
 

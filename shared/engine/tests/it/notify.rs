@@ -431,6 +431,23 @@ async fn the_audit_bucket_keeps_the_end_and_each_thing_that_comes_after_it_once(
     assert_eq!(world.take_calls(), []);
 }
 
+/// What is put stays as it is: it is put once all of it can be read.
+#[tokio::test]
+async fn an_end_of_which_an_entry_cannot_be_read_waits() {
+    let (registry, world) = (MemoryRegistry::default(), world());
+    world.state().archive = Some(BTreeMap::new());
+    let deployment = ended(&registry, &world).await;
+    let unread = registry.items().notices.remove(0);
+    let bed = Bed::new(&registry, &world);
+    let failed = notify::run(&bed, &StepInput { deployment: deployment.id.clone() }).await;
+    assert!(failed.unwrap_err().cause.contains("cannot be read"));
+    assert_eq!(kept(&world), [] as [String; 0]);
+    registry.items().notices.insert(0, unread);
+    world.pass(Span::from_secs(3_600));
+    assert_eq!(asked_to_keep(&registry, &world, &deployment).await, 1);
+    assert_eq!(kept(&world).concat(), audited(&registry, &deployment).await);
+}
+
 #[tokio::test]
 async fn nothing_is_kept_before_the_end_and_nothing_at_all_without_a_bucket() {
     let (registry, world) = (MemoryRegistry::default(), world());
